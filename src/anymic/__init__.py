@@ -1,0 +1,1 @@
+"""Sound classifiers that hear the same through any microphone and any codec."""
