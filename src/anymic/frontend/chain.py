@@ -1,0 +1,183 @@
+"""The front-end: samples in, standardized log-mel features out, on any torch device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anymic.errors import ConfigError, DeviceError
+from anymic.frontend.config import FrontendConfig
+from anymic.frontend.mel import BandedProduct, mel_filters
+from anymic.frontend.standardize import Standardizer
+
+IDENTITY = 0  # row of the gains that belongs to no device
+TILE_FRAMES = 256  # on a processor: what stays in its cache between two steps of the chain
+
+
+class Frontend(nn.Module):
+    """STFT, magnitude, device gains, mel, log, standardization per band.
+
+    The same object serves training, prediction and export. What it needs lies in its config
+    and buffers, so it is saved with the weights.
+
+    Parameters
+    ----------
+    config : FrontendConfig
+        The settings.
+    device_gains : mapping of str to array (bin,), optional
+        Amplitude factors of each known device, from a device profile. A device that is not in
+        it is left as it is.
+    filters : Tensor (band, bin), optional
+        The mel filters, where they were saved; by default librosa's for `config`.
+    """
+
+    window: Tensor
+    filters: Tensor
+    gains: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        config: FrontendConfig,
+        *,
+        device_gains: Mapping[str, NDArray[np.float64]] | None = None,
+        filters: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.device_names = tuple(device_gains or ())
+        filters = mel_filters(config) if filters is None else filters
+        self.mel = BandedProduct(filters)
+        self.register_buffer("filters", filters)
+        self.register_buffer("window", torch.hann_window(config.fft_size, dtype=torch.float32))
+        self.register_buffer("gains", _gain_rows(config.bins, device_gains or {}))
+        self.register_buffer("mean", torch.zeros(config.bands))
+        self.register_buffer("scale", torch.ones(config.bands))
+
+    def device_index(self, devices: Iterable[str | None]) -> Tensor:
+        """Return the row of the gains for each device name; 0, the identity, where unknown.
+
+        Returns
+        -------
+        Tensor : (clip,), int64
+        """
+        rows = {name: row for row, name in enumerate(self.device_names, start=1)}
+        return torch.tensor([rows.get(name or "", IDENTITY) for name in devices], dtype=torch.int64)
+
+    def standardize_by(self, standardizer: Standardizer) -> Frontend:
+        """Take over the means and scales that `standardizer` learned; returns self."""
+        self.mean.copy_(torch.from_numpy(standardizer.mean_))
+        self.scale.copy_(torch.from_numpy(standardizer.scale_))
+        return self
+
+    def magnitude(self, samples: Tensor) -> Tensor:
+        """Return the STFT's magnitude: Hann window, centred frames, zeros beyond the ends.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+            Full scale is 1.
+
+        Returns
+        -------
+        Tensor : (batch, frame, bin), linear
+            Equal to `abs(librosa.stft(...))` transposed.
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is not of shape (batch, sample).
+        """
+        return self._magnitude(self._frames(samples))
+
+    def log_mel(self, samples: Tensor, device: Tensor | None = None) -> Tensor:
+        """Return log-mel features before standardization.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+        device : Tensor, (batch,), int64, optional
+            From `device_index`; None leaves every clip uncorrected.
+
+        Returns
+        -------
+        Tensor : (batch, band, frame), natural logarithm
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is not of shape (batch, sample).
+        """
+        frames = self._frames(samples)
+        gains = None
+        if device is not None and bool((device != IDENTITY).any()):
+            gains = self.gains[device][:, None, :]
+        if frames.device.type != "cpu":
+            return self._bands(frames, gains).transpose(1, 2)
+        tiles = [
+            self._bands(tile, None if gains is None else gains[clip])
+            for clip in range(len(frames))
+            for tile in _tiles(frames[clip])
+        ]
+        return torch.cat(tiles).view(len(frames), -1, self.config.bands).transpose(1, 2)
+
+    def _frames(self, samples: Tensor) -> Tensor:
+        """Cut samples into overlapping frames, without a copy: (batch, frame, sample)."""
+        if samples.ndim != 2:
+            raise ConfigError(
+                f"samples of shape {tuple(samples.shape)}",
+                wanted="(batch, sample)",
+                remedy="add the batch axis: samples[None]",
+            )
+        half = self.config.fft_size // 2
+        padded = nn.functional.pad(samples, (half, half))
+        return padded.unfold(-1, self.config.fft_size, self.config.hop_samples)
+
+    def _magnitude(self, frames: Tensor) -> Tensor:
+        """Transform frames (..., sample) to magnitudes (..., bin)."""
+        spectrum = torch.fft.rfft(frames * self.window)
+        # Real and imaginary part by hand: three times as fast as abs() of a complex tensor.
+        magnitude: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
+        return magnitude
+
+    def _bands(self, frames: Tensor, gains: Tensor | None) -> Tensor:
+        """Transform frames (..., frame, sample) to log-mel bands (..., frame, band)."""
+        magnitude = self._magnitude(frames)
+        if gains is not None:
+            # On magnitudes, before the mel filters: Nguyen 2020, section 2.1.
+            magnitude = magnitude * gains
+        spectrum = magnitude.square() if self.config.power == 2 else magnitude
+        bands: Tensor = self.mel(spectrum)
+        return (bands + self.config.log_offset).log_()
+
+    def standardize(self, log_mel: Tensor) -> Tensor:
+        """Subtract the mean and divide by the scale of each band: (..., band, frame)."""
+        return (log_mel - self.mean[:, None]) / self.scale[:, None]
+
+    def forward(self, samples: Tensor, device: Tensor | None = None) -> Tensor:
+        """Return standardized features: (batch, 1, band, frame)."""
+        return self.standardize(self.log_mel(samples, device)).unsqueeze(1)
+
+
+def _tiles(frames: Tensor) -> tuple[Tensor, ...]:
+    tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)  # type: ignore[no-untyped-call]
+    return tiles
+
+
+def _gain_rows(bins: int, device_gains: Mapping[str, NDArray[np.float64]]) -> Tensor:
+    """Stack the identity and each device's gains: (1 + device, bin)."""
+    rows: list[Sequence[float] | NDArray[np.float64]] = [np.ones(bins)]
+    for name, gains in device_gains.items():
+        if np.shape(gains) != (bins,):
+            raise DeviceError(
+                f"{np.size(gains)} gains for device {name}",
+                wanted=f"{bins}, one a frequency bin",
+                remedy="make the profile with the front-end's rate and FFT size",
+            )
+        rows.append(gains)
+    return torch.tensor(np.stack(rows), dtype=torch.float32)

@@ -1,0 +1,85 @@
+"""What can be chosen about the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from anymic.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class FrontendConfig:
+    """Settings of the chain STFT, magnitude, device gains, mel, log.
+
+    The defaults are those of Kosmider 2019 (section 3) and Nguyen 2020 (section 3.1): 44.1 kHz,
+    periodic Hann window of 2048 samples, hop of 512, 256 mel bands; 10 s give 862 frames.
+
+    Attributes
+    ----------
+    rate_hz : int
+        The sampling rate the front-end was made for.
+    fft_size : int
+        Length of the Fourier transform and of the window, in samples.
+    hop_samples : int
+        Distance between frames, in samples.
+    bands : int
+        Number of mel bands.
+    low_hz, high_hz : float
+        Edges of the mel filters; `high_hz` of None is half the rate.
+    mel_scale : {"slaney", "htk"}
+        Formula of the mel scale.
+    mel_norm : {"slaney"} or None
+        Filters of equal area, or of equal height.
+    power : {1, 2}
+        Exponent of the magnitude that the mel filters weigh.
+    log_offset : float
+        log(x + log_offset); 1e-5 lies about 100 dB under a full-scale sine.
+    """
+
+    rate_hz: int = 44100
+    fft_size: int = 2048
+    hop_samples: int = 512
+    bands: int = 256
+    low_hz: float = 0.0
+    high_hz: float | None = None
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    mel_norm: Literal["slaney"] | None = "slaney"
+    power: int = 1
+    log_offset: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, all of it in one line."""
+        half = self.rate_hz / 2
+        high_hz = half if self.high_hz is None else self.high_hz
+        problems = [
+            f"{name} of {getattr(self, name)}"
+            for name in ("rate_hz", "fft_size", "hop_samples", "bands")
+            if getattr(self, name) < 1
+        ]
+        if self.fft_size % 2:
+            problems.append(f"odd fft_size of {self.fft_size}")
+        if self.hop_samples > self.fft_size:
+            problems.append(f"hop_samples of {self.hop_samples} over fft_size {self.fft_size}")
+        if not 0 <= self.low_hz < high_hz <= half:
+            problems.append(f"mel range of {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
+        if self.power not in (1, 2):
+            problems.append(f"power of {self.power}")
+        if self.log_offset <= 0:
+            problems.append(f"log_offset of {self.log_offset}")
+        if problems:
+            raise ConfigError(
+                "; ".join(problems),
+                wanted="positive sizes, an even fft_size, a hop within it, "
+                "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset",
+                remedy="mend the front-end settings",
+            )
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins of the STFT."""
+        return self.fft_size // 2 + 1
+
+    def frames(self, samples: int) -> int:
+        """Return the number of frames of a clip of `samples` samples (centred frames)."""
+        return 1 + samples // self.hop_samples

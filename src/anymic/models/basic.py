@@ -1,0 +1,85 @@
+"""The small convolutional networks of Kosmider 2019, tables 1 and 2."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from anymic.errors import ConfigError
+
+KERNEL = 3
+
+
+class ConvolutionBlock(nn.Sequential):
+    """3x3 convolution without padding, ReLU, then batch normalization."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        # Epsilon as in Keras, with which the papers worked.
+        super().__init__(
+            nn.Conv2d(inputs, outputs, KERNEL, stride),
+            nn.ReLU(),
+            nn.BatchNorm2d(outputs, eps=1e-3),
+        )
+
+
+class Basic(nn.Module):
+    """Convolution blocks, the mean over band and frame, and one linear layer.
+
+    Parameters
+    ----------
+    widths, strides : tuple of int
+        Channels and stride of each block.
+    classes : int
+        Number of labels.
+    """
+
+    def __init__(self, widths: tuple[int, ...], strides: tuple[int, ...], *, classes: int) -> None:
+        super().__init__()
+        inputs = (1, *widths[:-1])
+        self.blocks = nn.Sequential(
+            *(ConvolutionBlock(*sizes) for sizes in zip(inputs, widths, strides, strict=True))
+        )
+        self.classifier = nn.Linear(widths[-1], classes)
+        self.smallest_input = 1
+        for stride in reversed(strides):
+            self.smallest_input = (self.smallest_input - 1) * stride + KERNEL
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the pooled features: (batch, 1, band, frame) to (batch, widths[-1]).
+
+        Raises
+        ------
+        ConfigError
+            If there are too few bands or frames for the unpadded convolutions.
+        """
+        if min(features.shape[-2:]) < self.smallest_input:
+            bands, frames = features.shape[-2:]
+            raise ConfigError(
+                f"features of {bands} bands x {frames} frames",
+                wanted=f"at least {self.smallest_input} of each",
+                remedy="use longer clips, a shorter hop, or more bands",
+            )
+        pooled: Tensor = self.blocks(features).mean(dim=(2, 3))
+        return pooled
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits: (batch, 1, band, frame) to (batch, classes)."""
+        logits: Tensor = self.classifier(self.embed(features))
+        return logits
+
+
+def basic1(*, classes: int) -> Basic:
+    """Build Kosmider 2019, table 1: five blocks of 16 to 64 channels.
+
+    70,954 parameters for ten classes, counting the four statistics a channel of batch
+    normalization as Nguyen 2020 does; 256 x 862 features give maps of 59 x 211 x 64.
+    """
+    return Basic((16, 32, 32, 64, 64), (1, 2, 1, 2, 1), classes=classes)
+
+
+def basic2(*, classes: int) -> Basic:
+    """Build Kosmider 2019, table 2: `basic1` and two more blocks of 128 channels."""
+    return Basic((16, 32, 32, 64, 64, 128, 128), (1, 2, 1, 2, 1, 2, 1), classes=classes)
