@@ -1,0 +1,318 @@
+"""One pass over the clips of a manifest: the mean spectra that every estimator needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic.devices.analysis import check_analysis, windowed_frames
+from anymic.errors import AnymicError, DeviceError, Failure
+from anymic.manifest import Manifest
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSpectra:
+    """What spectrum correction needs to know of each clip, and nothing more.
+
+    Every estimator and every reference is fitted from these numbers
+    (`SpectrumCorrection.fit_spectra`), so that a comparison of all of them reads the audio once.
+
+    A frame is *active* where its level (root mean square of the windowed samples) is at most
+    `silence_db` below the loudest frame of its clip. A frame of a take is *jointly active* where
+    it is active in every clip of the take: a digital silence that a noisy device filled with
+    hiss, and any frame that fell silent on one device only, says nothing about a response.
+
+    Attributes
+    ----------
+    rate_hz, fft_size, hop_samples : int
+        The analysis: Hann window, centred frames, zeros beyond both ends, as librosa's default.
+    floor_db : float
+        Magnitudes enter a logarithm at no less than this, relative to the loudest frame of the
+        clip (its root-mean-square magnitude over bins); negative.
+    silence_db : float
+        Frames this far below the loudest frame of their clip are not active; negative.
+    clip_ids : tuple of str
+        One id a clip (`Manifest.clip_ids`).
+    devices : tuple of str
+        The device that recorded the clip.
+    takes : tuple of (str or None)
+        Clips with an equal take were recorded at the same moment; None for no aligned partner.
+    magnitude : (clip, bin), linear
+        Mean over all frames of the magnitude.
+    joint_magnitude : (clip, bin), linear
+        Mean over the jointly active frames of the clip's take (own active ones without a take).
+    log_magnitude : (clip, bin), natural logarithm
+        Mean over the clip's own active frames of the floored log magnitude.
+    joint_log_magnitude : (clip, bin), natural logarithm
+        The same over the jointly active frames of the clip's take.
+    frames, active_frames : (clip,) int
+        How many frames there are, and how many of them are jointly active.
+    failures : tuple of Failure
+        Clips that could not be used, with the reason; they are not among the rows.
+    """
+
+    rate_hz: int
+    fft_size: int
+    hop_samples: int
+    floor_db: float
+    silence_db: float
+    clip_ids: tuple[str, ...]
+    devices: tuple[str, ...]
+    takes: tuple[str | None, ...]
+    magnitude: NDArray[np.float64]
+    joint_magnitude: NDArray[np.float64]
+    log_magnitude: NDArray[np.float64]
+    joint_log_magnitude: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    active_frames: NDArray[np.int64]
+    failures: tuple[Failure, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def rows(self, device: str) -> NDArray[np.int64]:
+        """Return the rows of all clips that `device` recorded."""
+        return np.flatnonzero(np.array([name == device for name in self.devices], dtype=bool))
+
+    def aligned_rows(self, devices: Sequence[str]) -> NDArray[np.int64]:
+        """Return rows (take, device): the takes that every one of `devices` recorded.
+
+        Raises
+        ------
+        DeviceError
+            If a device recorded one take twice.
+        """
+        found: dict[str, dict[str, int]] = {}
+        for row, (take, device) in enumerate(zip(self.takes, self.devices, strict=True)):
+            if take is None or device not in devices:
+                continue
+            if device in found.setdefault(take, {}):
+                raise DeviceError(
+                    f"two clips of device {device} in take {take}",
+                    wanted="one clip a device and take",
+                    remedy="give each recording its own take, or remove one of the rows",
+                )
+            found[take][device] = row
+        complete = [rows for rows in found.values() if len(rows) == len(set(devices))]
+        table = [[rows[device] for device in devices] for rows in complete]
+        return np.array(table, dtype=np.int64).reshape(len(table), len(devices))
+
+
+def measure(
+    manifest: Manifest,
+    *,
+    fft_size: int = 2048,
+    hop_samples: int = 512,
+    floor_db: float = -100.0,
+    silence_db: float = -60.0,
+    rate_hz: int | None = None,
+    aligned_only: bool = False,
+) -> ClipSpectra:
+    """Read every clip of `manifest` once and return its mean spectra.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Needs `device`; `take` where clips are aligned; `start_s` and `duration_s` are heeded.
+    fft_size, hop_samples : int
+        The analysis.
+    floor_db, silence_db : float
+        See `ClipSpectra`; both negative.
+    rate_hz : int, optional
+        Resample to this rate. By default every clip must have the rate of the first one.
+    aligned_only : bool
+        Leave out clips whose take was heard by one device only: aligned estimators do not use
+        them, and in a large corpus most clips are of this kind.
+
+    Raises
+    ------
+    ManifestError
+        If there is no `device` column.
+    DeviceError
+        If not one clip can be used. Single clips that cannot are listed in `failures`.
+    """
+    manifest.require("device", purpose="spectrum correction")
+    check_analysis(fft_size, hop_samples)
+    takes = _takes(manifest)
+    devices = [str(name) for name in manifest.table["device"]]
+    reader = _Reader(manifest, rate_hz, fft_size)
+    collected: list[tuple[int, _Statistics]] = []
+    for rows in _together(takes):
+        if aligned_only and len({devices[row] for row in rows}) < 2:
+            continue
+        readable = reader.read(rows)
+        statistics = _statistics(
+            [samples for _, samples in readable], fft_size, hop_samples, floor_db, silence_db
+        )
+        collected.extend((row, one) for (row, _), one in zip(readable, statistics, strict=True))
+    if not collected or reader.rate_hz is None:
+        first = f" (first of {len(reader.failures)}: {reader.failures[0].reason})"
+        raise DeviceError(
+            "no clip to measure" + (first if reader.failures else ""),
+            wanted="at least one clip" + (" in an aligned take" if aligned_only else ""),
+            remedy="check the paths and the `take` column of the manifest",
+        )
+    collected.sort(key=lambda item: item[0])
+    order = [row for row, _ in collected]
+    ids = manifest.clip_ids()
+    stack = {
+        name: np.array([getattr(one, name) for _, one in collected])
+        for name in _Statistics.__annotations__
+    }
+    return ClipSpectra(
+        rate_hz=reader.rate_hz,
+        fft_size=fft_size,
+        hop_samples=hop_samples,
+        floor_db=floor_db,
+        silence_db=silence_db,
+        clip_ids=tuple(ids[row] for row in order),
+        devices=tuple(devices[row] for row in order),
+        takes=tuple(takes[row] for row in order),
+        failures=tuple(reader.failures),
+        **stack,
+    )
+
+
+@dataclass(frozen=True)
+class _Statistics:
+    magnitude: NDArray[np.float64]
+    joint_magnitude: NDArray[np.float64]
+    log_magnitude: NDArray[np.float64]
+    joint_log_magnitude: NDArray[np.float64]
+    frames: int
+    active_frames: int
+
+
+def _statistics(
+    clips: Sequence[NDArray[np.float32]],
+    fft_size: int,
+    hop_samples: int,
+    floor_db: float,
+    silence_db: float,
+) -> list[_Statistics]:
+    """Return the mean spectra of the clips of one take."""
+    levels = [_levels(samples, fft_size, hop_samples) for samples in clips]
+    active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
+    shortest = min((len(one) for one in active), default=0)
+    joint = torch.ones(shortest, dtype=torch.bool)
+    for one in active:
+        joint &= one[:shortest]
+    results = []
+    for samples, level, own in zip(clips, levels, active, strict=True):
+        shared = torch.zeros_like(own)
+        shared[:shortest] = joint
+        floor = float(level.max()) * 10 ** (floor_db / 20)
+        results.append(_averages(samples, own, shared, floor, fft_size, hop_samples))
+    return results
+
+
+def _levels(samples: NDArray[np.float32], fft_size: int, hop_samples: int) -> torch.Tensor:
+    """Return (frame,): root-mean-square magnitude over bins, by Parseval's theorem."""
+    blocks = windowed_frames(samples, fft_size=fft_size, hop_samples=hop_samples)
+    return torch.cat([block.square().sum(dim=1).sqrt() for block in blocks])
+
+
+def _averages(
+    samples: NDArray[np.float32],
+    own: torch.Tensor,
+    joint: torch.Tensor,
+    floor: float,
+    fft_size: int,
+    hop_samples: int,
+) -> _Statistics:
+    masks = torch.stack([torch.ones_like(own), own, joint]).to(torch.float32)
+    linear = torch.zeros(3, fft_size // 2 + 1, dtype=torch.float64)
+    logarithmic = torch.zeros_like(linear)
+    start = 0
+    for block in windowed_frames(samples, fft_size=fft_size, hop_samples=hop_samples):
+        spectrum = torch.fft.rfft(block)
+        # Real and imaginary part by hand: several times as fast as abs() of a complex tensor.
+        magnitude = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
+        share = masks[:, start : start + len(block)]
+        linear += share @ magnitude
+        logarithmic += share @ magnitude.clamp_min(floor).log_()
+        start += len(block)
+    counts = masks.sum(dim=1, dtype=torch.float64).clamp_min(1.0)[:, None]
+    linear, logarithmic = linear / counts, logarithmic / counts
+    return _Statistics(
+        magnitude=linear[0].numpy(),
+        joint_magnitude=linear[2].numpy(),
+        log_magnitude=logarithmic[1].numpy(),
+        joint_log_magnitude=logarithmic[2].numpy(),
+        frames=len(own),
+        active_frames=int(joint.sum()),
+    )
+
+
+class _Reader:
+    """Reads the clips of a take; what cannot be used becomes a Failure."""
+
+    def __init__(self, manifest: Manifest, rate_hz: int | None, fft_size: int) -> None:
+        self.rate_hz = rate_hz
+        self.failures: list[Failure] = []
+        self._asked_hz = rate_hz
+        self._length_tolerance = fft_size
+        self._paths = manifest.paths()
+        self._table = manifest.table
+
+    def read(self, rows: Sequence[int]) -> list[tuple[int, NDArray[np.float32]]]:
+        found: list[tuple[int, NDArray[np.float32]]] = []
+        for row in rows:
+            try:
+                found.append((row, self._samples(row)))
+            except AnymicError as error:
+                self.failures.append(Failure(str(self._paths[row]), str(error)))
+        return self._of_equal_length(found)
+
+    def _samples(self, row: int) -> NDArray[np.float32]:
+        start_s, duration_s = (self._seconds(row, name) for name in ("start_s", "duration_s"))
+        clip = audio.read(
+            self._paths[row], rate_hz=self._asked_hz, start_s=start_s or 0.0, duration_s=duration_s
+        )
+        self.rate_hz = self.rate_hz or clip.rate_hz
+        if clip.rate_hz != self.rate_hz:
+            raise DeviceError(
+                f"{clip.rate_hz} Hz",
+                wanted=f"{self.rate_hz} Hz as in the other clips",
+                remedy="resample the file, or state a rate for all clips",
+            )
+        return clip.samples
+
+    def _seconds(self, row: int, column: str) -> float | None:
+        if column not in self._table:
+            return None
+        value = float(self._table[column].iloc[row])
+        return value if np.isfinite(value) else None
+
+    def _of_equal_length(
+        self, found: list[tuple[int, NDArray[np.float32]]]
+    ) -> list[tuple[int, NDArray[np.float32]]]:
+        lengths = [len(samples) for _, samples in found]
+        if not lengths or max(lengths) - min(lengths) <= self._length_tolerance:
+            return found
+        for row, samples in found:
+            reason = (
+                f"got {len(samples)} samples in a take of {min(lengths)} to {max(lengths)}, "
+                "wanted equal lengths: cut the recordings of the take to the same moment"
+            )
+            self.failures.append(Failure(str(self._paths[row]), reason))
+        return []
+
+
+def _takes(manifest: Manifest) -> list[str | None]:
+    if "take" not in manifest.table:
+        return [None] * len(manifest)
+    return [str(take) or None for take in manifest.table["take"]]
+
+
+def _together(takes: Sequence[str | None]) -> Iterator[list[int]]:
+    """Yield the rows of each take; rows without a take come alone."""
+    groups: dict[str | int, list[int]] = {}
+    for row, take in enumerate(takes):
+        groups.setdefault(row if take is None else take, []).append(row)
+    yield from groups.values()
