@@ -1,0 +1,202 @@
+"""What a microphone does to the spectrum: a measured impulse response, or cuts and peaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.errors import AnymicError, ConfigError, DeviceError
+
+NORMAL_LOW_HZ = 100.0
+NORMAL_HIGH_HZ = 10_000.0
+PARAMETRIC_LENGTH_S = 1.0
+
+
+@dataclass(frozen=True)
+class Peak:
+    """A bell in the response: `gain_db` at `hz`, 0 dB far away from it.
+
+    A second-order peaking filter (Bristow-Johnson, Audio EQ Cookbook); `gain_db` below zero makes
+    a dip, and `q` is the centre frequency over the bandwidth.
+    """
+
+    hz: float
+    gain_db: float
+    q: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.hz <= 0 or self.q <= 0:
+            raise ConfigError(
+                f"peak at {self.hz:g} Hz with q {self.q:g}", wanted="hz and q above 0"
+            )
+
+
+@dataclass(frozen=True)
+class ResponseSpec:
+    """A response: either `file`, or any of the others.
+
+    Attributes
+    ----------
+    file : str, optional
+        Audio file of a measured impulse response, relative to the folder of responses.
+        Its absolute level says only how the measurement was turned up, so it is normalized:
+        the RMS gain over 100 Hz to 10 kHz, every octave weighing the same, becomes 0 dB.
+    low_cut_hz, high_cut_hz : float, optional
+        Butterworth cuts, -3 dB at these frequencies. A cut or peak at or above half the clip's
+        rate has nothing to act on and is left out (a low cut there is refused).
+    low_cut_slope_db, high_cut_slope_db : int
+        Slopes in dB an octave, a multiple of 6.
+    peaks : tuple of Peak
+        Bells and dips. Parametric responses are not normalized: they do what they say.
+    """
+
+    file: str | None = None
+    low_cut_hz: float | None = None
+    low_cut_slope_db: int = 12
+    high_cut_hz: float | None = None
+    high_cut_slope_db: int = 12
+    peaks: tuple[Peak, ...] = ()
+
+    def __post_init__(self) -> None:
+        parametric = self.low_cut_hz is not None or self.high_cut_hz is not None or self.peaks
+        if (self.file is None) == (not parametric):
+            raise ConfigError(
+                "a response that is both measured and parametric"
+                if self.file
+                else "an empty response",
+                wanted="either `file` or any of low_cut_hz, high_cut_hz, peaks",
+                remedy="leave `response` out for a flat one",
+            )
+        for cut_hz in (self.low_cut_hz, self.high_cut_hz):
+            if cut_hz is not None and cut_hz <= 0:
+                raise ConfigError(f"a cut at {cut_hz:g} Hz", wanted="a frequency above 0 Hz")
+        for slope_db in (self.low_cut_slope_db, self.high_cut_slope_db):
+            if slope_db not in range(6, 49, 6):
+                raise ConfigError(f"a slope of {slope_db} dB", wanted="6, 12, 18 ... 48 an octave")
+
+
+@dataclass(frozen=True)
+class ImpulseResponse:
+    """Filter taps at one rate, and which of them is time zero.
+
+    Attributes
+    ----------
+    taps : ndarray, shape (tap,), float32
+        Gain 1.0 at a frequency means that a sine there keeps its amplitude.
+    peak : int
+        The tap of largest magnitude. Taking it as time zero removes the bulk delay of microphone
+        and measurement, so that the takes of several devices stay aligned.
+    """
+
+    taps: NDArray[np.float32]
+    peak: int
+
+    def apply(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `samples` (sample,) convolved with the taps, aligned to the peak, same length."""
+        from scipy.signal import fftconvolve
+
+        whole = fftconvolve(samples, self.taps)
+        return np.asarray(whole[self.peak : self.peak + len(samples)], dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> ImpulseResponse:
+    """Return the response at `rate_hz`: measured ones are resampled and normalized.
+
+    Raises
+    ------
+    DeviceError
+        If the response's file is missing, is not audio, or is silent between 100 Hz and 10 kHz,
+        or a low cut lies at or above half of `rate_hz`.
+    """
+    if spec.file is None:
+        taps = _parametric_taps(spec, rate_hz)
+    else:
+        taps, own_rate_hz = _measured_taps(str(Path(folder) / spec.file))
+        if own_rate_hz != rate_hz:
+            import soxr
+
+            # A convolution sums over samples, so fewer samples a second need larger taps.
+            taps = soxr.resample(taps, own_rate_hz, rate_hz, quality="HQ") * own_rate_hz / rate_hz
+    return ImpulseResponse(np.asarray(taps, dtype=np.float32), int(np.argmax(np.abs(taps))))
+
+
+def band_gain_db(taps: NDArray[np.float64], rate_hz: int) -> float:
+    """Return the RMS gain in dB of `taps` over 100 Hz to 10 kHz, every octave weighing the same."""
+    low_hz, high_hz = NORMAL_LOW_HZ, min(NORMAL_HIGH_HZ, rate_hz / 2)
+    size = 1 << max(len(taps) - 1, 2 * rate_hz).bit_length()
+    power = np.abs(np.fft.rfft(taps, size)) ** 2
+    hz = np.geomspace(low_hz, high_hz, 4096)
+    mean = np.interp(hz, np.fft.rfftfreq(size, 1 / rate_hz), power).mean()
+    return float(10 * np.log10(mean)) if mean > 0 else float("-inf")
+
+
+@lru_cache(maxsize=256)
+def _measured_taps(path: str) -> tuple[NDArray[np.float64], int]:
+    from anymic import audio
+
+    if not Path(path).is_file():
+        raise DeviceError(
+            f"no impulse response {path}",
+            wanted="the audio file that the device names",
+            remedy="say where the responses are (--responses DIR) or mend `response.file`",
+        )
+    try:
+        clip = audio.read(path, channel="left")
+    except AnymicError as error:
+        raise DeviceError(
+            f"an impulse response that cannot be read ({error})",
+            wanted="an audio file",
+            remedy="mend `response.file`",
+        ) from error
+    taps = clip.samples.astype(np.float64)
+    gain_db = band_gain_db(taps, clip.rate_hz)
+    if not np.isfinite(gain_db):
+        raise DeviceError(
+            f"a silent impulse response {path}", wanted="energy between 100 Hz and 10 kHz"
+        )
+    return taps / 10 ** (gain_db / 20), clip.rate_hz
+
+
+def _parametric_taps(spec: ResponseSpec, rate_hz: int) -> NDArray[np.float64]:
+    from scipy.signal import butter, sosfilt
+
+    half_hz = rate_hz / 2
+    sections = [_peak_section(peak, rate_hz) for peak in spec.peaks if peak.hz < half_hz]
+    if spec.low_cut_hz is not None:
+        if spec.low_cut_hz >= half_hz:
+            raise DeviceError(
+                f"a low cut at {spec.low_cut_hz:g} Hz for a clip of {rate_hz} Hz",
+                wanted=f"one below {half_hz:g} Hz",
+                remedy="lower low_cut_hz",
+            )
+        order = spec.low_cut_slope_db // 6
+        sections.append(butter(order, spec.low_cut_hz, "highpass", fs=rate_hz, output="sos"))
+    if spec.high_cut_hz is not None and spec.high_cut_hz < half_hz:
+        order = spec.high_cut_slope_db // 6
+        sections.append(butter(order, spec.high_cut_hz, "lowpass", fs=rate_hz, output="sos"))
+    impulse = np.zeros(round(PARAMETRIC_LENGTH_S * rate_hz))
+    impulse[0] = 1.0
+    if not sections:
+        return impulse
+    return np.asarray(sosfilt(np.concatenate(sections), impulse), dtype=np.float64)
+
+
+def _peak_section(peak: Peak, rate_hz: int) -> NDArray[np.float64]:
+    amplitude = 10 ** (peak.gain_db / 40)
+    angle = 2 * np.pi * peak.hz / rate_hz
+    alpha = np.sin(angle) / (2 * peak.q)
+    middle = -2 * np.cos(angle)
+    section = [
+        1 + alpha * amplitude,
+        middle,
+        1 - alpha * amplitude,
+        1 + alpha / amplitude,
+        middle,
+        1 - alpha / amplitude,
+    ]
+    return np.array([section]) / section[3]
