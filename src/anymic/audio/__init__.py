@@ -1,0 +1,24 @@
+"""Sound in and out: read, stream, write, resample, trim, fit to a length.
+
+Nothing here resamples, trims, clips or changes a level unless it was asked for by name.
+"""
+
+from anymic.audio.clip import AudioInfo, Clip
+from anymic.audio.inspection import check
+from anymic.audio.reading import Channel, probe, read, stream
+from anymic.audio.shaping import fit_length, resample, trim_silence
+from anymic.audio.writing import write
+
+__all__ = [
+    "AudioInfo",
+    "Channel",
+    "Clip",
+    "check",
+    "fit_length",
+    "probe",
+    "read",
+    "resample",
+    "stream",
+    "trim_silence",
+    "write",
+]

@@ -1,0 +1,125 @@
+"""Changes of rate and length, each one asked for by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import soxr
+
+from anymic.audio.clip import Clip, checked_length, checked_rate
+from anymic.audio.inspection import check
+from anymic.errors import AudioError
+
+
+def resample(clip: Clip, rate_hz: int) -> Clip:
+    """Return the clip at another rate.
+
+    Parameters
+    ----------
+    clip : Clip
+        Any sound.
+    rate_hz : int
+        The new rate. At the clip's own rate the clip itself is returned.
+
+    Returns
+    -------
+    Clip
+        round(samples x new rate / old rate) samples, by soxr (sinc, quality HQ). Peaks may grow:
+        the wave between two samples can be higher than either.
+
+    Raises
+    ------
+    AudioError
+        A rate below 1 Hz, or so few samples that none are left.
+    """
+    rate = checked_rate(rate_hz, name=clip.path or "a clip")
+    if rate == clip.rate_hz:
+        return clip
+    samples = soxr.resample(clip.samples, clip.rate_hz, rate, quality="HQ")
+    return replace(clip, samples=samples, rate_hz=rate)
+
+
+def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
+    """Cut silence off both ends; what lies between stays as it is.
+
+    Parameters
+    ----------
+    clip : Clip
+        Any sound.
+    top_db : float
+        Frames (2048 samples, hop 512) this far below the loudest count as silent.
+
+    Returns
+    -------
+    Clip
+        The stretch from the first to the last frame that is not silent, ``start_s`` moved along
+        (``librosa.effects.trim``).
+
+    Raises
+    ------
+    AudioError
+        A clip with no sound at all, NaN or infinite samples; top_db of 0 or less.
+    """
+    if not top_db > 0:
+        raise AudioError(f"top_db={top_db}", wanted="more than 0 dB", remedy="pass e.g. top_db=60")
+    check(clip)
+    import librosa
+
+    _, (begin, end) = librosa.effects.trim(clip.samples, top_db=top_db)
+    samples = clip.samples[int(begin) : int(end)]
+    return replace(clip, samples=samples, start_s=clip.start_s + int(begin) / clip.rate_hz)
+
+
+def fit_length(
+    clip: Clip,
+    length_s: float,
+    *,
+    shorter: Literal["pad", "repeat", "refuse"] = "refuse",
+    longer: Literal["crop", "center", "refuse"] = "refuse",
+) -> Clip:
+    """Return exactly round(length_s x rate) samples, by the named means only.
+
+    Parameters
+    ----------
+    clip : Clip
+        Any sound.
+    length_s : float
+        The length wanted.
+    shorter : {"refuse", "pad", "repeat"}
+        What to do with a clip that is shorter: zeros at its end, or the clip over and over.
+    longer : {"refuse", "crop", "center"}
+        What to do with a clip that is longer: keep its beginning, or its middle.
+
+    Returns
+    -------
+    Clip
+        The clip itself where its length fits.
+
+    Raises
+    ------
+    AudioError
+        A clip that is shorter or longer where that is refused; no such way; no length.
+    """
+    if shorter not in ("pad", "repeat", "refuse"):
+        raise AudioError(f"shorter={shorter!r}", wanted="'pad', 'repeat' or 'refuse'")
+    if longer not in ("crop", "center", "refuse"):
+        raise AudioError(f"longer={longer!r}", wanted="'crop', 'center' or 'refuse'")
+    length, have = checked_length(length_s, clip.rate_hz, name="length_s"), len(clip.samples)
+    if have == length:
+        return clip
+    if (shorter if have < length else longer) == "refuse":
+        remedy = "shorter='pad' or 'repeat'" if have < length else "longer='crop' or 'center'"
+        raise AudioError(
+            f"{clip.path or 'a clip'} of {clip.duration_s:.3f} s",
+            wanted=f"{length_s:.3f} s",
+            remedy=f"pass {remedy}",
+        )
+    if have > length:
+        begin = (have - length) // 2 if longer == "center" else 0
+        samples = clip.samples[begin : begin + length]
+        return replace(clip, samples=samples, start_s=clip.start_s + begin / clip.rate_hz)
+    if shorter == "repeat":
+        return replace(clip, samples=np.resize(clip.samples, length))
+    return replace(clip, samples=np.pad(clip.samples, (0, length - have)))

@@ -1,0 +1,276 @@
+"""What a file holds, by its content alone: names lie, and guessing decoders find MP3 in noise."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from anymic.errors import AudioError
+
+HEAD_BYTES = 4096
+SCAN_BYTES = 1 << 17
+"""How far junk before the first MP3 or AAC frame is searched through."""
+
+# Sizes that writers leave in a header when they do not know the length (pipes): ffmpeg, sox,
+# arecord, gstreamer.
+UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x7FFFF000, 0xFFFFFFFF - 36}
+
+SOUNDFILE_FORMATS = {"wav", "flac", "ogg", "aiff", "au", "caf", "w64"}
+
+_MAGIC = {
+    b"RIFF": "wav",
+    b"RIFX": "wav",
+    b"RF64": "wav",
+    b"fLaC": "flac",
+    b"OggS": "ogg",
+    b"FORM": "aiff",
+    b".snd": "au",
+    b"caff": "caf",
+    b"riff": "w64",
+    b"\x1aE\xdf\xa3": "matroska",
+    b"\x30\x26\xb2\x75": "asf",
+    b"#!AM": "amr",
+}
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the first bytes, and for some formats the last, say.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    format : str
+        FFmpeg's short name of the container: wav, flac, ogg, aiff, au, caf, w64, mp3, aac, mov,
+        matroska, asf, amr.
+    opus : bool
+        An Ogg file whose first stream is Opus.
+    missing : float
+        Share of the sound that the header promises and the file lacks (0 where all is there or
+        the header does not say).
+    cut : bool
+        The file certainly ends too early.
+    unsized : bool
+        A WAV header that says 0 bytes of sound before sound (a pipe that was never closed).
+    counted : bool
+        The container states its length; else a duration is a guess from the bit rate.
+    notes : tuple of str
+        What is odd, but no error.
+    """
+
+    path: str
+    format: str
+    opus: bool = False
+    missing: float = 0.0
+    cut: bool = False
+    unsized: bool = False
+    counted: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def sniff(path: str | os.PathLike[str]) -> Content:
+    """Say what a file holds.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    Content
+        Container, and whether all that it promises is there.
+
+    Raises
+    ------
+    AudioError
+        A file that is missing, a folder, unreadable, empty, text, or nothing known.
+    """
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise AudioError(f"{name}, which is no file", wanted="an audio file")
+            head = file.read(HEAD_BYTES)
+            if not head:
+                raise AudioError(
+                    f"{name} with 0 bytes", wanted="audio", remedy="fetch or record it again"
+                )
+            return _classify(name, file, head, status.st_size)
+    except IsADirectoryError:
+        raise AudioError(
+            f"the folder {name}", wanted="an audio file", remedy="name the files in it"
+        ) from None
+    except FileNotFoundError:
+        raise AudioError(
+            f"no file at {name}", wanted="an audio file", remedy="check the path"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise AudioError(
+            f"{name!r}, which cannot be opened ({error})",
+            wanted="a readable file",
+            remedy="check its name and permissions",
+        ) from None
+
+
+def _classify(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
+    known = _MAGIC.get(head[:4])
+    if known in ("wav", "aiff"):
+        return _riff(name, file, known, size)
+    if known == "ogg":
+        return _ogg(name, file, head, size)
+    if known is not None:
+        return Content(name, known)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return Content(name, "mov")
+    frames = _frames_after_tag(name, file, head)
+    if frames is not None:
+        return frames
+    if _is_text(head):
+        raise AudioError(
+            f"{name} holding text",
+            wanted="audio",
+            remedy="look inside: it may be an error page or a pointer file; fetch the audio itself",
+        )
+    raise AudioError(
+        f"{name}, whose bytes are no audio format known here",
+        wanted="WAV, FLAC, Ogg, MP3, M4A/AAC, Opus or WebM",
+        remedy="convert it, or fetch it again",
+    )
+
+
+def _riff(name: str, file: BinaryIO, known: str, size: int) -> Content:
+    """Walk the chunks of a WAV or AIFF file: libsndfile shortens what is cut without a word."""
+    file.seek(0)
+    magic = file.read(12)[:4]
+    order = ">" if magic in (b"RIFX", b"FORM") else "<"
+    wide: int | None = None
+    while len(header := file.read(8)) == 8:
+        chunk, length = header[:4], struct.unpack(f"{order}I", header[4:])[0]
+        if chunk == b"ds64":
+            body = file.read(length + length % 2)
+            wide = struct.unpack("<Q", body[8:16])[0] if len(body) >= 16 else None
+            continue
+        if chunk not in (b"data", b"SSND"):
+            file.seek(length + length % 2, os.SEEK_CUR)
+            continue
+        present = size - file.tell()
+        if length == 0xFFFFFFFF and wide:
+            length = wide
+        if length in UNKNOWN_SIZES:
+            next_chunk = file.read(4)
+            closed = present < 8 or (next_chunk.isascii() and next_chunk.strip().isalnum())
+            return Content(name, known, counted=False, unsized=length == 0 and not closed)
+        missing = max(0.0, 1 - present / length)
+        return Content(name, known, missing=missing, cut=missing > 0)
+    return Content(name, known)
+
+
+def _ogg(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
+    """Look at the last page: whether it is whole, and whether it says that it is the last."""
+    opus = b"OpusHead" in head[:256]
+    file.seek(max(0, size - (1 << 16)))
+    tail = file.read()
+    at = tail.rfind(b"OggS\0")
+    page = tail[at:] if at >= 0 else b""
+    segments = page[26] if len(page) > 26 else 0
+    length = 27 + segments + sum(page[27 : 27 + segments])
+    if at < 0 or len(page) < 27 + segments or len(page) < length:
+        return Content(name, "ogg", opus=opus, cut=True)
+    last = bool(page[5] & 4)
+    notes = () if last else ("no end-of-stream mark: the file may lack its end",)
+    return Content(name, "ogg", opus=opus, notes=notes)
+
+
+def _frames_after_tag(name: str, file: BinaryIO, head: bytes) -> Content | None:
+    """Find three MP3 or AAC frames in a row, behind an ID3 tag and junk if there are any."""
+    begin = 0
+    if head[:3] == b"ID3" and len(head) >= 10:
+        a, b, c, d = (byte & 0x7F for byte in head[6:10])
+        begin = 10 + (a << 21 | b << 14 | c << 7 | d)
+    file.seek(begin)
+    data = file.read(SCAN_BYTES)
+    if begin and data[:4] == b"fLaC":
+        return Content(name, "flac")
+    at = data.find(b"\xff")
+    while 0 <= at < len(data) - 7:
+        for form, measure in (("mp3", _mp3_frame), ("aac", _adts_frame)):
+            if _chain(data, at, measure):
+                frame = data[at : at + 256]
+                tagged = any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
+                return Content(name, form, counted=form == "mp3" and tagged)
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _chain(data: bytes, at: int, measure: Callable[[bytes], tuple[int, int] | None]) -> bool:
+    """Whether three frames (or all to the end of a short file) follow each other from `at`."""
+    kind: int | None = None
+    for count in range(3):
+        if at + 7 > len(data):
+            return count > 1 or (count == 1 and at >= len(data))
+        found = measure(data[at : at + 7])
+        if found is None or (kind is not None and found[0] != kind):
+            return False
+        kind = found[0]
+        at += found[1]
+    return True
+
+
+_MP3_KBPS = {
+    (3, 3): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (3, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (3, 1): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 3): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 1): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_MP3_RATES = (44100, 48000, 32000)
+
+
+def _mp3_frame(header: bytes) -> tuple[int, int] | None:
+    """Return what must not change from frame to frame, and the frame's length in bytes.
+
+    ISO/IEC 11172-3, 2.4.1.3, and 13818-3 for half rates; free-format streams are not taken.
+    """
+    word = int.from_bytes(header[:4], "big")
+    version, layer = word >> 19 & 3, word >> 17 & 3
+    kbps_index, rate_index, padding = word >> 12 & 15, word >> 10 & 3, word >> 9 & 1
+    if word >> 21 != 0x7FF or version == 1 or layer == 0:
+        return None
+    if kbps_index in (0, 15) or rate_index == 3:
+        return None
+    kbps = _MP3_KBPS[(3 if version == 3 else 2, layer)][kbps_index]
+    rate = _MP3_RATES[rate_index] >> {3: 0, 2: 1, 0: 2}[version]
+    if layer == 3:
+        return word >> 17 << 2 | rate_index, (12000 * kbps // rate + padding) * 4
+    per_frame = 72000 if layer == 1 and version != 3 else 144000
+    return word >> 17 << 2 | rate_index, per_frame * kbps // rate + padding
+
+
+def _adts_frame(header: bytes) -> tuple[int, int] | None:
+    """Return what must not change from frame to frame, and the frame's length in bytes.
+
+    ISO/IEC 13818-7, 6.2 (ADTS).
+    """
+    word = int.from_bytes(header[:7], "big")
+    length = word >> 13 & 0x1FFF
+    if word >> 44 != 0xFFF or header[1] & 6 or (header[2] >> 2 & 15) > 12 or length < 7:
+        return None
+    return int.from_bytes(header[:3], "big"), length
+
+
+def _is_text(head: bytes) -> bool:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = head.decode("utf-16", errors="replace")
+    else:
+        text = head.decode("utf-8", errors="ignore")
+        if len(text.encode()) < len(head) - 3:
+            return False
+    return all(letter.isprintable() or letter in "\t\n\r\f\v\x1b\ufeff" for letter in text)

@@ -1,0 +1,116 @@
+"""From a clip to a file: whole or not at all, and at the level it has."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from anymic.audio.clip import Clip
+from anymic.audio.inspection import inspect
+from anymic.errors import AudioError
+
+_FORMATS = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
+
+_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+
+_WAV_LIMIT_BYTES = 0xFFFFFFFF - 4096
+
+
+def write(
+    path: str | os.PathLike[str], audio: Clip, /, *, subtype: str | None = None, clip: bool = False
+) -> None:
+    """Write a clip to a file, beside it first and then in its place: never half a file.
+
+    Integers are the samples times 2^(bits-1), rounded, without dither, so that what was read from
+    integers is written back as the same integers (+1.0 becomes the highest, one step below).
+    The same clip gives the same bytes for WAV and FLAC.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; its suffix (.wav, .flac, .ogg) names the format. Its folder must exist.
+    audio : Clip
+        The sound.
+    subtype : str, optional
+        libsndfile's name of the coding. By default FLOAT (32 bit) for WAV, PCM_24 for FLAC,
+        VORBIS for Ogg.
+    clip : bool
+        Limit samples over full scale instead of refusing them; integer formats only.
+
+    Raises
+    ------
+    AudioError
+        A suffix or subtype that is not known, NaN or infinite samples, samples over full scale in
+        an integer format, a folder that is missing, a disk that is full.
+    """
+    target = Path(path)
+    form, default = _FORMATS.get(target.suffix.lower(), ("", ""))
+    coding = (subtype or default).upper()
+    if not form or not soundfile.check_format(form, coding):
+        raise AudioError(
+            f"{target} to write" + (f" as {subtype}" if subtype else ""),
+            wanted=", ".join(_FORMATS) + (f" ({_subtypes(form)})" if form else ""),
+            remedy="pass a name or subtype such as these",
+        )
+    name = audio.path or "a clip"
+    peak, _ = inspect(audio.samples, path=name, rate_hz=audio.rate_hz)
+    samples: NDArray[np.generic] = audio.samples
+    bits = _BITS.get(coding)
+    if bits is not None:
+        if peak > 1 and not clip:
+            raise AudioError(
+                f"{name} with a peak of {peak:.3f}",
+                wanted=f"1.0 at most for {coding}",
+                remedy=f"lower the gain by {20 * np.log10(peak):.2f} dB, write WAV as FLOAT, or "
+                "pass clip=True",
+            )
+        samples = _integers(audio.samples, bits)
+    if form == "WAV" and len(samples) * max((bits or 32) // 8, 1) > _WAV_LIMIT_BYTES:
+        raise AudioError(
+            f"{audio.duration_s:.0f} s for {target}",
+            wanted="less than 4 GiB of WAV",
+            remedy="write FLAC",
+        )
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        soundfile.write(beside, samples, audio.rate_hz, subtype=coding, format=form)
+        if form == "WAV":
+            _forget_time(beside)
+        os.replace(beside, target)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise AudioError(
+            f"{target}, which cannot be written ({error})",
+            wanted="a folder that exists and has room, and a rate that the format knows",
+            remedy="make the folder, or choose another format",
+        ) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _integers(samples: NDArray[np.float32], bits: int) -> NDArray[np.generic]:
+    """Return integers of that many bits, in the upper bits of int16 (to 16) or int32."""
+    scale = 2.0 ** (bits - 1)
+    steps = np.rint(samples.astype(np.float64) * scale).clip(-scale, scale - 1)
+    if bits <= 16:
+        return (steps.astype(np.int32) << (16 - bits)).astype(np.int16)
+    return (steps.astype(np.int64) << (32 - bits)).astype(np.int32)
+
+
+def _forget_time(path: Path) -> None:
+    """Set the time of writing to 0 that libsndfile puts into the PEAK chunk of a float WAV."""
+    with path.open("r+b") as file:
+        at = file.read(256).find(b"PEAK")
+        if at > 0:
+            file.seek(at + 12)
+            file.write(bytes(4))
+
+
+def _subtypes(form: str) -> str:
+    return ", ".join(soundfile.available_subtypes(form))
