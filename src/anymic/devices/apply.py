@@ -86,25 +86,33 @@ def apply_to_waveform(
     """
     check_analysis(fft_size, hop_samples)
     _check_bins(fft_size // 2 + 1, gains)
-    window = hann_window(fft_size)
     count = len(clip.samples)
-    # A whole window of zeros on both sides; the right one up to a full hop.
+    # Zeros all round, so that every sample lies in the full number of windows.
     frames = -(-(count + fft_size) // hop_samples) + 1
-    total = (frames - 1) * hop_samples + fft_size
-    padded = torch.zeros(total)
+    padded = torch.zeros((frames - 1) * hop_samples + fft_size)
     padded[fft_size : fft_size + count] = torch.from_numpy(clip.samples.copy())
+    output = torch.zeros_like(padded)
     factors = torch.from_numpy(gains).to(torch.float32)
-    output, weight = torch.zeros(total), torch.zeros(total)
-    squared = window.square()
+    window, synthesis = hann_window(fft_size), _synthesis_window(fft_size, hop_samples)
     unfolded = padded.unfold(0, fft_size, hop_samples)
     for start in range(0, frames, FRAMES_A_BLOCK):
         block = unfolded[start : start + FRAMES_A_BLOCK]
-        changed = torch.fft.irfft(torch.fft.rfft(block * window) * factors, n=fft_size) * window
+        spectrum = torch.fft.rfft(block * window) * factors
+        changed = torch.fft.irfft(spectrum, n=fft_size) * synthesis
         _overlap_add(output, changed, start * hop_samples, hop_samples)
-        _overlap_add(weight, squared.expand_as(changed), start * hop_samples, hop_samples)
-    kept = slice(fft_size, fft_size + count)
-    samples = (output[kept] / weight[kept]).numpy()
+    samples = output[fft_size : fft_size + count].numpy().copy()
     return replace(clip, samples=samples)
+
+
+def _synthesis_window(fft_size: int, hop_samples: int) -> torch.Tensor:
+    """Return the Hann window over the sum of squared windows that meet at each sample.
+
+    With all windows present that sum repeats every hop.
+    """
+    window = hann_window(fft_size)
+    place = torch.arange(fft_size) % hop_samples
+    sums = torch.zeros(hop_samples).index_add_(0, place, window.square())
+    return window / sums[place]
 
 
 def _overlap_add(target: torch.Tensor, frames: torch.Tensor, start: int, hop_samples: int) -> None:

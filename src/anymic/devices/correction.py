@@ -68,6 +68,12 @@ class SpectrumCorrection:
     reference device recorded, so that what was heard cancels; other clips are not used.
     ``ratio_of_means`` needs no alignment: without any take in the manifest it uses all clips of
     each device. The other two refuse then.
+
+    What the gains are: where a device hears the sound well above its own noise, all estimators
+    give the inverse of its response. Where its noise prevails, means compare sound with noise,
+    and gains stay below the inverse; the geometric ones most, as most frames are quiet. That is
+    wanted: the full inverse would raise noise that the reference does not have. So an estimator
+    is to be judged by the features it leads to, not by its likeness to the inverse response.
     """
 
     profile_: DeviceProfile
@@ -81,7 +87,7 @@ class SpectrumCorrection:
         estimator: str = "ratio_of_means",
         floor_db: float = -100.0,
         limit_db: float = 40.0,
-        silence_db: float = -60.0,
+        silence_db: float = -40.0,
         fft_size: int = 2048,
         hop_samples: int = 512,
     ) -> None:

@@ -79,7 +79,7 @@ class DeviceProfile:
     devices: dict[str, DeviceGains]
     floor_db: float = -100.0
     limit_db: float = 40.0
-    silence_db: float = -60.0
+    silence_db: float = -40.0
     hop_samples: int = 512
     created: str = ""
     fitted_on: tuple[str, ...] = ()

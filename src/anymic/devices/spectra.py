@@ -44,8 +44,6 @@ class ClipSpectra:
         Clips with an equal take were recorded at the same moment; None for no aligned partner.
     magnitude : (clip, bin), linear
         Mean over all frames of the magnitude.
-    joint_magnitude : (clip, bin), linear
-        Mean over the jointly active frames of the clip's take (own active ones without a take).
     log_magnitude : (clip, bin), natural logarithm
         Mean over the clip's own active frames of the floored log magnitude.
     joint_log_magnitude : (clip, bin), natural logarithm
@@ -65,7 +63,6 @@ class ClipSpectra:
     devices: tuple[str, ...]
     takes: tuple[str | None, ...]
     magnitude: NDArray[np.float64]
-    joint_magnitude: NDArray[np.float64]
     log_magnitude: NDArray[np.float64]
     joint_log_magnitude: NDArray[np.float64]
     frames: NDArray[np.int64]
@@ -109,7 +106,7 @@ def measure(
     fft_size: int = 2048,
     hop_samples: int = 512,
     floor_db: float = -100.0,
-    silence_db: float = -60.0,
+    silence_db: float = -40.0,
     rate_hz: int | None = None,
     aligned_only: bool = False,
 ) -> ClipSpectra:
@@ -149,6 +146,13 @@ def measure(
         statistics = _statistics(
             [samples for _, samples in readable], fft_size, hop_samples, floor_db, silence_db
         )
+        if not all(one.active_frames for one in statistics):
+            reader.refuse(
+                [row for row, _ in readable],
+                f"got no frame that sounds in all clips of take {takes[rows[0]]}, wanted clips of "
+                "one moment: check the take",
+            )
+            continue
         collected.extend((row, one) for (row, _), one in zip(readable, statistics, strict=True))
     if not collected or reader.rate_hz is None:
         first = f" (first of {len(reader.failures)}: {reader.failures[0].reason})"
@@ -181,7 +185,6 @@ def measure(
 @dataclass(frozen=True)
 class _Statistics:
     magnitude: NDArray[np.float64]
-    joint_magnitude: NDArray[np.float64]
     log_magnitude: NDArray[np.float64]
     joint_log_magnitude: NDArray[np.float64]
     frames: int
@@ -225,25 +228,22 @@ def _averages(
     fft_size: int,
     hop_samples: int,
 ) -> _Statistics:
-    masks = torch.stack([torch.ones_like(own), own, joint]).to(torch.float32)
-    linear = torch.zeros(3, fft_size // 2 + 1, dtype=torch.float64)
-    logarithmic = torch.zeros_like(linear)
+    masks = torch.stack([own, joint]).to(torch.float32)
+    linear = torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
+    logarithmic = torch.zeros(2, len(linear), dtype=torch.float64)
     start = 0
     for block in windowed_frames(samples, fft_size=fft_size, hop_samples=hop_samples):
         spectrum = torch.fft.rfft(block)
         # Real and imaginary part by hand: several times as fast as abs() of a complex tensor.
         magnitude = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
-        share = masks[:, start : start + len(block)]
-        linear += share @ magnitude
-        logarithmic += share @ magnitude.clamp_min(floor).log_()
+        linear += magnitude.sum(dim=0)
+        logarithmic += masks[:, start : start + len(block)] @ magnitude.clamp_min(floor).log_()
         start += len(block)
-    counts = masks.sum(dim=1, dtype=torch.float64).clamp_min(1.0)[:, None]
-    linear, logarithmic = linear / counts, logarithmic / counts
+    logarithmic /= masks.sum(dim=1, dtype=torch.float64).clamp_min(1.0)[:, None]
     return _Statistics(
-        magnitude=linear[0].numpy(),
-        joint_magnitude=linear[2].numpy(),
-        log_magnitude=logarithmic[1].numpy(),
-        joint_log_magnitude=logarithmic[2].numpy(),
+        magnitude=linear.numpy() / len(own),
+        log_magnitude=logarithmic[0].numpy(),
+        joint_log_magnitude=logarithmic[1].numpy(),
         frames=len(own),
         active_frames=int(joint.sum()),
     )
@@ -295,13 +295,15 @@ class _Reader:
         lengths = [len(samples) for _, samples in found]
         if not lengths or max(lengths) - min(lengths) <= self._length_tolerance:
             return found
-        for row, samples in found:
-            reason = (
-                f"got {len(samples)} samples in a take of {min(lengths)} to {max(lengths)}, "
-                "wanted equal lengths: cut the recordings of the take to the same moment"
-            )
-            self.failures.append(Failure(str(self._paths[row]), reason))
+        self.refuse(
+            [row for row, _ in found],
+            f"got clips of {min(lengths)} to {max(lengths)} samples in one take, wanted equal "
+            "lengths: cut the recordings to the same moment",
+        )
         return []
+
+    def refuse(self, rows: Sequence[int], reason: str) -> None:
+        self.failures.extend(Failure(str(self._paths[row]), reason) for row in rows)
 
 
 def _takes(manifest: Manifest) -> list[str | None]:
