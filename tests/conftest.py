@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+
+from anymic import models
+from anymic.bundle import Bundle, InputContract
+from anymic.devices.profile import DeviceGains, DeviceProfile
+from anymic.frontend import Frontend, FrontendConfig
 
 torch.set_num_threads(2)
 
@@ -18,3 +24,51 @@ def shared_data() -> Path:
     if not (SHARED_DATA / "ESC-50" / "meta" / "esc50.csv").is_file():
         pytest.skip("real recordings (shared/data: ESC-50, micirp) are not on this machine")
     return SHARED_DATA
+
+
+@pytest.fixture
+def small_bundle() -> Bundle:
+    """Return a small model for one-second clips at 8 kHz: random weights, devices A and B."""
+    config = FrontendConfig(rate_hz=8000, fft_size=256, hop_samples=128, bands=32)
+    generator = np.random.default_rng(5)
+    spread = np.zeros(config.bins)
+    profile = DeviceProfile(
+        rate_hz=config.rate_hz,
+        fft_size=config.fft_size,
+        reference=("A",),
+        estimator="ratio_of_means",
+        devices={
+            "A": DeviceGains(np.ones(config.bins), 8, spread),
+            "B": DeviceGains(generator.uniform(0.1, 10.0, config.bins), 8, spread),
+        },
+    )
+    frontend = Frontend(
+        config, device_gains={name: device.gains for name, device in profile.devices.items()}
+    )
+    frontend.mean.fill_(-5.0)
+    frontend.scale.fill_(2.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        network = models.build("basic1", classes=3)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):  # as if it had learned
+                module.running_mean.normal_(0.2, 0.1)
+                module.running_var.uniform_(0.3, 1.0)
+                torch.nn.init.normal_(module.weight, 1.0, 0.2)
+                torch.nn.init.normal_(module.bias, 0.0, 0.2)
+    return Bundle(
+        network=network,
+        frontend=frontend,
+        labels=("dog", "rain", "siren"),
+        contract=InputContract(rate_hz=config.rate_hz, clip_s=1.0),
+        network_name="basic1",
+        training={"epochs": 3},
+        fitted_on={"weights": ("0123456789abcdef",)},
+        profile=profile,
+    )
+
+
+@pytest.fixture
+def bundle_folder(small_bundle: Bundle, tmp_path: Path) -> Path:
+    """Return the folder that `small_bundle` was saved in."""
+    return small_bundle.save(tmp_path / "bundle")

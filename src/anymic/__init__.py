@@ -1,1 +1,70 @@
 """Sound classifiers that hear the same through any microphone and any codec."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anymic.audio import AudioInfo, Clip
+    from anymic.bundle import Bundle, InputContract
+    from anymic.devices.correction import SpectrumCorrection
+    from anymic.devices.profile import DeviceProfile
+    from anymic.errors import AnymicError, Failure
+    from anymic.frontend import Frontend, FrontendConfig, Standardizer
+    from anymic.manifest import Manifest
+    from anymic.predict import Prediction, Predictor, load
+
+    __version__: str
+
+# Where each public name lives. They are imported at first use: `import anymic` costs nothing.
+_HOMES = {
+    "AnymicError": "anymic.errors",
+    "AudioInfo": "anymic.audio",
+    "Bundle": "anymic.bundle",
+    "Clip": "anymic.audio",
+    "DeviceProfile": "anymic.devices.profile",
+    "Failure": "anymic.errors",
+    "Frontend": "anymic.frontend",
+    "FrontendConfig": "anymic.frontend",
+    "InputContract": "anymic.bundle",
+    "Manifest": "anymic.manifest",
+    "Prediction": "anymic.predict",
+    "Predictor": "anymic.predict",
+    "SpectrumCorrection": "anymic.devices.correction",
+    "Standardizer": "anymic.frontend",
+    "load": "anymic.predict",
+}
+
+__all__ = [
+    "AnymicError",
+    "AudioInfo",
+    "Bundle",
+    "Clip",
+    "DeviceProfile",
+    "Failure",
+    "Frontend",
+    "FrontendConfig",
+    "InputContract",
+    "Manifest",
+    "Prediction",
+    "Predictor",
+    "SpectrumCorrection",
+    "Standardizer",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("anymic")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'anymic' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

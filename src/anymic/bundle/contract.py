@@ -1,0 +1,45 @@
+"""What a model takes in, and what it does with anything else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from anymic.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class InputContract:
+    """What the model was made for, and what it does with anything else.
+
+    Attributes
+    ----------
+    rate_hz : int
+        The sampling rate of the front-end.
+    clip_s : float
+        Length of the clips it was trained on, in seconds; longer files are cut into windows.
+    channel : {"mean", "left", "right", "only"} or int
+        Which channel of a file is heard; "only" refuses files with several.
+    other_rates : {"resample", "refuse"}
+        What happens to a file of another rate.
+    shorter : {"pad", "repeat", "refuse"}
+        What happens to a clip shorter than `clip_s`: zeros at its end, repetition, or refusal.
+    unknown_device : {"identity", "refuse"}
+        What happens to a clip whose device is not stated or not in the model's profile.
+    """
+
+    rate_hz: int
+    clip_s: float
+    channel: Literal["mean", "left", "right", "only"] | int = "mean"
+    other_rates: Literal["resample", "refuse"] = "resample"
+    shorter: Literal["pad", "repeat", "refuse"] = "pad"
+    unknown_device: Literal["identity", "refuse"] = "identity"
+
+    def __post_init__(self) -> None:
+        """Refuse a rate or length that cannot be."""
+        if self.rate_hz < 1 or not math.isfinite(self.clip_s) or self.clip_s <= 0:
+            raise ConfigError(
+                f"a rate of {self.rate_hz} Hz and clips of {self.clip_s} s",
+                wanted="a positive rate and length",
+            )

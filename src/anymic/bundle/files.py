@@ -1,0 +1,147 @@
+"""The files of a bundle: what they are called, what is in the index, and whether they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+import anymic
+from anymic import config
+from anymic.bundle.contract import InputContract
+from anymic.errors import BundleError, ConfigError
+from anymic.frontend import FrontendConfig
+
+FORMAT = "anymic-bundle"
+VERSION = 1
+INDEX, WEIGHTS, PROFILE = "bundle.json", "weights.safetensors", "profile.json"
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """What `anymic.models.build` is called with."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The devices of the gains' rows, in order, and what the gains lead to."""
+
+    devices: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    estimator: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `bundle.json` holds."""
+
+    format: str
+    version: int
+    library: str
+    created: str
+    labels: tuple[str, ...]
+    contract: InputContract
+    frontend: FrontendConfig
+    network: NetworkRecord
+    correction: Correction
+    training: dict[str, Any]
+    fitted_on: dict[str, list[str]]
+    sha256: dict[str, str]
+
+
+def read_record(folder: Path) -> Record:
+    """Read the index of a bundle; BundleError where there is none that this version can read."""
+    wanted = f"the folder of a bundle, with a {INDEX} in it"
+    remedy = "pass the folder that `anymic train --out` wrote"
+    if not folder.exists():
+        raise BundleError(f"no folder {folder}", wanted=wanted, remedy="check the path")
+    index = folder / INDEX
+    if not index.is_file():
+        what = f"{folder} without {INDEX}" if folder.is_dir() else f"the file {folder}"
+        raise BundleError(what, wanted=wanted, remedy=remedy)
+    try:
+        values = json.loads(index.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BundleError(
+            f"{index} that cannot be read ({error})", wanted="JSON", remedy=remedy
+        ) from error
+    if not isinstance(values, Mapping) or values.get("format") != FORMAT:
+        raise BundleError(
+            f"{index} that is no bundle of anymic", wanted=f'"format": "{FORMAT}"', remedy=remedy
+        )
+    if values.get("version") != VERSION:
+        raise BundleError(
+            f"bundle {folder} of version {values.get('version')!r},"
+            f" written by anymic {values.get('library')}",
+            wanted=f"version {VERSION}",
+            remedy=f"install the anymic that wrote it (this is {anymic.__version__})",
+        )
+    try:
+        record = config.from_mapping(Record, values)
+        for name in ("training", "fitted_on", "sha256"):
+            if not isinstance(getattr(record, name), dict):
+                raise ConfigError(f"{name} that is no mapping", wanted="a mapping")
+        if not isinstance(record.network.arguments, dict):
+            raise ConfigError("network.arguments that is no mapping", wanted="a mapping")
+    except ConfigError as error:
+        raise BundleError(
+            f"{index} with {error.got}",
+            wanted="the settings of a bundle",
+            remedy="undo the change, or save the bundle again where it was trained",
+        ) from error
+    return record
+
+
+def verify(folder: Path, sha256: Mapping[str, str]) -> None:
+    """Refuse a bundle that lacks a file or whose files are not those that were saved."""
+    remedy = "copy the whole folder again from where it was trained"
+    wanted = "the files listed in its " + INDEX
+    names = sorted({WEIGHTS, *sha256})
+    if any(name not in (WEIGHTS, PROFILE) for name in names):
+        raise BundleError(
+            f"bundle {folder} that lists {', '.join(names)}", wanted=wanted, remedy=remedy
+        )
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise BundleError(
+            f"bundle {folder} without {' and '.join(missing)}", wanted=wanted, remedy=remedy
+        )
+    altered = [name for name in names if checksum(folder / name) != sha256.get(name)]
+    if altered:
+        raise BundleError(
+            f"bundle {folder}, whose {' and '.join(altered)} was altered since it was saved",
+            wanted=f"the SHA-256 in its {INDEX}",
+            remedy=remedy,
+        )
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the weights, by name; BundleError where the file is no safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(
+            f"{folder / WEIGHTS} that cannot be read ({error})",
+            wanted="a safetensors file",
+            remedy="copy the whole folder again from where it was trained",
+        ) from error
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
