@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from anymic.cli.data import app
+from anymic.errors import ManifestError
+from anymic.manifest import Manifest
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("dog/a", "dog/b", "rain/a"):
+        path = tmp_path / "corpus" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, generator.normal(0, 0.1, 800), 16000)
+    return tmp_path / "corpus"
+
+
+def anymic(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def test_a_sound_corpus(corpus):
+    out = corpus / "manifest.csv"
+    result = anymic("prepare", "folder", "--root", corpus, "--out", out, "--rate", 16000)
+    assert result.exit_code == 0
+    assert result.stdout.strip() == f"{out}: 3 clips"
+    assert Manifest.read(out).table["path"].tolist() == ["dog/a.wav", "dog/b.wav", "rain/a.wav"]
+
+
+def test_problems_are_listed_and_left_out(corpus):
+    (corpus / "dog" / "b.wav").write_bytes(b"")
+    out = corpus / "manifest.csv"
+    result = anymic("prepare", "folder", "--root", corpus, "--out", out)
+    assert result.exit_code == 1
+    assert re.search(r"empty +dog/b\.wav: got a file of 0 bytes", result.stdout)
+    assert "2 clips, 1 left out" in result.stdout
+    assert len(Manifest.read(out)) == 2
+
+
+def test_as_json(corpus):
+    out = corpus / "manifest.csv"
+    result = anymic("prepare", "folder", "--root", corpus, "--out", out, "--rate", 8000, "--json")
+    assert result.exit_code == 1
+    outcome = json.loads(result.stdout)
+    assert outcome["manifest"] is None
+    assert outcome["rows"] == 0
+    assert [problem["kind"] for problem in outcome["problems"]] == ["rate"] * 3
+    assert not out.exists()
+
+
+def test_not_checked(corpus):
+    (corpus / "dog" / "b.wav").write_bytes(b"")
+    out = corpus / "manifest.csv"
+    result = anymic("prepare", "folder", "--root", corpus, "--out", out, "--no-check")
+    assert result.exit_code == 0
+    assert "were not read" in result.stderr
+    assert len(Manifest.read(out)) == 3
+
+
+def test_a_group_on_both_sides_of_a_split(corpus):
+    table = corpus / "table.csv"
+    table.write_text(
+        "path,label,group,split\ndog/a.wav,dog,g,train\ndog/b.wav,dog,g,test\n"
+        "rain/a.wav,rain,h,test\n"
+    )
+    result = anymic("prepare", "csv", "--root", table, "--out", corpus / "m.csv")
+    assert result.exit_code == 1
+    assert "group g (test and train)" in result.stdout
+
+
+def test_a_wrong_layout_is_an_error(corpus):
+    with pytest.raises(ManifestError, match=r"without meta\.csv"):
+        anymic("prepare", "tau2019-mobile", "--root", corpus)
+
+
+def test_show_counts_every_clip_once(tmp_path):
+    table = pd.DataFrame(
+        {
+            "path": [f"{n}.wav" for n in range(7)],
+            "label": ["bus"] * 4 + ["park"] * 3,
+            "device": list("AABBABB"),
+            "split": ["train", "test", "train", "test", "train", "train", "test"],
+        }
+    )
+    csv = Manifest.from_table(table, tmp_path).write(tmp_path / "m.csv")
+    counts = json.loads(anymic("show", csv, "--json").stdout)
+    assert counts["rows"] == sum(row["clips"] for row in counts["counts"]) == 7
+    assert {"label": "park", "device": "B", "split": "test", "clips": 1} in counts["counts"]
+    shown = anymic("show", csv).stdout
+    assert re.search(r"bus\D+1\D+1\D+1\D+1\D+4", shown)
+    assert re.search(r"park\D+·\D+1\D+1\D+1\D+3", shown)
+    assert re.search(r"all\D+1\D+2\D+2\D+2\D+7", shown)
