@@ -38,6 +38,17 @@ class DeviceGains:
     count: int
     spread_db: NDArray[np.float64]
 
+    def summary(self) -> dict[str, Any]:
+        """Return clips, lowest, median and highest gain and median spread, in dB."""
+        gains_db = 20 * np.log10(self.gains)
+        return {
+            "clips": self.count,
+            "lowest_db": float(gains_db.min()),
+            "median_db": float(np.median(gains_db)),
+            "highest_db": float(gains_db.max()),
+            "spread_db": float(np.median(self.spread_db)),
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class DeviceProfile:

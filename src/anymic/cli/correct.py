@@ -1,0 +1,94 @@
+"""``anymic correct``: one recording, made to sound like the reference device."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def correct(
+    recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to correct.")],
+    profile: Annotated[Path, typer.Option(help="A device profile from `anymic calibrate`.")],
+    device: Annotated[str, typer.Option(help="The device that made the recording.")],
+    out: Annotated[Path, typer.Option(help="Where to write: .wav (32-bit float), .flac or .ogg.")],
+    gain_db: Annotated[
+        float, typer.Option(help="Change the level by this as well, such as -12.")
+    ] = 0.0,
+    channel: Annotated[
+        str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
+    ] = "mean",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Multiply a recording's spectrum by its device's gains.
+
+    Rate, length and alignment stay. The level changes as the gains say: nothing is normalized,
+    and a WAV file keeps what is over full scale.
+    """
+    from anymic import audio
+    from anymic.devices.apply import apply_to_waveform
+    from anymic.devices.profile import DeviceProfile
+    from anymic.errors import DeviceError
+
+    if not math.isfinite(gain_db):
+        raise DeviceError(f"--gain-db {gain_db}", wanted="a number", remedy="pass such as -6")
+    if out.exists() and out.samefile(recording):
+        raise DeviceError(
+            f"{out} as both input and output", wanted="another file", remedy="mend --out"
+        )
+    gains = DeviceProfile.read(profile)
+    factors = gains.gains_for(device) * 10 ** (gain_db / 20)
+    info = audio.probe(recording)
+    gains.require(rate_hz=info.rate_hz)
+    clip = audio.read(recording, channel=_channel(channel))
+    corrected = apply_to_waveform(
+        clip, factors, fft_size=gains.fft_size, hop_samples=gains.hop_samples
+    )
+    before, peak = (float(abs(one.samples).max()) for one in (clip, corrected))
+    if peak > 1 and out.suffix.lower() != ".wav":
+        raise DeviceError(
+            f"a peak of {peak:.3f} after correction",
+            wanted=f"1.0 at most for {out.suffix}",
+            remedy=f"pass --gain-db {gain_db - 20 * math.log10(peak) - 0.1:.1f}, or write .wav, "
+            "which is 32-bit float",
+        )
+    audio.write(out, corrected)
+    notes = list(clip.notes)
+    if info.channels > 1:
+        notes.append(f"{info.channels} channels became one ({channel})")
+    if peak > 1:
+        notes.append(f"the peak of {peak:.2f} is over full scale, and kept")
+    outcome = {
+        "path": str(out),
+        "device": device,
+        "reference": list(gains.reference),
+        "estimator": gains.estimator,
+        **gains.devices[device].summary(),
+        "gain_db": gain_db,
+        "rate_hz": corrected.rate_hz,
+        "samples": len(corrected.samples),
+        "peak_before": before,
+        "peak_after": peak,
+        "notes": notes,
+    }
+    if as_json:
+        print(json.dumps(outcome, indent=2))
+        return
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(
+        f"{out}: {device} towards {'+'.join(gains.reference)} ({gains.estimator}, "
+        f"{outcome['clips']} clips): gains {outcome['lowest_db']:.1f} to "
+        f"{outcome['highest_db']:.1f} dB"
+        + (f", and {gain_db:+g} dB" if gain_db else "")
+        + f"; peak {before:.3f} to {peak:.3f}"
+    )
+
+
+def _channel(text: str) -> Any:
+    """Return a channel as `audio.read` takes it, which also checks it."""
+    return int(text) if text.isdecimal() else text
