@@ -15,11 +15,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.errors import ManifestError
+from anymic.tables import (
+    INTEGER_COLUMNS,
+    NUMBER_COLUMNS,
+    TABLE,
+    cell_text,
+    read_table,
+    rows_problem,
+    some,
+    tidy,
+)
 
 REQUIRED_COLUMNS = ("path", "label")
-INTEGER_COLUMNS = ("fold", "manually_verified")  # an empty cell is read as -1: "not known"
-NUMBER_COLUMNS = ("start_s", "duration_s", "kbps")  # an empty cell is NaN, but 0 for start_s
-_WANTED = "a table with one clip a row and at least the columns path and label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +93,22 @@ class Manifest:
             problems.append(f"missing column {' and '.join(missing)} (columns: {had})")
         if table.empty:
             problems.append("no rows")
-        tidy, numbers = _tidy(table)
+        typed, numbers = tidy(table)
         problems += numbers
         for column in REQUIRED_COLUMNS:
-            if column in tidy.columns:
-                empty = tidy[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
-                problems += _rows_problem(f"empty {column}", empty)
-        if "path" in tidy.columns:
-            problems += _duplicates(tidy)
+            if column in typed.columns:
+                empty = typed[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
+                problems += rows_problem(f"empty {column}", empty)
+        if "path" in typed.columns:
+            problems += _duplicates(typed)
         if problems:
             where = f" in {name}" if name else ""
             raise ManifestError(
                 f"{len(problems)} problem{'s' * (len(problems) > 1)}{where}: {'; '.join(problems)}",
-                wanted=_WANTED,
+                wanted=TABLE,
                 remedy="mend the table and read it again",
             )
-        return cls(table=tidy, root=Path(root), name=name)
+        return cls(table=typed, root=Path(root), name=name)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -161,7 +168,7 @@ class Manifest:
         Raises
         ------
         ManifestError
-            A column that the table does not have.
+            A column that the table does not have, or no number for a column of numbers.
         """
         self.require(*equal, purpose="a choice of rows")
         keep = np.ones(len(self), dtype=bool)
@@ -170,6 +177,8 @@ class Manifest:
             values = list(value) if many else [value]
             if column not in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
                 values = [str(one) for one in values]
+            else:
+                values = [_number(column, one) for one in values]
             keep &= self.table[column].isin(values).to_numpy(dtype=bool)
         return self.rows(keep)
 
@@ -238,7 +247,7 @@ class Manifest:
         hasher = hashlib.sha256()
         table = self.table.assign(path=self._relative_paths())
         for column in sorted(table.columns):
-            cells = [column, *map(_cell, table[column].tolist())]
+            cells = [column, *map(cell_text, table[column].tolist())]
             hasher.update("\x1f".join(cells).encode() + b"\x1e")
         return hasher.hexdigest()
 
@@ -272,7 +281,7 @@ class Manifest:
         rows = self.table.loc[chosen, ["take", "device"]].assign(row=lambda part: part.index)
         twice = rows.duplicated(["take", "device"], keep="first")
         if twice.any():
-            listed = _some(f"{row.take} ({row.device})" for row in rows[twice].itertuples())
+            listed = some(f"{row.take} ({row.device})" for row in rows[twice].itertuples())
             raise ManifestError(
                 f"more than one row for a take and device{self._named()}: {listed}",
                 wanted="each device once in a take",
@@ -289,61 +298,6 @@ class Manifest:
 
     def _named(self) -> str:
         return f" {self.name}" if self.name else ""
-
-
-def read_table(
-    path: str | Path, *, separator: str | None = None, columns: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Read a text table with every cell as text, empty cells as "".
-
-    Parameters
-    ----------
-    path : path
-        A UTF-8 file with a header line.
-    separator : str, optional
-        By default a tab where the header line has one and has no comma, else a comma.
-    columns : sequence of str
-        Columns that must be there.
-
-    Raises
-    ------
-    ManifestError
-        The file is missing, empty, not text, not a table, or lacks a column.
-    """
-    path = Path(path)
-    wanted = f"a table with the columns {', '.join(columns)}" if columns else _WANTED
-    if not path.is_file():
-        raise ManifestError(
-            f"no file {path}", wanted=wanted, remedy="check the name and the folder"
-        )
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-        if separator is None:
-            separator = "\t" if "\t" in header and "," not in header else ","
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-        )
-    except (ValueError, OSError) as error:  # pandas' parser errors and bad UTF-8 are ValueErrors
-        reason = " ".join(str(error).split())
-        raise ManifestError(
-            f"{path}, not readable as a table ({reason})",
-            wanted=wanted,
-            remedy="write it as UTF-8 text with a header line",
-        ) from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise ManifestError(
-            f"{path} with the columns {', '.join(table.columns)}",
-            wanted=f"also {', '.join(missing)}",
-            remedy="check that this is the file as published",
-        )
-    return table
 
 
 def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manifest, Manifest]:
@@ -418,7 +372,7 @@ def check_splits(manifest: Manifest) -> None:
         sides = table[table[column] != ""].groupby(column)["split"].agg(lambda s: sorted(set(s)))
         both = sides[sides.map(len) > 1]
         if len(both):
-            listed = _some(f"{key} ({' and '.join(splits)})" for key, splits in both.items())
+            listed = some(f"{key} ({' and '.join(splits)})" for key, splits in both.items())
             found.append(f"{column} {listed}")
     if found:
         raise ManifestError(
@@ -455,32 +409,6 @@ def concatenate(manifests: Iterable[Manifest]) -> Manifest:
     return Manifest.from_table(table, root, name="+".join(names))
 
 
-def _tidy(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Give every column its type; return the new table and what could not be converted."""
-    columns: dict[str, Any] = {}
-    problems: list[str] = []
-    for column in table.columns:
-        cells = [_cell(cell) for cell in table[column].tolist()]
-        if column not in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
-            columns[str(column)] = pd.Series(cells, dtype=object)
-            continue
-        text = pd.Series(cells, dtype=object)
-        numbers = pd.to_numeric(text.where(text != "", None), errors="coerce")
-        values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-        wrong = (np.isnan(values) & (text != "").to_numpy(dtype=bool)) | np.isinf(values)
-        if column in INTEGER_COLUMNS:
-            values = np.where(np.isnan(values), -1.0, values)
-            wrong |= values != np.round(values)
-            columns[column] = np.where(wrong, -1.0, values).astype(np.int64)
-        else:
-            values = np.where(np.isnan(values) & (column == "start_s"), 0.0, values)
-            wrong |= (values < 0) if column == "start_s" else (values <= 0)
-            columns[column] = values
-        kind = "a whole number" if column in INTEGER_COLUMNS else "a number in range"
-        problems += _rows_problem(f"{column} that is not {kind}", wrong, cells)
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(table))), problems
-
-
 def _duplicates(table: pd.DataFrame) -> list[str]:
     keys = pd.DataFrame({"path": table["path"].map(os.path.normpath), "start_s": 0.0})
     if "start_s" in table.columns:
@@ -489,21 +417,10 @@ def _duplicates(table: pd.DataFrame) -> list[str]:
     again = keys.duplicated(keep="first") & filled
     if not again.any():
         return []
-    listed = _some(
+    listed = some(
         f"{row.path} (row {int(str(row.Index)) + 2})" for row in table[again].itertuples()
     )
     return [f"the same path and start_s twice: {listed}"]
-
-
-def _rows_problem(what: str, wrong: NDArray[np.bool_], cells: Sequence[str] = ()) -> list[str]:
-    """One problem for all wrong rows; rows are counted as in the file, the header being 1."""
-    rows = np.flatnonzero(wrong)
-    if not len(rows):
-        return []
-    listed = _some(
-        f"row {row + 2}" + (f" ({cells[row]})" if cells else "") for row in rows.tolist()
-    )
-    return [f"{what} in {listed}"]
 
 
 def _units(table: pd.DataFrame) -> list[str]:
@@ -518,25 +435,15 @@ def _units(table: pd.DataFrame) -> list[str]:
     return units
 
 
-def _some(items: Iterable[str], most: int = 5) -> str:
-    listed = list(items)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
-
-
-def _cell(value: Any) -> str:
-    """Give a cell's text: "" where missing; the same before writing and after reading."""
-    if isinstance(value, str):
-        return value
-    if value is None or value is pd.NA or value is pd.NaT or value != value:
-        return ""
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _relative(path: str | Path, folder: str | Path) -> str:
-    """Path below the folder with forward slashes, or absolute where it lies elsewhere."""
-    full = Path(os.path.normpath(path))
+def _number(column: str, value: Any) -> float:
     try:
-        return full.relative_to(folder).as_posix()
-    except ValueError:
-        return full.as_posix()
+        return float(value)
+    except (TypeError, ValueError):
+        raise ManifestError(f"{column} = {value!r}", wanted="a number") from None
+
+
+def _relative(path: str | Path, folder: str) -> str:
+    """Path below the folder with forward slashes, or absolute where it lies elsewhere."""
+    full = os.path.normpath(path)
+    below = os.path.join(folder, "")
+    return (full[len(below) :] if full.startswith(below) else full).replace(os.sep, "/")

@@ -37,7 +37,7 @@ def prepare(
     rate: Annotated[
         int | None,
         typer.Option(
-            help="The rate in Hz that every file should have [default: as published, else any]."
+            help="The rate in Hz that every file should have (default: as published, else any)."
         ),
     ] = None,
     check: Annotated[

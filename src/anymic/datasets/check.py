@@ -16,6 +16,7 @@ from anymic import audio
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.errors import AudioError, ConfigError
 from anymic.manifest import Manifest
+from anymic.tables import some
 
 Kind = Literal[
     "missing",  # no such file
@@ -188,12 +189,10 @@ def _copies(
         conflict = len(set.union(*heard.values())) > 1
         for path in paths if conflict else paths[1:]:
             others = [other for other in paths if other != path] if conflict else paths[:1]
-            listed = ", ".join(
-                f"{written[rows[other][0]]} ({', '.join(sorted(heard[other]))})"
-                for other in others[:3]
+            listed = some(
+                f"{written[rows[other][0]]} ({', '.join(sorted(heard[other]))})" for other in others
             )
-            more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-            reason = f"got the same samples as {listed}{more}"
+            reason = f"got the same samples as {listed}"
             reason += f", labelled {', '.join(sorted(heard[path]))} here: " if conflict else ": "
             reason += "find out which label is right" if conflict else "keep one of them"
             kind: Kind = "conflict" if conflict else "duplicate"

@@ -12,7 +12,8 @@ from typing import Literal
 import pandas as pd
 
 from anymic.datasets.layout import find_root, refuse
-from anymic.manifest import Manifest, read_table
+from anymic.manifest import Manifest
+from anymic.tables import read_table
 
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 

@@ -9,6 +9,7 @@ import pandas as pd
 from anymic.datasets.layout import AUDIO_SUFFIXES
 from anymic.errors import ManifestError
 from anymic.manifest import Manifest
+from anymic.tables import some
 
 
 def folder(root: str | Path) -> Manifest:
@@ -40,9 +41,8 @@ def folder(root: str | Path) -> Manifest:
     visible = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
     loose = [entry.name for entry in visible if entry.is_file() and _is_audio(entry)]
     if loose:
-        more = f" and {len(loose) - 3} more" if len(loose) > 3 else ""
         raise ManifestError(
-            f"audio in {root} that is in no label's folder: {', '.join(loose[:3])}{more}",
+            f"audio in {root} that is in no label's folder: {some(loose)}",
             wanted=wanted,
             remedy="move these files into a folder named after their label",
         )

@@ -12,7 +12,8 @@ import pandas as pd
 
 from anymic.datasets.layout import find_root
 from anymic.errors import ManifestError
-from anymic.manifest import Manifest, read_table
+from anymic.manifest import Manifest
+from anymic.tables import read_table
 
 # fmt: off
 LABELS = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from anymic.errors import ManifestError
+from anymic.tables import some
 
 AUDIO_SUFFIXES = frozenset(
     {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".aif", ".aiff"}
@@ -59,10 +60,9 @@ def refuse(problems: Iterable[str], *, where: str | Path, corpus: str) -> None:
     """Raise one error for all that does not fit the published layout; five examples are shown."""
     listed = list(problems)
     if listed:
-        more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
         raise ManifestError(
             f"{len(listed)} problem{'s' * (len(listed) > 1)} in {where}: "
-            f"{'; '.join(listed[:5])}{more}",
+            f"{some(listed, separator='; ')}",
             wanted=f"{corpus} as published",
             remedy="mend these rows, or get the file again",
         )

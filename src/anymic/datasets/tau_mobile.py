@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from anymic.datasets.layout import find_root, refuse
-from anymic.manifest import Manifest, read_table
+from anymic.manifest import Manifest
+from anymic.tables import read_table
 
 SCENES = (
     "airport",
