@@ -132,7 +132,7 @@ def compare(
         if name == against:
             continue
         other = np.asarray(hits, dtype=np.float64)
-        members = {"": np.ones(base.size, dtype=bool), **_by_device(devices)}
+        members = {"": np.ones(base.size, dtype=bool), **by_device(devices)}
         for device, kept in members.items():
             condition = {key: name, "against": against} | ({"device": device} if device else {})
             if len(set(source[kept].tolist())) > 1:
@@ -152,7 +152,7 @@ def _device_rows(
     if len(devices) != len(t):
         raise MetricError(f"{len(devices)} devices for {len(t)} clips", wanted="one a clip")
     correct = p.argmax(axis=1) == t
-    members = _by_device(devices)
+    members = by_device(devices)
     if reference is not None and reference not in members:
         raise MetricError(
             f"reference device {reference!r}",
@@ -186,7 +186,8 @@ def _trust_rows(
     return [Row(condition, name, value, None, None, len(t)) for name, value in values.items()]
 
 
-def _by_device(devices: Column) -> dict[str, NDArray[np.bool_]]:
+def by_device(devices: Column) -> dict[str, NDArray[np.bool_]]:
+    """Return which clips each device made, in sorted order; clips of no device are left out."""
     if devices is None:
         return {}
     names = np.array([_name(device) for device in devices], dtype=str)

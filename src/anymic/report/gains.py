@@ -65,7 +65,7 @@ def _hertz(axes: Axes, low_hz: float, high_hz: float) -> None:
     ticks = [tick for tick in TICKS_HZ if low_hz <= tick <= high_hz]
     axes.set_xscale("log")
     axes.set_xlim(low_hz, high_hz)
-    axes.set_xticks(ticks, [str(tick).replace("000", "k") for tick in ticks])
+    axes.set_xticks(ticks, [f"{t // 1000} k" if t >= 1000 else str(t) for t in ticks])
     axes.set_xticks([], minor=True)
     bare(axes, grid="both")
     axes.tick_params(axis="y", labelcolor=MUTED, labelsize=8.5)

@@ -1,0 +1,147 @@
+"""One quiet look for every figure, on paper and on the page.
+
+The page recolours its figures for light and dark: every colour below is a token that `inline_svg`
+replaces by a CSS variable of the same name. The series colours are those of M. Okabe and K. Ito,
+"Color universal design", 2008, told apart with any colour vision; shapes differ as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6670", "#dde2e7", "#fffffe"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("o", "s", "D", "^", "v", "P")
+PNG_DPI = 160
+WIDTH_INCHES = 7.2
+
+_TOKENS = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
+    colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
+}
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9.0,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10.0,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "figure.facecolor": PAPER,
+    "figure.titlesize": 10.5,
+    "figure.titleweight": "bold",
+    "lines.solid_capstyle": "round",
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 9.0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "anymic",
+    "hatch.color": GRID,
+}
+
+
+@contextmanager
+def quiet_style() -> Iterator[None]:
+    """Draw in the house style within the context; nothing outside it changes."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        yield
+
+
+def canvas(
+    height_inches: float, width_inches: float = WIDTH_INCHES, **grid: Any
+) -> tuple[Figure, Any]:
+    """Return (figure, axes) on the Agg canvas, without pyplot; `grid` as for `subplots`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(**grid)
+
+
+def bare(axes: Axes, *, grid: Literal["x", "y", "both"]) -> None:
+    """Leave the axes only the grid lines across one axis, and no ticks."""
+    axes.grid(True, axis=grid)
+    axes.tick_params(length=0)
+    for side in ("left", "bottom", "top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def series(number: int) -> tuple[str, str]:
+    """Return the colour and marker of a series; the marker changes when the colours repeat."""
+    turn = number // len(SERIES)
+    return SERIES[number % len(SERIES)], MARKERS[(number + turn) % len(MARKERS)]
+
+
+def save_png(figure: Figure, path: str | Path) -> Path:
+    """Write the figure as PNG, 160 dots an inch, complete or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    with quiet_style():
+        figure.savefig(beside, format="png", dpi=PNG_DPI)
+    beside.replace(path)
+    return path
+
+
+def inline_svg(figure: Figure, *, label: str) -> str:
+    """Return the figure as SVG markup for the middle of an HTML page.
+
+    Text stays text and takes the page's font, colours become the page's variables, identifiers
+    are made unique to the figure, and nothing refers outside the page.
+
+    Parameters
+    ----------
+    label : str
+        What a screen reader says.
+    """
+    stream = io.StringIO()
+    with quiet_style():
+        empty: dict[str, Any] = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(stream, format="svg", metadata=empty, transparent=True)
+    text = stream.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\sxmlns(:\w+)?=\"[^\"]*\"", "", text)
+    text = text.replace("xlink:href", "href")
+    width, height = figure.get_size_inches()
+    opening = (
+        f'<svg viewBox="0 0 {width * 72:g} {height * 72:g}" role="img" '
+        f'aria-label="{escape(label)}" style="max-width:{width * 96:.0f}px">'
+    )
+    text = re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
+    mark = "f" + hashlib.sha256(text.encode()).hexdigest()[:8] + "-"
+    text = re.sub(r'\bid="', f'id="{mark}', text)
+    text = re.sub(r"url\(#", f"url(#{mark}", text)
+    text = re.sub(r'href="#', f'href="#{mark}', text)
+    text = re.sub(r"font: ([^;\"]*?)([\d.]+)px [^;\"]*", r"font: \1\2px var(--sans)", text)
+    for colour, name in _TOKENS.items():
+        text = text.replace(colour, f"var(--{name})")
+    return text.strip()

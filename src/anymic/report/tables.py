@@ -1,0 +1,200 @@
+"""Rows as tables: the same cells in the terminal and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anymic.report.rows import Row
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+SHARES = ("accuracy", "macro_accuracy", "coverage", "flips")  # written in per cent
+NAMES = {
+    "accuracy": "accuracy",
+    "macro_accuracy": "mean of devices",
+    "accuracy_difference": "difference",
+    "log_loss": "log loss",
+    "brier_score": "Brier score",
+    "expected_calibration_error": "ECE",
+}
+TRUST = ("log_loss", "brier_score", "expected_calibration_error")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells ready to be shown.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The first one names the rows; numbers stand in the others.
+    rows : tuple of tuple of str
+        One cell a column; a line break divides a value from its interval.
+    title : str
+        What the table is about.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+
+
+def number(row: Row, value: float) -> str:
+    """Return a value of the row's metric in its unit: 83.3 (per cent), -14.0 (points), 0.712."""
+    if row.metric in SHARES:
+        return f"{100 * value:.1f}"
+    if row.metric.endswith("_difference"):
+        return f"{100 * value:+.1f}"
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def estimate(row: Row) -> str:
+    """Return the value alone: 83.3 %."""
+    return number(row, row.value) + (" %" if row.metric in SHARES else "")
+
+
+def interval(row: Row) -> str:
+    """Return the interval alone: [79.1, 86.8]; empty where there is none."""
+    if row.low is None or row.high is None:
+        return ""
+    return f"[{number(row, row.low)}, {number(row, row.high)}]"
+
+
+def describe(row: Row) -> str:
+    """Return the row in one line: 83.3 % [79.1, 86.8] n=320."""
+    return " ".join(part for part in (estimate(row), interval(row), f"n={row.n}") if part)
+
+
+def condition_name(row: Row, *, apart: str = "device") -> str:
+    """Return under what the row holds, in words; class, baseline and `apart` left out."""
+    left_out = (apart, "label", "against")
+    return ", ".join(value for key, value in row.condition.items() if key not in left_out)
+
+
+def conditions(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the rows by condition, in order of appearance; "" is no condition."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(condition_name(row), []).append(row)
+    return found
+
+
+def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
+    """Return accuracy and trust for each device, their mean, and all clips together.
+
+    Parameters
+    ----------
+    rows : rows of one condition, as `evaluate` returns them.
+    full : bool
+        With the Brier score, and with intervals for every number.
+    """
+    scores = [score for score in TRUST if full or score != "brier_score"]
+    found = {_place(row): row for row in rows if "label" not in row.condition}
+    reference = next((against for _, _, against in found if against), "")
+    devices = [device for metric, device, _ in found if metric == "accuracy" and device]
+    places = [(device, "accuracy", device) for device in devices]
+    places += [("mean of devices", "macro_accuracy", ""), ("all clips", "accuracy", "")]
+
+    lines = []
+    for name, metric, device in places:
+        first = found.get((metric, device, ""))
+        if first is None:
+            continue
+        cells = [name, _cell(first)]
+        if reference:
+            cells.append(_cell(found.get(("accuracy_difference", device, reference))))
+        trust = scores if metric == "accuracy" else []  # a mean of devices has none
+        cells += [_cell(found.get((score, device, "")), with_interval=full) for score in trust]
+        cells += [""] * (len(scores) - len(trust))
+        lines.append((*cells, str(first.n)))
+    columns = ["device", "accuracy", *([f"against {reference}"] if reference else [])]
+    columns += [NAMES[score] for score in scores] + ["n"]
+    return Table(tuple(columns), tuple(lines), "Accuracy by device")
+
+
+def class_table(rows: Iterable[Row]) -> Table:
+    """Return the accuracy of each class (its recall), the hardest first."""
+    of_class = [row for row in rows if row.metric == "accuracy" and "label" in row.condition]
+    of_class.sort(key=lambda row: row.value)
+    lines = [(row.condition["label"], _cell(row), str(row.n)) for row in of_class]
+    return Table(("class", "accuracy", "n"), tuple(lines), "Accuracy by class")
+
+
+def comparison_table(
+    rows: Iterable[Row], *, metric: str = "accuracy", column: str = "device"
+) -> Table:
+    """Return one metric for several conditions (rows) and devices (columns).
+
+    Parameters
+    ----------
+    rows : rows of several conditions
+    metric : str
+        For "accuracy" the mean of devices has a column as well.
+    column : str
+        The key of a row's condition that makes the columns; the other keys name the rows.
+    """
+    rows = list(rows)
+    cells: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        mean = metric == "accuracy" and row.metric == "macro_accuracy"
+        if (row.metric == metric or mean) and "label" not in row.condition:
+            place = "mean of devices" if mean else row.condition.get(column, "all clips")
+            cells[condition_name(row, apart=column), place] = row
+    columns = list(dict.fromkeys(place for _, place in cells))
+    if "mean of devices" in columns:  # says more than all clips together, which it stands beside
+        columns = [name for name in columns if name not in ("mean of devices", "all clips")]
+        columns.append("mean of devices")
+    heads = []
+    for name in columns:
+        counts = {row.n for (_, place), row in cells.items() if place == name}
+        heads.append(f"{name}\nn={counts.pop()}" if len(counts) == 1 else name)
+    lines = []
+    for name in dict.fromkeys(name for name, _ in cells):
+        found = [cells.get((name, place)) for place in columns]
+        lines.append((name or "all", *(_stacked(row) for row in found)))
+    return Table(
+        ("condition", *heads),
+        tuple(lines),
+        f"{NAMES.get(metric, metric).capitalize()} by condition",
+    )
+
+
+def rich_table(table: Table) -> RichTable:
+    """Return the table for the terminal."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table as RichTable
+
+    shown = RichTable(
+        title=escape(table.title) or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+    )
+    for place, name in enumerate(table.columns):
+        # a narrow terminal folds a cell over lines; it never cuts a number short
+        shown.add_column(escape(name), justify="right" if place else "left", overflow="fold")
+    words = [word for row in table.rows for word in row[0].split()]
+    shown.columns[0].min_width = max(map(len, words), default=1)
+    for cells in table.rows:
+        shown.add_row(*(escape(cell) for cell in cells))
+    return shown
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return row.metric, row.condition.get("device", ""), row.condition.get("against", "")
+
+
+def _cell(row: Row | None, *, with_interval: bool = True) -> str:
+    if row is None:
+        return ""
+    return f"{estimate(row)} {interval(row)}".strip() if with_interval else estimate(row)
+
+
+def _stacked(row: Row | None) -> str:
+    return "" if row is None else f"{estimate(row)}\n{interval(row)}".strip()
