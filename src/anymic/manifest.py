@@ -369,8 +369,8 @@ def check_splits(manifest: Manifest) -> None:
     for column in ("group", "take", "path"):
         if column not in table.columns:
             continue
-        sides = table[table[column] != ""].groupby(column)["split"].agg(lambda s: sorted(set(s)))
-        both = sides[sides.map(len) > 1]
+        pairs = table.loc[table[column] != "", [column, "split"]].drop_duplicates()
+        both = pairs[pairs.duplicated(column, keep=False)].groupby(column)["split"].agg(sorted)
         if len(both):
             listed = some(f"{key} ({' and '.join(splits)})" for key, splits in both.items())
             found.append(f"{column} {listed}")
