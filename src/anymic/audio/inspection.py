@@ -87,13 +87,14 @@ def check(clip: Clip, *, allow_silence: bool = False) -> Clip:
     return clip
 
 
-def refuse_silence(path: str, *, how: str = "every sample is 0") -> NoReturn:
+def refuse_silence(
+    path: str,
+    *,
+    how: str = "every sample is 0",
+    remedy: str = "check the recording, or pass allow_silence=True",
+) -> NoReturn:
     """Raise the AudioError for silence."""
-    raise AudioError(
-        f"{path} as pure silence ({how})",
-        wanted="sound",
-        remedy="check the recording, or pass allow_silence=True",
-    )
+    raise AudioError(f"{path} as pure silence ({how})", wanted="sound", remedy=remedy)
 
 
 def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:
@@ -106,17 +107,23 @@ def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:
 def _clipped(channel: NDArray[np.float32]) -> int:
     """Count the samples in runs of three or more at the channel's extremes."""
     count = 0
-    for signed in (channel, -channel):
-        level = min(float(signed.max()), 1.0)
-        if level < NEAR_FULL_SCALE:
-            continue
-        at = signed >= level
-        inner = at[:-2] & at[1:-1] & at[2:]
-        within = np.zeros(len(at), dtype=bool)
-        for shift in range(3):
-            within[shift : shift + len(inner)] |= inner
-        count += int(within.sum())
+    top, bottom = float(channel.max()), float(channel.min())
+    if top >= NEAR_FULL_SCALE:
+        count += _in_runs(channel >= np.float32(min(top, 1.0)))
+    if bottom <= -NEAR_FULL_SCALE:
+        count += _in_runs(channel <= np.float32(max(bottom, -1.0)))
     return count
+
+
+def _in_runs(at: NDArray[np.bool_]) -> int:
+    """Count the true values that lie in runs of three or more."""
+    inner = at[:-2] & at[1:-1] & at[2:]
+    if not inner.any():
+        return 0
+    within = np.zeros(len(at), dtype=np.bool_)
+    for shift in range(3):
+        within[shift : shift + len(inner)] |= inner
+    return int(within.sum())
 
 
 def _refuse_not_finite(

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from anymic.audio.clip import Clip, checked_length, checked_rate
-from anymic.audio.inspection import check
+from anymic.audio.inspection import check, refuse_silence
 from anymic.errors import AudioError
 
 
@@ -64,7 +64,9 @@ def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
     """
     if not top_db > 0:
         raise AudioError(f"top_db={top_db}", wanted="more than 0 dB", remedy="pass e.g. top_db=60")
-    check(clip)
+    check(clip, allow_silence=True)
+    if not clip.samples.any():
+        refuse_silence(clip.path or "a clip", remedy="leave it out: nothing would be left of it")
     import librosa
 
     _, (begin, end) = librosa.effects.trim(clip.samples, top_db=top_db)

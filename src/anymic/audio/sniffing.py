@@ -91,12 +91,15 @@ def sniff(path: str | os.PathLike[str]) -> Content:
     AudioError
         A file that is missing, a folder, unreadable, empty, text, or nothing known.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     try:
+        status = os.stat(name)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            # Opening a pipe would wait for its other end.
+            raise AudioError(
+                f"{name}, a pipe or device", wanted="an audio file", remedy="save it to a file"
+            )
         with open(name, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise AudioError(f"{name}, which is no file", wanted="an audio file")
             head = file.read(HEAD_BYTES)
             if not head:
                 raise AudioError(
@@ -210,13 +213,16 @@ def _frames_after_tag(name: str, file: BinaryIO, head: bytes) -> Content | None:
 
 
 def _chain(data: bytes, at: int, measure: Callable[[bytes], tuple[int, int] | None]) -> bool:
-    """Whether three frames (or all to the end of a short file) follow each other from `at`."""
-    kind: int | None = None
+    """Whether three frames follow each other from `at`; fewer only if they fill a whole file.
+
+    A single header is found in noise every few thousand bytes, two or three in a row are not.
+    """
+    begin, kind = at, -1
     for count in range(3):
         if at + 7 > len(data):
-            return count > 1 or (count == 1 and at >= len(data))
+            return count > 1 or (count == 1 and begin == 0 and at == len(data))
         found = measure(data[at : at + 7])
-        if found is None or (kind is not None and found[0] != kind):
+        if found is None or kind not in (-1, found[0]):
             return False
         kind = found[0]
         at += found[1]

@@ -19,6 +19,11 @@ _FORMATS = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
+_UNBOUNDED = {"FLOAT", "DOUBLE", "VORBIS", "OPUS"}
+"""These carry values over full scale."""
+
+_BLOCK_SAMPLES = 1 << 16
+
 _WAV_LIMIT_BYTES = 0xFFFFFFFF - 4096
 
 
@@ -60,18 +65,14 @@ def write(
         )
     name = audio.path or "a clip"
     peak, _ = inspect(audio.samples, path=name, rate_hz=audio.rate_hz)
-    samples: NDArray[np.generic] = audio.samples
-    bits = _BITS.get(coding)
-    if bits is not None:
-        if peak > 1 and not clip:
-            raise AudioError(
-                f"{name} with a peak of {peak:.3f}",
-                wanted=f"1.0 at most for {coding}",
-                remedy=f"lower the gain by {20 * np.log10(peak):.2f} dB, write WAV as FLOAT, or "
-                "pass clip=True",
-            )
-        samples = _integers(audio.samples, bits)
-    if form == "WAV" and len(samples) * max((bits or 32) // 8, 1) > _WAV_LIMIT_BYTES:
+    if peak > 1 and coding not in _UNBOUNDED and not clip:
+        raise AudioError(
+            f"{name} with a peak of {peak:.3f}",
+            wanted=f"1.0 at most for {coding}",
+            remedy=f"lower the gain by {20 * np.log10(peak):.2f} dB, write a .wav as FLOAT, "
+            "or pass clip=True",
+        )
+    if form == "WAV" and len(audio.samples) * _BITS.get(coding, 32) // 8 > _WAV_LIMIT_BYTES:
         raise AudioError(
             f"{audio.duration_s:.0f} s for {target}",
             wanted="less than 4 GiB of WAV",
@@ -79,13 +80,19 @@ def write(
         )
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        soundfile.write(beside, samples, audio.rate_hz, subtype=coding, format=form)
+        with soundfile.SoundFile(
+            beside, "w", audio.rate_hz, channels=1, subtype=coding, format=form
+        ) as file:
+            # In blocks: libsndfile's Vorbis encoder overflows the stack on long arrays.
+            for begin in range(0, len(audio.samples), _BLOCK_SAMPLES):
+                file.write(_coded(audio.samples[begin : begin + _BLOCK_SAMPLES], coding))
         if form == "WAV":
             _forget_time(beside)
         os.replace(beside, target)
     except (OSError, soundfile.SoundFileError) as error:
+        reason = getattr(error, "error_string", error)
         raise AudioError(
-            f"{target}, which cannot be written ({error})",
+            f"{target} at {audio.rate_hz} Hz, which cannot be written ({reason})",
             wanted="a folder that exists and has room, and a rate that the format knows",
             remedy="make the folder, or choose another format",
         ) from None
@@ -94,13 +101,16 @@ def write(
             beside.unlink(missing_ok=True)
 
 
-def _integers(samples: NDArray[np.float32], bits: int) -> NDArray[np.generic]:
-    """Return integers of that many bits, in the upper bits of int16 (to 16) or int32."""
+def _coded(samples: NDArray[np.float32], coding: str) -> NDArray[np.generic]:
+    """Return what libsndfile is given: integers in the upper bits of int16 or int32, or floats."""
+    bits = _BITS.get(coding)
+    if bits is None:
+        return samples if coding in _UNBOUNDED else samples.clip(-1, 1)
     scale = 2.0 ** (bits - 1)
-    steps = np.rint(samples.astype(np.float64) * scale).clip(-scale, scale - 1)
+    steps = np.rint(samples * np.float64(scale)).clip(-scale, scale - 1)
     if bits <= 16:
-        return (steps.astype(np.int32) << (16 - bits)).astype(np.int16)
-    return (steps.astype(np.int64) << (32 - bits)).astype(np.int32)
+        return steps.astype(np.int16) << np.int16(16 - bits)
+    return steps.astype(np.int32) << np.int32(32 - bits)
 
 
 def _forget_time(path: Path) -> None:
