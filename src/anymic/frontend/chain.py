@@ -165,7 +165,7 @@ class Frontend(nn.Module):
 
 
 def _tiles(frames: Tensor) -> tuple[Tensor, ...]:
-    tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)  # type: ignore[no-untyped-call]
+    tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)
     return tiles
 
 

@@ -47,7 +47,7 @@ class BandedProduct(nn.Module):
     def __init__(self, filters: Tensor) -> None:
         super().__init__()
         self.ranges: list[tuple[int, int]] = []
-        blocks: tuple[Tensor, ...] = torch.split(filters, BANDS_PER_BLOCK)  # type: ignore[no-untyped-call]
+        blocks: tuple[Tensor, ...] = torch.split(filters, BANDS_PER_BLOCK)
         for index, block in enumerate(blocks):
             used = torch.nonzero(block.abs().sum(dim=0)).flatten()
             first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)

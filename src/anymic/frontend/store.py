@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ FORMAT = 1
 MAGIC = b"anymic-features"
 READERS = 2
 BATCH = 16
+SLACK_S = 1e-3
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,40 @@ class FeatureStore:
     failures: tuple[Failure, ...]
 
 
+@dataclass(frozen=True)
+class Length:
+    """How long every clip is, and what happens to others.
+
+    Attributes
+    ----------
+    clip_s : float
+        In seconds.
+    shorter : {"refuse", "pad", "repeat"}
+    longer : {"refuse", "crop", "center"}
+        As in `audio.fit_length`; up to a millisecond is always padded or cropped.
+    """
+
+    clip_s: float
+    shorter: Literal["refuse", "pad", "repeat"] = "refuse"
+    longer: Literal["refuse", "crop", "center"] = "refuse"
+
+
 def read_clip(
-    path: Path, values: dict[str, Any], *, rate_hz: int, clip_s: float
+    path: Path, values: dict[str, Any], *, rate_hz: int, length: Length
 ) -> NDArray[np.float32]:
     """Read one row's clip at exactly the front-end's rate and length.
 
     Raises
     ------
     AudioError
-        If the file cannot be read, has another rate, or is shorter or longer than `clip_s`
-        seconds by more than a millisecond.
+        If the file cannot be read, has another rate, or a length that `length` refuses.
     """
-    start_s = float(manifest_row.get("start_s") or 0.0)
+    cut = "start_s" in values
     clip = audio.read(
-        path, start_s=start_s, duration_s=clip_s if "start_s" in manifest_row else None
+        path,
+        start_s=float(values["start_s"]) if cut else 0.0,
+        duration_s=float(values.get("duration_s", length.clip_s)) if cut else None,
+        allow_silence=True,  # a silent training clip is a fact of the corpus, not an error
     )
     if clip.rate_hz != rate_hz:
         raise AudioError(
@@ -67,13 +88,21 @@ def read_clip(
             wanted=f"{rate_hz} Hz",
             remedy="convert the file, or set frontend.rate_hz to its rate",
         )
-    if abs(clip.duration_s - clip_s) > 1e-3:
+    missing_s = length.clip_s - clip.duration_s
+    refused = "shorter" if missing_s > SLACK_S else "longer" if missing_s < -SLACK_S else None
+    if refused and getattr(length, refused) == "refuse":
         raise AudioError(
             f"{clip.duration_s:.3f} s in {path}",
-            wanted=f"{clip_s:.3f} s",
-            remedy="cut the clips to one length, or set clip_s and start_s",
+            wanted=f"{length.clip_s:g} s",
+            remedy=f"say what to do with clips that are {refused}, or set clip_s",
         )
-    return audio.fit_length(clip, clip_s, shorter="pad", longer="crop").samples
+    fitted = audio.fit_length(
+        clip,
+        length.clip_s,
+        shorter="pad" if length.shorter == "refuse" else length.shorter,
+        longer="crop" if length.longer == "refuse" else length.longer,
+    )
+    return fitted.samples
 
 
 def open_features(
@@ -81,7 +110,7 @@ def open_features(
     frontend: Frontend,
     cache: Path,
     *,
-    clip_s: float,
+    length: Length,
     progress: Callable[[int], None] | None = None,
 ) -> FeatureStore:
     """Return the features of every clip of `manifest`, computed once and kept in `cache`.
@@ -98,17 +127,17 @@ def open_features(
         Computes the features on the device it lies on.
     cache : Path
         A folder.
-    clip_s : float
-        Length of every clip, in seconds.
+    length : Length
+        Length of every clip, and what happens to others.
     progress : callable, optional
         Told the number of clips done since the last call.
     """
-    key = _key(manifest, frontend, clip_s)
+    key = _key(manifest, frontend, length)
     path = Path(cache) / f"{key}.features"
     found = _read(path)
     if found is None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, manifest, frontend, clip_s, progress)
+        _write(path, manifest, frontend, length, progress)
         found = _read(path)
         if found is None:
             raise AnymicError(f"no readable cache at {path}", remedy="check the disk")
@@ -117,9 +146,9 @@ def open_features(
     return found
 
 
-def _key(manifest: Manifest, frontend: Frontend, clip_s: float) -> str:
+def _key(manifest: Manifest, frontend: Frontend, length: Length) -> str:
     digest = hashlib.sha256()
-    settings = {"format": FORMAT, "clip_s": clip_s, **asdict(frontend.config)}
+    settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
     digest.update(json.dumps(settings, sort_keys=True).encode())
     digest.update("\0".join(frontend.device_names).encode())
     digest.update(frontend.gains.cpu().numpy().tobytes())
@@ -135,7 +164,7 @@ def _write(
     path: Path,
     manifest: Manifest,
     frontend: Frontend,
-    clip_s: float,
+    length: Length,
     progress: Callable[[int], None] | None,
 ) -> None:
     """Compute every clip and write: a .npy array, then a footer of JSON, its length and a mark."""
@@ -144,13 +173,13 @@ def _write(
         manifest.table["device"].tolist() if "device" in manifest.table else [None] * len(manifest)
     )
     index = frontend.device_index(devices)
-    shape = (len(manifest), config.bands, config.frames(round(clip_s * config.rate_hz)))
+    shape = (len(manifest), config.bands, config.frames(round(length.clip_s * config.rate_hz)))
     unfinished = path.with_suffix(f".{os.getpid()}.part")
     failures: list[Failure] = []
     rows: list[int] = []
     try:
         array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
-        for batch in _batches(_clips(manifest, config.rate_hz, clip_s)):
+        for batch in _batches(_clips(manifest, config.rate_hz, length)):
             good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]
             failures.extend(clip for _, clip in batch if isinstance(clip, Failure))
             if good:
@@ -183,13 +212,13 @@ def _features(
     return log_mel.to("cpu", torch.float16).numpy()
 
 
-def _clips(manifest: Manifest, rate_hz: int, clip_s: float) -> Iterator[tuple[int, Any]]:
+def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:
     """Read clips in threads, a few ahead, in the manifest's order."""
 
     def one(job: tuple[int, Path, dict[str, Any]]) -> tuple[int, Any]:
         row, path, values = job
         try:
-            return row, read_clip(path, values, rate_hz=rate_hz, clip_s=clip_s)
+            return row, read_clip(path, values, rate_hz=rate_hz, length=length)
         except AudioError as error:
             return row, Failure(str(path), str(error))
 

@@ -1,1 +1,6 @@
-"""training."""
+"""From a manifest and settings to a bundle; PyTorch Lightning runs the loop."""
+
+from anymic.training.config import CorrectionConfig, TrainingConfig, load_config, presets
+from anymic.training.fit import fit
+
+__all__ = ["CorrectionConfig", "TrainingConfig", "fit", "load_config", "presets"]

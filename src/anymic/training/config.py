@@ -1,0 +1,176 @@
+"""What can be chosen about training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, Literal
+
+from anymic import models
+from anymic.config import from_mapping, read_yaml
+from anymic.errors import ConfigError
+from anymic.frontend import FrontendConfig
+from anymic.losses import LossName
+
+
+@dataclass(frozen=True)
+class CorrectionConfig:
+    """How recordings of different devices are made alike; see `SpectrumCorrection`.
+
+    Attributes
+    ----------
+    reference : tuple of str
+        The devices whose mean spectrum is the reference; empty means all devices.
+    estimator : str
+        How the gains are estimated.
+    """
+
+    reference: tuple[str, ...] = ()
+    estimator: Literal["ratio_of_means", "mean_of_ratios", "geometric", "geometric_unaligned"] = (
+        "ratio_of_means"
+    )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that, with a manifest, determines a trained classifier.
+
+    The defaults are those of Kosmider 2019, section 4, where the report gives them.
+
+    Attributes
+    ----------
+    network : str
+        A name that `anymic.models.names` lists.
+    frontend : FrontendConfig
+    correction : CorrectionConfig or None
+        None trains on the recordings as they are.
+    standardize : bool
+        Zero mean and unit variance for each band.
+    clip_s : float or None
+        Length of every clip in seconds; None takes the length that all clips share.
+    shorter, longer : str
+        What to do with clips of another length: refuse them, or pad (with zeros, at the end) or
+        repeat what is shorter, and crop (keep the beginning) or center what is longer.
+    loss : {"focal", "cross_entropy"}
+    focal_power : float
+        Exponent of (1 - p) in the focal loss.
+    temperature : float
+        Divisor of the logits inside the loss (heated-up softmax, Nguyen 2020).
+    epochs, batch_size : int
+        Clips are dealt into equal batches of at most `batch_size`.
+    learning_rate : float
+        Of Adadelta, at the start.
+    rho, epsilon : float
+        Adadelta's decay and its term against division by zero (Zeiler 2012); 0.95 as in Keras,
+        with which the papers worked.
+    l2 : float
+        Weight of the sum of squared convolution and linear weights in the loss.
+    plateau_factor, plateau_patience : float, int
+        The learning rate is multiplied by the factor when the accuracy has not risen by 1e-3
+        for so many epochs.
+    mixup_share, mixup_alpha : float
+        Share of the clips that are mixed, and the parameter of the Beta distribution.
+    validation_share : float
+        Share of the training clips, by whole groups, that is set aside where the manifest names
+        no validation split. With 0 the plateau watches the training accuracy and the last
+        epoch is kept.
+    monitor : {"accuracy", "loss"}
+        What picks the epoch that is kept, on the validation clips.
+    seed : int
+        Of weights, split, order and augmentation.
+    precision : {"auto", "float32", "bfloat16"}
+        auto is bfloat16 autocast where the processor multiplies it natively.
+    """
+
+    network: str = "basic1"
+    frontend: FrontendConfig = field(default_factory=FrontendConfig)
+    correction: CorrectionConfig | None = None
+    standardize: bool = True
+    clip_s: float | None = None
+    shorter: Literal["refuse", "pad", "repeat"] = "refuse"
+    longer: Literal["refuse", "crop", "center"] = "refuse"
+    loss: LossName = "focal"
+    focal_power: float = 1.0
+    temperature: float = 1.0
+    epochs: int = 150
+    batch_size: int = 64
+    learning_rate: float = 0.5
+    rho: float = 0.95
+    epsilon: float = 1e-6
+    l2: float = 1e-5
+    plateau_factor: float = 0.5
+    plateau_patience: int = 16
+    mixup_share: float = 0.3
+    mixup_alpha: float = 0.2
+    validation_share: float = 0.15
+    monitor: Literal["accuracy", "loss"] = "accuracy"
+    seed: int = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, all of it in one line."""
+        problems = [
+            f"{name} of {getattr(self, name)}"
+            for name in ("epochs", "batch_size", "learning_rate", "plateau_patience", "temperature")
+            if getattr(self, name) <= 0
+        ]
+        if self.network not in models.names():
+            problems.append(f"network {self.network!r} (known: {', '.join(models.names())})")
+        if not 0 <= self.validation_share < 1:
+            problems.append(f"validation_share of {self.validation_share}")
+        if not 0 < self.plateau_factor < 1:
+            problems.append(f"plateau_factor of {self.plateau_factor}")
+        if not 0 <= self.mixup_share <= 1 or self.mixup_alpha <= 0:
+            problems.append(f"mixup_share {self.mixup_share} with alpha {self.mixup_alpha}")
+        if self.clip_s is not None and self.clip_s <= 0:
+            problems.append(f"clip_s of {self.clip_s}")
+        if problems:
+            raise ConfigError(
+                "; ".join(problems),
+                wanted="positive numbers, a known network, shares from 0 to 1",
+                remedy="mend the training settings",
+            )
+
+
+def presets() -> list[str]:
+    """List the shipped training presets by name."""
+    folder = resources.files("anymic") / "presets" / "training"
+    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
+
+
+def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> TrainingConfig:
+    """Read a preset by name, or a YAML file, with some settings changed.
+
+    Parameters
+    ----------
+    name_or_path : str
+        A name that `presets` lists, or a path that ends in .yaml or .yml.
+    changes : dict, optional
+        Settings to replace; a dot reaches inside: {"frontend.bands": 128}.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such preset or file, or a key is unknown.
+    """
+    if name_or_path.endswith((".yaml", ".yml")):
+        values = read_yaml(name_or_path)
+    elif name_or_path in presets():
+        source = resources.files("anymic") / "presets" / "training" / f"{name_or_path}.yaml"
+        with resources.as_file(source) as path:
+            values = read_yaml(path)
+    else:
+        raise ConfigError(
+            f"preset {name_or_path!r}",
+            wanted="one of " + ", ".join(presets()),
+            remedy="or give a path that ends in .yaml",
+        )
+    for key, value in (changes or {}).items():
+        place = values
+        *parents, last = key.split(".")
+        for parent in parents:
+            inner = place.get(parent)
+            place[parent] = dict(inner) if isinstance(inner, dict) else {}
+            place = place[parent]
+        place[last] = value
+    return from_mapping(TrainingConfig, values)

@@ -1,0 +1,123 @@
+"""The classifier as PyTorch Lightning trains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+
+from anymic.frontend import Frontend
+from anymic.losses import SoftTargetLoss
+from anymic.training.batches import Batch
+from anymic.training.config import TrainingConfig
+
+SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
+
+
+class TrainedClassifier(lightning.LightningModule):
+    """A network, its standardization and its loss.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Features (batch, 1, band, frame) to logits (batch, class).
+    frontend : Frontend
+        Only its standardization is used here: the features come from the store.
+    config : TrainingConfig
+    validated : bool
+        Whether there are validation clips; without them the schedule watches the training.
+    """
+
+    def __init__(
+        self, network: nn.Module, frontend: Frontend, config: TrainingConfig, *, validated: bool
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frontend = frontend.requires_grad_(False)
+        self.config = config
+        self.watched = "validation_accuracy" if validated else "training_accuracy"
+        self.loss = SoftTargetLoss(
+            config.loss, focal_power=config.focal_power, temperature=config.temperature
+        )
+        self.totals = torch.zeros(3)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits of log-mel features (batch, band, frame)."""
+        standardized = self.frontend.standardize(features).unsqueeze(1)
+        logits: Tensor = self.network(standardized.contiguous(memory_format=torch.channels_last))
+        return logits
+
+    def _step(self, batch: Batch) -> Tensor:
+        """Return the loss of this process's clips and count what was right."""
+        features, targets, _ = batch
+        logits = self(features)
+        loss: Tensor = self.loss(logits, targets)
+        correct = (logits.argmax(dim=1) == targets.argmax(dim=1)).sum()
+        clips = len(features)
+        with torch.no_grad():
+            step = torch.stack([correct.float(), loss.float() * clips, loss.new_tensor(clips)])
+            self.totals = self.totals.to(step.device) + step
+        return loss
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss, weighted so that the mean over processes is that of the batch."""
+        features, _targets, clips_of_all = batch
+        return self._step(batch) * (len(features) * self.trainer.world_size / clips_of_all)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Count what is right."""
+        self._step(batch)
+
+    def on_train_epoch_start(self) -> None:
+        """Start counting."""
+        self.totals = torch.zeros(3)
+
+    def on_validation_epoch_start(self) -> None:
+        """Write down the training epoch, then start counting anew."""
+        if not self.trainer.sanity_checking:
+            self._report("training")
+        self.totals = torch.zeros(3)
+
+    def on_validation_epoch_end(self) -> None:
+        """Write down the validation."""
+        self._report("validation")
+        self.totals = torch.zeros(3)
+
+    def on_train_epoch_end(self) -> None:
+        """Write down the training epoch where no validation did."""
+        if self.watched == "training_accuracy":
+            self._report("training")
+
+    def _report(self, part: str) -> None:
+        totals = self.trainer.strategy.reduce(self.totals.to(self.device), reduce_op="sum")
+        assert isinstance(totals, Tensor)
+        correct, loss, clips = totals.tolist()
+        values = {f"{part}_accuracy": correct / clips, f"{part}_loss": loss / clips}
+        self.log_dict(values, prog_bar=True, rank_zero_only=False)
+
+    def configure_optimizers(self) -> Any:
+        """Adadelta (Zeiler 2012), L2 on the weights that multiply, and the plateau schedule."""
+        kernels = [value for value in self.network.parameters() if value.ndim > 1]
+        others = [value for value in self.network.parameters() if value.ndim <= 1]
+        # The gradient of l2 * sum(w**2) is 2 * l2 * w, and weight_decay is what multiplies w.
+        groups = [
+            {"params": kernels, "weight_decay": 2 * self.config.l2},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.Adadelta(
+            groups, lr=self.config.learning_rate, rho=self.config.rho, eps=self.config.epsilon
+        )
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            mode="max",
+            factor=self.config.plateau_factor,
+            patience=self.config.plateau_patience,
+            threshold=SMALLEST_RISE,
+            threshold_mode="abs",
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "monitor": self.watched},
+        }

@@ -1,0 +1,59 @@
+"""Batch normalization over the batch of all processes, on a processor too."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+import torch.distributed.nn.functional as between_processes
+from pytorch_lightning.plugins.layer_sync import LayerSync
+from torch import Tensor, nn
+
+
+class SynchronizedBatchNorm(nn.BatchNorm2d):
+    """Batch normalization whose mean and variance are those of every process's clips together.
+
+    PyTorch's own SyncBatchNorm refuses tensors that lie on a processor; this one works wherever
+    the process group does, and gives in two processes what one gives with the whole batch.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalize (batch, channel, band, frame) by channel."""
+        if not self.training or self.running_mean is None or self.running_var is None:
+            return super().forward(features)
+        values = features.float()
+        count = values.new_tensor([values.numel() / values.shape[1]])
+        sums = torch.cat([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3)), count])
+        sums = between_processes.all_reduce(sums)  # type: ignore[no-untyped-call]
+        first, second = sums[:-1].chunk(2)
+        total = sums[-1]
+        mean = first / total
+        variance = (second / total - mean.square()).clamp_min(0)
+        with torch.no_grad():
+            momentum = 0.1 if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance * total / (total - 1), momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        result = values * scale[:, None, None] + shift[:, None, None]
+        return cast("Tensor", result.to(features.dtype))
+
+
+class SynchronizeBatchNorm(LayerSync):
+    """Swap every batch normalization for the synchronized one, and back."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Let each batch normalization see all processes' clips, in place."""
+        for module in model.modules():
+            if type(module) is nn.BatchNorm2d:
+                module.__class__ = SynchronizedBatchNorm
+        return model
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Undo `apply`."""
+        for module in model.modules():
+            if type(module) is SynchronizedBatchNorm:
+                module.__class__ = nn.BatchNorm2d  # type: ignore[assignment]
+        return model
