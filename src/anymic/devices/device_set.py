@@ -72,8 +72,8 @@ class DeviceSet:
             f"unknown key {key!r}" for key in values if key not in ("devices", "heard", "seed")
         ]
         seed = values.get("seed", 0)
-        if not isinstance(seed, int) or isinstance(seed, bool):
-            problems.append(f"seed: {seed!r} is not a whole number")
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            problems.append(f"seed: {seed!r} is not a whole number from 0")
         devices: dict[str, Device] = {}
         for name, settings in _mapping(values, "devices", problems).items():
             if not _NAME.fullmatch(str(name)):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +105,6 @@ class ImpulseResponse:
         return np.asarray(whole[self.peak : self.peak + len(samples)], dtype=np.float32)
 
 
-@lru_cache(maxsize=256)
 def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> ImpulseResponse:
     """Return the response at `rate_hz`: measured ones are resampled and normalized.
 
@@ -113,16 +114,19 @@ def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> Imp
         If the response's file is missing, is not audio, or is silent between 100 Hz and 10 kHz,
         or a low cut lies at or above half of `rate_hz`.
     """
-    if spec.file is None:
-        taps = _parametric_taps(spec, rate_hz)
-    else:
-        taps, own_rate_hz = _measured_taps(str(Path(folder) / spec.file))
-        if own_rate_hz != rate_hz:
-            import soxr
+    return _impulse_response(spec, rate_hz, _file(spec, folder))
 
-            # A convolution sums over samples, so fewer samples a second need larger taps.
-            taps = soxr.resample(taps, own_rate_hz, rate_hz, quality="HQ") * own_rate_hz / rate_hz
-    return ImpulseResponse(np.asarray(taps, dtype=np.float32), int(np.argmax(np.abs(taps))))
+
+def response_digest(spec: ResponseSpec, folder: str = ".") -> str:
+    """Return a hash of a measured response's taps; nothing for a parametric one.
+
+    Raises
+    ------
+    DeviceError
+        As for `impulse_response`.
+    """
+    file = _file(spec, folder)
+    return "" if file is None else _measured(file).digest
 
 
 def band_gain_db(taps: NDArray[np.float64], rate_hz: int) -> float:
@@ -135,18 +139,54 @@ def band_gain_db(taps: NDArray[np.float64], rate_hz: int) -> float:
     return float(10 * np.log10(mean)) if mean > 0 else float("-inf")
 
 
-@lru_cache(maxsize=256)
-def _measured_taps(path: str) -> tuple[NDArray[np.float64], int]:
-    from anymic import audio
+class _File(NamedTuple):
+    """A file in the state that a cached value was made from."""
 
-    if not Path(path).is_file():
+    path: str
+    bytes: int
+    changed_ns: int
+
+
+class _Measured(NamedTuple):
+    taps: NDArray[np.float64]
+    rate_hz: int
+    digest: str
+
+
+def _file(spec: ResponseSpec, folder: str) -> _File | None:
+    if spec.file is None:
+        return None
+    path = Path(folder) / spec.file
+    if not path.is_file():
         raise DeviceError(
             f"no impulse response {path}",
             wanted="the audio file that the device names",
             remedy="say where the responses are (--responses DIR) or mend `response.file`",
         )
+    state = path.stat()
+    return _File(str(path), state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _impulse_response(spec: ResponseSpec, rate_hz: int, file: _File | None) -> ImpulseResponse:
+    if file is None:
+        taps = _parametric_taps(spec, rate_hz)
+    else:
+        taps, own_rate_hz, _ = _measured(file)
+        if own_rate_hz != rate_hz:
+            import soxr
+
+            # A convolution sums over samples, so fewer samples a second need larger taps.
+            taps = soxr.resample(taps, own_rate_hz, rate_hz, quality="HQ") * own_rate_hz / rate_hz
+    return ImpulseResponse(np.asarray(taps, dtype=np.float32), int(np.argmax(np.abs(taps))))
+
+
+@lru_cache(maxsize=256)
+def _measured(file: _File) -> _Measured:
+    from anymic import audio
+
     try:
-        clip = audio.read(path, channel="left")
+        clip = audio.read(file.path, channel="left")
     except AnymicError as error:
         raise DeviceError(
             f"an impulse response that cannot be read ({error})",
@@ -157,9 +197,10 @@ def _measured_taps(path: str) -> tuple[NDArray[np.float64], int]:
     gain_db = band_gain_db(taps, clip.rate_hz)
     if not np.isfinite(gain_db):
         raise DeviceError(
-            f"a silent impulse response {path}", wanted="energy between 100 Hz and 10 kHz"
+            f"a silent impulse response {file.path}", wanted="energy between 100 Hz and 10 kHz"
         )
-    return taps / 10 ** (gain_db / 20), clip.rate_hz
+    digest = hashlib.sha256(taps.tobytes()).hexdigest()
+    return _Measured(taps / 10 ** (gain_db / 20), clip.rate_hz, digest)
 
 
 def _parametric_taps(spec: ResponseSpec, rate_hz: int) -> NDArray[np.float64]:
@@ -199,4 +240,4 @@ def _peak_section(peak: Peak, rate_hz: int) -> NDArray[np.float64]:
         middle,
         1 - alpha / amplitude,
     ]
-    return np.array([section]) / section[3]
+    return np.array([section], dtype=np.float64) / float(section[3])

@@ -10,16 +10,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from anymic import audio
 from anymic.config import to_mapping
-from anymic.devices.chain import Device, hear, noise_seed
+from anymic.devices.chain import hear, noise_seed
 from anymic.devices.device_set import DeviceSet, preset_file
-from anymic.devices.ledger import Entry, Ledger
+from anymic.devices.ledger import NAME, Entry, Ledger
+from anymic.devices.plan import Hearing, name_takes, plan
+from anymic.devices.response import response_digest
 from anymic.errors import AnymicError, Failure, ManifestError
 from anymic.manifest import Manifest
 
@@ -51,15 +52,6 @@ class Simulation:
     over_full_scale: dict[str, int]
     written: int
     kept: int
-
-
-@dataclass(frozen=True)
-class _Heard:
-    """A row of the plan: clip `row` as `device` hears it, in `split`."""
-
-    row: int
-    device: str
-    split: str
 
 
 @dataclass(frozen=True)
@@ -130,23 +122,25 @@ def simulate(
     DeviceError
         If an impulse response is missing.
     ManifestError
-        If the manifest has neither splits nor folds, or fewer clips than a device should hear.
+        If the manifest has neither splits nor folds, fewer clips than a device should hear, or
+        clips of several devices; if `out` holds another manifest; or if no clip can be used.
     """
     out = Path(out)
     yaml = None if isinstance(devices, DeviceSet) else preset_file(devices)
     if not isinstance(devices, DeviceSet):
         devices = DeviceSet.read(devices, responses=responses)
     devices.check_responses()
-    clean = _clean(manifest)
-    plans = _plans(clean, devices)
+    clean = name_takes(manifest)
+    plans = plan(clean, devices)
+    _refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
     if yaml is not None and yaml.resolve() != (out / "devices.yaml").resolve():
         shutil.copyfile(yaml, out / "devices.yaml")
-    pairs = sorted({(one.row, one.device) for plan in plans.values() for one in plan})
+    pairs = sorted({(one.row, one.device) for part in plans.values() for one in part})
     with Ledger(out) as ledger:
         jobs = _jobs(clean, pairs)
         results = _run(jobs, devices, ledger, workers or _processors(), progress)
-    whole = plans[None] if None in plans else [_Heard(row, device, "") for row, device in pairs]
+    whole = plans[None] if None in plans else [Hearing(row, device, "") for row, device in pairs]
     written = _write_table(clean, whole, results, out / "manifest.csv")
     folds = {fold: out / f"fold{fold}.csv" for fold in plans if fold is not None}
     for fold, path in folds.items():
@@ -166,54 +160,6 @@ def simulate(
         written=made,
         kept=sum(len(result.entries) for result in results.values()) - made,
     )
-
-
-def _clean(manifest: Manifest) -> Manifest:
-    """Check the input and give each row its `take` and `source`."""
-    if len(manifest.devices) > 1:
-        raise ManifestError(
-            f"clips of the devices {', '.join(manifest.devices)}",
-            wanted="clean clips, of one device at most",
-            remedy="take the rows of one device",
-        )
-    if "split" not in manifest.table.columns and "fold" not in manifest.table.columns:
-        raise ManifestError(
-            f"a manifest with the columns {', '.join(manifest.table.columns)}",
-            wanted="a column split (train, test) or fold (1, 2 ...)",
-            remedy="add one: it decides which clips each device hears",
-        )
-    stems = [path.stem for path in manifest.paths()]
-    often = Counter(stems)
-    takes = [
-        stem if often[stem] == 1 else f"{stem}-{clip_id[:8]}"
-        for stem, clip_id in zip(stems, manifest.clip_ids(), strict=True)
-    ]
-    return manifest.with_columns(take=takes, source=list(manifest.table["path"]))
-
-
-def _plans(clean: Manifest, devices: DeviceSet) -> dict[int | None, list[_Heard]]:
-    """Draw who hears what: by fold, or under None where the manifest has splits."""
-    labels = clean.table["label"].tolist()
-    if "split" in clean.table.columns:
-        return {None: _plan(labels, clean.table["split"].tolist(), devices, salt=0)}
-    plans: dict[int | None, list[_Heard]] = {}
-    folds = clean.table["fold"].tolist()
-    for fold in sorted(set(folds)):
-        splits = ["test" if one == fold else "train" for one in folds]
-        plans[int(fold)] = _plan(labels, splits, devices, salt=int(fold) + 1)
-    return plans
-
-
-def _plan(
-    labels: Sequence[str], splits: Sequence[str], devices: DeviceSet, *, salt: int
-) -> list[_Heard]:
-    devices.require_splits(splits)
-    plan = []
-    for split in sorted(set(splits)):
-        rows = [row for row, own in enumerate(splits) if own == split]
-        drawn = devices.draw(split, [labels[row] for row in rows], salt=salt)
-        plan += [_Heard(rows[index], device, split) for device in drawn for index in drawn[device]]
-    return sorted(plan, key=lambda one: (one.row, one.device))
 
 
 def _jobs(clean: Manifest, pairs: Sequence[tuple[int, str]]) -> dict[int, _Job]:
@@ -311,25 +257,18 @@ def _made_from(job: _Job, origin: list[object], name: str, devices: DeviceSet) -
     parts = [
         CHAIN_VERSION,
         to_mapping(device),
-        _response_digest(device, str(devices.responses)),
+        response_digest(device.response, str(devices.responses)) if device.response else "",
         noise_seed(devices.seed, name, job.take),
         origin,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-@lru_cache(maxsize=256)
-def _response_digest(device: Device, folder: str) -> str:
-    if device.response is None or device.response.file is None:
-        return ""
-    return hashlib.sha256((Path(folder) / device.response.file).read_bytes()).hexdigest()
-
-
 def _write_table(
-    clean: Manifest, plan: Sequence[_Heard], results: Mapping[int, _Result], csv: Path
+    clean: Manifest, part: Sequence[Hearing], results: Mapping[int, _Result], csv: Path
 ) -> Manifest:
-    """Write the rows of a plan whose clips could be used."""
-    good = [one for one in plan if one.device in results[one.row].entries]
+    """Write the rows of a part of the plan whose clips could be used."""
+    good = [one for one in part if one.device in results[one.row].entries]
     if not good:
         reason = next(result.failure.reason for result in results.values() if result.failure)
         raise ManifestError(
@@ -347,6 +286,15 @@ def _write_table(
     written = Manifest.from_table(table, csv.parent, name=csv.stem)
     written.write(csv)
     return written
+
+
+def _refuse_foreign(out: Path) -> None:
+    if (out / "manifest.csv").exists() and not (out / NAME).exists():
+        raise ManifestError(
+            f"a folder {out} with a manifest.csv that no simulation wrote",
+            wanted="a new folder, or one that an earlier simulation wrote",
+            remedy="name another folder",
+        )
 
 
 def _processors() -> int:
