@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli.data_simulate import simulate
+
 if TYPE_CHECKING:
     from anymic.datasets.check import Problem
     from anymic.manifest import Manifest
@@ -79,6 +81,9 @@ def prepare(
         _print_outcome(outcome, checked=check)
     if problems or split_problem:
         raise typer.Exit(1)
+
+
+app.command("simulate")(simulate)
 
 
 @app.command()
