@@ -89,20 +89,21 @@ class ImpulseResponse:
     ----------
     taps : ndarray, shape (tap,), float32
         Gain 1.0 at a frequency means that a sine there keeps its amplitude.
-    peak : int
-        The tap of largest magnitude. Taking it as time zero removes the bulk delay of microphone
-        and measurement, so that the takes of several devices stay aligned.
+    zero : int
+        The tap that is time zero. Of a measured response it is the tap of largest magnitude: that
+        removes the bulk delay of microphone and measurement, so that the takes of several devices
+        stay aligned, to the nearest sample. A parametric response has none and begins at tap 0.
     """
 
     taps: NDArray[np.float32]
-    peak: int
+    zero: int
 
     def apply(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `samples` (sample,) convolved with the taps, aligned to the peak, same length."""
+        """Return `samples` (sample,) convolved with the taps, as long and in time."""
         from scipy.signal import fftconvolve
 
         whole = fftconvolve(samples, self.taps)
-        return np.asarray(whole[self.peak : self.peak + len(samples)], dtype=np.float32)
+        return np.asarray(whole[self.zero : self.zero + len(samples)], dtype=np.float32)
 
 
 def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> ImpulseResponse:
@@ -170,14 +171,13 @@ def _file(spec: ResponseSpec, folder: str) -> _File | None:
 @lru_cache(maxsize=256)
 def _impulse_response(spec: ResponseSpec, rate_hz: int, file: _File | None) -> ImpulseResponse:
     if file is None:
-        taps = _parametric_taps(spec, rate_hz)
-    else:
-        taps, own_rate_hz, _ = _measured(file)
-        if own_rate_hz != rate_hz:
-            import soxr
+        return ImpulseResponse(_parametric_taps(spec, rate_hz).astype(np.float32), 0)
+    taps, own_rate_hz, _ = _measured(file)
+    if own_rate_hz != rate_hz:
+        import soxr
 
-            # A convolution sums over samples, so fewer samples a second need larger taps.
-            taps = soxr.resample(taps, own_rate_hz, rate_hz, quality="HQ") * own_rate_hz / rate_hz
+        # A convolution sums over samples, so fewer samples a second need larger taps.
+        taps = soxr.resample(taps, own_rate_hz, rate_hz, quality="HQ") * own_rate_hz / rate_hz
     return ImpulseResponse(np.asarray(taps, dtype=np.float32), int(np.argmax(np.abs(taps))))
 
 
