@@ -67,7 +67,7 @@ def test_channels_become_one_by_the_named_rule(tmp_path: Path, rate_hz: int, cha
     assert audio.read(path).rate_hz == rate_hz
     if channels == 1:
         np.testing.assert_array_equal(audio.read(path, channel="only").samples, frames)
-        with pytest.raises(AudioError, match="channel='right' .* 1 channels, wanted 0 to 0"):
+        with pytest.raises(AudioError, match=r"channel='right' .* 1 channels, wanted 0 to 0"):
             audio.read(path, channel="right")
     else:
         np.testing.assert_array_equal(audio.read(path, channel="right").samples, columns[:, 1])

@@ -77,7 +77,8 @@ class AudioInfo:
     channels : int
         Number of channels.
     frames : int or None
-        Samples a channel; None where the container does not say.
+        Samples a channel; None where the container does not say. Lossy containers round, and
+        count what encoders put before and after: true to 0.1 s.
     duration_s : float or None
         Length in seconds; None where the container does not say. For MP3 without a Xing header
         and for raw AAC it is not said: the bit rate only allows a guess.

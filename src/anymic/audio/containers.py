@@ -37,7 +37,7 @@ class ContainerSource(Source):
         try:
             self._container = av.open(os.path.abspath(content.path), format=content.format)
         except (av.FFmpegError, ValueError) as error:
-            self._refuse_open(before or str(error))
+            self._refuse_open(before or getattr(error, "strerror", None) or str(error))
         try:
             self._open_stream(content)
         except BaseException:

@@ -74,7 +74,11 @@ def read(
     The decoder is chosen by content: libsndfile for WAV, FLAC, Ogg Vorbis, AIFF, AU, CAF, W64;
     FFmpeg through PyAV for MP3, M4A/AAC, Opus, WebM. Encoder delay and padding of lossy codecs are
     taken off only where the container states them and FFmpeg honours that (Opus pre-skip, LAME
-    header, MP4 edit list); nothing else is trimmed.
+    header, MP4 edit list); nothing else is trimmed. The first audio stream of several is read.
+
+    That a file was cut short shows in the header of WAV, AIFF and FLAC, in the last page of Ogg,
+    in the length that MP4, WebM and MP3 with a Xing header state (to 0.1 s), and in a broken last
+    frame of raw AAC; in an MP3 without a Xing header it is only noted.
 
     Parameters
     ----------

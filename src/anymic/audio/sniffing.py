@@ -12,6 +12,7 @@ from typing import BinaryIO
 from anymic.errors import AudioError
 
 HEAD_BYTES = 4096
+TAIL_BYTES = 1 << 14
 SCAN_BYTES = 1 << 17
 """How far junk before the first MP3 or AAC frame is searched through."""
 
@@ -32,8 +33,6 @@ _MAGIC = {
     b"caff": "caf",
     b"riff": "w64",
     b"\x1aE\xdf\xa3": "matroska",
-    b"\x30\x26\xb2\x75": "asf",
-    b"#!AM": "amr",
 }
 
 
@@ -47,7 +46,7 @@ class Content:
         The file.
     format : str
         FFmpeg's short name of the container: wav, flac, ogg, aiff, au, caf, w64, mp3, aac, mov,
-        matroska, asf, amr.
+        matroska.
     opus : bool
         An Ogg file whose first stream is Opus.
     missing : float
@@ -206,10 +205,24 @@ def _frames_after_tag(name: str, file: BinaryIO, head: bytes) -> Content | None:
         for form, measure in (("mp3", _mp3_frame), ("aac", _adts_frame)):
             if _chain(data, at, measure):
                 frame = data[at : at + 256]
-                tagged = any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
-                return Content(name, form, counted=form == "mp3" and tagged)
+                if form == "mp3" and any(tag in frame for tag in (b"Xing", b"Info", b"VBRI")):
+                    return Content(name, form)
+                notes = _last_mp3_frame(file) if form == "mp3" else ()
+                return Content(name, form, counted=False, notes=notes)
         at = data.find(b"\xff", at + 1)
     return None
+
+
+def _last_mp3_frame(file: BinaryIO) -> tuple[str, ...]:
+    """Note a last frame that is not whole: nothing else in such a file tells that it was cut."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+    tail = file.read()
+    at = tail.find(b"\xff")
+    while at >= 0 and not _chain(tail, at, _mp3_frame):
+        at = tail.find(b"\xff", at + 1)
+    while 0 <= at < len(tail) and (found := _mp3_frame(tail[at : at + 7].ljust(7, b"\0"))):
+        at += found[1]
+    return ("the last frame is not whole: the file may lack its end",) if at > len(tail) else ()
 
 
 def _chain(data: bytes, at: int, measure: Callable[[bytes], tuple[int, int] | None]) -> bool:
