@@ -26,7 +26,7 @@ def prepare(
     name: Annotated[
         str,
         typer.Argument(
-            help="folder, csv, esc10, esc50, tau2019-mobile, tau2020-mobile or fsdkaggle2018."
+            help="folder, csv, scenes, esc10, esc50, tau2019-mobile, tau2020-mobile, fsdkaggle2018."
         ),
     ],
     root: Annotated[

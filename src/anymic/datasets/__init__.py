@@ -10,6 +10,7 @@ from pathlib import Path
 from anymic.datasets.esc50 import esc50
 from anymic.datasets.folder import folder
 from anymic.datasets.fsdkaggle2018 import fsdkaggle2018
+from anymic.datasets.synthetic import built_in
 from anymic.datasets.tau_mobile import tau2019_mobile, tau2020_mobile
 from anymic.errors import ConfigError
 from anymic.manifest import Manifest
@@ -23,7 +24,7 @@ class Corpus:
     ----------
     load : callable
         From the folder that holds the corpus to its Manifest. Nothing is downloaded, and no
-        audio is read.
+        audio is read; the built-in scenes are made where they are missing.
     about : str
         One line for a list.
     rate_hz : int or None
@@ -53,7 +54,7 @@ CORPORA: dict[str, Corpus] = {
     "fsdkaggle2018": Corpus(
         fsdkaggle2018, "FSDKaggle2018: 11,073 clips, 41 classes, train and test", 44100
     ),
-    # The built-in scenes (datasets/synthetic.py) register here, as "scenes".
+    "scenes": Corpus(built_in, "ten urban scenes, made on the spot (no download)"),
 }
 
 

@@ -1,0 +1,1 @@
+"""What the built-in scenes are made of: shaped noise, beds, events, rooms and their mixtures."""
