@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anymic.errors import DeviceError
@@ -33,21 +32,29 @@ def check_analysis(fft_size: int, hop_samples: int) -> None:
         )
 
 
-def hann_window(fft_size: int) -> torch.Tensor:
+def hann_window(fft_size: int) -> NDArray[np.float32]:
     """Return the periodic Hann window, (sample,) float32."""
-    return torch.hann_window(fft_size, periodic=True, dtype=torch.float64).to(torch.float32)
+    phase = 2 * np.pi * np.arange(fft_size) / fft_size
+    return (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
 
 
-def windowed_frames(
-    samples: NDArray[np.float32], *, fft_size: int, hop_samples: int
-) -> Iterator[torch.Tensor]:
-    """Yield blocks (frame, sample) of windowed frames, centred as librosa.stft centres them.
+def windowed_blocks(
+    padded: NDArray[np.float32], *, fft_size: int, hop_samples: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks (frame, sample) of windowed frames of samples that are padded already.
 
-    `torch.fft.rfft` of a block gives frames x bins of the STFT; a clip of n samples has
-    1 + n // hop_samples frames in all.
+    NumPy and SciPy on one core, for a reason: work of this size is over before several threads
+    have met, and on a busy machine their meetings cost many times the work.
     """
-    padded = torch.nn.functional.pad(torch.from_numpy(samples.copy()), (fft_size // 2,) * 2)
-    frames = padded.unfold(0, fft_size, hop_samples)
     window = hann_window(fft_size)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, fft_size)[::hop_samples]
     for start in range(0, len(frames), FRAMES_A_BLOCK):
         yield frames[start : start + FRAMES_A_BLOCK] * window
+
+
+def centred(samples: NDArray[np.float32], fft_size: int) -> NDArray[np.float32]:
+    """Return samples with half a window of zeros at both ends, as librosa.stft pads them.
+
+    With `windowed_blocks`, a clip of n samples then has 1 + n // hop_samples frames.
+    """
+    return np.pad(samples, fft_size // 2)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic.audio import Clip
-from anymic.devices.analysis import FRAMES_A_BLOCK, check_analysis, hann_window
+from anymic.devices.analysis import check_analysis, hann_window, windowed_blocks
 from anymic.errors import DeviceError
 
 Values = TypeVar("Values", NDArray[np.float32], NDArray[np.float64], torch.Tensor)
@@ -86,42 +86,33 @@ def apply_to_waveform(
     """
     check_analysis(fft_size, hop_samples)
     _check_bins(fft_size // 2 + 1, gains)
+    from scipy.fft import irfft, rfft
+
     count = len(clip.samples)
     # Zeros all round, so that every sample lies in the full number of windows.
     frames = -(-(count + fft_size) // hop_samples) + 1
-    padded = torch.zeros((frames - 1) * hop_samples + fft_size)
-    padded[fft_size : fft_size + count] = torch.from_numpy(clip.samples.copy())
-    output = torch.zeros_like(padded)
-    factors = torch.from_numpy(gains).to(torch.float32)
-    window, synthesis = hann_window(fft_size), _synthesis_window(fft_size, hop_samples)
-    unfolded = padded.unfold(0, fft_size, hop_samples)
-    for start in range(0, frames, FRAMES_A_BLOCK):
-        block = unfolded[start : start + FRAMES_A_BLOCK]
-        spectrum = torch.fft.rfft(block * window) * factors
-        changed = torch.fft.irfft(spectrum, n=fft_size) * synthesis
-        _overlap_add(output, changed, start * hop_samples, hop_samples)
-    samples = output[fft_size : fft_size + count].numpy().copy()
-    return replace(clip, samples=samples)
+    padded = np.zeros((frames - 1) * hop_samples + fft_size, dtype=np.float32)
+    padded[fft_size : fft_size + count] = clip.samples
+    output = np.zeros_like(padded)
+    factors = gains.astype(np.float32)
+    synthesis = _synthesis_window(fft_size, hop_samples)
+    start = 0
+    for block in windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples):
+        for frame in irfft(rfft(block) * factors, n=fft_size) * synthesis:
+            output[start : start + fft_size] += frame
+            start += hop_samples
+    return replace(clip, samples=output[fft_size : fft_size + count].copy())
 
 
-def _synthesis_window(fft_size: int, hop_samples: int) -> torch.Tensor:
+def _synthesis_window(fft_size: int, hop_samples: int) -> NDArray[np.float32]:
     """Return the Hann window over the sum of squared windows that meet at each sample.
 
     With all windows present that sum repeats every hop.
     """
     window = hann_window(fft_size)
-    place = torch.arange(fft_size) % hop_samples
-    sums = torch.zeros(hop_samples).index_add_(0, place, window.square())
-    return window / sums[place]
-
-
-def _overlap_add(target: torch.Tensor, frames: torch.Tensor, start: int, hop_samples: int) -> None:
-    """Add frames (frame, sample) to `target` in place, the first at sample `start`."""
-    length = (len(frames) - 1) * hop_samples + frames.shape[1]
-    folded = torch.nn.functional.fold(
-        frames.T[None], (1, length), (1, frames.shape[1]), stride=(1, hop_samples)
-    )
-    target[start : start + length] += folded.flatten()
+    place = np.arange(fft_size) % hop_samples
+    sums = np.bincount(place, weights=window**2)
+    return np.asarray(window / sums[place], dtype=np.float32)
 
 
 def _check_bins(bins: int | None, gains: NDArray[np.float64]) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from anymic.devices.analysis import check_analysis
-from anymic.devices.estimators import ESTIMATORS, Estimation
+from anymic.devices.estimators import ESTIMATORS, Estimation, failed, no_takes
 from anymic.devices.profile import DeviceGains, DeviceProfile
 from anymic.devices.spectra import ClipSpectra, measure
 from anymic.errors import DeviceError, Failure
@@ -128,10 +128,13 @@ class SpectrumCorrection:
         manifest.require("device", purpose="spectrum correction")
         if self.estimator in ("mean_of_ratios", "geometric"):
             manifest.require("take", purpose=f"the aligned estimator {self.estimator}")
-        reference = self._reference(manifest.devices)
-        chosen = _known(devices, manifest.devices) if devices else manifest.devices
+        reference, chosen = self._choose(devices, manifest.devices)
         heard = manifest.where(device=sorted({*chosen, *reference}))
         has_takes = "take" in heard.table and bool((heard.table["take"] != "").any())
+        aligned = has_takes and self.estimator != "geometric_unaligned"
+        for device in chosen if aligned else ():
+            if not len(heard.takes(sorted({*reference, device}))):
+                raise no_takes(reference, device)
         spectra = measure(
             heard,
             fft_size=self.fft_size,
@@ -139,8 +142,15 @@ class SpectrumCorrection:
             floor_db=self.floor_db,
             silence_db=self.silence_db,
             rate_hz=rate_hz,
-            aligned_only=has_takes and self.estimator != "geometric_unaligned",
+            aligned_only=aligned,
         )
+        lost = sorted({*chosen, *reference} - set(spectra.devices))
+        if lost:
+            raise DeviceError(
+                f"no usable clip of device {' and '.join(lost)}{failed(spectra.failures)}",
+                wanted="at least 1",
+                remedy="mend the files, or leave the device out",
+            )
         return self.fit_spectra(spectra, devices=chosen)
 
     def fit_spectra(
@@ -157,8 +167,7 @@ class SpectrumCorrection:
         self._check_settings()
         self._check_analysis_of(spectra)
         known = sorted(set(spectra.devices))
-        reference = self._reference(known)
-        chosen = _known(devices, known) if devices else known
+        reference, chosen = self._choose(devices, known)
         estimation = Estimation(spectra, reference, self.estimator, self.floor_db, self.limit_db)
         gains: dict[str, DeviceGains] = {}
         used: set[int] = set()
@@ -191,11 +200,23 @@ class SpectrumCorrection:
             warnings.warn(note, stacklevel=2)
         return self
 
-    def _reference(self, known: Sequence[str]) -> tuple[str, ...]:
+    def _choose(
+        self, devices: Sequence[str] | None, known: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the reference devices and the devices to make gains for, both checked."""
         if self.reference == "all":
-            return tuple(sorted(known))
-        names = [self.reference] if isinstance(self.reference, str) else list(self.reference)
-        return tuple(_known(sorted(set(names)), known, what="reference device"))
+            reference = tuple(sorted(known))
+        else:
+            names = _known(self.reference, known, what="reference device")
+            reference = tuple(sorted(set(names)))
+        chosen = _known(devices, known) if devices else tuple(known)
+        if len({*chosen, *reference}) < 2:
+            raise DeviceError(
+                f"no device but {', '.join(known) or 'none'}",
+                wanted="a reference and at least one device to correct",
+                remedy="add clips of another device to the manifest",
+            )
+        return reference, chosen
 
     def _check_settings(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)
@@ -231,6 +252,7 @@ class SpectrumCorrection:
 
 
 def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") -> tuple[str, ...]:
+    names = (names,) if isinstance(names, str) else tuple(names)
     unknown = [name for name in names if name not in known]
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, n=1)
@@ -239,7 +261,7 @@ def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") 
             wanted="devices of the manifest: " + ", ".join(sorted(known)),
             remedy=f"did you mean {near[0]!r}?" if near else "name one of them",
         )
-    return tuple(names)
+    return names
 
 
 def _notes(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, ...]:
@@ -257,5 +279,5 @@ def _notes(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, ..
                 f"{profile.limit_db:g} dB"
             )
     if failures:
-        notes.append(f"{len(failures)} clips could not be used (first: {failures[0].reason})")
+        notes.append(f"some clips could not be used{failed(failures)}")
     return tuple(notes)

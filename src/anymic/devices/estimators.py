@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic.devices.profile import DeviceGains
 from anymic.devices.spectra import ClipSpectra
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, Failure
 
 ESTIMATORS = ("ratio_of_means", "mean_of_ratios", "geometric", "geometric_unaligned")
 NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
@@ -58,14 +58,7 @@ class Estimation:
     def _aligned(self, device: str) -> tuple[DeviceGains, set[int]]:
         rows = self.spectra.aligned_rows([*self.reference, device])
         if not len(rows):
-            failed = len(self.spectra.failures)
-            raise DeviceError(
-                f"0 aligned takes between {'+'.join(self.reference)} and {device}"
-                + (f" ({failed} clips failed)" if failed else ""),
-                wanted="at least 1",
-                remedy="record some side by side and give them equal `take`s, or use the "
-                "estimator geometric_unaligned",
-            )
+            raise no_takes(self.reference, device, failures=self.spectra.failures)
         estimators: dict[str, Callable[[NDArray[np.int64]], tuple[Array, Array]]] = {
             "ratio_of_means": self._ratio_of_means,
             "mean_of_ratios": self._mean_of_ratios,
@@ -130,3 +123,23 @@ class Estimation:
         count = len(ratios_db)
         spread = ratios_db.std(axis=0, ddof=1) if count > 1 else np.zeros(len(gains))
         return DeviceGains(np.clip(gains, 1 / limit, limit), count, spread)
+
+
+def no_takes(
+    reference: Sequence[str], device: str, *, failures: Sequence[Failure] = ()
+) -> DeviceError:
+    """Return the error that there is no take of all reference devices and `device`."""
+    others = "+".join(name for name in reference if name != device)
+    return DeviceError(
+        f"0 aligned takes between {others} and {device}{failed(failures)}",
+        wanted="at least 1",
+        remedy="record some side by side and give them equal `take`s, leave the device out, or "
+        "use the estimator geometric_unaligned",
+    )
+
+
+def failed(failures: Sequence[Failure]) -> str:
+    """Return how many clips failed and why the first did, for a message."""
+    if not failures:
+        return ""
+    return f" ({len(failures)} clips failed, first {failures[0].path}: {failures[0].reason})"

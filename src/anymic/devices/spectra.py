@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anymic import audio
-from anymic.devices.analysis import check_analysis, windowed_frames
+from anymic.devices.analysis import centred, check_analysis, windowed_blocks
 from anymic.errors import AnymicError, DeviceError, Failure
 from anymic.manifest import Manifest
 
@@ -115,7 +114,8 @@ def measure(
     Parameters
     ----------
     manifest : Manifest
-        Needs `device`; `take` where clips are aligned; `start_s` and `duration_s` are heeded.
+        Needs `device` (rows where it is empty are left out); `take` where clips are aligned;
+        `start_s` and `duration_s` are heeded.
     fft_size, hop_samples : int
         The analysis.
     floor_db, silence_db : float
@@ -135,6 +135,7 @@ def measure(
     """
     manifest.require("device", purpose="spectrum correction")
     check_analysis(fft_size, hop_samples)
+    manifest = manifest.where(device=manifest.devices)
     takes = _takes(manifest)
     devices = [str(name) for name in manifest.table["device"]]
     reader = _Reader(manifest, rate_hz, fft_size)
@@ -155,12 +156,7 @@ def measure(
             continue
         collected.extend((row, one) for (row, _), one in zip(readable, statistics, strict=True))
     if not collected or reader.rate_hz is None:
-        first = f" (first of {len(reader.failures)}: {reader.failures[0].reason})"
-        raise DeviceError(
-            "no clip to measure" + (first if reader.failures else ""),
-            wanted="at least one clip" + (" in an aligned take" if aligned_only else ""),
-            remedy="check the paths and the `take` column of the manifest",
-        )
+        raise _nothing(reader.failures, aligned_only)
     collected.sort(key=lambda item: item[0])
     order = [row for row, _ in collected]
     ids = manifest.clip_ids()
@@ -199,53 +195,55 @@ def _statistics(
     silence_db: float,
 ) -> list[_Statistics]:
     """Return the mean spectra of the clips of one take."""
-    levels = [_levels(samples, fft_size, hop_samples) for samples in clips]
+    analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
+    padded = [centred(samples, fft_size) for samples in clips]
+    levels = [_levels(one, **analysis) for one in padded]
     active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
     shortest = min((len(one) for one in active), default=0)
-    joint = torch.ones(shortest, dtype=torch.bool)
-    for one in active:
-        joint &= one[:shortest]
+    joint = np.all([one[:shortest] for one in active], axis=0)
     results = []
-    for samples, level, own in zip(clips, levels, active, strict=True):
-        shared = torch.zeros_like(own)
+    for samples, level, own in zip(padded, levels, active, strict=True):
+        shared = np.zeros_like(own)
         shared[:shortest] = joint
         floor = float(level.max()) * 10 ** (floor_db / 20)
-        results.append(_averages(samples, own, shared, floor, fft_size, hop_samples))
+        results.append(_averages(samples, np.stack([own, shared]), floor, **analysis))
     return results
 
 
-def _levels(samples: NDArray[np.float32], fft_size: int, hop_samples: int) -> torch.Tensor:
+def _levels(padded: NDArray[np.float32], *, fft_size: int, hop_samples: int) -> NDArray[np.float32]:
     """Return (frame,): root-mean-square magnitude over bins, by Parseval's theorem."""
-    blocks = windowed_frames(samples, fft_size=fft_size, hop_samples=hop_samples)
-    return torch.cat([block.square().sum(dim=1).sqrt() for block in blocks])
+    blocks = windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples)
+    return np.concatenate([np.sqrt(np.einsum("fs,fs->f", block, block)) for block in blocks])
 
 
 def _averages(
-    samples: NDArray[np.float32],
-    own: torch.Tensor,
-    joint: torch.Tensor,
+    padded: NDArray[np.float32],
+    masks: NDArray[np.bool_],
     floor: float,
+    *,
     fft_size: int,
     hop_samples: int,
 ) -> _Statistics:
-    masks = torch.stack([own, joint]).to(torch.float32)
-    linear = torch.zeros(fft_size // 2 + 1, dtype=torch.float64)
-    logarithmic = torch.zeros(2, len(linear), dtype=torch.float64)
+    """Return the means of one clip; `masks` (2, frame) are its own and the joint active frames."""
+    from scipy.fft import rfft
+
+    weights = masks.astype(np.float32)
+    linear = np.zeros(fft_size // 2 + 1)
+    logarithmic = np.zeros((2, len(linear)))
     start = 0
-    for block in windowed_frames(samples, fft_size=fft_size, hop_samples=hop_samples):
-        spectrum = torch.fft.rfft(block)
-        # Real and imaginary part by hand: several times as fast as abs() of a complex tensor.
-        magnitude = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
-        linear += magnitude.sum(dim=0)
-        logarithmic += masks[:, start : start + len(block)] @ magnitude.clamp_min(floor).log_()
+    for block in windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples):
+        magnitude = np.abs(rfft(block, overwrite_x=True))
+        linear += magnitude.sum(axis=0)
+        np.log(np.maximum(magnitude, np.float32(floor), out=magnitude), out=magnitude)
+        logarithmic += weights[:, start : start + len(block)] @ magnitude
         start += len(block)
-    logarithmic /= masks.sum(dim=1, dtype=torch.float64).clamp_min(1.0)[:, None]
+    logarithmic /= np.maximum(masks.sum(axis=1), 1)[:, None]
     return _Statistics(
-        magnitude=linear.numpy() / len(own),
-        log_magnitude=logarithmic[0].numpy(),
-        joint_log_magnitude=logarithmic[1].numpy(),
-        frames=len(own),
-        active_frames=int(joint.sum()),
+        magnitude=linear / masks.shape[1],
+        log_magnitude=logarithmic[0],
+        joint_log_magnitude=logarithmic[1],
+        frames=masks.shape[1],
+        active_frames=int(masks[1].sum()),
     )
 
 
@@ -310,6 +308,15 @@ def _takes(manifest: Manifest) -> list[str | None]:
     if "take" not in manifest.table:
         return [None] * len(manifest)
     return [str(take) or None for take in manifest.table["take"]]
+
+
+def _nothing(failures: Sequence[Failure], aligned_only: bool) -> DeviceError:
+    first = f" (first of {len(failures)}: {failures[0].reason})" if failures else ""
+    return DeviceError(
+        "no clip to measure" + first,
+        wanted="at least one" + (" in an aligned take" if aligned_only else ""),
+        remedy="check the columns path, device and take of the manifest",
+    )
 
 
 def _together(takes: Sequence[str | None]) -> Iterator[list[int]]:
