@@ -39,7 +39,7 @@ def test_rows_are_the_metrics_of_their_clips() -> None:
     (macro,) = select(rows, "macro_accuracy")
     expected, differences = device_contrasts(correct, devices, groups, reference="A", seed=4)
     assert (macro.value, macro.low, macro.high) == (expected.value, expected.low, expected.high)
-    changes = select(rows, "accuracy_difference", "device", "against")
+    changes = select(rows, "accuracy_difference", "device", "against_device")
     assert [row.condition["device"] for row in changes] == ["B", "C"]
     assert [row.value for row in changes] == [differences["B"].value, differences["C"].value]
     for metric in ("log_loss", "brier_score", "expected_calibration_error"):
@@ -99,7 +99,11 @@ def test_conditions_are_compared_in_pairs() -> None:
         after[devices == "B"], before[devices == "B"], groups[devices == "B"]
     )
     assert (rows[2].value, rows[2].low) == (expected.value, expected.low)
-    assert rows[2].condition == {"correction": "geometric", "against": "none", "device": "B"}
+    assert rows[2].condition == {
+        "correction": "geometric",
+        "against_correction": "none",
+        "device": "B",
+    }
 
 
 def test_refusals() -> None:

@@ -1,6 +1,22 @@
 """Results that a reader can trust: rows, tables, figures and one page."""
 
 from anymic.report.evaluation import compare, evaluate
+from anymic.report.page import ReportFigure
 from anymic.report.rows import ReportError, Row, read_json, select, write_json
+from anymic.report.summary import summary
+from anymic.report.write import run_header, write_evaluation, write_report
 
-__all__ = ["ReportError", "Row", "compare", "evaluate", "read_json", "select", "write_json"]
+__all__ = [
+    "ReportError",
+    "ReportFigure",
+    "Row",
+    "compare",
+    "evaluate",
+    "read_json",
+    "run_header",
+    "select",
+    "summary",
+    "write_evaluation",
+    "write_json",
+    "write_report",
+]

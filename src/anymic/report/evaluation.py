@@ -59,7 +59,7 @@ def evaluate(
     list of Row
         accuracy: of all clips ({}), of each device ({"device": d}), of each class
         ({"label": c}: the recall); macro_accuracy: the mean over devices; accuracy_difference:
-        each device minus the reference ({"device": d, "against": r}); log_loss, brier_score,
+        each device minus the reference ({"device": d, "against_device": r}); log_loss, brier_score,
         expected_calibration_error: of all clips and of each device. A device or class without
         clips has no row; a metric over a single recording has a value without an interval,
         except accuracy, whose interval can still be stated.
@@ -107,7 +107,7 @@ def compare(
     against : str
         The condition that the others are compared with.
     key : str
-        What the conditions are called: {key: condition, "against": against, "device": d}.
+        What the conditions are called: {key: condition, "against_<key>": against, "device": d}.
     devices, groups, seed
         As in `evaluate`.
 
@@ -134,7 +134,8 @@ def compare(
         other = np.asarray(hits, dtype=np.float64)
         members = {"": np.ones(base.size, dtype=bool), **by_device(devices)}
         for device, kept in members.items():
-            condition = {key: name, "against": against} | ({"device": device} if device else {})
+            condition = {key: name, f"against_{key}": against}
+            condition |= {"device": device} if device else {}
             if len(set(source[kept].tolist())) > 1:
                 change = paired_difference(other[kept], base[kept], source[kept], seed=seed)
                 rows.append(row("accuracy_difference", change, **condition))
@@ -168,7 +169,7 @@ def _device_rows(
         macro, differences = device_contrasts(correct, devices, source, reference=first, seed=seed)
         rows.append(row("macro_accuracy", macro))
         for device, change in differences.items():
-            rows.append(row("accuracy_difference", change, device=device, against=first))
+            rows.append(row("accuracy_difference", change, device=device, against_device=first))
     return rows
 
 

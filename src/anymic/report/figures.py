@@ -7,7 +7,7 @@ matters. Colours and shapes: `anymic.report.style`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -117,6 +117,7 @@ def reliability(
     probabilities: ArrayLike,
     targets: ArrayLike,
     devices: Column = None,
+    groups: Column = None,
     *,
     bins: int = BINS,
     title: str = "How often it is right when it says how sure it is",
@@ -125,12 +126,13 @@ def reliability(
 
     Parameters
     ----------
-    probabilities, targets, devices
+    probabilities, targets, devices, groups
         As in `anymic.report.evaluate`; without devices there is one panel of all clips.
     bins : int
         Of equal width; the area of a dot is the number of its clips, the line its 95 % interval.
     """
     p, t = check_probabilities(probabilities, targets)
+    source = np.arange(len(t)) if groups is None else np.asarray(groups)
     panels = by_device(devices) or {"all clips": np.ones(len(t), dtype=bool)}
     down = -(-len(panels) // 4)
     across = -(-len(panels) // down)
@@ -149,7 +151,7 @@ def reliability(
             axes.set_visible(number < len(panels))
         for number, (axes, (name, of)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             colour, _ = series(number if devices is not None else 0)
-            _reliability_panel(axes, p[of], t[of], bins, colour)
+            _reliability_panel(axes, p[of], t[of], source[of], bins, colour)
             error = expected_calibration_error(p[of], t[of], bins=bins)
             axes.set_title(name, pad=4, fontsize=9.5)
             small = {"fontsize": 8.5, "fontweight": "normal", "color": MUTED}
@@ -167,7 +169,7 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Fi
     places.sort(key=[last].count)
     step = max(1.0, 0.62 * len(table))
     height = {name: step * line for line, name in enumerate(places)}
-    alone = len(table) == 1
+    alone = len(table) <= 1
     lows = [r.value if r.low is None else r.low for found in table.values() for r in found.values()]
     with quiet_style():
         figure, axes = canvas(
@@ -191,7 +193,7 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Fi
                     label=name if place == next(iter(found)) else None,
                 )
                 if alone:
-                    text = f"{100 * row.value:.1f} %   n = {row.n}"
+                    text = f"{100 * row.value:.1f} %\u2003n = {row.n}"
                     axes.annotate(
                         text,
                         (1.015, y),
@@ -222,7 +224,12 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Fi
 
 
 def _reliability_panel(
-    axes: Axes, p: NDArray[np.float64], t: NDArray[np.intp], bins: int, colour: str
+    axes: Axes,
+    p: NDArray[np.float64],
+    t: NDArray[np.intp],
+    source: NDArray[Any],
+    bins: int,
+    colour: str,
 ) -> None:
     confidence = p.max(axis=1)
     correct = p.argmax(axis=1) == t
@@ -230,7 +237,10 @@ def _reliability_panel(
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     for number in np.unique(place):
         inside = place == number
-        sure, right = 100 * float(confidence[inside].mean()), accuracy(correct[inside])
+        sure, right = (
+            100 * float(confidence[inside].mean()),
+            accuracy(correct[inside], source[inside]),
+        )
         ends = [100 * right.low, 100 * right.high]
         axes.plot([sure, sure], ends, color=colour, linewidth=1.1, alpha=0.4)
         axes.scatter(

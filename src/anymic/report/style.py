@@ -7,6 +7,7 @@ replaces by a CSS variable of the same name. The series colours are those of M. 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -24,6 +25,8 @@ INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6670", "#dde2e7", "#fffffe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "D", "^", "v", "P")
 PNG_DPI = 160
+PAGE_DPI = 108  # CSS pixels an inch: the widest figure fills the page's column
+LARGEST_SVG = 1_500_000  # characters; a picture is lighter than that many shapes
 WIDTH_INCHES = 7.2
 
 _TOKENS = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
@@ -33,6 +36,7 @@ _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "text.color": INK,
+    "text.parse_math": False,  # a label may hold a dollar sign
     "axes.edgecolor": GRID,
     "axes.facecolor": "none",
     "axes.labelcolor": MUTED,
@@ -134,14 +138,28 @@ def inline_svg(figure: Figure, *, label: str) -> str:
     width, height = figure.get_size_inches()
     opening = (
         f'<svg viewBox="0 0 {width * 72:g} {height * 72:g}" role="img" '
-        f'aria-label="{escape(label)}" style="max-width:{width * 96:.0f}px">'
+        f'aria-label="{escape(label)}" style="max-width:{width * PAGE_DPI:.0f}px">'
     )
     text = re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
     mark = "f" + hashlib.sha256(text.encode()).hexdigest()[:8] + "-"
     text = re.sub(r'\bid="', f'id="{mark}', text)
     text = re.sub(r"url\(#", f"url(#{mark}", text)
     text = re.sub(r'href="#', f'href="#{mark}', text)
+    # matplotlib writes the family by itself (3.11) or inside the font shorthand (before)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", text)
     text = re.sub(r"font: ([^;\"]*?)([\d.]+)px [^;\"]*", r"font: \1\2px var(--sans)", text)
     for colour, name in _TOKENS.items():
         text = text.replace(colour, f"var(--{name})")
     return text.strip()
+
+
+def embed(figure: Figure, *, label: str) -> str:
+    """Return the figure as markup for a page: SVG, or a PNG where the SVG would be large."""
+    markup = inline_svg(figure, label=label)
+    if len(markup) <= LARGEST_SVG:
+        return markup
+    stream = io.BytesIO()
+    with quiet_style():
+        figure.savefig(stream, format="png", dpi=PNG_DPI)
+    data = base64.b64encode(stream.getvalue()).decode()
+    return f'<img alt="{escape(label)}" src="data:image/png;base64,{data}">'

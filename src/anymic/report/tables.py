@@ -69,9 +69,12 @@ def describe(row: Row) -> str:
 
 
 def condition_name(row: Row, *, apart: str = "device") -> str:
-    """Return under what the row holds, in words; class, baseline and `apart` left out."""
-    left_out = (apart, "label", "against")
-    return ", ".join(value for key, value in row.condition.items() if key not in left_out)
+    """Return under what the row holds, in words; class, baselines and `apart` left out."""
+    return ", ".join(
+        value
+        for key, value in row.condition.items()
+        if key not in (apart, "label") and not key.startswith("against_")
+    )
 
 
 def conditions(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -110,7 +113,7 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
         cells += [_cell(found.get((score, device, "")), with_interval=full) for score in trust]
         cells += [""] * (len(scores) - len(trust))
         lines.append((*cells, str(first.n)))
-    columns = ["device", "accuracy", *([f"against {reference}"] if reference else [])]
+    columns = ["device", "accuracy", *([f"against {reference},\npoints"] if reference else [])]
     columns += [NAMES[score] for score in scores] + ["n"]
     return Table(tuple(columns), tuple(lines), "Accuracy by device")
 
@@ -187,7 +190,7 @@ def rich_table(table: Table) -> RichTable:
 
 
 def _place(row: Row) -> tuple[str, str, str]:
-    return row.metric, row.condition.get("device", ""), row.condition.get("against", "")
+    return row.metric, row.condition.get("device", ""), row.condition.get("against_device", "")
 
 
 def _cell(row: Row | None, *, with_interval: bool = True) -> str:
