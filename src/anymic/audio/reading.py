@@ -277,7 +277,8 @@ def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     if frames.ndim == 1:
         return frames
     if frames.shape[1] == 2:  # as fast as the product, without threads of BLAS
-        mono: NDArray[np.float32] = (frames[:, 0] + frames[:, 1]) * np.float32(0.5)
+        mono: NDArray[np.float32] = frames[:, 0] + frames[:, 1]
+        mono *= np.float32(0.5)
         return mono
     return frames @ np.full(frames.shape[1], 1 / frames.shape[1], np.float32)
 
