@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic.devices.analysis import check_analysis
 from anymic.errors import DeviceError
 
 FORMAT = "anymic-device-profile"
@@ -96,6 +97,7 @@ class DeviceProfile:
     fitted_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_analysis(self.fft_size, self.hop_samples)
         problems = [
             problem
             for name, device in self.devices.items()
@@ -103,6 +105,8 @@ class DeviceProfile:
         ]
         if not self.devices:
             problems.append("no device")
+        if self.rate_hz < 1:
+            problems.append(f"a rate of {self.rate_hz} Hz")
         if problems:
             raise DeviceError(
                 "a device profile with " + "; ".join(problems),
