@@ -82,10 +82,11 @@ def confusion(
     table = np.asarray(counts)
     size = len(labels)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    side = min(1.8 + 0.42 * size, 12.0)
-    font = 8.5 if size <= 20 else 5.5
+    side = min(1.8 + 0.42 * size, 9.0)
+    font = 9.0 if size <= 20 else 6.5
+    slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     with quiet_style():
-        figure, axes = canvas(side, min(side + 0.9, 12.0))
+        figure, axes = canvas(side, side + 0.9)
         for true, predicted in np.argwhere(table > 0):
             share = float(shares[true, predicted])
             _cell(axes, predicted, true, alpha=0.06 + 0.94 * share)
@@ -95,7 +96,7 @@ def confusion(
                 str(table[true, predicted]),
                 ha="center",
                 va="center",
-                fontsize=font,
+                fontsize=font - 0.5 if size <= 20 else 5.0,
                 color=PAPER if share > 0.65 else INK,
             )
         for place in range(size):  # the diagonal is marked where it is empty too
@@ -103,9 +104,9 @@ def confusion(
         axes.set_xlim(-0.5, size - 0.5)
         axes.set_ylim(size - 0.5, -0.5)
         axes.set_aspect("equal")
-        axes.set_xticks(range(size), labels, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_xticks(range(size), labels, **(slant if max(map(len, labels)) > 3 else {}))
         axes.set_yticks(range(size), labels)
-        axes.tick_params(labelcolor=INK, labelsize=font + 0.5)
+        axes.tick_params(labelcolor=INK, labelsize=font)
         bare(axes, grid="both")
         axes.grid(False)
         axes.set(xlabel="predicted class", ylabel="true class")
@@ -152,10 +153,7 @@ def reliability(
         for number, (axes, (name, of)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             colour, _ = series(number if devices is not None else 0)
             _reliability_panel(axes, p[of], t[of], source[of], bins, colour)
-            error = expected_calibration_error(p[of], t[of], bins=bins)
-            axes.set_title(name, pad=4, fontsize=9.5)
-            small = {"fontsize": 8.5, "fontweight": "normal", "color": MUTED}
-            axes.set_title(f"ECE {error:.3f}", loc="right", pad=4, fontdict=small)
+            axes.set_title(shorten(name, 76 // across), pad=4, fontsize=9.5)
             axes.tick_params(labelbottom=number + across >= len(panels))
         figure.suptitle(title, x=0.01, ha="left")
         figure.supxlabel("confidence (%)", fontsize=9, color=MUTED)
@@ -165,6 +163,8 @@ def reliability(
 
 def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Figure:
     """Draw series of places: rows of dots with intervals, values written where they fit."""
+    from matplotlib.ticker import MaxNLocator
+
     places = list(dict.fromkeys(place for found in table.values() for place in found))
     places.sort(key=[last].count)
     step = max(1.0, 0.62 * len(table))
@@ -172,9 +172,8 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Fi
     alone = len(table) <= 1
     lows = [r.value if r.low is None else r.low for found in table.values() for r in found.values()]
     with quiet_style():
-        figure, axes = canvas(
-            1.05 + _ROW_INCHES * step * max(len(places), 1) + (0 if alone else 0.3)
-        )
+        each = _ROW_INCHES if len(places) <= 25 else 0.7 * _ROW_INCHES
+        figure, axes = canvas(1.05 + each * step * max(len(places), 1) + (0 if alone else 0.3))
         for number, (name, found) in enumerate(table.items()):
             colour, marker = series(number)
             offset = 0.0 if alone else 0.42 * (number - (len(table) - 1) / 2)
@@ -206,6 +205,7 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Fi
         axes.set_xlim(left, 101)
         axes.set_ylim(max(height.values(), default=0) + 0.65 * step, -0.65 * step)
         axes.set_yticks(list(height.values()), list(height))
+        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
         bare(axes, grid="x")
         if last in height and len(height) > 1:
             axes.axhline(height[last] - step / 2, color=GRID, linewidth=0.8)
@@ -251,7 +251,10 @@ def _reliability_panel(
             edgecolors=PAPER,
             linewidths=0.8,
             zorder=3,
+            clip_on=False,
         )
+    error = expected_calibration_error(p, t, bins=bins)
+    axes.text(2, 98, f"ECE {error:.3f}", va="top", color=MUTED, fontsize=8.5)
     axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
     axes.set_xticks([0, 50, 100])
     axes.set_yticks([0, 50, 100])
@@ -273,3 +276,8 @@ def _cell(axes: Axes, x: int, y: int, *, alpha: float, outline: bool = False) ->
             alpha=alpha,
         )
     )
+
+
+def shorten(name: str, length: int) -> str:
+    """Return the name, its end replaced by an ellipsis where it is longer than `length`."""
+    return name if len(name) <= length else name[: length - 1] + "\u2026"

@@ -31,7 +31,8 @@ def summary(rows: Iterable[Row]) -> str:
         return ""
     differences = [row for row in found if _is_device_difference(row)]
     if not differences:
-        return f"Accuracy is {_full(overall)} over {overall.n} clips."
+        clips = "1 clip" if overall.n == 1 else f"{overall.n} clips"
+        return f"Accuracy is {_full(overall)} over {clips}."
     reference = differences[0].condition["against_device"]
     base = next(
         row
