@@ -35,6 +35,7 @@ def small_bundle() -> Bundle:
     profile = DeviceProfile(
         rate_hz=config.rate_hz,
         fft_size=config.fft_size,
+        hop_samples=config.hop_samples,
         reference=("A",),
         estimator="ratio_of_means",
         devices={

@@ -52,6 +52,7 @@ class Record:
     frontend: FrontendConfig
     network: NetworkRecord
     correction: Correction
+    temperature: float
     training: dict[str, Any]
     fitted_on: dict[str, list[str]]
     sha256: dict[str, str]

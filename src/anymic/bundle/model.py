@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -62,6 +63,8 @@ class Bundle:
         Ids of the clips (`Manifest.clip_ids`) that each use saw; the uses are `USES`.
     profile : DeviceProfile or None
         Where the front-end's device gains come from.
+    temperature : float
+        Probabilities are softmax(logits / temperature): the one that the loss of training had.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class Bundle:
     training: dict[str, Any] = field(default_factory=dict)
     fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
     profile: DeviceProfile | None = None
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         """Check that the parts fit; put the network and front-end in inference mode."""
@@ -97,11 +101,15 @@ class Bundle:
                 f"a profile of {', '.join(sorted(self.profile.devices))} and a front-end for "
                 f"{', '.join(sorted(self.frontend.device_names)) or 'no device'}"
             )
+        if self.contract.unknown_device == "refuse" and not self.devices:
+            problems.append("a contract that refuses unknown devices and no known one")
+        if not 0 < self.temperature < math.inf:
+            problems.append(f"a temperature of {self.temperature}")
         if problems:
             raise BundleError(
                 "a bundle with " + "; ".join(problems),
                 wanted="different labels, one rate, the devices of the profile, "
-                f"and clips fitted for {', '.join(USES)}",
+                f"a positive temperature, and clips fitted for {', '.join(USES)}",
                 remedy="put together what was trained together",
             )
         self.network.eval()
@@ -166,6 +174,7 @@ class Bundle:
             frontend=self.frontend.config,
             network=NetworkRecord(self.network_name, dict(self.network_arguments)),
             correction=self._correction(),
+            temperature=self.temperature,
             training=self.training,
             fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
             sha256={name: checksum(folder / name) for name in files},
@@ -248,6 +257,7 @@ class Bundle:
             training=record.training,
             fitted_on={use: tuple(clips) for use, clips in record.fitted_on.items()},
             profile=profile,
+            temperature=record.temperature,
         )
 
 

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from anymic import models
+from anymic.models.fusion import FusedBasic, fuse
+
+
+def trained(name: str) -> models.Basic:
+    """Return a network whose statistics and weights are as varied as after training."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = models.build(name, classes=10)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0.5, 0.5)
+                module.running_var.uniform_(0.2, 2.0)
+                torch.nn.init.normal_(module.weight, 1.0, 0.3)
+                torch.nn.init.normal_(module.bias, 0.0, 0.3)
+            elif isinstance(module, torch.nn.Conv2d):
+                torch.nn.init.normal_(module.bias, 0.0, 0.3)
+        return network.eval()
+
+
+@pytest.mark.parametrize("name", ["basic1", "basic2"])
+def test_logits_and_embedding_stay(name: str) -> None:
+    network = trained(name)
+    features = torch.randn(3, 1, 96, 130, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted, wanted_pooled = network(features), network.embed(features)
+        fused = fuse(network)
+        got, got_pooled = fused(features), fused.embed(features)
+    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
+    scale = float(wanted_pooled.abs().max())
+    torch.testing.assert_close(got_pooled, wanted_pooled, rtol=1e-5, atol=1e-5 * scale)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fused.modules())
+
+
+def test_plain_convolutions_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where oneDNN's fused convolution is missing, the two steps one by one stand in."""
+    features = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    fused = fuse(trained("basic1"))
+    with torch.inference_mode():
+        wanted = fused(features)
+        monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+        torch.testing.assert_close(fused(features), wanted)
+
+
+def test_the_network_itself_is_left_alone() -> None:
+    network = trained("basic1")
+    before = copy.deepcopy(network.state_dict())
+    fuse(network, dtype=torch.bfloat16)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert all(value.requires_grad for value in network.parameters())
+
+
+def test_bfloat16_keeps_probabilities() -> None:
+    network = trained("basic1")
+    features = torch.randn(8, 1, 96, 130, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted = network(features).softmax(dim=1)
+        got = fuse(network, dtype=torch.bfloat16)(features).softmax(dim=1)
+    assert float((got - wanted).abs().max()) < 0.01
+
+
+def test_another_kind_of_network_passes() -> None:
+    other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    assert fuse(other) is other
+    assert isinstance(fuse(trained("basic2")), FusedBasic)
