@@ -17,7 +17,7 @@ PAD_BYTES = 256 * 2**20
 @functools.cache
 def has_fast_bfloat16() -> bool:
     """Say whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX)."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 

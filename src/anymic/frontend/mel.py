@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anymic.errors import ConfigError
 from anymic.frontend.config import FrontendConfig
 
 BANDS_PER_BLOCK = 16
@@ -17,10 +22,29 @@ def mel_filters(config: FrontendConfig) -> Tensor:
     -------
     Tensor : (band, bin), float32
         Weights of the frequency bins, linear.
+
+    Raises
+    ------
+    ConfigError
+        If a band is so narrow that no frequency bin falls into it.
     """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Empty filters")
+        filters = _librosa_filters(config)
+    empty = int((filters.sum(axis=1) == 0).sum())
+    if empty:
+        raise ConfigError(
+            f"{empty} of {config.bands} mel bands without a frequency bin",
+            wanted=f"bands of {config.rate_hz / config.fft_size:.1f} Hz or wider",
+            remedy="use fewer bands or a larger fft_size",
+        )
+    return torch.from_numpy(filters)
+
+
+def _librosa_filters(config: FrontendConfig) -> NDArray[np.float32]:
     import librosa
 
-    filters = librosa.filters.mel(
+    filters: NDArray[np.float32] = librosa.filters.mel(
         sr=config.rate_hz,
         n_fft=config.fft_size,
         n_mels=config.bands,
@@ -29,7 +53,7 @@ def mel_filters(config: FrontendConfig) -> Tensor:
         htk=config.mel_scale == "htk",
         norm=config.mel_norm,
     )
-    return torch.from_numpy(filters)
+    return filters
 
 
 class BandedProduct(nn.Module):

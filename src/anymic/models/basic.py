@@ -45,7 +45,8 @@ class Basic(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the pooled features: (batch, 1, band, frame) to (batch, widths[-1]).

@@ -138,8 +138,8 @@ def correct(training: Manifest, config: TrainingConfig) -> DeviceProfile | None:
 
 
 def _parts(manifest: Manifest, config: TrainingConfig) -> Parts:
-    check_splits(manifest)
     if "split" in manifest.table:
+        check_splits(manifest)
         training, validation = manifest.where(split="train"), manifest.where(split="validation")
         if not len(training):
             raise ManifestError(
@@ -334,6 +334,7 @@ def _trainer(
         enable_version_counter=False,
     )
     chosen: dict[str, Any] = {"accelerator": "auto", "devices": 1, **arguments}
+    callbacks = [keeper, *chosen.pop("callbacks", ()), *([RichProgressBar()] if progress else [])]
     if chosen["accelerator"] == "auto":
         chosen["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
     chosen.setdefault(
@@ -343,7 +344,7 @@ def _trainer(
         max_epochs=config.epochs,
         default_root_dir=out,
         logger=TensorBoardLogger(out, name="logs", version=""),
-        callbacks=[keeper, *([RichProgressBar(leave=True)] if progress else [])],
+        callbacks=callbacks,
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
-import torch.distributed.nn.functional as between_processes
 from pytorch_lightning.plugins.layer_sync import LayerSync
 from torch import Tensor, nn
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of every process's tensor; its gradient is the sum of every process's gradient."""
+
+    @staticmethod
+    def forward(_context: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_context: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
 
 
 class SynchronizedBatchNorm(nn.BatchNorm2d):
@@ -24,7 +39,7 @@ class SynchronizedBatchNorm(nn.BatchNorm2d):
         values = features.float()
         count = values.new_tensor([values.numel() / values.shape[1]])
         sums = torch.cat([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3)), count])
-        sums = between_processes.all_reduce(sums)  # type: ignore[no-untyped-call]
+        sums = _SumOverProcesses.apply(sums)
         first, second = sums[:-1].chunk(2)
         total = sums[-1]
         mean = first / total

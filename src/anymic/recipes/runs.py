@@ -1,0 +1,176 @@
+"""Many training runs as one resumable piece of work: conditions x folds x seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic import machine
+from anymic.config import to_mapping
+from anymic.errors import AnymicError
+from anymic.manifest import Manifest
+from anymic.training import TrainingConfig, fit
+
+RESULT = "test.npz"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its test.
+
+    Attributes
+    ----------
+    condition : str
+        What is compared: "no correction", say.
+    config : TrainingConfig
+    manifest : Path
+        A CSV whose `split` names the training and test clips.
+    """
+
+    condition: str
+    config: TrainingConfig
+    manifest: Path
+
+    @property
+    def key(self) -> str:
+        """A name for the run's folder that changes with its settings or its clips."""
+        settings = json.dumps(to_mapping(self.config), sort_keys=True)
+        digest = hashlib.sha256(settings.encode())
+        digest.update(Manifest.read(self.manifest).digest().encode())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run predicted for its test clips.
+
+    Attributes
+    ----------
+    run : Run
+    probabilities : array (clip, class)
+    targets : array (clip,)
+        True class numbers.
+    labels : tuple of str
+    devices, groups : array (clip,) of str
+        The device that heard each clip, and the recording it was cut from.
+    """
+
+    run: Run
+    probabilities: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    labels: tuple[str, ...]
+    devices: NDArray[np.str_]
+    groups: NDArray[np.str_]
+
+
+def train_all(
+    runs: Sequence[Run], out: str | Path, *, workers: int = 2, progress: bool = True
+) -> list[Outcome]:
+    """Train and test every run, each once: what is found finished in `out` is not repeated.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    out : path
+        Folder of all runs: a folder each, named by `Run.key`, and the features they share.
+    workers : int
+        Processes at a time; each gets its share of the processors.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of `runs`.
+
+    Raises
+    ------
+    AnymicError
+        If a test clip cannot be used.
+    """
+    out = Path(out)
+    places = {run: out / run.key for run in runs}
+    missing = [run for run, place in places.items() if not (place / RESULT).is_file()]
+    for _ in _advance(_each(missing, places, out / "features", workers), len(missing), progress):
+        pass
+    return [_outcome(run, places[run]) for run in runs]
+
+
+def _each(runs: Sequence[Run], places: dict[Run, Path], cache: Path, workers: int) -> Iterator[Run]:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    if workers == 1 or len(runs) < 2:
+        for run in runs:
+            _finish(run, places[run], cache, None)
+            yield run
+        return
+    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
+    with ProcessPoolExecutor(workers, mp_context=fresh) as pool:
+        jobs = {pool.submit(_finish, run, places[run], cache, threads): run for run in runs}
+        for job in as_completed(jobs):
+            job.result()
+            yield jobs[job]
+
+
+def _advance(finished: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("training", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not progress or not total) as bar:
+        task = bar.add_task("", total=total)
+        for run in finished:
+            bar.advance(task)
+            yield run
+
+
+def _finish(run: Run, place: Path, cache: Path, threads: int | None) -> None:
+    """Train one run, test it, and write the result last, so that a half-done run is redone."""
+    machine.keep_memory()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    manifest = Manifest.read(run.manifest)
+    bundle = fit(manifest, run.config, place, resume=place.is_dir(), progress=False, cache=cache)
+    test = manifest.where(split="test")
+    from anymic.predict import Predictor
+
+    probabilities, failures = Predictor(bundle).predict_manifest(test, cache=cache)
+    if failures:
+        raise AnymicError(
+            f"{len(failures)} test clips that cannot be used ({failures[0].reason})",
+            remedy="check the corpus with `anymic data prepare`",
+        )
+    table = test.table
+    facts = {
+        "labels": np.array(bundle.labels),
+        "targets": np.array([bundle.labels.index(label) for label in table["label"]]),
+        "devices": table["device"].to_numpy(dtype=str),
+        "groups": table["group"].to_numpy(dtype=str),
+    }
+    unfinished = place / f"{os.getpid()}.npz"
+    np.savez(unfinished, probabilities=probabilities, **facts)
+    unfinished.replace(place / RESULT)
+    shutil.rmtree(place / "checkpoints", ignore_errors=True)
+
+
+def _outcome(run: Run, place: Path) -> Outcome:
+    with np.load(place / RESULT) as found:
+        return Outcome(
+            run,
+            probabilities=found["probabilities"],
+            targets=found["targets"],
+            labels=tuple(found["labels"].tolist()),
+            devices=found["devices"],
+            groups=found["groups"],
+        )

@@ -1,0 +1,221 @@
+"""Training on small real files: what is kept, what is resumed, what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from anymic import audio
+from anymic.errors import ConfigError, ManifestError
+from anymic.frontend import FrontendConfig
+from anymic.manifest import Manifest
+from anymic.training import CorrectionConfig, TrainingConfig, fit, load_config, presets
+from anymic.training.synchronize import SynchronizedBatchNorm
+
+RATE_HZ = 8000
+CONFIG = TrainingConfig(
+    frontend=FrontendConfig(rate_hz=RATE_HZ, fft_size=256, hop_samples=128, bands=32),
+    epochs=3,
+    batch_size=12,
+    validation_share=0.25,
+    precision="float32",
+    seed=3,
+)
+
+
+def make_corpus(folder: Path) -> Manifest:
+    """Write two kinds of noise, 0.5 s each, heard by A, and six takes of them by a duller B."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(32):
+        label = ("low", "high")[number % 2]
+        noise = generator.normal(scale=0.1, size=RATE_HZ // 2 + 1)
+        samples = noise[1:] + (0.9 if label == "low" else -0.9) * noise[:-1]
+        heard = {"A": samples}
+        if number < 6:
+            heard["B"] = samples + 0.7 * np.roll(samples, 1)
+        for device, signal in heard.items():
+            name = f"{number}-{device}.wav"
+            soundfile.write(folder / name, signal.astype(np.float32), RATE_HZ, subtype="FLOAT")
+            rows.append((name, label, device, f"take{number}", f"take{number}"))
+    table = pd.DataFrame(rows, columns=["path", "label", "device", "take", "group"])
+    return Manifest.from_table(table, root=folder)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "weights.safetensors")
+
+
+def test_a_bundle_comes_out_with_what_it_was_fitted_on(corpus: Manifest, tmp_path: Path) -> None:
+    config = replace(CONFIG, correction=CorrectionConfig(("A",)), epochs=8)
+    bundle = fit(corpus, config, tmp_path, progress=False)
+    assert bundle.labels == ("high", "low")
+    assert bundle.contract.clip_s == 0.5
+    assert set(bundle.fitted_on) == {"weights", "standardization", "correction", "validation"}
+    assert not set(bundle.fitted_on["weights"]) & set(bundle.fitted_on["validation"])
+    assert set(bundle.fitted_on["correction"]) <= set(bundle.fitted_on["weights"])
+    assert bundle.training["best"] >= 0.9  # the two noises differ by 25 dB at the band's end
+    assert any((tmp_path / "logs").iterdir())
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_path: Path) -> None:
+    from pytorch_lightning import Callback
+
+    class Interruption(Callback):
+        def on_train_batch_end(self, trainer: object, *_: object) -> None:
+            if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+                raise RuntimeError("power cut")
+
+    cache = tmp_path / "cache"
+    config = replace(CONFIG, mixup_share=0.5)
+    fit(corpus, config, tmp_path / "whole", progress=False, cache=cache)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(
+            corpus,
+            config,
+            tmp_path / "cut",
+            progress=False,
+            cache=cache,
+            trainer={"callbacks": [Interruption()]},
+        )
+    assert not (tmp_path / "cut" / "bundle.json").exists()
+    fit(corpus, config, tmp_path / "cut", resume=True, progress=False, cache=cache)
+    whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_resuming_with_other_settings_is_refused(corpus: Manifest, tmp_path: Path) -> None:
+    fit(corpus, replace(CONFIG, epochs=1), tmp_path, progress=False)
+    with pytest.raises(ConfigError, match="other settings or clips"):
+        fit(corpus, replace(CONFIG, epochs=1, seed=4), tmp_path, resume=True, progress=False)
+
+
+def test_without_validation_the_last_epoch_is_kept(corpus: Manifest, tmp_path: Path) -> None:
+    config = replace(CONFIG, validation_share=0.0, epochs=2)
+    bundle = fit(corpus, config, tmp_path, progress=False)
+    assert bundle.training["kept_epoch"] == 2
+    assert "validation" not in bundle.fitted_on
+
+
+TWO_PROCESSES = """
+import sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, {here!r})
+from dataclasses import replace
+from pathlib import Path
+from test_fit import CONFIG
+from anymic.manifest import Manifest
+from anymic.training import fit
+if __name__ == "__main__":
+    manifest = Manifest.read({manifest!r})
+    trainer = dict(accelerator="cpu", devices=2, strategy="ddp")
+    fit(manifest, replace(CONFIG, epochs=2, mixup_share=0.5), Path({out!r}), progress=False,
+        cache={cache!r}, trainer=trainer)
+"""
+
+
+def test_two_processes_train_what_one_trains(corpus: Manifest, tmp_path: Path) -> None:
+    """The same clips, split between two processes, give the same weights within 1e-3.
+
+    Sums run in another order, and Adadelta divides by the root of very small numbers: so the
+    tolerance is wider than float32's.
+    """
+    manifest = corpus.write(tmp_path / "manifest.csv")
+    script = tmp_path / "train.py"
+    places = {"out": str(tmp_path / "two"), "cache": str(tmp_path / "cache")}
+    script.write_text(
+        TWO_PROCESSES.format(here=str(Path(__file__).parent), manifest=str(manifest), **places)
+    )
+    config = replace(CONFIG, epochs=2, mixup_share=0.5)
+    one = fit(
+        Manifest.read(manifest), config, tmp_path / "one", progress=False, cache=places["cache"]
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, str(script)], check=True, env=environment, timeout=240)
+    record = json.loads((tmp_path / "two" / "bundle.json").read_text())["training"]
+    assert record["processes"] == 2
+    two = weights(tmp_path / "two")
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-3, msg=name)
+    assert one.training["best"] == pytest.approx(record["best"])
+
+
+def test_synchronized_normalization_alone_is_batch_normalization(tmp_path: Path) -> None:
+    """In a group of one process it equals PyTorch's, running statistics and gradients too."""
+    torch.distributed.init_process_group(
+        "gloo", store=torch.distributed.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1
+    )
+    try:
+        ours, theirs = SynchronizedBatchNorm(3), torch.nn.BatchNorm2d(3)
+        values = torch.randn(4, 3, 5, 6, generator=torch.Generator().manual_seed(0)) * 2 + 1
+        first, second = values.clone().requires_grad_(), values.clone().requires_grad_()
+        weight = torch.arange(values.numel()).view_as(values).sin()
+        (ours(first) * weight).sum().backward()
+        (theirs(second) * weight).sum().backward()
+        torch.testing.assert_close(first.grad, second.grad, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def test_clips_of_different_lengths_are_refused(corpus: Manifest, tmp_path: Path) -> None:
+    short = tmp_path / "short.wav"
+    audio.write(short, audio.Clip(np.full(1000, 0.1, dtype=np.float32), RATE_HZ))
+    table = pd.concat(
+        [
+            corpus.table.assign(path=[str(path) for path in corpus.paths()]),
+            pd.DataFrame([{"path": str(short), "label": "low", "device": "A", "group": "x"}]),
+        ]
+    )
+    manifest = Manifest.from_table(table.fillna(""), root=tmp_path)
+    with pytest.raises(ConfigError, match=r"clips from 0.125 to 0.5 s, wanted one length"):
+        fit(manifest, CONFIG, tmp_path / "run", progress=False)
+
+
+def test_one_label_is_refused(corpus: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="1 label"):
+        fit(corpus.where(label="low"), CONFIG, tmp_path, progress=False)
+
+
+def test_correction_without_devices_is_refused(corpus: Manifest, tmp_path: Path) -> None:
+    anonymous = Manifest.from_table(corpus.table.drop(columns="device"), root=corpus.root)
+    config = replace(CONFIG, correction=CorrectionConfig())
+    with pytest.raises(ManifestError, match="device"):
+        fit(anonymous, config, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_shipped_presets_can_be_read(name: str) -> None:
+    assert load_config(name).network == "basic1"
+
+
+def test_misspelt_settings_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("epoch: 3\nfrontend: {band: 64}\nloss: focal\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    assert "'epoch' (did you mean 'epochs'?)" in str(caught.value)
+    assert "'frontend.band' (did you mean 'bands'?)" in str(caught.value)
+
+
+def test_settings_can_be_changed_one_by_one() -> None:
+    config = load_config("small", changes={"frontend.bands": 64, "epochs": 2})
+    assert (config.frontend.bands, config.frontend.hop_samples, config.epochs) == (64, 1024, 2)
