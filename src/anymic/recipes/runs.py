@@ -20,6 +20,7 @@ from anymic import machine
 from anymic.config import to_mapping
 from anymic.errors import AnymicError
 from anymic.manifest import Manifest
+from anymic.predict import Predictor
 from anymic.training import TrainingConfig, fit
 
 RESULT = "test.npz"
@@ -143,12 +144,11 @@ def _finish(run: Run, place: Path, cache: Path, threads: int | None) -> None:
     manifest = Manifest.read(run.manifest)
     bundle = fit(manifest, run.config, place, resume=place.is_dir(), progress=False, cache=cache)
     test = manifest.where(split="test")
-    from anymic.predict import Predictor
-
-    probabilities, failures = Predictor(bundle).predict_manifest(test, cache=cache)
-    if failures:
+    predictions = Predictor(bundle).predict_manifest(test)
+    if predictions.failures:
+        failure = predictions.failures[0]
         raise AnymicError(
-            f"{len(failures)} test clips that cannot be used ({failures[0].reason})",
+            f"{len(predictions.failures)} test clips that cannot be used ({failure.reason})",
             remedy="check the corpus with `anymic data prepare`",
         )
     table = test.table
@@ -159,7 +159,7 @@ def _finish(run: Run, place: Path, cache: Path, threads: int | None) -> None:
         "groups": table["group"].to_numpy(dtype=str),
     }
     unfinished = place / f"{os.getpid()}.npz"
-    np.savez(unfinished, probabilities=probabilities, **facts)
+    np.savez(unfinished, allow_pickle=False, probabilities=predictions.probabilities, **facts)
     unfinished.replace(place / RESULT)
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
 

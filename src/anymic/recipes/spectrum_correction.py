@@ -21,14 +21,14 @@ from anymic.datasets.esc50 import esc50
 from anymic.devices.simulate import simulate
 from anymic.recipes.runs import Outcome, Run, train_all
 from anymic.report.rows import Row, row
-from anymic.training import CorrectionConfig, TrainingConfig, load_config
+from anymic.training import CorrectionConfig, Estimator, TrainingConfig, load_config
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NONE = "no correction"
 REFERENCES = (("A",), ("B", "C"), ("A", "B", "C"))
-ESTIMATORS = ("ratio_of_means", "mean_of_ratios", "geometric")
+ESTIMATORS: tuple[Estimator, ...] = ("ratio_of_means", "mean_of_ratios", "geometric")
 COLOURED = ("B", "C")
 
 

@@ -12,6 +12,8 @@ from anymic.errors import ConfigError
 from anymic.frontend import FrontendConfig
 from anymic.losses import LossName
 
+Estimator = Literal["ratio_of_means", "mean_of_ratios", "geometric", "geometric_unaligned"]
+
 
 @dataclass(frozen=True)
 class CorrectionConfig:
@@ -26,9 +28,7 @@ class CorrectionConfig:
     """
 
     reference: tuple[str, ...] = ()
-    estimator: Literal["ratio_of_means", "mean_of_ratios", "geometric", "geometric_unaligned"] = (
-        "ratio_of_means"
-    )
+    estimator: Estimator = "ratio_of_means"
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,11 @@ class TrainingConfig:
         with which the papers worked.
     l2 : float
         Weight of the sum of squared convolution and linear weights in the loss.
+    schedule : {"plateau", "cosine"}
+        plateau: the learning rate is multiplied by `plateau_factor` when the accuracy has not
+        risen by 1e-3 for `plateau_patience` epochs. cosine: it falls along half a cosine to 0 at
+        the last epoch, which suits short trainings without validation clips.
     plateau_factor, plateau_patience : float, int
-        The learning rate is multiplied by the factor when the accuracy has not risen by 1e-3
-        for so many epochs.
     mixup_share, mixup_alpha : float
         Share of the clips that are mixed, and the parameter of the Beta distribution.
     validation_share : float
@@ -98,6 +100,7 @@ class TrainingConfig:
     rho: float = 0.95
     epsilon: float = 1e-6
     l2: float = 1e-5
+    schedule: Literal["plateau", "cosine"] = "plateau"
     plateau_factor: float = 0.5
     plateau_patience: int = 16
     mixup_share: float = 0.3

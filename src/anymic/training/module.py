@@ -98,7 +98,7 @@ class TrainedClassifier(lightning.LightningModule):
         self.log_dict(values, prog_bar=True, rank_zero_only=False)
 
     def configure_optimizers(self) -> Any:
-        """Adadelta (Zeiler 2012), L2 on the weights that multiply, and the plateau schedule."""
+        """Adadelta (Zeiler 2012), L2 on the weights that multiply, and the schedule."""
         kernels = [value for value in self.network.parameters() if value.ndim > 1]
         others = [value for value in self.network.parameters() if value.ndim <= 1]
         # The gradient of l2 * sum(w**2) is 2 * l2 * w, and weight_decay is what multiplies w.
@@ -109,7 +109,15 @@ class TrainedClassifier(lightning.LightningModule):
         optimizer = torch.optim.Adadelta(
             groups, lr=self.config.learning_rate, rho=self.config.rho, eps=self.config.epsilon
         )
-        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        schedule: dict[str, Any] = {"scheduler": self._schedule(optimizer)}
+        if self.config.schedule == "plateau":
+            schedule["monitor"] = self.watched
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
+        if self.config.schedule == "cosine":
+            return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.epochs)
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer,
             mode="max",
             factor=self.config.plateau_factor,
@@ -117,7 +125,3 @@ class TrainedClassifier(lightning.LightningModule):
             threshold=SMALLEST_RISE,
             threshold_mode="abs",
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "monitor": self.watched},
-        }

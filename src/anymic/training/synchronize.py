@@ -39,7 +39,7 @@ class SynchronizedBatchNorm(nn.BatchNorm2d):
         values = features.float()
         count = values.new_tensor([values.numel() / values.shape[1]])
         sums = torch.cat([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3)), count])
-        sums = _SumOverProcesses.apply(sums)
+        sums = _SumOverProcesses.apply(sums)  # type: ignore[no-untyped-call]
         first, second = sums[:-1].chunk(2)
         total = sums[-1]
         mean = first / total
