@@ -19,6 +19,12 @@ class FusedBasic(nn.Module):
     band and frame commutes with a r + b. What is left is convolution and ReLU, which oneDNN does
     in one pass over memory.
 
+    In bfloat16, whose products are summed in float32, nearly all of the rounding error that
+    reaches the probabilities comes from the few weights of the first convolution (measured on
+    trained networks: up to 0.02). So it gets features and weights in two parts each, x = x1 + x2
+    and w = w1 + w2, as three input channels: w x = w1 x1 + w1 x2 + w2 x1, nearly exact. That
+    leaves less than 0.007, and costs nothing: matrix units want several channels anyway.
+
     Parameters
     ----------
     network : Basic
@@ -39,9 +45,12 @@ class FusedBasic(nn.Module):
         for number, block in enumerate(network.blocks):
             convolution, _, normalization = _parts(block)
             weight, bias = _fold(convolution, scale, shift)
+            if number == 0 and dtype != torch.float32:
+                high, low = _in_two(weight, dtype)
+                weight = torch.cat([high, high, low], dim=1)
             weight = weight.to(dtype, memory_format=torch.channels_last)
             self.register_buffer(f"weight_{number}", weight)
-            self.register_buffer(f"bias_{number}", bias.to(dtype))
+            self.register_buffer(f"bias_{number}", bias.float())
             self.strides.append(convolution.stride)
             scale, shift = _affine(normalization)
         self.register_buffer("scale", scale.float())
@@ -54,7 +63,12 @@ class FusedBasic(nn.Module):
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the pooled features: (batch, 1, band, frame) to (batch, channel), float32."""
-        maps = features.to(self.dtype, memory_format=torch.channels_last)
+        if self.dtype != torch.float32:
+            high, low = _in_two(features, self.dtype)
+            # Stacked behind the frames, and then called the second axis: channels-last at once.
+            parts = torch.stack([high[:, 0], low[:, 0], high[:, 0]], dim=-1)
+            features = parts.permute(0, 3, 1, 2)
+        maps = features.contiguous(memory_format=torch.channels_last)
         for number, stride in enumerate(self.strides):
             weight, bias = self.get_buffer(f"weight_{number}"), self.get_buffer(f"bias_{number}")
             maps = _convolve_relu(maps, weight, bias, stride)
@@ -107,6 +121,12 @@ def _fold(convolution: nn.Conv2d, scale: Tensor, shift: Tensor) -> tuple[Tensor,
     return weight * scale[:, None, None], bias
 
 
+def _in_two(values: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return two parts in a coarser format whose sum is nearly the values."""
+    high = values.to(dtype)
+    return high, (values - high).to(dtype)
+
+
 def _convolve_relu(maps: Tensor, weight: Tensor, bias: Tensor, stride: Sequence[int]) -> Tensor:
     if maps.device.type == "cpu":
         # What torch.compile calls: ReLU while the result is still in a register. Not a public
@@ -115,4 +135,4 @@ def _convolve_relu(maps: Tensor, weight: Tensor, bias: Tensor, stride: Sequence[
         if fused is not None:
             result: Tensor = fused(maps, weight, bias, [0, 0], stride, [1, 1], 1, "relu", [], "")
             return result
-    return torch.conv2d(maps, weight, bias, tuple(stride)).relu_()
+    return torch.conv2d(maps, weight, None, tuple(stride)).add_(bias[:, None, None]).relu_()

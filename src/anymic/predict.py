@@ -1,0 +1,377 @@
+"""From files to predictions: load a bundle, hear, answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.audio import Clip
+from anymic.bundle import Bundle
+from anymic.errors import AnymicError, AudioError, DeviceError, Failure
+from anymic.frontend.store import Length, open_features
+from anymic.inference import Inference, Precision
+from anymic.manifest import Manifest
+from anymic.prediction import DeviceFrom, ManifestPredictions, Prediction
+from anymic.windows import End, Window, cut, read_ahead
+
+BATCH = 16  # windows: enough to keep two cores busy, little enough to stay near their caches
+
+
+@dataclass(eq=False)
+class _Job:
+    """A clip on its way: what to hear, and what has come back so far.
+
+    `end` is the last thing that reading said; `error` is what went wrong behind it.
+    """
+
+    source: str | Path | Clip
+    device: str | None = None
+    device_from: DeviceFrom = "assumed"
+    start_s: float | None = None
+    duration_s: float | None = None
+    device_row: int = 0
+    starts_s: list[float] = field(default_factory=list)
+    probabilities: list[NDArray[np.float64]] = field(default_factory=list)
+    end: End | AnymicError | None = None
+    error: AnymicError | None = None
+
+    @property
+    def path(self) -> str:
+        return self.source.path if isinstance(self.source, Clip) else str(self.source)
+
+    @property
+    def failed(self) -> AnymicError | None:
+        return self.end if isinstance(self.end, AnymicError) else self.error
+
+    @property
+    def done(self) -> bool:
+        return self.end is not None and len(self.probabilities) == len(self.starts_s)
+
+
+def load(
+    path: str | Path, *, precision: Precision = "auto", accelerator: str = "auto"
+) -> Predictor:
+    """Load a bundle for prediction: `anymic.load("run").predict("clip.wav")`.
+
+    Parameters
+    ----------
+    path : path
+        The folder of a bundle.
+    precision, accelerator
+        As for `Predictor`.
+
+    Raises
+    ------
+    BundleError
+        If it is no bundle, or not a whole one.
+    """
+    return Predictor(Bundle.load(path), precision=precision, accelerator=accelerator)
+
+
+class Predictor:
+    """Hears files and clips with a bundle.
+
+    What goes in follows the bundle's contract (`InputContract`): another rate is resampled or
+    refused, channels become one by the named rule, what is longer than the model's clips is cut
+    into windows (`anymic.windows.cut`) whose probabilities are averaged, what is shorter is padded,
+    repeated or refused. What was done is in `Prediction.notes`.
+
+    A clip whose device the model has a profile of is corrected by it. A device that is not stated
+    or not in the profile takes the contract's `unknown_device`: it is heard as it is ("identity"),
+    or refused. A model without a profile hears every device as it is.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model; it is not changed.
+    batch_size : int
+        Windows in one pass of the network, of one or several files.
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is bfloat16 where the processor multiplies it natively, else float32.
+    accelerator : str
+        A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
+
+    Raises
+    ------
+    BundleError
+        If the bundle's clips are too short for its network, or there is no such accelerator.
+
+    Notes
+    -----
+    Making one asks the C library to keep freed memory for the next batch (`machine.keep_memory`).
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        batch_size: int = BATCH,
+        precision: Precision = "auto",
+        accelerator: str = "auto",
+    ) -> None:
+        self.bundle = bundle
+        self.batch_size = batch_size
+        self.model = Inference(bundle, precision=precision, accelerator=accelerator)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of probabilities."""
+        return self.bundle.labels
+
+    def predict(
+        self,
+        source: str | Path | Clip | ArrayLike,
+        *,
+        rate_hz: int | None = None,
+        device: str | None = None,
+    ) -> Prediction:
+        """Hear one file, one clip, or an array of samples.
+
+        Parameters
+        ----------
+        source : path, Clip, or array (sample,)
+            What to hear; samples are floating numbers with full scale 1.
+        rate_hz : int, optional
+            The rate of an array of samples; only they need it.
+        device : str, optional
+            What it was recorded with.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read, is silent, holds NaN, or the contract refuses it.
+        DeviceError
+            If the contract refuses clips of unknown devices.
+        """
+        job = next(self._run([_job(_as_source(source, rate_hz), device)]))
+        outcome = self._outcome(job)
+        if isinstance(outcome, AnymicError):
+            raise outcome
+        return outcome
+
+    def predict_many(
+        self,
+        sources: Iterable[str | Path | Clip],
+        *,
+        devices: str | Sequence[str | None] | None = None,
+    ) -> Iterator[Prediction | Failure]:
+        """Hear many files, one result each, in their order; a bad one becomes a Failure.
+
+        Files are read ahead in two threads while the network works, and the windows of
+        neighbouring files share its batches.
+
+        Parameters
+        ----------
+        sources : iterable of path or Clip
+            What to hear.
+        devices : str, or sequence of str or None, optional
+            What all of them, or each of them, were recorded with.
+        """
+        sources = list(sources)
+        if devices is None or isinstance(devices, str):
+            devices = [devices] * len(sources)
+        if len(devices) != len(sources):
+            raise DeviceError(
+                f"{len(devices)} devices for {len(sources)} clips",
+                wanted="one for all or one each",
+                remedy="pass None for a clip whose device is not known",
+            )
+        jobs = [_job(source, device) for source, device in zip(sources, devices, strict=True)]
+        for job in self._run(jobs):
+            outcome = self._outcome(job)
+            yield Failure(job.path, str(outcome)) if isinstance(outcome, AnymicError) else outcome
+
+    def predict_manifest(
+        self,
+        manifest: Manifest,
+        *,
+        cache: str | Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> ManifestPredictions:
+        """Hear every clip of a manifest; its `device` column says what each was recorded with.
+
+        A row with `start_s` is that stretch of its file, `duration_s` (or the model's clip length)
+        long; a row without is the whole file.
+
+        Parameters
+        ----------
+        manifest : Manifest
+            The clips; their labels are not looked at.
+        cache : path, optional
+            A folder where features are kept (`anymic.frontend.store`), for clips that are heard
+            again and again. Files must then have the model's rate and be no longer than its
+            clips, channels are mixed down by mean, and silence is heard.
+        progress : callable, optional
+            Told the number of clips done since the last call.
+        """
+        jobs = _manifest_jobs(manifest, self.bundle.contract.clip_s)
+        if cache is not None:
+            return self._predict_stored(manifest, jobs, Path(cache), progress)
+        probabilities, rows, failures = [], [], []
+        for row, job in enumerate(self._run(jobs)):
+            failed = job.failed
+            if failed is not None:
+                failures.append(Failure(job.path, str(failed)))
+            else:
+                rows.append(row)
+                probabilities.append(np.mean(job.probabilities, axis=0))
+            if progress is not None:
+                progress(1)
+        return ManifestPredictions(
+            np.array(probabilities).reshape(-1, len(self.labels)),
+            np.array(rows, dtype=np.int64),
+            tuple(failures),
+        )
+
+    def _predict_stored(
+        self,
+        manifest: Manifest,
+        jobs: Sequence[_Job],
+        cache: Path,
+        progress: Callable[[int], None] | None,
+    ) -> ManifestPredictions:
+        refused = {row: error for row, job in enumerate(jobs) if (error := self._refusal(job))}
+        failures = [Failure(jobs[row].path, str(error)) for row, error in refused.items()]
+        heard = np.array([row for row in range(len(jobs)) if row not in refused], dtype=np.int64)
+        if not len(heard):
+            return ManifestPredictions(np.empty((0, len(self.labels))), heard, tuple(failures))
+        contract = self.bundle.contract
+        length = Length(contract.clip_s, shorter=contract.shorter)
+        store = open_features(
+            manifest.rows(heard), self.model.frontend, cache, length=length, progress=progress
+        )
+        parts = []
+        for first in range(0, len(store.rows), self.batch_size):
+            kept = store.features[first : first + self.batch_size]
+            log_mel = torch.from_numpy(kept.astype(np.float32))
+            parts.append(
+                self.model.classify(self.model.frontend.standardize(log_mel.to(self.model.place)))
+            )
+        probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.labels)))
+        return ManifestPredictions(probabilities, heard[store.rows], (*failures, *store.failures))
+
+    def _run(self, jobs: Iterable[_Job]) -> Iterator[_Job]:
+        """Hear every job; yield each when it is done, in order."""
+        unfinished: deque[_Job] = deque()
+        batch: list[tuple[_Job, Window]] = []
+        for job, item in read_ahead(jobs, self._items):
+            if not unfinished or unfinished[-1] is not job:
+                unfinished.append(job)
+            if isinstance(item, Window):
+                job.starts_s.append(item.start_s)
+                batch.append((job, item))
+            else:
+                job.end = item
+            if len(batch) == self.batch_size:
+                self._hear(batch)
+                batch = []
+            while unfinished and unfinished[0].done:
+                yield unfinished.popleft()
+        if batch:
+            self._hear(batch)
+        yield from unfinished
+
+    def _items(self, job: _Job) -> Iterator[Window | End]:
+        refusal = self._refusal(job)
+        if refusal is not None:
+            raise refusal
+        names = self.bundle.devices
+        job.device_row = 1 + names.index(job.device) if job.device in names else 0
+        yield from cut(
+            job.source,
+            self.bundle.contract,
+            least_samples=self.model.frontend.config.fft_size,
+            start_s=job.start_s,
+            duration_s=job.duration_s,
+        )
+
+    def _refusal(self, job: _Job) -> DeviceError | None:
+        names = self.bundle.devices
+        if job.device in names or self.bundle.contract.unknown_device == "identity":
+            return None
+        what = "no device" if job.device is None else f"device {job.device!r}"
+        return DeviceError(
+            f"{what} stated for {job.path or 'a clip'}",
+            wanted=f"one of {', '.join(names)}, as the model's contract says",
+            remedy="state the device, or calibrate it and train with its profile",
+        )
+
+    def _hear(self, batch: Sequence[tuple[_Job, Window]]) -> None:
+        """Run the network over a batch of windows and hand each job its probabilities."""
+        samples = torch.from_numpy(np.stack([window.samples for _, window in batch]))
+        rows = torch.tensor([job.device_row for job, _ in batch])
+        features = self.model.features(samples, rows)
+        # Not by the probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
+        finite = features.sum(dim=(1, 2)).isfinite().tolist()
+        probabilities = self.model.classify(features)
+        for (job, window), row, sound in zip(batch, probabilities, finite, strict=True):
+            job.probabilities.append(row)
+            if not (sound and np.isfinite(row).all()):
+                peak = float(np.abs(window.samples).max())
+                job.error = AudioError(
+                    f"{job.path or 'a clip'} with a peak of {peak:.3g}, whose features overflow",
+                    wanted="samples with full scale 1",
+                    remedy="lower the level",
+                )
+
+    def _outcome(self, job: _Job) -> Prediction | AnymicError:
+        if job.failed is not None:
+            return job.failed
+        assert isinstance(job.end, End)
+        each = np.array(job.probabilities)
+        mean = each.mean(axis=0)
+        best = int(mean.argmax())
+        return Prediction(
+            path=job.path,
+            label=self.labels[best],
+            probability=float(mean[best]),
+            probabilities=dict(zip(self.labels, mean.tolist(), strict=True)),
+            device=job.device,
+            device_from=job.device_from,
+            device_policy="profile" if job.device_row else "identity",
+            windows=len(each),
+            start_s=job.end.start_s,
+            duration_s=job.end.duration_s,
+            notes=job.end.notes,
+            window_starts_s=tuple(job.starts_s),
+            window_probabilities=each,
+        )
+
+
+def _job(source: str | Path | Clip, device: str | None) -> _Job:
+    return _Job(source, device, "assumed" if device is None else "stated")
+
+
+def _manifest_jobs(manifest: Manifest, clip_s: float) -> list[_Job]:
+    jobs = []
+    for path, values in zip(manifest.paths(), manifest.table.to_dict("records"), strict=True):
+        device = values.get("device") or None
+        job = _Job(str(path), device, "assumed" if device is None else "manifest")
+        if "start_s" in values:
+            length_s = values.get("duration_s", np.nan)
+            job.start_s = float(values["start_s"])
+            job.duration_s = clip_s if np.isnan(length_s) else float(length_s)
+        jobs.append(job)
+    return jobs
+
+
+def _as_source(source: str | Path | Clip | ArrayLike, rate_hz: int | None) -> str | Path | Clip:
+    if isinstance(source, (str, Path, Clip)):
+        if rate_hz is not None:
+            raise AudioError(
+                f"rate_hz={rate_hz} for {source if not isinstance(source, Clip) else 'a clip'}",
+                wanted="a rate with an array of samples only",
+                remedy="leave it out: a file or clip knows its own rate",
+            )
+        return source
+    if rate_hz is None:
+        raise AudioError(
+            "samples without a rate", wanted="rate_hz", remedy="pass e.g. rate_hz=44100"
+        )
+    return Clip(np.asarray(source), rate_hz)

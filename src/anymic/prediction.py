@@ -1,0 +1,81 @@
+"""What the model answers: values, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.errors import Failure
+
+DeviceFrom = Literal["stated", "manifest", "assumed"]
+DevicePolicy = Literal["profile", "identity"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says about one clip.
+
+    Attributes
+    ----------
+    path : str
+        The file; empty for samples.
+    label : str
+        The most probable one.
+    probability : float
+        Of that label.
+    probabilities : dict of str to float
+        Of every label; they sum to 1. For several windows: the mean over them.
+    device : str or None
+        The device that the clip was recorded with; None where nobody said.
+    device_from : {"stated", "manifest", "assumed"}
+        How it is known: an argument, the manifest's column, or not at all.
+    device_policy : {"profile", "identity"}
+        What was done about it: the gains of the model's profile, or nothing.
+    windows : int
+        How many windows were heard.
+    start_s, duration_s : float
+        The stretch of the file, in seconds.
+    notes : tuple of str
+        What was noticed (clipping) and what the contract did (resampling, padding).
+    window_starts_s : tuple of float
+        Where each window begins.
+    window_probabilities : array (window, label)
+    """
+
+    path: str
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    device: str | None
+    device_from: DeviceFrom
+    device_policy: DevicePolicy
+    windows: int
+    start_s: float
+    duration_s: float
+    notes: tuple[str, ...] = ()
+    window_starts_s: tuple[float, ...] = field(default=(), repr=False)
+    window_probabilities: NDArray[np.float64] = field(
+        default_factory=lambda: np.empty((0, 0)), repr=False, compare=False
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ManifestPredictions:
+    """Probabilities for the usable clips of a manifest.
+
+    Attributes
+    ----------
+    probabilities : array (clip, label), float64
+        One entry for each row of `rows`; never NaN.
+    rows : array (clip,), int64
+        The manifest's row of each entry.
+    failures : tuple of Failure
+        The clips that could not be used.
+    """
+
+    probabilities: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    failures: tuple[Failure, ...]
