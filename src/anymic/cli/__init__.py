@@ -1,1 +1,108 @@
-"""cli."""
+"""The command line: every verb in its own file, none of them with maths in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from anymic.cli import calibrate, correct, data, demo, evaluate, predict, reproduce, train
+
+# Click's ClickException; typer has come to keep click to itself.
+WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
+
+ABOUT = """Sound classifiers that hear the same through any microphone.
+
+The way from recordings to a report: a table of clips (data), a model (train), what it is worth
+on each device (evaluate), and its answers (predict). Every verb explains itself with --help.
+To see it all run on sounds made on the spot: anymic demo
+"""
+
+app = typer.Typer(
+    help=ABOUT,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import anymic
+
+        typer.echo(f"anymic {anymic.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(predict.predict)
+app.add_typer(data.app, name="data")
+app.command()(calibrate.calibrate)
+app.command()(correct.correct)
+app.command()(demo.demo)
+app.add_typer(reproduce.app, name="reproduce")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    0: done. 1: done, but some files failed (they are listed). 2: not done, because of how it was
+    called or what it was given; one line on stderr says why. 130: interrupted.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; by default those of the process.
+    """
+    from anymic.errors import AnymicError
+
+    try:
+        status = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="anymic",
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except AnymicError as error:
+        return _refuse(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except WRONG_USE as error:
+        return _refuse_use(error)
+    except BrokenPipeError:
+        # Whoever read us has enough. Nothing more may be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        return _refuse(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    return status if isinstance(status, int) else 0
+
+
+def _refuse_use(error: Any) -> int:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())
+        return 2
+    command = getattr(getattr(error, "ctx", None), "command_path", "anymic")
+    return _refuse(f"{error.format_message()} (see {command} --help)")
+
+
+def _refuse(line: str) -> int:
+    print("error: " + " ".join(line.split()), file=sys.stderr)
+    return 2

@@ -1,0 +1,196 @@
+"""``anymic evaluate``: what a model is worth, device by device."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from anymic.bundle import Bundle
+    from anymic.errors import Failure
+    from anymic.manifest import Manifest
+    from anymic.report import Row
+
+ALL = "all"
+
+
+def evaluate(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Clips of this split only; all for every clip. "
+            "[default: test where the manifest has a column split, else all]"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report. [default: MODEL/report]")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(help="The device to compare with. [default: the model's, else the first]"),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Keep features in this folder, for clips that are heard again."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the resamples behind the intervals.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Measure a model on labelled clips, on each device by itself.
+
+    Gives accuracy for each device, their mean, each class, log loss and calibration error, all
+    with n and 95 % intervals: as a table here, and as report.html (one page, with figures) and
+    report.json in the report's folder. The manifest's columns device and group are used where
+    they are there: clips of one group count as one recording.
+
+    The exit status is 1 if some files failed; they are listed, and left out of all numbers.
+
+    Example: anymic evaluate run --data manifest.csv --split test --out report
+    """
+    from anymic.bundle import Bundle
+    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.predict import Predictor
+    from anymic.report import run_header, write_evaluation
+
+    bundle = Bundle.load(model)
+    chosen, name = _choose(read_manifest(data), split)
+    chosen.require_labels(bundle.labels)
+    note = _trained_on(bundle, chosen)
+    if note:
+        print(f"note: {note}", file=sys.stderr)
+    with progress_bar(len(chosen), "hearing") as advance:
+        heard = Predictor(bundle).predict_manifest(chosen, cache=cache, progress=advance)
+    _refuse_nothing(len(heard.rows), heard.failures)
+    used = chosen.rows(heard.rows)
+    devices = used.table["device"].tolist() if used.devices else None
+    folder = out if out is not None else model / "report"
+    rows, paths = write_evaluation(
+        folder,
+        heard.probabilities,
+        [bundle.labels.index(label) for label in used.table["label"]],
+        labels=bundle.labels,
+        devices=devices,
+        groups=_recordings(used),
+        reference=reference or _reference(bundle, used),
+        seed=seed,
+        title=f"{model.resolve().name} on {name}",
+        header=run_header(
+            command=shlex.join(["anymic", *sys.argv[1:]]),
+            model=str(model),
+            data=str(data),
+            split=split or "",
+            digest=chosen.digest(),
+            **({"warning": note} if note else {}),
+        ),
+        failures=heard.failures,
+        profile=bundle.profile,
+    )
+    _show(rows, paths, heard.failures, as_json=as_json)
+    if heard.failures:
+        raise typer.Exit(1)
+
+
+def _choose(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
+    """Return the clips of the split, and what to call them."""
+    from anymic.errors import ManifestError
+    from anymic.manifest import check_splits
+
+    name = manifest.name or "clips"
+    if "split" not in manifest.table.columns:
+        if split not in (None, ALL):
+            manifest.require("split", purpose=f"--split {split}")
+        return manifest, name
+    check_splits(manifest)
+    wanted = split or "test"
+    if wanted == ALL:
+        return manifest, name
+    chosen = manifest.where(split=wanted)
+    if not len(chosen):
+        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
+        raise ManifestError(
+            f"no clip whose split is {wanted!r} (splits: {there})",
+            wanted="clips to evaluate on",
+            remedy="pass --split with one that is there, or --split all",
+        )
+    return chosen, f"{name}, {wanted}"
+
+
+def _trained_on(bundle: Bundle, manifest: Manifest) -> str:
+    """Say how many of the clips the model was fitted on."""
+    fitted = {clip for clips in bundle.fitted_on.values() for clip in clips}
+    seen = sum(clip in fitted for clip in manifest.clip_ids())
+    if not seen:
+        return ""
+    return (
+        f"the model was fitted on {seen} of these {len(manifest)} clips:"
+        " what is measured on them says nothing about new ones"
+    )
+
+
+def _refuse_nothing(heard: int, failures: tuple[Failure, ...]) -> None:
+    from anymic.errors import ManifestError
+
+    if heard:
+        return
+    reason = failures[0].reason if failures else "the manifest is empty"
+    raise ManifestError(
+        f"{len(failures)} clips, none of which can be used ({reason})",
+        wanted="at least one",
+        remedy="mend the files or the paths in the manifest",
+    )
+
+
+def _recordings(manifest: Manifest) -> list[str] | None:
+    """Name the recording of each clip: its group, else its take, else itself."""
+    table = manifest.table
+    columns = [column for column in ("group", "take") if column in table.columns]
+    if not columns:
+        return None
+    return [
+        next((f"{column} {row[column]}" for column in columns if row[column]), str(row["path"]))
+        for row in table.to_dict("records")
+    ]
+
+
+def _reference(bundle: Bundle, manifest: Manifest) -> str | None:
+    """Return the device that the model's gains lead to, where it is one and is here."""
+    devices = bundle.profile.reference if bundle.profile else ()
+    return devices[0] if len(devices) == 1 and devices[0] in manifest.devices else None
+
+
+def _show(
+    rows: list[Row], paths: dict[str, Path], failures: tuple[Failure, ...], *, as_json: bool
+) -> None:
+    for failure in failures:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    if as_json:
+        outcome: dict[str, Any] = {
+            "rows": [asdict(row) for row in rows],
+            "failures": [asdict(failure) for failure in failures],
+            "paths": {name: str(path) for name, path in paths.items()},
+        }
+        print(json.dumps(outcome, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from anymic.report import summary
+    from anymic.report.tables import class_table, device_table, rich_table
+
+    console = Console()
+    console.print(rich_table(device_table(rows)))
+    console.print(rich_table(class_table(rows)))
+    print(summary(rows))
+    print(f"{paths['html']}  the report, with figures")
+    print(f"{paths['json']}  the same in numbers")

@@ -1,0 +1,77 @@
+"""What several verbs take in: clips named by paths, manifests named by a file or folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anymic.errors import Failure
+    from anymic.manifest import Manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a CSV, or a folder of one folder per label."""
+    if path.is_dir():
+        from anymic.datasets.folder import folder
+
+        return folder(path)
+    from anymic.manifest import Manifest
+
+    return Manifest.read(path)
+
+
+def find_files(places: Sequence[str]) -> list[Path | Failure]:
+    """Return the files that places name, in their order; a Failure where a place names none.
+
+    Parameters
+    ----------
+    places : sequence of str
+        Files, folders (all audio below them, by suffix, sorted), or patterns (a*.wav, ** too).
+    """
+    found: list[Path | Failure] = []
+    for place in places:
+        found += _at(place)
+    return list(dict.fromkeys(found))
+
+
+def _at(place: str) -> list[Path | Failure]:
+    from anymic.datasets.layout import AUDIO_SUFFIXES
+    from anymic.errors import Failure
+
+    path = Path(place)
+    if path.is_dir():
+        files = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+        heard = [
+            file
+            for file in sorted(files)
+            if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")
+        ]
+        suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
+        reason = f"got a folder without audio, wanted files that end in {suffixes}: check the path"
+        return [*heard] or [Failure(place, reason)]
+    if glob.has_magic(place) and not path.exists():
+        matches = [Path(match) for match in sorted(glob.glob(place, recursive=True))]
+        reason = "got a pattern that matches no file, wanted files: check the pattern"
+        return [match for match in matches if match.is_file()] or [Failure(place, reason)]
+    return [path]
+
+
+@contextmanager
+def progress_bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr where that is a terminal; give the function that advances it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)

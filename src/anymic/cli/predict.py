@@ -1,0 +1,199 @@
+"""``anymic predict``: a row a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from anymic.errors import Failure
+    from anymic.predict import Predictor
+    from anymic.prediction import Prediction
+
+HEADS = ("file", "label", "probability", "device", "how it is known", "notes")
+
+
+def predict(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Files, folders, or patterns such as 'in/*.wav'."),
+    ],
+    model: Annotated[Path, typer.Option(help="The model: the folder that `anymic train` wrote.")],
+    device: Annotated[
+        str | None, typer.Option(help="What the files were recorded with, as the model names it.")
+    ] = None,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="A row for each window of a long file.")
+    ] = False,
+    top: Annotated[int, typer.Option(min=1, help="The most probable so many labels.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Windows in one pass of the network.")] = 16,
+    accelerator: Annotated[
+        str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+) -> None:
+    """Say what is heard in audio files.
+
+    A file longer than the model's clips is cut into windows, read one by one, and the mean of
+    their probabilities decides. What was done to fit a file to the model (rate, channels, length)
+    is in its notes. A device that is not stated, or that the model does not know, is heard as it
+    is, or refused, as the model says.
+
+    Into a pipe, rows are tab-separated: file, label, probability, device, how the device is known
+    and what was done about it ("stated: profile", "assumed: identity") or "failed", and notes or
+    the reason; --windows puts the window's start in seconds behind the file, --top 3 adds two
+    more pairs of label and probability.
+
+    The exit status is 1 if some files failed; the others' rows are complete.
+
+    Example: anymic predict recordings/ --model run --device B
+    """
+    from anymic.bundle import Bundle
+    from anymic.cli.inputs import find_files, progress_bar
+    from anymic.errors import Failure
+    from anymic.predict import Predictor
+
+    predictor = Predictor(Bundle.load(model), batch_size=batch, accelerator=accelerator)
+    found = find_files(paths)
+    show = _Plain(windows, top)
+    if as_json:
+        show = _Json(windows, top)
+    elif sys.stdout.isatty():
+        show = _Terminal(windows, top)
+    failed = 0
+    with progress_bar(len(found), "hearing") as advance:
+        for result in _results(predictor, found, device):
+            failed += isinstance(result, Failure)
+            show.add(result)
+            advance(1)
+    show.finish()
+    if failed:
+        print(f"{failed} of {len(found)} files failed", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _results(
+    predictor: Predictor, found: list[Path | Failure], device: str | None
+) -> Iterator[Prediction | Failure]:
+    """Predict the files, and put what never was one in its place among them."""
+    files = [place for place in found if isinstance(place, Path)]
+    heard = predictor.predict_many(files, devices=device)
+    for place in found:
+        yield next(heard) if isinstance(place, Path) else place
+
+
+class _Plain:
+    """Tab-separated rows, each as soon as it is known."""
+
+    def __init__(self, windows: bool, top: int) -> None:
+        self.windows, self.top = windows, top
+
+    def add(self, result: Prediction | Failure) -> None:
+        for cells in _rows(result, self.windows, self.top):
+            print("\t".join(" ".join(cell.split()) for cell in cells), flush=True)
+
+    def finish(self) -> None:
+        pass
+
+
+class _Terminal(_Plain):
+    """One table at the end."""
+
+    def __init__(self, windows: bool, top: int) -> None:
+        super().__init__(windows, top)
+        self.table = _empty_table(windows, top)
+
+    def add(self, result: Prediction | Failure) -> None:
+        from rich.markup import escape
+
+        for cells in _rows(result, self.windows, self.top):
+            style = "red" if "failed" in cells[-2:-1] else None
+            self.table.add_row(*map(escape, cells), style=style)
+
+    def finish(self) -> None:
+        from rich.console import Console
+
+        Console().print(self.table)
+
+
+class _Json(_Plain):
+    """A list of one object a file."""
+
+    def __init__(self, windows: bool, top: int) -> None:
+        super().__init__(windows, top)
+        self.found: list[dict[str, Any]] = []
+
+    def add(self, result: Prediction | Failure) -> None:
+        self.found.append(_as_mapping(result, self.windows, self.top))
+
+    def finish(self) -> None:
+        print(json.dumps(self.found, indent=2, allow_nan=False))
+
+
+def _empty_table(windows: bool, top: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    more = [name for place in range(2, top + 1) for name in (f"label {place}", "probability")]
+    for name in (HEADS[0], *(["start (s)"] if windows else []), *HEADS[1:3], *more, *HEADS[3:]):
+        number = name in ("probability", "start (s)")
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tuple[str, ...]]:
+    """Return the cells of a result's rows."""
+    from anymic.errors import Failure
+
+    if isinstance(result, Failure):
+        blank = [""] * (2 * top + 1 + windows)
+        yield (result.path, *blank, "failed", result.reason)
+        return
+    behind = (
+        result.device or "",
+        f"{result.device_from}: {result.device_policy}",
+        "; ".join(result.notes),
+    )
+    if not windows:
+        yield (result.path, *_best(result.probabilities, top), *behind)
+        return
+    each = zip(result.window_starts_s, result.window_probabilities.tolist(), strict=True)
+    for start_s, probabilities in each:
+        named = dict(zip(result.probabilities, probabilities, strict=True))
+        yield (result.path, f"{start_s:.3f}", *_best(named, top), *behind)
+
+
+def _best(probabilities: dict[str, float], top: int) -> list[str]:
+    """Return the cells of the most probable labels; blank ones where there are not so many."""
+    ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
+    cells = [cell for label, share in ordered for cell in (label, f"{share:.4f}")]
+    return cells + [""] * (2 * top - len(cells))
+
+
+def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[str, Any]:
+    from anymic.errors import Failure
+
+    if isinstance(result, Failure):
+        return {"path": result.path, "failed": result.reason}
+    values = asdict(result)
+    starts_s = values.pop("window_starts_s")
+    each = values.pop("window_probabilities").tolist()
+    labels = list(result.probabilities)
+    if top > 1:
+        best = sorted(result.probabilities.items(), key=lambda item: -item[1])[:top]
+        values["top"] = [{"label": label, "probability": share} for label, share in best]
+    if windows:
+        values["each_window"] = [
+            {"start_s": start_s, "probabilities": dict(zip(labels, row, strict=True))}
+            for start_s, row in zip(starts_s, each, strict=True)
+        ]
+    return values
