@@ -105,7 +105,11 @@ def fit(
         network=network,
         frontend=frontend,
         labels=data.labels,
-        contract=InputContract(rate_hz=config.frontend.rate_hz, clip_s=length.clip_s),
+        contract=InputContract(
+            rate_hz=config.frontend.rate_hz,
+            clip_s=length.clip_s,
+            shorter="repeat" if config.shorter == "repeat" else "pad",
+        ),
         network_name=config.network,
         training={
             "settings": to_mapping(config),
@@ -117,6 +121,7 @@ def fit(
         },
         fitted_on=_fitted_on(parts, profile, standardized=config.standardize),
         profile=profile,
+        temperature=config.temperature,
     )
     if int(record["rank"]) == 0:
         bundle.save(out)
