@@ -14,6 +14,8 @@ from anymic.cli import calibrate, correct, data, demo, evaluate, predict, reprod
 # Click's ClickException; typer has come to keep click to itself.
 WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 
+INTERRUPTED = 130
+
 ABOUT = """Sound classifiers that hear the same through any microphone.
 
 The way from recordings to a report: a table of clips (data), a model (train), what it is worth
@@ -79,11 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             standalone_mode=False,
         )
         sys.stdout.flush()
+        if status == INTERRUPTED:  # as newer typer says it
+            raise KeyboardInterrupt
     except AnymicError as error:
         return _refuse(str(error))
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except WRONG_USE as error:
         return _refuse_use(error)
     except BrokenPipeError:

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from anymic.cli import main
+from anymic.cli.inputs import find_files
+from anymic.errors import Failure
+from anymic.predict import load
+
+RATE = 8000
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    """Return a folder of four sounds, one below, and a file that is none."""
+    folder = tmp_path / "sounds"
+    (folder / "below").mkdir(parents=True)
+    names = ("a.wav", "b.flac", "below/c.OGG", "[d].wav")
+    for seed, name in enumerate(names):
+        samples = np.random.default_rng(seed).uniform(-0.5, 0.5, round((1 + 1.5 * seed) * RATE))
+        soundfile.write(folder / name, samples.astype(np.float32), RATE)
+    (folder / "notes.txt").write_text("no sound")
+    (folder / ".hidden.wav").write_text("no sound")
+    return folder
+
+
+def test_places(sounds: Path) -> None:
+    names = ["[d].wav", "a.wav", "b.flac", "below/c.OGG"]
+    assert find_files([str(sounds)]) == [sounds / name for name in names]
+    assert find_files([str(sounds / "[d].wav")]) == [sounds / "[d].wav"]
+    assert find_files([str(sounds / "?.wav")]) == [sounds / "a.wav"]
+    assert find_files([f"{sounds}/**/*.OGG"]) == [sounds / "below" / "c.OGG"]
+    assert find_files([str(sounds / "a.wav")] * 2) == [sounds / "a.wav"]
+    (missing,) = find_files(["nowhere.wav"])
+    assert missing == Path("nowhere.wav")  # the reader says what is wrong with it
+    for place in (str(sounds / "x*.wav"), str(sounds.parent / "empty")):
+        (sounds.parent / "empty").mkdir(exist_ok=True)
+        (failure,) = find_files([place])
+        assert isinstance(failure, Failure)
+        assert failure.path == place
+
+
+def test_rows_are_what_python_says(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(sounds), "--model", str(bundle_folder), "--device", "B"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[0] for row in rows] == [str(file) for file in find_files([str(sounds)])]
+    predictor = load(bundle_folder)
+    for path, label, probability, device, known, _notes in rows:
+        alone = predictor.predict(path, device="B")
+        assert label == alone.label
+        assert float(probability) == pytest.approx(alone.probability, abs=2e-3)
+        assert (device, known) == ("B", "stated: profile")
+
+
+def test_windows_and_top(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model", str(bundle_folder), "--windows", "--top", "2"]
+    assert main(["predict", str(sounds / "below"), *options]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[1] for row in rows] == ["0.000", "1.000", "2.000", "3.000"]
+    for row in rows:
+        assert row[2] != row[4]
+        assert float(row[3]) >= float(row[5])
+
+
+def test_json(sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    places = [str(sounds / "a.wav"), "nowhere.wav", str(sounds / "b.flac")]
+    options = ["--model", str(bundle_folder), "--json", "--windows", "--top", "2"]
+    assert main(["predict", *places, *options]) == 1
+    out, err = capsys.readouterr()
+    first, second, third = json.loads(out)
+    assert err == "1 of 3 files failed\n"
+    assert second["path"] == "nowhere.wav"
+    assert second["failed"].startswith("got no file at nowhere.wav")
+    assert set(first["probabilities"]) == {"dog", "rain", "siren"}
+    assert first["device"] is None
+    assert first["device_from"] == "assumed"
+    assert first["top"][0] == {key: first[key] for key in ("label", "probability")}
+    assert [one["start_s"] for one in third["each_window"]] == [0.0, 1.0, 2.0]
+
+
+def test_a_terminal_gets_a_table(
+    sounds: Path,
+    bundle_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    places = [str(sounds / "a.wav"), "[odd]name.wav"]
+    assert main(["predict", *places, "--model", str(bundle_folder), "--top", "2"]) == 1
+    out = capsys.readouterr().out
+    assert "label 2" in out
+    assert "[odd]name.wav" in out
+    assert "failed" in out
+
+
+def test_an_accelerator_that_is_not_there(
+    bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["predict", "a.wav", "--model", str(bundle_folder), "--accelerator", "vulcan9"]
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: got accelerator 'vulcan9'")
