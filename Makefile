@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
+INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 
-# Where there is a GPU, the wheel with CUDA; elsewhere the small CPU build, from PyTorch's own index
-# where the machine's package sources do not already offer one.
-TORCH_INDEX := $(if $(shell command -v nvidia-smi 2>/dev/null),,--extra-index-url https://download.pytorch.org/whl/cpu)
+# Without an NVIDIA GPU the CPU build of PyTorch will do, which is far smaller. It is asked for at
+# PyTorch's own index first; where that cannot be reached, the usual package sources decide.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test lint bench setup clean
 
@@ -26,14 +27,19 @@ bench: $(VENV)/.ready-dev
 setup: $(VENV)/.ready-dev
 
 $(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and \
+	  f"got Python {v}, wanted 3.10 or newer: name one, as in make PYTHON=python3.12")'
+	@echo "setting up $(VENV): minutes the first time"
 	$(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable .
-	touch $@
+	@command -v nvidia-smi > /dev/null \
+	  || $(INSTALL) --no-deps --retries 1 --timeout 10 --index-url $(CPU_INDEX) torch 2> /dev/null \
+	  || echo "note: no answer from $(CPU_INDEX); torch comes from the usual package sources"
+	$(INSTALL) --editable .
+	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) demo build dist
