@@ -1,0 +1,202 @@
+"""Imports go one way: every part of the package knows only the parts below it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import anymic
+
+SOURCE = Path(anymic.__file__).parent
+
+# From the ground up. A part imports only from the layers below its own, its neighbours excluded.
+LAYERS = (
+    {"errors"},
+    {"audio", "config", "tables", "machine", "intervals", "prediction"},
+    {"manifest"},
+    {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets"},
+    {"bundle"},
+    {"windows", "inference"},
+    {"predict"},
+    {"training", "report"},
+    {"recipes"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+
+# What a part may import from elsewhere, where little is the point of it.
+ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
+NETWORKS = ARRAYS | {"torch", "torchmetrics"}
+ONLY = {"intervals": ARRAYS, "metrics": NETWORKS, "models": NETWORKS, "losses": NETWORKS}
+MATHS = {"numpy", "scipy", "torch", "pandas", "sklearn", "librosa", "soundfile"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name imported somewhere in a file: at its top, in a function, or for types only."""
+
+    module: str  # anymic.devices.profile
+    target: str  # anymic.errors, numpy.typing
+    line: int
+
+    @property
+    def part(self) -> str:
+        return self.module.split(".")[1]
+
+    @property
+    def target_part(self) -> str:
+        return self.target.split(".")[1] if self.own else ""
+
+    @property
+    def own(self) -> bool:
+        return self.target.split(".")[0] == "anymic"
+
+    def __str__(self) -> str:
+        return f"{self.module}, line {self.line}, imports {self.target}"
+
+
+def modules() -> dict[str, Path]:
+    """Return every module's name and file; a package is its __init__."""
+    found = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        parts = file.relative_to(SOURCE).with_suffix("").parts
+        if len(parts) > 1 and parts[-1] == "__init__":
+            parts = parts[:-1]
+        found[".".join(("anymic", *parts))] = file
+    return found
+
+
+MODULES = modules()
+
+
+def imports_of(module: str) -> Iterator[Import]:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield Import(module, _home(name.name), node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}, line {node.lineno}: imports are absolute here"
+            for name in node.names:
+                yield Import(module, _home(f"{node.module}.{name.name}"), node.lineno)
+
+
+def _home(name: str) -> str:
+    """Return the module that a name comes from: anymic.audio for anymic.audio.Clip."""
+    if name.split(".")[0] != "anymic":
+        return name
+    while name != "anymic" and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return "anymic.__init__" if name == "anymic" else name
+
+
+IMPORTS = [one for module in MODULES for one in imports_of(module)]
+
+
+def test_every_part_has_its_place_in_one_layer():
+    placed = [part for layer in LAYERS for part in layer]
+    parts = {module.split(".")[1] for module in MODULES}
+    assert sorted(placed) == sorted(parts)
+
+
+def test_imports_point_down():
+    level = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+    wrong = [
+        str(one)
+        for one in IMPORTS
+        if one.own
+        and one.part != one.target_part
+        and level[one.target_part] >= level[one.part]
+        and not _asks_the_version(one)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_circle_among_modules():
+    below = {module: set[str]() for module in MODULES}
+    for one in IMPORTS:
+        if one.own and one.target != one.module and not _asks_the_version(one):
+            below[one.module].add(one.target)
+    while free := [module for module, targets in below.items() if not targets]:
+        for module in free:
+            del below[module]
+        for targets in below.values():
+            targets.difference_update(free)
+    assert not below, f"in a circle, or above one: {', '.join(below)}"
+
+
+def test_arrays_and_networks_know_nothing_of_files():
+    wrong = [
+        str(one)
+        for one in IMPORTS
+        if one.part in ONLY and not one.own and one.target.split(".")[0] not in ONLY[one.part]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_metrics_see_only_arrays_and_models_only_tensors():
+    for part in ("intervals", "metrics", "models", "losses"):
+        known = {one.target_part for one in IMPORTS if one.part == part and one.own} - {part}
+        assert known <= {"errors", "intervals"}, part
+
+
+def test_frontend_never_reaches_models():
+    assert "models" not in _reached("frontend")
+    assert "frontend" not in _reached("models")
+
+
+def test_command_line_has_no_maths():
+    wrong = [str(one) for one in IMPORTS if one.part == "cli" and one.target.split(".")[0] in MATHS]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_wildcards():
+    assert not [str(one) for one in IMPORTS if one.target.endswith(".*")]
+
+
+def test_a_forbidden_import_is_seen(tmp_path, monkeypatch):
+    """The reader of imports finds those in functions, behind TYPE_CHECKING, and of the package."""
+    file = tmp_path / "bad.py"
+    file.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from anymic.cli import main\n"
+        "def late():\n    from anymic import training\n    import anymic.report.write as w\n"
+        "    from anymic import load\n"
+    )
+    monkeypatch.setitem(MODULES, "anymic.audio.bad", file)
+    targets = {one.target for one in imports_of("anymic.audio.bad") if one.own}
+    assert targets == {"anymic.cli", "anymic.training", "anymic.report.write", "anymic.__init__"}
+
+
+def _asks_the_version(one: Import) -> bool:
+    """Allow `import anymic` where the only use of the package's root is its version."""
+    if one.target != "anymic.__init__":
+        return False
+    tree = ast.parse(MODULES[one.module].read_text(encoding="utf-8"))
+    statement = next(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno == one.line
+    )
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "anymic"
+    }
+    return isinstance(statement, ast.Import) and used == {"__version__"}
+
+
+def _reached(part: str) -> set[str]:
+    """Return every part that a part imports, directly or not."""
+    reached: set[str] = set()
+    ahead = {part}
+    while ahead:
+        at = ahead.pop()
+        found = {one.target_part for one in IMPORTS if one.part == at and one.own} - {at}
+        ahead |= found - reached
+        reached |= found
+    return reached
