@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 import torch
 
-from anymic import audio
+from anymic import audio, machine
 from anymic.errors import ConfigError, ManifestError
 from anymic.frontend import FrontendConfig
 from anymic.manifest import Manifest
@@ -113,6 +114,38 @@ def test_without_validation_the_last_epoch_is_kept(corpus: Manifest, tmp_path: P
     bundle = fit(corpus, config, tmp_path, progress=False)
     assert bundle.training["kept_epoch"] == 2
     assert "validation" not in bundle.fitted_on
+
+
+@pytest.mark.skipif(
+    not machine.has_fast_bfloat16(), reason="this processor does not multiply bfloat16 itself"
+)
+def test_bfloat16_costs_no_accuracy(corpus: Manifest, tmp_path: Path) -> None:
+    """The two noises are told apart in either format, and the weights stay float32."""
+    best = {}
+    for precision in ("float32", "bfloat16"):
+        config = replace(CONFIG, epochs=8, precision=precision)
+        bundle = fit(corpus, config, tmp_path / precision, progress=False, cache=tmp_path / "cache")
+        best[precision] = bundle.training["best"]
+        assert {value.dtype for value in bundle.network.state_dict().values()} == {
+            torch.float32,
+            torch.int64,
+        }
+    assert best["bfloat16"] >= best["float32"] - 0.05
+
+
+def test_the_cosine_schedule_ends_at_zero(corpus: Manifest, tmp_path: Path) -> None:
+    from pytorch_lightning import Callback
+
+    rates = []
+
+    class Listener(Callback):
+        def on_train_epoch_start(self, trainer: object, *_: object) -> None:
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])  # type: ignore[attr-defined]
+
+    config = replace(CONFIG, schedule="cosine", epochs=4, learning_rate=0.8)
+    fit(corpus, config, tmp_path, progress=False, trainer={"callbacks": [Listener()]})
+    expected = [0.4 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
+    assert rates == pytest.approx(expected)
 
 
 TWO_PROCESSES = """

@@ -1,0 +1,127 @@
+"""Which clips train and which validate, and their features and classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic.errors import ConfigError, ManifestError
+from anymic.frontend.store import FeatureStore
+from anymic.manifest import Manifest, check_splits, concatenate, split_groups
+from anymic.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The clips of one training run: those that train and those that validate."""
+
+    training: Manifest
+    validation: Manifest | None
+
+    @property
+    def together(self) -> Manifest:
+        """The clips that train, then those that validate."""
+        return self.training if self.validation is None else concatenate(list(self))
+
+    def __iter__(self) -> Iterator[Manifest]:
+        return iter([part for part in (self.training, self.validation) if part is not None])
+
+
+def split(manifest: Manifest, config: TrainingConfig) -> Parts:
+    """Take the parts that the manifest names, or set validation clips aside by whole groups.
+
+    Raises
+    ------
+    ManifestError
+        If there are no training clips, one label only, or a group on both sides of the split.
+    """
+    if "split" in manifest.table:
+        check_splits(manifest)
+        training, validation = manifest.where(split="train"), manifest.where(split="validation")
+        if not len(training):
+            raise ManifestError(
+                "no clip whose split is 'train'", wanted="training clips", remedy="mend `split`"
+            )
+        if len(validation):
+            return Parts(training, validation)
+    else:
+        training = manifest
+    if len(training.labels) < 2:
+        raise ManifestError(
+            f"training clips of {len(training.labels)} label", wanted="two labels or more"
+        )
+    if config.validation_share == 0:
+        return Parts(training, None)
+    return Parts(*split_groups(training, share=config.validation_share, seed=config.seed))
+
+
+def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
+    """Find the length that all clips share, where none was chosen.
+
+    Raises
+    ------
+    ConfigError
+        If clips differ in length.
+    """
+    if config.clip_s is not None:
+        return config
+    if "duration_s" in training.table:
+        lengths = set(training.table["duration_s"].round(3))
+    else:
+        lengths = {round(audio.probe(path).duration_s or 0.0, 3) for path in training.paths()}
+    if len(lengths) > 1:
+        raise ConfigError(
+            f"clips from {min(lengths)} to {max(lengths)} s",
+            wanted="one length",
+            remedy="cut them to one length, or choose one with clip_s",
+        )
+    return replace(config, clip_s=float(lengths.pop()))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Features and classes of the usable clips; rows index the store."""
+
+    features: NDArray[np.float16]
+    labels: tuple[str, ...]
+    training: NDArray[np.int64]
+    training_targets: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    validation_targets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, parts: Parts, store: FeatureStore) -> Examples:
+        """Take the usable clips of `parts.together` from the store.
+
+        Raises
+        ------
+        ManifestError
+            If a label has no usable training clip, or only validation clips.
+        """
+        labels = parts.training.labels
+        names: list[str] = []
+        for part in parts:
+            part.require_labels(labels)
+            names += list(part.table["label"])
+        targets = np.array([labels.index(name) for name in names], dtype=np.int64)[store.rows]
+        trains = store.rows < len(parts.training)
+        training, validation = np.flatnonzero(trains), np.flatnonzero(~trains)
+        if len(set(targets[training])) < len(labels):
+            lost = "; ".join(failure.reason for failure in store.failures[:3])
+            raise ManifestError(
+                f"no usable training clip for some label ({lost})",
+                wanted="at least one a label",
+                remedy="mend the files",
+            )
+        return cls(
+            store.features,
+            tuple(labels),
+            training,
+            targets[training],
+            validation,
+            targets[validation],
+        )

@@ -1,0 +1,168 @@
+"""PyTorch Lightning's trainer, set up for a run and read out after it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anymic import machine, models
+from anymic.augment import Mixup
+from anymic.frontend import Frontend
+from anymic.training.batches import EvaluationBatches, TrainingBatches, training_loader
+from anymic.training.config import TrainingConfig
+from anymic.training.parts import Examples
+
+if TYPE_CHECKING:
+    import pytorch_lightning as lightning
+
+
+def train(
+    network: models.Basic,
+    frontend: Frontend,
+    data: Examples,
+    config: TrainingConfig,
+    out: Path,
+    resume: bool,
+    progress: bool,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Run the trainer and put the kept epoch's weights into `network`.
+
+    Parameters
+    ----------
+    network : Basic
+    frontend : Frontend
+        With its standardization fitted.
+    data : Examples
+    config : TrainingConfig
+    out : Path
+        Gets checkpoints/ and logs/.
+    resume : bool
+        Go on from the last checkpoint, where there is one.
+    progress : bool
+    arguments : mapping
+        Of `pytorch_lightning.Trainer`.
+
+    Returns
+    -------
+    dict
+        Epochs run, the epoch kept and by what, precision, processes and this one's rank.
+    """
+    from anymic.training.module import TrainedClassifier
+
+    validated = len(data.validation) > 0
+    module = TrainedClassifier(network, frontend, config, validated=validated)
+    with _quiet_lightning():
+        trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
+        share = {"rank": trainer.global_rank, "processes": trainer.world_size}
+        batches = TrainingBatches(
+            data.features,
+            data.training,
+            data.training_targets,
+            classes=len(data.labels),
+            batch_size=config.batch_size,
+            mixup=Mixup(config.mixup_share, config.mixup_alpha),
+            seed=config.seed,
+            **share,
+        )
+        checks = EvaluationBatches(
+            data.features,
+            data.validation,
+            data.validation_targets,
+            classes=len(data.labels),
+            batch_size=config.batch_size,
+            **share,
+        )
+        last = out / "checkpoints" / "last.ckpt"
+        trainer.fit(
+            module,
+            training_loader(batches),
+            torch.utils.data.DataLoader(checks, batch_size=None) if validated else None,
+            ckpt_path=last if resume and last.is_file() else None,
+            weights_only=False if resume else None,
+        )
+    best = torch.load(keeper.best_model_path or last, map_location="cpu", weights_only=False)
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in best["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    network.cpu().load_state_dict(weights)
+    frontend.cpu()
+    score = keeper.best_model_score
+    return {
+        "epochs": trainer.current_epoch,
+        "kept_epoch": int(best["epoch"]) + 1,
+        "monitor": keeper.monitor or "last epoch",
+        "best": None if score is None else float(score),
+        "precision": str(trainer.precision),
+        "processes": trainer.world_size,
+        "rank": trainer.global_rank,
+    }
+
+
+def _trainer(
+    config: TrainingConfig,
+    out: Path,
+    progress: bool,
+    arguments: Mapping[str, Any],
+    *,
+    validated: bool,
+) -> tuple[lightning.Trainer, Any]:
+    import pytorch_lightning as lightning
+    from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    from anymic.training.synchronize import SynchronizeBatchNorm
+
+    keeper = ModelCheckpoint(
+        dirpath=out / "checkpoints",
+        filename="best",
+        monitor=f"validation_{config.monitor}" if validated else None,
+        mode="max" if config.monitor == "accuracy" else "min",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    chosen: dict[str, Any] = {"accelerator": "auto", "devices": 1, **arguments}
+    callbacks = [keeper, *chosen.pop("callbacks", ()), *([RichProgressBar()] if progress else [])]
+    if chosen["accelerator"] == "auto":
+        chosen["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
+    chosen.setdefault(
+        "precision", machine.lightning_precision(config.precision, chosen["accelerator"])
+    )
+    trainer = lightning.Trainer(
+        max_epochs=config.epochs,
+        default_root_dir=out,
+        logger=TensorBoardLogger(out, name="logs", version=""),
+        callbacks=callbacks,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        plugins=[SynchronizeBatchNorm()],
+        **chosen,
+    )
+    return trainer, keeper
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep the trainer's advice (workers, hardware found) out of the user's terminal."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="lightning_fabric")
+            yield
+    finally:
+        logger.setLevel(level)
