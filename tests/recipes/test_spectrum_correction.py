@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anymic.recipes import correction_page
 from anymic.recipes import spectrum_correction as recipe
 from anymic.recipes.runs import Outcome, Run
 from anymic.training import load_config
@@ -54,9 +55,12 @@ def test_conditions_are_compared_in_pairs() -> None:
     assert rows["accuracy_difference", names[1], "A"].value == pytest.approx(-1 / 20)
     assert rows["accuracy_difference", names[1], "C"].value == pytest.approx(6 / 20)
     assert rows["recovered_share", "mean of all corrections", None].value == pytest.approx(11 / 16)
-    table = recipe.markdown(findings)
+    table = correction_page.markdown(findings)
     assert table.count("\n") == 2 + len(names) + 1
     assert "| 69 [" in table
+    text = correction_page.reading(findings)
+    assert "B 40.0 and C 40.0 points are lost against A" in text
+    assert "A changes by -5.0 points on average, and by -5.0 at worst" in text
 
 
 def test_the_grid_is_no_correction_and_every_reference_with_every_estimator() -> None:
@@ -70,7 +74,7 @@ def test_the_grid_is_no_correction_and_every_reference_with_every_estimator() ->
 def test_the_report_and_the_page_are_written(tmp_path: Path) -> None:
     names = list(recipe.conditions())
     findings = recipe.compare([outcome(name, hits(17, 12, 13)) for name in names])
-    paths = recipe.report(
+    paths = correction_page.report(
         findings, tmp_path / "report", page=tmp_path / "docs", command="anymic x", seeds=1
     )
     assert all(path.stat().st_size > 1000 for path in paths)

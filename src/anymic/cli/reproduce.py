@@ -38,12 +38,13 @@ def spectrum_correction(
 
     Example: anymic reproduce spectrum-correction --esc50 ESC-50 --responses micirp --out results
     """
+    from anymic.recipes import correction_page
     from anymic.recipes import spectrum_correction as recipe
 
     command = shlex.join(["anymic", *sys.argv[1:]])
     folds = recipe.make_corpus(esc50, responses, out / "corpus")
     findings = recipe.run(folds, out / "runs", seeds=range(seeds), workers=workers)
-    paths = recipe.report(findings, out, page=page, command=command, seeds=seeds)
-    typer.echo(recipe.markdown(findings))
+    paths = correction_page.report(findings, out, page=page, command=command, seeds=seeds)
+    typer.echo(correction_page.markdown(findings))
     for path in paths:
         typer.echo(path)

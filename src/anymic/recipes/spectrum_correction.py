@@ -8,7 +8,7 @@ is trained without correction and with each estimator and reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,42 +24,13 @@ from anymic.report.rows import Row, row
 from anymic.training import CorrectionConfig, Estimator, TrainingConfig, load_config
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 NONE = "no correction"
+MEAN = "mean of all corrections"
 REFERENCES = (("A",), ("B", "C"), ("A", "B", "C"))
 ESTIMATORS: tuple[Estimator, ...] = ("ratio_of_means", "mean_of_ratios", "geometric")
 COLOURED = ("B", "C")
-
-PAGE = """# Spectrum correction on multi-microphone ESC-10
-
-What does a change of microphone cost a small classifier, and how much of it does spectrum
-correction win back? Real recordings, real microphones:
-
-- **Sounds.** ESC-10 (Piczak 2015), folds 1 to 4, {recordings} five-second field recordings of ten
-  classes. Each fold in turn is the test set.
-- **Microphones.** Each clip passes through impulse responses measured on real microphones (MicIRP)
-  with a noise floor: the preset `microphones`. A is flat and hears every training clip. B (dark and
-  boomy) and C (thin and nasal) hear ten aligned training clips each. D and E are heard in the test
-  only, and no profile knows them: they are left uncorrected.
-- **Classifier.** `basic1` (Kosmider 2019) on 128 log-mel bands, hop 1024: the preset `small`, the
-  same for every line. Without correction it trains on the same clips, those of B and C included.
-- **Correction.** Gains from the ten takes of the training part, towards the reference A, B+C (a
-  virtual device, their mean) or A+B+C, by each of three estimators.
-
-Made by
-
-    {command}
-
-with {seeds} seeds. Each number is an accuracy in per cent with its 95 % interval over whole source
-recordings; n = {n} ({recordings} clips x {seeds} seeds) for each device. The last column is the
-share of what B and C lose to A without correction that they get back.
-
-{table}
-![Accuracy by device and condition](spectrum_correction.png)
-
-Made {made}.
-"""
 
 
 @dataclass(frozen=True)
@@ -173,7 +144,7 @@ def compare(outcomes: Iterable[Outcome]) -> Findings:
             rows.append(row("recovered_share", share, condition=name))
     mean_hits = np.mean([hits for name, hits in correct.items() if name != NONE], axis=0)
     share = recovered_share(mean_hits, correct[NONE], devices, groups)
-    rows.append(row("recovered_share", share, condition="mean of all corrections"))
+    rows.append(row("recovered_share", share, condition=MEAN))
     return Findings(rows, tuple(correct))
 
 
@@ -202,103 +173,3 @@ def recovered_share(
         return float((corrected[coloured_clips].mean() - without) / lost) if lost else 0.0
 
     return intervals.bootstrap(statistic, groups)
-
-
-def markdown(findings: Findings) -> str:
-    """Return the table of accuracies, one condition a line, as Markdown."""
-    cells: Mapping[tuple[str, str], Row] = {
-        (item.condition["condition"], item.condition["device"]): item
-        for item in findings.rows
-        if item.metric == "accuracy"
-    }
-    shares = {
-        item.condition["condition"]: item
-        for item in findings.rows
-        if item.metric == "recovered_share"
-    }
-    devices = sorted({device for _, device in cells})
-    lines = [
-        f"| reference, estimator | {' | '.join(devices)} | B and C get back |",
-        "|---" * (len(devices) + 2) + "|",
-    ]
-    for name in findings.conditions:
-        values = [_percent(cells[name, device]) for device in devices]
-        share = _percent(shares[name], digits=0) if name in shares else ""
-        lines.append(f"| {name} | {' | '.join(values)} | {share} |")
-    mean = shares["mean of all corrections"]
-    lines.append(f"| mean of all corrections {'| ' * len(devices)}| {_percent(mean, digits=0)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _percent(item: Row, *, digits: int = 1) -> str:
-    value = f"{100 * item.value:.{digits}f}"
-    if item.low is None or item.high is None:
-        return value
-    return f"{value} [{100 * item.low:.{digits}f}, {100 * item.high:.{digits}f}]"
-
-
-def figure(findings: Findings) -> Figure:
-    """Draw accuracy by device and condition, with intervals."""
-    from anymic.report.figures import accuracy_by_device
-
-    rows = [item for item in findings.rows if item.metric == "accuracy"]
-    return accuracy_by_device(rows, title="Multi-microphone ESC-10: accuracy by device")
-
-
-def report(
-    findings: Findings, out: str | Path, *, page: str | Path | None, command: str, seeds: int
-) -> list[Path]:
-    """Write report.json, report.html and the figure; and the documentation's page where asked.
-
-    Parameters
-    ----------
-    findings : Findings
-    out : path
-        Folder of the report.
-    page : path, optional
-        Folder for spectrum_correction.md and .png.
-    command : str
-        The command that made it, as the page shows it.
-    seeds : int
-    """
-    from anymic.report import ReportFigure, run_header, write_report
-    from anymic.report.style import save_png
-
-    drawing = figure(findings)
-    header = run_header(command=command, seeds=list(range(seeds)))
-    paths = write_report(
-        out,
-        [item for item in findings.rows if item.metric != "recovered_share"],
-        title="Spectrum correction on multi-microphone ESC-10",
-        header=header,
-        figures=[ReportFigure("accuracy_by_device", drawing, "Devices")],
-        extra={
-            "recovered_share": [
-                vars(item) for item in findings.rows if item.metric == "recovered_share"
-            ]
-        },
-    )
-    written = [paths["html"], paths["json"]]
-    if page is not None:
-        folder = Path(page)
-        folder.mkdir(parents=True, exist_ok=True)
-        written.append(save_png(drawing, folder / "spectrum_correction.png"))
-        written.append(folder / "spectrum_correction.md")
-        text = _page(findings, command=command, seeds=seeds, header=header)
-        written[-1].write_text(text, encoding="utf-8")
-    return written
-
-
-def _page(findings: Findings, *, command: str, seeds: int, header: Mapping[str, object]) -> str:
-    clips = max(item.n for item in findings.rows if item.metric == "accuracy")
-    versions = header["versions"]
-    assert isinstance(versions, dict)
-    return PAGE.format(
-        command=command,
-        seeds=seeds,
-        n=clips,
-        recordings=clips // seeds,
-        table=markdown(findings),
-        made=f"{header['created']}, {header['machine']}, "
-        + ", ".join(f"{name} {version}" for name, version in versions.items()),
-    )
