@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 NONE, CORRECTED = "no correction", "spectrum correction"
 FOLDERS = {NONE: "uncorrected", CORRECTED: "corrected"}
 
+# Arguments of `run_demo` for a trial of all its steps in seconds. The numbers mean nothing.
+QUICK: dict[str, Any] = {
+    "changes": {"epochs": 1, "clip_s": 1.0},
+    "corpus": {"test_locations": 1, "takes": 1, "clip_s": 1.0},
+}
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -67,6 +73,7 @@ def run_demo(
     progress: bool = True,
     changes: Mapping[str, object] | None = None,
     corpus: Mapping[str, Any] | None = None,
+    command: str = "anymic.recipes.demo.run_demo",
 ) -> Demo:
     """Make the scenes, train without and with correction, evaluate, and write the report.
 
@@ -85,11 +92,13 @@ def run_demo(
         Settings of the training preset `scenes` to replace, as in `training.load_config`.
     corpus : mapping, optional
         Arguments of `scenes` to replace.
+    command : str
+        What was called, for the report.
 
     Raises
     ------
     ManifestError
-        If `out` holds the scenes of another seed.
+        If `out` holds other scenes.
     """
     from anymic.report import write_report
     from anymic.training import fit, load_config
@@ -122,7 +131,7 @@ def run_demo(
             out,
             rows,
             title="Ten urban scenes, three recorders",
-            header=_header(seed, heard, bundles[CORRECTED]),
+            header=_header(command, seed, heard, bundles[CORRECTED]),
             figures=_figures(rows, probabilities[CORRECTED], test, bundles[CORRECTED]),
             finding=finding,
         )
@@ -216,7 +225,7 @@ def _targets(test: Manifest, labels: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([labels.index(label) for label in test.table["label"]], dtype=np.int64)
 
 
-def _header(seed: int, heard: Manifest, bundle: Bundle) -> dict[str, object]:
+def _header(command: str, seed: int, heard: Manifest, bundle: Bundle) -> dict[str, object]:
     from anymic.report import run_header
 
     clips = {
@@ -226,7 +235,7 @@ def _header(seed: int, heard: Manifest, bundle: Bundle) -> dict[str, object]:
         for split in ("train", "test")
     }
     return run_header(
-        command=f"anymic demo --seed {seed}",
+        command=command,
         seed=seed,
         data=heard.digest(),
         **clips,
