@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import rfft
 
 from anymic import audio
 from anymic.devices.analysis import centred, check_analysis, windowed_blocks
@@ -46,7 +48,10 @@ class ClipSpectra:
     log_magnitude : (clip, bin), natural logarithm
         Mean over the clip's own active frames of the floored log magnitude.
     joint_log_magnitude : (clip, bin), natural logarithm
-        The same over the jointly active frames of the clip's take.
+        Weighted mean over the jointly active frames of the clip's take. In each bin a frame
+        weighs by its geometric mean magnitude over the clips of the take, the same for all of
+        them: where a bin holds no more than the noise of the devices it says nothing about their
+        responses, and unweighted the many quiet cells would draw every gain towards 1.
     frames, active_frames : (clip,) int
         How many frames there are, and how many of them are jointly active.
     failures : tuple of Failure
@@ -201,13 +206,8 @@ def _statistics(
     active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
     shortest = min((len(one) for one in active), default=0)
     joint = np.all([one[:shortest] for one in active], axis=0)
-    results = []
-    for samples, level, own in zip(padded, levels, active, strict=True):
-        shared = np.zeros_like(own)
-        shared[:shortest] = joint
-        floor = float(level.max()) * 10 ** (floor_db / 20)
-        results.append(_averages(samples, np.stack([own, shared]), floor, **analysis))
-    return results
+    floors = [float(level.max()) * 10 ** (floor_db / 20) for level in levels]
+    return _averages(padded, active, joint, floors, **analysis)
 
 
 def _levels(padded: NDArray[np.float32], *, fft_size: int, hop_samples: int) -> NDArray[np.float32]:
@@ -217,34 +217,49 @@ def _levels(padded: NDArray[np.float32], *, fft_size: int, hop_samples: int) -> 
 
 
 def _averages(
-    padded: NDArray[np.float32],
-    masks: NDArray[np.bool_],
-    floor: float,
+    padded: Sequence[NDArray[np.float32]],
+    active: Sequence[NDArray[np.bool_]],
+    joint: NDArray[np.bool_],
+    floors: Sequence[float],
     *,
     fft_size: int,
     hop_samples: int,
-) -> _Statistics:
-    """Return the means of one clip; `masks` (2, frame) are its own and the joint active frames."""
-    from scipy.fft import rfft
-
-    weights = masks.astype(np.float32)
-    linear = np.zeros(fft_size // 2 + 1)
-    logarithmic = np.zeros((2, len(linear)))
-    start = 0
-    for block in windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples):
-        magnitude = np.abs(rfft(block, overwrite_x=True))
-        linear += magnitude.sum(axis=0)
-        np.log(np.maximum(magnitude, np.float32(floor), out=magnitude), out=magnitude)
-        logarithmic += weights[:, start : start + len(block)] @ magnitude
-        start += len(block)
-    logarithmic /= np.maximum(masks.sum(axis=1), 1)[:, None]
-    return _Statistics(
-        magnitude=linear / masks.shape[1],
-        log_magnitude=logarithmic[0],
-        joint_log_magnitude=logarithmic[1],
-        frames=masks.shape[1],
-        active_frames=int(masks[1].sum()),
+) -> list[_Statistics]:
+    """Return the means of the clips of one take; `joint` (frame,) covers the shortest."""
+    shape = (len(padded), fft_size // 2 + 1)
+    linear, own, shared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    weight = np.zeros(shape[1])
+    blocks = zip_longest(
+        *(windowed_blocks(one, fft_size=fft_size, hop_samples=hop_samples) for one in padded)
     )
+    start = 0
+    for block in blocks:
+        logs = []
+        for clip, frames in enumerate(block):
+            if frames is None:
+                continue
+            magnitude = np.abs(rfft(frames, overwrite_x=True))
+            linear[clip] += magnitude.sum(axis=0)
+            np.maximum(magnitude, np.float32(floors[clip]), out=magnitude)
+            logs.append(np.log(magnitude, out=magnitude))
+            own[clip] += active[clip][start : start + len(frames)].astype(np.float32) @ logs[-1]
+        sounding = np.flatnonzero(joint[start : start + max(map(len, logs))])
+        if len(sounding):  # before the end of the shortest clip, so every clip is among `logs`
+            together = [log[sounding] for log in logs]
+            loudness = np.exp(np.mean(together, axis=0))
+            weight += loudness.sum(axis=0)
+            shared += [(loudness * log).sum(axis=0) for log in together]
+        start += max(map(len, logs))
+    return [
+        _Statistics(
+            magnitude=linear[clip] / len(active[clip]),
+            log_magnitude=own[clip] / max(int(active[clip].sum()), 1),
+            joint_log_magnitude=shared[clip] / np.maximum(weight, np.finfo(float).tiny),
+            frames=len(active[clip]),
+            active_frames=int(joint.sum()),
+        )
+        for clip in range(len(padded))
+    ]
 
 
 class _Reader:
