@@ -37,8 +37,8 @@ FOLDERS = {NONE: "uncorrected", CORRECTED: "corrected"}
 
 # Arguments of `run_demo` for a trial of all its steps in seconds. The numbers mean nothing.
 QUICK: dict[str, Any] = {
-    "changes": {"epochs": 1, "clip_s": 1.0},
-    "corpus": {"test_locations": 1, "takes": 1, "clip_s": 1.0},
+    "changes": {"epochs": 1},
+    "corpus": {"test_locations": 1, "takes": 1},
 }
 
 
