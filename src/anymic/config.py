@@ -124,7 +124,8 @@ def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
             if not attempt:
                 return result
             trials.append(attempt)
-        problems.extend(min(trials, key=len))
+        trials.sort(key=len)
+        problems.extend(trials[0])
         return None
     if origin is typing.Literal:
         if value not in choices:

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-import anymic
 from anymic import config
 from anymic.bundle.contract import InputContract
 from anymic.errors import BundleError, ConfigError
@@ -83,7 +83,7 @@ def read_record(folder: Path) -> Record:
             f"bundle {folder} of version {values.get('version')!r},"
             f" written by anymic {values.get('library')}",
             wanted=f"version {VERSION}",
-            remedy=f"install the anymic that wrote it (this is {anymic.__version__})",
+            remedy=f"install the anymic that wrote it (this is {version('anymic')})",
         )
     try:
         record = config.from_mapping(Record, values)

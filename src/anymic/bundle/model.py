@@ -10,13 +10,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import anymic
 from anymic import config, models
 from anymic.bundle.contract import InputContract
 from anymic.bundle.files import (
@@ -167,7 +167,7 @@ class Bundle:
         record = Record(
             format=FORMAT,
             version=VERSION,
-            library=anymic.__version__,
+            library=version("anymic"),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             labels=self.labels,
             contract=self.contract,

@@ -1,6 +1,6 @@
 """From a manifest and settings to a bundle; PyTorch Lightning runs the loop."""
 
 from anymic.training.config import CorrectionConfig, Estimator, TrainingConfig, load_config, presets
-from anymic.training.fit import fit
+from anymic.training.fitting import fit
 
 __all__ = ["CorrectionConfig", "Estimator", "TrainingConfig", "fit", "load_config", "presets"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import anymic
 from anymic import machine, models
 from anymic.bundle import Bundle, InputContract
 from anymic.config import to_mapping
@@ -95,7 +95,7 @@ def fit(
         network_name=config.network,
         training={
             "settings": to_mapping(config),
-            "anymic": anymic.__version__,
+            "anymic": version("anymic"),
             "torch": torch.__version__,
             "clips": len(data.training),
             "failures": [vars(failure) for failure in store.failures],
