@@ -14,7 +14,7 @@ SOURCE = Path(anymic.__file__).parent
 # From the ground up. A part imports only from the layers below its own, its neighbours excluded.
 LAYERS = (
     {"errors"},
-    {"audio", "config", "tables", "machine", "intervals", "prediction"},
+    {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction"},
     {"manifest"},
     {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets"},
     {"bundle"},
@@ -106,10 +106,7 @@ def test_imports_point_down():
     wrong = [
         str(one)
         for one in IMPORTS
-        if one.own
-        and one.part != one.target_part
-        and level[one.target_part] >= level[one.part]
-        and not _asks_the_version(one)
+        if one.own and one.part != one.target_part and level[one.target_part] >= level[one.part]
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -117,7 +114,7 @@ def test_imports_point_down():
 def test_no_circle_among_modules():
     below = {module: set[str]() for module in MODULES}
     for one in IMPORTS:
-        if one.own and one.target != one.module and not _asks_the_version(one):
+        if one.own and one.target != one.module:
             below[one.module].add(one.target)
     while free := [module for module, targets in below.items() if not targets]:
         for module in free:
@@ -168,26 +165,6 @@ def test_a_forbidden_import_is_seen(tmp_path, monkeypatch):
     monkeypatch.setitem(MODULES, "anymic.audio.bad", file)
     targets = {one.target for one in imports_of("anymic.audio.bad") if one.own}
     assert targets == {"anymic.cli", "anymic.training", "anymic.report.write", "anymic.__init__"}
-
-
-def _asks_the_version(one: Import) -> bool:
-    """Allow `import anymic` where the only use of the package's root is its version."""
-    if one.target != "anymic.__init__":
-        return False
-    tree = ast.parse(MODULES[one.module].read_text(encoding="utf-8"))
-    statement = next(
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno == one.line
-    )
-    used = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "anymic"
-    }
-    return isinstance(statement, ast.Import) and used == {"__version__"}
 
 
 def _reached(part: str) -> set[str]:

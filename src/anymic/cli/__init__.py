@@ -35,9 +35,9 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        import anymic
+        from importlib.metadata import version
 
-        typer.echo(f"anymic {anymic.__version__}")
+        typer.echo(f"anymic {version('anymic')}")
         raise typer.Exit
 
 
