@@ -54,7 +54,7 @@ def test_the_report_holds_the_rows(small: Demo) -> None:
     rows, header = read_json(small.paths["json"])
     assert rows == small.rows
     assert header["test_clips"] == {"A": 20, "B": 20, "C": 20}
-    assert header["train_clips"] == {"A": 20, "B": 12, "C": 12}
+    assert header["train_clips"] == {"A": 20, "B": 10, "C": 10}
 
 
 def test_terminal_shows_table_finding_and_places(
@@ -77,7 +77,7 @@ def test_a_folder_of_another_seed_is_refused(small: Demo) -> None:
 
 
 def test_gap_and_recovery_come_out_of_the_audio(tmp_path: Path) -> None:
-    """Twelve aligned takes bring the test clips of B and C most of the way back to A's."""
+    """Ten aligned takes bring the test clips of B and C most of the way back to A's."""
     clean = scenes(
         tmp_path / "scenes",
         train_locations=3,
