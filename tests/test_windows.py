@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,8 +11,8 @@ import soundfile
 
 from anymic.audio import Clip
 from anymic.bundle import InputContract
-from anymic.errors import AnymicError, AudioError
-from anymic.windows import ITEMS_AHEAD, JOBS_AHEAD, End, Window, cut, read_ahead
+from anymic.errors import AudioError
+from anymic.windows import End, Window, cut
 
 CONTRACT = InputContract(rate_hz=8000, clip_s=1.0)
 
@@ -139,43 +138,3 @@ def test_long_files_take_little_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert windows == 3600
     assert peak < 2e6  # the file as float32: 115e6
-
-
-def test_read_ahead_keeps_order_and_isolates_errors() -> None:
-    def items(job: int) -> Iterator[int]:
-        yield from range(job)
-        if job % 3 == 0:
-            raise AnymicError(f"job {job}")
-
-    found: dict[int, list[int | AnymicError]] = {}
-    order = []
-    for job, item in read_ahead(range(1, 40), items):
-        found.setdefault(job, []).append(item)
-        order.append(job)
-    assert order == sorted(order)
-    for job in range(1, 40):
-        *numbers, last = found[job]
-        if job % 3 == 0:
-            assert isinstance(last, AnymicError)
-            assert numbers == list(range(job))
-        else:
-            assert [*numbers, last] == list(range(job))
-
-
-def test_read_ahead_is_bounded_and_stops_with_its_reader() -> None:
-    read = 0
-    lock = threading.Lock()
-
-    def items(job: int) -> Iterator[int]:
-        nonlocal read
-        for number in range(1000):
-            with lock:
-                read += 1
-            yield number
-
-    reading = read_ahead(range(1000), items)
-    for _ in range(10):
-        next(reading)
-    reading.close()
-    assert read <= 10 + (JOBS_AHEAD + 2) * ITEMS_AHEAD
-    assert not [one for one in threading.enumerate() if one.name.startswith("anymic-reader")]

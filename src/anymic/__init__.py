@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from anymic import audio, metrics, models, report
     from anymic.audio import AudioInfo, Clip
     from anymic.bundle import Bundle, InputContract
     from anymic.devices.correction import SpectrumCorrection
@@ -12,11 +13,14 @@ if TYPE_CHECKING:
     from anymic.errors import AnymicError, Failure
     from anymic.frontend import Frontend, FrontendConfig, Standardizer
     from anymic.manifest import Manifest
-    from anymic.predict import Prediction, Predictor, load
+    from anymic.predict import Predictor, load
+    from anymic.prediction import Prediction
+    from anymic.training import TrainingConfig, fit
 
     __version__: str
 
-# Where each public name lives. They are imported at first use: `import anymic` costs nothing.
+# Where each public name lives ("": it is a module). They are imported at first use, so that
+# `import anymic` costs nothing.
 _HOMES = {
     "AnymicError": "anymic.errors",
     "AudioInfo": "anymic.audio",
@@ -28,11 +32,17 @@ _HOMES = {
     "FrontendConfig": "anymic.frontend",
     "InputContract": "anymic.bundle",
     "Manifest": "anymic.manifest",
-    "Prediction": "anymic.predict",
+    "Prediction": "anymic.prediction",
     "Predictor": "anymic.predict",
     "SpectrumCorrection": "anymic.devices.correction",
     "Standardizer": "anymic.frontend",
+    "TrainingConfig": "anymic.training",
+    "audio": "",
+    "fit": "anymic.training",
     "load": "anymic.predict",
+    "metrics": "",
+    "models": "",
+    "report": "",
 }
 
 __all__ = [
@@ -50,7 +60,13 @@ __all__ = [
     "Predictor",
     "SpectrumCorrection",
     "Standardizer",
+    "TrainingConfig",
+    "audio",
+    "fit",
     "load",
+    "metrics",
+    "models",
+    "report",
 ]
 
 
@@ -63,6 +79,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'anymic' has no attribute {name!r}")
     from importlib import import_module
 
+    if not _HOMES[name]:
+        return import_module(f"anymic.{name}")
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +18,14 @@ from anymic.errors import AnymicError, AudioError, DeviceError, Failure
 from anymic.frontend.store import Length, open_features
 from anymic.inference import Inference, Precision
 from anymic.manifest import Manifest
+from anymic.parallel import read_ahead, spread
 from anymic.prediction import DeviceFrom, ManifestPredictions, Prediction
-from anymic.windows import End, Window, cut, read_ahead
+from anymic.windows import End, Window, cut
 
-BATCH = 16  # windows: enough to keep two cores busy, little enough to stay near their caches
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+BATCH = 8  # windows: what a core works on at once
 
 
 @dataclass(eq=False)
@@ -35,7 +40,7 @@ class _Job:
     device_from: DeviceFrom = "assumed"
     start_s: float | None = None
     duration_s: float | None = None
-    device_row: int = 0
+    row: int = 0
     starts_s: list[float] = field(default_factory=list)
     probabilities: list[NDArray[np.float64]] = field(default_factory=list)
     end: End | AnymicError | None = None
@@ -52,6 +57,29 @@ class _Job:
     @property
     def done(self) -> bool:
         return self.end is not None and len(self.probabilities) == len(self.starts_s)
+
+
+@dataclass(eq=False)
+class _Batch:
+    """Windows that go through the network together, and what came out."""
+
+    jobs: list[_Job] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    probabilities: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    finite: list[bool] = field(default_factory=list)
+
+    def deliver(self) -> None:
+        """Hand each job the probabilities of its windows."""
+        for number, job in enumerate(self.jobs):
+            row = self.probabilities[number]
+            job.probabilities.append(row)
+            if not (self.finite[number] and np.isfinite(row).all()):
+                peak = float(np.abs(self.windows[number].samples).max())
+                job.error = AudioError(
+                    f"{job.path or 'a clip'} with a peak of {peak:.3g}, whose features overflow",
+                    wanted="samples with full scale 1",
+                    remedy="lower the level",
+                )
 
 
 def load(
@@ -246,43 +274,57 @@ class Predictor:
         store = open_features(
             manifest.rows(heard), self.model.frontend, cache, length=length, progress=progress
         )
-        parts = []
-        for first in range(0, len(store.rows), self.batch_size):
-            kept = store.features[first : first + self.batch_size]
-            log_mel = torch.from_numpy(kept.astype(np.float32))
-            parts.append(
-                self.model.classify(self.model.frontend.standardize(log_mel.to(self.model.place)))
-            )
+        batches = (
+            store.features[first : first + self.batch_size]
+            for first in range(0, len(store.rows), self.batch_size)
+        )
+        parts = list(self._spread(self._classify_stored, batches))
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.labels)))
         return ManifestPredictions(probabilities, heard[store.rows], (*failures, *store.failures))
+
+    def _classify_stored(self, kept: NDArray[np.float16]) -> NDArray[np.float64]:
+        log_mel = torch.from_numpy(kept.astype(np.float32)).to(self.model.place)
+        return self.model.classify(self.model.frontend.standardize(log_mel))
+
+    def _spread(
+        self, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Iterator[Result]:
+        """Compute in several threads on a processor, in this one for a GPU."""
+        return spread(function, items) if self.model.place.type == "cpu" else map(function, items)
 
     def _run(self, jobs: Iterable[_Job]) -> Iterator[_Job]:
         """Hear every job; yield each when it is done, in order."""
         unfinished: deque[_Job] = deque()
-        batch: list[tuple[_Job, Window]] = []
+        for batch in self._spread(self._hear, self._batches(jobs, unfinished)):
+            batch.deliver()
+            while unfinished and unfinished[0].done:
+                yield unfinished.popleft()
+        yield from unfinished
+
+    def _batches(self, jobs: Iterable[_Job], unfinished: deque[_Job]) -> Iterator[_Batch]:
+        """Gather windows into batches, and note each job that has begun."""
+        batch = _Batch()
         for job, item in read_ahead(jobs, self._items):
             if not unfinished or unfinished[-1] is not job:
                 unfinished.append(job)
             if isinstance(item, Window):
                 job.starts_s.append(item.start_s)
-                batch.append((job, item))
+                batch.jobs.append(job)
+                batch.windows.append(item)
             else:
                 job.end = item
-            if len(batch) == self.batch_size:
-                self._hear(batch)
-                batch = []
-            while unfinished and unfinished[0].done:
-                yield unfinished.popleft()
-        if batch:
-            self._hear(batch)
-        yield from unfinished
+            if len(batch.jobs) == self.batch_size:
+                yield batch
+                batch = _Batch()
+        if batch.jobs:
+            yield batch
 
     def _items(self, job: _Job) -> Iterator[Window | End]:
         refusal = self._refusal(job)
         if refusal is not None:
             raise refusal
         names = self.bundle.devices
-        job.device_row = 1 + names.index(job.device) if job.device in names else 0
+        job.row = 1 + names.index(job.device) if job.device in names else 0
         yield from cut(
             job.source,
             self.bundle.contract,
@@ -302,23 +344,14 @@ class Predictor:
             remedy="state the device, or calibrate it and train with its profile",
         )
 
-    def _hear(self, batch: Sequence[tuple[_Job, Window]]) -> None:
-        """Run the network over a batch of windows and hand each job its probabilities."""
-        samples = torch.from_numpy(np.stack([window.samples for _, window in batch]))
-        rows = torch.tensor([job.device_row for job, _ in batch])
-        features = self.model.features(samples, rows)
+    def _hear(self, batch: _Batch) -> _Batch:
+        """Run the network over a batch of windows; several threads may do so at once."""
+        samples = torch.from_numpy(np.stack([window.samples for window in batch.windows]))
+        features = self.model.features(samples, torch.tensor([job.row for job in batch.jobs]))
         # Not by the probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
-        finite = features.sum(dim=(1, 2)).isfinite().tolist()
-        probabilities = self.model.classify(features)
-        for (job, window), row, sound in zip(batch, probabilities, finite, strict=True):
-            job.probabilities.append(row)
-            if not (sound and np.isfinite(row).all()):
-                peak = float(np.abs(window.samples).max())
-                job.error = AudioError(
-                    f"{job.path or 'a clip'} with a peak of {peak:.3g}, whose features overflow",
-                    wanted="samples with full scale 1",
-                    remedy="lower the level",
-                )
+        batch.finite = features.sum(dim=(1, 2)).isfinite().tolist()
+        batch.probabilities = self.model.classify(features)
+        return batch
 
     def _outcome(self, job: _Job) -> Prediction | AnymicError:
         if job.failed is not None:
@@ -334,7 +367,7 @@ class Predictor:
             probabilities=dict(zip(self.labels, mean.tolist(), strict=True)),
             device=job.device,
             device_from=job.device_from,
-            device_policy="profile" if job.device_row else "identity",
+            device_policy="profile" if job.row else "identity",
             windows=len(each),
             start_s=job.end.start_s,
             duration_s=job.end.duration_s,

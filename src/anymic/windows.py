@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +12,9 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.audio import Clip
 from anymic.bundle import InputContract
-from anymic.errors import AnymicError, AudioError
-
-Job = TypeVar("Job")
-Item = TypeVar("Item")
+from anymic.errors import AudioError
 
 SLACK_S = 0.001  # a clip this much too short has the model's length: tables and codecs round
-READERS = 2
-JOBS_AHEAD = 16
-ITEMS_AHEAD = 4  # of each of these jobs
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,49 +191,3 @@ def _is_rest(clip: Clip, length: int, contract: InputContract) -> bool:
     if contract.shorter == "refuse":
         return missing > SLACK_S * contract.rate_hz
     return 2 * missing > length
-
-
-def read_ahead(
-    jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]]
-) -> Iterator[tuple[Job, Item | AnymicError]]:
-    """Yield the items of every job in order, read by threads a little ahead of their use.
-
-    Of each of the next `JOBS_AHEAD` jobs at most `ITEMS_AHEAD` items are in memory. An
-    AnymicError ends its job, as its last item; the others go on.
-
-    Parameters
-    ----------
-    jobs : iterable
-        What to read.
-    items_of : callable
-        Returns an iterator over a job's items; it runs in a thread.
-    """
-    remaining = iter(jobs)
-    ahead: deque[tuple[Job, Iterator[Item], Future[list[Item | AnymicError]]]] = deque()
-    with ThreadPoolExecutor(READERS, thread_name_prefix="anymic-reader") as pool:
-        try:
-            while True:
-                for job in islice(remaining, JOBS_AHEAD - len(ahead)):
-                    items = items_of(job)
-                    ahead.append((job, items, pool.submit(_some, items)))
-                if not ahead:
-                    return
-                job, items, read = ahead.popleft()
-                some = read.result()
-                if len(some) == ITEMS_AHEAD:  # perhaps there are more: read them meanwhile
-                    ahead.appendleft((job, items, pool.submit(_some, items)))
-                for item in some:
-                    yield job, item
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
-    """Return the next items, the last of them the error that ended them if one did."""
-    some: list[Item | AnymicError] = []
-    try:
-        for item in islice(items, ITEMS_AHEAD):
-            some.append(item)
-    except AnymicError as error:
-        some.append(error)
-    return some

@@ -1,0 +1,317 @@
+"""Everything that a user can hand over and should not: one test each, through the command line.
+
+What is checked is always the same: the exit status, one line that says what was got, no traceback,
+and that the results for the good files beside the bad one are all there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic.bundle import Bundle
+from anymic.cli import main
+
+RATE = 8000
+Refused = Callable[..., str]
+
+
+def noise(seconds: float, rate_hz: int = RATE, seed: int = 0) -> np.ndarray:
+    samples = np.random.default_rng(seed).uniform(-0.4, 0.4, round(seconds * rate_hz))
+    return samples.astype(np.float32)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> list[Path]:
+    """Return two good files, between which the bad one is put."""
+    paths = [tmp_path / "good1.wav", tmp_path / "good2.wav"]
+    for seed, path in enumerate(paths):
+        soundfile.write(path, noise(1.0, seed=seed), RATE)
+    return paths
+
+
+@pytest.fixture
+def predicted(
+    good: list[Path], bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., dict[str, object]]:
+    """Return a function that predicts a file among good ones and gives its JSON object."""
+
+    def predict(path: Path, *, status: int) -> dict[str, object]:
+        places = [str(good[0]), str(path), str(good[1])]
+        assert main(["predict", *places, "--model", str(bundle_folder), "--json"]) == status
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        first, middle, last = json.loads(out, parse_constant=pytest.fail)  # a NaN
+        assert [one["path"] for one in (first, middle, last)] == places
+        assert all(0 < one["probability"] <= 1 for one in (first, last))
+        return middle
+
+    return predict
+
+
+@pytest.fixture
+def fails(predicted: Callable[..., dict[str, object]]) -> Callable[[Path], str]:
+    """Return a function that gives the reason why a file among good ones failed."""
+
+    def fail(path: Path) -> str:
+        reason = predicted(path, status=1)["failed"]
+        assert isinstance(reason, str)
+        assert reason.startswith("got ")
+        assert "\n" not in reason
+        return reason
+
+    return fail
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Return a function that runs a command which is refused, and gives its one line."""
+
+    def refuse(*arguments: object) -> str:
+        assert main([str(argument) for argument in arguments]) == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.startswith("error: got ")
+        assert err.count("\n") == 1
+        assert ", wanted " in err
+        assert ": " in err.removeprefix("error: ")  # the remedy
+        return err
+
+    return refuse
+
+
+# Files
+
+
+def test_empty_file(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    (tmp_path / "x.wav").write_bytes(b"")
+    assert "x.wav with 0 bytes, wanted audio" in fails(tmp_path / "x.wav")
+
+
+def test_truncated_file(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, noise(2.0), RATE, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:-16000])
+    assert "cut short: only 1.000 s of 2.000 s can be decoded" in fails(path)
+
+
+def test_zero_length_file(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    soundfile.write(tmp_path / "x.wav", noise(0.0), RATE)
+    assert "a header but no sound in it" in fails(tmp_path / "x.wav")
+
+
+def test_silent_file(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    soundfile.write(tmp_path / "x.wav", np.zeros(5 * RATE, dtype=np.float32), RATE)
+    assert "pure silence" in fails(tmp_path / "x.wav")
+
+
+def test_nan_in_file(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    samples = noise(1.0)
+    samples[4000:4010] = np.nan
+    soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
+    assert "10 NaN or infinite samples, the first at 0.500 s" in fails(tmp_path / "x.wav")
+
+
+def test_text_named_wav(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    (tmp_path / "x.wav").write_text("<html>404</html>")
+    assert "x.wav holding text, wanted audio" in fails(tmp_path / "x.wav")
+
+
+def test_three_milliseconds(tmp_path: Path, fails: Callable[[Path], str]) -> None:
+    soundfile.write(tmp_path / "x.wav", noise(0.003), RATE)
+    assert "x.wav of 3 ms, wanted at least 32 ms" in fails(tmp_path / "x.wav")
+
+
+def test_clipped_file_is_heard_and_noted(
+    tmp_path: Path, predicted: Callable[..., dict[str, object]]
+) -> None:
+    soundfile.write(tmp_path / "x.wav", np.clip(10 * noise(1.0), -1, 1), RATE)
+    (note,) = predicted(tmp_path / "x.wav", status=0)["notes"]
+    assert note.startswith("clipped: ")
+
+
+def test_eight_bits_are_heard(tmp_path: Path, predicted: Callable[..., dict[str, object]]) -> None:
+    """The same sound in 8 bits gets nearly the same answer as in 16."""
+    answers = []
+    for subtype in ("PCM_U8", "PCM_16"):
+        soundfile.write(tmp_path / "x.wav", noise(1.0, seed=7), RATE, subtype=subtype)
+        answers.append(predicted(tmp_path / "x.wav", status=0))
+    coarse, fine = answers
+    assert coarse["notes"] == []
+    assert coarse["probabilities"] == pytest.approx(fine["probabilities"], abs=0.05)
+
+
+def test_192_khz_is_resampled_and_noted(
+    tmp_path: Path, predicted: Callable[..., dict[str, object]]
+) -> None:
+    soundfile.write(tmp_path / "x.wav", noise(1.0, 192000), 192000)
+    assert predicted(tmp_path / "x.wav", status=0)["notes"] == ["resampled from 192000 Hz"]
+
+
+def test_seven_channels_are_mixed_and_noted(
+    tmp_path: Path, predicted: Callable[..., dict[str, object]]
+) -> None:
+    soundfile.write(tmp_path / "x.wav", np.stack([noise(1.0)] * 7, axis=1), RATE)
+    assert predicted(tmp_path / "x.wav", status=0)["notes"] == ["7 channels mixed down by mean"]
+
+
+def test_three_hours_are_heard_window_by_window(
+    tmp_path: Path,
+    small_bundle: Bundle,
+    bundle_folder: Path,
+    predicted: Callable[..., dict[str, object]],
+) -> None:
+    contract = replace(small_bundle.contract, clip_s=10.0)
+    replace(small_bundle, contract=contract).save(bundle_folder)
+    path = tmp_path / "x.wav"
+    with soundfile.SoundFile(path, "w", RATE, 1, "PCM_U8") as file:
+        for minute in range(180):
+            file.write(noise(60.0, seed=minute % 3))
+    heard = predicted(path, status=0)
+    assert heard["windows"] == 3 * 360
+    assert heard["duration_s"] == 3 * 3600
+    assert 0 < heard["probability"] <= 1
+
+
+# Manifests
+
+
+def table(csv: Path, /, **columns: list[object]) -> Path:
+    pd.DataFrame(columns).to_csv(csv, index=False)
+    return csv
+
+
+def test_manifest_without_columns(tmp_path: Path, bundle_folder: Path, refused: Refused) -> None:
+    clips = table(tmp_path / "clips.csv", file=["good1.wav"], class_name=["dog"])
+    line = refused("evaluate", bundle_folder, "--data", clips)
+    assert "missing column path and label (columns: file, class_name)" in line
+    line = refused("train", "--data", clips, "--out", tmp_path / "run")
+    assert "missing column path and label" in line
+
+
+def test_unknown_labels(
+    tmp_path: Path, bundle_folder: Path, good: list[Path], refused: Refused
+) -> None:
+    names = [path.name for path in good]
+    clips = table(tmp_path / "clips.csv", path=names, label=["dog", "dgo"])
+    line = refused("evaluate", bundle_folder, "--data", clips)
+    assert "unknown labels clips: dgo (1 rows), wanted only dog, rain, siren" in line
+
+
+def test_duplicate_paths(
+    tmp_path: Path, bundle_folder: Path, good: list[Path], refused: Refused
+) -> None:
+    clips = table(tmp_path / "clips.csv", path=[good[0].name] * 2, label=["dog", "rain"])
+    for command in (["evaluate", bundle_folder], ["train", "--out", tmp_path / "run"]):
+        assert "the same path and start_s twice: good1.wav (row 3)" in refused(
+            *command, "--data", clips
+        )
+
+
+def test_group_on_both_sides_of_a_split(
+    tmp_path: Path, bundle_folder: Path, good: list[Path], refused: Refused
+) -> None:
+    clips = table(
+        tmp_path / "clips.csv",
+        path=[path.name for path in good],
+        label=["dog", "rain"],
+        group=["park", "park"],
+        split=["train", "test"],
+    )
+    for command in (["evaluate", bundle_folder], ["train", "--out", tmp_path / "run"]):
+        assert "on both sides of a split: group park (test and train)" in refused(
+            *command, "--data", clips
+        )
+
+
+def test_files_of_a_manifest_that_are_missing(
+    tmp_path: Path,
+    bundle_folder: Path,
+    good: list[Path],
+    refused: Refused,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One is a failure beside the others' results; all of them leave nothing to report."""
+    names = [good[0].name, "gone.wav", good[1].name]
+    clips = table(tmp_path / "clips.csv", path=names, label=["dog", "dog", "rain"])
+    out = tmp_path / "report"
+    assert main(["evaluate", str(bundle_folder), "--data", str(clips), "--out", str(out)]) == 1
+    assert "failed: " in capsys.readouterr().err
+    report = json.loads((out / "report.json").read_text())
+    assert report["rows"][0]["n"] == 2
+    assert "NaN" not in (out / "report.html").read_text()
+    clips = table(tmp_path / "clips.csv", path=["gone.wav"], label=["dog"])
+    line = refused("evaluate", bundle_folder, "--data", clips)
+    assert "1 clips, none of which can be used (got no file at" in line
+
+
+# Settings
+
+
+def test_misspelt_settings(tmp_path: Path, good: list[Path], refused: Refused) -> None:
+    clips = table(tmp_path / "c.csv", path=[path.name for path in good], label=["dog", "rain"])
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("epoch: 3\nfrontend: {band: 32, rate_hz: fast}\n")
+    line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
+    assert "unknown key 'epoch' (did you mean 'epochs'?)" in line
+    assert "unknown key 'frontend.band' (did you mean 'bands'?)" in line
+    assert "frontend.rate_hz: 'fast' is not a whole number" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Refused) -> None:
+    clips = table(tmp_path / "c.csv", path=[path.name for path in good], label=["dog", "rain"])
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("epochs: [3\n")
+    line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
+    assert "settings.yaml that is not YAML" in line
+
+
+# Bundles
+
+
+def test_bundle_with_a_missing_file(
+    bundle_folder: Path, good: list[Path], refused: Refused
+) -> None:
+    (bundle_folder / "weights.safetensors").unlink()
+    line = refused("predict", good[0], "--model", bundle_folder)
+    assert "without weights.safetensors" in line
+
+
+def test_bundle_with_an_altered_file(
+    bundle_folder: Path, good: list[Path], refused: Refused
+) -> None:
+    weights = bundle_folder / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 255
+    weights.write_bytes(content)
+    line = refused("predict", good[0], "--model", bundle_folder)
+    assert "whose weights.safetensors was altered since it was saved" in line
+
+
+def test_bundle_with_a_foreign_file(
+    small_bundle: Bundle, bundle_folder: Path, tmp_path: Path, good: list[Path], refused: Refused
+) -> None:
+    """The weights of another model, and an index that somebody else's program wrote."""
+    small_bundle.network.classifier.bias.data += 1
+    other = small_bundle.save(tmp_path / "other")
+    shutil.copy(other / "weights.safetensors", bundle_folder)
+    line = refused("predict", good[0], "--model", bundle_folder)
+    assert "whose weights.safetensors was altered" in line
+    (bundle_folder / "bundle.json").write_text('{"model_type": "bert"}')
+    line = refused("predict", good[0], "--model", bundle_folder)
+    assert "bundle.json that is no bundle of anymic" in line
+
+
+def test_no_bundle_at_all(tmp_path: Path, good: list[Path], refused: Refused) -> None:
+    assert "no folder" in refused("predict", good[0], "--model", tmp_path / "nowhere")
+    assert "without bundle.json" in refused("predict", good[0], "--model", tmp_path)
+    assert "the file" in refused("predict", good[0], "--model", good[1])
