@@ -36,8 +36,9 @@ class SpectrumCorrection:
           divided by the mean of the device's X over clips.
         - ``mean_of_ratios`` (Kosmider 2019, section 2): the ratio of reference to device in each
           aligned take, then the mean over takes.
-        - ``geometric``: the mean over jointly active frames, then takes, of the difference of log
-          magnitudes; a virtual reference is the geometric mean of its devices.
+        - ``geometric``: the mean over takes of the difference of mean log magnitudes over the
+          jointly active frames, each bin's loud frames weighing most, alike for all devices of
+          the take (see `ClipSpectra`); a virtual reference is the geometric mean of its devices.
         - ``geometric_unaligned``: the same with each device's mean over all of its own clips,
           aligned or not; right as far as devices heard similar sounds on average.
     floor_db : float
@@ -71,9 +72,9 @@ class SpectrumCorrection:
 
     What the gains are: where a device hears the sound well above its own noise, all estimators
     give the inverse of its response. Where its noise prevails, means compare sound with noise,
-    and gains stay below the inverse; the geometric ones most, as most frames are quiet. That is
-    wanted: the full inverse would raise noise that the reference does not have. So an estimator
-    is to be judged by the features it leads to, not by its likeness to the inverse response.
+    and gains stay below the inverse. That is wanted: the full inverse would raise noise that the
+    reference does not have. So an estimator is to be judged by the accuracy it leads to, not by
+    its likeness to the inverse response.
     """
 
     profile_: DeviceProfile

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +21,6 @@ from anymic.devices.simulate import simulate
 from anymic.recipes.runs import Outcome, Run, train_all
 from anymic.report.rows import Row, row
 from anymic.training import CorrectionConfig, Estimator, TrainingConfig, load_config
-
-if TYPE_CHECKING:
-    pass
 
 NONE = "no correction"
 MEAN = "mean of all corrections"
