@@ -19,6 +19,7 @@ LAYERS = (
     {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets"},
     {"bundle"},
     {"windows", "inference"},
+    {"jobs"},
     {"predict"},
     {"training", "report"},
     {"recipes"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,69 +16,17 @@ from anymic.bundle import Bundle
 from anymic.errors import AnymicError, AudioError, DeviceError, Failure
 from anymic.frontend.store import Length, open_features
 from anymic.inference import Inference, Precision
+from anymic.jobs import Batch, Job, job_of, manifest_jobs
 from anymic.manifest import Manifest
 from anymic.parallel import read_ahead, spread
-from anymic.prediction import DeviceFrom, ManifestPredictions, Prediction
+from anymic.prediction import ManifestPredictions, Prediction
 from anymic.windows import End, Window, cut
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-BATCH = 8  # windows: what a core works on at once
-
-
-@dataclass(eq=False)
-class _Job:
-    """A clip on its way: what to hear, and what has come back so far.
-
-    `end` is the last thing that reading said; `error` is what went wrong behind it.
-    """
-
-    source: str | Path | Clip
-    device: str | None = None
-    device_from: DeviceFrom = "assumed"
-    start_s: float | None = None
-    duration_s: float | None = None
-    row: int = 0
-    starts_s: list[float] = field(default_factory=list)
-    probabilities: list[NDArray[np.float64]] = field(default_factory=list)
-    end: End | AnymicError | None = None
-    error: AnymicError | None = None
-
-    @property
-    def path(self) -> str:
-        return self.source.path if isinstance(self.source, Clip) else str(self.source)
-
-    @property
-    def failed(self) -> AnymicError | None:
-        return self.end if isinstance(self.end, AnymicError) else self.error
-
-    @property
-    def done(self) -> bool:
-        return self.end is not None and len(self.probabilities) == len(self.starts_s)
-
-
-@dataclass(eq=False)
-class _Batch:
-    """Windows that go through the network together, and what came out."""
-
-    jobs: list[_Job] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
-    probabilities: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    finite: list[bool] = field(default_factory=list)
-
-    def deliver(self) -> None:
-        """Hand each job the probabilities of its windows."""
-        for number, job in enumerate(self.jobs):
-            row = self.probabilities[number]
-            job.probabilities.append(row)
-            if not (self.finite[number] and np.isfinite(row).all()):
-                peak = float(np.abs(self.windows[number].samples).max())
-                job.error = AudioError(
-                    f"{job.path or 'a clip'} with a peak of {peak:.3g}, whose features overflow",
-                    wanted="samples with full scale 1",
-                    remedy="lower the level",
-                )
+BATCH_VALUES = 500_000  # of features: on a processor, what a core works on at once
+MOST_WINDOWS = 32  # in a batch, and on a GPU in each
 
 
 def load(
@@ -118,8 +65,9 @@ class Predictor:
     ----------
     bundle : Bundle
         The model; it is not changed.
-    batch_size : int
-        Windows in one pass of the network, of one or several files.
+    batch_size : int, optional
+        Windows in one pass of the network, of one or several files; by default 4 to 32, the more
+        the smaller they are.
     precision : {"auto", "float32", "bfloat16"}
         "auto" is bfloat16 where the processor multiplies it natively, else float32.
     accelerator : str
@@ -139,13 +87,13 @@ class Predictor:
         self,
         bundle: Bundle,
         *,
-        batch_size: int = BATCH,
+        batch_size: int | None = None,
         precision: Precision = "auto",
         accelerator: str = "auto",
     ) -> None:
         self.bundle = bundle
-        self.batch_size = batch_size
         self.model = Inference(bundle, precision=precision, accelerator=accelerator)
+        self.batch_size = batch_size or self._fitting_batch()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -177,7 +125,7 @@ class Predictor:
         DeviceError
             If the contract refuses clips of unknown devices.
         """
-        job = next(self._run([_job(_as_source(source, rate_hz), device)]))
+        job = next(self._run([job_of(_as_source(source, rate_hz), device)]))
         outcome = self._outcome(job)
         if isinstance(outcome, AnymicError):
             raise outcome
@@ -210,7 +158,7 @@ class Predictor:
                 wanted="one for all or one each",
                 remedy="pass None for a clip whose device is not known",
             )
-        jobs = [_job(source, device) for source, device in zip(sources, devices, strict=True)]
+        jobs = [job_of(source, device) for source, device in zip(sources, devices, strict=True)]
         for job in self._run(jobs):
             outcome = self._outcome(job)
             yield Failure(job.path, str(outcome)) if isinstance(outcome, AnymicError) else outcome
@@ -238,7 +186,7 @@ class Predictor:
         progress : callable, optional
             Told the number of clips done since the last call.
         """
-        jobs = _manifest_jobs(manifest, self.bundle.contract.clip_s)
+        jobs = manifest_jobs(manifest, self.bundle.contract.clip_s)
         if cache is not None:
             return self._predict_stored(manifest, jobs, Path(cache), progress)
         probabilities, rows, failures = [], [], []
@@ -260,7 +208,7 @@ class Predictor:
     def _predict_stored(
         self,
         manifest: Manifest,
-        jobs: Sequence[_Job],
+        jobs: Sequence[Job],
         cache: Path,
         progress: Callable[[int], None] | None,
     ) -> ManifestPredictions:
@@ -282,6 +230,13 @@ class Predictor:
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.labels)))
         return ManifestPredictions(probabilities, heard[store.rows], (*failures, *store.failures))
 
+    def _fitting_batch(self) -> int:
+        if self.model.place.type != "cpu":
+            return MOST_WINDOWS
+        config, contract = self.model.frontend.config, self.bundle.contract
+        values = config.bands * config.frames(round(contract.clip_s * contract.rate_hz))
+        return min(max(BATCH_VALUES // values, 4), MOST_WINDOWS)
+
     def _classify_stored(self, kept: NDArray[np.float16]) -> NDArray[np.float64]:
         log_mel = torch.from_numpy(kept.astype(np.float32)).to(self.model.place)
         return self.model.classify(self.model.frontend.standardize(log_mel))
@@ -292,18 +247,18 @@ class Predictor:
         """Compute in several threads on a processor, in this one for a GPU."""
         return spread(function, items) if self.model.place.type == "cpu" else map(function, items)
 
-    def _run(self, jobs: Iterable[_Job]) -> Iterator[_Job]:
+    def _run(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Hear every job; yield each when it is done, in order."""
-        unfinished: deque[_Job] = deque()
+        unfinished: deque[Job] = deque()
         for batch in self._spread(self._hear, self._batches(jobs, unfinished)):
             batch.deliver()
             while unfinished and unfinished[0].done:
                 yield unfinished.popleft()
         yield from unfinished
 
-    def _batches(self, jobs: Iterable[_Job], unfinished: deque[_Job]) -> Iterator[_Batch]:
+    def _batches(self, jobs: Iterable[Job], unfinished: deque[Job]) -> Iterator[Batch]:
         """Gather windows into batches, and note each job that has begun."""
-        batch = _Batch()
+        batch = Batch()
         for job, item in read_ahead(jobs, self._items):
             if not unfinished or unfinished[-1] is not job:
                 unfinished.append(job)
@@ -315,11 +270,11 @@ class Predictor:
                 job.end = item
             if len(batch.jobs) == self.batch_size:
                 yield batch
-                batch = _Batch()
+                batch = Batch()
         if batch.jobs:
             yield batch
 
-    def _items(self, job: _Job) -> Iterator[Window | End]:
+    def _items(self, job: Job) -> Iterator[Window | End]:
         refusal = self._refusal(job)
         if refusal is not None:
             raise refusal
@@ -333,7 +288,7 @@ class Predictor:
             duration_s=job.duration_s,
         )
 
-    def _refusal(self, job: _Job) -> DeviceError | None:
+    def _refusal(self, job: Job) -> DeviceError | None:
         names = self.bundle.devices
         if job.device in names or self.bundle.contract.unknown_device == "identity":
             return None
@@ -344,7 +299,7 @@ class Predictor:
             remedy="state the device, or calibrate it and train with its profile",
         )
 
-    def _hear(self, batch: _Batch) -> _Batch:
+    def _hear(self, batch: Batch) -> Batch:
         """Run the network over a batch of windows; several threads may do so at once."""
         samples = torch.from_numpy(np.stack([window.samples for window in batch.windows]))
         features = self.model.features(samples, torch.tensor([job.row for job in batch.jobs]))
@@ -353,7 +308,7 @@ class Predictor:
         batch.probabilities = self.model.classify(features)
         return batch
 
-    def _outcome(self, job: _Job) -> Prediction | AnymicError:
+    def _outcome(self, job: Job) -> Prediction | AnymicError:
         if job.failed is not None:
             return job.failed
         assert isinstance(job.end, End)
@@ -375,23 +330,6 @@ class Predictor:
             window_starts_s=tuple(job.starts_s),
             window_probabilities=each,
         )
-
-
-def _job(source: str | Path | Clip, device: str | None) -> _Job:
-    return _Job(source, device, "assumed" if device is None else "stated")
-
-
-def _manifest_jobs(manifest: Manifest, clip_s: float) -> list[_Job]:
-    jobs = []
-    for path, values in zip(manifest.paths(), manifest.table.to_dict("records"), strict=True):
-        device = values.get("device") or None
-        job = _Job(str(path), device, "assumed" if device is None else "manifest")
-        if "start_s" in values:
-            length_s = values.get("duration_s", np.nan)
-            job.start_s = float(values["start_s"])
-            job.duration_s = clip_s if np.isnan(length_s) else float(length_s)
-        jobs.append(job)
-    return jobs
 
 
 def _as_source(source: str | Path | Clip | ArrayLike, rate_hz: int | None) -> str | Path | Clip:

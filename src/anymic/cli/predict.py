@@ -34,7 +34,10 @@ def predict(
         bool, typer.Option("--windows", help="A row for each window of a long file.")
     ] = False,
     top: Annotated[int, typer.Option(min=1, help="The most probable so many labels.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Windows in one pass of the network.")] = 16,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]"),
+    ] = None,
     accelerator: Annotated[
         str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
     ] = "auto",
