@@ -59,11 +59,17 @@ def accuracy_by_device(rows: Iterable[Row], *, title: str = "Accuracy by device"
 def accuracy_by_class(rows: Iterable[Row], *, title: str = "Accuracy by class") -> Figure:
     """Draw the accuracy of each class (its recall) with its interval, the easiest on top."""
     shown = [row for row in rows if row.metric == "accuracy" and set(row.condition) >= {"label"}]
-    shown.sort(key=lambda row: -row.value)
+    easiest = {row.condition["label"]: 0.0 for row in shown}
+    for row in shown:
+        easiest[row.condition["label"]] -= row.value
+    series_of = conditions(shown)  # in the order of the rows: a condition keeps its colour
     return _dots(
         {
-            name: {row.condition["label"]: row for row in found}
-            for name, found in conditions(shown).items()
+            name: {
+                row.condition["label"]: row
+                for row in sorted(found, key=lambda row: easiest[row.condition["label"]])
+            }
+            for name, found in series_of.items()
         },
         title=title,
     )
