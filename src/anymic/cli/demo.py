@@ -25,7 +25,7 @@ def demo(
     """Make ten urban scenes, train without and with spectrum correction, and report.
 
     Three recorders hear the scenes: A in all training clips, B and C in ten each. Needs no
-    download and about a minute and a half on two cores. The same --out finds its audio again.
+    download and about a minute on two cores. The same --out finds its audio again.
     """
     from anymic.recipes.demo import QUICK, run_demo
 

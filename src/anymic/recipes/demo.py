@@ -1,4 +1,4 @@
-"""The main job in two minutes, on scenes that are made on the spot.
+"""The main job in a minute, on scenes that are made on the spot.
 
 Ten urban scenes (`anymic.datasets.synthetic`) are heard by three recorders: A flat, in all training
 clips; B, a phone, and C, a boomy one, in ten training clips each, aligned with A's. `basic1` is
