@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -13,10 +14,18 @@ from torch import nn
 from anymic import machine
 from anymic.bundle import Bundle
 from anymic.errors import BundleError
+from anymic.frontend import Frontend
 from anymic.models.fusion import FusedBasic, fuse
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Module = TypeVar("Module", bound=nn.Module)
+
+# For each distinct front-end: what a clip's magnitudes are multiplied by, (bin,) amplitude
+# factors, or None where it is heard as it is.
+Treatment = tuple[torch.Tensor | None, ...]
+
+# For each distinct front-end: log-mel features (batch, band, frame) before standardization.
+Features = tuple[torch.Tensor, ...]
 
 
 class Inference:
@@ -44,32 +53,71 @@ class Inference:
         self.place = _place(accelerator)
         kind = machine.lightning_precision(precision, self.place.type)
         self.dtype = torch.bfloat16 if kind == "bf16-mixed" else torch.float32
+        self.labels = bundle.labels
         self.temperature = bundle.temperature
-        self.frontend = _at(self.place, bundle.frontend)
+        self.frontends: tuple[Frontend, ...] = (_at(self.place, bundle.frontend),)
         self.network = _at(self.place, fuse(bundle.network, dtype=self.dtype))
         _check_size(bundle)
 
-    @torch.inference_mode()
-    def features(
-        self, samples: torch.Tensor, device_rows: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Return standardized features (batch, band, frame) of samples (batch, sample)."""
-        rows = None if device_rows is None else device_rows.to(self.place)
-        features: torch.Tensor = self.frontend(samples.to(self.place), rows)[:, 0]
-        return features
+    def profile_treatment(self, device: str | None) -> Treatment:
+        """Return the gains that each front-end has for a device; None where it knows none."""
+        return tuple(
+            frontend.gains[1 + frontend.device_names.index(device)]
+            if device in frontend.device_names
+            else None
+            for frontend in self.frontends
+        )
 
     @torch.inference_mode()
-    def classify(self, features: torch.Tensor) -> NDArray[np.float64]:
-        """Return probabilities (batch, label) of standardized features (batch, band, frame)."""
-        features = features.unsqueeze(1)
+    def features(
+        self, samples: torch.Tensor, treatments: Sequence[Treatment] | None = None
+    ) -> Features:
+        """Return log-mel features (batch, band, frame) for each front-end.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+        treatments : sequence of Treatment, optional
+            One a clip; None hears every clip as it is.
+        """
+        samples = samples.to(self.place)
+        return tuple(
+            frontend.log_mel(
+                samples, gains=_stack([treatment[number] for treatment in treatments or ()])
+            )
+            for number, frontend in enumerate(self.frontends)
+        )
+
+    def finite(self, features: Features) -> list[bool]:
+        """Say for each clip whether its features are numbers.
+
+        Ask here, not its probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
+        """
+        total = sum(one.sum(dim=(1, 2)) for one in features)
+        assert isinstance(total, torch.Tensor)
+        found: list[bool] = total.isfinite().tolist()
+        return found
+
+    @torch.inference_mode()
+    def classify(self, features: Features) -> NDArray[np.float64]:
+        """Return probabilities (batch, label) of what `features` returned."""
+        standardized = self.frontends[0].standardize(features[0].to(self.place)).unsqueeze(1)
         fused = isinstance(self.network, FusedBasic)
         with torch.autocast(
             self.place.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16 and not fused
         ):
-            logits = self.network(features)
+            logits = self.network(standardized)
         probabilities = torch.softmax(logits.double() / self.temperature, dim=1)
         result: NDArray[np.float64] = probabilities.cpu().numpy()
         return result
+
+
+def _stack(gains: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """Return the clips' gains (batch, bin); None where every clip is heard as it is."""
+    known = next((one for one in gains if one is not None), None)
+    if known is None:
+        return None
+    return torch.stack([torch.ones_like(known) if one is None else one for one in gains])
 
 
 def _check_size(bundle: Bundle) -> None:

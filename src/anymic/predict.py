@@ -220,7 +220,7 @@ class Predictor:
         contract = self.bundle.contract
         length = Length(contract.clip_s, shorter=contract.shorter)
         store = open_features(
-            manifest.rows(heard), self.model.frontend, cache, length=length, progress=progress
+            manifest.rows(heard), self.model.frontends[0], cache, length=length, progress=progress
         )
         batches = (
             store.features[first : first + self.batch_size]
@@ -233,13 +233,12 @@ class Predictor:
     def _fitting_batch(self) -> int:
         if self.model.place.type != "cpu":
             return MOST_WINDOWS
-        config, contract = self.model.frontend.config, self.bundle.contract
+        config, contract = self.model.frontends[0].config, self.bundle.contract
         values = config.bands * config.frames(round(contract.clip_s * contract.rate_hz))
         return min(max(BATCH_VALUES // values, 4), MOST_WINDOWS)
 
     def _classify_stored(self, kept: NDArray[np.float16]) -> NDArray[np.float64]:
-        log_mel = torch.from_numpy(kept.astype(np.float32)).to(self.model.place)
-        return self.model.classify(self.model.frontend.standardize(log_mel))
+        return self.model.classify((torch.from_numpy(kept.astype(np.float32)),))
 
     def _spread(
         self, function: Callable[[Item], Result], items: Iterable[Item]
@@ -283,7 +282,7 @@ class Predictor:
         yield from cut(
             job.source,
             self.bundle.contract,
-            least_samples=self.model.frontend.config.fft_size,
+            least_samples=self.model.frontends[0].config.fft_size,
             start_s=job.start_s,
             duration_s=job.duration_s,
         )
@@ -302,9 +301,9 @@ class Predictor:
     def _hear(self, batch: Batch) -> Batch:
         """Run the network over a batch of windows; several threads may do so at once."""
         samples = torch.from_numpy(np.stack([window.samples for window in batch.windows]))
-        features = self.model.features(samples, torch.tensor([job.row for job in batch.jobs]))
-        # Not by the probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
-        batch.finite = features.sum(dim=(1, 2)).isfinite().tolist()
+        treatments = [self.model.profile_treatment(job.device) for job in batch.jobs]
+        features = self.model.features(samples, treatments)
+        batch.finite = self.model.finite(features)
         batch.probabilities = self.model.classify(features)
         return batch
 

@@ -138,3 +138,18 @@ def test_bands_narrower_than_a_bin_are_refused() -> None:
 def test_every_impossible_setting_is_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"bands of 0; .*mel range of 5000"):
         FrontendConfig(bands=0, low_hz=5000, high_hz=4000)
+
+
+def test_gains_may_be_brought_along() -> None:
+    """What a device's row does, the same factors for each clip do."""
+    config = FrontendConfig(bands=64)
+    gains = np.linspace(0.5, 2.0, config.bins)
+    frontend = Frontend(config, device_gains={"B": gains})
+    samples = torch.from_numpy(noise(44100)).repeat(2, 1)
+    brought = torch.stack([torch.from_numpy(gains).float(), torch.ones(config.bins)])
+    wanted = frontend(samples, frontend.device_index(["B", None]))
+    torch.testing.assert_close(frontend(samples, gains=brought), wanted)
+    with pytest.raises(
+        ConfigError, match=r"gains of shape \(1025,\) for 2 clips, wanted \(2, 1025"
+    ):
+        frontend.log_mel(samples, gains=brought[0])

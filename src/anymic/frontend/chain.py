@@ -95,7 +95,9 @@ class Frontend(nn.Module):
         """
         return self._magnitude(self._frames(samples))
 
-    def log_mel(self, samples: Tensor, device: Tensor | None = None) -> Tensor:
+    def log_mel(
+        self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
+    ) -> Tensor:
         """Return log-mel features before standardization.
 
         Parameters
@@ -103,6 +105,8 @@ class Frontend(nn.Module):
         samples : Tensor, (batch, sample), float32
         device : Tensor, (batch,), int64, optional
             From `device_index`; None leaves every clip uncorrected.
+        gains : Tensor, (batch, bin), optional
+            Amplitude factors of each clip, in place of its device's.
 
         Returns
         -------
@@ -111,12 +115,13 @@ class Frontend(nn.Module):
         Raises
         ------
         ConfigError
-            If `samples` is not of shape (batch, sample).
+            If `samples` is not of shape (batch, sample), or `gains` not of (batch, bin).
         """
         frames = self._frames(samples)
-        gains = None
-        if device is not None and bool((device != IDENTITY).any()):
-            gains = self.gains[device][:, None, :]
+        if gains is None and device is not None and bool((device != IDENTITY).any()):
+            gains = self.gains[device]
+        if gains is not None:
+            gains = self._of_each_clip(gains, len(frames))
         if frames.device.type != "cpu":
             return self._bands(frames, gains).transpose(1, 2)
         tiles = [
@@ -137,6 +142,15 @@ class Frontend(nn.Module):
         half = self.config.fft_size // 2
         padded = nn.functional.pad(samples, (half, half))
         return padded.unfold(-1, self.config.fft_size, self.config.hop_samples)
+
+    def _of_each_clip(self, gains: Tensor, clips: int) -> Tensor:
+        if gains.shape != (clips, self.config.bins):
+            raise ConfigError(
+                f"gains of shape {tuple(gains.shape)} for {clips} clips",
+                wanted=f"({clips}, {self.config.bins}), a factor a clip and bin",
+                remedy="repeat the gains for every clip",
+            )
+        return gains[:, None, :]
 
     def _magnitude(self, frames: Tensor) -> Tensor:
         """Transform frames (..., sample) to magnitudes (..., bin)."""
@@ -159,9 +173,11 @@ class Frontend(nn.Module):
         """Subtract the mean and divide by the scale of each band: (..., band, frame)."""
         return (log_mel - self.mean[:, None]) / self.scale[:, None]
 
-    def forward(self, samples: Tensor, device: Tensor | None = None) -> Tensor:
-        """Return standardized features: (batch, 1, band, frame)."""
-        return self.standardize(self.log_mel(samples, device)).unsqueeze(1)
+    def forward(
+        self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
+    ) -> Tensor:
+        """Return standardized features: (batch, 1, band, frame); see `log_mel`."""
+        return self.standardize(self.log_mel(samples, device, gains=gains)).unsqueeze(1)
 
 
 def _tiles(frames: Tensor) -> tuple[Tensor, ...]:
