@@ -17,6 +17,7 @@ import soundfile
 import torch
 
 from anymic import audio, machine
+from anymic.augment import Mixup
 from anymic.errors import ConfigError, ManifestError
 from anymic.frontend import FrontendConfig
 from anymic.manifest import Manifest
@@ -85,7 +86,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_pat
                 raise RuntimeError("power cut")
 
     cache = tmp_path / "cache"
-    config = replace(CONFIG, mixup_share=0.5)
+    config = replace(CONFIG, mixup=Mixup(0.5))
     fit(corpus, config, tmp_path / "whole", progress=False, cache=cache)
     with pytest.raises(RuntimeError, match="power cut"):
         fit(
@@ -155,12 +156,13 @@ sys.path.insert(0, {here!r})
 from dataclasses import replace
 from pathlib import Path
 from test_fit import CONFIG
+from anymic.augment import Mixup
 from anymic.manifest import Manifest
 from anymic.training import fit
 if __name__ == "__main__":
     manifest = Manifest.read({manifest!r})
     trainer = dict(accelerator="cpu", devices=2, strategy="ddp")
-    fit(manifest, replace(CONFIG, epochs=2, mixup_share=0.5), Path({out!r}), progress=False,
+    fit(manifest, replace(CONFIG, epochs=2, mixup=Mixup(0.5)), Path({out!r}), progress=False,
         cache={cache!r}, trainer=trainer)
 """
 
@@ -177,7 +179,7 @@ def test_two_processes_train_what_one_trains(corpus: Manifest, tmp_path: Path) -
     script.write_text(
         TWO_PROCESSES.format(here=str(Path(__file__).parent), manifest=str(manifest), **places)
     )
-    config = replace(CONFIG, epochs=2, mixup_share=0.5)
+    config = replace(CONFIG, epochs=2, mixup=Mixup(0.5))
     one = fit(
         Manifest.read(manifest), config, tmp_path / "one", progress=False, cache=places["cache"]
     )

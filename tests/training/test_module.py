@@ -8,6 +8,7 @@ import torch
 from anymic import machine, models
 from anymic.frontend import Frontend, FrontendConfig
 from anymic.training import TrainingConfig
+from anymic.training.batches import Batch
 from anymic.training.module import TrainedClassifier
 
 BANDS, FRAMES = 64, 130  # the second convolution of 32 channels is where odd batches go wrong
@@ -23,13 +24,14 @@ def gradient(clips: int, *, bfloat16: bool) -> torch.Tensor:
     torch.manual_seed(0)
     config = TrainingConfig(frontend=FrontendConfig(rate_hz=22050, fft_size=1024, bands=BANDS))
     network = models.build("basic1", classes=4)
-    module = TrainedClassifier(network, Frontend(config.frontend), config, validated=False)
+    frontend, fill = Frontend(config.frontend), torch.zeros(BANDS, 1)
+    module = TrainedClassifier(network, frontend, config, fill=fill, validated=False)
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(clips, BANDS, FRAMES, generator=generator)
     targets = torch.eye(4)[torch.arange(clips) % 4]
     poison()
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        module._step((features, targets, clips)).backward()
+        module._step(Batch(features, targets, clips)).backward()  # type: ignore[no-untyped-call]
     return torch.cat([value.grad.flatten() for value in network.parameters()])  # type: ignore[union-attr]
 
 

@@ -172,7 +172,7 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
         }
         print(json.dumps(outcome, indent=2, allow_nan=False))
         return
-    watched = str(record["monitor"]).replace("_", " ")
+    watched = str(record["monitor"]).replace("_", " ").replace("last epoch", "validation accuracy")
     measured = "" if record["best"] is None else f" ({watched} {record['best']:.3f})"
     print(
         f"{out}: {len(bundle.labels)} labels, {record['clips']} clips,"

@@ -24,6 +24,7 @@ from anymic.predict import Predictor
 from anymic.training import TrainingConfig, fit
 
 RESULT = "test.npz"
+TRAINING_VERSION = 1  # raise it when the same settings and clips begin to give other weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ class Run:
     @property
     def key(self) -> str:
         """A name for the run's folder that changes with its settings or its clips."""
-        settings = json.dumps(to_mapping(self.config), sort_keys=True)
+        # Only what differs from the defaults: a setting that is new changes no old run's name.
+        plain = to_mapping(TrainingConfig())
+        chosen = {k: v for k, v in to_mapping(self.config).items() if v != plain[k]}
+        settings = json.dumps([TRAINING_VERSION, chosen], sort_keys=True)
         digest = hashlib.sha256(settings.encode())
         digest.update(Manifest.read(self.manifest).digest().encode())
         return digest.hexdigest()[:16]

@@ -1,8 +1,10 @@
-"""Which clips meet in which batch, and how they are mixed: a function of seed and epoch alone."""
+"""Which clips meet in which batch, and how they are changed: a function of seed and epoch alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,15 +12,43 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from anymic.augment import Mixup
+from anymic.augment import Mixup, MixupDraw, SpecAugment, SpecAugmentDraw, TimeWarp, TimeWarpDraw
 
-Batch = tuple[Tensor, Tensor, int]
+
+class Batch(NamedTuple):
+    """One step's clips.
+
+    Attributes
+    ----------
+    features : Tensor (clip, band, frame)
+        Log-mel, before standardization; already mixed.
+    targets : Tensor (clip, class)
+    clips : int
+        In the whole batch, of which this process may have a share.
+    time_warp, masks
+        What is yet to be done to the standardized features.
+    """
+
+    features: Tensor
+    targets: Tensor
+    clips: int
+    time_warp: TimeWarpDraw | None = None
+    masks: SpecAugmentDraw | None = None
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What happens to training clips, in this order; None does not."""
+
+    mixup: Mixup | None = None
+    time_warp: TimeWarp | None = None
+    spec_augment: SpecAugment | None = None
 
 
 class TrainingBatches(Dataset[Batch]):
     """The batches of every epoch: item (epoch, step) is one of them.
 
-    An order drawn from (seed, epoch) and a mixup drawn from (seed, epoch, step) make a batch
+    An order drawn from (seed, epoch) and changes drawn from (seed, epoch, step) make a batch
     the same after an interruption, and the same on any number of processes: each takes every
     `processes`-th clip of the one batch.
 
@@ -33,7 +63,7 @@ class TrainingBatches(Dataset[Batch]):
     classes : int
     batch_size : int
         Clips are dealt into equal batches of at most so many.
-    mixup : Mixup
+    augmentation : Augmentation
     seed : int
     rank, processes : int
         This process, and how many share each batch.
@@ -47,13 +77,13 @@ class TrainingBatches(Dataset[Batch]):
         *,
         classes: int,
         batch_size: int,
-        mixup: Mixup,
+        augmentation: Augmentation,
         seed: int,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
         self.features, self.rows, self.targets = features, rows, targets
-        self.classes, self.mixup, self.seed = classes, mixup, seed
+        self.classes, self.augmentation, self.seed = classes, augmentation, seed
         self.rank, self.processes = rank, processes
         self.steps = -(-len(rows) // batch_size)
 
@@ -61,22 +91,45 @@ class TrainingBatches(Dataset[Batch]):
         return self.steps
 
     def __getitem__(self, place: tuple[int, int]) -> Batch:
-        """Return features (clip, band, frame), targets (clip, class), clips in the whole batch."""
+        """Return this process's share of the batch at (epoch, step)."""
         epoch, step = place
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
         batch = np.array_split(order, self.steps)[step]
-        draw = self.mixup.draw(len(batch), np.random.default_rng((self.seed, epoch, step)))
+        generator = np.random.default_rng((self.seed, epoch, step))
         mine = slice(self.rank, None, self.processes)
-        clips, partners = batch[mine], batch[draw.partner][mine]
-        weight = torch.from_numpy(draw.weight[mine])
-        features, targets = self._clips(clips)
-        mixed = torch.nonzero(weight < 1).flatten()
-        if len(mixed):
-            others, other_targets = self._clips(partners[mixed.numpy()])
-            share = weight[mixed, None]
-            features[mixed] = torch.lerp(others, features[mixed], share[..., None])
-            targets[mixed] = torch.lerp(other_targets, targets[mixed], share)
-        return features, targets, len(batch)
+        features, targets = self._mixed(batch, mine, generator)
+        clips, (bands, frames) = len(batch), features.shape[1:]
+        warp, masks = self.augmentation.time_warp, self.augmentation.spec_augment
+        # Drawn for the whole batch, whoever has which clip of it.
+        warp_draw = warp.draw(clips, frames, generator) if warp else None
+        mask_draw = masks.draw(clips, bands, frames, generator) if masks else None
+        return Batch(
+            features,
+            targets,
+            clips,
+            warp_draw and TimeWarpDraw(*(part[mine] for part in warp_draw)),
+            mask_draw and SpecAugmentDraw(*(part[mine] for part in mask_draw)),
+        )
+
+    def _mixed(
+        self, batch: NDArray[np.int64], mine: slice, generator: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return features and targets of this process's clips, mixed with clips of the batch."""
+        if self.augmentation.mixup is None:
+            return self._clips(batch[mine])
+        draw = self.augmentation.mixup.draw(len(batch), generator)
+        if self.processes == 1:
+            features, targets = self._clips(batch)
+            return draw.apply(features), draw.apply(targets)
+        # The partners of this process's clips may be another's: read those as well.
+        places = np.arange(len(batch))[mine]
+        partners = draw.partner.numpy()[mine]
+        needed, index = np.unique(np.concatenate([places, partners]), return_inverse=True)
+        features, targets = self._clips(batch[needed])
+        mixup = MixupDraw(torch.arange(len(needed)), torch.ones(len(needed)))
+        own, others = torch.from_numpy(index[: len(places)]), torch.from_numpy(index[len(places) :])
+        mixup.partner[own], mixup.weight[own] = others, draw.weight[mine]
+        return mixup.apply(features)[own], mixup.apply(targets)[own]
 
     def _clips(self, clips: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         features = torch.from_numpy(self.features[self.rows[clips]]).float()
@@ -128,8 +181,9 @@ class EvaluationBatches(Dataset[Batch]):
         return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, step: int) -> Batch:
-        """Return features (clip, band, frame), targets (clip, class) and the number of clips."""
+        """Return clips number step * batch_size and the following."""
         place = slice(step * self.batch_size, (step + 1) * self.batch_size)
         features = torch.from_numpy(self.features[self.rows[place]]).float()
         classes = torch.from_numpy(self.targets[place])
-        return features, torch.nn.functional.one_hot(classes, self.classes).float(), len(classes)
+        targets = torch.nn.functional.one_hot(classes, self.classes).float()
+        return Batch(features, targets, len(classes))

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from anymic import models
+from anymic.augment import Mixup, SpecAugment, TimeWarp
 from anymic.config import from_mapping, read_yaml
 from anymic.errors import ConfigError
 from anymic.frontend import FrontendConfig
@@ -70,14 +71,18 @@ class TrainingConfig:
         risen by 1e-3 for `plateau_patience` epochs. cosine: it falls along half a cosine to 0 at
         the last epoch, which suits short trainings without validation clips.
     plateau_factor, plateau_patience : float, int
-    mixup_share, mixup_alpha : float
-        Share of the clips that are mixed, and the parameter of the Beta distribution.
+    mixup : Mixup or None
+        Its share of the clips and the parameter of its Beta distribution.
+    time_warp : TimeWarp or None
+    spec_augment : SpecAugment or None
+        Both on every clip, behind mixup.
     validation_share : float
         Share of the training clips, by whole groups, that is set aside where the manifest names
         no validation split. With 0 the plateau watches the training accuracy and the last
         epoch is kept.
-    monitor : {"accuracy", "loss"}
-        What picks the epoch that is kept, on the validation clips.
+    monitor : {"accuracy", "loss", "last"}
+        What picks the epoch that is kept, on the validation clips; "last" keeps the last epoch
+        and leaves these clips to be used for calibration alone.
     seed : int
         Of weights, split, order and augmentation.
     precision : {"auto", "float32", "bfloat16"}
@@ -103,10 +108,11 @@ class TrainingConfig:
     schedule: Literal["plateau", "cosine"] = "plateau"
     plateau_factor: float = 0.5
     plateau_patience: int = 16
-    mixup_share: float = 0.3
-    mixup_alpha: float = 0.2
+    mixup: Mixup | None = field(default_factory=Mixup)
+    time_warp: TimeWarp | None = None
+    spec_augment: SpecAugment | None = None
     validation_share: float = 0.15
-    monitor: Literal["accuracy", "loss"] = "accuracy"
+    monitor: Literal["accuracy", "loss", "last"] = "accuracy"
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
@@ -123,8 +129,6 @@ class TrainingConfig:
             problems.append(f"validation_share of {self.validation_share}")
         if not 0 < self.plateau_factor < 1:
             problems.append(f"plateau_factor of {self.plateau_factor}")
-        if not 0 <= self.mixup_share <= 1 or self.mixup_alpha <= 0:
-            problems.append(f"mixup_share {self.mixup_share} with alpha {self.mixup_alpha}")
         if self.clip_s is not None and self.clip_s <= 0:
             problems.append(f"clip_s of {self.clip_s}")
         if problems:

@@ -27,37 +27,52 @@ class TrainedClassifier(lightning.LightningModule):
     frontend : Frontend
         Only its standardization is used here: the features come from the store.
     config : TrainingConfig
+    fill : Tensor (band, 1)
+        What a masked value of the network's input becomes.
     validated : bool
         Whether there are validation clips; without them the schedule watches the training.
     """
 
+    fill: Tensor
+
     def __init__(
-        self, network: nn.Module, frontend: Frontend, config: TrainingConfig, *, validated: bool
+        self,
+        network: nn.Module,
+        frontend: Frontend,
+        config: TrainingConfig,
+        *,
+        fill: Tensor,
+        validated: bool,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.frontend = frontend.requires_grad_(False)
         self.config = config
+        self.register_buffer("fill", fill, persistent=False)
         self.watched = "validation_accuracy" if validated else "training_accuracy"
         self.loss = SoftTargetLoss(
             config.loss, focal_power=config.focal_power, temperature=config.temperature
         )
         self.totals = torch.zeros(3)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits of log-mel features (batch, band, frame)."""
-        standardized = self.frontend.standardize(features).unsqueeze(1)
-        logits: Tensor = self.network(standardized.contiguous(memory_format=torch.channels_last))
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits (clip, class) of a batch, warped and masked as it says."""
+        features = self.frontend.standardize(batch.features)
+        if batch.time_warp is not None:
+            features = batch.time_warp.apply(features)
+        if batch.masks is not None:
+            features = batch.masks.apply(features, self.fill)
+        maps = features.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.network(maps)
         return logits
 
     def _step(self, batch: Batch) -> Tensor:
         """Return the loss of this process's clips and count what was right."""
-        features, targets, _ = batch
-        with _exact(features):
-            logits = self(features)
-        loss: Tensor = self.loss(logits, targets)
-        correct = (logits.argmax(dim=1) == targets.argmax(dim=1)).sum()
-        clips = len(features)
+        with _exact(batch.features):
+            logits = self(batch)
+        loss: Tensor = self.loss(logits, batch.targets)
+        correct = (logits.argmax(dim=1) == batch.targets.argmax(dim=1)).sum()
+        clips = len(batch.targets)
         with torch.no_grad():
             step = torch.stack([correct.float(), loss.float() * clips, loss.new_tensor(clips)])
             self.totals = self.totals.to(step.device) + step
@@ -65,8 +80,8 @@ class TrainedClassifier(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss, weighted so that the mean over processes is that of the batch."""
-        features, _targets, clips_of_all = batch
-        return self._step(batch) * (len(features) * self.trainer.world_size / clips_of_all)
+        share = len(batch.targets) * self.trainer.world_size / batch.clips
+        return self._step(batch) * share
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Count what is right."""

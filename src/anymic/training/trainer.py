@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anymic import machine, models
-from anymic.augment import Mixup
-from anymic.frontend import Frontend
-from anymic.training.batches import EvaluationBatches, TrainingBatches, training_loader
+from anymic.frontend import Frontend, Standardizer
+from anymic.training.batches import (
+    Augmentation,
+    EvaluationBatches,
+    TrainingBatches,
+    training_loader,
+)
 from anymic.training.config import TrainingConfig
 from anymic.training.parts import Examples
 
@@ -57,7 +61,8 @@ def train(
     from anymic.training.module import TrainedClassifier
 
     validated = len(data.validation) > 0
-    module = TrainedClassifier(network, frontend, config, validated=validated)
+    fill = _fill(frontend, data, config)
+    module = TrainedClassifier(network, frontend, config, fill=fill, validated=validated)
     with _quiet_lightning():
         trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
         share = {"rank": trainer.global_rank, "processes": trainer.world_size}
@@ -67,7 +72,7 @@ def train(
             data.training_targets,
             classes=len(data.labels),
             batch_size=config.batch_size,
-            mixup=Mixup(config.mixup_share, config.mixup_alpha),
+            augmentation=Augmentation(config.mixup, config.time_warp, config.spec_augment),
             seed=config.seed,
             **share,
         )
@@ -97,6 +102,8 @@ def train(
     network.cpu().load_state_dict(weights)
     frontend.cpu()
     score = keeper.best_model_score
+    if score is None:
+        score = trainer.callback_metrics.get("validation_accuracy")
     return {
         "epochs": trainer.current_epoch,
         "kept_epoch": int(best["epoch"]) + 1,
@@ -106,6 +113,19 @@ def train(
         "processes": trainer.world_size,
         "rank": trainer.global_rank,
     }
+
+
+def _fill(frontend: Frontend, data: Examples, config: TrainingConfig) -> torch.Tensor:
+    """Return what a masked value becomes (band, 1): the training clips' mean of its band.
+
+    That is 0 where features are standardized. A plain 0 in log-mel features that are not would
+    be a loud burst, louder than anything in the clip.
+    """
+    fill = torch.zeros(frontend.config.bands, 1)
+    if config.spec_augment is not None and not config.standardize:
+        statistics = Standardizer().fit(data.features[row] for row in data.training)
+        fill = torch.from_numpy(statistics.mean_)[:, None]
+    return fill
 
 
 def _trainer(
@@ -122,11 +142,12 @@ def _trainer(
 
     from anymic.training.synchronize import SynchronizeBatchNorm
 
+    picks = validated and config.monitor != "last"
     keeper = ModelCheckpoint(
         dirpath=out / "checkpoints",
         filename="best",
-        monitor=f"validation_{config.monitor}" if validated else None,
-        mode="max" if config.monitor == "accuracy" else "min",
+        monitor=f"validation_{config.monitor}" if picks else None,
+        mode="min" if config.monitor == "loss" else "max",
         save_last=True,
         enable_version_counter=False,
     )
