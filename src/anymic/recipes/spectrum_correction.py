@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from anymic import intervals
 from anymic.datasets.esc50 import esc50
 from anymic.devices.simulate import simulate
+from anymic.recipes.pooling import pool
 from anymic.recipes.runs import Outcome, Run, train_all
 from anymic.report.rows import Row, row
 from anymic.training import CorrectionConfig, Estimator, TrainingConfig, load_config
@@ -107,39 +108,22 @@ def run(
 
 def compare(outcomes: Iterable[Outcome]) -> Findings:
     """Pool folds and seeds by condition; every condition meets the same clips in the same order."""
-    pooled: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        pooled.setdefault(outcome.run.condition, []).append(outcome)
-    correct = {
-        name: np.concatenate([item.probabilities.argmax(axis=1) == item.targets for item in parts])
-        for name, parts in pooled.items()
-    }
-    first = next(iter(pooled.values()))
-    devices = np.concatenate([item.devices for item in first])
-    groups = np.concatenate([item.groups for item in first])
+    pooled = pool(outcomes)
+    correct = {name: pooled.correct(name) for name in pooled.conditions}
     rows: list[Row] = []
-    for name, hits in correct.items():
-        for device in sorted(set(devices.tolist())):
-            kept = devices == device
-            rows.append(
-                row(
-                    "accuracy",
-                    intervals.accuracy(hits[kept], groups[kept]),
-                    condition=name,
-                    device=device,
-                )
-            )
+    for name in pooled.conditions:
+        for device in sorted(set(pooled.devices.tolist())):
+            heard = pooled.accuracy(name, device)
+            rows.append(row("accuracy", heard, condition=name, device=device))
             if name != NONE:
-                change = intervals.paired_difference(
-                    hits[kept].astype(float), correct[NONE][kept].astype(float), groups[kept]
-                )
+                change = pooled.gain(name, NONE, device)
                 against = {"condition": name, "against_condition": NONE}
                 rows.append(row("accuracy_difference", change, **against, device=device))
         if name != NONE:
-            share = recovered_share(hits, correct[NONE], devices, groups)
+            share = recovered_share(correct[name], correct[NONE], pooled.devices, pooled.groups)
             rows.append(row("recovered_share", share, condition=name))
     mean_hits = np.mean([hits for name, hits in correct.items() if name != NONE], axis=0)
-    share = recovered_share(mean_hits, correct[NONE], devices, groups)
+    share = recovered_share(mean_hits, correct[NONE], pooled.devices, pooled.groups)
     rows.append(row("recovered_share", share, condition=MEAN))
     return Findings(rows, tuple(correct))
 

@@ -1,0 +1,1 @@
+"""Kosmider 2019, "Calibrating neural networks for secondary recording devices", reproduced."""
