@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 from anymic import machine, models
+from anymic.augment import Mixup, SpecAugment, TimeWarp
 from anymic.bundle import Bundle, InputContract
 from anymic.frontend import Frontend, FrontendConfig
 from anymic.losses import SoftTargetLoss
@@ -145,6 +146,23 @@ def step(*, ours: bool) -> Callable[[], object]:
     return work
 
 
+def augmentation() -> Callable[[], object]:
+    """Draw and apply mixup, time warp and masks, all of them, to 64 clips of 256 x 431."""
+    machine.keep_memory()
+    features = torch.randn(64, 256, 431, generator=torch.Generator().manual_seed(0))
+    targets = nn.functional.one_hot(torch.arange(64) % CLASSES, CLASSES).float()
+    generator, fill = np.random.default_rng(0), torch.zeros(256, 1)
+    mixup, time_warp, masks = Mixup(), TimeWarp(), SpecAugment()
+
+    def work() -> None:
+        mixed = mixup.draw(64, generator)
+        mixed.apply(targets)
+        warped = time_warp.draw(64, 431, generator).apply(mixed.apply(features))
+        masks.draw(64, 256, 431, generator).apply(warped, fill)
+
+    return work
+
+
 def network() -> models.Basic:
     """Return the network that both sides predict with."""
     torch.manual_seed(0)
@@ -181,13 +199,14 @@ SIDES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "their_features": their_features,
     "our_step": lambda _: step(ours=True),
     "their_step": lambda _: step(ours=False),
+    "our_augmentation": lambda _: augmentation(),
     "our_prediction": our_prediction,
     "their_prediction": their_prediction,
 }
 
 
 def main() -> None:
-    """Run all three comparisons and print them."""
+    """Run all comparisons and print them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each; default 9")
     parser.add_argument("--json", type=Path, help="also write all times to this file")
@@ -213,6 +232,13 @@ def main() -> None:
                 f"our_{work}", f"their_{work}", folder, threads=threads, rounds=rounds
             )
             results.append(line(title, times[0], peer, times[1]))
+        times = take_turns(
+            "our_augmentation", "our_step", folder, threads=cores, rounds=options.rounds
+        )
+        share = statistics.median(times[0]) / statistics.median(times[1])
+        title = "mixup, time warp and masks of 64 x 256 x 431, and the step they go before"
+        results.append(line(title, times[0], "step", times[1]))
+        print(f"  augmentation costs {100 * share:.1f} % of a training step\n", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
