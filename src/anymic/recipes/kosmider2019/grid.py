@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from anymic.recipes.runs import Run
-from anymic.training import CorrectionConfig, TrainingConfig, load_config
+from anymic.training import CorrectionConfig, TrainingConfig
 
 Scale = Literal["paper", "small"]
 PRESETS: dict[Scale, str] = {"paper": "kosmider2019", "small": "kosmider2019-small"}
@@ -66,19 +66,20 @@ LINES = tuple(product(NETWORKS, (True, False), (True, False)))
 TABLE = tuple(Setting(*line, correction) for line, correction in product(LINES, (True, False)))
 SUBMITTED = Setting("basic1", augmentation=True, normalization=True, correction=True)
 REAL_REFERENCE = f"{SUBMITTED.name} to A"  # and not to the virtual device B+C
+WHOLE = "all clips"
 
 
-def grid(folds: Sequence[Path], scale: Scale, *, seeds: Sequence[int]) -> list[Run]:
+def grid(folds: Sequence[Path], base: TrainingConfig, *, seeds: Sequence[int]) -> list[Run]:
     """Return the runs of table 3: every setting, fold and seed.
 
     Parameters
     ----------
     folds : sequence of Path
         A manifest a fold, with devices A, B, C and the splits train and test.
-    scale : {"paper", "small"}
+    base : TrainingConfig
+        With everything on: the preset of the scale.
     seeds : sequence of int
     """
-    base = load_config(PRESETS[scale])
     return [
         Run(setting.name, setting.config(base, seed=seed), fold)
         for seed in seeds
@@ -87,13 +88,14 @@ def grid(folds: Sequence[Path], scale: Scale, *, seeds: Sequence[int]) -> list[R
     ]
 
 
-def real_reference(folds: Sequence[Path], scale: Scale, *, seeds: Sequence[int]) -> list[Run]:
+def real_reference(
+    folds: Sequence[Path], base: TrainingConfig, *, seeds: Sequence[int]
+) -> list[Run]:
     """Return runs of the submitted network that correct towards the real device A.
 
     Beside those of the table they show what a virtual reference is worth to a clip that is taken
     for another device's.
     """
-    base = load_config(PRESETS[scale])
     assert base.correction is not None
     towards_a = CorrectionConfig(reference=("A",), estimator=base.correction.estimator)
     return [
@@ -104,4 +106,18 @@ def real_reference(folds: Sequence[Path], scale: Scale, *, seeds: Sequence[int])
         )
         for seed in seeds
         for fold in folds
+    ]
+
+
+def whole(folds: Sequence[Path], base: TrainingConfig) -> list[Run]:
+    """Return the corrected settings trained on all training clips, none set aside, of seed 0.
+
+    The first of the four submissions votes with such members.
+    """
+    everything = replace(base, validation_share=0.0)
+    return [
+        Run(f"{WHOLE}, {setting.name}", setting.config(everything, seed=0), fold)
+        for fold in folds
+        for setting in TABLE
+        if setting.correction
     ]
