@@ -14,9 +14,9 @@ SOURCE = Path(anymic.__file__).parent
 # From the ground up. A part imports only from the layers below its own, its neighbours excluded.
 LAYERS = (
     {"errors"},
-    {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction"},
+    {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
     {"manifest"},
-    {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets"},
+    {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets", "voting"},
     {"bundle"},
     {"windows", "inference"},
     {"jobs"},
@@ -31,6 +31,7 @@ LAYERS = (
 ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
 NETWORKS = ARRAYS | {"torch", "torchmetrics"}
 ONLY = {"intervals": ARRAYS, "metrics": NETWORKS, "models": NETWORKS, "losses": NETWORKS}
+ONLY |= {"calibration": ARRAYS | {"sklearn"}, "voting": ARRAYS}
 MATHS = {"numpy", "scipy", "torch", "pandas", "sklearn", "librosa", "soundfile"}
 
 
