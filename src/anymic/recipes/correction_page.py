@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anymic.recipes.cells import percent
 from anymic.recipes.spectrum_correction import COLOURED, MEAN, NONE, REFERENCES, Findings
 from anymic.report.rows import Row
 
@@ -84,11 +85,11 @@ def markdown(findings: Findings) -> str:
         "|---" * (len(devices) + 2) + "|",
     ]
     for name in findings.conditions:
-        values = [_percent(cells[name, device]) for device in devices]
-        share = _percent(shares[name], digits=0) if name in shares else ""
+        values = [percent(cells[name, device]) for device in devices]
+        share = percent(shares[name], digits=0) if name in shares else ""
         lines.append(f"| {name} | {' | '.join(values)} | {share} |")
     mean = shares[MEAN]
-    lines.append(f"| {MEAN} {'| ' * len(devices)}| {_percent(mean, digits=0)} |")
+    lines.append(f"| {MEAN} {'| ' * len(devices)}| {percent(mean, digits=0)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -115,7 +116,7 @@ def reading(findings: Findings) -> str:
     sentences = [
         f"Without correction {' and '.join(losses)} points are lost against A.",
         f"On average over the {len(corrected)} corrections B and C get back "
-        f"{_percent(mean, digits=0)} % of that.",
+        f"{percent(mean, digits=0)} % of that.",
         f"A changes by {change('A', corrected):+.1f} points on average, "
         f"and by {worst:+.1f} at worst.",
     ]
@@ -132,13 +133,6 @@ def reading(findings: Findings) -> str:
             f"corrected clips, and change, on average over the estimators, by ({changes}) points."
         )
     return " ".join(sentences)
-
-
-def _percent(item: Row, *, digits: int = 1) -> str:
-    value = f"{100 * item.value:.{digits}f}"
-    if item.low is None or item.high is None:
-        return value
-    return f"{value} [{100 * item.low:.{digits}f}, {100 * item.high:.{digits}f}]"
 
 
 def figure(findings: Findings) -> Figure:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anymic import intervals
+from anymic.recipes.cells import percent, points
 from anymic.recipes.kosmider2019.grid import LINES, NETWORKS, TABLE, Setting
 from anymic.recipes.pooling import Pooled
 from anymic.report.rows import Row, row
@@ -96,7 +97,7 @@ def markdown(table: Table3) -> str:
         for network in NETWORKS:
             setting = replace(first, network=network)
             for device, printed in zip(("A", PAIR), PAPER[setting], strict=True):
-                cells.append(f"{_percent(table.of('accuracy', setting.name, device))} ({printed})")
+                cells.append(f"{_accuracy(table, setting.name, device)} ({printed})")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -135,10 +136,10 @@ def reading(table: Table3) -> str:
     text = (
         f"On B and C, {len(gains) - len(beaten)} of {len(gains)} settings with correction beat "
         f"the same setting without, {clear} of them with an interval above 0; all eight together "
-        f"by {_points(every)} points."
+        f"by {points(every)} points."
     )
     for name in beaten:
-        text += f" Not so {name}: {_points(gains[name])} points."
+        text += f" Not so {name}: {points(gains[name])} points."
     return text
 
 
@@ -195,17 +196,9 @@ def _yes(on: bool) -> str:
 
 def _change(table: Table3, condition: str) -> str:
     return " | ".join(
-        _points(table.of("accuracy_difference", condition, device)) for device in ("A", PAIR)
+        points(table.of("accuracy_difference", condition, device)) for device in ("A", PAIR)
     )
 
 
-def _points(item: Row) -> str:
-    if item.low is None or item.high is None:
-        return f"{100 * item.value:+.1f}"
-    return f"{100 * item.value:+.1f} [{100 * item.low:+.1f}, {100 * item.high:+.1f}]"
-
-
-def _percent(item: Row) -> str:
-    if item.low is None or item.high is None:
-        return f"{100 * item.value:.1f}"
-    return f"{100 * item.value:.1f} [{100 * item.low:.0f}, {100 * item.high:.0f}]"
+def _accuracy(table: Table3, condition: str, device: str) -> str:
+    return percent(table.of("accuracy", condition, device), interval_digits=0)
