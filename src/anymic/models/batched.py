@@ -1,0 +1,84 @@
+"""Many members of one architecture as one call."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from anymic.models.basic import Basic
+from anymic.models.fusion import fuse
+
+MOST_MAPS = 256  # members times clips of one `vmap`: gigabytes of a GPU, at the papers' sizes
+Standardization = tuple[Tensor, Tensor]
+
+
+class Batched(nn.Module):
+    """Networks of one architecture, called together: log-mel features to logits of every member.
+
+    On a processor the members take turns inside the call, each fused (`FusedBasic`): there one
+    member on a few clips already keeps a core's matrix units busy, and maps of one member stay in
+    its cache. Grouped convolutions over the stacked weights of all members need as long (bfloat16)
+    or a third longer (float32), and `torch.func.vmap` over the networks as they are seven times as
+    long (twelve `basic1` on four clips of 128 x 216, bfloat16, one core). On other devices, where a
+    call costs more than a small network's work, the fused members run as one `vmap` over stacked
+    weights.
+
+    Parameters
+    ----------
+    networks : sequence of nn.Module
+        Trained networks of one architecture; they are not changed.
+    standardizations : sequence of (mean, scale), each Tensor (band,)
+        Of each network's features.
+    dtype : torch.dtype
+        What the convolutions of `Basic` networks compute in.
+    stacked : bool
+        Whether to stack the weights for one `vmap`; only `Basic` networks are.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        standardizations: Sequence[Standardization],
+        *,
+        dtype: torch.dtype = torch.float32,
+        stacked: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stacked = stacked and all(isinstance(network, Basic) for network in networks)
+        pairs = zip(networks, standardizations, strict=True)
+        self.members = nn.ModuleList(
+            fuse(network, dtype=dtype, mean=mean, scale=scale, paired=not self.stacked)
+            for network, (mean, scale) in pairs
+        )
+        if self.stacked:
+            self.parameters_, self.buffers_ = torch.func.stack_module_state(list(self.members))
+            self.skeleton = copy.deepcopy(self.members[0]).to("meta")
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Return logits (member, batch, class).
+
+        Parameters
+        ----------
+        features : sequence of Tensor (batch, band, frame)
+            Each member's log-mel features; members that share them share the tensor.
+        """
+        if not self.stacked:
+            turns = zip(self.members, features, strict=True)
+            return torch.stack([member(own.unsqueeze(1)) for member, own in turns])
+        shared = all(own is features[0] for own in features)
+        together = features[0] if shared else torch.stack(list(features))
+        call = torch.func.vmap(self._call, in_dims=(0, 0, None if shared else 0))
+        pieces = torch.split(together, max(1, MOST_MAPS // len(features)), dim=-3)
+        logits = [call(self.parameters_, self.buffers_, piece.unsqueeze(-3)) for piece in pieces]
+        return torch.cat(logits, dim=1)
+
+    def _call(
+        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], features: Tensor
+    ) -> Tensor:
+        logits: Tensor = torch.func.functional_call(
+            self.skeleton, (parameters, buffers), (features,)
+        )
+        return logits
