@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -20,6 +20,8 @@ from anymic.frontend import FrontendConfig
 FORMAT = "anymic-bundle"
 VERSION = 1
 INDEX, WEIGHTS, PROFILE = "bundle.json", "weights.safetensors", "profile.json"
+
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Record:
     sha256: dict[str, str]
 
 
-def read_record(folder: Path) -> Record:
-    """Read the index of a bundle; BundleError where there is none that this version can read."""
+def read_index(folder: Path) -> dict[str, Any]:
+    """Read `bundle.json`; BundleError where there is none that this version can read."""
     wanted = f"the folder of a bundle, with a {INDEX} in it"
     remedy = "pass the folder that `anymic train --out` wrote"
     if not folder.exists():
@@ -74,7 +76,7 @@ def read_record(folder: Path) -> Record:
         raise BundleError(
             f"{index} that cannot be read ({error})", wanted="JSON", remedy=remedy
         ) from error
-    if not isinstance(values, Mapping) or values.get("format") != FORMAT:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise BundleError(
             f"{index} that is no bundle of anymic", wanted=f'"format": "{FORMAT}"', remedy=remedy
         )
@@ -85,28 +87,56 @@ def read_record(folder: Path) -> Record:
             wanted=f"version {VERSION}",
             remedy=f"install the anymic that wrote it (this is {version('anymic')})",
         )
-    try:
-        record = config.from_mapping(Record, values)
-        for name in ("training", "fitted_on", "sha256"):
-            if not isinstance(getattr(record, name), dict):
-                raise ConfigError(f"{name} that is no mapping", wanted="a mapping")
-        if not isinstance(record.network.arguments, dict):
-            raise ConfigError("network.arguments that is no mapping", wanted="a mapping")
-    except ConfigError as error:
+    return values
+
+
+def read_record(folder: Path) -> Record:
+    """Read the index of a single model; BundleError where there is none."""
+    values = read_index(folder)
+    if "kind" in values:
         raise BundleError(
-            f"{index} with {error.got}",
-            wanted="the settings of a bundle",
-            remedy="undo the change, or save the bundle again where it was trained",
-        ) from error
+            f"{folder}, which is an {values['kind']}",
+            wanted="a single model",
+            remedy="load it with anymic.load or anymic.bundle.load",
+        )
+    record = parse(Record, values, folder)
+    if not isinstance(record.network.arguments, dict):
+        raise _altered(folder, "network.arguments that is no mapping")
     return record
 
 
-def verify(folder: Path, sha256: Mapping[str, str]) -> None:
+def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed:
+    """Build the dataclass of an index's values; BundleError where they do not fit it."""
+    try:
+        record = config.from_mapping(kind, values)
+    except ConfigError as error:
+        raise _altered(folder, error.got) from error
+    for name in ("training", "fitted_on", "sha256"):
+        if not isinstance(getattr(record, name, {}), dict):
+            raise _altered(folder, f"{name} that is no mapping")
+    return record
+
+
+def _altered(folder: Path, what: str) -> BundleError:
+    return BundleError(
+        f"{folder / INDEX} with {what}",
+        wanted="the settings of a bundle",
+        remedy="undo the change, or save the bundle again where it was trained",
+    )
+
+
+def verify(
+    folder: Path,
+    sha256: Mapping[str, str],
+    *,
+    needed: Sequence[str] = (WEIGHTS,),
+    optional: Sequence[str] = (PROFILE,),
+) -> None:
     """Refuse a bundle that lacks a file or whose files are not those that were saved."""
     remedy = "copy the whole folder again from where it was trained"
     wanted = "the files listed in its " + INDEX
-    names = sorted({WEIGHTS, *sha256})
-    if any(name not in (WEIGHTS, PROFILE) for name in names):
+    names = sorted({*needed, *sha256})
+    if any(name not in (*needed, *optional) for name in names):
         raise BundleError(
             f"bundle {folder} that lists {', '.join(names)}", wanted=wanted, remedy=remedy
         )
@@ -124,16 +154,16 @@ def verify(folder: Path, sha256: Mapping[str, str]) -> None:
         )
 
 
-def read_tensors(folder: Path) -> dict[str, Tensor]:
-    """Read the weights, by name; BundleError where the file is no safetensors file."""
+def read_tensors(folder: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
+    """Read a file's tensors, by name; BundleError where it is no safetensors file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        return load_file(folder / WEIGHTS)
+        return load_file(folder / name)
     except (SafetensorError, OSError) as error:
         raise BundleError(
-            f"{folder / WEIGHTS} that cannot be read ({error})",
+            f"{folder / name} that cannot be read ({error})",
             wanted="a safetensors file",
             remedy="copy the whole folder again from where it was trained",
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -48,14 +47,15 @@ class Batched(nn.Module):
     ) -> None:
         super().__init__()
         self.stacked = stacked and all(isinstance(network, Basic) for network in networks)
-        pairs = zip(networks, standardizations, strict=True)
-        self.members = nn.ModuleList(
+        members = [
             fuse(network, dtype=dtype, mean=mean, scale=scale, paired=not self.stacked)
-            for network, (mean, scale) in pairs
-        )
+            for network, (mean, scale) in zip(networks, standardizations, strict=True)
+        ]
         if self.stacked:
-            self.parameters_, self.buffers_ = torch.func.stack_module_state(list(self.members))
-            self.skeleton = copy.deepcopy(self.members[0]).to("meta")
+            self.weights, self.constants = torch.func.stack_module_state(members)
+            self.skeleton = members[0].to("meta")
+        else:
+            self.members = nn.ModuleList(members)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return logits (member, batch, class).
@@ -72,7 +72,7 @@ class Batched(nn.Module):
         together = features[0] if shared else torch.stack(list(features))
         call = torch.func.vmap(self._call, in_dims=(0, 0, None if shared else 0))
         pieces = torch.split(together, max(1, MOST_MAPS // len(features)), dim=-3)
-        logits = [call(self.parameters_, self.buffers_, piece.unsqueeze(-3)) for piece in pieces]
+        logits = [call(self.weights, self.constants, piece.unsqueeze(-3)) for piece in pieces]
         return torch.cat(logits, dim=1)
 
     def _call(

@@ -1,0 +1,332 @@
+"""Several models that vote, as one bundle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anymic import config
+from anymic.bundle.contract import InputContract
+from anymic.bundle.files import (
+    FORMAT,
+    INDEX,
+    VERSION,
+    checksum,
+    parse,
+    read_index,
+    read_tensors,
+    verify,
+)
+from anymic.bundle.model import Bundle
+from anymic.calibration import CalibrationError, IsotonicCalibrator
+from anymic.devices.profile import DeviceProfile
+from anymic.errors import BundleError
+from anymic.voting import Voting
+
+KIND, MEMBERS, CALIBRATORS = "ensemble", "members", "calibrators.safetensors"
+LEARNED_FROM = ("weights", "standardization", "correction")
+
+
+@dataclass(frozen=True)
+class EnsembleRecord:
+    """What the `bundle.json` of an ensemble holds."""
+
+    format: str
+    version: int
+    kind: str
+    library: str
+    created: str
+    labels: tuple[str, ...]
+    contract: InputContract
+    voting: Voting
+    members: tuple[str, ...]
+    training: dict[str, Any]
+    sha256: dict[str, str]
+
+
+@dataclass
+class Ensemble:
+    """Models that answer together; wherever a `Bundle` predicts, an ensemble does.
+
+    Attributes
+    ----------
+    members : tuple of Bundle
+        With the same labels and contract; networks and front-ends may differ.
+    voting : {"soft", "calibrated", "geometric"}
+        See `anymic.voting.vote`.
+    calibrators : tuple of IsotonicCalibrator
+        One a member, for calibrated voting; none otherwise. `fitted_on["calibration"]` of each
+        member names the clips behind its calibrator.
+    training : dict
+        How the members were chosen; plain JSON values.
+
+    Raises
+    ------
+    BundleError
+        If there is no member, labels or contracts differ, or calibrators are missing or were
+        fitted on clips that their member had learned from.
+    """
+
+    members: tuple[Bundle, ...]
+    voting: Voting = "soft"
+    calibrators: tuple[IsotonicCalibrator, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that the members can answer together."""
+        if not self.members:
+            raise BundleError("no member", wanted="at least one model", remedy="name some")
+        _refuse_different(self.members)
+        wanted = len(self.members) if self.voting == "calibrated" else 0
+        if len(self.calibrators) != wanted:
+            raise BundleError(
+                f"{len(self.calibrators)} calibrators for {self.voting} voting"
+                f" of {len(self.members)} members",
+                wanted=str(wanted),
+                remedy="build it with anymic.ensemble.build",
+            )
+        for number, member in enumerate(self.members if self.calibrators else ()):
+            refuse_overlap(member, member.fitted_on.get("calibration", ()), f"member {number}")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of probabilities."""
+        return self.members[0].labels
+
+    @property
+    def contract(self) -> InputContract:
+        """What goes in."""
+        return self.members[0].contract
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that every member knows; members without a profile are not asked."""
+        asked = [member.devices for member in self.members if member.devices]
+        return tuple(name for name in (asked or [()])[0] if all(name in own for own in asked))
+
+    @property
+    def profile(self) -> DeviceProfile | None:
+        """The profile of the first member that has one; each member uses its own."""
+        return next((member.profile for member in self.members if member.profile), None)
+
+    @property
+    def fitted_on(self) -> dict[str, tuple[str, ...]]:
+        """For each use, the clips that some member saw."""
+        uses: dict[str, dict[str, None]] = {}
+        for member in self.members:
+            for use, clips in member.fitted_on.items():
+                uses.setdefault(use, {}).update(dict.fromkeys(clips))
+        return {use: tuple(clips) for use, clips in uses.items()}
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the ensemble into `folder`, which is made where it is missing.
+
+        Everything is first written whole beside its place. An existing ensemble is replaced only
+        then, `bundle.json` last, so that an interruption leaves the old one, the new one, or one
+        that `load` refuses.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        BundleError
+            If the place is a file, or holds a folder `members` that is no ensemble's.
+        """
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise BundleError(f"a file {folder}", wanted="a folder", remedy="choose another place")
+        if (folder / MEMBERS).exists() and not _is_ensemble(folder):
+            raise BundleError(
+                f"{folder} with a folder {MEMBERS} that belongs to no ensemble",
+                wanted="a new folder, or an ensemble to replace",
+                remedy="choose another place",
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=folder, prefix=".bundle."))
+        try:
+            self._write(beside)
+            if (folder / MEMBERS).exists():
+                os.replace(folder / MEMBERS, beside / "replaced")
+            (folder / CALIBRATORS).unlink(missing_ok=True)
+            for name in (MEMBERS, CALIBRATORS, INDEX):
+                if (beside / name).exists():
+                    os.replace(beside / name, folder / name)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return folder
+
+    def _write(self, folder: Path) -> None:
+        from safetensors.torch import save
+
+        digits = max(2, len(str(len(self.members) - 1)))
+        names = [f"{number:0{digits}}" for number in range(len(self.members))]
+        files = []
+        for name, member in zip(names, self.members, strict=True):
+            files.append(f"{MEMBERS}/{name}/{INDEX}")
+            member.save(folder / MEMBERS / name)
+        if self.calibrators:
+            steps = {
+                f"{name}.{label}.{side}": torch.from_numpy(values)
+                for name, one in zip(names, self.calibrators, strict=True)
+                for side, each in (("inputs", one.inputs_), ("outputs", one.outputs_))
+                for label, values in enumerate(each)
+            }
+            (folder / CALIBRATORS).write_bytes(save(steps))
+            files.append(CALIBRATORS)
+        record = EnsembleRecord(
+            format=FORMAT,
+            version=VERSION,
+            kind=KIND,
+            library=version("anymic"),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            labels=self.labels,
+            contract=self.contract,
+            voting=self.voting,
+            members=tuple(names),
+            training=self.training,
+            sha256={name: checksum(folder / name) for name in files},
+        )
+        try:
+            text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise BundleError(
+                f"a training record that JSON cannot hold ({error})",
+                wanted="texts, finite numbers, lists and mappings",
+                remedy="convert the value first",
+            ) from error
+        (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Ensemble:
+        """Read an ensemble that `save` wrote.
+
+        Raises
+        ------
+        BundleError
+            As for `Bundle.load`, of the ensemble or one of its members.
+        """
+        folder = Path(folder)
+        values = read_index(folder)
+        if values.get("kind") != KIND:
+            raise BundleError(
+                f"{folder}, a single model",
+                wanted="an ensemble",
+                remedy="load it with anymic.load or anymic.bundle.load",
+            )
+        record = parse(EnsembleRecord, values, folder)
+        if not record.members or not all(name.isdecimal() for name in record.members):
+            raise BundleError(
+                f"{folder / INDEX} with members {', '.join(record.members) or 'none'}",
+                wanted="numbers",
+                remedy="build the ensemble again",
+            )
+        needed = [f"{MEMBERS}/{name}/{INDEX}" for name in record.members]
+        calibrated = record.voting == "calibrated"
+        needed += [CALIBRATORS] if calibrated else []
+        verify(folder, record.sha256, needed=needed, optional=())
+        return cls(
+            members=tuple(Bundle.load(folder / MEMBERS / name) for name in record.members),
+            voting=record.voting,
+            calibrators=_calibrators(folder, record) if calibrated else (),
+            training=record.training,
+        )
+
+
+def load(folder: str | Path) -> Bundle | Ensemble:
+    """Read a model or an ensemble, whichever is there.
+
+    Raises
+    ------
+    BundleError
+        As for `Bundle.load`.
+    """
+    folder = Path(folder)
+    kind = read_index(folder).get("kind")
+    return Ensemble.load(folder) if kind == KIND else Bundle.load(folder)
+
+
+def refuse_overlap(member: Bundle, clips: tuple[str, ...], name: str) -> None:
+    """Refuse to calibrate a member on clips that it learned from.
+
+    Raises
+    ------
+    BundleError
+        If some of `clips` (ids) are among them; it says how many and for what.
+    """
+    for use in LEARNED_FROM:
+        both = set(clips) & set(member.fitted_on.get(use, ()))
+        if both:
+            raise BundleError(
+                f"{len(clips)} clips to calibrate {name} on, {len(both)} of which its {use}"
+                f" {'were' if use == 'weights' else 'was'} learned from",
+                wanted="clips that it has learned nothing from",
+                remedy="calibrate on its own validation clips, or set others aside",
+            )
+
+
+def _refuse_different(members: tuple[Bundle, ...]) -> None:
+    first = members[0]
+    for number, member in enumerate(members[1:], start=1):
+        if member.labels != first.labels:
+            raise BundleError(
+                f"members of different labels: {_difference(first.labels, member.labels)}"
+                f" (members 0 and {number})",
+                wanted="the same labels in the same order",
+                remedy="leave one of them out, or train them on the same labels",
+            )
+        if member.contract != first.contract:
+            raise BundleError(
+                f"members with different contracts: {first.contract} and {member.contract}"
+                f" (members 0 and {number})",
+                wanted="the same rate, length and rules",
+                remedy="leave one of them out, or train them with the same settings",
+            )
+
+
+def _difference(first: tuple[str, ...], other: tuple[str, ...]) -> str:
+    here, there = (sorted(set(a) - set(b)) for a, b in ((first, other), (other, first)))
+    if not here and not there:
+        return "another order"
+    return f"{', '.join(here) or 'none'} and {', '.join(there) or 'none'} are in one only"
+
+
+def _is_ensemble(folder: Path) -> bool:
+    try:
+        return read_index(folder).get("kind") == KIND
+    except BundleError:
+        return False
+
+
+def _calibrators(folder: Path, record: EnsembleRecord) -> tuple[IsotonicCalibrator, ...]:
+    steps = read_tensors(folder, CALIBRATORS)
+    try:
+        return tuple(
+            IsotonicCalibrator.of(
+                *(
+                    [
+                        steps[f"{name}.{label}.{side}"].double().numpy()
+                        for label in range(len(record.labels))
+                    ]
+                    for side in ("inputs", "outputs")
+                )
+            )
+            for name in record.members
+        )
+    except (KeyError, CalibrationError) as error:
+        raise BundleError(
+            f"{folder / CALIBRATORS} that does not fit its members ({error})",
+            wanted="a calibrator for each member and label",
+            remedy="build the ensemble again",
+        ) from error
