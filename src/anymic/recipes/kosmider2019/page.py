@@ -49,9 +49,9 @@ def write(
     introduction: str,
     out: str | Path,
     *,
-    page: str | Path | None,
-    header: Mapping[str, object],
-) -> list[Path]:
+    folder: str | Path | None,
+    **facts: object,
+) -> tuple[list[Path], str]:
     """Write report.json, report.html and the figures; and the documentation's page where asked.
 
     Parameters
@@ -61,37 +61,44 @@ def write(
         Markdown in front of them.
     out : path
         Folder of the report.
-    page : path, optional
-        Folder for kosmider2019.md and its figures.
-    header : mapping
-        From `run_header`.
+    folder : path, optional
+        Where kosmider2019.md and its figures go.
+    facts
+        For the report's header: command, seeds, ...
+
+    Returns
+    -------
+    tuple
+        The files, and the page's text.
     """
-    from anymic.report import ReportFigure, write_report
+    from anymic.report import ReportFigure, run_header, write_report
     from anymic.report.style import save_png
 
+    header = run_header(**facts)
+    shown, *others = sections
     paths = write_report(
         out,
-        [row for section in sections for row in section.rows],
+        shown.rows,
         title=TITLE,
-        header=dict(header),
+        header=header,
         figures=[
             ReportFigure(section.name, section.figure, section.title)
             for section in sections
             if section.figure is not None
         ],
+        extra={section.title: [vars(row) for row in section.rows] for section in others},
     )
     written = [paths["html"], paths["json"]]
-    if page is None:
-        return written
-    folder = Path(page)
-    folder.mkdir(parents=True, exist_ok=True)
-    for section in sections:
-        if section.figure is not None:
-            written.append(save_png(section.figure, folder / f"{NAME}_{section.name}.png"))
     text = "\n".join([introduction, *(section.markdown() for section in sections), _made(header)])
-    written.append(folder / f"{NAME}.md")
-    written[-1].write_text(text, encoding="utf-8")
-    return written
+    if folder is not None:
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        for section in sections:
+            if section.figure is not None:
+                written.append(save_png(section.figure, place / f"{NAME}_{section.name}.png"))
+        written.append(place / f"{NAME}.md")
+        written[-1].write_text(text, encoding="utf-8")
+    return written, text
 
 
 def _made(header: Mapping[str, object]) -> str:
