@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from anymic import bundle as bundles
 from anymic.audio import Clip
-from anymic.bundle import Bundle
+from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicError, AudioError, DeviceError, Failure
 from anymic.frontend.store import Length, open_features
 from anymic.inference import Inference, Precision
@@ -37,7 +38,7 @@ def load(
     Parameters
     ----------
     path : path
-        The folder of a bundle.
+        The folder of a model or an ensemble.
     precision, accelerator
         As for `Predictor`.
 
@@ -46,7 +47,7 @@ def load(
     BundleError
         If it is no bundle, or not a whole one.
     """
-    return Predictor(Bundle.load(path), precision=precision, accelerator=accelerator)
+    return Predictor(bundles.load(path), precision=precision, accelerator=accelerator)
 
 
 class Predictor:
@@ -63,7 +64,7 @@ class Predictor:
 
     Parameters
     ----------
-    bundle : Bundle
+    bundle : Bundle or Ensemble
         The model; it is not changed.
     batch_size : int, optional
         Windows in one pass of the network, of one or several files; by default 4 to 32, the more
@@ -85,7 +86,7 @@ class Predictor:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Bundle | Ensemble,
         *,
         batch_size: int | None = None,
         precision: Precision = "auto",
@@ -219,16 +220,32 @@ class Predictor:
             return ManifestPredictions(np.empty((0, len(self.labels))), heard, tuple(failures))
         contract = self.bundle.contract
         length = Length(contract.clip_s, shorter=contract.shorter)
-        store = open_features(
-            manifest.rows(heard), self.model.frontends[0], cache, length=length, progress=progress
-        )
+        clips = self._known_devices_only(manifest.rows(heard))
+        stores = [
+            open_features(
+                clips, frontend, cache, length=length, progress=None if number else progress
+            )
+            for number, frontend in enumerate(self.model.frontends)
+        ]
+        rows = stores[0].rows
         batches = (
-            store.features[first : first + self.batch_size]
-            for first in range(0, len(store.rows), self.batch_size)
+            [store.features[first : first + self.batch_size] for store in stores]
+            for first in range(0, len(rows), self.batch_size)
         )
         parts = list(self._spread(self._classify_stored, batches))
         probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.labels)))
-        return ManifestPredictions(probabilities, heard[store.rows], (*failures, *store.failures))
+        failures += stores[0].failures
+        return ManifestPredictions(probabilities, heard[rows], tuple(failures))
+
+    def _known_devices_only(self, manifest: Manifest) -> Manifest:
+        """Leave out the names of devices that only some members of an ensemble know."""
+        known = self.bundle.devices
+        if all(set(frontend.device_names) <= set(known) for frontend in self.model.frontends):
+            return manifest
+        if "device" not in manifest.table:
+            return manifest
+        names = [name if name in known else "" for name in manifest.table["device"]]
+        return manifest.with_columns(device=names)
 
     def _fitting_batch(self) -> int:
         if self.model.place.type != "cpu":
@@ -237,8 +254,9 @@ class Predictor:
         values = config.bands * config.frames(round(contract.clip_s * contract.rate_hz))
         return min(max(BATCH_VALUES // values, 4), MOST_WINDOWS)
 
-    def _classify_stored(self, kept: NDArray[np.float16]) -> NDArray[np.float64]:
-        return self.model.classify((torch.from_numpy(kept.astype(np.float32)),))
+    def _classify_stored(self, kept: Sequence[NDArray[np.float16]]) -> NDArray[np.float64]:
+        features = [torch.from_numpy(each.astype(np.float32)) for each in kept]
+        return self.model.classify(tuple(features))
 
     def _spread(
         self, function: Callable[[Item], Result], items: Iterable[Item]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from anymic.bundle import Bundle
+    from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
     from anymic.manifest import Manifest
     from anymic.report import Row
@@ -59,12 +59,12 @@ def evaluate(
 
     Example: anymic evaluate run --data manifest.csv --split test --out report
     """
-    from anymic.bundle import Bundle
+    from anymic import bundle as bundles
     from anymic.cli.inputs import progress_bar, read_manifest
     from anymic.predict import Predictor
     from anymic.report import run_header, write_evaluation
 
-    bundle = Bundle.load(model)
+    bundle = bundles.load(model)
     chosen, name = _choose(read_manifest(data), split)
     chosen.require_labels(bundle.labels)
     note = _trained_on(bundle, chosen)
@@ -127,7 +127,7 @@ def _choose(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     return chosen, f"{name}, {wanted}"
 
 
-def _trained_on(bundle: Bundle, manifest: Manifest) -> str:
+def _trained_on(bundle: Bundle | Ensemble, manifest: Manifest) -> str:
     """Say how many of the clips the model was fitted on."""
     fitted = {clip for clips in bundle.fitted_on.values() for clip in clips}
     seen = sum(clip in fitted for clip in manifest.clip_ids())
@@ -164,7 +164,7 @@ def _recordings(manifest: Manifest) -> list[str] | None:
     ]
 
 
-def _reference(bundle: Bundle, manifest: Manifest) -> str | None:
+def _reference(bundle: Bundle | Ensemble, manifest: Manifest) -> str | None:
     """Return the device that the model's gains lead to, where it is one and is here."""
     devices = bundle.profile.reference if bundle.profile else ()
     return devices[0] if len(devices) == 1 and devices[0] in manifest.devices else None

@@ -59,12 +59,12 @@ def predict(
 
     Example: anymic predict recordings/ --model run --device B
     """
-    from anymic.bundle import Bundle
+    from anymic import bundle as bundles
     from anymic.cli.inputs import find_files, progress_bar
     from anymic.errors import Failure
     from anymic.predict import Predictor
 
-    predictor = Predictor(Bundle.load(model), batch_size=batch, accelerator=accelerator)
+    predictor = Predictor(bundles.load(model), batch_size=batch, accelerator=accelerator)
     found = find_files(paths)
     show = _Plain(windows, top)
     if as_json:

@@ -93,7 +93,7 @@ class Frontend(nn.Module):
         ConfigError
             If `samples` is not of shape (batch, sample).
         """
-        return self._magnitude(self._frames(samples))
+        return self.transform(self.overlapping(samples))
 
     def log_mel(
         self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
@@ -117,7 +117,7 @@ class Frontend(nn.Module):
         ConfigError
             If `samples` is not of shape (batch, sample), or `gains` not of (batch, bin).
         """
-        frames = self._frames(samples)
+        frames = self.overlapping(samples)
         if gains is None and device is not None and bool((device != IDENTITY).any()):
             gains = self.gains[device]
         if gains is not None:
@@ -127,11 +127,11 @@ class Frontend(nn.Module):
         tiles = [
             self._bands(tile, None if gains is None else gains[clip])
             for clip in range(len(frames))
-            for tile in _tiles(frames[clip])
+            for tile in in_tiles(frames[clip])
         ]
         return torch.cat(tiles).view(len(frames), -1, self.config.bands).transpose(1, 2)
 
-    def _frames(self, samples: Tensor) -> Tensor:
+    def overlapping(self, samples: Tensor) -> Tensor:
         """Cut samples into overlapping frames, without a copy: (batch, frame, sample)."""
         if samples.ndim != 2:
             raise ConfigError(
@@ -152,8 +152,8 @@ class Frontend(nn.Module):
             )
         return gains[:, None, :]
 
-    def _magnitude(self, frames: Tensor) -> Tensor:
-        """Transform frames (..., sample) to magnitudes (..., bin)."""
+    def transform(self, frames: Tensor) -> Tensor:
+        """Transform frames (..., sample) to magnitudes (..., bin), linear."""
         spectrum = torch.fft.rfft(frames * self.window)
         # Real and imaginary part by hand: three times as fast as abs() of a complex tensor.
         magnitude: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
@@ -161,7 +161,7 @@ class Frontend(nn.Module):
 
     def _bands(self, frames: Tensor, gains: Tensor | None) -> Tensor:
         """Transform frames (..., frame, sample) to log-mel bands (..., frame, band)."""
-        magnitude = self._magnitude(frames)
+        magnitude = self.transform(frames)
         if gains is not None:
             # On magnitudes, before the mel filters: Nguyen 2020, section 2.1.
             magnitude = magnitude * gains
@@ -180,7 +180,8 @@ class Frontend(nn.Module):
         return self.standardize(self.log_mel(samples, device, gains=gains)).unsqueeze(1)
 
 
-def _tiles(frames: Tensor) -> tuple[Tensor, ...]:
+def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
+    """Divide frames (frame, ...) into parts that stay in the cache."""
     tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)
     return tiles
 

@@ -82,10 +82,26 @@ class BandedProduct(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """Weigh a spectrum (..., bin) into bands (..., band)."""
-        return torch.cat(
-            [
-                spectrum[..., first:last] @ self.get_buffer(f"block_{index}")
-                for index, (first, last) in enumerate(self.ranges)
-            ],
-            dim=-1,
-        )
+        parts = [spectrum[..., first:last] @ block for block, (first, last) in self._blocks()]
+        return torch.cat(parts, dim=-1)
+
+    def for_gains(self, gains: Tensor) -> list[Tensor]:
+        """Return weights for `weighted`: the filters times factors (member, bin) of a spectrum."""
+        return [
+            (block[:, None, :] * gains[:, first:last].T[:, :, None]).flatten(1)
+            for block, (first, last) in self._blocks()
+        ]
+
+    def weighted(self, spectrum: Tensor, weights: list[Tensor]) -> Tensor:
+        """Weigh a spectrum (frame, bin) into the bands of each member: (frame, member, band).
+
+        The same as `forward` of the spectrum times each member's factors, in one product for all.
+        """
+        parts = [
+            (spectrum[:, first:last] @ weight).view(len(spectrum), -1, block.shape[1])
+            for weight, (block, (first, last)) in zip(weights, self._blocks(), strict=True)
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def _blocks(self) -> list[tuple[Tensor, tuple[int, int]]]:
+        return [(self.get_buffer(f"block_{index}"), bins) for index, bins in enumerate(self.ranges)]
