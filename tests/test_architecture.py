@@ -21,7 +21,7 @@ LAYERS = (
     {"windows", "inference"},
     {"jobs"},
     {"predict"},
-    {"training", "report"},
+    {"training", "report", "embedding"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

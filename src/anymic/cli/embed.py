@@ -1,0 +1,141 @@
+"""``anymic embed``: a window's pooled features, for other tools."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from anymic.embedding import Embedder, Embeddings
+
+
+def embed(
+    model: Annotated[Path, typer.Option(help="The model: the folder that `anymic train` wrote.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="features.npz, features.csv, or a folder for TensorBoard's projector "
+            "(tensorboard --logdir FOLDER)."
+        ),
+    ],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PATH]...", help="Files, folders, or patterns such as 'in/*.wav'."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="In place of paths: a manifest (CSV), or a folder of labels."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Only clips of this split of the manifest. [default: all]")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="What the files were recorded with, as the model names it.")
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]"),
+    ] = None,
+    accelerator: Annotated[
+        str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Write what the network knows of a sound before it names a label.
+
+    For each window of a file the pooled features, 64 numbers with the network basic1: to look for
+    like sounds, to cluster, or to train another classifier on. Files are cut into windows and
+    their devices corrected as by `anymic predict`. With --data, label and device go along.
+
+    features.npz holds the arrays features, paths, starts_s, and labels and devices where known;
+    features.csv has a window a row; a folder opens in TensorBoard's projector.
+
+    The exit status is 1 if some files failed; they are listed, and the others are complete.
+
+    Example: anymic embed recordings/ --model run --out features.npz
+    """
+    from anymic import bundle, embedding
+
+    _refuse_unclear(paths, data, split, device)
+    embedding.format_of(out)
+    embedder = embedding.Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
+    if data is not None:
+        found, sources = _hear_manifest(embedder, data, split)
+    else:
+        found, sources = _hear_files(embedder, paths or [], device)
+    for failure in found.failures:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    embedding.write(found, out)
+    windows, numbers = found.features.shape
+    if as_json:
+        outcome = {
+            "out": str(out),
+            "windows": windows,
+            "features": numbers,
+            "failures": [asdict(failure) for failure in found.failures],
+        }
+        print(json.dumps(outcome, indent=2))
+    else:
+        print(f"{out}  {windows} windows, {numbers} features each")
+    if found.failures:
+        print(f"{len(found.failures)} of {sources} files failed", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _refuse_unclear(
+    paths: list[str] | None, data: Path | None, split: str | None, device: str | None
+) -> None:
+    from anymic.errors import ConfigError
+
+    if bool(paths) == (data is not None):
+        raise ConfigError(
+            "both paths and --data" if paths else "neither paths nor --data",
+            wanted="one of them",
+            remedy="name the files, or a manifest of them",
+        )
+    if device is not None and data is not None:
+        raise ConfigError(
+            "--device with --data", wanted="one of them", remedy="a manifest names its devices"
+        )
+    if split is not None and data is None:
+        raise ConfigError(
+            "--split without --data", wanted="both", remedy="files have no splits: leave it out"
+        )
+
+
+def _hear_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
+    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.errors import ManifestError
+
+    manifest = read_manifest(data)
+    if split not in (None, "all"):
+        manifest.require("split", purpose=f"--split {split}")
+        there = sorted(set(manifest.table["split"]) - {""})
+        manifest = manifest.where(split=split)
+        if not len(manifest):
+            raise ManifestError(
+                f"no clip whose split is {split!r}",
+                wanted=f"one of {', '.join(there) or 'none'}",
+                remedy="mend --split",
+            )
+    with progress_bar(len(manifest), "hearing") as advance:
+        return embedder.embed_manifest(manifest, progress=advance), len(manifest)
+
+
+def _hear_files(embedder: Embedder, paths: list[str], device: str | None) -> tuple[Embeddings, int]:
+    from dataclasses import replace
+
+    from anymic.cli.inputs import find_files, progress_bar
+    from anymic.errors import Failure
+
+    places = find_files(paths)
+    never = tuple(place for place in places if isinstance(place, Failure))
+    files = [place for place in places if not isinstance(place, Failure)]
+    with progress_bar(len(files), "hearing") as advance:
+        found = embedder.embed(files, device=device, progress=advance)
+    return replace(found, failures=(*never, *found.failures)), len(places)
