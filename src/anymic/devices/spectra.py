@@ -12,7 +12,7 @@ from scipy.fft import rfft
 
 from anymic import audio
 from anymic.devices.analysis import centred, check_analysis, windowed_blocks
-from anymic.errors import AnymicError, DeviceError, Failure
+from anymic.errors import AnymicError, AudioError, DeviceError, Failure
 from anymic.manifest import Manifest
 
 
@@ -181,6 +181,33 @@ def measure(
         failures=tuple(reader.failures),
         **stack,
     )
+
+
+def mean_log_magnitude(
+    samples: NDArray[np.float32],
+    *,
+    fft_size: int = 2048,
+    hop_samples: int = 512,
+    floor_db: float = -100.0,
+    silence_db: float = -40.0,
+) -> NDArray[np.float64]:
+    """Return the mean log magnitude (bin,) of the active frames of one recording.
+
+    The number is that of `ClipSpectra.log_magnitude`, for samples (sample,) at hand.
+
+    Raises
+    ------
+    AudioError
+        If every sample is zero.
+    """
+    if not samples.any():
+        raise AudioError(
+            "a recording without any sound",
+            wanted="one in which something is heard",
+            remedy="leave it out",
+        )
+    (found,) = _statistics([samples], fft_size, hop_samples, floor_db, silence_db)
+    return found.log_magnitude
 
 
 @dataclass(frozen=True)
