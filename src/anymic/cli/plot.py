@@ -1,0 +1,90 @@
+"""``anymic plot``: pictures of what a model does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from anymic.manifest import Manifest
+
+ABOUT = "Draw what a model does."
+
+app = typer.Typer(help=ABOUT, no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def plot() -> None:
+    """Draw what a model does."""
+
+
+@app.command("features")
+def features(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
+    ],
+    data: Annotated[Path, typer.Option(help="A manifest (CSV) with the column split.")],
+    out: Annotated[Path, typer.Option(help="The PNG to draw into.")] = Path("features.png"),
+    accelerator: Annotated[
+        str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
+    ] = "auto",
+) -> None:
+    """Draw how a network places the clips: its pooled features in two dimensions.
+
+    One point a clip, training clips (split is train) on the left, test clips on the right, by
+    class and, where the manifest has devices, again by device. The plane is that of the first two
+    principal components of the training clips (Nguyen 2020, figure 2).
+
+    The exit status is 1 if some files failed; they are listed, and not in the picture.
+
+    Example: anymic plot features run --data manifest.csv --out features.png
+    """
+    from anymic import bundle
+    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.embedding import Embedder
+    from anymic.errors import ConfigError
+    from anymic.report.features import features_figure
+    from anymic.report.style import save_png
+
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"{out} to draw into", wanted="a .png file", remedy="name it so")
+    chosen = _of_both_splits(read_manifest(data))
+    embedder = Embedder(bundle.load(model), accelerator=accelerator)
+    with progress_bar(len(chosen), "hearing") as advance:
+        found = embedder.embed_manifest(chosen, progress=advance)
+    for failure in found.failures:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    clips, rows = found.clips()
+    table = chosen.rows(rows).table
+    figure = features_figure(
+        clips,
+        training=table["split"] == "train",
+        test=table["split"] == "test",
+        labels=table["label"].tolist(),
+        devices=table["device"].tolist() if chosen.devices else None,
+    )
+    print(save_png(figure, out))
+    if found.failures:
+        print(f"{len(found.failures)} of {len(chosen)} files failed", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _of_both_splits(manifest: Manifest) -> Manifest:
+    """Return the clips whose split is train or test; ManifestError where a split has none."""
+    from anymic.errors import ManifestError
+    from anymic.manifest import check_splits
+
+    manifest.require("split", purpose="a panel of training and one of test clips")
+    check_splits(manifest)
+    chosen = manifest.where(split=["train", "test"])
+    there = sorted(set(manifest.table["split"]) - {""})
+    if not {"train", "test"} <= set(there):
+        raise ManifestError(
+            f"the splits {', '.join(there) or 'none'}",
+            wanted="train and test",
+            remedy="name both in the column split",
+        )
+    return chosen
