@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from anymic.cli import calibrate, correct, data, demo, embed, evaluate, predict, reproduce, train
+from anymic.cli import (
+    calibrate,
+    correct,
+    data,
+    demo,
+    embed,
+    evaluate,
+    plot,
+    predict,
+    reproduce,
+    train,
+)
 
 # Click's ClickException; typer has come to keep click to itself.
 WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
@@ -55,6 +66,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(embed.embed)
+app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.command()(calibrate.calibrate)
 app.command()(correct.correct)
