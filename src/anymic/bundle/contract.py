@@ -8,6 +8,8 @@ from typing import Literal
 
 from anymic.errors import ConfigError
 
+UnknownDevice = Literal["identity", "blind", "refuse"]
+
 
 @dataclass(frozen=True)
 class InputContract:
@@ -25,8 +27,9 @@ class InputContract:
         What happens to a file of another rate.
     shorter : {"pad", "repeat", "refuse"}
         What happens to a clip shorter than `clip_s`: zeros at its end, repetition, or refusal.
-    unknown_device : {"identity", "refuse"}
-        What happens to a clip whose device is not stated or not in the model's profile.
+    unknown_device : {"identity", "blind", "refuse"}
+        What happens to a clip whose device is not in the model's profile, or neither stated nor
+        identified: it is heard as it is, with gains estimated from it alone, or not at all.
     """
 
     rate_hz: int
@@ -34,7 +37,7 @@ class InputContract:
     channel: Literal["mean", "left", "right", "only"] | int = "mean"
     other_rates: Literal["resample", "refuse"] = "resample"
     shorter: Literal["pad", "repeat", "refuse"] = "pad"
-    unknown_device: Literal["identity", "refuse"] = "identity"
+    unknown_device: UnknownDevice = "identity"
 
     def __post_init__(self) -> None:
         """Refuse a rate or length that cannot be."""

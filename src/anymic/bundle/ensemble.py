@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,11 +26,15 @@ from anymic.bundle.files import (
     read_tensors,
     verify,
 )
+from anymic.bundle.listening import IDENTIFIER, misheard, named, read_identifier, write_part
 from anymic.bundle.model import Bundle
 from anymic.calibration import CalibrationError, IsotonicCalibrator
 from anymic.devices.profile import DeviceProfile
 from anymic.errors import BundleError
 from anymic.voting import Voting
+
+if TYPE_CHECKING:
+    from anymic.devices.identify import DeviceIdentifier
 
 KIND, MEMBERS, CALIBRATORS = "ensemble", "members", "calibrators.safetensors"
 LEARNED_FROM = ("weights", "standardization", "correction")
@@ -51,6 +55,7 @@ class EnsembleRecord:
     members: tuple[str, ...]
     training: dict[str, Any]
     sha256: dict[str, str]
+    identifier: dict[str, Any] | None = None
 
 
 @dataclass
@@ -68,6 +73,8 @@ class Ensemble:
         member names the clips behind its calibrator.
     training : dict
         How the members were chosen; plain JSON values.
+    identifier : DeviceIdentifier or None
+        Names the device of clips for which none is stated, for all members.
 
     Raises
     ------
@@ -80,12 +87,17 @@ class Ensemble:
     voting: Voting = "soft"
     calibrators: tuple[IsotonicCalibrator, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
+    identifier: DeviceIdentifier | None = None
 
     def __post_init__(self) -> None:
         """Check that the members can answer together."""
         if not self.members:
             raise BundleError("no member", wanted="at least one model", remedy="name some")
         _refuse_different(self.members)
+        if wrong := misheard(self.identifier, self.contract):
+            raise BundleError(
+                wrong[0], wanted="the same rate", remedy="fit an identifier with clips of that rate"
+            )
         wanted = len(self.members) if self.voting == "calibrated" else 0
         if len(self.calibrators) != wanted:
             raise BundleError(
@@ -125,6 +137,8 @@ class Ensemble:
         for member in self.members:
             for use, clips in member.fitted_on.items():
                 uses.setdefault(use, {}).update(dict.fromkeys(clips))
+        if self.identifier is not None:
+            uses["identifier"] = dict.fromkeys(self.identifier.fitted_on)
         return {use: tuple(clips) for use, clips in uses.items()}
 
     def save(self, folder: str | Path) -> Path:
@@ -159,8 +173,9 @@ class Ensemble:
             self._write(beside)
             if (folder / MEMBERS).exists():
                 os.replace(folder / MEMBERS, beside / "replaced")
-            (folder / CALIBRATORS).unlink(missing_ok=True)
-            for name in (MEMBERS, CALIBRATORS, INDEX):
+            for name in (CALIBRATORS, IDENTIFIER):
+                (folder / name).unlink(missing_ok=True)
+            for name in (MEMBERS, CALIBRATORS, IDENTIFIER, INDEX):
                 if (beside / name).exists():
                     os.replace(beside / name, folder / name)
         finally:
@@ -185,6 +200,8 @@ class Ensemble:
             }
             (folder / CALIBRATORS).write_bytes(save(steps))
             files.append(CALIBRATORS)
+        identifier = write_part(folder, IDENTIFIER, self.identifier)
+        files += named(identifier=identifier)
         record = EnsembleRecord(
             format=FORMAT,
             version=VERSION,
@@ -197,6 +214,7 @@ class Ensemble:
             members=tuple(names),
             training=self.training,
             sha256={name: checksum(folder / name) for name in files},
+            identifier=identifier,
         )
         try:
             text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
@@ -235,12 +253,14 @@ class Ensemble:
         needed = [f"{MEMBERS}/{name}/{INDEX}" for name in record.members]
         calibrated = record.voting == "calibrated"
         needed += [CALIBRATORS] if calibrated else []
+        needed += named(identifier=record.identifier)
         verify(folder, record.sha256, needed=needed, optional=())
         return cls(
             members=tuple(Bundle.load(folder / MEMBERS / name) for name in record.members),
             voting=record.voting,
             calibrators=_calibrators(folder, record) if calibrated else (),
             training=record.training,
+            identifier=read_identifier(folder, record.identifier),
         )
 
 

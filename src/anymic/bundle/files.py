@@ -58,6 +58,8 @@ class Record:
     training: dict[str, Any]
     fitted_on: dict[str, list[str]]
     sha256: dict[str, str]
+    identifier: dict[str, Any] | None = None
+    spectrum: dict[str, Any] | None = None
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -111,8 +113,8 @@ def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed
         record = config.from_mapping(kind, values)
     except ConfigError as error:
         raise _altered(folder, error.got) from error
-    for name in ("training", "fitted_on", "sha256"):
-        if not isinstance(getattr(record, name, {}), dict):
+    for name in ("training", "fitted_on", "sha256", "identifier", "spectrum"):
+        if not isinstance(getattr(record, name, None) or {}, dict):
             raise _altered(folder, f"{name} that is no mapping")
     return record
 

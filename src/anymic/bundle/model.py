@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +33,33 @@ from anymic.bundle.files import (
     read_tensors,
     verify,
 )
+from anymic.bundle.listening import (
+    IDENTIFIER,
+    SPECTRUM,
+    misfits,
+    named,
+    read_identifier,
+    read_spectrum,
+    write_part,
+)
 from anymic.devices.profile import DeviceProfile
 from anymic.errors import AnymicError, BundleError
 from anymic.frontend import Frontend
 
-# What a training run fits, and so the keys of `Bundle.fitted_on`.
-USES = ("correction", "standardization", "weights", "validation", "calibration")
+if TYPE_CHECKING:
+    from anymic.devices.blind import MeanSpectrum
+    from anymic.devices.identify import DeviceIdentifier
+
+# What is fitted on clips, and so the keys of `Bundle.fitted_on`.
+USES = (
+    "correction",
+    "standardization",
+    "weights",
+    "validation",
+    "calibration",
+    "identifier",
+    "spectrum",
+)
 
 
 @dataclass
@@ -65,6 +86,10 @@ class Bundle:
         Where the front-end's device gains come from.
     temperature : float
         Probabilities are softmax(logits / temperature): the one that the loss of training had.
+    identifier : DeviceIdentifier or None
+        Names the device of clips for which none is stated.
+    spectrum : MeanSpectrum or None
+        Of what the network was trained on; blind gains lead to it.
 
     Raises
     ------
@@ -82,6 +107,8 @@ class Bundle:
     fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
     profile: DeviceProfile | None = None
     temperature: float = 1.0
+    identifier: DeviceIdentifier | None = None
+    spectrum: MeanSpectrum | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit; put the network and front-end in inference mode."""
@@ -103,6 +130,7 @@ class Bundle:
             )
         if self.contract.unknown_device == "refuse" and not self.devices:
             problems.append("a contract that refuses unknown devices and no known one")
+        problems += misfits(self.identifier, self.spectrum, self.frontend.config, self.contract)
         if not 0 < self.temperature < math.inf:
             problems.append(f"a temperature of {self.temperature}")
         if problems:
@@ -148,8 +176,8 @@ class Bundle:
             files = self._write(beside)
             for name in (*files, INDEX):
                 os.replace(beside / name, folder / name)
-            if PROFILE not in files:
-                (folder / PROFILE).unlink(missing_ok=True)
+            for name in {PROFILE, IDENTIFIER, SPECTRUM}.difference(files):
+                (folder / name).unlink(missing_ok=True)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         return folder
@@ -164,6 +192,9 @@ class Bundle:
         if self.profile is not None:
             self.profile.write(folder / PROFILE)
             files.append(PROFILE)
+        identifier = write_part(folder, IDENTIFIER, self.identifier)
+        spectrum = write_part(folder, SPECTRUM, self.spectrum)
+        files += named(identifier=identifier, spectrum=spectrum)
         record = Record(
             format=FORMAT,
             version=VERSION,
@@ -178,6 +209,8 @@ class Bundle:
             training=self.training,
             fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
             sha256={name: checksum(folder / name) for name in files},
+            identifier=identifier,
+            spectrum=spectrum,
         )
         try:
             text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
@@ -223,7 +256,8 @@ class Bundle:
         """
         folder = Path(folder)
         record = read_record(folder)
-        verify(folder, record.sha256)
+        needed = [WEIGHTS, *named(identifier=record.identifier, spectrum=record.spectrum)]
+        verify(folder, record.sha256, needed=needed)
         tensors = read_tensors(folder)
         try:
             network = models.build(
@@ -232,6 +266,8 @@ class Bundle:
             network.load_state_dict(_part(tensors, "network"))
             frontend = _frontend(record, _part(tensors, "frontend"))
             profile = DeviceProfile.read(folder / PROFILE) if PROFILE in record.sha256 else None
+            identifier = read_identifier(folder, record.identifier)
+            spectrum = read_spectrum(folder, record.spectrum)
         except BundleError:
             raise
         except AnymicError as error:
@@ -258,6 +294,8 @@ class Bundle:
             fitted_on={use: tuple(clips) for use, clips in record.fitted_on.items()},
             profile=profile,
             temperature=record.temperature,
+            identifier=identifier,
+            spectrum=spectrum,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -124,9 +124,9 @@ class MeanSpectrum:
         manifest: Manifest,
         profile: DeviceProfile | None,
         *,
-        rate_hz: int,
-        fft_size: int = 2048,
-        hop_samples: int = 512,
+        rate_hz: int | None = None,
+        fft_size: int | None = None,
+        hop_samples: int | None = None,
     ) -> MeanSpectrum:
         """Read every clip of `manifest` once.
 
@@ -138,7 +138,8 @@ class MeanSpectrum:
             What corrected them; clips of devices that are not in it, or not named, count as
             they are.
         rate_hz, fft_size, hop_samples
-            Those of the network's front-end.
+            Those of the network's front-end; by default those of the profile, without one the
+            clips' own rate, 2048 and 512.
 
         Raises
         ------
@@ -147,19 +148,32 @@ class MeanSpectrum:
         """
         from anymic.devices.spectra import measure
 
+        usual: tuple[int | None, int, int] = (None, 2048, 512)
+        if profile is not None:
+            usual = (profile.rate_hz, profile.fft_size, profile.hop_samples)
         spectra = measure(
-            as_recordings(manifest), rate_hz=rate_hz, fft_size=fft_size, hop_samples=hop_samples
+            as_recordings(manifest),
+            rate_hz=rate_hz or usual[0],
+            fft_size=fft_size or usual[1],
+            hop_samples=hop_samples or usual[2],
         )
         return cls.of(spectra, profile)
 
     @classmethod
-    def of(cls, spectra: ClipSpectra, profile: DeviceProfile | None) -> MeanSpectrum:
-        """Take the mean of spectra already measured; see `measure`."""
+    def of(
+        cls,
+        spectra: ClipSpectra,
+        profile: DeviceProfile | None,
+        *,
+        clip_ids: Collection[str] | None = None,
+    ) -> MeanSpectrum:
+        """Take the mean of spectra already measured, or of some of them; see `measure`."""
         from sklearn.covariance import ledoit_wolf
 
-        if len(spectra) < FEWEST_CLIPS:
+        chosen = [row for row, one in enumerate(spectra.clip_ids) if _among(one, clip_ids)]
+        if len(chosen) < FEWEST_CLIPS:
             raise DeviceError(
-                f"{len(spectra)} usable clips for a mean spectrum",
+                f"{len(chosen)} usable clips for a mean spectrum",
                 wanted=f"at least {FEWEST_CLIPS}",
                 remedy="pass the clips that the model was trained on",
             )
@@ -168,9 +182,8 @@ class MeanSpectrum:
         if profile is not None:
             profile.require(rate_hz=spectra.rate_hz, fft_size=spectra.fft_size)
             known = {name: np.log(device.gains) for name, device in profile.devices.items()}
-        heard = spectra.log_magnitude + [
-            known.get(name, np.zeros(bins)) for name in spectra.devices
-        ]
+        gains = [known.get(spectra.devices[row], np.zeros(bins)) for row in chosen]
+        heard = spectra.log_magnitude[chosen] + gains
         mean = heard.mean(axis=0)
         into, back = _bands(spectra.rate_hz, spectra.fft_size)
         coarse = (heard - mean) @ into.T
@@ -184,8 +197,8 @@ class MeanSpectrum:
             expected=np.mean([*known.values()], axis=0) if known else np.zeros(bins),
             covariance=ledoit_wolf(coarse, assume_centered=True)[0],
             spread=(heard - mean - coarse @ back.T).std(axis=0),
-            count=len(spectra),
-            fitted_on=spectra.clip_ids,
+            count=len(chosen),
+            fitted_on=tuple(spectra.clip_ids[row] for row in chosen),
         )
 
     @property
@@ -323,6 +336,10 @@ def bands_hz(rate_hz: int, fft_size: int) -> Array:
     wanted = np.geomspace(max(LOWEST_HZ, step_hz), rate_hz / 2, BANDS)
     found: Array = np.unique(np.round(wanted / step_hz)) * step_hz
     return found
+
+
+def _among(clip_id: str, clip_ids: Collection[str] | None) -> bool:
+    return clip_ids is None or clip_id in clip_ids
 
 
 @lru_cache(maxsize=16)
