@@ -21,6 +21,8 @@ from anymic.models import Basic
 from anymic.models.batched import Batched
 from anymic.voting import vote
 
+LOUD = 40.0  # log-mel: so far from overflow that no other gains or filters of a member reach it
+
 Precision = Literal["auto", "float32", "bfloat16"]
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -55,6 +57,8 @@ class Inference:
     labels : tuple of str
     frontends : tuple of Frontend
         The distinct ones: those that differ in settings or device gains.
+    spectra : tuple of (MeanSpectrum or None)
+        For each front-end, of what a network behind it was trained on: the first that has it.
 
     Raises
     ------
@@ -85,6 +89,8 @@ class Inference:
             distinct.setdefault(key, _at(self.place, member.frontend))
         self.frontends: tuple[Frontend, ...] = tuple(distinct.values())
         self._frontend_of = [list(distinct).index(key) for key in keys]
+        firsts = [self._frontend_of.index(number) for number in range(len(self.frontends))]
+        self.spectra = tuple(self.members[one].spectrum for one in firsts)
         self._shared = SharedFrontends(self.frontends)
         self._groups = self._by_architecture()
         self._treatments: dict[str, Treatment] = {}
@@ -125,6 +131,8 @@ class Inference:
 
         Ask here, not its probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
         """
+        if bool((features[0].amax(dim=(1, 2)) < LOUD).all()):
+            return [True] * len(features[0])
         distinct = {id(one): one for one in features}.values()
         total = torch.stack([one.sum(dim=(1, 2)) for one in distinct]).sum(dim=0)
         found: list[bool] = total.isfinite().tolist()

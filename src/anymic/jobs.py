@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.errors import AnymicError, AudioError
+from anymic.frontend import Treatment
 from anymic.manifest import Manifest
-from anymic.prediction import DeviceFrom
+from anymic.prediction import DeviceFrom, DevicePolicy
 from anymic.windows import End, Window
+
+if TYPE_CHECKING:
+    from anymic.devices.identify import Identification
 
 
 @dataclass(eq=False)
 class Job:
     """What to hear, and what has come back so far.
 
-    `row` is its device's row of the front-end's gains; `end` is the last thing that reading said,
+    Jobs with an equal `batch` were recorded with one device. `treatment` is what it is heard with,
+    and `policy` why, both decided by `anymic.routing`; `end` is the last thing that reading said,
     and `error` what went wrong behind it.
     """
 
@@ -28,7 +34,10 @@ class Job:
     device_from: DeviceFrom = "assumed"
     start_s: float | None = None
     duration_s: float | None = None
-    row: int = 0
+    batch: str | None = None
+    identification: Identification | None = None
+    treatment: Treatment | None = None
+    policy: DevicePolicy = "identity"
     starts_s: list[float] = field(default_factory=list)
     probabilities: list[NDArray[np.float64]] = field(default_factory=list)
     end: End | AnymicError | None = None
@@ -83,7 +92,7 @@ def manifest_jobs(manifest: Manifest, clip_s: float) -> list[Job]:
     jobs = []
     for path, values in zip(manifest.paths(), manifest.table.to_dict("records"), strict=True):
         device = values.get("device") or None
-        job = Job(str(path), device, "assumed" if device is None else "manifest")
+        job = Job(str(path), device, "assumed" if device is None else "manifest", batch=device)
         if "start_s" in values:
             length_s = values.get("duration_s", np.nan)
             job.start_s = float(values["start_s"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,17 +13,15 @@ from numpy.typing import ArrayLike, NDArray
 from anymic import bundle as bundles
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import AnymicError, AudioError, DeviceError, Failure
-from anymic.frontend.store import Length, open_features
+from anymic.errors import AnymicError, AudioError, BundleError, DeviceError, Failure
 from anymic.inference import Inference, Precision
 from anymic.jobs import Batch, Job, job_of, manifest_jobs
 from anymic.manifest import Manifest
-from anymic.parallel import read_ahead, spread
+from anymic.parallel import read_ahead
 from anymic.prediction import ManifestPredictions, Prediction
-from anymic.windows import End, Window, cut
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from anymic.routing import Router
+from anymic.stored import compute, predict_stored
+from anymic.windows import End, Window
 
 BATCH_VALUES = 500_000  # of features: on a processor, what a core works on at once
 MOST_WINDOWS = 32  # in a batch, and on a GPU in each
@@ -58,9 +55,10 @@ class Predictor:
     into windows (`anymic.windows.cut`) whose probabilities are averaged, what is shorter is padded,
     repeated or refused. What was done is in `Prediction.notes`.
 
-    A clip whose device the model has a profile of is corrected by it. A device that is not stated
-    or not in the profile takes the contract's `unknown_device`: it is heard as it is ("identity"),
-    or refused. A model without a profile hears every device as it is.
+    A clip whose device the model has a profile of is corrected by it. Where no device is stated,
+    the model's identifier names it, if it has one (`anymic.routing`). A device that is not known
+    then, or not in the profile, takes the contract's `unknown_device`: it is heard as it is
+    ("identity"), with gains estimated from the recording ("blind"), or refused.
 
     Parameters
     ----------
@@ -94,6 +92,7 @@ class Predictor:
     ) -> None:
         self.bundle = bundle
         self.model = Inference(bundle, precision=precision, accelerator=accelerator)
+        self.router = Router(bundle, self.model)
         self.batch_size = batch_size or self._fitting_batch()
 
     @property
@@ -137,6 +136,7 @@ class Predictor:
         sources: Iterable[str | Path | Clip],
         *,
         devices: str | Sequence[str | None] | None = None,
+        together: bool = False,
     ) -> Iterator[Prediction | Failure]:
         """Hear many files, one result each, in their order; a bad one becomes a Failure.
 
@@ -149,6 +149,16 @@ class Predictor:
             What to hear.
         devices : str, or sequence of str or None, optional
             What all of them, or each of them, were recorded with.
+        together : bool
+            Clips of unknown device are recordings of one device (of one each, where unknown
+            devices are named): blind gains are estimated from all of them.
+
+        Raises
+        ------
+        DeviceError
+            If the number of devices is not that of the clips.
+        BundleError
+            If `together` is asked of a model that does not estimate gains blindly.
         """
         sources = list(sources)
         if devices is None or isinstance(devices, str):
@@ -160,9 +170,22 @@ class Predictor:
                 remedy="pass None for a clip whose device is not known",
             )
         jobs = [job_of(source, device) for source, device in zip(sources, devices, strict=True)]
+        if together:
+            self._gather(jobs)
         for job in self._run(jobs):
             outcome = self._outcome(job)
             yield Failure(job.path, str(outcome)) if isinstance(outcome, AnymicError) else outcome
+
+    def _gather(self, jobs: Sequence[Job]) -> None:
+        """Make one batch of all clips that may be of one unknown device."""
+        if self.bundle.contract.unknown_device != "blind":
+            raise BundleError(
+                f"together with unknown_device {self.bundle.contract.unknown_device!r}",
+                wanted="a model that estimates gains blindly",
+                remedy="anymic devices route MODEL --unknown blind --data TRAINING_MANIFEST",
+            )
+        for job in jobs:
+            job.batch = job.device or ""
 
     def predict_manifest(
         self,
@@ -172,6 +195,9 @@ class Predictor:
         progress: Callable[[int], None] | None = None,
     ) -> ManifestPredictions:
         """Hear every clip of a manifest; its `device` column says what each was recorded with.
+
+        Where the contract says "blind", all rows of one unknown device share the gains that are
+        estimated from all of them; rows without a device are each by themselves.
 
         A row with `start_s` is that stretch of its file, `duration_s` (or the model's clip length)
         long; a row without is the whole file.
@@ -183,69 +209,51 @@ class Predictor:
         cache : path, optional
             A folder where features are kept (`anymic.frontend.store`), for clips that are heard
             again and again. Files must then have the model's rate and be no longer than its
-            clips, channels are mixed down by mean, and silence is heard.
+            clips, channels are mixed down by mean, and silence is heard. Clips that have to be
+            listened to first (identified, or blind gains) are not kept.
         progress : callable, optional
             Told the number of clips done since the last call.
         """
         jobs = manifest_jobs(manifest, self.bundle.contract.clip_s)
-        if cache is not None:
-            return self._predict_stored(manifest, jobs, Path(cache), progress)
-        probabilities, rows, failures = [], [], []
-        for row, job in enumerate(self._run(jobs)):
-            failed = job.failed
-            if failed is not None:
-                failures.append(Failure(job.path, str(failed)))
+        entries: list[tuple[int, NDArray[np.float64]]] = []
+        failures: list[Failure] = []
+        stored = [row for row, job in enumerate(jobs) if cache is not None and self._settled(job)]
+        if cache is not None and stored:
+            found = predict_stored(
+                self.model,
+                self.bundle.contract,
+                manifest.rows(stored),
+                Path(cache),
+                batch_size=self.batch_size,
+                progress=progress,
+            )
+            rows = [stored[row] for row in found.rows.tolist()]
+            entries += zip(rows, found.probabilities, strict=True)
+            failures += found.failures
+        others = sorted(set(range(len(jobs))) - set(stored))
+        for row, job in zip(others, self._run([jobs[row] for row in others]), strict=True):
+            if job.failed is None:
+                entries.append((row, np.mean(job.probabilities, axis=0)))
             else:
-                rows.append(row)
-                probabilities.append(np.mean(job.probabilities, axis=0))
+                failures.append(Failure(job.path, str(job.failed)))
             if progress is not None:
                 progress(1)
+        entries.sort(key=lambda entry: entry[0])
+        heard = [jobs[row] for row, _ in entries]
         return ManifestPredictions(
-            np.array(probabilities).reshape(-1, len(self.labels)),
-            np.array(rows, dtype=np.int64),
+            np.array([each for _, each in entries]).reshape(-1, len(self.labels)),
+            np.array([row for row, _ in entries], dtype=np.int64),
             tuple(failures),
+            tuple(job.device for job in heard),
+            tuple(job.policy for job in heard),
         )
 
-    def _predict_stored(
-        self,
-        manifest: Manifest,
-        jobs: Sequence[Job],
-        cache: Path,
-        progress: Callable[[int], None] | None,
-    ) -> ManifestPredictions:
-        refused = {row: error for row, job in enumerate(jobs) if (error := self._refusal(job))}
-        failures = [Failure(jobs[row].path, str(error)) for row, error in refused.items()]
-        heard = np.array([row for row in range(len(jobs)) if row not in refused], dtype=np.int64)
-        if not len(heard):
-            return ManifestPredictions(np.empty((0, len(self.labels))), heard, tuple(failures))
-        contract = self.bundle.contract
-        length = Length(contract.clip_s, shorter=contract.shorter)
-        clips = self._known_devices_only(manifest.rows(heard))
-        stores = [
-            open_features(
-                clips, frontend, cache, length=length, progress=None if number else progress
-            )
-            for number, frontend in enumerate(self.model.frontends)
-        ]
-        rows = stores[0].rows
-        batches = (
-            [store.features[first : first + self.batch_size] for store in stores]
-            for first in range(0, len(rows), self.batch_size)
-        )
-        parts = list(self._spread(self._classify_stored, batches))
-        probabilities = np.concatenate(parts) if parts else np.empty((0, len(self.labels)))
-        failures += stores[0].failures
-        return ManifestPredictions(probabilities, heard[rows], tuple(failures))
-
-    def _known_devices_only(self, manifest: Manifest) -> Manifest:
-        """Leave out the names of devices that only some members of an ensemble know."""
-        known = self.bundle.devices
-        if all(set(frontend.device_names) <= set(known) for frontend in self.model.frontends):
-            return manifest
-        if "device" not in manifest.table:
-            return manifest
-        names = [name if name in known else "" for name in manifest.table["device"]]
-        return manifest.with_columns(device=names)
+    def _settled(self, job: Job) -> bool:
+        """Say whether it is known without listening what the clip is heard with."""
+        try:
+            return self.router.decide(job)
+        except DeviceError:
+            return False  # and it fails with it when it is heard
 
     def _fitting_batch(self) -> int:
         if self.model.place.type != "cpu":
@@ -254,20 +262,11 @@ class Predictor:
         values = config.bands * config.frames(round(contract.clip_s * contract.rate_hz))
         return min(max(BATCH_VALUES // values, 4), MOST_WINDOWS)
 
-    def _classify_stored(self, kept: Sequence[NDArray[np.float16]]) -> NDArray[np.float64]:
-        features = [torch.from_numpy(each.astype(np.float32)) for each in kept]
-        return self.model.classify(tuple(features))
-
-    def _spread(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
-    ) -> Iterator[Result]:
-        """Compute in several threads on a processor, in this one for a GPU."""
-        return spread(function, items) if self.model.place.type == "cpu" else map(function, items)
-
-    def _run(self, jobs: Iterable[Job]) -> Iterator[Job]:
+    def _run(self, jobs: Sequence[Job]) -> Iterator[Job]:
         """Hear every job; yield each when it is done, in order."""
+        self.router.settle(jobs)
         unfinished: deque[Job] = deque()
-        for batch in self._spread(self._hear, self._batches(jobs, unfinished)):
+        for batch in compute(self.model, self._hear, self._batches(jobs, unfinished)):
             batch.deliver()
             while unfinished and unfinished[0].done:
                 yield unfinished.popleft()
@@ -276,7 +275,7 @@ class Predictor:
     def _batches(self, jobs: Iterable[Job], unfinished: deque[Job]) -> Iterator[Batch]:
         """Gather windows into batches, and note each job that has begun."""
         batch = Batch()
-        for job, item in read_ahead(jobs, self._items):
+        for job, item in read_ahead(jobs, self.router.items):
             if not unfinished or unfinished[-1] is not job:
                 unfinished.append(job)
             if isinstance(item, Window):
@@ -291,35 +290,11 @@ class Predictor:
         if batch.jobs:
             yield batch
 
-    def _items(self, job: Job) -> Iterator[Window | End]:
-        refusal = self._refusal(job)
-        if refusal is not None:
-            raise refusal
-        names = self.bundle.devices
-        job.row = 1 + names.index(job.device) if job.device in names else 0
-        yield from cut(
-            job.source,
-            self.bundle.contract,
-            least_samples=self.model.frontends[0].config.fft_size,
-            start_s=job.start_s,
-            duration_s=job.duration_s,
-        )
-
-    def _refusal(self, job: Job) -> DeviceError | None:
-        names = self.bundle.devices
-        if job.device in names or self.bundle.contract.unknown_device == "identity":
-            return None
-        what = "no device" if job.device is None else f"device {job.device!r}"
-        return DeviceError(
-            f"{what} stated for {job.path or 'a clip'}",
-            wanted=f"one of {', '.join(names)}, as the model's contract says",
-            remedy="state the device, or calibrate it and train with its profile",
-        )
-
     def _hear(self, batch: Batch) -> Batch:
         """Run the network over a batch of windows; several threads may do so at once."""
         samples = torch.from_numpy(np.stack([window.samples for window in batch.windows]))
-        treatments = [self.model.profile_treatment(job.device) for job in batch.jobs]
+        as_it_is = self.model.profile_treatment(None)  # for the silence before the first sound
+        treatments = [job.treatment or as_it_is for job in batch.jobs]
         features = self.model.features(samples, treatments)
         batch.finite = self.model.finite(features)
         batch.probabilities = self.model.classify(features)
@@ -339,13 +314,14 @@ class Predictor:
             probabilities=dict(zip(self.labels, mean.tolist(), strict=True)),
             device=job.device,
             device_from=job.device_from,
-            device_policy="profile" if job.row else "identity",
+            device_policy=job.policy,
             windows=len(each),
             start_s=job.end.start_s,
             duration_s=job.end.duration_s,
             notes=job.end.notes,
             window_starts_s=tuple(job.starts_s),
             window_probabilities=each,
+            device_probability=job.identification.probability if job.identification else None,
         )
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from anymic.errors import Failure
 
-DeviceFrom = Literal["stated", "manifest", "assumed"]
-DevicePolicy = Literal["profile", "identity"]
+DeviceFrom = Literal["stated", "manifest", "identified", "assumed"]
+DevicePolicy = Literal["profile", "identity", "blind"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class Prediction:
     probabilities : dict of str to float
         Of every label; they sum to 1. For several windows: the mean over them.
     device : str or None
-        The device that the clip was recorded with; None where nobody said.
-    device_from : {"stated", "manifest", "assumed"}
-        How it is known: an argument, the manifest's column, or not at all.
-    device_policy : {"profile", "identity"}
-        What was done about it: the gains of the model's profile, or nothing.
+        The device that the clip was recorded with; None where it is not known.
+    device_from : {"stated", "manifest", "identified", "assumed"}
+        Who says so: an argument, the manifest's column, the model's identifier (that it is none
+        of the known ones, where `device` is None), or nobody.
+    device_policy : {"profile", "identity", "blind"}
+        What was done about it: the gains of the model's profile, nothing, or gains estimated from
+        the recording, or from all recordings of the device.
     windows : int
         How many windows were heard.
     start_s, duration_s : float
@@ -43,6 +45,8 @@ class Prediction:
     window_starts_s : tuple of float
         Where each window begins.
     window_probabilities : array (window, label)
+    device_probability : float or None
+        The identifier's, of the named device, or of the most similar one where none is named.
     """
 
     path: str
@@ -60,6 +64,7 @@ class Prediction:
     window_probabilities: NDArray[np.float64] = field(
         default_factory=lambda: np.empty((0, 0)), repr=False, compare=False
     )
+    device_probability: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +79,14 @@ class ManifestPredictions:
         The manifest's row of each entry.
     failures : tuple of Failure
         The clips that could not be used.
+    devices : tuple of (str or None)
+        The device of each entry, as `Prediction.device`.
+    policies : tuple of {"profile", "identity", "blind"}
+        What was done about it, as `Prediction.device_policy`.
     """
 
     probabilities: NDArray[np.float64]
     rows: NDArray[np.int64]
     failures: tuple[Failure, ...]
+    devices: tuple[str | None, ...] = ()
+    policies: tuple[DevicePolicy, ...] = ()
