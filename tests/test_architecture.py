@@ -15,7 +15,7 @@ SOURCE = Path(anymic.__file__).parent
 LAYERS = (
     {"errors"},
     {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
-    {"manifest"},
+    {"manifest", "selective"},
     {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets", "voting"},
     {"bundle"},
     {"windows", "inference"},
@@ -31,7 +31,7 @@ LAYERS = (
 ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
 NETWORKS = ARRAYS | {"torch", "torchmetrics"}
 ONLY = {"intervals": ARRAYS, "metrics": NETWORKS, "models": NETWORKS, "losses": NETWORKS}
-ONLY |= {"calibration": ARRAYS | {"sklearn"}, "voting": ARRAYS}
+ONLY |= {"calibration": ARRAYS | {"sklearn"}, "voting": ARRAYS, "selective": ARRAYS}
 MATHS = {"numpy", "scipy", "torch", "pandas", "sklearn", "librosa", "soundfile"}
 
 
