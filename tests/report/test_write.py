@@ -84,7 +84,8 @@ def test_everything_lies_where_the_answer_says(written) -> None:
     rows, paths, folder = written
     assert paths["json"] == folder / "report.json"
     assert paths["html"] == folder / "report.html"
-    names = {"accuracy_by_device", "accuracy_by_class", "confusion", "reliability"}
+    names = {"accuracy_by_device", "accuracy_by_class", "confusion"}
+    names |= {"reliability", "accuracy_over_coverage"}
     assert set(paths) == {"json", "html"} | names
     for name in names:
         assert paths[name].read_bytes().startswith(b"\x89PNG")
@@ -105,7 +106,7 @@ def test_the_json_says_what_was_run_and_what_failed(written) -> None:
 
 def test_the_page_is_whole_and_stands_alone(written) -> None:
     page = Page(written[1]["html"].read_text())
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("svg") == 5
     assert "script" not in page.tags
     assert "link" not in page.tags
     assert all(link.startswith(("#", "data:")) for link in page.links)
@@ -135,6 +136,7 @@ def test_the_page_shows_the_finding_the_numbers_and_the_run(written) -> None:
         "1000 resamples, seed 0",
         "Wilson",
         "15 bins",
+        "Accuracy when so many clips are answered",
     ):
         assert part in page.text
     (overall,) = [row for row in rows if row.metric == "log_loss" and not row.condition]

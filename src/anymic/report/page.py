@@ -19,6 +19,7 @@ from anymic.report.tables import (
     class_table,
     comparison_table,
     conditions,
+    coverage_tables,
     device_table,
     estimate,
     interval,
@@ -141,6 +142,7 @@ def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
     return {
         "Devices": [_typeset_table(table) for table in devices],
         "Classes": [_typeset_table(table) for table in classes],
+        "Confidence": [_typeset_table(table) for table in coverage_tables(rows) if table.rows],
     }
 
 

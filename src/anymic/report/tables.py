@@ -11,7 +11,7 @@ from anymic.report.rows import Row
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-SHARES = ("accuracy", "macro_accuracy", "coverage", "flips")  # written in per cent
+SHARES = ("accuracy", "macro_accuracy", "accuracy_at_coverage", "coverage", "flips")  # per cent
 NAMES = {
     "accuracy": "accuracy",
     "macro_accuracy": "mean of devices",
@@ -19,6 +19,8 @@ NAMES = {
     "log_loss": "log loss",
     "brier_score": "Brier score",
     "expected_calibration_error": "ECE",
+    "accuracy_at_coverage": "accuracy of the surest clips",
+    "confidence_at_coverage": "confidence from which so many are answered",
 }
 TRUST = ("log_loss", "brier_score", "expected_calibration_error")
 
@@ -163,6 +165,28 @@ def comparison_table(
         tuple(lines),
         f"{NAMES.get(metric, metric).capitalize()} by condition",
     )
+
+
+def coverage_tables(rows: Iterable[Row]) -> list[Table]:
+    """Return the accuracy of the surest clips of each device, and the confidences they begin at."""
+    found = list(rows)
+    tables = []
+    for metric, title in (
+        ("accuracy_at_coverage", "Accuracy when so many clips are answered, the surest"),
+        ("confidence_at_coverage", "The confidence from which so many are answered"),
+    ):
+        own = [row for row in found if row.metric == metric]
+        cells = {
+            (condition_name(row, apart="coverage"), row.condition["coverage"]): row for row in own
+        }
+        columns = list(dict.fromkeys(column for _, column in cells))
+        show = describe if metric == "accuracy_at_coverage" else estimate
+        lines = [
+            (name or "all clips", *(show(cells[name, column]) for column in columns))
+            for name in sorted(dict.fromkeys(name for name, _ in cells), key=[""].count)
+        ]
+        tables.append(Table(("device", *columns), tuple(lines), title))
+    return tables
 
 
 def rich_table(table: Table) -> RichTable:

@@ -127,11 +127,13 @@ def write_evaluation(
     """
     from anymic.report.figures import accuracy_by_class, accuracy_by_device, confusion, reliability
     from anymic.report.gains import gains_figure
+    from anymic.report.selective import accuracy_over_coverage, selective_rows
 
     p, t = check_probabilities(probabilities, targets)
     rows = evaluate(
         p, t, labels=labels, devices=devices, groups=groups, reference=reference, seed=seed
     )
+    rows += selective_rows(p, t, devices, groups)
     counts = confusion_matrix(t, np.asarray(p.argmax(axis=1)), classes=len(labels))
     figures = []
     if by_device(devices):
@@ -150,6 +152,13 @@ def write_evaluation(
             "Confidence",
             "On the dashed line the model means what it says; below it, it is too sure. The area "
             "of a dot is its number of clips, the line its 95 % interval.",
+        ),
+        ReportFigure(
+            "accuracy_over_coverage",
+            accuracy_over_coverage(p, t, devices),
+            "Confidence",
+            "Further left, more of the least sure clips are declined. A line that rises there is a "
+            "confidence that can be used. Marks are at 50, 80, 90 and 100 %.",
         ),
     ]
     if profile is not None:
