@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -92,16 +93,17 @@ class BandedProduct(nn.Module):
             for block, (first, last) in self._blocks()
         ]
 
-    def weighted(self, spectrum: Tensor, weights: list[Tensor]) -> Tensor:
-        """Weigh a spectrum (frame, bin) into the bands of each member: (frame, member, band).
+    def weighted(self, spectrum: Tensor, weights: list[Tensor]) -> Iterator[Tensor]:
+        """Weigh a spectrum (frame, bin) into blocks of bands of each member.
 
         The same as `forward` of the spectrum times each member's factors, in one product for all.
+
+        Yields
+        ------
+        Tensor : (frame, member, band of the block)
         """
-        parts = [
-            (spectrum[:, first:last] @ weight).view(len(spectrum), -1, block.shape[1])
-            for weight, (block, (first, last)) in zip(weights, self._blocks(), strict=True)
-        ]
-        return torch.cat(parts, dim=-1)
+        for weight, (block, (first, last)) in zip(weights, self._blocks(), strict=True):
+            yield (spectrum[:, first:last] @ weight).view(len(spectrum), -1, block.shape[1])
 
     def _blocks(self) -> list[tuple[Tensor, tuple[int, int]]]:
         return [(self.get_buffer(f"block_{index}"), bins) for index, bins in enumerate(self.ranges)]

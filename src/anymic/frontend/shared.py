@@ -95,9 +95,12 @@ def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor 
         for tile in in_tiles(frames[clip]):
             spectrum = frontend.transform(tile)
             spectrum = spectrum.square() if config.power == 2 else spectrum
-            bands = frontend.mel.weighted(spectrum, known[key])
-            place = features[clip, begin : begin + len(tile)]
-            torch.log(bands.add_(config.log_offset), out=place)
+            # The logarithm of each block, while it is in the cache.
+            blocks = [
+                block.add_(config.log_offset).log_()
+                for block in frontend.mel.weighted(spectrum, known[key])
+            ]
+            torch.cat(blocks, dim=-1, out=features[clip, begin : begin + len(tile)])
             begin += len(tile)
     return features
 
