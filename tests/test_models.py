@@ -9,20 +9,41 @@ from torch import nn
 from anymic import models
 from anymic.errors import ConfigError
 
+# Kosmider 2019, table 1, by hand, for 256 bands x 862 frames and ten classes. A 3x3 convolution
+# without padding leaves (n - 3) / stride + 1, rounded down; it has 3 * 3 * inputs * outputs weights
+# and a bias an output. Batch normalization has 4 numbers a channel: scale, shift, mean, variance.
+BASIC1 = (
+    # bands, frames, channels; convolution; normalization
+    (254, 860, 16, 9 * 1 * 16 + 16, 4 * 16),
+    (126, 429, 32, 9 * 16 * 32 + 32, 4 * 32),
+    (124, 427, 32, 9 * 32 * 32 + 32, 4 * 32),
+    (61, 213, 64, 9 * 32 * 64 + 64, 4 * 64),
+    (59, 211, 64, 9 * 64 * 64 + 64, 4 * 64),
+)
+LAST_LAYER = 64 * 10 + 10
 
-def test_basic1_counts_what_nguyen_2020_counts() -> None:
-    network = models.build("basic1", classes=10)
-    statistics = sum(
-        2 * module.num_features
-        for module in network.modules()
-        if isinstance(module, nn.BatchNorm2d)
-    )
-    assert sum(value.numel() for value in network.parameters()) + statistics == 70_954
 
-
-def test_basic1_has_the_papers_feature_maps() -> None:
+def test_basic1_is_what_nguyen_2020_counts_layer_by_layer() -> None:
+    total = LAST_LAYER + sum(weights + statistics for *_, weights, statistics in BASIC1)
+    assert total == 650 + 69_472 + 832 == 70_954  # the paper's number
     network = models.build("basic1", classes=10).eval()
-    assert network.blocks(torch.zeros(1, 1, 256, 862)).shape == (1, 64, 59, 211)
+    maps = torch.zeros(1, 1, 256, 862)
+    with torch.inference_mode():
+        for block, expected in zip(network.blocks, BASIC1, strict=True):
+            maps = block(maps)
+            convolution, _, normalization = block
+            counted = sum(value.numel() for value in convolution.parameters())
+            statistics = [normalization.running_mean, normalization.running_var]
+            statistics += list(normalization.parameters())
+            sizes = (*maps.shape[2:], maps.shape[1], counted, sum(map(torch.numel, statistics)))
+            assert sizes == expected
+    assert sum(value.numel() for value in network.classifier.parameters()) == LAST_LAYER
+    everything = sum(
+        value.numel()
+        for name, value in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    )
+    assert everything == total
 
 
 def test_basic2_extends_basic1_by_two_blocks_of_128() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -18,12 +19,14 @@ class SoftTargetLoss(nn.Module):
     With p = softmax(z / temperature) and targets y, the loss of one clip is
     -sum over classes of (1 - p)**focal_power * y * log p (Lin 2017, equation 4; Nguyen 2020,
     section 2.3); focal_power 0 is cross-entropy. The temperature is that of the heated-up
-    softmax (Nguyen 2020, section 2.2). Computed in float32, whatever the logits' format.
+    softmax (Nguyen 2020, section 2.2): the gradient at logits T z is 1/T of that at z without it.
+    Computed in float32, whatever the logits' format.
 
     Raises
     ------
     ConfigError
-        If the name is unknown, the temperature not positive, or the focal power negative.
+        If the name is unknown, the temperature not positive, the focal power negative, or one
+        of them not finite.
     """
 
     def __init__(
@@ -32,10 +35,17 @@ class SoftTargetLoss(nn.Module):
         super().__init__()
         if name not in ("focal", "cross_entropy"):
             raise ConfigError(f"loss {name!r}", wanted="focal or cross_entropy")
-        if temperature <= 0 or focal_power < 0:
+        if not 0 < temperature < math.inf:
             raise ConfigError(
-                f"temperature {temperature} and focal power {focal_power}",
-                wanted="a positive temperature and a focal power of 0 or more",
+                f"temperature {temperature}",
+                wanted="a positive number",
+                remedy="1 leaves the softmax as it is, 10 heats it up",
+            )
+        if not 0 <= focal_power < math.inf:
+            raise ConfigError(
+                f"focal power {focal_power}",
+                wanted="0 or more",
+                remedy="1 is that of the paper, 0 is cross-entropy",
             )
         self.focal_power = focal_power if name == "focal" else 0.0
         self.temperature = temperature
