@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
     from anymic.manifest import Manifest
+    from anymic.prediction import ManifestPredictions
     from anymic.report import Row
 
 ALL = "all"
@@ -41,6 +42,13 @@ def evaluate(
         str | None,
         typer.Option(help="The device to compare with. [default: the model's, else the first]"),
     ] = None,
+    unstated: Annotated[
+        bool,
+        typer.Option(
+            "--unstated",
+            help="Do not tell the model what device a clip is of; report by device all the same.",
+        ),
+    ] = False,
     cache: Annotated[
         Path | None,
         typer.Option(help="Keep features in this folder, for clips that are heard again."),
@@ -53,7 +61,9 @@ def evaluate(
     Gives accuracy for each device, their mean, each class, log loss and calibration error, all
     with n and 95 % intervals: as a table here, and as report.html (one page, with figures) and
     report.json in the report's folder. The manifest's columns device and group are used where
-    they are there: clips of one group count as one recording.
+    they are there: clips of one group count as one recording. A device that the model does not
+    know takes its policy (`anymic devices route`); its clips share their blind gains, unless
+    --unstated leaves each by itself.
 
     The exit status is 1 if some files failed; they are listed, and left out of all numbers.
 
@@ -71,9 +81,12 @@ def evaluate(
     if note:
         print(f"note: {note}", file=sys.stderr)
     with progress_bar(len(chosen), "hearing") as advance:
-        heard = Predictor(bundle).predict_manifest(chosen, cache=cache, progress=advance)
+        told = chosen.with_columns(device="") if unstated else chosen
+        heard = Predictor(bundle).predict_manifest(told, cache=cache, progress=advance)
     _refuse_nothing(len(heard.rows), heard.failures)
     used = chosen.rows(heard.rows)
+    if unstated:
+        print(f"note: {_routes(heard, used)}", file=sys.stderr)
     devices = used.table["device"].tolist() if used.devices else None
     folder = out if out is not None else model / "report"
     rows, paths = write_evaluation(
@@ -91,6 +104,7 @@ def evaluate(
             model=str(model),
             data=str(data),
             split=split or "",
+            **({"devices": "unstated: " + _routes(heard, used)} if unstated else {}),
             digest=chosen.digest(),
             **({"warning": note} if note else {}),
         ),
@@ -137,6 +151,24 @@ def _trained_on(bundle: Bundle | Ensemble, manifest: Manifest) -> str:
         f"the model was fitted on {seen} of these {len(manifest)} clips:"
         " what is measured on them says nothing about new ones"
     )
+
+
+def _routes(heard: ManifestPredictions, used: Manifest) -> str:
+    """Say what became of clips whose device was not told."""
+    counts = ", ".join(
+        f"{heard.policies.count(policy)} heard {how}"
+        for policy, how in (
+            ("profile", "with an identified device's gains"),
+            ("blind", "with blind gains"),
+            ("identity", "as they are"),
+        )
+        if policy in heard.policies
+    )
+    if not used.devices:
+        return counts
+    named = [(found, true) for found, true in zip(heard.devices, used.table["device"], strict=True)]
+    right = sum(found == true for found, true in named if found)
+    return f"{counts}; the device named was right for {right} of {sum(bool(f) for f, _ in named)}"
 
 
 def _refuse_nothing(heard: int, failures: tuple[Failure, ...]) -> None:

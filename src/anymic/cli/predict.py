@@ -30,6 +30,13 @@ def predict(
     device: Annotated[
         str | None, typer.Option(help="What the files were recorded with, as the model names it.")
     ] = None,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="Files of unknown device are all of one device: estimate its gains from all.",
+        ),
+    ] = False,
     windows: Annotated[
         bool, typer.Option("--windows", help="A row for each window of a long file.")
     ] = False,
@@ -47,13 +54,15 @@ def predict(
 
     A file longer than the model's clips is cut into windows, read one by one, and the mean of
     their probabilities decides. What was done to fit a file to the model (rate, channels, length)
-    is in its notes. A device that is not stated, or that the model does not know, is heard as it
-    is, or refused, as the model says.
+    is in its notes. Where no device is stated the model names it, if it was given an identifier. An
+    unknown device is heard as it is, with gains estimated from the file's first half minute
+    (blind; with --together, from all such files), or refused, as the model says: see `anymic
+    devices route`.
 
     Into a pipe, rows are tab-separated: file, label, probability, device, how the device is known
-    and what was done about it ("stated: profile", "assumed: identity") or "failed", and notes or
-    the reason; --windows puts the window's start in seconds behind the file, --top 3 adds two
-    more pairs of label and probability.
+    and what was done about it ("stated: profile", "identified 0.98: profile", "assumed: identity")
+    or "failed", and notes or the reason; --windows puts the window's start in seconds behind the
+    file, --top 3 adds two more pairs of label and probability.
 
     The exit status is 1 if some files failed; the others' rows are complete.
 
@@ -73,7 +82,7 @@ def predict(
         show = _Terminal(windows, top)
     failed = 0
     with progress_bar(len(found), "hearing") as advance:
-        for result in _results(predictor, found, device):
+        for result in _results(predictor, found, device, together):
             failed += isinstance(result, Failure)
             show.add(result)
             advance(1)
@@ -84,11 +93,11 @@ def predict(
 
 
 def _results(
-    predictor: Predictor, found: list[Path | Failure], device: str | None
+    predictor: Predictor, found: list[Path | Failure], device: str | None, together: bool
 ) -> Iterator[Prediction | Failure]:
     """Predict the files, and put what never was one in its place among them."""
     files = [place for place in found if isinstance(place, Path)]
-    heard = predictor.predict_many(files, devices=device)
+    heard = predictor.predict_many(files, devices=device, together=together)
     for place in found:
         yield next(heard) if isinstance(place, Path) else place
 
@@ -163,7 +172,7 @@ def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tup
         return
     behind = (
         result.device or "",
-        f"{result.device_from}: {result.device_policy}",
+        f"{_known_from(result)}: {result.device_policy}",
         "; ".join(result.notes),
     )
     if not windows:
@@ -173,6 +182,13 @@ def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tup
     for start_s, probabilities in each:
         named = dict(zip(result.probabilities, probabilities, strict=True))
         yield (result.path, f"{start_s:.3f}", *_best(named, top), *behind)
+
+
+def _known_from(result: Prediction) -> str:
+    if result.device_probability is None:
+        return result.device_from
+    sure = f"{result.device_from} {result.device_probability:.2f}"
+    return sure if result.device else f"{sure} as unknown"
 
 
 def _best(probabilities: dict[str, float], top: int) -> list[str]:

@@ -1,0 +1,81 @@
+"""``anymic devices route``: what a model does with devices that are not stated or not known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from anymic.bundle import Bundle, Ensemble
+
+POLICIES = ("identity", "blind", "refuse")
+
+
+def route(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
+    ],
+    unknown: Annotated[
+        str | None,
+        typer.Option(
+            help="What becomes of a device that is not known: identity (heard as it is), blind "
+            "(gains estimated from its recordings), or refuse. [default: as it was]"
+        ),
+    ] = None,
+    identifier: Annotated[
+        Path | None,
+        typer.Option(help="The folder that `anymic devices fit` wrote: it names unstated devices."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The manifest that the model was trained with; blind needs it once."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
+    ] = None,
+) -> None:
+    """Say what a model does with clips of unstated and of unknown devices.
+
+    A device that is stated and that the model knows always gets its own gains. Where none is
+    stated the identifier names it. What is unknown then is treated as --unknown says; blind gains
+    lead to the mean spectrum of the training clips, which is measured here. Not one weight of the
+    model changes. `anymic predict` and `anymic evaluate` then do so.
+
+    Example: anymic devices route run --identifier identifier --data manifest.csv --unknown blind
+    """
+    from anymic import bundle as bundles
+    from anymic.bundle.routes import route as with_routes
+    from anymic.cli.inputs import read_manifest
+    from anymic.devices.identify import DeviceIdentifier
+    from anymic.errors import ConfigError
+
+    if unknown not in (None, *POLICIES):
+        raise ConfigError(
+            f"--unknown {unknown}", wanted=", ".join(POLICIES), remedy="choose one of them"
+        )
+    changed = with_routes(
+        bundles.load(model),
+        unknown=unknown,  # type: ignore[arg-type]
+        identifier=None if identifier is None else DeviceIdentifier.load(identifier),
+        training=None if data is None else read_manifest(data),
+    )
+    place = changed.save(out or model)
+    if data is not None:
+        members = changed.members if isinstance(changed, bundles.Ensemble) else (changed,)
+        counts = sorted({one.spectrum.count for one in members if one.spectrum is not None})
+        print(f"mean spectrum of {' to '.join(map(str, counts[:: max(len(counts) - 1, 1)]))} clips")
+    print(f"{place}: {_said(changed)}")
+
+
+def _said(model: Bundle | Ensemble) -> str:
+    named = "not identified"
+    if model.identifier is not None:
+        named = f"identified among {', '.join(model.identifier.devices)}"
+    unknown = {
+        "identity": "heard as they are",
+        "blind": "heard with gains estimated from their recordings",
+        "refuse": "refused",
+    }[model.contract.unknown_device]
+    return f"unstated devices are {named}; unknown ones are {unknown}"
