@@ -1,0 +1,183 @@
+"""``anymic ensemble``: several trained models vote."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from anymic.bundle import Bundle, Ensemble
+    from anymic.ensemble import Candidate
+    from anymic.manifest import Manifest
+    from anymic.voting import Voting
+
+
+def ensemble(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders that `anymic train` wrote.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the ensemble.")],
+    voting: Annotated[
+        str,
+        typer.Option(
+            help="soft (mean of the probabilities), calibrated (each member's first made right by"
+            " isotonic regression), or geometric (their geometric mean)."
+        ),
+    ] = "soft",
+    select: Annotated[
+        str | None,
+        typer.Option(help="Which may vote: accuracy>=0.70, on each one's own validation clips."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The manifest (or folder) of the training, to find clips again."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Calibrate every member on this split's clips, not on its own validation clips."
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep features in this folder, for the next time.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Make one model of several that vote.
+
+    Networks, front-ends and device profiles may differ; labels and the length and rate of clips
+    may not. Members with the same front-end share its work, and those of one architecture run
+    together. The result is a model like any other: predict, evaluate, devices route take it.
+
+    Calibrated voting needs --data: every member answers for the validation clips that were set
+    aside when it was trained (each has its own), and isotonic regression on these answers makes
+    its probabilities mean what they say. Clips that a member learned from are refused.
+
+    The exit status is 1 if some files could not be used; they are listed.
+
+    Example: anymic ensemble run/members/* --voting calibrated --select 'accuracy>=0.70'
+    --data manifest.csv --out run/ensemble
+    """
+    from anymic.bundle import Ensemble
+    from anymic.cli.inputs import progress_bar
+    from anymic.ensemble import Builder, least_accuracy
+
+    chosen = _voting(voting)
+    if select is not None:
+        least_accuracy(select)
+    manifest, calibration = _clips(data, split, chosen)
+    models = _load(runs)
+    Ensemble(tuple(models.values()))  # those that cannot vote together are refused first
+    total = len(models) if chosen == "calibrated" else 0
+    with progress_bar(total, "hearing") as advance:
+        builder = Builder(manifest, calibration=calibration, cache=cache, progress=advance)
+        candidates = builder.candidates(models)
+        found = builder.build(candidates, voting=chosen, select=select)
+    found.save(out)
+    for failure in builder.failures.values():
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    _show(found, candidates, out, as_json=as_json)
+    if builder.failures:
+        raise typer.Exit(1)
+
+
+def _voting(name: str) -> Voting:
+    from typing import cast, get_args
+
+    from anymic.errors import ConfigError
+    from anymic.voting import Voting
+
+    if name not in get_args(Voting):
+        raise ConfigError(
+            f"--voting {name}", wanted=", ".join(get_args(Voting)), remedy="name one of them"
+        )
+    return cast("Voting", name)
+
+
+def _clips(
+    data: Path | None, split: str | None, voting: Voting
+) -> tuple[Manifest | None, Manifest | None]:
+    """Return the manifest, and its clips to calibrate on where a split names them."""
+    from anymic.cli.inputs import read_manifest
+    from anymic.errors import ConfigError, ManifestError
+
+    if voting == "calibrated" and data is None:
+        raise ConfigError(
+            "--voting calibrated without --data",
+            wanted="the manifest of the training, to find the validation clips in",
+            remedy="pass --data",
+        )
+    if split is not None and (data is None or voting != "calibrated"):
+        raise ConfigError(
+            f"--split {split} without --voting calibrated and --data",
+            wanted="both, as only these calibrate on clips",
+            remedy="leave it out, or pass both",
+        )
+    manifest = None if data is None else read_manifest(data)
+    if manifest is None or split is None:
+        return manifest, None
+    manifest.require("split", purpose=f"--split {split}")
+    clips = manifest.where(split=split)
+    if not len(clips):
+        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
+        raise ManifestError(
+            f"no clip whose split is {split!r} (splits: {there})",
+            wanted="clips to calibrate on",
+            remedy="pass --split with one that is there",
+        )
+    return manifest, clips
+
+
+def _load(runs: list[Path]) -> dict[str, Bundle]:
+    from anymic import bundle as bundles
+    from anymic.bundle import Ensemble
+    from anymic.errors import BundleError
+
+    models: dict[str, Bundle] = {}
+    places = set()
+    for run in runs:
+        if run.resolve() in places:
+            raise BundleError(f"{run} twice", wanted="each model once", remedy="leave one out")
+        places.add(run.resolve())
+        model = bundles.load(run)
+        if isinstance(model, Ensemble):
+            raise BundleError(
+                f"{run}, an ensemble",
+                wanted="single models",
+                remedy=f"name its members, {run / 'members' / '*'}",
+            )
+        models[str(run)] = model
+    return models
+
+
+def _show(found: Ensemble, candidates: list[Candidate], out: Path, *, as_json: bool) -> None:
+    from anymic.ensemble import complexity
+
+    cost = complexity(found)
+    if as_json:
+        outcome: dict[str, Any] = {
+            "model": str(out),
+            "voting": found.voting,
+            "labels": list(found.labels),
+            "devices": list(found.devices),
+            "parameters": cost.parameters,
+            "multiply_accumulates": cost.multiply_accumulates,
+            **found.training,
+        }
+        print(json.dumps(outcome, indent=2, allow_nan=False))
+        return
+    left_out = set(found.training["left_out"])
+    for one in candidates:
+        accuracy = "" if one.accuracy is None else f"{one.accuracy:.3f}"
+        kept = "left out" if one.name in left_out else "votes"
+        print("\t".join((one.name, one.bundle.network_name, accuracy, kept)))
+    print(
+        f"{out}: {len(found.members)} of {len(candidates)} members, {found.voting} voting,"
+        f" {cost.parameters:,} parameters, {cost.multiply_accumulates / 1e9:.2f} G"
+        " multiply-accumulates a clip"
+    )
+    print(f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}")
