@@ -22,7 +22,7 @@ LAYERS = (
     {"jobs", "stored"},
     {"routing"},
     {"predict"},
-    {"training", "report", "embedding"},
+    {"training", "report", "embedding", "ensemble"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

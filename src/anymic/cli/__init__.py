@@ -15,6 +15,7 @@ from anymic.cli import (
     data,
     demo,
     embed,
+    ensemble,
     evaluate,
     plot,
     predict,
@@ -66,6 +67,7 @@ app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(embed.embed)
+app.command()(ensemble.ensemble)
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.command()(calibrate.calibrate)
