@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,11 +29,17 @@ class Frontend(nn.Module):
     ----------
     config : FrontendConfig
         The settings.
-    device_gains : mapping of str to array (bin,), optional
-        Amplitude factors of each known device, from a device profile. A device that is not in
-        it is left as it is.
+    device_gains : mapping of str to array (bin,) or (band,), optional
+        Amplitude factors of each known device, from a device profile: of the magnitudes, before
+        the mel filters; or of the mel bands, whose logarithms are added behind them. A device
+        that is not in it is left as it is.
     filters : Tensor (band, bin), optional
         The mel filters, where they were saved; by default librosa's for `config`.
+
+    Attributes
+    ----------
+    gain_domain : {"magnitude", "log_mel"}
+        Where gains are applied, as their number says.
     """
 
     window: Tensor
@@ -55,7 +62,8 @@ class Frontend(nn.Module):
         self.mel = BandedProduct(filters)
         self.register_buffer("filters", filters)
         self.register_buffer("window", torch.hann_window(config.fft_size, dtype=torch.float32))
-        self.register_buffer("gains", _gain_rows(config.bins, device_gains or {}))
+        self.gain_domain, rows = _gain_rows(config, device_gains or {})
+        self.register_buffer("gains", rows)
         self.register_buffer("mean", torch.zeros(config.bands))
         self.register_buffer("scale", torch.ones(config.bands))
 
@@ -106,7 +114,8 @@ class Frontend(nn.Module):
         device : Tensor, (batch,), int64, optional
             From `device_index`; None leaves every clip uncorrected.
         gains : Tensor, (batch, bin), optional
-            Amplitude factors of each clip, in place of its device's.
+            Amplitude factors of each clip, in place of its device's; (batch, band) in the log-mel
+            domain.
 
         Returns
         -------
@@ -144,10 +153,11 @@ class Frontend(nn.Module):
         return padded.unfold(-1, self.config.fft_size, self.config.hop_samples)
 
     def _of_each_clip(self, gains: Tensor, clips: int) -> Tensor:
-        if gains.shape != (clips, self.config.bins):
+        if gains.shape != (clips, self.gains.shape[1]):
+            what = "bin" if self.gain_domain == "magnitude" else "mel band"
             raise ConfigError(
                 f"gains of shape {tuple(gains.shape)} for {clips} clips",
-                wanted=f"({clips}, {self.config.bins}), a factor a clip and bin",
+                wanted=f"({clips}, {self.gains.shape[1]}), a factor a clip and {what}",
                 remedy="repeat the gains for every clip",
             )
         return gains[:, None, :]
@@ -162,12 +172,15 @@ class Frontend(nn.Module):
     def _bands(self, frames: Tensor, gains: Tensor | None) -> Tensor:
         """Transform frames (..., frame, sample) to log-mel bands (..., frame, band)."""
         magnitude = self.transform(frames)
-        if gains is not None:
-            # On magnitudes, before the mel filters: Nguyen 2020, section 2.1.
+        if gains is not None and self.gain_domain == "magnitude":
+            # Before the mel filters: Nguyen 2020, section 2.1.
             magnitude = magnitude * gains
         spectrum = magnitude.square() if self.config.power == 2 else magnitude
         bands: Tensor = self.mel(spectrum)
-        return (bands + self.config.log_offset).log_()
+        log_bands = (bands + self.config.log_offset).log_()
+        if gains is not None and self.gain_domain == "log_mel":
+            log_bands += self.config.power * gains.log()
+        return log_bands
 
     def standardize(self, log_mel: Tensor) -> Tensor:
         """Subtract the mean and divide by the scale of each band: (..., band, frame)."""
@@ -186,15 +199,22 @@ def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
     return tiles
 
 
-def _gain_rows(bins: int, device_gains: Mapping[str, NDArray[np.float64]]) -> Tensor:
-    """Stack the identity and each device's gains: (1 + device, bin)."""
-    rows: list[Sequence[float] | NDArray[np.float64]] = [np.ones(bins)]
+def _gain_rows(
+    config: FrontendConfig, device_gains: Mapping[str, NDArray[np.float64]]
+) -> tuple[Literal["magnitude", "log_mel"], Tensor]:
+    """Stack the identity and each device's gains, (1 + device, bin or band); say which it is."""
+    shapes = {np.shape(gains) for gains in device_gains.values()}
+    by_band = shapes == {(config.bands,)} and config.bands != config.bins
+    size = config.bands if by_band else config.bins
+    rows = [np.ones(size)]
     for name, gains in device_gains.items():
-        if np.shape(gains) != (bins,):
+        if np.shape(gains) != (size,):
             raise DeviceError(
                 f"{np.size(gains)} gains for device {name}",
-                wanted=f"{bins}, one a frequency bin",
+                wanted=f"{config.bins}, one a frequency bin, or for every device {config.bands}, "
+                "one a mel band",
                 remedy="make the profile with the front-end's rate and FFT size",
             )
         rows.append(gains)
-    return torch.tensor(np.stack(rows), dtype=torch.float32)
+    domain: Literal["magnitude", "log_mel"] = "log_mel" if by_band else "magnitude"
+    return domain, torch.tensor(np.stack(rows), dtype=torch.float32)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from anymic.frontend.chain import Frontend, in_tiles
 
-# For each front-end: what a clip's magnitudes are multiplied by, (bin,) amplitude factors, or None
-# where it is heard as it is.
+# For each front-end: what a clip's magnitudes are multiplied by, (bin,) amplitude factors (in the
+# log-mel domain: what its bands are, (band,)), or None where it is heard as it is.
 Treatment = tuple[Tensor | None, ...]
 
 # For each front-end: log-mel features (batch, band, frame) before standardization.
@@ -61,7 +61,7 @@ def _log_mel(
     """Return features for each member of a group, whose settings are those of `frontend`."""
     if all(own is clip[0] for clip in gains for own in clip):
         return [frontend.log_mel(samples, gains=stack([clip[0] for clip in gains]))] * members
-    if samples.device.type == "cpu":
+    if samples.device.type == "cpu" and frontend.gain_domain == "magnitude":
         return _apart(frontend, samples, gains).permute(2, 0, 3, 1).unbind()
     return [
         frontend.log_mel(samples, gains=stack([clip[place] for clip in gains]))
@@ -111,7 +111,8 @@ def _kin(frontends: Sequence[Frontend]) -> list[list[int]]:
     for number, frontend in enumerate(frontends):
         for group in groups:
             first = frontends[group[0]]
-            if first.config == frontend.config and torch.equal(first.filters, frontend.filters):
+            alike = (first.config, first.gain_domain) == (frontend.config, frontend.gain_domain)
+            if alike and torch.equal(first.filters, frontend.filters):
                 group.append(number)
                 break
         else:
