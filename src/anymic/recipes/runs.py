@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anymic import machine
@@ -22,6 +20,7 @@ from anymic.errors import AnymicError
 from anymic.manifest import Manifest
 from anymic.predict import Predictor
 from anymic.training import TrainingConfig, fit
+from anymic.training.many import in_processes, show_progress
 
 RESULT = "test.npz"
 TRAINING_VERSION = 1  # raise it when the same settings and clips begin to give other weights
@@ -107,44 +106,17 @@ def train_all(
     out = Path(out)
     places = {run: out / run.key for run in runs}
     missing = [run for run, place in places.items() if not (place / RESULT).is_file()]
-    for _ in _advance(_each(missing, places, out / "features", workers), len(missing), progress):
+    finish = partial(_finish, out=out)
+    finished = in_processes(finish, missing, workers=workers)
+    for _ in show_progress(finished, len(missing), wanted=progress):
         pass
     return [_outcome(run, places[run]) for run in runs]
 
 
-def _each(runs: Sequence[Run], places: dict[Run, Path], cache: Path, workers: int) -> Iterator[Run]:
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    if workers == 1 or len(runs) < 2:
-        for run in runs:
-            _finish(run, places[run], cache, None)
-            yield run
-        return
-    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
-    with ProcessPoolExecutor(workers, mp_context=fresh) as pool:
-        jobs = {pool.submit(_finish, run, places[run], cache, threads): run for run in runs}
-        for job in as_completed(jobs):
-            job.result()
-            yield jobs[job]
-
-
-def _advance(finished: Iterable[Run], total: int, progress: bool) -> Iterator[Run]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("training", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not progress or not total) as bar:
-        task = bar.add_task("", total=total)
-        for run in finished:
-            bar.advance(task)
-            yield run
-
-
-def _finish(run: Run, place: Path, cache: Path, threads: int | None) -> None:
+def _finish(run: Run, out: Path) -> None:
     """Train one run, test it, and write the result last, so that a half-done run is redone."""
     machine.keep_memory()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    place, cache = out / run.key, out / "features"
     manifest = Manifest.read(run.manifest)
     bundle = fit(manifest, run.config, place, resume=place.is_dir(), progress=False, cache=cache)
     test = manifest.where(split="test")

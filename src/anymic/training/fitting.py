@@ -124,9 +124,14 @@ def correct(training: Manifest, config: TrainingConfig) -> DeviceProfile | None:
     return correction.fit(training).profile_
 
 
+def identity(config: TrainingConfig, manifest: Manifest) -> dict[str, Any]:
+    """Return what a run is, as it is written to its folder: settings and clips."""
+    return {"settings": to_mapping(config), "manifest": manifest.digest()}
+
+
 def _remember(out: Path, config: TrainingConfig, manifest: Manifest, *, resume: bool) -> None:
     """Write down what this run is; on resuming, refuse to go on with something else."""
-    state = {"settings": to_mapping(config), "manifest": manifest.digest()}
+    state = identity(config, manifest)
     path = out / STATE
     if resume and path.is_file() and json.loads(path.read_text(encoding="utf-8")) != state:
         raise ConfigError(

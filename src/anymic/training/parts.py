@@ -24,11 +24,16 @@ class Parts:
 
     @property
     def together(self) -> Manifest:
-        """The clips that train, then those that validate."""
-        return self.training if self.validation is None else concatenate(list(self))
+        """The clips that train and those that validate, in an order that no split changes."""
+        return in_one_order(concatenate(list(self)))
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter([part for part in (self.training, self.validation) if part is not None])
+
+
+def in_one_order(manifest: Manifest) -> Manifest:
+    """Return the clips ordered by their ids, so that every split of them shares its features."""
+    return manifest.rows(np.argsort(manifest.clip_ids()))
 
 
 def split(manifest: Manifest, config: TrainingConfig) -> Parts:
@@ -103,25 +108,22 @@ class Examples:
             If a label has no usable training clip, or only validation clips.
         """
         labels = parts.training.labels
-        names: list[str] = []
+        ids = np.array(parts.together.clip_ids())[store.rows]
+        place = {clip: row for row, clip in enumerate(ids.tolist())}
+        rows, targets = [], []
         for part in parts:
             part.require_labels(labels)
-            names += list(part.table["label"])
-        targets = np.array([labels.index(name) for name in names], dtype=np.int64)[store.rows]
-        trains = store.rows < len(parts.training)
-        training, validation = np.flatnonzero(trains), np.flatnonzero(~trains)
-        if len(set(targets[training])) < len(labels):
+            pairs = zip(part.clip_ids(), part.table["label"], strict=True)
+            usable = [(place[clip], labels.index(name)) for clip, name in pairs if clip in place]
+            rows.append(np.array([row for row, _ in usable], dtype=np.int64))
+            targets.append(np.array([target for _, target in usable], dtype=np.int64))
+        rows.append(np.empty(0, dtype=np.int64))  # where nothing validates
+        targets.append(np.empty(0, dtype=np.int64))
+        if len(set(targets[0])) < len(labels):
             lost = "; ".join(failure.reason for failure in store.failures[:3])
             raise ManifestError(
                 f"no usable training clip for some label ({lost})",
                 wanted="at least one a label",
                 remedy="mend the files",
             )
-        return cls(
-            store.features,
-            tuple(labels),
-            training,
-            targets[training],
-            validation,
-            targets[validation],
-        )
+        return cls(store.features, tuple(labels), rows[0], targets[0], rows[1], targets[1])

@@ -1,0 +1,85 @@
+"""Many trainings at a time: a process each, with its share of the machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+Job = TypeVar("Job")
+
+
+def in_processes(
+    work: Callable[[Job], None], jobs: Sequence[Job], *, workers: int, gpus: Sequence[str] = ()
+) -> Iterator[Job]:
+    """Do every job; yield each when it is done, in the order in which they finish.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, with a job as its only argument.
+    jobs : sequence
+        Whatever can be sent to a process.
+    workers : int
+        Processes at a time; each gets its share of the processors. With one, or for one job, this
+        process does the work.
+    gpus : sequence of str
+        Names for CUDA_VISIBLE_DEVICES: each process sees one of them and no other.
+    """
+    if workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            work(job)
+            yield job
+        return
+    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
+    free = fresh.SimpleQueue()
+    for number in range(workers if gpus else 0):
+        free.put(gpus[number % len(gpus)])
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(
+        workers, mp_context=fresh, initializer=_start, initargs=(threads, free if gpus else None)
+    ) as pool:
+        waiting = {pool.submit(work, job): job for job in jobs}
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                yield waiting[done]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def show_progress(finished: Iterable[Job], total: int, *, wanted: bool) -> Iterator[Job]:
+    """Yield what is finished, with a bar on stderr where it is wanted."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = ("training", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not wanted or not total) as bar:
+        task = bar.add_task("", total=total)
+        for job in finished:
+            bar.advance(task)
+            yield job
+
+
+def visible_gpus() -> list[str]:
+    """Return the names, for CUDA_VISIBLE_DEVICES, of the GPUs that this process sees."""
+    if not torch.cuda.is_available():
+        return []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen:
+        return [name.strip() for name in chosen.split(",")]
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _start(threads: int, gpus: SimpleQueue[str] | None) -> None:
+    torch.set_num_threads(threads)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()

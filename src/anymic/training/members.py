@@ -1,0 +1,145 @@
+"""Several trainings on one corpus, each on its own random split: the members of an ensemble."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anymic.errors import ConfigError
+from anymic.frontend import Frontend
+from anymic.frontend.store import Length, open_features
+from anymic.manifest import Manifest, check_splits
+from anymic.training.config import TrainingConfig
+from anymic.training.fitting import STATE, fit, identity
+from anymic.training.many import in_processes, show_progress, visible_gpus
+from anymic.training.parts import in_one_order, settle_length, split
+
+MEMBERS = "members"
+
+
+@dataclass(frozen=True)
+class Training:
+    """One member's training."""
+
+    manifest: Manifest
+    config: TrainingConfig
+    place: Path
+    cache: Path | None
+    trainer: dict[str, Any]
+
+
+def fit_members(
+    manifest: Manifest,
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    members: int,
+    workers: int | None = None,
+    progress: bool = True,
+    cache: str | Path | None = None,
+    trainer: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Train models that differ in their seed, and so in weights, order and validation clips.
+
+    The clips whose split is "train" or "validation" (all, without a column `split`) are divided
+    anew for each member, by whole groups. What is found finished is not trained again, and what
+    was interrupted goes on.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    config : TrainingConfig
+        Of the first member; the next ones have the next seeds.
+    out : path
+        Gets members/00, members/01, ..., each a bundle with its logs.
+    members : int
+    workers : int, optional
+        Trainings at a time, each in a process of its own; by default one a GPU, else one a core.
+    progress : bool
+        Show a bar of the members.
+    cache : path, optional
+        Where features are kept that all members share, by default `out`/features. With spectrum
+        correction each member has its own gains and so its own features, which are deleted when
+        it is trained.
+    trainer : mapping, optional
+        Arguments of `pytorch_lightning.Trainer`.
+
+    Returns
+    -------
+    list of Path
+        The bundles, in order.
+
+    Raises
+    ------
+    ManifestError
+        As for `fit`.
+    ConfigError
+        If there are members of other settings or clips already, or as for `fit`.
+    """
+    if members < 1 or (workers is not None and workers < 1):
+        raise ConfigError(f"{members} members and {workers} workers", wanted="at least one of each")
+    pool = development(manifest)
+    settled = settle_length(config, pool)
+    digits = max(2, len(str(members - 1)))
+    places = [Path(out) / MEMBERS / f"{number:0{digits}}" for number in range(members)]
+    shared = None if config.correction else Path(cache or Path(out) / "features")
+    jobs = []
+    for number, place in enumerate(places):
+        own = replace(settled, seed=config.seed + number)
+        split(pool, own)  # what cannot be divided is refused before anything is trained
+        if not _is_finished(place, own, pool):
+            jobs.append(Training(pool, own, place, shared, dict(trainer or {})))
+    if shared is not None and jobs:
+        length = Length(settled.clip_s or 0.0, settled.shorter, settled.longer)
+        open_features(in_one_order(pool), Frontend(settled.frontend), shared, length=length)
+    gpus = visible_gpus() if _may_use_gpus(trainer or {}) else []
+    at_once = workers or len(gpus) or os.cpu_count() or 1
+    finished = in_processes(_train, jobs, workers=min(at_once, max(1, len(jobs))), gpus=gpus)
+    for _ in show_progress(finished, len(jobs), wanted=progress):
+        pass
+    return places
+
+
+def development(manifest: Manifest) -> Manifest:
+    """Return the clips that may train or validate, none of them in a split yet."""
+    if "split" not in manifest.table:
+        return manifest
+    check_splits(manifest)
+    return manifest.where(split=["train", "validation"]).with_columns(split="train")
+
+
+def _train(job: Training) -> None:
+    fit(
+        job.manifest,
+        job.config,
+        job.place,
+        resume=job.place.is_dir(),
+        progress=False,
+        cache=job.cache,
+        trainer=job.trainer,
+    )
+    if job.cache is None:
+        shutil.rmtree(job.place / "features", ignore_errors=True)
+
+
+def _is_finished(place: Path, config: TrainingConfig, manifest: Manifest) -> bool:
+    """Say whether a member is there; ConfigError if it is another one."""
+    state = place / STATE
+    if not state.is_file():
+        return False
+    if json.loads(state.read_text(encoding="utf-8")) != identity(config, manifest):
+        raise ConfigError(
+            f"a member in {place} with other settings or clips",
+            wanted="the same settings and manifest to go on with it",
+            remedy="use them, or another --out",
+        )
+    return (place / "bundle.json").is_file()
+
+
+def _may_use_gpus(trainer: Mapping[str, Any]) -> bool:
+    return trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda")
