@@ -23,7 +23,7 @@ from anymic.routing import Router
 from anymic.stored import compute, predict_stored
 from anymic.windows import End, Window
 
-BATCH_VALUES = 500_000  # of features: on a processor, what a core works on at once
+BATCH_VALUES = 250_000  # of features: on a processor, what a core works on at once
 MOST_WINDOWS = 32  # in a batch, and on a GPU in each
 
 
