@@ -14,6 +14,7 @@ from anymic.cli import (
     correct,
     data,
     demo,
+    devices,
     embed,
     ensemble,
     evaluate,
@@ -71,6 +72,7 @@ app.command()(ensemble.ensemble)
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.command()(calibrate.calibrate)
+app.add_typer(devices.app, name="devices")
 app.command()(correct.correct)
 app.command()(demo.demo)
 app.add_typer(reproduce.app, name="reproduce")

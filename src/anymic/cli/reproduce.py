@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from anymic.cli import reproduce_kosmider2019
+
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -48,3 +50,6 @@ def spectrum_correction(
     typer.echo(correction_page.markdown(findings))
     for path in paths:
         typer.echo(path)
+
+
+app.command("kosmider2019")(reproduce_kosmider2019.kosmider2019)

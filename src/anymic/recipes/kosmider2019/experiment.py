@@ -1,0 +1,182 @@
+"""The whole experiment: corpora, runs, what they show, and the page that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from anymic.datasets.esc50 import esc50
+from anymic.devices.simulate import simulate
+from anymic.errors import ConfigError
+from anymic.recipes.kosmider2019 import (
+    devices,
+    ensembles,
+    grid,
+    hearing,
+    members,
+    page,
+    table,
+    texts,
+)
+from anymic.recipes.kosmider2019.grid import PRESETS, Scale
+from anymic.recipes.kosmider2019.page import Section
+from anymic.recipes.pooling import pool
+from anymic.recipes.runs import Outcome, Run, train_all
+from anymic.training import TrainingConfig, load_config
+
+Part = Literal["table", "ensembles", "devices"]
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """What to learn from.
+
+    Attributes
+    ----------
+    folds : tuple of Path
+        A manifest a fold: devices A, B, C, splits train and test.
+    identification : tuple of Path
+        The same folds heard by more microphones, for devices that nobody stated or met; empty
+        where there are none.
+    """
+
+    folds: tuple[Path, ...]
+    identification: tuple[Path, ...] = ()
+
+
+def given(manifests: Sequence[Path]) -> Corpora:
+    """Take the user's own folds."""
+    return Corpora(tuple(manifests))
+
+
+def make(esc50_root: Path, responses: Path, out: Path, *, devices: bool) -> Corpora:
+    """Make multi-microphone ESC-10, and where `devices` are asked about, with more of them.
+
+    What is in `out` already is not made again.
+    """
+    clean = esc50(esc50_root, subset="esc10")
+    heard = simulate(clean, "microphones", out / "corpus", responses=responses)
+    if not devices:
+        return Corpora(tuple(heard.folds.values()))
+    more = simulate(clean, "identification", out / "identification", responses=responses)
+    return Corpora(tuple(heard.folds.values()), tuple(more.folds.values()))
+
+
+def run(
+    corpora: Corpora,
+    out: str | Path,
+    *,
+    scale: Scale,
+    parts: set[Part],
+    seeds: Sequence[int],
+    workers: int,
+    page_folder: Path | None,
+    command: str,
+    progress: bool = True,
+) -> tuple[list[Path], str]:
+    """Train what is missing, compare, and write the report.
+
+    Parameters
+    ----------
+    corpora : Corpora
+    out : path
+        Folder of runs and report.
+    scale : {"paper", "small"}
+    parts : set
+        Of "table", "ensembles", "devices"; empty: all that the data allow.
+    seeds : sequence of int
+    workers : int
+        Trainings at a time.
+    page_folder : path, optional
+        Also write the documentation's page there.
+    command : str
+        The command that made it, as the page shows it.
+
+    Returns
+    -------
+    tuple
+        The files written, and the page's text.
+
+    Raises
+    ------
+    ConfigError
+        If devices are asked about without recordings of more of them.
+    """
+    if "devices" in parts and not corpora.identification:
+        raise ConfigError(
+            "--devices with --data",
+            wanted="recordings of devices that training never met",
+            remedy="use --esc50 and --responses, or anymic devices fit on your own recordings",
+        )
+    base = load_config(PRESETS[scale])
+    asked = parts or {"table", "ensembles", *(("devices",) if corpora.identification else ())}
+    work = _Work(corpora, base, Path(out) / "runs", tuple(seeds), workers, progress)
+    outcomes = work.train(grid.grid(corpora.folds, base, seeds=seeds))
+    sections: list[Section] = []
+    if "table" in asked:
+        sections.append(_table(outcomes))
+    if "devices" in asked:
+        sections += _devices(work, Path(out))
+    if "ensembles" in asked:
+        sections.append(_ensembles(work, outcomes))
+    introduction = texts.introduction(
+        base,
+        command=command,
+        folds=len(corpora.folds),
+        seeds=len(seeds),
+        made=bool(corpora.identification),
+    )
+    sections.append(Section("What the report leaves open", texts.DECISIONS))
+    return page.write(
+        sections, introduction, out, folder=page_folder, command=command, seeds=list(seeds)
+    )
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every part of the experiment needs."""
+
+    corpora: Corpora
+    base: TrainingConfig
+    places: Path
+    seeds: tuple[int, ...]
+    workers: int
+    progress: bool
+
+    def train(self, runs: Sequence[Run]) -> list[Outcome]:
+        return train_all(runs, self.places, workers=self.workers, progress=self.progress)
+
+
+def _table(outcomes: Sequence[Outcome]) -> Section:
+    found = table.table3(pool(outcomes))
+    text = texts.TABLE.format(
+        n=found.of("accuracy", grid.SUBMITTED.name, "A").n,
+        table=table.markdown(found),
+        gains=table.gains_markdown(found),
+        reading=table.reading(found),
+    )
+    return Section("Table 3 and figure 1", text, found.rows, "figure1", table.figure(found))
+
+
+def _ensembles(work: _Work, outcomes: Sequence[Outcome]) -> Section:
+    whole = work.train(grid.whole(work.corpora.folds, work.base))
+    voters = members.members([*outcomes, *whole], work.places)
+    found = ensembles.score(ensembles.kinds(voters))
+    text = texts.ENSEMBLES.format(table=ensembles.markdown(found), reading=ensembles.reading(found))
+    return Section("Ensembles", text, found.rows, "ensembles", ensembles.figure(found))
+
+
+def _devices(work: _Work, out: Path) -> list[Section]:
+    runs = grid.real_reference(work.corpora.folds, work.base, seeds=work.seeds)
+    work.train(runs)
+    submitted = [
+        run
+        for run in grid.grid(work.corpora.folds, work.base, seeds=work.seeds)
+        if run.condition == grid.SUBMITTED.name
+    ]
+    more = dict(zip(work.corpora.folds, work.corpora.identification, strict=True))
+    found = devices.compare(hearing.hear([*submitted, *runs], work.places, more))
+    text = texts.DEVICES.format(table=devices.markdown(found), reading=devices.reading(found))
+    return [Section("Devices that nobody stated or met", text, found.rows)]
