@@ -15,6 +15,7 @@ from anymic.recipes.kosmider2019 import (
     ensembles,
     grid,
     hearing,
+    identification,
     members,
     page,
     table,
@@ -179,4 +180,18 @@ def _devices(work: _Work, out: Path) -> list[Section]:
     more = dict(zip(work.corpora.folds, work.corpora.identification, strict=True))
     found = devices.compare(hearing.hear([*submitted, *runs], work.places, more))
     text = texts.DEVICES.format(table=devices.markdown(found), reading=devices.reading(found))
-    return [Section("Devices that nobody stated or met", text, found.rows)]
+    curve = identification.run(work.corpora.identification, seeds=work.seeds)
+    recognized = texts.IDENTIFICATION.format(
+        n=curve.of("identification_accuracy", identification.SIZES[0]).n,
+        table=identification.markdown(curve),
+    )
+    return [
+        Section(
+            "Which device is this?",
+            recognized,
+            curve.rows,
+            "identification",
+            identification.figure(curve),
+        ),
+        Section("Devices that nobody stated or met", text, found.rows),
+    ]
