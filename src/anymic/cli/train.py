@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,6 +62,18 @@ def train(
         str | None,
         typer.Option(help="Lightning's: 32-true, bf16-mixed, ... [default: what is fastest here]"),
     ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train so many, with seeds from --seed on, each on its own random split."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Members trained at a time. [default: one a GPU, else one a core]"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Train a classifier on labelled clips.
@@ -76,6 +89,10 @@ def train(
     The folder holds the model (bundle.json, weights.safetensors), checkpoints/, and logs/ for
     TensorBoard. The exit status is 1 if some files could not be used; they are listed.
 
+    With --members 36 it holds as many models, in members/00 and so on, for `anymic ensemble`. Each
+    sets its own validation clips aside, by whole groups, from those of the splits train and
+    validation. Members that are found finished are not trained again.
+
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
     from anymic.cli.inputs import read_manifest
@@ -90,9 +107,25 @@ def train(
         "precision": precision,
     }
     chosen = {name: value for name, value in flags.items() if value is not None}
+    _check_members(members, workers, flags)
     manifest = read_manifest(data)
     _check_trainer(chosen)
     quiet = as_json or not sys.stderr.isatty()
+    if members is not None:
+        from anymic.training.members import fit_members
+
+        places = fit_members(
+            manifest,
+            settings,
+            out,
+            members=members,
+            workers=workers,
+            progress=not quiet,
+            cache=cache,
+            trainer=chosen,
+        )
+        _show_members(places, out, data, as_json=as_json)
+        return
     bundle = fit(
         manifest, settings, out, resume=resume, progress=not quiet, cache=cache, trainer=chosen
     )
@@ -134,6 +167,23 @@ def _settings(
         raise ConfigError(f"--config {config}", wanted="a .yaml file", remedy="check the name")
     source = preset or DEFAULT_PRESET if config is None else str(config)
     return load_config(source, changes=values)
+
+
+def _check_members(members: int | None, workers: int | None, flags: dict[str, Any]) -> None:
+    """Refuse flags that say something else about how work is divided than --members does."""
+    from anymic.errors import ConfigError
+
+    if members is None and workers is not None:
+        raise ConfigError(
+            f"--workers {workers} without --members", wanted="both", remedy="leave it out"
+        )
+    given = [name for name in ("devices", "num_nodes", "strategy") if flags[name] is not None]
+    if members is not None and given:
+        raise ConfigError(
+            f"--{given[0].replace('_', '-')} {flags[given[0]]} with --members",
+            wanted="a device for each member",
+            remedy="say how many are trained at a time with --workers",
+        )
 
 
 def _check_trainer(flags: dict[str, Any]) -> None:
@@ -179,3 +229,40 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
         f" epoch {record['kept_epoch']} of {record['epochs']}{measured}"
     )
     print(f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}")
+
+
+def _show_members(places: list[Path], out: Path, data: Path, *, as_json: bool) -> None:
+    from anymic.bundle import Bundle
+
+    bundles = [Bundle.load(place) for place in places]
+    failed = {
+        failure["path"]: failure["reason"]
+        for bundle in bundles
+        for failure in bundle.training["failures"]
+    }
+    for path, reason in failed.items():
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+    if as_json:
+        records = [
+            {
+                "model": str(place),
+                **{key: one.training[key] for key in ("monitor", "best", "kept_epoch", "epochs")},
+            }
+            for place, one in zip(places, bundles, strict=True)
+        ]
+        print(json.dumps({"members": records, "failures": failed}, indent=2, allow_nan=False))
+    else:
+        for place, bundle in zip(places, bundles, strict=True):
+            print(f"{place}{_measured(bundle.training)}")
+        calibrated = all(bundle.fitted_on.get("validation") for bundle in bundles)
+        how = f"calibrated --data {shlex.quote(str(data))}" if calibrated else "soft"
+        print(f"next: anymic ensemble {out}/members/* --voting {how} --out {out}/ensemble")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _measured(record: dict[str, Any]) -> str:
+    watched = str(record["monitor"]).replace("_", " ")
+    if watched == "last epoch":  # which is kept whatever it is worth
+        watched = "validation accuracy"
+    return "" if record["best"] is None else f" ({watched} {record['best']:.3f})"
