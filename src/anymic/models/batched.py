@@ -19,11 +19,11 @@ class Batched(nn.Module):
 
     On a processor the members take turns inside the call, each fused (`FusedBasic`): there one
     member on a few clips already keeps a core's matrix units busy, and maps of one member stay in
-    its cache. Grouped convolutions over the stacked weights of all members need as long (bfloat16)
-    or a third longer (float32), and `torch.func.vmap` over the networks as they are seven times as
-    long (twelve `basic1` on four clips of 128 x 216, bfloat16, one core). On other devices, where a
-    call costs more than a small network's work, the fused members run as one `vmap` over stacked
-    weights.
+    its cache. Grouped convolutions over the stacked weights of all members take half as long again,
+    and `torch.func.vmap` over the networks as they are three (float32) to twelve times as long or
+    more (bfloat16; twelve `basic1` on four clips of 128 x 216 and on one of 256 x 862, one core).
+    On other devices, where a call costs more than a small network's work, the fused members run as
+    one `vmap` over stacked weights.
 
     Parameters
     ----------
