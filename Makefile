@@ -23,6 +23,7 @@ lint: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/run.py
+	$(RUN)/python benchmarks/ensemble.py
 
 setup: $(VENV)/.ready-dev
 

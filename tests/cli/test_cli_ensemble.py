@@ -117,6 +117,12 @@ def test_selection_leaves_out_and_says_so(
     assert outcome["left_out"] == [str(place)]
     assert [one["name"] for one in outcome["members"]] == [str(p) for p in members(run)[1:]]
     assert len(Ensemble.load(tmp_path / "out").members) == 2
+    made = ("ensemble", place, "--select", "accuracy>=0.2", "--out", tmp_path / "none")
+    assert main(arguments(*made)) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: got no member with accuracy>=0.2 (the best of 1, ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_split_that_nobody_was_trained_on_calibrates(
