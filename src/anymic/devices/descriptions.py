@@ -36,7 +36,7 @@ class Analysis:
     """
 
     rate_hz: int
-    bands: int = 64
+    bands: int = 128
     fft_size: int = 2048
     hop_samples: int = 512
     silence_db: float = -40.0

@@ -75,7 +75,7 @@ class DeviceIdentifier:
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
 
-    def __init__(self, *, bands: int = 64, true_accepts: float = 0.95) -> None:
+    def __init__(self, *, bands: int = 128, true_accepts: float = 0.95) -> None:
         self.bands = bands
         self.true_accepts = true_accepts
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, InputContract
@@ -67,14 +70,11 @@ def hear(runs: Sequence[Run], places: Path, identification: Mapping[Path, Path])
         From each run's manifest to that of the same fold, heard by more devices.
     """
     identifiers = {fold: _identifier(Manifest.read(fold)) for fold in identification.values()}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        heard = pool.map(
-            lambda run: _heard(
-                run, places, identification[run.manifest], identifiers[identification[run.manifest]]
-            ),
-            runs,
-        )
-        each = list(heard)
+    folds = [identification[run.manifest] for run in runs]
+    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
+        named = [identifiers[fold] for fold in folds]
+        each = list(pool.map(_heard, runs, repeat(places), folds, named))
     hits: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     facts: dict[str, list[pd.DataFrame]] = {}
     for run, ways in zip(runs, each, strict=True):
@@ -107,7 +107,8 @@ Heard = dict[str, tuple[Manifest, NDArray[np.float64]]]
 
 
 def _heard(run: Run, places: Path, fold: Path, identifier: DeviceIdentifier) -> Heard:
-    """Return, by way, the clips heard and whether each was right."""
+    """Return, by way, the clips heard and whether each was right; on one thread."""
+    torch.set_num_threads(1)
     plain = Bundle.load(places / run.key)
     corpus = Manifest.read(run.manifest)
     trained = set(plain.fitted_on["weights"])

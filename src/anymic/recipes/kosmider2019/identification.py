@@ -87,9 +87,7 @@ def run(folds: Sequence[Path], *, seeds: Sequence[int]) -> Curve:
 def _describe(fold: Path) -> tuple[Descriptions, Descriptions]:
     manifest = Manifest.read(fold)
     training = manifest.where(split="train", device=list(KNOWN))
-    return describe_manifest(training, bands=64), describe_manifest(
-        manifest.where(split="test"), bands=64
-    )
+    return describe_manifest(training), describe_manifest(manifest.where(split="test"), bands=64)
 
 
 def _try(training: Descriptions, test: Descriptions, clips: int, seed: int) -> Tried:
@@ -98,7 +96,7 @@ def _try(training: Descriptions, test: Descriptions, clips: int, seed: int) -> T
     for device in KNOWN:
         mine = np.flatnonzero(np.array(training.devices) == device)
         rows += mine[np.random.default_rng(seed).permutation(len(mine))[:clips]].tolist()
-    identifier = DeviceIdentifier(bands=64).fit_descriptions(training.rows(rows), seed=seed)
+    identifier = DeviceIdentifier().fit_descriptions(training.rows(rows), seed=seed)
     answers = identifier.identify_features(test.values)
     devices = np.array(test.devices)
     return Tried(
