@@ -41,10 +41,13 @@ class Corpora:
     identification : tuple of Path
         The same folds heard by more microphones, for devices that nobody stated or met; empty
         where there are none.
+    made : bool
+        Whether they are multi-microphone ESC-10.
     """
 
     folds: tuple[Path, ...]
     identification: tuple[Path, ...] = ()
+    made: bool = False
 
 
 def given(manifests: Sequence[Path]) -> Corpora:
@@ -60,9 +63,10 @@ def make(esc50_root: Path, responses: Path, out: Path, *, devices: bool) -> Corp
     clean = esc50(esc50_root, subset="esc10")
     heard = simulate(clean, "microphones", out / "corpus", responses=responses)
     if not devices:
-        return Corpora(tuple(heard.folds.values()))
+        return Corpora(tuple(heard.folds.values()), made=True)
     more = simulate(clean, "identification", out / "identification", responses=responses)
-    return Corpora(tuple(heard.folds.values()), tuple(more.folds.values()))
+    folds = tuple(heard.folds.values())
+    return Corpora(folds, tuple(more.folds.values()), made=True)
 
 
 def run(
@@ -127,7 +131,7 @@ def run(
         command=command,
         folds=len(corpora.folds),
         seeds=len(seeds),
-        made=bool(corpora.identification),
+        made=corpora.made,
     )
     sections.append(Section("What the report leaves open", texts.DECISIONS))
     return page.write(
