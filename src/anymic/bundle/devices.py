@@ -43,6 +43,12 @@ def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool =
             wanted="one that was trained with spectrum correction",
             remedy="train it with --set correction.reference=[...]",
         )
+    if bundle.frontend.gain_domain == "log_mel":
+        raise BundleError(
+            "a model that was trained with gains of mel bands",
+            wanted="gains of frequency bins, as a profile has them",
+            remedy="train it with correction.domain=magnitude",
+        )
     profile.require(rate_hz=own.rate_hz, fft_size=own.fft_size)
     onward = _onward(own, profile)
     new = [name for name in profile.devices if name not in profile.reference]

@@ -313,7 +313,8 @@ def _frontend(record: Record, tensors: Mapping[str, Tensor]) -> Frontend:
     bands, bins = record.frontend.bands, record.frontend.bins
     filters, gains = tensors["filters"], tensors["gains"]
     devices = record.correction.devices
-    if filters.shape != (bands, bins) or gains.shape != (1 + len(devices), bins):
+    known = [(1 + len(devices), size) for size in (bins, bands)]
+    if filters.shape != (bands, bins) or gains.shape not in known:
         raise RuntimeError(
             f"filters {tuple(filters.shape)} and gains {tuple(gains.shape)} "
             f"for {bands} bands, {bins} bins and {len(devices)} devices"

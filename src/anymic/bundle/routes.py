@@ -40,11 +40,19 @@ def route(
     ------
     BundleError
         If the identifier knows none of the model's devices or has another rate, or blind gains
-        are wanted and there is no mean spectrum and no training clips to measure it on.
+        are wanted and there is no mean spectrum and no training clips to measure it on, or the
+        model's gains are of mel bands.
     ManifestError
         If there are clips among `training` that the model was not trained on.
     """
     members = model.members if isinstance(model, Ensemble) else (model,)
+    policy = unknown or model.contract.unknown_device
+    if policy == "blind" and any(one.frontend.gain_domain == "log_mel" for one in members):
+        raise BundleError(
+            "blind gains for a model that was trained with gains of mel bands",
+            wanted="a model with gains of frequency bins",
+            remedy="train it with correction.domain=magnitude",
+        )
     if identifier is not None:
         _refuse_strangers(identifier, model)
     if training is not None:
@@ -55,7 +63,7 @@ def route(
             wanted="the clips that the model was trained on, to measure their mean spectrum",
             remedy="pass --data with the manifest of the training",
         )
-    contract = replace(model.contract, unknown_device=unknown or model.contract.unknown_device)
+    contract = replace(model.contract, unknown_device=policy)
     members = tuple(replace(member, contract=contract) for member in members)
     if isinstance(model, Ensemble):
         return replace(model, members=members, identifier=identifier or model.identifier)

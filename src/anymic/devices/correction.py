@@ -61,6 +61,8 @@ class SpectrumCorrection:
         What a user should know of this fit; each is also given as a warning.
     failures_ : tuple of Failure
         Clips that could not be used.
+    spectra_ : ClipSpectra
+        What was measured.
 
     Notes
     -----
@@ -80,6 +82,7 @@ class SpectrumCorrection:
     profile_: DeviceProfile
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
+    spectra_: ClipSpectra
 
     def __init__(
         self,
@@ -195,7 +198,7 @@ class SpectrumCorrection:
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             fitted_on=tuple(spectra.clip_ids[row] for row in sorted(used)),
         )
-        self.failures_ = spectra.failures
+        self.failures_, self.spectra_ = spectra.failures, spectra
         self.notes_ = _notes(self.profile_, spectra.failures)
         for note in self.notes_:
             warnings.warn(note, stacklevel=2)

@@ -49,6 +49,8 @@ class Run:
         # Only what differs from the defaults: a setting that is new changes no old run's name.
         plain = to_mapping(TrainingConfig())
         chosen = {k: v for k, v in to_mapping(self.config).items() if v != plain[k]}
+        if chosen.get("correction", {}).get("domain") == "magnitude":  # new inside an old setting
+            del chosen["correction"]["domain"]
         settings = json.dumps([TRAINING_VERSION, chosen], sort_keys=True)
         digest = hashlib.sha256(settings.encode())
         digest.update(Manifest.read(self.manifest).digest().encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from anymic import models
 from anymic.augment import Mixup, SpecAugment, TimeWarp
 from anymic.config import from_mapping, read_yaml
+from anymic.devices.mel_domain import ESTIMATORS as BAND_ESTIMATORS
 from anymic.errors import ConfigError
 from anymic.frontend import FrontendConfig
 from anymic.losses import LossName
@@ -26,10 +28,23 @@ class CorrectionConfig:
         The devices whose mean spectrum is the reference; empty means all devices.
     estimator : str
         How the gains are estimated.
+    domain : {"magnitude", "log_mel"}
+        magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
+        band, whose logarithm is added behind them (`anymic.devices.mel_domain`); an ablation.
     """
 
     reference: tuple[str, ...] = ()
     estimator: Estimator = "ratio_of_means"
+    domain: Literal["magnitude", "log_mel"] = "magnitude"
+
+    def __post_init__(self) -> None:
+        """Refuse an estimator that mel bands do not have."""
+        if self.domain == "log_mel" and self.estimator not in BAND_ESTIMATORS:
+            raise ConfigError(
+                f"estimator {self.estimator} in the domain log_mel",
+                wanted=" or ".join(BAND_ESTIMATORS),
+                remedy="choose one of them, or the domain magnitude",
+            )
 
 
 @dataclass(frozen=True)
@@ -121,7 +136,7 @@ class TrainingConfig:
         problems = [
             f"{name} of {getattr(self, name)}"
             for name in ("epochs", "batch_size", "learning_rate", "plateau_patience", "temperature")
-            if getattr(self, name) <= 0
+            if not 0 < getattr(self, name) < math.inf
         ]
         if self.network not in models.names():
             problems.append(f"network {self.network!r} (known: {', '.join(models.names())})")

@@ -8,15 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from anymic import machine, models
 from anymic.bundle import Bundle, InputContract
-from anymic.config import to_mapping
+from anymic.config import from_mapping, to_mapping
 from anymic.devices.correction import SpectrumCorrection
+from anymic.devices.mel_domain import band_gains
 from anymic.devices.profile import DeviceProfile
-from anymic.errors import ConfigError
+from anymic.errors import AnymicError, ConfigError
 from anymic.frontend import Frontend, Standardizer
+from anymic.frontend.mel import mel_filters
 from anymic.frontend.store import Length, open_features
 from anymic.manifest import Manifest
 from anymic.training.config import TrainingConfig
@@ -74,8 +78,8 @@ def fit(
     parts = split(manifest, config)
     config = settle_length(config, parts.training)
     _remember(out, config, manifest, resume=resume)
-    profile = correct(parts.training, config)
-    frontend = _frontend(config, profile)
+    profile, gains = correct(parts.training, config)
+    frontend = Frontend(config.frontend, device_gains=gains)
     length = Length(config.clip_s or 0.0, config.shorter, config.longer)
     store = open_features(parts.together, frontend, Path(cache or out / "features"), length=length)
     data = Examples.of(parts, store)
@@ -110,10 +114,20 @@ def fit(
     return bundle
 
 
-def correct(training: Manifest, config: TrainingConfig) -> DeviceProfile | None:
-    """Estimate the device gains from the training clips; None where no correction is asked for."""
+def correct(
+    training: Manifest, config: TrainingConfig
+) -> tuple[DeviceProfile | None, dict[str, NDArray[np.float64]] | None]:
+    """Estimate the device gains from the training clips.
+
+    Returns
+    -------
+    profile : DeviceProfile or None
+        None where no correction is asked for.
+    gains : dict of str to array, or None
+        What the front-end applies: those of the profile, (bin,), or of mel bands, (band,).
+    """
     if config.correction is None:
-        return None
+        return None, None
     training.require("device", purpose="spectrum correction")
     correction = SpectrumCorrection(
         reference=config.correction.reference or "all",
@@ -121,7 +135,11 @@ def correct(training: Manifest, config: TrainingConfig) -> DeviceProfile | None:
         fft_size=config.frontend.fft_size,
         hop_samples=config.frontend.hop_samples,
     )
-    return correction.fit(training).profile_
+    profile = correction.fit(training).profile_
+    if config.correction.domain == "log_mel":
+        filters = mel_filters(config.frontend).numpy()
+        return profile, band_gains(correction.spectra_, profile, filters)
+    return profile, {name: device.gains for name, device in profile.devices.items()}
 
 
 def identity(config: TrainingConfig, manifest: Manifest) -> dict[str, Any]:
@@ -129,23 +147,30 @@ def identity(config: TrainingConfig, manifest: Manifest) -> dict[str, Any]:
     return {"settings": to_mapping(config), "manifest": manifest.digest()}
 
 
+def is_same(state: Path, config: TrainingConfig, manifest: Manifest) -> bool:
+    """Say whether the run written down in a file is this one.
+
+    A setting that is newer than the file had its default then.
+    """
+    found = json.loads(state.read_text(encoding="utf-8"))
+    try:
+        settings = from_mapping(TrainingConfig, found["settings"])
+    except (AnymicError, KeyError, TypeError):
+        return False
+    return {**found, "settings": to_mapping(settings)} == identity(config, manifest)
+
+
 def _remember(out: Path, config: TrainingConfig, manifest: Manifest, *, resume: bool) -> None:
     """Write down what this run is; on resuming, refuse to go on with something else."""
-    state = identity(config, manifest)
     path = out / STATE
-    if resume and path.is_file() and json.loads(path.read_text(encoding="utf-8")) != state:
+    if resume and path.is_file() and not is_same(path, config, manifest):
         raise ConfigError(
             f"a run in {out} with other settings or clips",
             wanted="the same settings and manifest to resume it",
             remedy="use them, or another --out",
         )
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-
-
-def _frontend(config: TrainingConfig, profile: DeviceProfile | None) -> Frontend:
-    gains = {name: item.gains for name, item in profile.devices.items()} if profile else None
-    return Frontend(config.frontend, device_gains=gains)
+    path.write_text(json.dumps(identity(config, manifest), indent=1) + "\n", encoding="utf-8")
 
 
 def _fresh_network(config: TrainingConfig, classes: int) -> models.Basic:

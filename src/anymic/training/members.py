@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from anymic.frontend import Frontend
 from anymic.frontend.store import Length, open_features
 from anymic.manifest import Manifest, check_splits
 from anymic.training.config import TrainingConfig
-from anymic.training.fitting import STATE, fit, identity
+from anymic.training.fitting import STATE, fit, is_same
 from anymic.training.many import in_processes, show_progress, visible_gpus
 from anymic.training.parts import in_one_order, settle_length, split
 
@@ -132,7 +131,7 @@ def _is_finished(place: Path, config: TrainingConfig, manifest: Manifest) -> boo
     state = place / STATE
     if not state.is_file():
         return False
-    if json.loads(state.read_text(encoding="utf-8")) != identity(config, manifest):
+    if not is_same(state, config, manifest):
         raise ConfigError(
             f"a member in {place} with other settings or clips",
             wanted="the same settings and manifest to go on with it",
