@@ -184,10 +184,11 @@ def _devices(work: _Work, out: Path) -> list[Section]:
     more = dict(zip(work.corpora.folds, work.corpora.identification, strict=True))
     found = devices.compare(hearing.hear([*submitted, *runs], work.places, more))
     text = texts.DEVICES.format(table=devices.markdown(found), reading=devices.reading(found))
-    curve = identification.run(work.corpora.identification, seeds=work.seeds)
+    curve = identification.run(work.corpora.identification, work.places, seeds=work.seeds)
     recognized = texts.IDENTIFICATION.format(
         n=curve.of("identification_accuracy", identification.SIZES[0]).n,
         table=identification.markdown(curve),
+        reading=identification.reading(curve),
     )
     return [
         Section(

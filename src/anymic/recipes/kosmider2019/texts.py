@@ -121,5 +121,12 @@ IDENTIFICATION = """How well one unseen clip is recognized, over the number of t
 device; n of the accuracy is {n}. Strangers are eight microphones that heard no training clip.
 
 {table}
+{reading}
+
+The names are safe enough to use, the word *unknown* is not: five seconds of one sound differ from
+the next by 13 to 18 dB in a bin, usual microphones by 3 to 10. Tried in vain on training clips:
+Ledoit-Wolf covariances and likelihood ratios on 128 mel bands or 256 to 1024 bins, the fine
+structure of spectra, quantiles over time, longer training, several networks.
+
 {{figure}}
 """
