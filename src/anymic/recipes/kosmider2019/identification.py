@@ -98,7 +98,7 @@ def run(folds: Sequence[Path], out: str | Path, *, seeds: Sequence[int]) -> Curv
 def _describe(fold: Path) -> tuple[Descriptions, Descriptions]:
     manifest = Manifest.read(fold)
     training = manifest.where(split="train", device=list(KNOWN))
-    return describe_manifest(training), describe_manifest(manifest.where(split="test"), bands=64)
+    return describe_manifest(training), describe_manifest(manifest.where(split="test"))
 
 
 def _try(training: Descriptions, test: Descriptions, clips: int, seed: int) -> Tried:
