@@ -70,11 +70,13 @@ def hear(runs: Sequence[Run], places: Path, identification: Mapping[Path, Path])
     identification : mapping of Path to Path
         From each run's manifest to that of the same fold, heard by more devices.
     """
-    identifiers = {fold: _identifier(Manifest.read(fold)) for fold in identification.values()}
     folds = [identification[run.manifest] for run in runs]
+    places_kept = [_kept(run, places, fold) for run, fold in zip(runs, folds, strict=True)]
+    unheard = {fold for fold, kept in zip(folds, places_kept, strict=True) if not kept.is_file()}
+    identifiers = {fold: _identifier(Manifest.read(fold)) for fold in unheard}
     fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
     with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
-        named = [identifiers[fold] for fold in folds]
+        named = [identifiers.get(fold) for fold in folds]
         each = list(pool.map(_heard, runs, repeat(places), folds, named))
     hits: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     facts: dict[str, list[pd.DataFrame]] = {}
@@ -107,14 +109,17 @@ def _identifier(fold: Manifest) -> DeviceIdentifier:
 Heard = dict[str, tuple[Manifest, NDArray[np.float64]]]
 
 
-def _heard(run: Run, places: Path, fold: Path, identifier: DeviceIdentifier) -> Heard:
+def _kept(run: Run, places: Path, fold: Path) -> Path:
+    return places / run.key / f"heard-{VERSION}-{Manifest.read(fold).digest()[:8]}.npz"
+
+
+def _heard(run: Run, places: Path, fold: Path, identifier: DeviceIdentifier | None) -> Heard:
     """Return, by way, the clips heard and whether each was right: computed once, then kept."""
-    manifest = Manifest.read(fold)
-    test = manifest.where(split="test")
+    test = Manifest.read(fold).where(split="test")
     known = test.where(device=list(KNOWN))
     strangers = test.where(device=[name for name in test.devices if name not in KNOWN])
-    kept = places / run.key / f"heard-{VERSION}-{manifest.digest()[:8]}.npz"
-    if not kept.is_file():
+    kept = _kept(run, places, fold)
+    if identifier is not None and not kept.is_file():
         unfinished = kept.with_name(f".{os.getpid()}.npz")
         np.savez(
             unfinished, allow_pickle=False, **_listen(run, places, known, strangers, identifier)

@@ -113,7 +113,9 @@ above) and, beside it, towards A. Gets back: of what strangers lose to A when he
 
 "Blind" gains come from the recordings themselves, against the mean spectrum of the network's
 training clips; the recordings of a batch are drawn at random from one microphone's, so a batch has
-many classes in it. "Taken for another device's": every clip of A, B and C with each of the two
+many classes in it. How they are estimated was settled on folds 1 to 3 with other microphones; fold 4
+had no part in it. In the last line a stranger that passes for a known device gets that device's
+gains, and most do. "Taken for another device's": every clip of A, B and C with each of the two
 wrong profiles.
 """
 
@@ -127,6 +129,12 @@ The names are safe enough to use, the word *unknown* is not: five seconds of one
 the next by 13 to 18 dB in a bin, usual microphones by 3 to 10. Tried in vain on training clips:
 Ledoit-Wolf covariances and likelihood ratios on 128 mel bands or 256 to 1024 bins, the fine
 structure of spectra, quantiles over time, longer training, several networks.
+
+Settings were chosen on training clips of fold 1, which are test clips of the other folds, with
+microphones F to K as strangers. One was changed after a first run of this table: with 64 bands and
+a Ledoit-Wolf covariance 95.9 [94.2, 97.2] % were named rightly with 40 clips a device (AUROC 0.827
+[0.804, 0.854]); the covariance that is even along the bands, on 128 of them, was then found on
+those training clips.
 
 {{figure}}
 """
