@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def train(
     responses = RandomResponses(values.shape[1])
     counts = np.bincount(targets, minlength=devices)
     share = (1 / counts)[targets] / devices  # every device as often as any other
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(seed)
         found = IdentifierNetwork(values.shape[1], devices)
         judging = found.judging
@@ -96,6 +97,17 @@ def train(
             schedule.step()
     _discriminate(found.naming, values, targets)
     return found.eval().requires_grad_(False)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: for matrices this small, waiting for a second one takes longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _discriminate(naming: nn.Linear, values: Array, targets: NDArray[np.int64]) -> None:

@@ -113,8 +113,8 @@ above) and, beside it, towards A. Gets back: of what strangers lose to A when he
 
 "Blind" gains come from the recordings themselves, against the mean spectrum of the network's
 training clips; the recordings of a batch are drawn at random from one microphone's, so a batch has
-many classes in it. How they are estimated was settled on folds 1 to 3 with other microphones; fold 4
-had no part in it. In the last line a stranger that passes for a known device gets that device's
+many classes in it. How they are estimated was settled on folds 1 to 3 with other microphones; fold
+4 had no part in it. In the last line a stranger that passes for a known device gets that device's
 gains, and most do. "Taken for another device's": every clip of A, B and C with each of the two
 wrong profiles.
 """
