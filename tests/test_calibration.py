@@ -1,15 +1,23 @@
-"""Isotonic calibration, beside scikit-learn's and against its own laws."""
+"""Calibrators, beside scikit-learn's and PyTorch's and against their own laws."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 
-from anymic.calibration import CalibrationError, IsotonicCalibrator
+from anymic.calibration import (
+    CalibrationError,
+    DeviceCalibrator,
+    IsotonicCalibrator,
+    TemperatureCalibrator,
+)
 from anymic.metrics import log_loss
 
 
@@ -102,3 +110,131 @@ def test_refusals() -> None:
         IsotonicCalibrator().fit(p, np.array([1, 4] * 20))
     with pytest.raises(CalibrationError, match=r"probabilities \(40, 3\), wanted \(clip, 4\)"):
         IsotonicCalibrator().fit(p, t).transform(p[:, :3])
+
+
+# Temperature
+
+
+def test_a_temperature_by_hand() -> None:
+    """Four clips say 0.9 for their first label and are right three times.
+
+    Log loss is least where they say 0.75: odds of 9 become odds of 3, and 9^(1/T) = 3 for T = 2.
+    """
+    p, t = np.array([[0.9, 0.1]] * 4), np.array([0, 0, 0, 1])
+    calibrator = TemperatureCalibrator().fit(p, t)
+    assert calibrator.temperature_ == pytest.approx(2.0, rel=1e-9)
+    np.testing.assert_allclose(calibrator.transform(p), [[0.75, 0.25]] * 4, atol=1e-9)
+
+
+def test_it_is_pytorchs_lbfgs_on_logits() -> None:
+    """As Guo 2017's own program finds it: cross-entropy of logits / T, by LBFGS."""
+    p, t = clips(300, 7, sure=2.5)
+    logits = torch.log(torch.tensor(p)) + 5.0  # softmax does not see a constant
+    found = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    solver = torch.optim.LBFGS([found], tolerance_grad=1e-12, tolerance_change=1e-14, max_iter=100)
+
+    def step() -> torch.Tensor:
+        solver.zero_grad()
+        loss = torch.nn.functional.cross_entropy(logits / found, torch.tensor(t))
+        loss.backward()
+        return loss
+
+    solver.step(step)
+    ours = TemperatureCalibrator().fit(p, t)
+    assert ours.temperature_ == pytest.approx(found.item(), rel=1e-5)
+    wanted = torch.softmax(logits / found, dim=1).detach().numpy()
+    np.testing.assert_allclose(ours.transform(p), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 2.0])
+def test_logits_times_a_factor_have_that_times_the_temperature(factor: float) -> None:
+    p, t = clips(200, 8)
+    scaled = TemperatureCalibrator().fit(p, t).transform(p) ** factor
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    again = TemperatureCalibrator().fit(scaled, t)
+    assert again.temperature_ == pytest.approx(factor, rel=1e-6)
+
+
+def test_no_answer_changes_and_no_zero_becomes_nan() -> None:
+    p, t = clips(200, 9, sure=30)  # so sure that many probabilities are all but 0
+    calibrated = TemperatureCalibrator().fit(p, t).transform(p)
+    np.testing.assert_array_equal(calibrated.argmax(axis=1), p.argmax(axis=1))
+    hard = TemperatureCalibrator.of(3.0).transform(np.array([[1.0, 0.0, 0.0]]))
+    assert np.isfinite(hard).all()
+    np.testing.assert_allclose(hard.sum(axis=1), 1)
+    assert log_loss(calibrated, t) < log_loss(p, t)
+
+
+def test_a_temperature_that_cannot_be_found_is_refused() -> None:
+    p, _ = clips(50, 10)
+    with pytest.raises(CalibrationError, match="50 clips to find a temperature on, 50 of them ans"):
+        TemperatureCalibrator().fit(p, p.argmax(axis=1))
+    with pytest.raises(CalibrationError, match="0 of them answered right, wanted some answered"):
+        TemperatureCalibrator().fit(p, p.argmin(axis=1))
+    with pytest.raises(CalibrationError, match="no clip to calibrate on"):
+        TemperatureCalibrator().fit(np.empty((0, 3)), np.empty(0, dtype=int))
+    with pytest.raises(CalibrationError, match="has learned nothing, wanted a fitted one"):
+        TemperatureCalibrator().transform(p)
+    for wrong in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(CalibrationError, match="wanted a positive number"):
+            TemperatureCalibrator.of(wrong)
+
+
+# One for each device
+
+
+def two_devices(each: int = 100) -> tuple[NDArray[np.float64], NDArray, list[str | None]]:
+    """Return clips of A, which is three times too sure, and of B, which is honest."""
+    sure, first = clips(each, 11, sure=3)
+    honest, second = clips(each, 12)
+    return np.r_[sure, honest], np.r_[first, second], ["A"] * each + ["B"] * each
+
+
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: str) -> None:
+    p, t, devices = two_devices()
+    found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=["A"])  # type: ignore[arg-type]
+    one = TemperatureCalibrator if method == "temperature" else IsotonicCalibrator
+    general, own = one().fit(p, t), one().fit(p[:100], t[:100])
+    assert found.counts_ == {"": 200, "A": 100}
+    for device, wanted in (("A", own), ("B", general), ("new", general), (None, general)):
+        given = found.transform(p, [device] * len(p))
+        np.testing.assert_array_equal(given, wanted.transform(p))
+    np.testing.assert_array_equal(found.transform(p), general.transform(p))
+    mixed = found.transform(p, devices)
+    np.testing.assert_array_equal(mixed[:100], own.transform(p[:100]))
+
+
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+def test_taken_apart_and_put_together_it_is_the_same(method: str) -> None:
+    p, t, devices = two_devices()
+    found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=True)  # type: ignore[arg-type]
+    record, arrays = found.to_parts()
+    again = DeviceCalibrator.from_parts(record, arrays, labels=4)
+    np.testing.assert_array_equal(again.transform(p, devices), found.transform(p, devices))
+    assert again.describe() == found.describe()
+    del arrays[next(name for name in arrays if name.startswith("1."))]
+    with pytest.raises(CalibrationError, match="a calibrator that is not whole"):
+        DeviceCalibrator.from_parts(record, arrays, labels=4)
+
+
+def test_a_device_without_enough_clips_is_refused_with_the_count() -> None:
+    p, t, devices = two_devices(100)
+    few = slice(80, 200)  # 20 of A
+    with pytest.raises(CalibrationError, match=r"20 of A, wanted at least 30 clips of each device"):
+        DeviceCalibrator().fit(p[few], t[few], devices[few], of_their_own=True)
+    DeviceCalibrator().fit(p[few], t[few], devices[few], of_their_own=["B"])
+    with pytest.raises(
+        CalibrationError, match=r"20 of A \(\d of label \d\), wanted at least 10 of"
+    ):
+        DeviceCalibrator("isotonic").fit(p[few], t[few], devices[few], of_their_own=["A"])
+    with pytest.raises(CalibrationError, match="0 of C, wanted at least 30"):
+        DeviceCalibrator().fit(p, t, devices, of_their_own=["C"])
+    with pytest.raises(CalibrationError, match="200 clips of no known device"):
+        DeviceCalibrator().fit(p, t, [None] * 200, of_their_own=True)
+    with pytest.raises(CalibrationError, match="199 devices for 200 clips"):
+        DeviceCalibrator().fit(p, t, devices[1:])
+    with pytest.raises(CalibrationError, match="has learned nothing"):
+        DeviceCalibrator().transform(p)
+    with pytest.raises(CalibrationError, match="method 'platt', wanted temperature or isotonic"):
+        DeviceCalibrator("platt")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: isotonic regression for each label."""
+"""Isotonic regression for each label: any rising way from stated to true probabilities."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.errors import AnymicError
+from anymic.calibration.checks import CalibrationError, checked_pairs, unfitted
 
 LEAST_CLIPS = 2  # of a label: one clip alone makes a step from 0 to 1, whatever the others say
-
-
-class CalibrationError(AnymicError):
-    """Clips that cannot calibrate, or a calibrator that has learned nothing yet."""
 
 
 class IsotonicCalibrator:
@@ -54,14 +50,7 @@ class IsotonicCalibrator:
         """
         from sklearn.isotonic import IsotonicRegression
 
-        p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
-        whole = t.dtype.kind in "iu" and t.ndim == 1
-        if p.ndim != 2 or not whole or len(t) != len(p) or not np.isfinite(p).all():
-            raise CalibrationError(
-                f"probabilities {p.shape} and targets {t.dtype} {t.shape}",
-                wanted="finite numbers (clip, label) and a label's number for each clip",
-                remedy="pass the same clips' probabilities and labels",
-            )
+        p, t = checked_pairs(probabilities, targets)
         _refuse_few(t, p.shape[1])
         found = [
             IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(
@@ -111,11 +100,7 @@ class IsotonicCalibrator:
             If nothing was learned yet, or there is another number of labels.
         """
         if not hasattr(self, "inputs_"):
-            raise CalibrationError(
-                "a calibrator that has learned nothing",
-                wanted="a fitted one",
-                remedy="call fit with clips that were not trained on",
-            )
+            raise unfitted()
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or p.shape[1] != len(self.inputs_):
             raise CalibrationError(
@@ -130,11 +115,7 @@ class IsotonicCalibrator:
 
 
 def _refuse_few(targets: NDArray[np.int64], labels: int) -> None:
-    if len(targets) and not 0 <= targets.min() <= targets.max() < labels:
-        raise CalibrationError(
-            f"label numbers from {targets.min()} to {targets.max()}", wanted=f"0 to {labels - 1}"
-        )
-    counts = np.bincount(targets.astype(np.int64), minlength=labels)
+    counts = np.bincount(targets, minlength=labels)
     few = np.flatnonzero(counts < LEAST_CLIPS)
     if len(few):
         listed = ", ".join(f"{counts[label]} of label {label}" for label in few)
