@@ -1,0 +1,40 @@
+"""What every calibrator asks of the clips it is fitted on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.errors import AnymicError
+
+
+class CalibrationError(AnymicError):
+    """Clips that cannot calibrate, or a calibrator that has learned nothing yet."""
+
+
+def checked_pairs(
+    probabilities: ArrayLike, targets: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return probabilities (clip, label) and label numbers (clip,), or refuse them."""
+    p, t = np.asarray(probabilities, dtype=np.float64), np.asarray(targets)
+    whole = t.dtype.kind in "iu" and t.ndim == 1
+    if p.ndim != 2 or not whole or len(t) != len(p) or not np.isfinite(p).all():
+        raise CalibrationError(
+            f"probabilities {p.shape} and targets {t.dtype} {t.shape}",
+            wanted="finite numbers (clip, label) and a label's number for each clip",
+            remedy="pass the same clips' probabilities and labels",
+        )
+    if len(t) and not 0 <= t.min() <= t.max() < p.shape[1]:
+        raise CalibrationError(
+            f"label numbers from {t.min()} to {t.max()}", wanted=f"0 to {p.shape[1] - 1}"
+        )
+    return p, t.astype(np.int64)
+
+
+def unfitted() -> CalibrationError:
+    """Return what a calibrator says that has learned nothing."""
+    return CalibrationError(
+        "a calibrator that has learned nothing",
+        wanted="a fitted one",
+        remedy="call fit with clips that were not trained on",
+    )
