@@ -11,7 +11,7 @@ import pytest
 from anymic.errors import AnymicError
 from anymic.recipes.kosmider2019 import ensembles, grid
 from anymic.recipes.kosmider2019.ensembles import CALIBRATED, SOFT
-from anymic.recipes.kosmider2019.members import Member
+from anymic.recipes.members import Member
 from anymic.recipes.runs import Outcome, Run
 from anymic.training import load_config
 

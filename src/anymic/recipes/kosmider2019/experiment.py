@@ -10,19 +10,18 @@ from typing import Literal
 from anymic.datasets.esc50 import esc50
 from anymic.devices.simulate import simulate
 from anymic.errors import ConfigError
+from anymic.recipes import members, page
 from anymic.recipes.kosmider2019 import (
     devices,
     ensembles,
     grid,
     hearing,
     identification,
-    members,
-    page,
     table,
     texts,
 )
 from anymic.recipes.kosmider2019.grid import PRESETS, Scale
-from anymic.recipes.kosmider2019.page import Section
+from anymic.recipes.page import Section
 from anymic.recipes.pooling import pool
 from anymic.recipes.runs import Outcome, Run, train_all
 from anymic.training import TrainingConfig, load_config
@@ -135,7 +134,14 @@ def run(
     )
     sections.append(Section("What the report leaves open", texts.DECISIONS))
     return page.write(
-        sections, introduction, out, folder=page_folder, command=command, seeds=list(seeds)
+        sections,
+        introduction,
+        out,
+        title="Kosmider 2019",
+        name="kosmider2019",
+        folder=page_folder,
+        command=command,
+        seeds=list(seeds),
     )
 
 
@@ -167,7 +173,8 @@ def _table(outcomes: Sequence[Outcome]) -> Section:
 
 def _ensembles(work: _Work, outcomes: Sequence[Outcome]) -> Section:
     whole = work.train(grid.whole(work.corpora.folds, work.base))
-    voters = members.members([*outcomes, *whole], work.places)
+    corrected = [item for item in outcomes if item.run.config.correction is not None]
+    voters = members.members([*corrected, *whole], work.places)
     found = ensembles.score(ensembles.kinds(voters))
     text = texts.ENSEMBLES.format(table=ensembles.markdown(found), reading=ensembles.reading(found))
     return Section("Ensembles", text, found.rows, "ensembles", ensembles.figure(found))

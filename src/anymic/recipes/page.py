@@ -12,9 +12,6 @@ from anymic.report.rows import Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Kosmider 2019"
-NAME = "kosmider2019"
-
 
 @dataclass(frozen=True)
 class Section:
@@ -38,9 +35,9 @@ class Section:
     name: str = ""
     figure: Figure | None = field(default=None, compare=False)
 
-    def markdown(self) -> str:
-        """Return the section as Markdown, its figure linked."""
-        picture = f"![{self.title}]({NAME}_{self.name}.png)" if self.figure else ""
+    def markdown(self, page: str) -> str:
+        """Return the section as Markdown, its figure linked as a file of `page`."""
+        picture = f"![{self.title}]({page}_{self.name}.png)" if self.figure else ""
         return f"## {self.title}\n\n{self.text.replace('{figure}', picture)}\n"
 
 
@@ -49,6 +46,8 @@ def write(
     introduction: str,
     out: str | Path,
     *,
+    title: str,
+    name: str,
     folder: str | Path | None,
     **facts: object,
 ) -> tuple[list[Path], str]:
@@ -60,9 +59,14 @@ def write(
     introduction : str
         Markdown in front of them.
     out : path
-        Folder of the report.
+        Folder of the experiment's runs; the report goes into `out`/`name`, so that experiments that
+        share runs keep their reports apart.
+    title : str
+        Of the report.
+    name : str
+        Of the page, and what the names of its figures begin with.
     folder : path, optional
-        Where kosmider2019.md and its figures go.
+        Where the page and its figures go.
     facts
         For the report's header: command, seeds, ...
 
@@ -77,9 +81,9 @@ def write(
     header = run_header(**facts)
     shown, *others = sections
     paths = write_report(
-        out,
+        Path(out) / name,
         shown.rows,
-        title=TITLE,
+        title=title,
         header=header,
         figures=[
             ReportFigure(section.name, section.figure, section.title)
@@ -89,14 +93,16 @@ def write(
         extra={section.title: [vars(row) for row in section.rows] for section in others},
     )
     written = [paths["html"], paths["json"]]
-    text = "\n".join([introduction, *(section.markdown() for section in sections), _made(header)])
+    text = "\n".join(
+        [introduction, *(section.markdown(name) for section in sections), _made(header)]
+    )
     if folder is not None:
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         for section in sections:
             if section.figure is not None:
-                written.append(save_png(section.figure, place / f"{NAME}_{section.name}.png"))
-        written.append(place / f"{NAME}.md")
+                written.append(save_png(section.figure, place / f"{name}_{section.name}.png"))
+        written.append(place / f"{name}.md")
         written[-1].write_text(text, encoding="utf-8")
     return written, text
 

@@ -1,4 +1,4 @@
-"""Trained runs as members of ensembles: what each answers for its own validation clips."""
+"""What trained runs answer for their own validation clips: to select and to calibrate them by."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Member:
 
 
 def members(outcomes: Iterable[Outcome], runs: str | Path) -> list[Member]:
-    """Let every corrected run answer for its own validation clips, once.
+    """Let every run answer for its own validation clips, once.
 
     Parameters
     ----------
@@ -56,9 +56,8 @@ def members(outcomes: Iterable[Outcome], runs: str | Path) -> list[Member]:
     runs : path
         The folder of the runs, where their bundles are.
     """
-    chosen = [item for item in outcomes if item.run.config.correction is not None]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda outcome: _member(outcome, Path(runs)), chosen))
+        return list(pool.map(lambda outcome: _member(outcome, Path(runs)), outcomes))
 
 
 def _member(outcome: Outcome, runs: Path) -> Member:

@@ -1,0 +1,1 @@
+"""Nguyen, Pernkopf and Kosmider 2020: heated-up softmax and spectrum correction."""
