@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from anymic import metrics
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.ensemble import LEARNED_FROM, refuse_overlap
+from anymic.bundle.overlap import refuse_overlap, refuse_shared_recordings
 from anymic.calibration import CalibrationError, IsotonicCalibrator
 from anymic.errors import BundleError, ConfigError, Failure, ManifestError
 from anymic.manifest import Manifest
@@ -106,7 +106,8 @@ class Builder:
     def candidates(self, models: Mapping[str, Bundle]) -> list[Candidate]:
         """Look up each model's accuracy on its own validation clips, or measure it."""
         found = []
-        for name, bundle in models.items():
+        for name, model in models.items():
+            bundle = model.uncalibrated()  # members vote with their networks' own probabilities
             accuracy = recorded_accuracy(bundle)
             if accuracy is None and self.manifest is not None and validation_ids(bundle):
                 accuracy = self.hear(name, bundle).accuracy
@@ -176,14 +177,14 @@ class Builder:
         """
         if calibrate and self.calibration is not None:
             clips = self.calibration
-            refuse_overlap(bundle, tuple(clips.clip_ids()), name)
-            _refuse_shared_recordings(bundle, clips, self.manifest or clips, name)
+            refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
+            refuse_shared_recordings(bundle.fitted_on, clips, self.manifest or clips, name)
             return self._answers(bundle, clips, name)
         if name not in self._heard:
             clips = validation_clips(bundle, self.manifest, name)
             assert self.manifest is not None
-            refuse_overlap(bundle, tuple(clips.clip_ids()), name)
-            _refuse_shared_recordings(bundle, clips, self.manifest, name)
+            refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
+            refuse_shared_recordings(bundle.fitted_on, clips, self.manifest, name)
             self._heard[name] = self._answers(bundle, clips, name)
         return self._heard[name]
 
@@ -306,24 +307,3 @@ def _calibrator(candidate: Candidate, heard: Heard) -> IsotonicCalibrator:
             wanted=error.wanted,
             remedy="set more clips aside when it is trained",
         ) from error
-
-
-def _refuse_shared_recordings(
-    bundle: Bundle, clips: Manifest, manifest: Manifest, name: str
-) -> None:
-    """Refuse clips that were cut from the recordings, or takes, that a model learned from."""
-    learned = {clip for use in LEARNED_FROM for clip in bundle.fitted_on.get(use, ())}
-    rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in learned]
-    for column in ("group", "take"):
-        if column not in manifest.table or column not in clips.table:
-            continue
-        ours, theirs = (
-            set(table[column]) - {""} for table in (clips.table, manifest.table.iloc[rows])
-        )
-        if both := sorted(ours & theirs):
-            raise BundleError(
-                f"clips to calibrate {name} on, with {len(both)} {column}s that it learned from"
-                f" ({both[0]})",
-                wanted="other recordings",
-                remedy="set aside whole groups",
-            )

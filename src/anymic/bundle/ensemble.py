@@ -12,9 +12,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from anymic import config
+from anymic.bundle.calibrators import (
+    CALIBRATION,
+    CALIBRATORS,
+    read_calibration,
+    read_voters,
+    write_calibration,
+    write_voters,
+)
 from anymic.bundle.contract import InputContract
 from anymic.bundle.files import (
     FORMAT,
@@ -23,12 +29,12 @@ from anymic.bundle.files import (
     checksum,
     parse,
     read_index,
-    read_tensors,
     verify,
 )
 from anymic.bundle.listening import IDENTIFIER, misheard, named, read_identifier, write_part
 from anymic.bundle.model import Bundle
-from anymic.calibration import CalibrationError, IsotonicCalibrator
+from anymic.bundle.overlap import refuse_overlap
+from anymic.calibration import DeviceCalibrator, IsotonicCalibrator
 from anymic.devices.profile import DeviceProfile
 from anymic.errors import BundleError
 from anymic.voting import Voting
@@ -36,8 +42,8 @@ from anymic.voting import Voting
 if TYPE_CHECKING:
     from anymic.devices.identify import DeviceIdentifier
 
-KIND, MEMBERS, CALIBRATORS = "ensemble", "members", "calibrators.safetensors"
-LEARNED_FROM = ("weights", "standardization", "correction")
+KIND, MEMBERS = "ensemble", "members"
+PARTS = (CALIBRATORS, CALIBRATION, IDENTIFIER)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class EnsembleRecord:
     training: dict[str, Any]
     sha256: dict[str, str]
     identifier: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
 
 
 @dataclass
@@ -75,6 +82,9 @@ class Ensemble:
         How the members were chosen; plain JSON values.
     identifier : DeviceIdentifier or None
         Names the device of clips for which none is stated, for all members.
+    calibration : DeviceCalibrator or None
+        Makes the probabilities that the members agreed on mean what they say. A member's own
+        `calibration` is left out: members vote with their networks' own probabilities.
 
     Raises
     ------
@@ -88,9 +98,11 @@ class Ensemble:
     calibrators: tuple[IsotonicCalibrator, ...] = ()
     training: dict[str, Any] = field(default_factory=dict)
     identifier: DeviceIdentifier | None = None
+    calibration: DeviceCalibrator | None = None
 
     def __post_init__(self) -> None:
         """Check that the members can answer together."""
+        self.members = tuple(member.uncalibrated() for member in self.members)
         if not self.members:
             raise BundleError("no member", wanted="at least one model", remedy="name some")
         _refuse_different(self.members)
@@ -106,8 +118,10 @@ class Ensemble:
                 wanted=str(wanted),
                 remedy="build it with anymic.ensemble.build",
             )
-        for number, member in enumerate(self.members if self.calibrators else ()):
-            refuse_overlap(member, member.fitted_on.get("calibration", ()), f"member {number}")
+        after = self.calibration.fitted_on if self.calibration else ()
+        for number, member in enumerate(self.members):
+            before = member.fitted_on.get("calibration", ()) if self.calibrators else ()
+            refuse_overlap(member.fitted_on, (*before, *after), f"member {number}")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -139,6 +153,8 @@ class Ensemble:
                 uses.setdefault(use, {}).update(dict.fromkeys(clips))
         if self.identifier is not None:
             uses["identifier"] = dict.fromkeys(self.identifier.fitted_on)
+        if self.calibration is not None:
+            uses.setdefault("calibration", {}).update(dict.fromkeys(self.calibration.fitted_on))
         return {use: tuple(clips) for use, clips in uses.items()}
 
     def save(self, folder: str | Path) -> Path:
@@ -173,9 +189,9 @@ class Ensemble:
             self._write(beside)
             if (folder / MEMBERS).exists():
                 os.replace(folder / MEMBERS, beside / "replaced")
-            for name in (CALIBRATORS, IDENTIFIER):
+            for name in PARTS:
                 (folder / name).unlink(missing_ok=True)
-            for name in (MEMBERS, CALIBRATORS, IDENTIFIER, INDEX):
+            for name in (MEMBERS, *PARTS, INDEX):
                 if (beside / name).exists():
                     os.replace(beside / name, folder / name)
         finally:
@@ -183,25 +199,16 @@ class Ensemble:
         return folder
 
     def _write(self, folder: Path) -> None:
-        from safetensors.torch import save
-
         digits = max(2, len(str(len(self.members) - 1)))
         names = [f"{number:0{digits}}" for number in range(len(self.members))]
         files = []
         for name, member in zip(names, self.members, strict=True):
             files.append(f"{MEMBERS}/{name}/{INDEX}")
             member.save(folder / MEMBERS / name)
-        if self.calibrators:
-            steps = {
-                f"{name}.{label}.{side}": torch.from_numpy(values)
-                for name, one in zip(names, self.calibrators, strict=True)
-                for side, each in (("inputs", one.inputs_), ("outputs", one.outputs_))
-                for label, values in enumerate(each)
-            }
-            (folder / CALIBRATORS).write_bytes(save(steps))
-            files.append(CALIBRATORS)
+        files += write_voters(folder, names, self.calibrators)
         identifier = write_part(folder, IDENTIFIER, self.identifier)
-        files += named(identifier=identifier)
+        calibration = write_calibration(folder, self.calibration)
+        files += named(identifier=identifier, calibration=calibration)
         record = EnsembleRecord(
             format=FORMAT,
             version=VERSION,
@@ -215,6 +222,7 @@ class Ensemble:
             training=self.training,
             sha256={name: checksum(folder / name) for name in files},
             identifier=identifier,
+            calibration=calibration,
         )
         try:
             text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
@@ -253,14 +261,16 @@ class Ensemble:
         needed = [f"{MEMBERS}/{name}/{INDEX}" for name in record.members]
         calibrated = record.voting == "calibrated"
         needed += [CALIBRATORS] if calibrated else []
-        needed += named(identifier=record.identifier)
+        needed += named(identifier=record.identifier, calibration=record.calibration)
         verify(folder, record.sha256, needed=needed, optional=())
+        labels = len(record.labels)
         return cls(
             members=tuple(Bundle.load(folder / MEMBERS / name) for name in record.members),
             voting=record.voting,
-            calibrators=_calibrators(folder, record) if calibrated else (),
+            calibrators=read_voters(folder, record.members, labels=labels) if calibrated else (),
             training=record.training,
             identifier=read_identifier(folder, record.identifier),
+            calibration=read_calibration(folder, record.calibration, labels=labels),
         )
 
 
@@ -275,25 +285,6 @@ def load(folder: str | Path) -> Bundle | Ensemble:
     folder = Path(folder)
     kind = read_index(folder).get("kind")
     return Ensemble.load(folder) if kind == KIND else Bundle.load(folder)
-
-
-def refuse_overlap(member: Bundle, clips: tuple[str, ...], name: str) -> None:
-    """Refuse to calibrate a member on clips that it learned from.
-
-    Raises
-    ------
-    BundleError
-        If some of `clips` (ids) are among them; it says how many and for what.
-    """
-    for use in LEARNED_FROM:
-        both = set(clips) & set(member.fitted_on.get(use, ()))
-        if both:
-            raise BundleError(
-                f"{len(clips)} clips to calibrate {name} on, {len(both)} of which its {use}"
-                f" {'were' if use == 'weights' else 'was'} learned from",
-                wanted="clips that it has learned nothing from",
-                remedy="calibrate on its own validation clips, or set others aside",
-            )
 
 
 def _refuse_different(members: tuple[Bundle, ...]) -> None:
@@ -327,26 +318,3 @@ def _is_ensemble(folder: Path) -> bool:
         return read_index(folder).get("kind") == KIND
     except BundleError:
         return False
-
-
-def _calibrators(folder: Path, record: EnsembleRecord) -> tuple[IsotonicCalibrator, ...]:
-    steps = read_tensors(folder, CALIBRATORS)
-    try:
-        return tuple(
-            IsotonicCalibrator.of(
-                *(
-                    [
-                        steps[f"{name}.{label}.{side}"].double().numpy()
-                        for label in range(len(record.labels))
-                    ]
-                    for side in ("inputs", "outputs")
-                )
-            )
-            for name in record.members
-        )
-    except (KeyError, CalibrationError) as error:
-        raise BundleError(
-            f"{folder / CALIBRATORS} that does not fit its members ({error})",
-            wanted="a calibrator for each member and label",
-            remedy="build the ensemble again",
-        ) from error

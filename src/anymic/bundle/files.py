@@ -60,6 +60,7 @@ class Record:
     sha256: dict[str, str]
     identifier: dict[str, Any] | None = None
     spectrum: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed
         record = config.from_mapping(kind, values)
     except ConfigError as error:
         raise _altered(folder, error.got) from error
-    for name in ("training", "fitted_on", "sha256", "identifier", "spectrum"):
+    for name in ("training", "fitted_on", "sha256", "identifier", "spectrum", "calibration"):
         if not isinstance(getattr(record, name, None) or {}, dict):
             raise _altered(folder, f"{name} that is no mapping")
     return record

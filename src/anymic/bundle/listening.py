@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymic.bundle.calibrators import CALIBRATION
 from anymic.bundle.contract import InputContract
 from anymic.bundle.files import read_tensors
 from anymic.frontend import FrontendConfig
@@ -79,5 +80,5 @@ def read_spectrum(folder: Path, record: Mapping[str, Any] | None) -> MeanSpectru
 
 def named(**records: Mapping[str, Any] | None) -> list[str]:
     """Return the names of the files that these records need."""
-    files = {"spectrum": SPECTRUM, "identifier": IDENTIFIER}
+    files = {"spectrum": SPECTRUM, "identifier": IDENTIFIER, "calibration": CALIBRATION}
     return [files[name] for name, record in records.items() if record is not None]

@@ -7,17 +7,16 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from anymic import config, models
+from anymic.bundle.calibrators import CALIBRATION, read_calibration, write_calibration
 from anymic.bundle.contract import InputContract
 from anymic.bundle.files import (
     FORMAT,
@@ -42,6 +41,9 @@ from anymic.bundle.listening import (
     read_spectrum,
     write_part,
 )
+from anymic.bundle.overlap import refuse_overlap
+from anymic.bundle.weights import build_frontend, part_of, tensors_of
+from anymic.calibration import DeviceCalibrator
 from anymic.devices.profile import DeviceProfile
 from anymic.errors import AnymicError, BundleError
 from anymic.frontend import Frontend
@@ -90,11 +92,14 @@ class Bundle:
         Names the device of clips for which none is stated.
     spectrum : MeanSpectrum or None
         Of what the network was trained on; blind gains lead to it.
+    calibration : DeviceCalibrator or None
+        Makes the probabilities of a clip, the mean over its windows, mean what they say; fitted
+        after training. Its clips are those of `fitted_on["calibration"]`.
 
     Raises
     ------
     BundleError
-        If the parts do not belong together.
+        If the parts do not belong together, or it is calibrated on clips that it learned from.
     """
 
     network: nn.Module
@@ -109,6 +114,7 @@ class Bundle:
     temperature: float = 1.0
     identifier: DeviceIdentifier | None = None
     spectrum: MeanSpectrum | None = None
+    calibration: DeviceCalibrator | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit; put the network and front-end in inference mode."""
@@ -140,6 +146,9 @@ class Bundle:
                 f"a positive temperature, and clips fitted for {', '.join(USES)}",
                 remedy="put together what was trained together",
             )
+        if self.calibration is not None:
+            refuse_overlap(self.fitted_on, self.calibration.fitted_on, "a model")
+            self.fitted_on = {**self.fitted_on, "calibration": self.calibration.fitted_on}
         self.network.eval()
         self.frontend.eval()
 
@@ -147,6 +156,13 @@ class Bundle:
     def devices(self) -> tuple[str, ...]:
         """The devices whose gains the model knows."""
         return self.frontend.device_names
+
+    def uncalibrated(self) -> Bundle:
+        """Return the model as its training left it: with its network's own probabilities."""
+        if self.calibration is None:
+            return self
+        kept = {use: clips for use, clips in self.fitted_on.items() if use != "calibration"}
+        return replace(self, calibration=None, fitted_on=kept)
 
     def save(self, folder: str | Path) -> Path:
         """Write the bundle into `folder`, which is made where it is missing.
@@ -176,7 +192,7 @@ class Bundle:
             files = self._write(beside)
             for name in (*files, INDEX):
                 os.replace(beside / name, folder / name)
-            for name in {PROFILE, IDENTIFIER, SPECTRUM}.difference(files):
+            for name in {PROFILE, IDENTIFIER, SPECTRUM, CALIBRATION}.difference(files):
                 (folder / name).unlink(missing_ok=True)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
@@ -187,14 +203,15 @@ class Bundle:
         from safetensors.torch import save
 
         # Not save_file, which hides the file from everyone but its writer.
-        (folder / WEIGHTS).write_bytes(save(self._tensors()))
+        (folder / WEIGHTS).write_bytes(save(tensors_of(self.network, self.frontend)))
         files = [WEIGHTS]
         if self.profile is not None:
             self.profile.write(folder / PROFILE)
             files.append(PROFILE)
         identifier = write_part(folder, IDENTIFIER, self.identifier)
         spectrum = write_part(folder, SPECTRUM, self.spectrum)
-        files += named(identifier=identifier, spectrum=spectrum)
+        calibration = write_calibration(folder, self.calibration)
+        files += named(identifier=identifier, spectrum=spectrum, calibration=calibration)
         record = Record(
             format=FORMAT,
             version=VERSION,
@@ -211,6 +228,7 @@ class Bundle:
             sha256={name: checksum(folder / name) for name in files},
             identifier=identifier,
             spectrum=spectrum,
+            calibration=calibration,
         )
         try:
             text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
@@ -222,22 +240,6 @@ class Bundle:
             ) from error
         (folder / INDEX).write_text(text + "\n", encoding="utf-8")
         return files
-
-    def _tensors(self) -> dict[str, Tensor]:
-        parts = {"network": self.network, "frontend": self.frontend}
-        tensors = {
-            f"{part}.{name}": tensor.detach().cpu().contiguous()
-            for part, module in parts.items()
-            for name, tensor in module.state_dict().items()
-        }
-        wrong = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
-        if wrong:
-            raise BundleError(
-                f"weights that are not finite ({', '.join(wrong[:3])})",
-                wanted="a network that has learned",
-                remedy="train again with a lower learning rate",
-            )
-        return tensors
 
     def _correction(self) -> Correction:
         if self.profile is None:
@@ -256,18 +258,20 @@ class Bundle:
         """
         folder = Path(folder)
         record = read_record(folder)
-        needed = [WEIGHTS, *named(identifier=record.identifier, spectrum=record.spectrum)]
-        verify(folder, record.sha256, needed=needed)
+        parts = {name: getattr(record, name) for name in ("identifier", "spectrum", "calibration")}
+        verify(folder, record.sha256, needed=[WEIGHTS, *named(**parts)])
         tensors = read_tensors(folder)
         try:
             network = models.build(
                 record.network.name, classes=len(record.labels), **record.network.arguments
             )
-            network.load_state_dict(_part(tensors, "network"))
-            frontend = _frontend(record, _part(tensors, "frontend"))
+            network.load_state_dict(part_of(tensors, "network"))
+            frontend = build_frontend(record, part_of(tensors, "frontend"))
             profile = DeviceProfile.read(folder / PROFILE) if PROFILE in record.sha256 else None
             identifier = read_identifier(folder, record.identifier)
             spectrum = read_spectrum(folder, record.spectrum)
+            labels = len(record.labels)
+            calibration = read_calibration(folder, record.calibration, labels=labels)
         except BundleError:
             raise
         except AnymicError as error:
@@ -296,30 +300,5 @@ class Bundle:
             temperature=record.temperature,
             identifier=identifier,
             spectrum=spectrum,
+            calibration=calibration,
         )
-
-
-def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    prefix = part + "."
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _frontend(record: Record, tensors: Mapping[str, Tensor]) -> Frontend:
-    """Build the front-end from its saved filters, without librosa."""
-    bands, bins = record.frontend.bands, record.frontend.bins
-    filters, gains = tensors["filters"], tensors["gains"]
-    devices = record.correction.devices
-    known = [(1 + len(devices), size) for size in (bins, bands)]
-    if filters.shape != (bands, bins) or gains.shape not in known:
-        raise RuntimeError(
-            f"filters {tuple(filters.shape)} and gains {tuple(gains.shape)} "
-            f"for {bands} bands, {bins} bins and {len(devices)} devices"
-        )
-    rows = zip(devices, gains[1:].double().numpy(), strict=True)
-    frontend = Frontend(record.frontend, device_gains=dict(rows), filters=filters)
-    frontend.load_state_dict(tensors)
-    return frontend

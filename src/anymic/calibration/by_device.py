@@ -37,6 +37,8 @@ class DeviceCalibrator:
     devices_ : dict of str to the same
     counts_ : dict of str to int
         The clips behind each device's calibrator; "" is the general one.
+    fitted_on : tuple of str
+        The ids of these clips, where they were told.
     """
 
     general_: Calibrator
@@ -49,6 +51,7 @@ class DeviceCalibrator:
                 f"the method {method!r}", wanted=" or ".join(METHODS), remedy="name one of them"
             )
         self.method = method
+        self.fitted_on: tuple[str, ...] = ()
 
     def fit(
         self,
@@ -57,6 +60,7 @@ class DeviceCalibrator:
         devices: Sequence[str | None] | None = None,
         *,
         of_their_own: bool | Sequence[str] = False,
+        clip_ids: Sequence[str] = (),
     ) -> DeviceCalibrator:
         """Learn from clips that were not trained on; returns self.
 
@@ -69,6 +73,8 @@ class DeviceCalibrator:
             The device of each clip, as prediction names it; None or "" where it is not known.
         of_their_own : bool or sequence of str
             The devices that get a calibrator of their own; True is all of them.
+        clip_ids : sequence of str
+            What to remember the clips by (`Manifest.clip_ids`).
 
         Raises
         ------
@@ -87,6 +93,7 @@ class DeviceCalibrator:
         self._refuse_few(p.shape[1], t, names, wanted)
         self.general_ = self._one().fit(p, t)
         self.counts_ = {"": len(t)}
+        self.fitted_on = tuple(clip_ids)
         self.devices_ = {}
         for device in wanted:
             own = names == device
@@ -154,7 +161,12 @@ class DeviceCalibrator:
         """Return what the calibrator has learned as plain JSON values and arrays, by name."""
         if not hasattr(self, "general_"):
             raise unfitted()
-        record = {"method": self.method, "devices": list(self.devices_), "counts": self.counts_}
+        record = {
+            "method": self.method,
+            "devices": list(self.devices_),
+            "counts": dict(self.counts_),
+            "fitted_on": list(self.fitted_on),
+        }
         arrays: dict[str, NDArray[np.float64]] = {}
         for number, one in enumerate((self.general_, *self.devices_.values())):
             if isinstance(one, TemperatureCalibrator):
@@ -179,6 +191,7 @@ class DeviceCalibrator:
         try:
             found = cls(record["method"])
             devices = [str(device) for device in record["devices"]]
+            found.fitted_on = tuple(map(str, record["fitted_on"]))
             found.counts_ = {str(name): int(count) for name, count in record["counts"].items()}
             each = [found._read(arrays, number, labels) for number in range(1 + len(devices))]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
