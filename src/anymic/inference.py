@@ -139,7 +139,10 @@ class Inference:
         return found
 
     def classify(self, features: Features) -> NDArray[np.float64]:
-        """Return probabilities (batch, label) of what `features` returned."""
+        """Return probabilities (batch, label) of what `features` returned, as members vote.
+
+        The bundle's own calibrator comes later, behind the mean over windows (`Predictor`).
+        """
         return vote(self.member_probabilities(features), self.voting, self.calibrators)
 
     @torch.inference_mode()

@@ -18,7 +18,7 @@ from anymic.inference import Inference, Precision
 from anymic.jobs import Batch, Job, job_of, manifest_jobs
 from anymic.manifest import Manifest
 from anymic.parallel import read_ahead
-from anymic.prediction import ManifestPredictions, Prediction
+from anymic.prediction import ManifestPredictions, Prediction, require_share
 from anymic.routing import Router
 from anymic.stored import compute, predict_stored
 from anymic.windows import End, Window
@@ -28,7 +28,11 @@ MOST_WINDOWS = 32  # in a batch, and on a GPU in each
 
 
 def load(
-    path: str | Path, *, precision: Precision = "auto", accelerator: str = "auto"
+    path: str | Path,
+    *,
+    precision: Precision = "auto",
+    accelerator: str = "auto",
+    min_confidence: float = 0.0,
 ) -> Predictor:
     """Load a bundle for prediction: `anymic.load("run").predict("clip.wav")`.
 
@@ -36,7 +40,7 @@ def load(
     ----------
     path : path
         The folder of a model or an ensemble.
-    precision, accelerator
+    precision, accelerator, min_confidence
         As for `Predictor`.
 
     Raises
@@ -44,7 +48,12 @@ def load(
     BundleError
         If it is no bundle, or not a whole one.
     """
-    return Predictor(bundles.load(path), precision=precision, accelerator=accelerator)
+    return Predictor(
+        bundles.load(path),
+        precision=precision,
+        accelerator=accelerator,
+        min_confidence=min_confidence,
+    )
 
 
 class Predictor:
@@ -60,6 +69,11 @@ class Predictor:
     then, or not in the profile, takes the contract's `unknown_device`: it is heard as it is
     ("identity"), with gains estimated from the recording ("blind"), or refused.
 
+    A model that was calibrated (`anymic.calibrating`) gives calibrated probabilities: windows are
+    averaged first, members of an ensemble vote first, and the result is calibrated as the clip's
+    device asks, stated or identified; as all devices together ask where it has no calibrator of
+    its own.
+
     Parameters
     ----------
     bundle : Bundle or Ensemble
@@ -71,11 +85,15 @@ class Predictor:
         "auto" is bfloat16 where the processor multiplies it natively, else float32.
     accelerator : str
         A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
+    min_confidence : float
+        The probability below which the model is not sure: `Prediction.answer` is None then.
 
     Raises
     ------
     BundleError
         If the bundle's clips are too short for its network, or there is no such accelerator.
+    ConfigError
+        If `min_confidence` is no probability.
 
     Notes
     -----
@@ -89,7 +107,9 @@ class Predictor:
         batch_size: int | None = None,
         precision: Precision = "auto",
         accelerator: str = "auto",
+        min_confidence: float = 0.0,
     ) -> None:
+        self.min_confidence = require_share(min_confidence, "min_confidence")
         self.bundle = bundle
         self.model = Inference(bundle, precision=precision, accelerator=accelerator)
         self.router = Router(bundle, self.model)
@@ -240,8 +260,9 @@ class Predictor:
                 progress(1)
         entries.sort(key=lambda entry: entry[0])
         heard = [jobs[row] for row, _ in entries]
+        mean = np.array([each for _, each in entries]).reshape(-1, len(self.labels))
         return ManifestPredictions(
-            np.array([each for _, each in entries]).reshape(-1, len(self.labels)),
+            self._calibrated(mean, [job.device for job in heard]),
             np.array([row for row, _ in entries], dtype=np.int64),
             tuple(failures),
             tuple(job.device for job in heard),
@@ -305,7 +326,7 @@ class Predictor:
             return job.failed
         assert isinstance(job.end, End)
         each = np.array(job.probabilities)
-        mean = each.mean(axis=0)
+        mean = self._calibrated(each.mean(axis=0, keepdims=True), [job.device])[0]
         best = int(mean.argmax())
         return Prediction(
             path=job.path,
@@ -320,9 +341,18 @@ class Predictor:
             duration_s=job.end.duration_s,
             notes=job.end.notes,
             window_starts_s=tuple(job.starts_s),
-            window_probabilities=each,
+            window_probabilities=self._calibrated(each, [job.device] * len(each)),
             device_probability=job.identification.probability if job.identification else None,
+            min_confidence=self.min_confidence,
         )
+
+    def _calibrated(
+        self, probabilities: NDArray[np.float64], devices: Sequence[str | None]
+    ) -> NDArray[np.float64]:
+        """Calibrate probabilities (clip, label), where the model is calibrated."""
+        if self.bundle.calibration is None or not len(probabilities):
+            return probabilities
+        return self.bundle.calibration.transform(probabilities, devices)
 
 
 def _as_source(source: str | Path | Clip | ArrayLike, rate_hz: int | None) -> str | Path | Clip:

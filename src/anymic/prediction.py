@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.errors import Failure
+from anymic.errors import ConfigError, Failure
 
 DeviceFrom = Literal["stated", "manifest", "identified", "assumed"]
 DevicePolicy = Literal["profile", "identity", "blind"]
@@ -27,7 +27,8 @@ class Prediction:
     probability : float
         Of that label.
     probabilities : dict of str to float
-        Of every label; they sum to 1. For several windows: the mean over them.
+        Of every label; they sum to 1. For several windows: the mean over them. Where the model
+        is calibrated, calibrated as the clip's device asks.
     device : str or None
         The device that the clip was recorded with; None where it is not known.
     device_from : {"stated", "manifest", "identified", "assumed"}
@@ -45,8 +46,12 @@ class Prediction:
     window_starts_s : tuple of float
         Where each window begins.
     window_probabilities : array (window, label)
+        What the answer would be if the window were the whole clip: calibrated where the model is.
+        The mean over windows comes before that, so theirs need not be `probabilities`.
     device_probability : float or None
         The identifier's, of the named device, or of the most similar one where none is named.
+    min_confidence : float
+        The probability from which the label is an answer (`Predictor`); 0: whatever it is.
     """
 
     path: str
@@ -65,6 +70,12 @@ class Prediction:
         default_factory=lambda: np.empty((0, 0)), repr=False, compare=False
     )
     device_probability: float | None = None
+    min_confidence: float = 0.0
+
+    @property
+    def answer(self) -> str | None:
+        """The label, or None where its probability is below `min_confidence`: not sure."""
+        return self.label if self.probability >= self.min_confidence else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +85,7 @@ class ManifestPredictions:
     Attributes
     ----------
     probabilities : array (clip, label), float64
-        One entry for each row of `rows`; never NaN.
+        One entry for each row of `rows`; never NaN. Calibrated where the model is.
     rows : array (clip,), int64
         The manifest's row of each entry.
     failures : tuple of Failure
@@ -90,3 +101,14 @@ class ManifestPredictions:
     failures: tuple[Failure, ...]
     devices: tuple[str | None, ...] = ()
     policies: tuple[DevicePolicy, ...] = ()
+
+
+def require_share(value: float, name: str) -> float:
+    """Return a probability that someone asked for; ConfigError where it is none."""
+    if not 0 <= value <= 1:
+        raise ConfigError(
+            f"{name} {value}",
+            wanted="a probability from 0 to 1",
+            remedy="0.8, say, answers where the model is at least so sure",
+        )
+    return float(value)
