@@ -22,7 +22,7 @@ LAYERS = (
     {"jobs", "stored"},
     {"routing"},
     {"predict"},
-    {"training", "report", "embedding", "ensemble"},
+    {"training", "report", "embedding", "ensemble", "calibrating"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

@@ -262,6 +262,10 @@ class Manifest:
             for path, start in zip(self._relative_paths(), starts, strict=True)
         ]
 
+    def recordings(self) -> list[str]:
+        """One name a row, equal for clips of one recording: group, else take, else file."""
+        return _units(self.table)
+
     def takes(self, devices: Sequence[str]) -> pd.DataFrame:
         """Find the aligned clips: the takes that every one of ``devices`` recorded.
 

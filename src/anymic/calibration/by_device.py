@@ -61,6 +61,7 @@ class DeviceCalibrator:
         *,
         of_their_own: bool | Sequence[str] = False,
         clip_ids: Sequence[str] = (),
+        labels: Sequence[str] = (),
     ) -> DeviceCalibrator:
         """Learn from clips that were not trained on; returns self.
 
@@ -75,6 +76,8 @@ class DeviceCalibrator:
             The devices that get a calibrator of their own; True is all of them.
         clip_ids : sequence of str
             What to remember the clips by (`Manifest.clip_ids`).
+        labels : sequence of str
+            What to call the labels where there are too few clips of one.
 
         Raises
         ------
@@ -90,7 +93,8 @@ class DeviceCalibrator:
                 wanted="clips of the devices to calibrate",
                 remedy="add the column device, or calibrate all devices together",
             )
-        self._refuse_few(p.shape[1], t, names, wanted)
+        called = labels or [f"label {number}" for number in range(p.shape[1])]
+        self._refuse_few(called, t, names, wanted)
         self.general_ = self._one().fit(p, t)
         self.counts_ = {"": len(t)}
         self.fitted_on = tuple(clip_ids)
@@ -146,16 +150,24 @@ class DeviceCalibrator:
             raise unfitted()
         return self.devices_.get(device or "", self.general_)
 
-    def describe(self) -> str:
-        """Say in one line what was learned: temperature 1.83 (240 clips); A 1.41 (48)."""
+    def summary(self) -> dict[str, Any]:
+        """Return what was learned, as plain JSON values: method, clips, temperature, devices."""
         if not hasattr(self, "general_"):
             raise unfitted()
-        own = [
-            " ".join(filter(None, (device, _value(one), f"({self.counts_[device]})")))
-            for device, one in self.devices_.items()
-        ]
-        general = " ".join(filter(None, (self.method, _value(self.general_))))
-        return f"{general} ({self.counts_['']} clips)" + (f"; {', '.join(own)}" if own else "")
+        devices = {name: self._said(name, one) for name, one in self.devices_.items()}
+        return {"method": self.method, **self._said("", self.general_), "devices": devices}
+
+    def describe(self) -> str:
+        """Say in one line what was learned: temperature 1.83 (240 clips); A 1.41 (48 clips)."""
+        general = self.summary()
+        own = [f"{name} {_words(said)}" for name, said in general["devices"].items()]
+        return "; ".join((f"{self.method} {_words(general)}", *own))
+
+    def _said(self, device: str, one: Calibrator) -> dict[str, Any]:
+        found: dict[str, Any] = {"clips": self.counts_[device]}
+        if isinstance(one, TemperatureCalibrator):
+            found["temperature"] = one.temperature_
+        return found
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
         """Return what the calibrator has learned as plain JSON values and arrays, by name."""
@@ -223,14 +235,14 @@ class DeviceCalibrator:
 
     def _refuse_few(
         self,
-        labels: int,
+        labels: Sequence[str],
         targets: NDArray[np.int64],
         names: NDArray[np.str_],
         wanted: Sequence[str],
     ) -> None:
         few = []
         for device in wanted:
-            counts = np.bincount(targets[names == device], minlength=labels)
+            counts = np.bincount(targets[names == device], minlength=len(labels))
             if self.method == "temperature" and counts.sum() < LEAST_OF_DEVICE:
                 few.append(f"{counts.sum()} of {device}")
             elif self.method == "isotonic" and counts.min() < LEAST_OF_LABEL:
@@ -255,5 +267,6 @@ def _names(devices: Sequence[str | None] | None, clips: int) -> NDArray[np.str_]
     return np.array([name or "" for name in devices], dtype=str)
 
 
-def _value(one: Calibrator) -> str:
-    return f"{one.temperature_:.3g}" if isinstance(one, TemperatureCalibrator) else ""
+def _words(said: Mapping[str, Any]) -> str:
+    value = f"{said['temperature']:.3g} " if "temperature" in said else ""
+    return f"{value}({said['clips']} clips)"

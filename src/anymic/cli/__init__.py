@@ -11,6 +11,7 @@ import typer
 
 from anymic.cli import (
     calibrate,
+    calibrate_probabilities,
     correct,
     data,
     demo,
@@ -72,6 +73,7 @@ app.command()(ensemble.ensemble)
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.command()(calibrate.calibrate)
+app.command()(calibrate_probabilities.calibrate_probabilities)
 app.add_typer(devices.app, name="devices")
 app.command()(correct.correct)
 app.command()(demo.demo)
