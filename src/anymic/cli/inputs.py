@@ -75,3 +75,24 @@ def progress_bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda count: bar.advance(task, count)
+
+
+def one_corpus(
+    data: Sequence[Path] | None, esc50: Path | None, responses: Path | None, *, command: str
+) -> None:
+    """Refuse to reproduce a paper on no data, or on two kinds at once.
+
+    Raises
+    ------
+    ConfigError
+        Unless there is either `data`, or `esc50` with `responses`.
+    """
+    from anymic.errors import ConfigError
+
+    made = esc50 is not None and responses is not None
+    if bool(data) == made or (esc50 is None) != (responses is None):
+        raise ConfigError(
+            "no data" if not data and esc50 is None else "an unclear choice of data",
+            wanted="either --data, once a fold, or --esc50 with --responses",
+            remedy=f"see {command} --help",
+        )

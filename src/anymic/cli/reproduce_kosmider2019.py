@@ -64,6 +64,7 @@ def kosmider2019(
 
     Example: anymic reproduce kosmider2019 --esc50 ESC-50 --responses micirp --out results
     """
+    from anymic.cli.inputs import one_corpus
     from anymic.errors import ConfigError
     from anymic.recipes.kosmider2019 import experiment
 
@@ -74,13 +75,7 @@ def kosmider2019(
             raise ConfigError(
                 f"--{name} {' '.join(map(str, chosen))}", wanted=f"--{name} {known}, the only one"
             )
-    made = esc50 is not None and responses is not None
-    if bool(data) == made or (esc50 is None) != (responses is None):
-        raise ConfigError(
-            "no data" if not data and esc50 is None else "an unclear choice of data",
-            wanted="either --data, once a fold, or --esc50 with --responses",
-            remedy="see anymic reproduce kosmider2019 --help",
-        )
+    one_corpus(data, esc50, responses, command="anymic reproduce kosmider2019")
     parts: set[Part] = set()
     if table or figure:
         parts.add("table")

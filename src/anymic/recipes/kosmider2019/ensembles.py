@@ -15,8 +15,8 @@ from anymic.calibration import IsotonicCalibrator
 from anymic.errors import AnymicError
 from anymic.recipes.cells import percent, plain, points
 from anymic.recipes.kosmider2019.grid import WHOLE
-from anymic.recipes.members import SELECTED, Member
 from anymic.recipes.kosmider2019.table import COLOURED, PAIR
+from anymic.recipes.members import SELECTED, Member
 from anymic.report.rows import Row, row
 from anymic.voting import Voting, vote
 

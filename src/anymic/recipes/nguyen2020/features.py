@@ -1,0 +1,190 @@
+"""Figure 2: what the temperature of training does to the pooled features."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic import intervals
+from anymic.bundle import Bundle
+from anymic.embedding import Embedder
+from anymic.intervals import Interval
+from anymic.manifest import Manifest
+from anymic.recipes.cells import plain
+from anymic.recipes.findings import Findings
+from anymic.recipes.runs import Run
+from anymic.report.rows import row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CORRECTION = "Ref.ABC"
+PANELS: tuple[float, ...] = (1, 5, 10, 35)  # temperatures that the paper draws
+HALVES = {"train": "Training set", "test": "Test set"}
+DEVICES = ("A", "B", "C")
+VERSION = 1  # raise it when the same networks begin to give other features
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """The pooled features of one run's clips.
+
+    Attributes
+    ----------
+    features : array (clip, channel)
+    labels, devices, groups, splits : array (clip,) of str
+    """
+
+    features: NDArray[np.float64]
+    labels: NDArray[np.str_]
+    devices: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    splits: NDArray[np.str_]
+
+
+def hear(runs: Sequence[Run], places: Path) -> list[Pooled]:
+    """Let trained networks hear the training and test clips of A, B and C, once.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    places : Path
+        The folder of the runs, where their bundles are.
+    """
+    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
+        return list(pool.map(_heard, runs, repeat(places)))
+
+
+def _heard(run: Run, places: Path) -> Pooled:
+    kept = places / run.key / f"pooled-{VERSION}.npz"
+    if not kept.is_file():
+        torch.set_num_threads(1)
+        manifest = Manifest.read(run.manifest).where(split=list(HALVES), device=list(DEVICES))
+        features, rows = Embedder(Bundle.load(places / run.key)).embed_manifest(manifest).clips()
+        table = manifest.rows(rows).table
+        columns = {
+            name: table[column].to_numpy(dtype=str)
+            for name, column in zip(
+                ("labels", "devices", "groups", "splits"),
+                ("label", "device", "group", "split"),
+                strict=True,
+            )
+        }
+        unfinished = kept.with_name(f".{kept.stem}.{os.getpid()}.npz")
+        np.savez(unfinished, allow_pickle=False, features=features, **columns)
+        unfinished.replace(kept)
+    with np.load(kept) as found:
+        return Pooled(**{name: found[name] for name in found.files})
+
+
+def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> float:
+    """Return the share of the features' variance that lies between the means of the names.
+
+    The trace of the scatter between classes over that of all (clip, channel) features, 0 to 1: 1
+    where all clips of a class lie on one point. It does not change where features are scaled or
+    turned.
+    """
+    centred = features - features.mean(axis=0)
+    between = sum(
+        (names == name).sum() * np.square(centred[names == name].mean(axis=0)).sum()
+        for name in np.unique(names)
+    )
+    return float(between / np.square(centred).sum())
+
+
+def compare(heard: Mapping[float, Sequence[Pooled]]) -> Findings:
+    """Return how compact classes and how far apart devices are, by temperature and half.
+
+    Parameters
+    ----------
+    heard : mapping of float to sequence of Pooled
+        By temperature: every fold and seed, in the same order. A run's share is one number, and
+        the interval resamples runs.
+    """
+    rows = []
+    for temperature, runs in heard.items():
+        for split in HALVES:
+            shares: dict[str, list[float]] = {"label": [], "device": []}
+            for run in runs:
+                inside = run.splits == split
+                for what, names in (("label", run.labels), ("device", run.devices)):
+                    shares[what].append(share_between(run.features[inside], names[inside]))
+            for what, values in shares.items():
+                where = {"temperature": f"{temperature:g}", "split": split, "between": what}
+                rows.append(row("share_of_variance", _mean(np.array(values)), **where))
+    return Findings(rows)
+
+
+def _mean(values: NDArray[np.float64]) -> Interval:
+    def statistic(chosen: NDArray[np.intp]) -> float:
+        return float(values[chosen].mean())
+
+    return intervals.bootstrap(statistic, np.arange(len(values)))
+
+
+def markdown(found: Findings, temperatures: Sequence[float]) -> str:
+    """Return the shares of variance as a table."""
+    columns = [(split, between) for between in ("label", "device") for split in HALVES]
+    names = {"label": "classes", "device": "devices"}
+    heads = [f"between {names[between]}, {split}" for split, between in columns]
+    lines = [f"| T | {' | '.join(heads)} |", "|---" * (1 + len(columns)) + "|"]
+    for temperature in temperatures:
+        cells = [
+            plain(
+                found.of(
+                    "share_of_variance",
+                    temperature=f"{temperature:g}",
+                    split=split,
+                    between=between,
+                )
+            )
+            for split, between in columns
+        ]
+        lines.append(f"| {temperature:g} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(heard: Mapping[float, Pooled]) -> Figure:
+    """Draw figure 2: a column a temperature, training clips above, test clips below, by class.
+
+    Each column has the plane of its training clips' first two principal components.
+    """
+    from anymic.report.features import principal_plane
+    from anymic.report.style import MUTED, bare, canvas, quiet_style, series
+
+    labels = sorted(set(next(iter(heard.values())).labels.tolist()))
+    with quiet_style():
+        drawing, grid = canvas(5.0, 10.0, nrows=2, ncols=len(heard), squeeze=False)
+        for column, (temperature, run) in enumerate(heard.items()):
+            plane = principal_plane(run.features, run.splits == "train")
+            for line, (split, title) in enumerate(HALVES.items()):
+                axes = grid[line, column]
+                inside = run.splits == split
+                for number, label in enumerate(labels):
+                    colour, marker = series(number)
+                    x, y = plane.points[inside & (run.labels == label)].T
+                    axes.scatter(x, y, s=9, marker=marker, color=colour, lw=0, alpha=0.75)
+                axes.set(xticks=[], yticks=[])
+                axes.set_title(f"T = {temperature:g}, {title.lower()}", fontsize=9.5, pad=4)
+                bare(axes, grid="both")
+        for number, label in enumerate(labels):
+            colour, marker = series(number)
+            grid[0, -1].scatter([], [], s=22, marker=marker, color=colour, lw=0, label=label)
+        grid[0, -1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), handletextpad=0.2)
+        drawing.supxlabel(
+            "first two principal components of the training clips; each column in its own scale",
+            fontsize=9,
+            color=MUTED,
+        )
+    return drawing
