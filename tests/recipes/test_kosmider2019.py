@@ -6,11 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import soundfile
 
-from anymic.datasets.tau_mobile import SCENES, tau2019_mobile
 from anymic.recipes.kosmider2019 import grid, table
 from anymic.recipes.pooling import pool
 from anymic.recipes.runs import Outcome, Run, train_all
@@ -94,44 +91,19 @@ def test_table_3_by_hand() -> None:
     assert table.gains_markdown(found).count("\n") == 2 + 8 + 1
 
 
-def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(tmp_path: Path) -> None:
+def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
+    miniature_tau: Path, tmp_path: Path
+) -> None:
     """Two lines of the table at full size: 10 s clips, 256 bands, hop 512; one epoch."""
-    manifest = tau2019_mobile(_miniature(tmp_path / "tau")).write(tmp_path / "tau.csv")
     base = load_config("kosmider2019")
     assert (base.frontend.bands, base.frontend.hop_samples, base.epochs) == (256, 512, 150)
     assert base.spec_augment is not None
     assert (base.spec_augment.frames, base.spec_augment.bands) == (80, 27)
     assert (base.batch_size, base.l2, base.plateau_patience) == (64, 1e-5, 16)
-    runs = grid.grid([manifest], replace(base, epochs=1, batch_size=8), seeds=[0])
+    runs = grid.grid([miniature_tau], replace(base, epochs=1, batch_size=8), seeds=[0])
     chosen = [runs[0], runs[-1]]
     assert [run.condition for run in chosen] == [grid.SUBMITTED.name, "basic2"]
     for found in train_all(chosen, tmp_path / "runs", workers=1, progress=False):
         assert found.probabilities.shape == (6, 2)
         assert sorted(set(found.devices)) == ["A", "B", "C"]
         np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)
-
-
-def _miniature(root: Path) -> Path:
-    """Write ten seconds of noise for two scenes, three places, and three devices each."""
-    generator = np.random.default_rng(0)
-    meta, sides = [], {"train": [], "test": []}  # type: ignore[var-annotated]
-    for number, scene in enumerate(SCENES[:2]):
-        for place, side in enumerate(("train", "train", "test")):
-            for device in "abc":
-                name = f"audio/{scene}-lyon-{10 * number + place}-{place}-{device}.wav"
-                (root / "audio").mkdir(parents=True, exist_ok=True)
-                noise = generator.normal(scale=0.05 * (1 + number), size=441_000)
-                soundfile.write(root / name, noise, 44_100)
-                meta.append((name, scene, f"lyon-{10 * number + place}", device))
-                sides[side].append((name, scene))
-    columns = ["filename", "scene_label", "identifier", "source_label"]
-    pd.DataFrame(meta, columns=columns).to_csv(root / "meta.csv", sep="\t", index=False)
-    (root / "evaluation_setup").mkdir()
-    for file, rows, kept in (
-        ("train", sides["train"], 2),
-        ("test", sides["test"], 1),
-        ("evaluate", sides["test"], 2),
-    ):
-        frame = pd.DataFrame(rows, columns=columns[:2])[columns[:kept]]
-        frame.to_csv(root / "evaluation_setup" / f"fold1_{file}.csv", sep="\t", index=False)
-    return root
