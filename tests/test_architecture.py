@@ -16,7 +16,8 @@ LAYERS = (
     {"errors"},
     {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
     {"manifest", "selective"},
-    {"augment", "losses", "metrics", "models", "frontend", "devices", "datasets", "voting"},
+    {"augment", "losses", "metrics", "models", "frontend", "voting"}
+    | {"codecs", "devices", "datasets"},
     {"bundle"},
     {"windows", "inference"},
     {"jobs", "stored"},

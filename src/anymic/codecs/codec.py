@@ -1,0 +1,216 @@
+"""A codec at a bitrate: a clip goes in, and comes back as it is heard through the codec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic.audio import Clip
+from anymic.codecs import bank, streams
+from anymic.codecs.alignment import delay_samples, probe
+from anymic.errors import AudioError, ConfigError, DependencyError
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """A clip as it is heard through a codec.
+
+    Attributes
+    ----------
+    clip : Clip
+        Rate, length and alignment of the clip that went in. Peaks may be over full scale, as
+        decoders to floating point give them.
+    codec : Codec
+        The codec, and the nominal bitrate.
+    kbps : float or None
+        The bitrate that it took: bits of the whole file, container and headers included, over the
+        clip's duration. None for the original.
+    data : bytes
+        That file.
+    rate_hz : int
+        Sampling rate that was encoded.
+    delay_samples : float
+        The codec's delay, which was removed, in samples of the clip's rate.
+    """
+
+    clip: Clip
+    codec: Codec
+    kbps: float | None
+    data: bytes = field(repr=False)
+    rate_hz: int
+    delay_samples: float
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A codec at a bitrate.
+
+    Attributes
+    ----------
+    name : str
+        A name of the bank; "wav" is the original, which passes unchanged.
+    kbps : float, optional
+        Nominal bitrate, one that the codec offers; left out where it offers only one.
+    rate_hz : int, optional
+        Sampling rate that is encoded. By default the lowest of the codec's that carries all of
+        the clip, else its highest; a clip of another rate is resampled there and back.
+
+    Raises
+    ------
+    ConfigError
+        No such codec, a bitrate that it does not offer, a rate that it cannot carry.
+    """
+
+    name: str
+    kbps: float | None = field(default=None, kw_only=True)
+    rate_hz: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        entry = bank.entry(self.name)
+        offered = entry.kbps
+        if self.kbps is None and len(offered) == 1:
+            object.__setattr__(self, "kbps", float(offered[0]))
+        elif self.kbps is not None and self.kbps in offered:
+            object.__setattr__(self, "kbps", float(self.kbps))
+        elif self.kbps is not None or offered:
+            said = "no bitrate" if self.kbps is None else f"{self.kbps} kbps"
+            raise ConfigError(
+                f"{said} for {self.name}",
+                wanted=f"one of {bank.listed(offered)} kbps"
+                if offered
+                else "none: it has no bitrate",
+                remedy="choose one of these" if offered else "leave it out",
+            )
+        rates = entry.rates_hz if self.kbps is None else entry.rates_at(self.kbps)
+        if self.rate_hz is not None and self.rate_hz not in rates:
+            raise ConfigError(
+                f"{self.rate_hz} Hz for {self}, which cannot carry it",
+                wanted=f"one of {bank.listed(rates)} Hz" if rates else "none: it is the original",
+                remedy="choose one of these, or leave the rate out" if rates else "leave it out",
+            )
+
+    @property
+    def entry(self) -> bank.Entry:
+        """The codec's line in the bank."""
+        return bank.entry(self.name)
+
+    @property
+    def slug(self) -> str:
+        """A name for files and folders, such as "mp3-32"."""
+        parts = [self.name]
+        parts += [] if self.kbps is None else [f"{self.kbps:g}"]
+        parts += [] if self.rate_hz is None else [f"{self.rate_hz}hz"]
+        return "-".join(parts)
+
+    def __str__(self) -> str:
+        return self.name if self.kbps is None else f"{self.name} {self.kbps:g}"
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be encoded on this machine."""
+        return not streams.problem(self.entry)[0]
+
+    def require(self) -> Codec:
+        """Return the codec itself, if it can be encoded on this machine.
+
+        Raises
+        ------
+        DependencyError
+            It cannot; the line says why and how to get it. No other codec takes its place.
+        """
+        reason, remedy = streams.problem(self.entry)
+        if reason:
+            raise DependencyError(
+                f"codec {self.name}, which is not available here: {reason}", remedy=remedy
+            )
+        return self
+
+    def apply(self, clip: Clip) -> Coded:
+        """Encode a clip and decode it again, in memory.
+
+        Parameters
+        ----------
+        clip : Clip
+            Any rate and length; silence too.
+
+        Returns
+        -------
+        Coded
+            Its clip has the rate, length and alignment of the one that went in: the codec's delay
+            is measured once for each codec, bitrate and rate and taken off to the nearest sample.
+
+        Raises
+        ------
+        DependencyError
+            The codec is not available here.
+        AudioError
+            NaN or infinite samples, or an encoder that refuses.
+        """
+        audio.check(clip, allow_silence=True)
+        if self.kbps is None:
+            return Coded(clip, self, None, b"", clip.rate_hz, 0.0)
+        self.require()
+        rate_hz = self.rate_hz or self.entry.rate_for(self.kbps, clip.rate_hz)
+        late = delay(self, clip.rate_hz)
+        data, heard = _pass(self, clip, rate_hz, late_s=late / clip.rate_hz)
+        begin, count = round(late), len(clip.samples)
+        heard = heard[begin:] if begin >= 0 else np.pad(heard, (-begin, 0))
+        if len(heard) < count:
+            raise AudioError(
+                f"{len(heard)} samples of {count} back from {self}",
+                wanted="all of them",
+                remedy="this is a fault of anymic or of the encoder: please report it",
+            )
+        notes = [f"heard through {self} kbps"]
+        if rate_hz != clip.rate_hz:
+            notes.append(f"encoded at {rate_hz} Hz, resampled there and back")
+        over = float(np.mean(np.abs(clip.samples) > 1)) if self.entry.sample_format == "s16" else 0
+        if over:
+            notes.append(f"limited to full scale by the encoder: {100 * over:.2g} % of samples")
+        samples = np.ascontiguousarray(heard[:count])
+        return Coded(
+            clip=replace(clip, samples=samples, notes=(*clip.notes, *notes)),
+            codec=self,
+            kbps=8 * len(data) / clip.duration_s / 1000,
+            data=data,
+            rate_hz=rate_hz,
+            delay_samples=late,
+        )
+
+
+@cache
+def delay(codec: Codec, clip_rate_hz: int) -> float:
+    """Measure how late a codec is, in samples of the clip's rate.
+
+    A probe goes through encoder, container and decoder as a clip does, and the peak of its
+    cross-correlation with what comes back is the delay (see `anymic.codecs.alignment`).
+
+    Raises
+    ------
+    DependencyError
+        The codec is not available here.
+    """
+    if codec.kbps is None:
+        return 0.0
+    codec.require()
+    rate_hz = codec.rate_hz or codec.entry.rate_for(codec.kbps, clip_rate_hz)
+    sound = probe(clip_rate_hz)
+    _, heard = _pass(codec, Clip(sound, clip_rate_hz), rate_hz, late_s=0.0)
+    return delay_samples(sound, heard)
+
+
+def _pass(
+    codec: Codec, clip: Clip, rate_hz: int, *, late_s: float
+) -> tuple[bytes, NDArray[np.float32]]:
+    """Return the encoded file, and its sound at the clip's rate, late by the codec's delay."""
+    assert codec.kbps is not None
+    into = audio.resample(clip, rate_hz).samples
+    # Zeros behind the clip push its last samples out of encoder and decoder.
+    into = np.pad(into, (0, max(0, int(np.ceil(late_s * rate_hz)) + 2)))
+    data = streams.encode(codec.entry, into, rate_hz=rate_hz, kbps=codec.kbps)
+    samples, heard_hz = streams.decode(codec.entry, data)
+    return data, audio.resample(Clip(samples, heard_hz), clip.rate_hz).samples
