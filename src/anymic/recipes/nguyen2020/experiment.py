@@ -105,7 +105,13 @@ class Experiment:
         sections.append(Section("What the paper leaves open", texts.decisions(self.scale)))
         return page.write(
             sections,
-            texts.introduction(self.base, self, command=command),
+            texts.introduction(
+                self.base,
+                command=command,
+                folds=len(self.folds),
+                seeds=len(self.seeds),
+                made=self.made,
+            ),
             self.out,
             title="Nguyen, Pernkopf and Kosmider 2020",
             name="nguyen2020",

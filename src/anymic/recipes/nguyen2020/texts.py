@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from anymic.recipes.nguyen2020.grid import Scale
 from anymic.training import TrainingConfig
-
-if TYPE_CHECKING:
-    from anymic.recipes.nguyen2020.experiment import Experiment
-    from anymic.recipes.nguyen2020.grid import Scale
 
 INTRODUCTION = """# Nguyen, Pernkopf and Kosmider 2020
 
@@ -114,18 +109,27 @@ MIXUP = {
 }
 
 
-def introduction(base: TrainingConfig, experiment: Experiment, *, command: str) -> str:
-    """Return the top of the page."""
+def introduction(base: TrainingConfig, *, command: str, folds: int, seeds: int, made: bool) -> str:
+    """Return the top of the page.
+
+    Parameters
+    ----------
+    base : TrainingConfig
+    command : str
+    folds, seeds : int
+    made : bool
+        Whether the corpus is multi-microphone ESC-10.
+    """
     return INTRODUCTION.format(
         command=command,
-        folds=counted(len(experiment.folds), "fold"),
-        seeds=counted(len(experiment.seeds), "seed"),
+        folds=counted(folds, "fold"),
+        seeds=counted(seeds, "seed"),
         network=base.network,
         bands=base.frontend.bands,
         hop=base.frontend.hop_samples,
         clip="whole clips" if base.clip_s is None else f"{base.clip_s:g} s",
         batch=base.batch_size,
-        corpus=CORPUS if experiment.made else "",
+        corpus=CORPUS if made else "",
     )
 
 
