@@ -225,7 +225,7 @@ def test_a_device_without_enough_clips_is_refused_with_the_count() -> None:
         DeviceCalibrator().fit(p[few], t[few], devices[few], of_their_own=True)
     DeviceCalibrator().fit(p[few], t[few], devices[few], of_their_own=["B"])
     with pytest.raises(
-        CalibrationError, match=r"20 of A \(\d of label \d\), wanted at least 10 of"
+        CalibrationError, match=r"20 of A \(\d of label \d\), wanted at least 20 of"
     ):
         DeviceCalibrator("isotonic").fit(p[few], t[few], devices[few], of_their_own=["A"])
     with pytest.raises(CalibrationError, match="0 of C, wanted at least 30"):

@@ -16,15 +16,16 @@ Method = Literal["temperature", "isotonic"]
 Calibrator = TemperatureCalibrator | IsotonicCalibrator
 METHODS: tuple[Method, ...] = get_args(Method)
 
-LEAST_OF_DEVICE = 30  # clips, for one temperature
-LEAST_OF_LABEL = 10  # clips of each label and device, for a step function each
+# Below these, what a calibrator costs on other clips outweighs what it wins: benchmarks/calibration.
+LEAST_OF_DEVICE = 30  # clips, for one temperature: it is then known to about a fifth
+LEAST_OF_LABEL = 20  # clips of each label and device, for a step function each
 
 
 class DeviceCalibrator:
     """Calibrates a clip by its device's calibrator, or by the general one where it has none.
 
     The general calibrator is fitted on all clips, whatever their device. A device has one of its
-    own only where that was asked for, and needs clips enough for it: 30 for a temperature, 10 of
+    own only where that was asked for, and needs clips enough for it: 30 for a temperature, 20 of
     each label for isotonic regression.
 
     Parameters

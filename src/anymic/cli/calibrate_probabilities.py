@@ -54,8 +54,9 @@ def calibrate_probabilities(
     that the model had before is replaced.
 
     Log loss, Brier score and calibration error are shown before and after: on the clips that the
-    calibrator was fitted on, which flatters it, and, in five parts, on clips of recordings that
-    it was not fitted on. What it is worth on other clips `anymic evaluate` says.
+    calibrator was fitted on ("on these clips", which flatters it), and in five parts, each by a
+    calibrator that was fitted on the other parts' recordings ("held out"). What it is worth on
+    clips that had no part in it `anymic evaluate` says.
 
     Refused are clips that the model learned from, or of the same recordings; clips of the
     manifest's split test; and devices (--per-device) with too few clips.
@@ -122,11 +123,10 @@ def _show(found: Calibrated, place: Path, data: Path, *, as_json: bool) -> None:
     for change in found.changes:
         name = change.device or "all clips"
         table.add_row(name, str(change.before.clips), "before", *_cells(change.before))
-        table.add_row("", "", "on the clips it was fitted on", *_cells(change.fitted))
+        table.add_row("", "", "after, on these clips", *_cells(change.fitted))
         if change.held_out is not None:
-            table.add_row("", "", "fitted on other recordings", *_cells(change.held_out))
-    console = Console()
-    console.print(table)
+            table.add_row("", "", "after, held out", *_cells(change.held_out))
+    Console().print(table)
     print(f"{place}: calibrated, {calibration.describe()}")
     print(f"next: anymic evaluate {place} --data {data} --split test")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anymic.predict import Predictor
     from anymic.prediction import Prediction
 
+NOT_SURE = "not sure"
 HEADS = ("file", "label", "probability", "device", "how it is known", "notes")
 
 
@@ -40,6 +41,10 @@ def predict(
     windows: Annotated[
         bool, typer.Option("--windows", help="A row for each window of a long file.")
     ] = False,
+    min_confidence: Annotated[
+        float,
+        typer.Option(help="Answer 'not sure' where the best label's probability is below this."),
+    ] = 0.0,
     top: Annotated[int, typer.Option(min=1, help="The most probable so many labels.")] = 1,
     batch: Annotated[
         int | None,
@@ -59,6 +64,11 @@ def predict(
     (blind; with --together, from all such files), or refused, as the model says: see `anymic
     devices route`.
 
+    With --min-confidence 0.8, a file (or window) whose most probable label has less than 0.8 is
+    answered with "not sure"; the probability stays, and the notes name that label (in JSON,
+    "answer" is null). How sure a model may be is made right by `anymic calibrate-probabilities`;
+    how much is answered at such a threshold, and how well, says `anymic evaluate`.
+
     Into a pipe, rows are tab-separated: file, label, probability, device, how the device is known
     and what was done about it ("stated: profile", "identified 0.98: profile", "assumed: identity")
     or "failed", and notes or the reason; --windows puts the window's start in seconds behind the
@@ -72,8 +82,15 @@ def predict(
     from anymic.cli.inputs import find_files, progress_bar
     from anymic.errors import Failure
     from anymic.predict import Predictor
+    from anymic.prediction import require_share
 
-    predictor = Predictor(bundles.load(model), batch_size=batch, accelerator=accelerator)
+    require_share(min_confidence, "--min-confidence")
+    predictor = Predictor(
+        bundles.load(model),
+        batch_size=batch,
+        accelerator=accelerator,
+        min_confidence=min_confidence,
+    )
     found = find_files(paths)
     show = _Plain(windows, top)
     if as_json:
@@ -170,18 +187,18 @@ def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tup
         blank = [""] * (2 * top + 1 + windows)
         yield (result.path, *blank, "failed", result.reason)
         return
-    behind = (
-        result.device or "",
-        f"{_known_from(result)}: {result.device_policy}",
-        "; ".join(result.notes),
-    )
+    behind = (result.device or "", f"{_known_from(result)}: {result.device_policy}")
+    least = result.min_confidence
     if not windows:
-        yield (result.path, *_best(result.probabilities, top), *behind)
+        best, notes = _best(result.probabilities, top, least)
+        yield (result.path, *best, *behind, "; ".join((*notes, *result.notes)))
         return
     each = zip(result.window_starts_s, result.window_probabilities.tolist(), strict=True)
     for start_s, probabilities in each:
         named = dict(zip(result.probabilities, probabilities, strict=True))
-        yield (result.path, f"{start_s:.3f}", *_best(named, top), *behind)
+        best, notes = _best(named, top, least)
+        cells = (result.path, f"{start_s:.3f}", *best, *behind)
+        yield (*cells, "; ".join((*notes, *result.notes)))
 
 
 def _known_from(result: Prediction) -> str:
@@ -191,11 +208,20 @@ def _known_from(result: Prediction) -> str:
     return sure if result.device else f"{sure} as unknown"
 
 
-def _best(probabilities: dict[str, float], top: int) -> list[str]:
-    """Return the cells of the most probable labels; blank ones where there are not so many."""
+def _best(
+    probabilities: dict[str, float], top: int, least: float
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the cells of the most probable labels, blank where there are none; and a note.
+
+    Below the least confidence the first cell says so, and the note says what would stand there.
+    """
     ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
     cells = [cell for label, share in ordered for cell in (label, f"{share:.4f}")]
-    return cells + [""] * (2 * top - len(cells))
+    notes: tuple[str, ...] = ()
+    if ordered[0][1] < least:
+        notes = (f"below {least:g}: {cells[0]}",)
+        cells[0] = NOT_SURE
+    return cells + [""] * (2 * top - len(cells)), notes
 
 
 def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[str, Any]:
@@ -203,16 +229,20 @@ def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[s
 
     if isinstance(result, Failure):
         return {"path": result.path, "failed": result.reason}
-    values = asdict(result)
+    values = {**asdict(result), "answer": result.answer}
     starts_s = values.pop("window_starts_s")
     each = values.pop("window_probabilities").tolist()
-    labels = list(result.probabilities)
+    labels, least = list(result.probabilities), result.min_confidence
     if top > 1:
         best = sorted(result.probabilities.items(), key=lambda item: -item[1])[:top]
         values["top"] = [{"label": label, "probability": share} for label, share in best]
     if windows:
         values["each_window"] = [
-            {"start_s": start_s, "probabilities": dict(zip(labels, row, strict=True))}
+            {
+                "start_s": start_s,
+                "answer": labels[row.index(max(row))] if max(row) >= least else None,
+                "probabilities": dict(zip(labels, row, strict=True)),
+            }
             for start_s, row in zip(starts_s, each, strict=True)
         ]
     return values
