@@ -76,16 +76,41 @@ def accuracy(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL)
     counts estimated from survey data", Survey Methodology 24, 1998. Design effect: see
     `design_effect`.
     """
+    return _wilson(_correct(correct), groups, level)
+
+
+def bounded_mean(values: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> Interval:
+    """Return the mean of values from 0 to 1 with the interval of `accuracy`.
+
+    p (1 - p) is the largest variance that values in [0, 1] of mean p can have (that of zeros and
+    ones), so the interval holds the mean at least as often as it says; and unlike resampling it
+    does not shrink to a point where a few clips all have one value.
+
+    Raises
+    ------
+    MetricError
+        If there is no clip, a value is outside [0, 1], or the lengths differ.
+    """
+    scores = finite(values, "values")
+    if scores.min() < 0 or scores.max() > 1:
+        raise MetricError(
+            f"values between {scores.min():g} and {scores.max():g}",
+            wanted="numbers from 0 to 1",
+            remedy="take an interval over resamples (bootstrap)",
+        )
+    return _wilson(scores, groups, level)
+
+
+def _wilson(scores: Floats, groups: Groups, level: float) -> Interval:
     from scipy.special import ndtri
 
-    hits = _correct(correct)
-    p = float(hits.mean())
-    m = hits.size / design_effect(hits, groups, level=level)
+    p = float(scores.mean())
+    m = scores.size / _design_effect(scores, groups, level)
     z = float(ndtri(0.5 + level / 2))
     middle = (p + z * z / (2 * m)) / (1 + z * z / m)
     half = z / (1 + z * z / m) * float(np.sqrt(p * (1 - p) / m + z * z / (4 * m * m)))
     low, high = max(0.0, middle - half), min(1.0, middle + half)
-    return Interval(p, min(low, p), max(high, p), hits.size)
+    return Interval(p, min(low, p), max(high, p), scores.size)
 
 
 def design_effect(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> float:
@@ -101,19 +126,22 @@ def design_effect(correct: ArrayLike, groups: Groups = None, *, level: float = L
     1965, 5.4 and 8.2): nothing more can be lost. It is also the answer where the spread between
     groups cannot be seen: where all clips are right, all are wrong, or there is one group.
     """
+    return _design_effect(_correct(correct), groups, level)
+
+
+def _design_effect(scores: Floats, groups: Groups, level: float) -> float:
     from scipy.special import stdtrit
 
-    hits = _correct(correct)
-    n = hits.size
+    n = scores.size
     index, count = group_index(groups, n)
     sizes = np.bincount(index, minlength=count).astype(np.float64)
     most = float((sizes**2).sum() / n)
-    p = hits.mean()
+    p = scores.mean()
     if count == n:
         return 1.0
-    if count == 1 or p in (0.0, 1.0):
+    if count == 1 or (scores == scores[0]).all():
         return most
-    residuals = np.bincount(index, weights=hits - p, minlength=count)
+    residuals = np.bincount(index, weights=scores - p, minlength=count)
     clustered = count / (count - 1) * float((residuals**2).sum()) / n**2
     independent = float(p * (1 - p)) / (n - 1)
     tail = 0.5 + level / 2

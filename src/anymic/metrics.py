@@ -23,6 +23,7 @@ from anymic.intervals import (
     MetricError,
     accuracy,
     bootstrap,
+    bounded_mean,
     design_effect,
     group_index,
     paired_difference,
@@ -42,6 +43,7 @@ __all__ = [
     "MetricError",
     "accuracy",
     "bootstrap",
+    "bounded_mean",
     "brier_score",
     "brier_scores",
     "calibration_bins",
@@ -53,8 +55,10 @@ __all__ = [
     "expected_calibration_error",
     "log_loss",
     "log_losses",
+    "mean_average_precision_at",
     "paired_difference",
     "probability_scores",
+    "reciprocal_ranks_at",
 ]
 
 BINS = 15  # of the calibration error, as in Guo 2017
@@ -115,6 +119,60 @@ def log_losses(probabilities: ArrayLike, targets: ArrayLike, *, eps: float = EPS
 def log_loss(probabilities: ArrayLike, targets: ArrayLike, *, eps: float = EPS) -> float:
     """Return the mean of `log_losses`, in nats; ln(classes) for a uniform guess."""
     return float(log_losses(probabilities, targets, eps=eps).mean())
+
+
+def reciprocal_ranks_at(probabilities: ArrayLike, targets: ArrayLike, *, k: int = 3) -> Floats:
+    """Return 1 / rank of the true class for each clip, 0 where it is not among the first k: (n,).
+
+    With one true class a clip, this is the average precision at k. Classes of equal probability
+    are ranked in the order of the columns, as `anymic predict` lists them.
+
+    Raises
+    ------
+    MetricError
+        As `check_probabilities`, or if there are fewer than k classes, or k is below 1.
+    """
+    p, t = check_probabilities(probabilities, targets)
+    if not 1 <= k <= p.shape[1]:
+        raise MetricError(
+            f"{p.shape[1]} classes for a mean average precision at {k}",
+            wanted=f"at least {max(k, 1)} classes, and a rank of 1 or more",
+            remedy="measure accuracy, or choose another rank",
+        )
+    own = p[np.arange(len(t)), t][:, None]
+    before = (p > own) | ((p == own) & (np.arange(p.shape[1]) < t[:, None]))
+    rank = 1 + before.sum(axis=1)
+    return np.where(rank <= k, 1.0 / rank, 0.0)
+
+
+def mean_average_precision_at(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    groups: Groups = None,
+    *,
+    k: int = 3,
+    level: float = LEVEL,
+) -> Interval:
+    """Return the mean of `reciprocal_ranks_at` with its interval: MAP@k, from 0 to 1.
+
+    MAP@3 is the measure of DCASE 2018 task 2 and of the Kaggle competition that it was. The
+    interval is that of `bounded_mean`, over whole groups.
+
+    Parameters
+    ----------
+    probabilities : (n, class)
+    targets : (n,) int
+    groups : (n,), optional
+        The source recording of each clip; without it every clip is a recording of its own.
+    k : int
+        How many answers a clip has.
+
+    Raises
+    ------
+    MetricError
+        As `reciprocal_ranks_at`.
+    """
+    return bounded_mean(reciprocal_ranks_at(probabilities, targets, k=k), groups, level=level)
 
 
 def brier_scores(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
