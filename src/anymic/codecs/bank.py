@@ -46,8 +46,7 @@ class Entry:
     encoder : str
         The encoder, in FFmpeg's name of it or the program's.
     backend : {"ffmpeg", "libsndfile", "fdkaac", "none"}
-        Who encodes: FFmpeg inside PyAV, libsndfile, or the program fdkaac. All is decoded by
-        FFmpeg.
+        Who encodes: FFmpeg inside PyAV, libsndfile, or the program fdkaac.
     sample_format : str
         What the encoder takes: FFmpeg's fltp, flt or s16.
     offers : tuple of Offer

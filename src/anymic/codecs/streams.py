@@ -84,8 +84,11 @@ def encode(entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: fl
             stream.layout = "mono"
             stream.format = entry.sample_format
             stream.bit_rate = round(kbps * 1000)
+            stream.codec_context.open()
+            # Some encoders drop a last frame that is not full.
+            short = -len(frames) % (stream.codec_context.frame_size or 1)
             frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(frames)[None], format=entry.sample_format, layout="mono"
+                np.pad(frames, (0, short))[None], format=entry.sample_format, layout="mono"
             )
             frame.sample_rate = rate_hz
             for piece in (frame, None):
@@ -101,15 +104,19 @@ def encode(entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: fl
 
 
 def decode(entry: Entry, data: bytes) -> tuple[NDArray[np.float32], int]:
-    """Return the samples (sample,) float32 and the rate in Hz that FFmpeg decodes to.
+    """Return the samples (sample,) float32 and the rate in Hz that a file decodes to.
 
-    What the container says to skip (Opus' pre-skip, LAME's delay) is skipped; nothing else is.
+    Vorbis is decoded by the library that encoded it: FFmpeg gives the same samples but drops the
+    last hundred of some files. All else is decoded by FFmpeg. What the container says to skip (Opus' pre-skip, LAME's delay) is skipped; nothing else is.
 
     Raises
     ------
     AudioError
         The stream cannot be decoded.
     """
+    if entry.backend == "libsndfile":
+        samples, heard_hz = soundfile.read(io.BytesIO(data), dtype="float32")
+        return samples, int(heard_hz)
     import av
 
     form = {"adts": "aac"}.get(entry.container, entry.container)
