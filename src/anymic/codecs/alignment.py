@@ -12,9 +12,10 @@ _REST_S = 0.5  # longer than any codec here is late
 def probe(rate_hz: int) -> NDArray[np.float32]:
     """Return the sound that delays are measured with: noise in bursts, the same every time.
 
-    Noise has one sharp peak in its autocorrelation, whatever band of it a codec keeps; it falls
-    by 6 dB an octave, like most sound, so that coders for speech follow it; the bursts keep a
-    peak one burst off from being the highest.
+    Noise has one sharp peak in its autocorrelation, whatever band of it a codec keeps; bursts of
+    uneven length keep any other from coming near. It begins at 300 Hz, for coders of speech have
+    a high-pass filter that turns the phase below, which is no delay, and falls by 1.5 dB an
+    octave, so that most of it lies where coders at low bitrates still follow the wave.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def probe(rate_hz: int) -> NDArray[np.float32]:
     count = round(_PROBE_S * rate_hz)
     spectrum = np.fft.rfft(generator.standard_normal(count))
     hz = np.fft.rfftfreq(count, 1 / rate_hz)
-    spectrum *= np.where(hz < 80, 0.0, np.minimum(1.0, 500 / np.maximum(hz, 1.0)))
+    spectrum *= np.where(hz < 300, 0.0, np.maximum(hz, 300) ** -0.25)
     noise = np.fft.irfft(spectrum, count)
     seconds = np.arange(count) / rate_hz
     noise *= 0.55 + 0.45 * np.sin(2 * np.pi * (3 * seconds + 1.5 * seconds**2))
