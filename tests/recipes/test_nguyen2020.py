@@ -79,7 +79,7 @@ def test_each_temperature_is_trained_at_its_own_pace_at_small_and_at_one_at_pape
     small = [s.config(SMALL, "small", seed=0) for s in grid.curve("small")]
     lengths = {c.temperature: (c.epochs, c.learning_rate) for c in small}
     assert lengths[1] == (30, 0.5)
-    assert lengths[10] == (30, 5.0)
+    assert lengths[10] == (60, 5.0)
     assert lengths[35] == (60, 10.0)
     paper = [s.config(load_config("nguyen2020"), "paper", seed=0) for s in grid.curve("paper")]
     assert {(c.epochs, c.learning_rate) for c in paper} == {(150, 0.5)}

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from anymic import intervals
 from anymic.bundle import Bundle
 from anymic.embedding import Embedder
-from anymic.intervals import Interval
 from anymic.manifest import Manifest
 from anymic.recipes.cells import plain
 from anymic.recipes.findings import Findings
 from anymic.recipes.runs import Run
-from anymic.report.rows import row
+from anymic.report.rows import Row, row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,15 +121,19 @@ def compare(heard: Mapping[float, Sequence[Pooled]]) -> Findings:
                     shares[what].append(share_between(run.features[inside], names[inside]))
             for what, values in shares.items():
                 where = {"temperature": f"{temperature:g}", "split": split, "between": what}
-                rows.append(row("share_of_variance", _mean(np.array(values)), **where))
+                rows.append(_mean("share_of_variance", np.array(values), where))
     return Findings(rows)
 
 
-def _mean(values: NDArray[np.float64]) -> Interval:
+def _mean(metric: str, values: NDArray[np.float64], where: dict[str, str]) -> Row:
+    """Return the mean over runs, with its interval where there are two runs or more."""
+
     def statistic(chosen: NDArray[np.intp]) -> float:
         return float(values[chosen].mean())
 
-    return intervals.bootstrap(statistic, np.arange(len(values)))
+    if len(values) < 2:
+        return Row(where, metric, float(values.mean()), None, None, len(values))
+    return row(metric, intervals.bootstrap(statistic, np.arange(len(values))), **where)
 
 
 def markdown(found: Findings, temperatures: Sequence[float]) -> str:

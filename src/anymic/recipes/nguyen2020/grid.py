@@ -46,12 +46,15 @@ class Length:
 
 # A temperature T divides the gradient by T, and the logits have to grow T times as large: with the
 # learning rate and the epochs of T = 1 a training at T = 10 stops half-way. So the learning rate
-# grows with T as far as training bears it, and from T = 20 on training takes twice as long. Settled
-# on an inner split of the training clips of fold 1 (Ref.ABC), by the loss that training reaches.
-FASTEST = 10.0
+# grows with T as far as training bears it, and so do the epochs. Settled by the training accuracy
+# and loss that are reached, on training clips of folds 1 and 2.
 LENGTHS = {
-    temperature: Length(30 if temperature < 20 else 60, min(0.5 * temperature, FASTEST))
-    for temperature in TEMPERATURES["small"]
+    1: Length(30, 0.5),
+    2: Length(30, 1.0),
+    5: Length(45, 2.5),
+    10: Length(60, 5.0),
+    20: Length(60, 10.0),
+    35: Length(60, 10.0),
 }
 
 
