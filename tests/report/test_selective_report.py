@@ -7,8 +7,8 @@ import pytest
 
 from anymic.metrics import accuracy
 from anymic.report import Row, evaluate, summary
-from anymic.report.selective import accuracy_over_coverage, selective_rows
-from anymic.report.tables import comparison_table, coverage_tables, device_table
+from anymic.report.selective import accuracy_over_coverage, selective_rows, threshold_rows
+from anymic.report.tables import comparison_table, coverage_tables, device_table, threshold_table
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,7 @@ def test_other_tables_and_the_finding_stay_as_they_were(heard) -> None:
     p, t, devices, groups = heard
     rows = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
     more = rows + selective_rows(p, t, devices, groups)
+    more += threshold_rows(p, t, 0.7, devices, groups)
     assert device_table(more, full=True) == device_table(rows, full=True)
     assert comparison_table(more) == comparison_table(rows)
     assert summary(more) == summary(rows)
@@ -104,3 +105,33 @@ def test_a_figure_of_few_clips_of_no_device() -> None:
     figure = accuracy_over_coverage([[0.9, 0.1], [0.4, 0.6]], [0, 0])
     assert figure.axes[0].lines[0].get_ydata().tolist() == [50]
     assert figure.axes[0].get_legend() is None
+
+
+def test_a_threshold_by_hand() -> None:
+    # At 0.7: 0.9 right, 0.8 right, 0.7 wrong are answered; two of 0.6 are not.
+    sure = np.array([0.9, 0.8, 0.7, 0.6, 0.6])
+    p = np.column_stack([sure, 1 - sure])
+    rows = threshold_rows(p, [0, 0, 1, 0, 1], 0.7, devices=["A", "A", "A", "A", "B"])
+    answered = find(rows, "coverage", min_confidence="0.7")
+    assert (answered.value, answered.n) == (pytest.approx(3 / 5), 5)
+    right = find(rows, "accuracy_when_sure", min_confidence="0.7")
+    assert (right.value, right.n) == (pytest.approx(2 / 3), 3)
+    none = find(rows, "coverage", device="B", min_confidence="0.7")
+    assert (none.value, none.n) == (0, 1)
+    assert not [row for row in rows if row.metric == "accuracy_when_sure" and row.n == 0]
+    table = threshold_table(rows)
+    assert [cells[0] for cells in table.rows] == ["A", "B", "all clips"]
+    assert table.rows[1][2] == "none"
+    assert table.title == "Answered where the confidence is 0.7 or more"
+    assert not threshold_table([]).rows
+
+
+def test_at_no_confidence_every_clip_is_answered(heard) -> None:
+    p, t, devices, groups = heard
+    rows = threshold_rows(p, t, 0.0, devices, groups)
+    known = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
+    for condition in ({}, {"device": "A"}, {"device": "B"}):
+        whole = find(known, "accuracy", **condition)
+        found = find(rows, "accuracy_when_sure", **condition, min_confidence="0")
+        assert (found.value, found.low, found.high) == (whole.value, whole.low, whole.high)
+        assert find(rows, "coverage", **condition, min_confidence="0").value == 1

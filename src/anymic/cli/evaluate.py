@@ -49,6 +49,10 @@ def evaluate(
             help="Do not tell the model what device a clip is of; report by device all the same.",
         ),
     ] = False,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(help="Say how many clips are answered from this confidence on, and how well."),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Keep features in this folder, for clips that are heard again."),
@@ -65,6 +69,9 @@ def evaluate(
     know takes its policy (`anymic devices route`); its clips share their blind gains, unless
     --unstated leaves each by itself.
 
+    Probabilities are those that `anymic predict` gives: calibrated, where the model is; the
+    report's header says so.
+
     The exit status is 1 if some files failed; they are listed, and left out of all numbers.
 
     Example: anymic evaluate run --data manifest.csv --split test --out report
@@ -72,8 +79,11 @@ def evaluate(
     from anymic import bundle as bundles
     from anymic.cli.inputs import progress_bar, read_manifest
     from anymic.predict import Predictor
+    from anymic.prediction import require_share
     from anymic.report import run_header, write_evaluation
 
+    if min_confidence is not None:
+        require_share(min_confidence, "--min-confidence")
     bundle = bundles.load(model)
     chosen, name = _choose(read_manifest(data), split)
     chosen.require_labels(bundle.labels)
@@ -105,11 +115,13 @@ def evaluate(
             data=str(data),
             split=split or "",
             **({"devices": "unstated: " + _routes(heard, used)} if unstated else {}),
+            probabilities=_probabilities(bundle),
             digest=chosen.digest(),
             **({"warning": note} if note else {}),
         ),
         failures=heard.failures,
         profile=bundle.profile,
+        min_confidence=min_confidence,
     )
     _show(rows, paths, heard.failures, as_json=as_json)
     if heard.failures:
@@ -141,14 +153,23 @@ def _choose(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     return chosen, f"{name}, {wanted}"
 
 
+def _probabilities(bundle: Bundle | Ensemble) -> str:
+    """Say what became of the network's probabilities after training."""
+    if bundle.calibration is None:
+        return "not calibrated after training"
+    return f"calibrated after training: {bundle.calibration.describe()}"
+
+
 def _trained_on(bundle: Bundle | Ensemble, manifest: Manifest) -> str:
-    """Say how many of the clips the model was fitted on."""
-    fitted = {clip for clips in bundle.fitted_on.values() for clip in clips}
-    seen = sum(clip in fitted for clip in manifest.clip_ids())
-    if not seen:
+    """Say how many of the clips the model was fitted on, and for what."""
+    ids = set(manifest.clip_ids())
+    seen = {use: ids.intersection(clips) for use, clips in bundle.fitted_on.items()}
+    count = len(set().union(*seen.values()))
+    if not count:
         return ""
+    uses = ", ".join(use for use, clips in seen.items() if clips)
     return (
-        f"the model was fitted on {seen} of these {len(manifest)} clips:"
+        f"the model was fitted on {count} of these {len(manifest)} clips ({uses}):"
         " what is measured on them says nothing about new ones"
     )
 
@@ -218,11 +239,12 @@ def _show(
     from rich.console import Console
 
     from anymic.report import summary
-    from anymic.report.tables import class_table, device_table, rich_table
+    from anymic.report.tables import class_table, device_table, rich_table, threshold_table
 
     console = Console()
-    console.print(rich_table(device_table(rows)))
-    console.print(rich_table(class_table(rows)))
+    for table in (device_table(rows), class_table(rows), threshold_table(rows)):
+        if table.rows:
+            console.print(rich_table(table))
     print(summary(rows))
     print(f"{paths['html']}  the report, with figures")
     print(f"{paths['json']}  the same in numbers")

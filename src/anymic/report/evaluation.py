@@ -16,12 +16,14 @@ from anymic.metrics import (
     device_contrasts,
     expected_calibration_error,
     log_loss,
+    mean_average_precision_at,
     paired_difference,
     probability_scores,
 )
 from anymic.report.rows import Row, row
 
 Column = Sequence[Any] | NDArray[Any] | None
+ANSWERS = 3  # the k of MAP@k where none is named; for more labels than that
 
 
 def evaluate(
@@ -32,6 +34,7 @@ def evaluate(
     devices: Column = None,
     groups: Column = None,
     reference: str | None = None,
+    map_at: int | None = None,
     seed: int = 0,
 ) -> list[Row]:
     """Return accuracy, log loss, Brier score and calibration error, each with its interval.
@@ -51,6 +54,8 @@ def evaluate(
         several devices, must share a group: intervals resample groups.
     reference : str, optional
         The device that the others are compared with; the first in sorted order if not named.
+    map_at : int, optional
+        The k of MAP@k; by default 3 where there are more than 3 labels, else it is left out.
     seed : int
         Of the resamples.
 
@@ -58,7 +63,7 @@ def evaluate(
     -------
     list of Row
         accuracy: of all clips ({}), of each device ({"device": d}), of each class
-        ({"label": c}: the recall); macro_accuracy: the mean over devices; accuracy_difference:
+        ({"label": c}: the recall); mean_average_precision_at_3: of the same; macro_accuracy: the mean over devices; accuracy_difference:
         each device minus the reference ({"device": d, "against_device": r}); log_loss, brier_score,
         expected_calibration_error: of all clips and of each device. A device or class without
         clips has no row; a metric over a single recording has a value without an interval,
@@ -67,7 +72,8 @@ def evaluate(
     Raises
     ------
     MetricError
-        If there are no clips, a probability is NaN, rows do not sum to 1, or lengths differ.
+        If there are no clips, a probability is NaN, rows do not sum to 1, lengths differ, or there
+        are fewer labels than `map_at`.
     """
     p, t = check_probabilities(probabilities, targets)
     if len(labels) != p.shape[1]:
@@ -86,6 +92,8 @@ def evaluate(
         of_class = t == number
         if of_class.any():
             rows.append(row("accuracy", accuracy(correct[of_class], source[of_class]), label=label))
+    if map_at is not None or len(labels) > ANSWERS:
+        rows += _ranking_rows(p, t, source, labels, devices, ANSWERS if map_at is None else map_at)
     return rows
 
 
@@ -171,6 +179,29 @@ def _device_rows(
         for device, change in differences.items():
             rows.append(row("accuracy_difference", change, device=device, against_device=first))
     return rows
+
+
+def _ranking_rows(
+    p: NDArray[np.float64],
+    t: NDArray[np.intp],
+    source: NDArray[Any],
+    labels: Sequence[str],
+    devices: Column,
+    k: int,
+) -> list[Row]:
+    """Return MAP@k of all clips, of each device and of each class."""
+    parts: list[tuple[dict[str, str], NDArray[np.bool_]]] = [({}, np.ones(len(t), dtype=bool))]
+    parts += [({"device": device}, kept) for device, kept in by_device(devices).items()]
+    parts += [({"label": label}, t == number) for number, label in enumerate(labels)]
+    return [
+        row(
+            f"mean_average_precision_at_{k}",
+            mean_average_precision_at(p[kept], t[kept], source[kept], k=k),
+            **condition,
+        )
+        for condition, kept in parts
+        if kept.any()
+    ]
 
 
 def _trust_rows(

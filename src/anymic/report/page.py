@@ -23,6 +23,7 @@ from anymic.report.tables import (
     device_table,
     estimate,
     interval,
+    threshold_table,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +143,11 @@ def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
     return {
         "Devices": [_typeset_table(table) for table in devices],
         "Classes": [_typeset_table(table) for table in classes],
-        "Confidence": [_typeset_table(table) for table in coverage_tables(rows) if table.rows],
+        "Confidence": [
+            _typeset_table(table)
+            for table in (threshold_table(rows), *coverage_tables(rows))
+            if table.rows
+        ],
     }
 
 

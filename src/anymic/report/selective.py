@@ -60,6 +60,48 @@ def selective_rows(
     return rows
 
 
+def threshold_rows(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    min_confidence: float,
+    devices: Column = None,
+    groups: Column = None,
+) -> list[Row]:
+    """Return how many clips are answered from a confidence on, and how many of these rightly.
+
+    Parameters
+    ----------
+    min_confidence : float
+        Clips are answered whose most probable label has at least this probability.
+    probabilities, targets, devices, groups
+        As in `anymic.report.evaluate`.
+
+    Returns
+    -------
+    list of Row
+        Of all clips and of each device, {"device": d, "min_confidence": "0.8"}. coverage: the
+        share of clips that are answered. accuracy_when_sure: that of these clips, n of them; no
+        row where none is answered.
+
+    Raises
+    ------
+    MetricError
+        As `anymic.report.evaluate`.
+    """
+    p, t = check_probabilities(probabilities, targets)
+    source = np.arange(len(t)) if groups is None else np.asarray(groups)
+    sure, correct = p.max(axis=1) >= min_confidence, p.argmax(axis=1) == t
+    rows = []
+    for name, of in {"": np.ones(len(t), dtype=bool), **by_device(devices)}.items():
+        condition = {"device": name} if name else {}
+        condition["min_confidence"] = f"{min_confidence:g}"
+        rows.append(row("coverage", accuracy(sure[of], source[of]), **condition))
+        if (answered := of & sure).any():
+            found = accuracy(correct[answered], source[answered])
+            rows.append(row("accuracy_when_sure", found, **condition))
+    return rows
+
+
 def accuracy_over_coverage(
     probabilities: ArrayLike,
     targets: ArrayLike,

@@ -11,7 +11,14 @@ from anymic.report.rows import Row
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-SHARES = ("accuracy", "macro_accuracy", "accuracy_at_coverage", "coverage", "flips")  # per cent
+SHARES = (  # shown as per cent
+    "accuracy",
+    "macro_accuracy",
+    "accuracy_at_coverage",
+    "accuracy_when_sure",
+    "coverage",
+    "flips",
+)
 NAMES = {
     "accuracy": "accuracy",
     "macro_accuracy": "mean of devices",
@@ -21,6 +28,8 @@ NAMES = {
     "expected_calibration_error": "ECE",
     "accuracy_at_coverage": "accuracy of the surest clips",
     "confidence_at_coverage": "confidence from which so many are answered",
+    "coverage": "clips answered",
+    "accuracy_when_sure": "accuracy of these",
 }
 TRUST = ("log_loss", "brier_score", "expected_calibration_error")
 
@@ -187,6 +196,21 @@ def coverage_tables(rows: Iterable[Row]) -> list[Table]:
         ]
         tables.append(Table(("device", *columns), tuple(lines), title))
     return tables
+
+
+def threshold_table(rows: Iterable[Row]) -> Table:
+    """Return how many clips of each device are answered at the confidence asked for, and how."""
+    found = [row for row in rows if "min_confidence" in row.condition]
+    cells = {(row.condition.get("device", ""), row.metric): row for row in found}
+    metrics = ("coverage", "accuracy_when_sure")
+    lines = [
+        (name or "all clips", *(describe(cells[key]) if key in cells else "none" for key in keys))
+        for name in sorted(dict.fromkeys(name for name, _ in cells), key=[""].count)
+        for keys in [[(name, metric) for metric in metrics]]
+    ]
+    least = found[0].condition["min_confidence"] if found else ""
+    columns = ("device", *(NAMES[metric] for metric in metrics))
+    return Table(columns, tuple(lines), f"Answered where the confidence is {least} or more")
 
 
 def rich_table(table: Table) -> RichTable:

@@ -108,6 +108,7 @@ def write_evaluation(
     header: Mapping[str, Any] | None = None,
     failures: Sequence[Failure] = (),
     profile: DeviceProfile | None = None,
+    min_confidence: float | None = None,
 ) -> tuple[list[Row], dict[str, Path]]:
     """Evaluate and write the whole report: what `anymic evaluate` does after predicting.
 
@@ -119,6 +120,8 @@ def write_evaluation(
         As in `anymic.report.evaluate`.
     profile : DeviceProfile, optional
         The gains that the model corrects with, for their figure.
+    min_confidence : float, optional
+        Say as well how many clips are answered from this confidence on, and how many rightly.
 
     Returns
     -------
@@ -127,13 +130,19 @@ def write_evaluation(
     """
     from anymic.report.figures import accuracy_by_class, accuracy_by_device, confusion, reliability
     from anymic.report.gains import gains_figure
-    from anymic.report.selective import accuracy_over_coverage, selective_rows
+    from anymic.report.selective import (
+        accuracy_over_coverage,
+        selective_rows,
+        threshold_rows,
+    )
 
     p, t = check_probabilities(probabilities, targets)
     rows = evaluate(
         p, t, labels=labels, devices=devices, groups=groups, reference=reference, seed=seed
     )
     rows += selective_rows(p, t, devices, groups)
+    if min_confidence is not None:
+        rows += threshold_rows(p, t, min_confidence, devices, groups)
     counts = confusion_matrix(t, np.asarray(p.argmax(axis=1)), classes=len(labels))
     figures = []
     if by_device(devices):
