@@ -48,7 +48,7 @@ class Length:
 # learning rate and the epochs of T = 1 a training at T = 10 stops half-way. So the learning rate
 # grows with T as far as training bears it, and so do the epochs. Settled by the training accuracy
 # and loss that are reached, on training clips of folds 1 and 2.
-LENGTHS = {
+LENGTHS: dict[float, Length] = {
     1: Length(30, 0.5),
     2: Length(30, 1.0),
     5: Length(45, 2.5),
