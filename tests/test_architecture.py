@@ -15,7 +15,7 @@ SOURCE = Path(anymic.__file__).parent
 LAYERS = (
     {"errors"},
     {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
-    {"manifest", "selective"},
+    {"ledger", "manifest", "selective"},
     {"augment", "losses", "metrics", "models", "frontend", "voting"}
     | {"codecs", "devices", "datasets"},
     {"bundle"},
@@ -23,7 +23,7 @@ LAYERS = (
     {"jobs", "stored"},
     {"routing"},
     {"predict"},
-    {"training", "report", "embedding", "ensemble", "calibrating"},
+    {"training", "report", "embedding", "ensemble", "calibrating", "submission"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

@@ -3,7 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anymic.metrics import MetricError, accuracy, device_contrasts, paired_difference
+from anymic.metrics import (
+    MetricError,
+    accuracy,
+    device_contrasts,
+    mean_average_precision_at,
+    paired_difference,
+)
 from anymic.report import compare, evaluate, select, write_json
 
 LABELS = ["bus", "metro", "park", "tram"]
@@ -121,3 +127,24 @@ def test_refusals() -> None:
         evaluate(p, t, labels=LABELS, devices=devices)
     with pytest.raises(MetricError, match="'x' to compare with"):
         compare({"none": t == t}, against="x")
+
+
+def test_map_at_3_where_there_are_more_than_3_labels_or_where_it_is_asked_for() -> None:
+    p, t, devices, groups = heard_by_devices()
+    metric = "mean_average_precision_at_3"
+    rows = evaluate(p, t, labels=LABELS, devices=devices, groups=groups)
+    (overall,) = select(rows, metric)
+    expected = mean_average_precision_at(p, t, groups)
+    assert (overall.value, overall.low, overall.high) == (
+        expected.value,
+        expected.low,
+        expected.high,
+    )
+    assert len(select(rows, metric, "device")) == 3
+    of_class = select(rows, metric, "label")
+    assert sum(row.value * row.n for row in of_class) / 180 == pytest.approx(overall.value)
+    three = p[:, :3] / p[:, :3].sum(axis=1, keepdims=True)
+    assert not select(evaluate(three, t % 3, labels=LABELS[:3]), metric)
+    assert select(evaluate(three, t % 3, labels=LABELS[:3], map_at=3), metric)
+    with pytest.raises(MetricError, match="3 classes for a mean average precision at 5"):
+        evaluate(three, t % 3, labels=LABELS[:3], map_at=5)

@@ -53,6 +53,10 @@ def predict(
     accelerator: Annotated[
         str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
     ] = "auto",
+    submission: Annotated[
+        Path | None,
+        typer.Option(help="Also write the three best labels of each file, as Kaggle takes them."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
     """Say what is heard in audio files.
@@ -74,6 +78,10 @@ def predict(
     or "failed", and notes or the reason; --windows puts the window's start in seconds behind the
     file, --top 3 adds two more pairs of label and probability.
 
+    --submission FILE writes a CSV with the columns fname and label: the file's name, and its three
+    most probable labels divided by spaces (Freesound General-Purpose Audio Tagging Challenge). A
+    file that failed has no row in it.
+
     The exit status is 1 if some files failed; the others' rows are complete.
 
     Example: anymic predict recordings/ --model run --device B
@@ -83,6 +91,7 @@ def predict(
     from anymic.errors import Failure
     from anymic.predict import Predictor
     from anymic.prediction import require_share
+    from anymic.submission import Submission
 
     require_share(min_confidence, "--min-confidence")
     predictor = Predictor(
@@ -92,6 +101,7 @@ def predict(
         min_confidence=min_confidence,
     )
     found = find_files(paths)
+    answers = Submission(submission, predictor.labels) if submission else None
     show = _Plain(windows, top)
     if as_json:
         show = _Json(windows, top)
@@ -102,8 +112,12 @@ def predict(
         for result in _results(predictor, found, device, together):
             failed += isinstance(result, Failure)
             show.add(result)
+            if answers is not None and not isinstance(result, Failure):
+                answers.add(result)
             advance(1)
     show.finish()
+    if answers is not None:
+        answers.write()
     if failed:
         print(f"{failed} of {len(found)} files failed", file=sys.stderr)
         raise typer.Exit(1)

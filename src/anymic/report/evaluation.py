@@ -63,11 +63,12 @@ def evaluate(
     -------
     list of Row
         accuracy: of all clips ({}), of each device ({"device": d}), of each class
-        ({"label": c}: the recall); mean_average_precision_at_3: of the same; macro_accuracy: the mean over devices; accuracy_difference:
-        each device minus the reference ({"device": d, "against_device": r}); log_loss, brier_score,
-        expected_calibration_error: of all clips and of each device. A device or class without
-        clips has no row; a metric over a single recording has a value without an interval,
-        except accuracy, whose interval can still be stated.
+        ({"label": c}: the recall); mean_average_precision_at_3: of the same; macro_accuracy: the
+        mean over devices; accuracy_difference: each device minus the reference
+        ({"device": d, "against_device": r}); log_loss, brier_score, expected_calibration_error:
+        of all clips and of each device. A device or class without clips has no row; a metric over
+        a single recording has a value without an interval, except accuracy and MAP@k, whose
+        interval can still be stated.
 
     Raises
     ------
