@@ -64,6 +64,7 @@ def render(
     figures: Sequence[ReportFigure] = (),
     failures: Sequence[Failure] = (),
     finding: str | None = None,
+    tables: Mapping[str, Sequence[Table]] | None = None,
 ) -> str:
     """Return the page.
 
@@ -81,6 +82,8 @@ def render(
         The clips that could not be used.
     finding : str, optional
         The sentence on top; `summary` of the rows if not given.
+    tables : mapping of section to sequence of Table, optional
+        What stands in each section; by default the rows by device, by class and by coverage.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -94,7 +97,7 @@ def render(
         title=title,
         finding=_typeset(summary(found) if finding is None else finding),
         headline=_headline(found),
-        sections=_sections(found, figures),
+        sections=_sections(found, figures, tables),
         failures=failures,
         command=str(facts.pop("command", "")),
         facts={_words(key): _value(value) for key, value in facts.items() if value is not None},
@@ -103,11 +106,15 @@ def render(
     )
 
 
-def _sections(rows: Sequence[Row], figures: Sequence[ReportFigure]) -> list[dict[str, Any]]:
+def _sections(
+    rows: Sequence[Row],
+    figures: Sequence[ReportFigure],
+    given: Mapping[str, Sequence[Table]] | None,
+) -> list[dict[str, Any]]:
     from markupsafe import Markup
 
-    tables = _tables(rows)
-    names = [*SECTIONS, *(figure.section for figure in figures)]
+    tables = _tables(rows) if given is None else _typeset_tables(given)
+    names = [*SECTIONS, *(figure.section for figure in figures), *tables]
     sections = []
     for name in dict.fromkeys(names):
         drawn = [
@@ -169,6 +176,10 @@ def _typeset(text: str) -> str:
     """Return the text with true minus signs before digits, and no break before a unit."""
     text = re.sub(r"(?<![\w-])-(?=\d)", _MINUS, text)
     return re.sub(r"(?<=\d) (?=%)", "\u00a0", text)
+
+
+def _typeset_tables(tables: Mapping[str, Sequence[Table]]) -> dict[str, list[Table]]:
+    return {name: [_typeset_table(table) for table in own] for name, own in tables.items()}
 
 
 def _typeset_table(table: Table) -> Table:

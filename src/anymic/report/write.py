@@ -22,6 +22,7 @@ from anymic.report.page import ReportFigure, render
 from anymic.report.rows import ReportError, Row, write_json, write_text
 from anymic.report.style import save_png
 from anymic.report.summary import summary
+from anymic.report.tables import Table
 
 if TYPE_CHECKING:
     from anymic.devices.profile import DeviceProfile
@@ -58,6 +59,7 @@ def write_report(
     failures: Sequence[Failure] = (),
     finding: str | None = None,
     extra: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Sequence[Table]] | None = None,
 ) -> dict[str, Path]:
     """Write a report and return where its parts are: "json", "html", and each figure's name.
 
@@ -65,7 +67,7 @@ def write_report(
     ----------
     folder : path
         Made if it is not there; a report already in it is replaced.
-    rows, title, header, figures, failures, finding
+    rows, title, header, figures, failures, finding, tables
         As in `anymic.report.page.render`.
     extra : mapping, optional
         What goes into report.json only (a confusion matrix, say).
@@ -82,7 +84,13 @@ def write_report(
         raise ReportError(f"figures named {', '.join(names)}", wanted="names that differ")
     finding = summary(found) if finding is None else finding
     page = render(
-        found, title=title, header=header, figures=figures, failures=failures, finding=finding
+        found,
+        title=title,
+        header=header,
+        figures=figures,
+        failures=failures,
+        finding=finding,
+        tables=tables,
     )
     content = {"title": title, "summary": finding, **dict(header or {}), **dict(extra or {})}
     content["failures"] = [asdict(failure) for failure in failures]
