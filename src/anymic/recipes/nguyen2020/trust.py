@@ -26,6 +26,7 @@ SETTINGS = tuple(
     for temperature in (1, 10)
 )
 SHOWN = Setting("Ref.ABC")  # in the reliability diagrams
+DRAWN = ("A", "B", "C")  # there too
 BAR = 0.06  # what the calibration error of every device should be at most
 AS_IS = "as it is"
 TEMPERATURE = "temperature, on validation clips"
@@ -185,13 +186,14 @@ def figure(found: Trust) -> Figure:
     """Draw reliability diagrams by device, of the setting `SHOWN` calibrated by device."""
     from anymic.report.figures import reliability
 
-    names = (AS_IS, BY_DEVICE)
+    shown = np.isin(found.heard, DRAWN)
+    panels = {AS_IS: "as it is", BY_DEVICE: "calibrated"}
     return reliability(
-        np.concatenate([found.calibrated[name] for name in names]),
-        np.tile(found.targets, len(names)),
+        np.concatenate([found.calibrated[name][shown] for name in panels]),
+        np.tile(found.targets[shown], len(panels)),
         devices=np.concatenate(
-            [[f"{device}, {name.split(',')[0]}" for device in found.heard] for name in names]
+            [[f"{title}, {device}" for device in found.heard[shown]] for title in panels.values()]
         ),
-        groups=np.tile(found.groups, len(names)),
-        title=f"{SHOWN.name}: as it is, and calibrated",
+        groups=np.tile(found.groups[shown], len(panels)),
+        title=f"{SHOWN.name}: as it is (above), and with a temperature for each device",
     )
