@@ -24,6 +24,7 @@ LAYERS = (
     {"routing"},
     {"predict"},
     {"training", "report", "embedding", "ensemble", "calibrating", "submission"},
+    {"robustness"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

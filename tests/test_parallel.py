@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from anymic.errors import AnymicError
-from anymic.parallel import ITEMS_AHEAD, JOBS_AHEAD, MOST_WORKERS, read_ahead, spread
+from anymic.parallel import (
+    ITEMS_AHEAD,
+    JOBS_AHEAD,
+    MOST_WORKERS,
+    in_order,
+    read_ahead,
+    spread,
+)
 
 
 def test_read_ahead_keeps_order_and_isolates_errors() -> None:
@@ -103,3 +110,25 @@ def test_spread_asks_for_few_items_ahead_and_passes_errors_on(four_threads: int)
             pass
     assert asked < 40
     assert not [one for one in threading.enumerate() if one.name.startswith("anymic-worker")]
+
+
+def test_in_order_is_in_order_bounded_and_raises_in_its_place() -> None:
+    asked: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            asked.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        time.sleep(0.001 * (number % 3))
+        if number == 30:
+            raise AnymicError("30")
+        return number
+
+    found = []
+    with pytest.raises(AnymicError, match="30"):
+        for number in in_order(work, items(), workers=3):
+            found.append(number)
+            assert len(asked) <= number + 1 + 4
+    assert found == list(range(30))

@@ -70,6 +70,36 @@ def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
     return some
 
 
+def in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Iterator[Result]:
+    """Apply a function in threads; yield the results in order, at most `workers` of them waiting.
+
+    For work that runs outside the interpreter's lock: reading, filtering, coding. Work of torch's
+    is for `spread`.
+
+    Parameters
+    ----------
+    function : callable
+        Runs in several threads at once. What it raises is raised here, in its place.
+    items : iterable
+        Asked for a few ahead of the results.
+    workers : int
+        Threads, 1 or more.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
 def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Apply a function of torch's to items in worker threads; yield the results in order.
 

@@ -1,0 +1,1 @@
+"""What each microphone, codec and bitrate costs a classifier, anyone's."""
