@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import typing
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar
@@ -75,6 +76,35 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             remedy="write `key: value` lines",
         )
     return values
+
+
+def preset_file(path: str | Path, *, example: str) -> Path:
+    """Return `path`, or where it is the plain name of a preset that preset's file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A YAML file, or a name such as `microphones`.
+    example : str
+        A preset of this kind, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If there is neither such a file nor such a preset.
+    """
+    file = Path(path)
+    if file.is_file():
+        return file
+    presets = Path(str(resources.files("anymic") / "presets"))
+    named = presets / f"{file.name}.yaml"
+    if str(path) == file.name and named.is_file():
+        return named
+    raise ConfigError(
+        f"no file {path}",
+        wanted=f"a YAML file, or a preset such as {example}",
+        remedy="check the path",
+    )
 
 
 def _build(kind: Any, values: Any, where: str, problems: list[str]) -> Any:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from anymic.config import from_mapping, read_yaml
+from anymic.config import from_mapping, preset_file, read_yaml
 from anymic.devices.chain import Device
 from anymic.devices.response import impulse_response
 from anymic.errors import AnymicError, ConfigError, ManifestError
@@ -47,7 +46,7 @@ class DeviceSet:
 
     @classmethod
     def read(cls, path: str | Path, *, responses: str | Path | None = None) -> DeviceSet:
-        """Read a YAML file, or a preset by its name (see `preset_file`).
+        """Read a YAML file, or a preset by its name (see `anymic.config.preset_file`).
 
         Parameters
         ----------
@@ -62,7 +61,7 @@ class DeviceSet:
             If the file is missing or no YAML, keys are unknown, a value cannot be, or a device
             is heard and not defined: every problem in the one line.
         """
-        path = preset_file(path)
+        path = preset_file(path, example="microphones")
         return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
 
     @classmethod
@@ -175,28 +174,6 @@ def stratified_order(labels: Sequence[str], generator: np.random.Generator) -> l
         for turn, row in enumerate(generator.permutation(rows).tolist()):
             places.append(((turn + 0.5) / len(rows), int(rank[number]), int(row)))
     return [row for _, _, row in sorted(places)]
-
-
-def preset_file(path: str | Path) -> Path:
-    """Return `path`, or where it is the plain name of a preset (`microphones`) that preset's file.
-
-    Raises
-    ------
-    ConfigError
-        If there is neither such a file nor such a preset.
-    """
-    file = Path(path)
-    if file.is_file():
-        return file
-    presets = Path(str(resources.files("anymic") / "presets"))
-    named = presets / f"{file.name}.yaml"
-    if str(path) == file.name and named.is_file():
-        return named
-    raise ConfigError(
-        f"no file {path}",
-        wanted="a YAML file of devices, or a preset such as microphones",
-        remedy="check the path",
-    )
 
 
 def _count(share: Share, clips: int, what: str) -> int:

@@ -15,13 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from anymic import audio
-from anymic.config import to_mapping
+from anymic.config import preset_file, to_mapping
 from anymic.devices.chain import hear, noise_seed
-from anymic.devices.device_set import DeviceSet, preset_file
-from anymic.devices.ledger import NAME, Entry, Ledger
+from anymic.devices.device_set import DeviceSet
 from anymic.devices.plan import Hearing, name_takes, plan
 from anymic.devices.response import response_digest
 from anymic.errors import AnymicError, Failure, ManifestError
+from anymic.ledger import NAME, Entry, Ledger
 from anymic.manifest import Manifest
 
 CHAIN_VERSION = 1  # raise it when the same settings begin to give other samples
@@ -126,7 +126,7 @@ def simulate(
         clips of several devices; if `out` holds another manifest; or if no clip can be used.
     """
     out = Path(out)
-    yaml = None if isinstance(devices, DeviceSet) else preset_file(devices)
+    yaml = None if isinstance(devices, DeviceSet) else preset_file(devices, example="microphones")
     if not isinstance(devices, DeviceSet):
         devices = DeviceSet.read(devices, responses=responses)
     devices.check_responses()

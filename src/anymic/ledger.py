@@ -28,12 +28,15 @@ class Entry:
         The file's size.
     over_full_scale : int
         How many samples the converter limited.
+    kbps : float, optional
+        For a clip that went through a codec, the bitrate that it took.
     """
 
     path: str
     made_from: str
     bytes: int
     over_full_scale: int
+    kbps: float | None = None
 
 
 class Ledger:
@@ -94,4 +97,5 @@ class Ledger:
 
 
 def _line(entry: Entry) -> str:
-    return json.dumps(dataclasses.asdict(entry), sort_keys=True) + "\n"
+    known = {name: value for name, value in dataclasses.asdict(entry).items() if value is not None}
+    return json.dumps(known, sort_keys=True) + "\n"
