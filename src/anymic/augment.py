@@ -86,7 +86,7 @@ class TimeWarpDraw(NamedTuple):
     shift: Tensor
 
     def apply(self, features: Tensor) -> Tensor:
-        """Return features (clip, band, frame) whose frame `centre` has moved by `shift`.
+        """Return features (clip, ..., band, frame) whose frame `centre` has moved by `shift`.
 
         First and last frame stay; the time between is stretched evenly on either side of the
         centre, and frames are interpolated linearly.
@@ -102,7 +102,7 @@ class TimeWarpDraw(NamedTuple):
         start = first.long()
         # Clip by clip: a gather over the whole batch would index every band by itself.
         warped = [
-            torch.lerp(clip.index_select(1, at), clip.index_select(1, at + 1), weight)
+            torch.lerp(clip.index_select(-1, at), clip.index_select(-1, at + 1), weight)
             for clip, at, weight in zip(features, start, share, strict=True)
         ]
         return torch.stack(warped)
@@ -160,17 +160,20 @@ class SpecAugmentDraw(NamedTuple):
     band_stop: Tensor
 
     def apply(self, features: Tensor, fill: Tensor) -> Tensor:
-        """Return features (clip, band, frame) with every masked value replaced.
+        """Return features (clip, ..., band, frame) with every masked value replaced.
 
         Parameters
         ----------
-        features : Tensor (clip, band, frame)
-        fill : Tensor (band, 1)
+        features : Tensor (clip, ..., band, frame)
+        fill : Tensor (..., band, 1)
             What a masked value becomes; zeros for standardized features.
         """
-        frames = _inside(self.frame_start, self.frame_stop, features.shape[2])
-        bands = _inside(self.band_start, self.band_stop, features.shape[1])
-        return torch.where(frames[:, None, :] | bands[:, :, None], fill.to(features), features)
+        frames = _inside(self.frame_start, self.frame_stop, features.shape[-1])
+        bands = _inside(self.band_start, self.band_stop, features.shape[-2])
+        masked = frames[:, None, :] | bands[:, :, None]
+        while masked.ndim < features.ndim:
+            masked = masked.unsqueeze(1)  # the same in every channel
+        return torch.where(masked, fill.to(features), features)
 
 
 def _inside(start: Tensor, stop: Tensor, length: int) -> Tensor:

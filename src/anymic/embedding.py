@@ -73,8 +73,9 @@ class Embeddings:
 class Embedder:
     """Hears files as `Predictor` does, and keeps the pooled features instead of probabilities.
 
-    Windows, device gains and failures are those of a prediction; a network's last layer, applied
-    to these features, gives the logits.
+    Windows, device gains and failures are those of a prediction. The last layer of `basic1` and
+    `basic2`, applied to these features, gives the logits; `fcnn` pools behind its last layer, so
+    its features are the means of the maps that this layer sees.
 
     Parameters
     ----------
@@ -179,12 +180,12 @@ class _Pooling(Inference):
     @torch.inference_mode()
     def classify(self, features: Features) -> NDArray[np.float64]:
         """Return the pooled features (batch, channel)."""
-        standardized = self._frontend.standardize(features[0].to(self.place)).unsqueeze(1)
+        maps = self._frontend.maps(features[0].to(self.place))
         fused = isinstance(self._network, FusedBasic)
         with torch.autocast(
             self.place.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16 and not fused
         ):
-            pooled = cast(Any, self._network).embed(standardized)
+            pooled = cast(Any, self._network).embed(maps)
         result: NDArray[np.float64] = pooled.double().cpu().numpy()
         return result
 

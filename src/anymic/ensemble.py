@@ -258,7 +258,7 @@ def complexity(model: Bundle | Ensemble) -> metrics.Complexity:
     each = []
     for one in model.members if isinstance(model, Ensemble) else (model,):
         config, contract = one.frontend.config, one.contract
-        shape = (1, config.bands, config.frames(round(contract.clip_s * contract.rate_hz)))
+        shape = config.input_shape(round(contract.clip_s * contract.rate_hz))
         key = f"{one.network_name} {one.network_arguments} {shape}"
         if key not in known:
             known[key] = metrics.complexity(one.network, shape)

@@ -17,8 +17,8 @@ from anymic import machine
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import BundleError
 from anymic.frontend import Features, Frontend, SharedFrontends, Treatment
-from anymic.models import Basic
 from anymic.models.batched import Batched
+from anymic.models.fusion import can_fuse
 from anymic.voting import vote
 
 LOUD = 40.0  # log-mel: so far from overflow that no other gains or filters of a member reach it
@@ -176,8 +176,9 @@ class Inference:
                 [(frontend.mean, frontend.scale) for frontend in frontends],
                 dtype=self.dtype,
                 stacked=self.place.type != "cpu" and len(numbers) > 1,
+                maps=[frontend.maps for frontend in frontends],
             )
-            fused = all(isinstance(network, Basic) for network in networks)
+            fused = all(map(can_fuse, networks))
             found.append(_Group(tuple(numbers), together, fused))
         return found
 
@@ -191,11 +192,11 @@ def _key(frontend: Frontend) -> object:
 
 def _check_size(bundle: Bundle) -> None:
     config, contract = bundle.frontend.config, bundle.contract
-    frames = config.frames(round(contract.clip_s * contract.rate_hz))
+    _, bands, frames = config.input_shape(round(contract.clip_s * contract.rate_hz))
     smallest = getattr(bundle.network, "smallest_input", 1)
-    if min(frames, config.bands) < smallest:
+    if min(frames, bands) < smallest:
         raise BundleError(
-            f"clips of {frames} frames x {config.bands} bands",
+            f"clips of {frames} frames x {bands} bands",
             wanted=f"at least {smallest} of each for {bundle.network_name}",
             remedy="train with longer clips, a shorter hop, or more bands",
         )

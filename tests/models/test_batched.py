@@ -86,7 +86,13 @@ def test_networks_of_other_kinds_take_turns() -> None:
             alone(network, features, *scale)
             for network, scale in zip(networks, scales, strict=True)
         ]
-        got = Batched(networks, scales, stacked=True)([features, features])
+        enter = [
+            lambda clips, mean=mean, scale=scale: (
+                (clips - mean[:, None]) / scale[:, None]
+            ).unsqueeze(1)
+            for mean, scale in scales
+        ]
+        got = Batched(networks, scales, stacked=True, maps=enter)([features, features])
     torch.testing.assert_close(got, torch.stack(wanted))
 
 

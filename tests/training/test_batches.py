@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from anymic.augment import Mixup, SpecAugment, TimeWarp
+from anymic.errors import ConfigError
 from anymic.training.batches import Augmentation, TrainingBatches, training_loader
 
 CLIPS, CLASSES = 26, 4
@@ -16,7 +18,7 @@ def batches(share: float = 0.5, **changes: int) -> TrainingBatches:
     features = generator.normal(size=(CLIPS, 3, 5)).astype(np.float16)
     targets = generator.integers(0, CLASSES, CLIPS)
     settings = {"seed": 7, "batch_size": 8, **changes}
-    augmentation = Augmentation(Mixup(share, 0.4), TimeWarp(1), SpecAugment(2, 2))
+    augmentation = Augmentation(None, Mixup(share, 0.4), TimeWarp(1), SpecAugment(2, 2))
     return TrainingBatches(
         features,
         np.arange(CLIPS),
@@ -71,7 +73,7 @@ def test_mixup_mixes_features_and_targets_by_the_same_weight() -> None:
         targets,
         classes=CLASSES,
         batch_size=CLIPS,
-        augmentation=Augmentation(Mixup(1.0, 1.0)),
+        augmentation=Augmentation(mixup=Mixup(1.0, 1.0)),
         seed=1,
     )
     got, soft = mixed[0, 0].features, mixed[0, 0].targets
@@ -87,3 +89,44 @@ def test_the_loader_goes_on_to_the_next_epoch() -> None:
     second = [batch.features for batch in loader]
     assert not torch.equal(torch.cat(first), torch.cat(second))
     torch.testing.assert_close(second[0], batches()[1, 0].features)
+
+
+FRAMES, CROP, LOST = 40, 12, 8
+
+
+def crops(**changes: int) -> TrainingBatches:
+    """Return batches of clips whose frames are numbered, in their only band."""
+    features = np.arange(CLIPS)[:, None, None] * 64 + np.arange(FRAMES, dtype=np.float16)
+    return TrainingBatches(
+        features.astype(np.float16),
+        np.arange(CLIPS),
+        np.zeros(CLIPS, dtype=np.int64),
+        classes=2,
+        augmentation=Augmentation(crop_frames=CROP, spec_augment=SpecAugment(CROP, 1)),
+        **{"seed": 3, "batch_size": 9, "lost_frames": LOST, **changes},
+    )
+
+
+def test_crops_are_consecutive_frames_of_one_clip_drawn_anew() -> None:
+    starts = []
+    for epoch in range(40):
+        frames = crops()[epoch, 0].features[:, 0]
+        assert frames.shape[1] == CROP + LOST  # deltas will take the rest
+        assert torch.equal(frames - frames[:, :1], torch.arange(CROP + LOST).expand_as(frames))
+        starts += (frames[:, 0] % 64).int().tolist()
+    assert set(starts) == set(range(FRAMES - CROP - LOST + 1))  # the first and the last too
+
+
+def test_crops_are_replayed_and_shared_among_processes() -> None:
+    whole = crops()[2, 1]
+    torch.testing.assert_close(whole, crops()[2, 1])
+    for rank in (0, 1):
+        part = crops(rank=rank, processes=2)[2, 1]
+        torch.testing.assert_close(part.features, whole.features[rank::2])
+    assert whole.masks is not None
+    assert int(whole.masks.frame_stop.max()) <= CROP
+
+
+def test_a_crop_longer_than_the_clips_is_refused() -> None:
+    with pytest.raises(ConfigError, match="crops of 12 frames from clips of 10"):
+        crops(lost_frames=FRAMES - 10)

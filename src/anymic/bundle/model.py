@@ -71,7 +71,7 @@ class Bundle:
     Attributes
     ----------
     network : nn.Module
-        Standardized features (batch, 1, band, frame) to logits (batch, label).
+        Standardized features (batch, channel, band, frame) to logits (batch, label).
     frontend : Frontend
         Samples to standardized features; holds the device gains.
     labels : tuple of str

@@ -16,11 +16,12 @@ from anymic.frontend.mel import BandedProduct, mel_filters
 from anymic.frontend.standardize import Standardizer
 
 IDENTITY = 0  # row of the gains that belongs to no device
+SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: under it, it is one value all over
 TILE_FRAMES = 256  # on a processor: what stays in its cache between two steps of the chain
 
 
 class Frontend(nn.Module):
-    """STFT, magnitude, device gains, mel, log, standardization per band.
+    """STFT, magnitude, device gains, mel, log, scaling, standardization per band, deltas.
 
     The same object serves training, prediction and export. What it needs lies in its config
     and buffers, so it is saved with the weights.
@@ -106,7 +107,7 @@ class Frontend(nn.Module):
     def log_mel(
         self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
     ) -> Tensor:
-        """Return log-mel features before standardization.
+        """Return log-mel features, scaled as the settings say, before standardization and deltas.
 
         Parameters
         ----------
@@ -119,7 +120,7 @@ class Frontend(nn.Module):
 
         Returns
         -------
-        Tensor : (batch, band, frame), natural logarithm
+        Tensor : (batch, band, frame), natural logarithm; 0..1 with the scaling "clip"
 
         Raises
         ------
@@ -132,13 +133,14 @@ class Frontend(nn.Module):
         if gains is not None:
             gains = self._of_each_clip(gains, len(frames))
         if frames.device.type != "cpu":
-            return self._bands(frames, gains).transpose(1, 2)
+            return self.scale_clips(self._bands(frames, gains).transpose(1, 2))
         tiles = [
             self._bands(tile, None if gains is None else gains[clip])
             for clip in range(len(frames))
             for tile in in_tiles(frames[clip])
         ]
-        return torch.cat(tiles).view(len(frames), -1, self.config.bands).transpose(1, 2)
+        log_mel = torch.cat(tiles).view(len(frames), -1, self.config.bands)
+        return self.scale_clips(log_mel.transpose(1, 2))
 
     def overlapping(self, samples: Tensor) -> Tensor:
         """Cut samples into overlapping frames, without a copy: (batch, frame, sample)."""
@@ -182,6 +184,17 @@ class Frontend(nn.Module):
             log_bands += self.config.power * gains.log()
         return log_bands
 
+    def scale_clips(self, log_mel: Tensor) -> Tensor:
+        """Scale each clip of (..., band, frame) to 0..1 between its extremes, where that is asked.
+
+        A clip of one value all over, digital silence, becomes 0.
+        """
+        if self.config.scaling == "none":
+            return log_mel
+        low = log_mel.amin(dim=(-2, -1), keepdim=True)
+        span = log_mel.amax(dim=(-2, -1), keepdim=True) - low
+        return (log_mel - low) / span.clamp_min(SMALLEST_SPAN)
+
     def standardize(self, log_mel: Tensor) -> Tensor:
         """Subtract the mean and divide by the scale of each band: (..., band, frame)."""
         return (log_mel - self.mean[:, None]) / self.scale[:, None]
@@ -189,8 +202,41 @@ class Frontend(nn.Module):
     def forward(
         self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
     ) -> Tensor:
-        """Return standardized features: (batch, 1, band, frame); see `log_mel`."""
-        return self.standardize(self.log_mel(samples, device, gains=gains)).unsqueeze(1)
+        """Return the network's input, (batch, channel, band, frame); see `log_mel` and `maps`."""
+        return self.maps(self.log_mel(samples, device, gains=gains))
+
+    def maps(self, log_mel: Tensor) -> Tensor:
+        """Return the network's input of what `log_mel` returned.
+
+        Returns
+        -------
+        Tensor : (batch, channel, band, frame)
+            Standardized features, then as many orders of deltas as the settings ask for; of all of
+            them those frames that the last order has.
+        """
+        channels = [self.standardize(log_mel)]
+        for _ in range(self.config.deltas):
+            channels.append(deltas(channels[-1]))
+        if len(channels) == 1:
+            return channels[0].unsqueeze(-3)
+        frames = channels[-1].shape[-1]
+        return torch.stack(
+            [each.narrow(-1, 2 * later, frames) for later, each in enumerate(reversed(channels))][
+                ::-1
+            ],
+            dim=-3,
+        )
+
+
+def deltas(features: Tensor) -> Tensor:
+    """Return differences in time: (..., frame) to (..., frame - 4).
+
+    delta[t] = (x[t+1] - x[t-1]) / 10 + (x[t+2] - x[t-2]) / 5, the least-squares slope over five
+    frames, for every t that has all of them (Hu 2020).
+    """
+    near = features[..., 3:-1] - features[..., 1:-3]
+    far = features[..., 4:] - features[..., :-4]
+    return near / 10 + far / 5
 
 
 def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:

@@ -35,6 +35,11 @@ class FrontendConfig:
         Exponent of the magnitude that the mel filters weigh.
     log_offset : float
         log(x + log_offset); 1e-5 lies about 100 dB under a full-scale sine.
+    scaling : {"none", "clip"}
+        clip: each clip's log-mel features are scaled to 0..1 between their extremes (Hu 2020).
+    deltas : int
+        How many orders of differences in time follow as channels 2, 3, ...: with 2, deltas and
+        their deltas (Hu 2020); each order costs 4 frames.
     """
 
     rate_hz: int = 44100
@@ -47,6 +52,8 @@ class FrontendConfig:
     mel_norm: Literal["slaney"] | None = "slaney"
     power: int = 1
     log_offset: float = 1e-5
+    scaling: Literal["none", "clip"] = "none"
+    deltas: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, all of it in one line."""
@@ -67,11 +74,16 @@ class FrontendConfig:
             problems.append(f"power of {self.power}")
         if self.log_offset <= 0:
             problems.append(f"log_offset of {self.log_offset}")
+        if self.scaling not in ("none", "clip"):
+            problems.append(f"scaling {self.scaling!r}")
+        if self.deltas < 0:
+            problems.append(f"deltas of {self.deltas}")
         if problems:
             raise ConfigError(
                 "; ".join(problems),
                 wanted="positive sizes, an even fft_size, a hop within it, "
-                "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset",
+                "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset, "
+                "scaling none or clip, deltas 0 or more",
                 remedy="mend the front-end settings",
             )
 
@@ -80,6 +92,15 @@ class FrontendConfig:
         """Number of frequency bins of the STFT."""
         return self.fft_size // 2 + 1
 
+    @property
+    def lost_frames(self) -> int:
+        """Number of frames that deltas take from both ends together: they are not padded."""
+        return 4 * self.deltas
+
     def frames(self, samples: int) -> int:
         """Return the number of frames of a clip of `samples` samples (centred frames)."""
         return 1 + samples // self.hop_samples
+
+    def input_shape(self, samples: int) -> tuple[int, int, int]:
+        """Return (channel, band, frame) of what a network hears of a clip of `samples` samples."""
+        return 1 + self.deltas, self.bands, self.frames(samples) - self.lost_frames

@@ -62,7 +62,7 @@ def _log_mel(
     if all(own is clip[0] for clip in gains for own in clip):
         return [frontend.log_mel(samples, gains=stack([clip[0] for clip in gains]))] * members
     if samples.device.type == "cpu" and frontend.gain_domain == "magnitude":
-        return _apart(frontend, samples, gains).permute(2, 0, 3, 1).unbind()
+        return frontend.scale_clips(_apart(frontend, samples, gains).permute(2, 0, 3, 1)).unbind()
     return [
         frontend.log_mel(samples, gains=stack([clip[place] for clip in gains]))
         for place in range(members)

@@ -149,6 +149,9 @@ def open_features(
 def _key(manifest: Manifest, frontend: Frontend, length: Length) -> str:
     digest = hashlib.sha256()
     settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
+    del settings["deltas"]  # which are made of what is stored
+    if settings["scaling"] == "none":  # newer than the format
+        del settings["scaling"]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     digest.update("\0".join(frontend.device_names).encode())
     digest.update(frontend.gains.cpu().numpy().tobytes())

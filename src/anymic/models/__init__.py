@@ -1,4 +1,4 @@
-"""Networks by name: features (batch, 1, band, frame) in, logits (batch, classes) out."""
+"""Networks by name: features (batch, channel, band, frame) in, logits (batch, classes) out."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from anymic.errors import ConfigError
 from anymic.models.basic import Basic, basic1, basic2
+from anymic.models.fcnn import Fcnn, fcnn
+from anymic.models.network import Network, Segment, choose_segments
 
-NETWORKS: dict[str, Callable[..., Basic]] = {"basic1": basic1, "basic2": basic2}
+NETWORKS: dict[str, Callable[..., Network]] = {"basic1": basic1, "basic2": basic2, "fcnn": fcnn}
 
 
 def names() -> list[str]:
@@ -16,8 +18,10 @@ def names() -> list[str]:
     return sorted(NETWORKS)
 
 
-def build(name: str, *, classes: int, **arguments: Any) -> Basic:
+def build(name: str, *, classes: int, **arguments: Any) -> Network:
     """Build the network `name` for `classes` labels, with fresh weights.
+
+    Every network takes `channels`, of its input (1), and `width`, a factor on its own (1.0).
 
     Raises
     ------
@@ -31,4 +35,4 @@ def build(name: str, *, classes: int, **arguments: Any) -> Basic:
     return NETWORKS[name](classes=classes, **arguments)
 
 
-__all__ = ["Basic", "build", "names"]
+__all__ = ["Basic", "Fcnn", "Network", "Segment", "build", "choose_segments", "names"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from anymic.errors import ConfigError
+from anymic.models.network import Network, Segment
 
 KERNEL = 3
 
@@ -21,7 +21,7 @@ class ConvolutionBlock(nn.Sequential):
         )
 
 
-class Basic(nn.Module):
+class Basic(Network):
     """Convolution blocks, the mean over band and frame, and one linear layer.
 
     Parameters
@@ -30,11 +30,21 @@ class Basic(nn.Module):
         Channels and stride of each block.
     classes : int
         Number of labels.
+    channels : int
+        Of the features.
     """
 
-    def __init__(self, widths: tuple[int, ...], strides: tuple[int, ...], *, classes: int) -> None:
+    def __init__(
+        self,
+        widths: tuple[int, ...],
+        strides: tuple[int, ...],
+        *,
+        classes: int,
+        channels: int = 1,
+    ) -> None:
         super().__init__()
-        inputs = (1, *widths[:-1])
+        self.channels = channels
+        inputs = (channels, *widths[:-1])
         self.blocks = nn.Sequential(
             *(ConvolutionBlock(*sizes) for sizes in zip(inputs, widths, strides, strict=True))
         )
@@ -48,39 +58,48 @@ class Basic(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the blocks, each with its normalization, and the classifier."""
+        blocks = [
+            Segment(f"block {number}", (block,))
+            for number, block in enumerate(self.blocks, start=1)
+        ]
+        return (*blocks, Segment("classifier", (self.classifier,)))
+
     def embed(self, features: Tensor) -> Tensor:
-        """Return the pooled features: (batch, 1, band, frame) to (batch, widths[-1]).
+        """Return the pooled features: (batch, channel, band, frame) to (batch, widths[-1]).
 
         Raises
         ------
         ConfigError
             If there are too few bands or frames for the unpadded convolutions.
         """
-        if min(features.shape[-2:]) < self.smallest_input:
-            bands, frames = features.shape[-2:]
-            raise ConfigError(
-                f"features of {bands} bands x {frames} frames",
-                wanted=f"at least {self.smallest_input} of each",
-                remedy="use longer clips, a shorter hop, or more bands",
-            )
+        self.require_size(features)
         pooled: Tensor = self.blocks(features).mean(dim=(2, 3))
         return pooled
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return logits: (batch, 1, band, frame) to (batch, classes)."""
+        """Return logits: (batch, channel, band, frame) to (batch, classes)."""
         logits: Tensor = self.classifier(self.embed(features))
         return logits
 
 
-def basic1(*, classes: int) -> Basic:
+def basic1(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     """Build Kosmider 2019, table 1: five blocks of 16 to 64 channels.
 
     70,954 parameters for ten classes, counting the four statistics a channel of batch
     normalization as Nguyen 2020 does; 256 x 862 features give maps of 59 x 211 x 64.
+    `width` is a factor on the channels.
     """
-    return Basic((16, 32, 32, 64, 64), (1, 2, 1, 2, 1), classes=classes)
+    widths = _times(width, (16, 32, 32, 64, 64))
+    return Basic(widths, (1, 2, 1, 2, 1), classes=classes, channels=channels)
 
 
-def basic2(*, classes: int) -> Basic:
+def basic2(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     """Build Kosmider 2019, table 2: `basic1` and two more blocks of 128 channels."""
-    return Basic((16, 32, 32, 64, 64, 128, 128), (1, 2, 1, 2, 1, 2, 1), classes=classes)
+    widths = _times(width, (16, 32, 32, 64, 64, 128, 128))
+    return Basic(widths, (1, 2, 1, 2, 1, 2, 1), classes=classes, channels=channels)
+
+
+def _times(width: float, widths: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(max(1, round(width * each)) for each in widths)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from anymic.models.basic import Basic
-from anymic.models.fusion import fuse
+from anymic.models.fusion import Maps, can_fuse, fuse
 
 MOST_MAPS = 256  # members times clips of one `vmap`: gigabytes of a GPU, at the papers' sizes
 Standardization = tuple[Tensor, Tensor]
@@ -32,9 +31,11 @@ class Batched(nn.Module):
     standardizations : sequence of (mean, scale), each Tensor (band,)
         Of each network's features.
     dtype : torch.dtype
-        What the convolutions of `Basic` networks compute in.
+        What the convolutions of fused networks compute in.
     stacked : bool
-        Whether to stack the weights for one `vmap`; only `Basic` networks are.
+        Whether to stack the weights for one `vmap`; only networks that can be fused are.
+    maps : sequence of callable, optional
+        For networks that cannot be fused, what makes each one's input of its log-mel features.
     """
 
     def __init__(
@@ -44,12 +45,16 @@ class Batched(nn.Module):
         *,
         dtype: torch.dtype = torch.float32,
         stacked: bool = False,
+        maps: Sequence[Maps] | None = None,
     ) -> None:
         super().__init__()
-        self.stacked = stacked and all(isinstance(network, Basic) for network in networks)
+        enters: Sequence[Maps | None] = maps or [None] * len(networks)
+        self.stacked = stacked and all(map(can_fuse, networks))
         members = [
-            fuse(network, dtype=dtype, mean=mean, scale=scale, paired=not self.stacked)
-            for network, (mean, scale) in zip(networks, standardizations, strict=True)
+            fuse(network, dtype=dtype, mean=mean, scale=scale, paired=not self.stacked, maps=enter)
+            for network, (mean, scale), enter in zip(
+                networks, standardizations, enters, strict=True
+            )
         ]
         if self.stacked:
             self.weights, self.constants = torch.func.stack_module_state(members)

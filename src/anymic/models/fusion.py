@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from anymic.models.basic import Basic
+
+Maps = Callable[[Tensor], Tensor]
 
 PIECE_BYTES = 8 * 2**20  # of the largest maps: what a core's share of the cache nearly holds
 
@@ -143,6 +146,11 @@ class FusedBasic(nn.Module):
         return self.get_buffer(f"weight_{name}"), self.get_buffer(f"bias_{name}")
 
 
+def can_fuse(network: nn.Module) -> bool:
+    """Say whether `fuse` has a faster form of a network: a `Basic` with an input of one channel."""
+    return isinstance(network, Basic) and network.channels == 1
+
+
 def fuse(
     network: nn.Module,
     *,
@@ -150,47 +158,47 @@ def fuse(
     mean: Tensor | None = None,
     scale: Tensor | None = None,
     paired: bool = True,
+    maps: Maps | None = None,
 ) -> nn.Module:
     """Return a faster network with the same logits, for prediction only.
 
     Parameters
     ----------
     network : nn.Module
-        A trained network; it is not changed. One that is no `Basic` stays itself, behind the
-        standardization.
+        A trained network; it is not changed. One that cannot be fused stays itself, behind `maps`.
     dtype : torch.dtype
         What the convolutions compute in.
     mean, scale : Tensor (band,), optional
         The standardization, where the features come without it.
     paired : bool
         As for `FusedBasic`.
+    maps : callable, optional
+        What makes the input of a network that is not fused, (batch, channel, band, frame), of
+        log-mel features (batch, band, frame): its front-end's standardization and deltas.
     """
-    if isinstance(network, Basic):
-        return FusedBasic(network, dtype=dtype, mean=mean, scale=scale, paired=paired)
-    return network if mean is None or scale is None else Standardized(network, mean, scale)
+    if can_fuse(network):
+        fused = cast("Basic", network)
+        return FusedBasic(fused, dtype=dtype, mean=mean, scale=scale, paired=paired)
+    return network if maps is None else Entered(network, maps)
 
 
-class Standardized(nn.Module):
-    """A network behind the standardization of its features.
+class Entered(nn.Module):
+    """A network behind what makes its input of log-mel features.
 
     Parameters
     ----------
     network : nn.Module
-    mean, scale : Tensor (band,)
+    maps : callable
+        (batch, band, frame) to (batch, channel, band, frame).
     """
 
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, network: nn.Module, mean: Tensor, scale: Tensor) -> None:
+    def __init__(self, network: nn.Module, maps: Maps) -> None:
         super().__init__()
-        self.network = network
-        self.register_buffer("mean", mean.detach()[:, None])
-        self.register_buffer("scale", scale.detach()[:, None])
+        self.network, self.maps = network, maps
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return logits: (batch, 1, band, frame) to (batch, classes)."""
-        logits: Tensor = self.network((features - self.mean) / self.scale)
+        """Return logits: log-mel features (batch, 1, band, frame) to (batch, classes)."""
+        logits: Tensor = self.network(self.maps(features[:, 0]))
         return logits
 
 

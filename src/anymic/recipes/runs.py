@@ -51,6 +51,9 @@ class Run:
         chosen = {k: v for k, v in to_mapping(self.config).items() if v != plain[k]}
         if chosen.get("correction", {}).get("domain") == "magnitude":  # new inside an old setting
             del chosen["correction"]["domain"]
+        for name in ("scaling", "deltas"):  # these as well
+            if chosen.get("frontend", {}).get(name) == plain["frontend"][name]:
+                del chosen["frontend"][name]
         settings = json.dumps([TRAINING_VERSION, chosen], sort_keys=True)
         digest = hashlib.sha256(settings.encode())
         digest.update(Manifest.read(self.manifest).digest().encode())

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from anymic.augment import Mixup, MixupDraw, SpecAugment, SpecAugmentDraw, TimeWarp, TimeWarpDraw
+from anymic.errors import ConfigError
 
 
 class Batch(NamedTuple):
@@ -21,12 +22,12 @@ class Batch(NamedTuple):
     Attributes
     ----------
     features : Tensor (clip, band, frame)
-        Log-mel, before standardization; already mixed.
+        Log-mel, before standardization and deltas; already cropped and mixed.
     targets : Tensor (clip, class)
     clips : int
         In the whole batch, of which this process may have a share.
     time_warp, masks
-        What is yet to be done to the standardized features.
+        What is yet to be done to the network's input.
     """
 
     features: Tensor
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
 class Augmentation:
     """What happens to training clips, in this order; None does not."""
 
+    crop_frames: int | None = None
     mixup: Mixup | None = None
     time_warp: TimeWarp | None = None
     spec_augment: SpecAugment | None = None
@@ -65,8 +67,15 @@ class TrainingBatches(Dataset[Batch]):
         Clips are dealt into equal batches of at most so many.
     augmentation : Augmentation
     seed : int
+    lost_frames : int
+        That the front-end's deltas will take: crops are so much longer.
     rank, processes : int
         This process, and how many share each batch.
+
+    Raises
+    ------
+    ConfigError
+        If clips are shorter than their crops.
     """
 
     def __init__(
@@ -79,11 +88,21 @@ class TrainingBatches(Dataset[Batch]):
         batch_size: int,
         augmentation: Augmentation,
         seed: int,
+        lost_frames: int = 0,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
         self.features, self.rows, self.targets = features, rows, targets
         self.classes, self.augmentation, self.seed = classes, augmentation, seed
+        self.heard_frames = augmentation.crop_frames or features.shape[-1] - lost_frames
+        self.read_frames = self.heard_frames + lost_frames
+        if self.read_frames > features.shape[-1]:
+            raise ConfigError(
+                f"crops of {self.heard_frames} frames from clips of"
+                f" {features.shape[-1] - lost_frames}",
+                wanted="crops that fit",
+                remedy="lower crop_frames, or leave it out",
+            )
         self.rank, self.processes = rank, processes
         self.steps = -(-len(rows) // batch_size)
 
@@ -97,8 +116,12 @@ class TrainingBatches(Dataset[Batch]):
         batch = np.array_split(order, self.steps)[step]
         generator = np.random.default_rng((self.seed, epoch, step))
         mine = slice(self.rank, None, self.processes)
-        features, targets = self._mixed(batch, mine, generator)
-        clips, (bands, frames) = len(batch), features.shape[1:]
+        start = np.zeros(len(batch), dtype=np.int64)
+        if self.augmentation.crop_frames is not None:
+            last = self.features.shape[-1] - self.read_frames
+            start = generator.integers(0, last + 1, size=len(batch))
+        features, targets = self._mixed(batch, start, mine, generator)
+        clips, bands, frames = len(batch), features.shape[1], self.heard_frames
         warp, masks = self.augmentation.time_warp, self.augmentation.spec_augment
         # Drawn for the whole batch, whoever has which clip of it.
         warp_draw = warp.draw(clips, frames, generator) if warp else None
@@ -112,27 +135,36 @@ class TrainingBatches(Dataset[Batch]):
         )
 
     def _mixed(
-        self, batch: NDArray[np.int64], mine: slice, generator: np.random.Generator
+        self,
+        batch: NDArray[np.int64],
+        start: NDArray[np.int64],
+        mine: slice,
+        generator: np.random.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Return features and targets of this process's clips, mixed with clips of the batch."""
         if self.augmentation.mixup is None:
-            return self._clips(batch[mine])
+            return self._clips(batch[mine], start[mine])
         draw = self.augmentation.mixup.draw(len(batch), generator)
         if self.processes == 1:
-            features, targets = self._clips(batch)
+            features, targets = self._clips(batch, start)
             return draw.apply(features), draw.apply(targets)
         # The partners of this process's clips may be another's: read those as well.
         places = np.arange(len(batch))[mine]
         partners = draw.partner.numpy()[mine]
         needed, index = np.unique(np.concatenate([places, partners]), return_inverse=True)
-        features, targets = self._clips(batch[needed])
+        features, targets = self._clips(batch[needed], start[needed])
         mixup = MixupDraw(torch.arange(len(needed)), torch.ones(len(needed)))
         own, others = torch.from_numpy(index[: len(places)]), torch.from_numpy(index[len(places) :])
         mixup.partner[own], mixup.weight[own] = others, draw.weight[mine]
         return mixup.apply(features)[own], mixup.apply(targets)[own]
 
-    def _clips(self, clips: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        features = torch.from_numpy(self.features[self.rows[clips]]).float()
+    def _clips(self, clips: NDArray[np.int64], start: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        if self.read_frames == self.features.shape[-1]:
+            read = self.features[self.rows[clips]]
+        else:
+            places = zip(self.rows[clips], start, strict=True)
+            read = np.stack([self.features[row][:, s : s + self.read_frames] for row, s in places])
+        features = torch.from_numpy(read).float()
         classes = torch.from_numpy(self.targets[clips])
         return features, torch.nn.functional.one_hot(classes, self.classes).float()
 

@@ -57,6 +57,8 @@ class TrainingConfig:
     ----------
     network : str
         A name that `anymic.models.names` lists.
+    width : float
+        Factor on the network's channels, for small machines.
     frontend : FrontendConfig
     correction : CorrectionConfig or None
         None trains on the recordings as they are.
@@ -67,6 +69,9 @@ class TrainingConfig:
     shorter, longer : str
         What to do with clips of another length: refuse them, or pad (with zeros, at the end) or
         repeat what is shorter, and crop (keep the beginning) or center what is longer.
+    crop_frames : int or None
+        Train on so many consecutive frames of each clip, drawn anew in every epoch; None trains on
+        whole clips. Validation hears whole clips.
     loss : {"focal", "cross_entropy"}
     focal_power : float
         Exponent of (1 - p) in the focal loss.
@@ -74,18 +79,27 @@ class TrainingConfig:
         Divisor of the logits inside the loss (heated-up softmax, Nguyen 2020).
     epochs, batch_size : int
         Clips are dealt into equal batches of at most `batch_size`.
+    optimizer : {"adadelta", "sgd"}
     learning_rate : float
-        Of Adadelta, at the start.
+        At the start.
+    momentum : float
+        Of SGD.
     rho, epsilon : float
         Adadelta's decay and its term against division by zero (Zeiler 2012); 0.95 as in Keras,
         with which the papers worked.
     l2 : float
         Weight of the sum of squared convolution and linear weights in the loss.
-    schedule : {"plateau", "cosine"}
+    schedule : {"plateau", "cosine", "restarts"}
         plateau: the learning rate is multiplied by `plateau_factor` when the accuracy has not
         risen by 1e-3 for `plateau_patience` epochs. cosine: it falls along half a cosine to 0 at
-        the last epoch, which suits short trainings without validation clips.
+        the last epoch, which suits short trainings without validation clips. restarts: it falls
+        along half a cosine to `lowest_learning_rate` until each epoch of `restarts`, step by step.
     plateau_factor, plateau_patience : float, int
+    restarts : tuple of int
+        The epochs after which the rate is back at `learning_rate`; after the last it stays at the
+        lowest. Hu 2020: 3, 7, 15, 31, 63, 127.
+    lowest_learning_rate : float
+        Of the schedule "restarts".
     mixup : Mixup or None
         Its share of the clips and the parameter of its Beta distribution.
     time_warp : TimeWarp or None
@@ -105,24 +119,30 @@ class TrainingConfig:
     """
 
     network: str = "basic1"
+    width: float = 1.0
     frontend: FrontendConfig = field(default_factory=FrontendConfig)
     correction: CorrectionConfig | None = None
     standardize: bool = True
     clip_s: float | None = None
     shorter: Literal["refuse", "pad", "repeat"] = "refuse"
     longer: Literal["refuse", "crop", "center"] = "refuse"
+    crop_frames: int | None = None
     loss: LossName = "focal"
     focal_power: float = 1.0
     temperature: float = 1.0
     epochs: int = 150
     batch_size: int = 64
+    optimizer: Literal["adadelta", "sgd"] = "adadelta"
     learning_rate: float = 0.5
+    momentum: float = 0.9
     rho: float = 0.95
     epsilon: float = 1e-6
     l2: float = 1e-5
-    schedule: Literal["plateau", "cosine"] = "plateau"
+    schedule: Literal["plateau", "cosine", "restarts"] = "plateau"
     plateau_factor: float = 0.5
     plateau_patience: int = 16
+    restarts: tuple[int, ...] = (3, 7, 15, 31, 63, 127)
+    lowest_learning_rate: float = 1e-5
     mixup: Mixup | None = field(default_factory=Mixup)
     time_warp: TimeWarp | None = None
     spec_augment: SpecAugment | None = None
@@ -135,8 +155,11 @@ class TrainingConfig:
         """Refuse what cannot be, all of it in one line."""
         problems = [
             f"{name} of {getattr(self, name)}"
-            for name in ("epochs", "batch_size", "learning_rate", "plateau_patience", "temperature")
-            if not 0 < getattr(self, name) < math.inf
+            for name in (
+                *("epochs", "batch_size", "learning_rate", "plateau_patience", "temperature"),
+                *("width", "crop_frames", "lowest_learning_rate"),
+            )
+            if not 0 < (1 if (value := getattr(self, name)) is None else value) < math.inf
         ]
         if self.network not in models.names():
             problems.append(f"network {self.network!r} (known: {', '.join(models.names())})")
@@ -144,14 +167,28 @@ class TrainingConfig:
             problems.append(f"validation_share of {self.validation_share}")
         if not 0 < self.plateau_factor < 1:
             problems.append(f"plateau_factor of {self.plateau_factor}")
+        if not 0 <= self.momentum < 1:
+            problems.append(f"momentum of {self.momentum}")
+        if not self.restarts or list(self.restarts) != sorted({0, *self.restarts} - {0}):
+            problems.append(f"restarts {list(self.restarts)}")
         if self.clip_s is not None and self.clip_s <= 0:
             problems.append(f"clip_s of {self.clip_s}")
         if problems:
             raise ConfigError(
                 "; ".join(problems),
-                wanted="positive numbers, a known network, shares from 0 to 1",
+                wanted="positive numbers, a known network, shares from 0 to 1, ascending restarts",
                 remedy="mend the training settings",
             )
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        """What `anymic.models.build` needs beside the network's name and classes."""
+        arguments: dict[str, Any] = {}
+        if self.frontend.deltas:
+            arguments["channels"] = 1 + self.frontend.deltas
+        if self.width != 1:
+            arguments["width"] = self.width
+        return arguments
 
 
 def presets() -> list[str]:

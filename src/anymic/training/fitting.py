@@ -85,7 +85,10 @@ def fit(
     data = Examples.of(parts, store)
     if config.standardize:
         frontend.standardize_by(Standardizer().fit(store.features[row] for row in data.training))
-    network = _fresh_network(config, len(data.labels))
+    arguments = config.network_arguments
+    network = fresh_network(
+        config.network, classes=len(data.labels), seed=config.seed, arguments=arguments
+    )
     record = train(network, frontend, data, config, out, resume, progress, trainer or {})
     bundle = Bundle(
         network=network,
@@ -97,6 +100,7 @@ def fit(
             shorter="repeat" if config.shorter == "repeat" else "pad",
         ),
         network_name=config.network,
+        network_arguments=arguments,
         training={
             "settings": to_mapping(config),
             "anymic": version("anymic"),
@@ -173,11 +177,13 @@ def _remember(out: Path, config: TrainingConfig, manifest: Manifest, *, resume: 
     path.write_text(json.dumps(identity(config, manifest), indent=1) + "\n", encoding="utf-8")
 
 
-def _fresh_network(config: TrainingConfig, classes: int) -> models.Basic:
+def fresh_network(
+    name: str, *, classes: int, seed: int, arguments: Mapping[str, Any]
+) -> models.Network:
     """Draw the weights from the seed, leaving the global generator as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return models.build(config.network, classes=classes)
+        torch.manual_seed(seed)
+        return models.build(name, classes=classes, **arguments)
 
 
 def _fitted_on(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 
 from anymic.frontend import Frontend
 from anymic.losses import SoftTargetLoss
+from anymic.models import Segment
 from anymic.training.batches import Batch
 from anymic.training.config import TrainingConfig
+from anymic.training.schedules import warm_restarts
 
 SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
 
@@ -23,14 +26,16 @@ class TrainedClassifier(lightning.LightningModule):
     Parameters
     ----------
     network : nn.Module
-        Features (batch, 1, band, frame) to logits (batch, class).
+        Features (batch, channel, band, frame) to logits (batch, class).
     frontend : Frontend
-        Only its standardization is used here: the features come from the store.
+        Only its standardization and deltas are used here: the features come from the store.
     config : TrainingConfig
-    fill : Tensor (band, 1)
+    fill : Tensor (channel, band, 1)
         What a masked value of the network's input becomes.
     validated : bool
         Whether there are validation clips; without them the schedule watches the training.
+    frozen : sequence of Segment
+        Parts of the network that are not trained: their statistics stay, nothing drops out.
     """
 
     fill: Tensor
@@ -43,8 +48,10 @@ class TrainedClassifier(lightning.LightningModule):
         *,
         fill: Tensor,
         validated: bool,
+        frozen: Sequence[Segment] = (),
     ) -> None:
         super().__init__()
+        self.frozen = [part for segment in frozen for part in segment.modules]
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.frontend = frontend.requires_grad_(False)
         self.config = config
@@ -54,15 +61,24 @@ class TrainedClassifier(lightning.LightningModule):
             config.loss, focal_power=config.focal_power, temperature=config.temperature
         )
         self.totals = torch.zeros(3)
+        for part in self.frozen:
+            part.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> TrainedClassifier:
+        """Set training mode, where frozen parts take no share in it."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
 
     def forward(self, batch: Batch) -> Tensor:
         """Return logits (clip, class) of a batch, warped and masked as it says."""
-        features = self.frontend.standardize(batch.features)
+        features = self.frontend.maps(batch.features)
         if batch.time_warp is not None:
             features = batch.time_warp.apply(features)
         if batch.masks is not None:
             features = batch.masks.apply(features, self.fill)
-        maps = features.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        maps = features.contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.network(maps)
         return logits
 
@@ -115,21 +131,45 @@ class TrainedClassifier(lightning.LightningModule):
         self.log_dict(values, prog_bar=True, rank_zero_only=False)
 
     def configure_optimizers(self) -> Any:
-        """Adadelta (Zeiler 2012), L2 on the weights that multiply, and the schedule."""
-        kernels = [value for value in self.network.parameters() if value.ndim > 1]
-        others = [value for value in self.network.parameters() if value.ndim <= 1]
+        """Adadelta (Zeiler 2012) or SGD, L2 on the weights that multiply, and the schedule."""
+        config = self.config
+        trained = [value for value in self.network.parameters() if value.requires_grad]
+        kernels = [value for value in trained if value.ndim > 1]
+        others = [value for value in trained if value.ndim <= 1]
         # The gradient of l2 * sum(w**2) is 2 * l2 * w, and weight_decay is what multiplies w.
         groups = [
-            {"params": kernels, "weight_decay": 2 * self.config.l2},
+            {"params": kernels, "weight_decay": 2 * config.l2},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.Adadelta(
-            groups, lr=self.config.learning_rate, rho=self.config.rho, eps=self.config.epsilon
-        )
+        optimizer: torch.optim.Optimizer
+        if config.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        else:
+            optimizer = torch.optim.Adadelta(
+                groups, lr=config.learning_rate, rho=config.rho, eps=config.epsilon
+            )
+        if config.schedule == "restarts":
+            return {"optimizer": optimizer, "lr_scheduler": self._restarts(optimizer)}
         schedule: dict[str, Any] = {"scheduler": self._schedule(optimizer)}
         if self.config.schedule == "plateau":
             schedule["monitor"] = self.watched
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _restarts(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        config = self.config
+        steps = self.trainer.estimated_stepping_batches / config.epochs  # in an epoch
+
+        def factor(step: int) -> float:
+            highest, lowest = config.learning_rate, config.lowest_learning_rate
+            rate = warm_restarts(
+                step / steps, restarts=config.restarts, highest=highest, lowest=lowest
+            )
+            return rate / highest
+
+        return {
+            "scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
+            "interval": "step",
+        }
 
     def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         if self.config.schedule == "cosine":

@@ -50,8 +50,12 @@ class SynchronizedBatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(variance * total / (total - 1), momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked.add_(1)
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        shift = self.bias - mean * scale
+        scale = torch.rsqrt(variance + self.eps)
+        if self.affine:
+            scale = self.weight * scale
+        shift = -mean * scale
+        if self.affine:
+            shift = self.bias + shift
         result = values * scale[:, None, None] + shift[:, None, None]
         return cast("Tensor", result.to(features.dtype))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    network: models.Basic,
+    network: models.Network,
     frontend: Frontend,
     data: Examples,
     config: TrainingConfig,
@@ -35,12 +35,14 @@ def train(
     resume: bool,
     progress: bool,
     arguments: Mapping[str, Any],
+    *,
+    frozen: Sequence[models.Segment] = (),
 ) -> dict[str, Any]:
     """Run the trainer and put the kept epoch's weights into `network`.
 
     Parameters
     ----------
-    network : Basic
+    network : Network
     frontend : Frontend
         With its standardization fitted.
     data : Examples
@@ -52,6 +54,8 @@ def train(
     progress : bool
     arguments : mapping
         Of `pytorch_lightning.Trainer`.
+    frozen : sequence of Segment
+        Parts of the network that stay as they are, with their running statistics.
 
     Returns
     -------
@@ -62,7 +66,10 @@ def train(
 
     validated = len(data.validation) > 0
     fill = _fill(frontend, data, config)
-    module = TrainedClassifier(network, frontend, config, fill=fill, validated=validated)
+    module = TrainedClassifier(
+        network, frontend, config, fill=fill, validated=validated, frozen=frozen
+    )
+    module.train()
     with _quiet_lightning():
         trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
         share = {"rank": trainer.global_rank, "processes": trainer.world_size}
@@ -72,8 +79,11 @@ def train(
             data.training_targets,
             classes=len(data.labels),
             batch_size=config.batch_size,
-            augmentation=Augmentation(config.mixup, config.time_warp, config.spec_augment),
+            augmentation=Augmentation(
+                config.crop_frames, config.mixup, config.time_warp, config.spec_augment
+            ),
             seed=config.seed,
+            lost_frames=frontend.config.lost_frames,
             **share,
         )
         checks = EvaluationBatches(
@@ -99,7 +109,7 @@ def train(
         for name, value in best["state_dict"].items()
         if name.startswith(prefix)
     }
-    network.cpu().load_state_dict(weights)
+    network.requires_grad_(True).cpu().load_state_dict(weights)
     frontend.cpu()
     score = keeper.best_model_score
     if score is None:
@@ -116,15 +126,15 @@ def train(
 
 
 def _fill(frontend: Frontend, data: Examples, config: TrainingConfig) -> torch.Tensor:
-    """Return what a masked value becomes (band, 1): the training clips' mean of its band.
+    """Return what a masked value becomes (channel, band, 1): the training clips' mean of its band.
 
-    That is 0 where features are standardized. A plain 0 in log-mel features that are not would
-    be a loud burst, louder than anything in the clip.
+    That is 0 where features are standardized, and in their deltas. A plain 0 in log-mel features
+    that are not standardized would be a loud burst, louder than anything in the clip.
     """
-    fill = torch.zeros(frontend.config.bands, 1)
+    fill = torch.zeros(1 + frontend.config.deltas, frontend.config.bands, 1)
     if config.spec_augment is not None and not config.standardize:
         statistics = Standardizer().fit(data.features[row] for row in data.training)
-        fill = torch.from_numpy(statistics.mean_)[:, None]
+        fill[0, :, 0] = torch.from_numpy(statistics.mean_)
     return fill
 
 

@@ -1,0 +1,221 @@
+"""The fully convolutional network of Hu 2020, which Peters 2022 fine-tunes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anymic.errors import ConfigError
+from anymic.models.network import Network, Segment
+
+EPSILON = 1e-3  # of batch normalization in Keras, with which the papers worked
+RATIO = 2  # classes to hidden units of the attention
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution without bias, its normalization and ReLU, and what follows them.
+
+    Attributes
+    ----------
+    width : int
+        Channels that come out.
+    kernel, stride : int
+        The kernel is padded by half of it with zeros.
+    pool : int
+        Size of the max-pooling behind it; 1 is none.
+    dropout : float
+        Share of values that training sets to 0 behind it.
+    affine : bool
+        Whether its normalization has a scale and a shift.
+    """
+
+    width: int
+    kernel: int = 3
+    stride: int = 1
+    pool: int = 1
+    dropout: float = 0.0
+    affine: bool = True
+
+
+def table(channels: int, *, width: float = 1.0) -> tuple[Convolution, ...]:
+    """Return the eight convolutions of Hu 2020 in front of the one to the classes.
+
+    Parameters
+    ----------
+    channels : int
+        Of the input; the widths are 48, 96 and 192 times as many.
+    width : float
+        Factor on the widths.
+    """
+    first, second, third = (max(1, round(width * each * channels)) for each in (48, 96, 192))
+    return (
+        Convolution(first, kernel=5, stride=2),
+        Convolution(first, pool=2),
+        Convolution(second),
+        Convolution(second, pool=2),
+        Convolution(third, dropout=0.3),
+        Convolution(third, dropout=0.3),
+        Convolution(third, dropout=0.3),
+        Convolution(third, pool=2),
+    )
+
+
+class ClassAttention(nn.Module):
+    """Weigh each class's map by what is in all of them (channel attention: Woo 2018, CBAM).
+
+    One perceptron of two layers sees the maps' means and their maxima; the sum of its two answers,
+    through a sigmoid, is what the maps are multiplied by.
+
+    Parameters
+    ----------
+    classes, hidden : int
+        Maps, and units of the perceptron's first layer.
+    """
+
+    def __init__(self, classes: int, hidden: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(classes, hidden)
+        self.second = nn.Linear(hidden, classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Weigh maps (batch, class, band, frame)."""
+        pooled = torch.stack([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))])
+        weight = self.second(self.first(pooled).relu()).sum(dim=0).sigmoid()
+        weighed: Tensor = maps * weight[:, :, None, None]
+        return weighed
+
+
+class Fcnn(Network):
+    """Convolutions, a 1x1 convolution to one map a class, attention over the maps, their means.
+
+    It takes any number of bands and frames from `smallest_input` on, so it may be trained on crops
+    and hear whole clips. Its ten segments (with the table of the paper) are the nine convolutions,
+    each with its normalization (the first with the input's too), and the attention.
+
+    Parameters
+    ----------
+    convolutions : sequence of Convolution
+        Those in front of the 1x1 convolution.
+    classes, channels : int
+        Labels, and channels of the input.
+    hidden : int, optional
+        Units of the attention's perceptron; by default half the classes.
+    affine_input, affine_classes : bool
+        Whether the normalization of the input, and the two of the class maps, have a scale and a
+        shift.
+    epsilon : float
+        What every normalization adds to the variance.
+    """
+
+    def __init__(
+        self,
+        convolutions: Sequence[Convolution],
+        *,
+        classes: int,
+        channels: int,
+        hidden: int | None = None,
+        affine_input: bool = True,
+        affine_classes: bool = False,
+        epsilon: float = EPSILON,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        inputs = (channels, *(each.width for each in convolutions))
+        parts = [
+            _layers(size, each, epsilon) for size, each in zip(inputs, convolutions, strict=False)
+        ]
+        parts[0].insert(0, nn.BatchNorm2d(channels, eps=epsilon, affine=affine_input))
+        to_classes = Convolution(classes, kernel=1, affine=affine_classes)
+        parts.append(_layers(inputs[-1], to_classes, epsilon))
+        parts[-1].append(nn.BatchNorm2d(classes, eps=epsilon, affine=affine_classes))
+        self.convolutions = nn.ModuleList(nn.Sequential(*layers) for layers in parts)
+        self.attention = ClassAttention(classes, hidden or max(1, classes // RATIO))
+        self.smallest_input = 1
+        for each in reversed(convolutions):
+            self.smallest_input = (self.smallest_input * each.pool - 1) * each.stride + 1
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the convolutions, each with its normalization, and the attention."""
+        parts = [
+            Segment(f"convolution {number}", (part,))
+            for number, part in enumerate(self.convolutions, start=1)
+        ]
+        return (*parts, Segment("attention", (self.attention,)))
+
+    def maps(self, features: Tensor) -> Tensor:
+        """Return the last maps in front of the 1x1 convolution (batch, width, band, frame)."""
+        self.require_size(features)
+        for part in self.convolutions[:-1]:
+            features = part(features)
+        return features
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the mean of the last maps in front of the classes: (batch, width)."""
+        return self.maps(features).mean(dim=(2, 3), dtype=torch.float32)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits: (batch, channel, band, frame) to (batch, class)."""
+        classes = self.convolutions[-1](self.maps(features)).float()
+        logits: Tensor = self.attention(classes).mean(dim=(2, 3))
+        return logits
+
+
+def _layers(inputs: int, each: Convolution, epsilon: float) -> list[nn.Module]:
+    layers: list[nn.Module] = [
+        nn.Conv2d(inputs, each.width, each.kernel, each.stride, each.kernel // 2, bias=False),
+        nn.BatchNorm2d(each.width, eps=epsilon, affine=each.affine),
+        nn.ReLU(inplace=True),
+    ]
+    if each.pool > 1:
+        layers.append(nn.MaxPool2d(each.pool))
+    if each.dropout:
+        layers.append(nn.Dropout(each.dropout))
+    return layers
+
+
+def fcnn(
+    *,
+    classes: int,
+    channels: int = 1,
+    width: float = 1.0,
+    convolutions: Sequence[Mapping[str, Any]] | None = None,
+    **arguments: Any,
+) -> Fcnn:
+    """Build `10class-fcnn` of Hu 2020, or a member of its family.
+
+    11,786,711 parameters for ten classes and three channels: the weights, the biases of the
+    attention, and batch normalization's numbers of each channel, its running mean and variance
+    among them (11,780,329 without these two), as Keras counts.
+
+    Parameters
+    ----------
+    classes, channels : int
+    width : float
+        Factor on the widths, for small machines.
+    convolutions : sequence of mapping, optional
+        The fields of each `Convolution`, in place of the paper's table.
+    **arguments
+        As for `Fcnn`.
+    """
+    if convolutions is None:
+        layers = table(channels, width=width)
+    else:
+        layers = tuple(Convolution(**each) for each in convolutions)
+    if not layers:
+        raise ConfigError("no convolution", wanted="at least one")
+    return Fcnn(layers, classes=classes, channels=channels, **arguments)
+
+
+def arguments_of(convolutions: Sequence[Convolution]) -> list[dict[str, Any]]:
+    """Return convolutions as plain values, as `fcnn` takes them and a bundle keeps them."""
+    return [asdict(each) for each in convolutions]
