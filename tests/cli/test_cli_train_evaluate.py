@@ -175,3 +175,11 @@ def test_evaluate_refuses_a_split_that_is_not_there(
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: got no clip whose split is 'tset' (splits: test, train, valid")
+
+
+def test_evaluate_refuses_map_at_more_than_there_are_labels(
+    corpus: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(model), "--data", str(corpus / "clips.csv"), "--map-at", "30"]
+    assert main(arguments) == 2
+    assert "--map-at 30 for a model of" in capsys.readouterr().err

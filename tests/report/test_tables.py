@@ -64,6 +64,18 @@ def test_class_table_begins_with_the_hardest() -> None:
     assert [cells[0] for cells in class_table(ONE).rows] == ["tram", "bus"]
 
 
+def test_map_at_3_has_its_column_where_it_was_measured() -> None:
+    metric = "mean_average_precision_at_3"
+    rows = [*ONE, Row({}, metric, 0.8, 0.7, 0.9, 640), Row({"label": "bus"}, metric, 1, 0.9, 1, 64)]
+    table = device_table(rows)
+    assert table.columns[3] == "MAP@3"
+    assert table.rows[3][3] == "0.800 [0.700, 0.900]"
+    assert class_table(rows).columns == ("class", "accuracy", "MAP@3", "n")
+    assert [cells[2] for cells in class_table(rows).rows] == ["", "1.000 [0.900, 1.000]"]
+    compared = comparison_table([row.under(run="x") for row in rows], metric=metric)
+    assert compared.title == "MAP@3 by condition"
+
+
 def test_comparison_table_crosses_conditions_and_devices() -> None:
     rows = [row.under(correction=name) for name in ("none", "geometric") for row in ONE]
     table = comparison_table(rows)

@@ -49,6 +49,13 @@ def evaluate(
             help="Do not tell the model what device a clip is of; report by device all the same.",
         ),
     ] = False,
+    map_at: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The k of MAP@k, mean average precision. [default: 3 for more than 3 labels]",
+        ),
+    ] = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(help="Say how many clips are answered from this confidence on, and how well."),
@@ -62,12 +69,12 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled clips, on each device by itself.
 
-    Gives accuracy for each device, their mean, each class, log loss and calibration error, all
-    with n and 95 % intervals: as a table here, and as report.html (one page, with figures) and
-    report.json in the report's folder. The manifest's columns device and group are used where
-    they are there: clips of one group count as one recording. A device that the model does not
-    know takes its policy (`anymic devices route`); its clips share their blind gains, unless
-    --unstated leaves each by itself.
+    Gives accuracy for each device, their mean, each class, log loss and calibration error, and for
+    more than 3 labels MAP@3, all with n and 95 % intervals: as a table here, and as report.html
+    (one page, with figures) and report.json in the report's folder. The manifest's columns device
+    and group are used where they are there: clips of one group count as one recording. A device
+    that the model does not know takes its policy (`anymic devices route`); its clips share their
+    blind gains, unless --unstated leaves each by itself.
 
     Probabilities are those that `anymic predict` gives: calibrated, where the model is; the
     report's header says so.
@@ -85,6 +92,7 @@ def evaluate(
     if min_confidence is not None:
         require_share(min_confidence, "--min-confidence")
     bundle = bundles.load(model)
+    _refuse_few_labels(len(bundle.labels), map_at)
     chosen, name = _choose(read_manifest(data), split)
     chosen.require_labels(bundle.labels)
     note = _trained_on(bundle, chosen)
@@ -107,6 +115,7 @@ def evaluate(
         devices=devices,
         groups=_recordings(used),
         reference=reference or _reference(bundle, used),
+        map_at=map_at,
         seed=seed,
         title=f"{model.resolve().name} on {name}",
         header=run_header(
@@ -190,6 +199,17 @@ def _routes(heard: ManifestPredictions, used: Manifest) -> str:
     named = [(found, true) for found, true in zip(heard.devices, used.table["device"], strict=True)]
     right = sum(found == true for found, true in named if found)
     return f"{counts}; the device named was right for {right} of {sum(bool(f) for f, _ in named)}"
+
+
+def _refuse_few_labels(labels: int, map_at: int | None) -> None:
+    from anymic.errors import ConfigError
+
+    if map_at is not None and labels < map_at:
+        raise ConfigError(
+            f"--map-at {map_at} for a model of {labels} labels",
+            wanted=f"at least {map_at} labels",
+            remedy="leave it out: accuracy says it all",
+        )
 
 
 def _refuse_nothing(heard: int, failures: tuple[Failure, ...]) -> None:

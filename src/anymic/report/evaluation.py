@@ -21,6 +21,7 @@ from anymic.metrics import (
     probability_scores,
 )
 from anymic.report.rows import Row, row
+from anymic.report.tables import RANKING
 
 Column = Sequence[Any] | NDArray[Any] | None
 ANSWERS = 3  # the k of MAP@k where none is named; for more labels than that
@@ -196,7 +197,7 @@ def _ranking_rows(
     parts += [({"label": label}, t == number) for number, label in enumerate(labels)]
     return [
         row(
-            f"mean_average_precision_at_{k}",
+            f"{RANKING}{k}",
             mean_average_precision_at(p[kept], t[kept], source[kept], k=k),
             **condition,
         )

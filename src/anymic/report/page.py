@@ -14,7 +14,7 @@ from anymic.report.rows import Row
 from anymic.report.style import embed
 from anymic.report.summary import summary
 from anymic.report.tables import (
-    NAMES,
+    RANKING,
     Table,
     class_table,
     comparison_table,
@@ -23,6 +23,7 @@ from anymic.report.tables import (
     device_table,
     estimate,
     interval,
+    metric_name,
     threshold_table,
 )
 
@@ -161,13 +162,14 @@ def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
 def _headline(rows: Sequence[Row]) -> list[dict[str, str]]:
     """Return the numbers of all clips; none where several conditions are compared."""
     plain = {row.metric: row for row in rows if not row.condition}
+    ranking = [metric for metric in plain if metric.startswith(RANKING)]
     return [
         {
-            "name": _TITLES.get(metric, NAMES[metric]),
+            "name": _TITLES.get(metric, metric_name(metric)),
             "value": _typeset(estimate(plain[metric])),
             "interval": _typeset(interval(plain[metric])),
         }
-        for metric in _HEADLINE
+        for metric in (*_HEADLINE[:2], *ranking, *_HEADLINE[2:])
         if metric in plain
     ] + ([{"name": "clips", "value": str(plain["accuracy"].n), "interval": ""}] if plain else [])
 

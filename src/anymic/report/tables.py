@@ -32,6 +32,7 @@ NAMES = {
     "accuracy_when_sure": "accuracy of these",
 }
 TRUST = ("log_loss", "brier_score", "expected_calibration_error")
+RANKING = "mean_average_precision_at_"  # and the k of MAP@k
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     title: str = ""
+
+
+def metric_name(metric: str) -> str:
+    """Return what a metric is called in a table: "log loss", "MAP@3"."""
+    if metric.startswith(RANKING):
+        return f"MAP@{metric.removeprefix(RANKING)}"
+    return NAMES.get(metric, metric)
 
 
 def number(row: Row, value: float) -> str:
@@ -97,7 +105,7 @@ def conditions(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
-    """Return accuracy and trust for each device, their mean, and all clips together.
+    """Return accuracy, MAP@k and trust for each device, their mean, and all clips together.
 
     Parameters
     ----------
@@ -105,8 +113,9 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
     full : bool
         With the Brier score, and with intervals for every number.
     """
-    scores = [score for score in TRUST if full or score != "brier_score"]
     found = {_place(row): row for row in rows if "label" not in row.condition}
+    ranking = list(dict.fromkeys(m for m, _, _ in found if m.startswith(RANKING)))
+    scores = ranking + [score for score in TRUST if full or score != "brier_score"]
     reference = next((against for _, _, against in found if against), "")
     devices = [device for metric, device, _ in found if metric == "accuracy" and device]
     places = [(device, "accuracy", device) for device in devices]
@@ -121,20 +130,32 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
         if reference:
             cells.append(_cell(found.get(("accuracy_difference", device, reference))))
         trust = scores if metric == "accuracy" else []  # a mean of devices has none
-        cells += [_cell(found.get((score, device, "")), with_interval=full) for score in trust]
+        cells += [
+            _cell(found.get((score, device, "")), with_interval=full or score in ranking)
+            for score in trust
+        ]
         cells += [""] * (len(scores) - len(trust))
         lines.append((*cells, str(first.n)))
     columns = ["device", "accuracy", *([f"against {reference},\npoints"] if reference else [])]
-    columns += [NAMES[score] for score in scores] + ["n"]
+    columns += [metric_name(score) for score in scores] + ["n"]
     return Table(tuple(columns), tuple(lines), "Accuracy by device")
 
 
 def class_table(rows: Iterable[Row]) -> Table:
-    """Return the accuracy of each class (its recall), the hardest first."""
-    of_class = [row for row in rows if row.metric == "accuracy" and "label" in row.condition]
+    """Return the accuracy of each class (its recall) and MAP@k, the hardest first."""
+    found = [row for row in rows if "label" in row.condition]
+    of_class = [row for row in found if row.metric == "accuracy"]
     of_class.sort(key=lambda row: row.value)
-    lines = [(row.condition["label"], _cell(row), str(row.n)) for row in of_class]
-    return Table(("class", "accuracy", "n"), tuple(lines), "Accuracy by class")
+    ranking = {
+        row.metric: metric_name(row.metric) for row in found if row.metric.startswith(RANKING)
+    }
+    also = {(row.metric, row.condition["label"]): row for row in found}
+    lines = []
+    for row in of_class:
+        label = row.condition["label"]
+        more = [_cell(also.get((metric, label))) for metric in ranking]
+        lines.append((label, _cell(row), *more, str(row.n)))
+    return Table(("class", "accuracy", *ranking.values(), "n"), tuple(lines), "Accuracy by class")
 
 
 def comparison_table(
@@ -172,7 +193,7 @@ def comparison_table(
     return Table(
         ("condition", *heads),
         tuple(lines),
-        f"{NAMES.get(metric, metric).capitalize()} by condition",
+        f"{_sentence(metric_name(metric))} by condition",
     )
 
 
@@ -245,6 +266,11 @@ def _cell(row: Row | None, *, with_interval: bool = True) -> str:
     if row is None:
         return ""
     return f"{estimate(row)} {interval(row)}".strip() if with_interval else estimate(row)
+
+
+def _sentence(words: str) -> str:
+    """Return words with a capital at their beginning; MAP@3 keeps all of its own."""
+    return words[:1].upper() + words[1:]
 
 
 def _stacked(row: Row | None) -> str:

@@ -111,6 +111,7 @@ def write_evaluation(
     devices: Column = None,
     groups: Column = None,
     reference: str | None = None,
+    map_at: int | None = None,
     seed: int = 0,
     title: str = "Evaluation",
     header: Mapping[str, Any] | None = None,
@@ -124,7 +125,7 @@ def write_evaluation(
     ----------
     folder, title, header, failures
         As in `write_report`.
-    probabilities, targets, labels, devices, groups, reference, seed
+    probabilities, targets, labels, devices, groups, reference, map_at, seed
         As in `anymic.report.evaluate`.
     profile : DeviceProfile, optional
         The gains that the model corrects with, for their figure.
@@ -146,7 +147,14 @@ def write_evaluation(
 
     p, t = check_probabilities(probabilities, targets)
     rows = evaluate(
-        p, t, labels=labels, devices=devices, groups=groups, reference=reference, seed=seed
+        p,
+        t,
+        labels=labels,
+        devices=devices,
+        groups=groups,
+        reference=reference,
+        map_at=map_at,
+        seed=seed,
     )
     rows += selective_rows(p, t, devices, groups)
     if min_confidence is not None:
