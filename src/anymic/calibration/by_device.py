@@ -247,9 +247,8 @@ class DeviceCalibrator:
             if self.method == "temperature" and counts.sum() < LEAST_OF_DEVICE:
                 few.append(f"{counts.sum()} of {device}")
             elif self.method == "isotonic" and counts.min() < LEAST_OF_LABEL:
-                few.append(
-                    f"{counts.sum()} of {device} ({counts.min()} of label {counts.argmin()})"
-                )
+                rarest = labels[int(counts.argmin())]
+                few.append(f"{counts.sum()} of {device} ({counts.min()} of {rarest})")
         if few:
             isotonic = f"at least {LEAST_OF_LABEL} of each label from each device"
             temperature = f"at least {LEAST_OF_DEVICE} clips of each device"
