@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench setup clean
+.PHONY: demo test lint bench setup fdkaac clean
 
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
@@ -26,6 +26,10 @@ bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/ensemble.py
 
 setup: $(VENV)/.ready-dev
+
+# The program that encodes HE-AAC; where it cannot be had, one line says so.
+fdkaac:
+	@scripts/install-fdkaac
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and \

@@ -12,6 +12,7 @@ import typer
 from anymic.cli import (
     calibrate,
     calibrate_probabilities,
+    codec,
     correct,
     data,
     demo,
@@ -76,6 +77,7 @@ app.command()(calibrate.calibrate)
 app.command()(calibrate_probabilities.calibrate_probabilities)
 app.add_typer(devices.app, name="devices")
 app.command()(correct.correct)
+app.add_typer(codec.app, name="codec")
 app.command()(demo.demo)
 app.add_typer(reproduce.app, name="reproduce")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli.data_encode import encode
 from anymic.cli.data_simulate import simulate
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def prepare(
 
 
 app.command("simulate")(simulate)
+app.command("encode")(encode)
 
 
 @app.command()

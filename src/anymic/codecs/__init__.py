@@ -2,5 +2,6 @@
 
 from anymic.codecs.bank import BANK, Entry, Offer
 from anymic.codecs.codec import Codec, Coded
+from anymic.codecs.codec_set import CodecSet
 
-__all__ = ["BANK", "Codec", "Coded", "Entry", "Offer"]
+__all__ = ["BANK", "Codec", "CodecSet", "Coded", "Entry", "Offer"]

@@ -77,7 +77,7 @@ class Codec:
         elif self.kbps is not None and self.kbps in offered:
             object.__setattr__(self, "kbps", float(self.kbps))
         elif self.kbps is not None or offered:
-            said = "no bitrate" if self.kbps is None else f"{self.kbps} kbps"
+            said = "no bitrate" if self.kbps is None else f"{self.kbps:g} kbps"
             raise ConfigError(
                 f"{said} for {self.name}",
                 wanted=f"one of {bank.listed(offered)} kbps"

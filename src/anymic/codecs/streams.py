@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import soundfile
@@ -46,6 +46,23 @@ def problem(entry: Entry) -> tuple[str, str]:
             "install the wheel of PyAV 18.1 or newer from PyPI (`pip install --upgrade av`)",
         )
     return "", ""
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """Return what a codec is and offers, and whether it is available here, as plain values."""
+    reason, remedy = problem(entry)
+    return {
+        "codec": entry.name,
+        "title": entry.title,
+        "container": entry.container,
+        "encoder": entry.encoder,
+        "offers": [vars(offer) for offer in entry.offers],
+        "rates_hz": list(entry.rates_hz),
+        "kbps": list(entry.kbps),
+        "available": not reason,
+        "reason": reason,
+        "remedy": remedy,
+    }
 
 
 def encode(entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: float) -> bytes:
@@ -107,7 +124,8 @@ def decode(entry: Entry, data: bytes) -> tuple[NDArray[np.float32], int]:
     """Return the samples (sample,) float32 and the rate in Hz that a file decodes to.
 
     Vorbis is decoded by the library that encoded it: FFmpeg gives the same samples but drops the
-    last hundred of some files. All else is decoded by FFmpeg. What the container says to skip (Opus' pre-skip, LAME's delay) is skipped; nothing else is.
+    last hundred of some files. All else is decoded by FFmpeg. What the container says to skip
+    (Opus' pre-skip, LAME's delay) is skipped; nothing else is.
 
     Raises
     ------

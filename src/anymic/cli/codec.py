@@ -1,0 +1,123 @@
+"""``anymic codec``: which codecs there are, and one recording heard through one of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Hear recordings through MP3, AAC, Opus, SBC, ...")
+
+
+@app.command("list")
+def list_codecs(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Name every codec, what it offers, and whether it is available here.
+
+    Rates are those of the audio that is encoded; bitrates are nominal, in kbps, for one channel.
+    A codec that is not available is never replaced by another: the table says how to get it.
+
+    Example: anymic codec list
+    """
+    from anymic.codecs import BANK
+    from anymic.codecs.streams import describe
+
+    rows = [describe(entry) for entry in BANK.values()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print(rows)
+
+
+@app.command()
+def apply(
+    recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to encode.")],
+    codec: Annotated[str, typer.Option(help="A name that `anymic codec list` gives.")],
+    out: Annotated[Path, typer.Option(help="What is heard: .wav (32-bit float), .flac or .ogg.")],
+    kbps: Annotated[
+        float | None,
+        typer.Option(help="Nominal bitrate. May be left out where the codec has only one."),
+    ] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(
+            help="Sampling rate in Hz that is encoded. By default the lowest of the codec's that "
+            "carries all of the recording, else its highest."
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Write the encoded file itself as well, such as out.mp3.")
+    ] = None,
+    channel: Annotated[
+        str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
+    ] = "mean",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Encode a recording and decode it again, as a listener would hear it.
+
+    Rate, length and alignment stay: the codec's delay is measured and taken off.
+
+    Example: anymic codec apply siren.wav --codec mp3 --kbps 32 --out siren-mp3-32.wav
+    """
+    from anymic import audio
+    from anymic.codecs import Codec
+    from anymic.errors import AudioError
+
+    chosen = Codec(codec, kbps=kbps, rate_hz=rate).require()
+    for place in (one for one in (out, keep) if one is not None):
+        if place.exists() and recording.exists() and place.samefile(recording):
+            raise AudioError(
+                f"{place} as both input and output", wanted="another file", remedy="mend --out"
+            )
+    one: Any = int(channel) if channel.isdecimal() else channel
+    coded = chosen.apply(audio.read(recording, channel=one, allow_silence=True))
+    audio.write(out, coded.clip)
+    if keep is not None:
+        keep.write_bytes(coded.data)
+    outcome = {
+        "path": str(out),
+        "codec": chosen.name,
+        "container": chosen.entry.container,
+        "kbps": chosen.kbps,
+        "measured_kbps": coded.kbps,
+        "bytes": len(coded.data),
+        "encoded_rate_hz": coded.rate_hz,
+        "rate_hz": coded.clip.rate_hz,
+        "samples": len(coded.clip.samples),
+        "delay_samples": coded.delay_samples,
+        "notes": list(coded.clip.notes),
+    }
+    if as_json:
+        print(json.dumps(outcome, indent=2))
+        return
+    for note in coded.clip.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if coded.kbps is None:
+        print(f"{out}: the original")
+        return
+    print(
+        f"{out}: {chosen} took {coded.kbps:.1f} kbps (a file of {len(coded.data)} bytes); "
+        f"{max(0, round(coded.delay_samples))} samples of delay removed"
+    )
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for head in ("codec", "what it is", "container", "rates (kHz)", "kbps", "available"):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        rates = ", ".join(f"{rate / 1000:g}" for rate in row["rates_hz"])
+        kbps = ", ".join(f"{one:g}" for one in row["kbps"])
+        cells = (row["codec"], row["title"], row["container"], rates, kbps)
+        table.add_row(*(cell or "·" for cell in cells), "yes" if row["available"] else "no")
+    Console().print(table)
+    for row in rows:
+        if not row["available"]:
+            print(f"{row['codec']} is not available: {row['reason']}. To get it: {row['remedy']}")

@@ -1,0 +1,100 @@
+"""Which codecs at which bitrates: codecs.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anymic.codecs.codec import Codec
+from anymic.config import preset_file, read_yaml
+from anymic.errors import ConfigError, DependencyError
+
+
+@dataclass(frozen=True)
+class CodecSet:
+    """Codecs at their bitrates, in the order they were named.
+
+    Attributes
+    ----------
+    codecs : tuple of Codec
+        Each of them once; "wav" among them is the original.
+    """
+
+    codecs: tuple[Codec, ...]
+
+    def __iter__(self) -> Iterator[Codec]:
+        return iter(self.codecs)
+
+    def __len__(self) -> int:
+        return len(self.codecs)
+
+    @classmethod
+    def read(cls, path: str | Path) -> CodecSet:
+        """Read a YAML file, or a preset by its name: "codecs", the list of Peters 2022.
+
+        Raises
+        ------
+        ConfigError
+            The file is missing or no YAML, a codec is not known, or a bitrate is not offered:
+            every problem in the one line.
+        """
+        return cls.from_mapping(read_yaml(preset_file(path, example="codecs")))
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> CodecSet:
+        """Build a set from a plain mapping, `{"codecs": {"wav": None, "mp3": [32, 64]}}`.
+
+        Raises
+        ------
+        ConfigError
+            As in `read`.
+        """
+        problems = [f"unknown key {key!r}" for key in values if key != "codecs"]
+        named = values.get("codecs")
+        if not isinstance(named, Mapping) or not named:
+            problems.append("no mapping `codecs` of names to bitrates")
+            named = {}
+        codecs: list[Codec] = []
+        for name, wanted in named.items():
+            for kbps in wanted if isinstance(wanted, list | tuple) else [wanted]:
+                try:
+                    codecs.append(_codec(name, kbps))
+                except ConfigError as error:
+                    problems.append(str(error).removeprefix("got "))
+        problems += [f"{codec} twice" for codec in dict.fromkeys(codecs) if codecs.count(codec) > 1]
+        if problems:
+            raise ConfigError(
+                "; ".join(problems),
+                wanted="codecs and their bitrates, such as `codecs: {opus: 64, mp3: [32, 64]}`",
+                remedy="mend the file",
+            )
+        return cls(tuple(codecs))
+
+    def require(self) -> CodecSet:
+        """Return the set itself, if every codec of it can be encoded on this machine.
+
+        Raises
+        ------
+        DependencyError
+            Some cannot: all of them in one line, with what to do.
+        """
+        problems = []
+        for name in dict.fromkeys(codec.name for codec in self):
+            try:
+                next(codec for codec in self if codec.name == name).require()
+            except DependencyError as error:
+                problems.append(error)
+        if problems:
+            raise DependencyError(
+                "; ".join(error.got for error in problems),
+                remedy="; ".join(dict.fromkeys(error.remedy for error in problems)),
+            )
+        return self
+
+
+def _codec(name: Any, kbps: Any) -> Codec:
+    if kbps is not None and (isinstance(kbps, bool) or not isinstance(kbps, int | float)):
+        raise ConfigError(f"{kbps!r} as the kbps of {name}", wanted="a number")
+    return Codec(str(name), kbps=kbps)
