@@ -12,7 +12,7 @@ import typer
 from anymic.cli import devices_add, devices_route
 
 if TYPE_CHECKING:
-    from anymic.devices.identify import DeviceIdentifier
+    from anymic.devices.identify import DeviceIdentifier, Identification
 
 app = typer.Typer(
     help="Recognize devices, and tell a model about them.",
@@ -36,7 +36,7 @@ def fit(
         list[str] | None,
         typer.Option(
             metavar="DEVICE",
-            help="A device that is not learned, to measure how often strangers pass; repeatable.",
+            help="A device not to be named: it shows what a stranger is; repeatable.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and imitations.")] = 0,
@@ -45,7 +45,8 @@ def fit(
     """Learn to name the device of a recording, and to say when it is none of the known ones.
 
     Ten to forty uncorrected recordings of each device, at one sampling rate. What strangers sound
-    like is learned from imitations; --held-out DEVICE measures it on real ones.
+    like is learned from devices --held-out, and measured on such as a network has not met; without
+    any, from imitations, which serve far worse.
 
     Example: anymic devices fit clips.csv --out identifier --held-out D
     """
@@ -79,9 +80,11 @@ def _show(identifier: DeviceIdentifier, out: Path, *, as_json: bool) -> None:
     print(f"{out}: {counts} clips; accepts {100 * record['true_accepts']:.0f} % of unheard ones")
     if "false_accepts" in record:
         print(
-            f"held-out devices: {100 * record['false_accepts']:.0f} % pass,"
+            f"held-out devices, unmet: {100 * record['false_accepts']:.0f} % pass,"
             f" area under the ROC curve {record['auroc']:.3f}"
         )
+    else:
+        print("no held-out device was heard: nothing says how many strangers pass")
     print(f"next: anymic devices identify FILES --identifier {out}")
 
 
@@ -92,16 +95,21 @@ def identify(
         typer.Argument(metavar="PATH...", help="Files, folders, or patterns such as 'in/*.wav'."),
     ],
     identifier: Annotated[Path, typer.Option(help="The folder that `anymic devices fit` wrote.")],
+    together: Annotated[
+        bool, typer.Option("--together", help="All are recordings of one device: name that one.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:
-    """Name the device that each recording is of.
+    """Name the device that each recording is of, or with --together the one that all are of.
 
     Rows are tab-separated: file, device or "unknown", and the probability of that device among the
-    known ones (for an unknown one: of the nearest, which is in brackets). The exit status is 1 if
-    some files failed.
+    known ones (for an unknown one: of the nearest, which is in brackets). With --together: device,
+    number of recordings, probability. The exit status is 1 if some files failed.
 
     Example: anymic devices identify recordings/ --identifier identifier
     """
+    import numpy as np
+
     from anymic import audio
     from anymic.cli.inputs import find_files
     from anymic.devices.identify import DeviceIdentifier
@@ -109,29 +117,41 @@ def identify(
 
     known = DeviceIdentifier.load(identifier)
     rows: list[dict[str, object]] = []
+    described = []
     failed = 0
     for place in find_files(paths):
         try:
             if isinstance(place, Failure):
                 raise AnymicError(place.reason)
-            found = known.identify(audio.read(place))
+            described.append(known.describe(audio.read(place)))
         except AnymicError as error:
             failed += 1
             path = place.path if isinstance(place, Failure) else str(place)
             reason = place.reason if isinstance(place, Failure) else str(error)
             rows.append({"path": path, "failed": reason})
             if not as_json:
-                print(f"{path}\tfailed\t{reason}")
+                print(f"{path}\tfailed\t{reason}", file=sys.stderr if together else sys.stdout)
             continue
-        rows.append({"path": str(place), **vars(found)})
+        if not together:
+            found = known.identify_features(described[-1][None])[0]
+            rows.append({"path": str(place), **vars(found)})
+            if not as_json:
+                print(f"{place}\t{_name(found)}\t{found.probability:.3f}", flush=True)
+    total = len(described) + failed
+    if together and described:
+        found = known.identify_features_together(np.array(described))
+        rows.append({"recordings": len(described), **vars(found)})
         if not as_json:
-            name = found.device or f"unknown ({found.nearest})"
-            print(f"{place}\t{name}\t{found.probability:.3f}", flush=True)
+            print(f"{_name(found)}\t{len(described)} recordings\t{found.probability:.3f}")
     if as_json:
         print(json.dumps(rows, indent=2))
     if failed:
-        print(f"{failed} of {len(rows)} files failed", file=sys.stderr)
+        print(f"{failed} of {total} files failed", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _name(found: Identification) -> str:
+    return found.device or f"unknown ({found.nearest})"
 
 
 app.command()(devices_route.route)

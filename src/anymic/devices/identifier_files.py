@@ -16,7 +16,7 @@ from torch import Tensor
 from anymic.errors import DeviceError
 
 FORMAT = "anymic-device-identifier"
-VERSION = 1
+VERSION = 2
 INDEX, WEIGHTS = "identifier.json", "identifier.safetensors"
 _REMEDY = "pass the folder that `anymic devices fit --out` wrote"
 

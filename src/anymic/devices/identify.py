@@ -17,7 +17,7 @@ from anymic import audio, config
 from anymic.devices import identifier_files
 from anymic.devices.descriptions import Analysis, Descriptions, describe, describe_manifest
 from anymic.devices.identifier_files import FORMAT, VERSION
-from anymic.devices.identifier_network import IdentifierNetwork, train, unseen_scores
+from anymic.devices.identifier_network import IdentifierNetwork, score, train, unheard_scores
 from anymic.errors import AnymicError, DeviceError, Failure
 from anymic.manifest import Manifest
 
@@ -26,7 +26,7 @@ FEWEST_CLIPS = 5
 
 @dataclass(frozen=True)
 class Identification:
-    """The answer for one clip.
+    """The answer for one clip, or for several of one device.
 
     Attributes
     ----------
@@ -37,7 +37,8 @@ class Identification:
     nearest : str
         The known device that the clip is most like.
     score : float
-        How like a known device the clip is: accepted from the identifier's threshold on.
+        How like a known device the clip is: accepted from the identifier's threshold on. The log
+        odds of "some known device" against "none of them" if both were as likely beforehand.
     """
 
     device: str | None
@@ -90,8 +91,8 @@ class DeviceIdentifier:
             Training clips only, uncorrected, of one rate. Needs `device`; `group` or `take` say
             which clips belong together.
         held_out : sequence of str
-            Devices of the manifest that are not learned: `record_` says how many of their clips
-            pass for a known device, and the area under the ROC curve of the scores.
+            Devices of the manifest that are not to be named. They show what a stranger is, and
+            set the threshold; see `fit_descriptions`.
         seed : int
         """
         return self.fit_descriptions(
@@ -104,35 +105,49 @@ class DeviceIdentifier:
         """Learn from clips already described.
 
         Clips are learned twice over: four networks, each trained without a quarter of the
-        recordings, score the quarter that they have not heard, and the threshold accepts the share
-        `true_accepts` of those scores. The network that is kept is trained on all clips.
+        recordings and without half of the held-out devices, score what they have neither heard
+        nor met, and these scores set the threshold. Where there are held-out devices, it refuses
+        as large a share of known devices' clips as it accepts of theirs; where there are none, it
+        accepts the share `true_accepts` of known devices' clips, and nothing says what else it
+        accepts. The network that is kept is trained on all clips.
+
+        Raises
+        ------
+        DeviceError
+            If a held-out device has no clip, fewer than two are left, or one has too few clips.
         """
-        known = [row for row, device in enumerate(clips.devices) if device not in set(held_out)]
-        mine = clips.rows(known)
-        self.devices = tuple(sorted(set(mine.devices)))
-        counts = {name: mine.devices.count(name) for name in self.devices}
+        if missing := sorted(set(held_out) - set(clips.devices)):
+            raise DeviceError(
+                f"no clip of the held-out {', '.join(missing)}",
+                wanted=f"some of {', '.join(sorted(set(clips.devices)))}",
+                remedy="correct the name, or leave it out",
+            )
+        strange = sorted(set(held_out))
+        self.devices = tuple(sorted(set(clips.devices) - set(held_out)))
+        counts = {name: clips.devices.count(name) for name in self.devices}
         _check_counts(counts)
+        numbers = {name: number for number, name in enumerate((*self.devices, *strange))}
+        targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
+        mine = clips.values[targets < len(self.devices)]
         self.analysis_ = clips.analysis
         self.rate_hz = clips.analysis.rate_hz
         self._filters = clips.analysis.filters()
-        self._mean = torch.from_numpy(mine.values.mean(axis=0)).float()
-        self._scale = torch.full_like(self._mean, float(mine.values.std(axis=0).mean()) + 1e-6)
-        targets = np.array([self.devices.index(name) for name in mine.devices], dtype=np.int64)
-        standardized = self._standardized(mine.values).double().numpy()
+        self._mean = torch.from_numpy(mine.mean(axis=0)).float()
+        self._scale = torch.full_like(self._mean, float(mine.std(axis=0).mean()) + 1e-6)
+        standardized = self._standardized(clips.values).double().numpy()
         scale, devices = 1 / float(self._scale[0]), len(self.devices)
-        unseen = unseen_scores(
-            standardized, targets, mine.groups, devices=devices, scale=scale, seed=seed
+        unheard = unheard_scores(
+            standardized, targets, clips.groups, devices=devices, scale=scale, seed=seed
         )
-        self.threshold = float(np.quantile(unseen, 1 - self.true_accepts))
+        self.threshold = unheard.threshold(self.true_accepts)
         self.network_ = train(standardized, targets, devices=devices, scale=scale, seed=seed)
-        self.fitted_on = mine.clip_ids
+        self.fitted_on = clips.clip_ids
         self.failures_ = clips.failures
         self.record_ = {
             "clips": counts,
-            "held_out": list(held_out),
+            "held_out": {name: clips.devices.count(name) for name in strange},
             "seed": seed,
-            "true_accepts": float((unseen >= self.threshold).mean()),
-            **self._false_accepts(clips, unseen, held_out),
+            **unheard.shares(self.threshold),
         }
         self.notes_ = ()
         if clips.failures:
@@ -144,22 +159,6 @@ class DeviceIdentifier:
         for note in self.notes_:
             warnings.warn(note, stacklevel=2)
         return self
-
-    def _false_accepts(
-        self, clips: Descriptions, unseen: NDArray[np.float64], held_out: Sequence[str]
-    ) -> dict[str, float]:
-        """Return how often held-out devices pass, and how well scores tell them apart."""
-        strangers = [row for row, device in enumerate(clips.devices) if device in set(held_out)]
-        if not strangers:
-            return {}
-        from sklearn.metrics import roc_auc_score
-
-        theirs = self._answer(clips.values[strangers])[1]
-        truth = np.repeat([1, 0], [len(unseen), len(theirs)])
-        return {
-            "false_accepts": float((theirs >= self.threshold).mean()),
-            "auroc": float(roc_auc_score(truth, np.concatenate([unseen, theirs]))),
-        }
 
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
         """Return the statistics (number,) of a clip that `identify_features` takes.
@@ -181,29 +180,47 @@ class DeviceIdentifier:
         """
         return self.identify_features(self.describe(clip)[None])[0]
 
+    def identify_together(self, clips: Sequence[audio.Clip]) -> Identification:
+        """Name the device that recorded all of these clips.
+
+        Raises
+        ------
+        AudioError
+            If a clip has another rate or is silent.
+        DeviceError
+            If there is no clip.
+        """
+        if not clips:
+            raise DeviceError("no clip", wanted="one or more", remedy="pass recordings of a device")
+        return self.identify_features_together(np.array([self.describe(clip) for clip in clips]))
+
     def identify_features(self, values: NDArray[np.float64]) -> list[Identification]:
         """Name the devices of described clips, (clip, number)."""
-        logits, scores = self._answer(values)
-        shares, best = torch.from_numpy(logits).softmax(dim=1).max(dim=1)
-        found = []
-        for score, share, index in zip(
-            scores.tolist(), shares.tolist(), best.tolist(), strict=True
-        ):
-            nearest = self.devices[index]
-            named = nearest if score >= self.threshold else None
-            found.append(Identification(named, share, nearest, score))
-        return found
+        return [self._answer(one[None]) for one in self._logs(values)]
+
+    def identify_features_together(self, values: NDArray[np.float64]) -> Identification:
+        """Name the one device of described clips, (clip, number).
+
+        Their probabilities are multiplied, as of clips that say nothing about each other. The
+        score is that of the mean log probabilities: the same threshold holds for it.
+        """
+        return self._answer(self._logs(values))
 
     def _standardized(self, values: NDArray[np.float64]) -> Tensor:
         return (torch.from_numpy(values).float() - self._mean) / self._scale
 
     @torch.no_grad()
-    def _answer(
-        self, values: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return logits of the known devices (clip, device), and scores (clip,)."""
-        logits, scores = self.network_(self._standardized(values))
-        return logits.double().numpy(), scores.double().numpy()
+    def _logs(self, values: NDArray[np.float64]) -> Tensor:
+        """Return log probabilities (clip, device + 1)."""
+        logs: Tensor = self.network_(self._standardized(values)).double()
+        return logs
+
+    def _answer(self, logs: Tensor) -> Identification:
+        share, index = logs[:, :-1].sum(dim=0).softmax(dim=0).max(dim=0)
+        nearest = self.devices[int(index)]
+        found = float(score(logs.mean(dim=0, keepdim=True)))
+        named = nearest if found >= self.threshold else None
+        return Identification(named, float(share), nearest, found)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return what `from_parts` makes an equal identifier of: plain JSON values, and tensors."""

@@ -27,6 +27,7 @@ from anymic.recipes.runs import Run
 
 KNOWN = ("A", "B", "C")
 VERSION = 1  # raise it when the same networks begin to hear otherwise
+ROUTING_VERSION = 2  # raise it when identifiers begin to name otherwise
 CLIPS = 40  # that the identifier learns each device from
 BATCHES = (1, 10, 80)  # recordings of one device that blind gains are estimated from
 STATED, IDENTIFIED, WRONG = "device stated", "device identified", "taken for another device"
@@ -71,7 +72,7 @@ def hear(runs: Sequence[Run], places: Path, identification: Mapping[Path, Path])
         From each run's manifest to that of the same fold, heard by more devices.
     """
     folds = [identification[run.manifest] for run in runs]
-    places_kept = [_kept(run, places, fold) for run, fold in zip(runs, folds, strict=True)]
+    places_kept = [_kept(run, places, fold)[1] for run, fold in zip(runs, folds, strict=True)]
     unheard = {fold for fold, kept in zip(folds, places_kept, strict=True) if not kept.is_file()}
     identifiers = {fold: _identifier(Manifest.read(fold)) for fold in unheard}
     fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
@@ -109,8 +110,14 @@ def _identifier(fold: Manifest) -> DeviceIdentifier:
 Heard = dict[str, tuple[Manifest, NDArray[np.float64]]]
 
 
-def _kept(run: Run, places: Path, fold: Path) -> Path:
-    return places / run.key / f"heard-{VERSION}-{Manifest.read(fold).digest()[:8]}.npz"
+def _kept(run: Run, places: Path, fold: Path) -> tuple[Path, Path]:
+    """Return where the answers of ways without an identifier are kept, and of those with one."""
+    digest = Manifest.read(fold).digest()[:8]
+    folder = places / run.key
+    return (
+        folder / f"heard-{VERSION}-{digest}.npz",
+        folder / f"routed-{ROUTING_VERSION}-{digest}.npz",
+    )
 
 
 def _heard(run: Run, places: Path, fold: Path, identifier: DeviceIdentifier | None) -> Heard:
@@ -118,42 +125,61 @@ def _heard(run: Run, places: Path, fold: Path, identifier: DeviceIdentifier | No
     test = Manifest.read(fold).where(split="test")
     known = test.where(device=list(KNOWN))
     strangers = test.where(device=[name for name in test.devices if name not in KNOWN])
-    kept = _kept(run, places, fold)
-    if identifier is not None and not kept.is_file():
-        unfinished = kept.with_name(f".{os.getpid()}.npz")
-        np.savez(
-            unfinished, allow_pickle=False, **_listen(run, places, known, strangers, identifier)
-        )
-        unfinished.replace(kept)
-    with np.load(kept) as found:
-        return {
-            way: (known if way in (STATED, IDENTIFIED, WRONG) else strangers, found[way])
-            for way in found.files
-        }
+    plain, routed = _kept(run, places, fold)
+    if not plain.is_file():
+        _keep(plain, _listen(run, places, known, strangers))
+    if identifier is not None and not routed.is_file():
+        _keep(routed, _route(run, places, known, strangers, identifier))
+    found: dict[str, NDArray[np.float64]] = {}
+    for kept in (plain, routed):
+        with np.load(kept) as answers:
+            found |= {way: answers[way] for way in answers.files}
+    ours = (STATED, IDENTIFIED, WRONG)
+    return {way: (known if way in ours else strangers, right) for way, right in found.items()}
+
+
+def _keep(place: Path, answers: Mapping[str, NDArray[np.float64]]) -> None:
+    unfinished = place.with_name(f".{os.getpid()}.npz")
+    np.savez(unfinished, allow_pickle=False, **answers)
+    unfinished.replace(place)
 
 
 def _listen(
-    run: Run, places: Path, known: Manifest, strangers: Manifest, identifier: DeviceIdentifier
+    run: Run, places: Path, known: Manifest, strangers: Manifest
 ) -> dict[str, NDArray[np.float64]]:
-    """Return, by way, whether each clip was right; on one thread."""
+    """Return, by way that asks no identifier, whether each clip was right; on one thread."""
     torch.set_num_threads(1)
     plain = Bundle.load(places / run.key)
-    corpus = Manifest.read(run.manifest)
-    trained = set(plain.fitted_on["weights"])
-    rows = [row for row, clip in enumerate(corpus.clip_ids()) if clip in trained]
-    spectrum = MeanSpectrum.measure(corpus.rows(rows), plain.profile)
-    deaf = replace(plain, spectrum=spectrum, contract=_unknown(plain, "blind"))
-    routed = replace(deaf, identifier=identifier)
+    deaf = _deaf(run, plain)
     ways = {
         STATED: _right(plain, known),
-        IDENTIFIED: _right(routed, _unstated(known)),
         WRONG: _wrong(plain, known),
         HEARD_AS_IS: _right(plain, strangers),
-        ROUTED: _right(routed, _unstated(strangers)),
     }
     for recordings in BATCHES:
         ways[blind(recordings)] = _right(deaf, _in_batches(strangers, recordings))
     return ways
+
+
+def _route(
+    run: Run, places: Path, known: Manifest, strangers: Manifest, identifier: DeviceIdentifier
+) -> dict[str, NDArray[np.float64]]:
+    """Return whether each clip of unstated device was right; on one thread."""
+    torch.set_num_threads(1)
+    routed = replace(_deaf(run, Bundle.load(places / run.key)), identifier=identifier)
+    return {
+        IDENTIFIED: _right(routed, _unstated(known)),
+        ROUTED: _right(routed, _unstated(strangers)),
+    }
+
+
+def _deaf(run: Run, plain: Bundle) -> Bundle:
+    """Return the bundle with blind gains for what is unknown, and no identifier."""
+    corpus = Manifest.read(run.manifest)
+    trained = set(plain.fitted_on["weights"])
+    rows = [row for row, clip in enumerate(corpus.clip_ids()) if clip in trained]
+    spectrum = MeanSpectrum.measure(corpus.rows(rows), plain.profile)
+    return replace(plain, spectrum=spectrum, contract=_unknown(plain, "blind"))
 
 
 def _unstated(manifest: Manifest) -> Manifest:
