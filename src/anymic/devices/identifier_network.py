@@ -212,7 +212,8 @@ def unheard_scores(
     if strange.any():
         kinds, index = np.unique(targets[strange], return_inverse=True)
         half[strange] = generator.permutation(len(kinds))[index] % 2
-    known, strangers = [], []
+    known: list[Array] = []
+    strangers: list[Array] = []
     for fold in range(FOLDS):
         quarter, unmet = part == fold, half == fold % 2
         if not quarter.any():
