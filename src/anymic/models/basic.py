@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from anymic.models.network import Network, Segment
+from anymic.models.network import Network, Segment, mean_of_maps
 
 KERNEL = 3
 
@@ -75,8 +75,7 @@ class Basic(Network):
             If there are too few bands or frames for the unpadded convolutions.
         """
         self.require_size(features)
-        pooled: Tensor = self.blocks(features).mean(dim=(2, 3))
-        return pooled
+        return mean_of_maps(self.blocks(features))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits: (batch, channel, band, frame) to (batch, classes)."""

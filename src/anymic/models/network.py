@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
@@ -63,6 +64,22 @@ class Network(nn.Module, ABC):
                 wanted=f"{self.channels}",
                 remedy="set frontend.deltas to one less than the network's channels",
             )
+
+
+def mean_of_maps(maps: Tensor) -> Tensor:
+    """Return the mean over band and frame: (batch, channel, band, frame) to (batch, channel).
+
+    Its gradient is laid out channels last, as the maps are. PyTorch's own is one number a map,
+    spread out in no layout, over which batch normalization takes twenty times as long: a fifth of
+    a training step on a processor.
+    """
+    if maps.requires_grad:
+        maps.register_hook(_channels_last)
+    return maps.mean(dim=(2, 3))
+
+
+def _channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def choose_segments(network: Network, wanted: str) -> tuple[int, ...]:
