@@ -23,7 +23,9 @@ from anymic.training import TrainingConfig, fit
 from anymic.training.many import in_processes, show_progress
 
 RESULT = "test.npz"
-TRAINING_VERSION = 1  # raise it when the same settings and clips begin to give other weights
+# Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
+# run is as good as one on another processor.
+TRAINING_VERSION = 1
 
 
 @dataclass(frozen=True)
