@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from anymic.prediction import ManifestPredictions
     from anymic.report import Row
 
-ALL = "all"
-
 
 def evaluate(
     model: Annotated[
@@ -84,7 +82,7 @@ def evaluate(
     Example: anymic evaluate run --data manifest.csv --split test --out report
     """
     from anymic import bundle as bundles
-    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.cli.inputs import choose_split, progress_bar, read_manifest, trained_on
     from anymic.predict import Predictor
     from anymic.prediction import require_share
     from anymic.report import run_header, write_evaluation
@@ -93,9 +91,9 @@ def evaluate(
         require_share(min_confidence, "--min-confidence")
     bundle = bundles.load(model)
     _refuse_few_labels(len(bundle.labels), map_at)
-    chosen, name = _choose(read_manifest(data), split)
+    chosen, name = choose_split(read_manifest(data), split)
     chosen.require_labels(bundle.labels)
-    note = _trained_on(bundle, chosen)
+    note = trained_on(bundle, chosen)
     if note:
         print(f"note: {note}", file=sys.stderr)
     with progress_bar(len(chosen), "hearing") as advance:
@@ -137,50 +135,11 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _choose(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
-    """Return the clips of the split, and what to call them."""
-    from anymic.errors import ManifestError
-    from anymic.manifest import check_splits
-
-    name = manifest.name or "clips"
-    if "split" not in manifest.table.columns:
-        if split not in (None, ALL):
-            manifest.require("split", purpose=f"--split {split}")
-        return manifest, name
-    check_splits(manifest)
-    wanted = split or "test"
-    if wanted == ALL:
-        return manifest, name
-    chosen = manifest.where(split=wanted)
-    if not len(chosen):
-        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
-        raise ManifestError(
-            f"no clip whose split is {wanted!r} (splits: {there})",
-            wanted="clips to evaluate on",
-            remedy="pass --split with one that is there, or --split all",
-        )
-    return chosen, f"{name}, {wanted}"
-
-
 def _probabilities(bundle: Bundle | Ensemble) -> str:
     """Say what became of the network's probabilities after training."""
     if bundle.calibration is None:
         return "not calibrated after training"
     return f"calibrated after training: {bundle.calibration.describe()}"
-
-
-def _trained_on(bundle: Bundle | Ensemble, manifest: Manifest) -> str:
-    """Say how many of the clips the model was fitted on, and for what."""
-    ids = set(manifest.clip_ids())
-    seen = {use: ids.intersection(clips) for use, clips in bundle.fitted_on.items()}
-    count = len(set().union(*seen.values()))
-    if not count:
-        return ""
-    uses = ", ".join(use for use, clips in seen.items() if clips)
-    return (
-        f"the model was fitted on {count} of these {len(manifest)} clips ({uses}):"
-        " what is measured on them says nothing about new ones"
-    )
 
 
 def _routes(heard: ManifestPredictions, used: Manifest) -> str:

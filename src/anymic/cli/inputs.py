@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
     from anymic.manifest import Manifest
+
+ALL = "all"
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -60,6 +63,45 @@ def _at(place: str) -> list[Path | Failure]:
         reason = "got a pattern that matches no file, wanted files: check the pattern"
         return [match for match in matches if match.is_file()] or [Failure(place, reason)]
     return [path]
+
+
+def choose_split(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
+    """Return the clips of the split (by default "test", if there are splits), and their name."""
+    from anymic.errors import ManifestError
+    from anymic.manifest import check_splits
+
+    name = manifest.name or "clips"
+    if "split" not in manifest.table.columns:
+        if split not in (None, ALL):
+            manifest.require("split", purpose=f"--split {split}")
+        return manifest, name
+    check_splits(manifest)
+    wanted = split or "test"
+    if wanted == ALL:
+        return manifest, name
+    chosen = manifest.where(split=wanted)
+    if not len(chosen):
+        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
+        raise ManifestError(
+            f"no clip whose split is {wanted!r} (splits: {there})",
+            wanted="clips to evaluate on",
+            remedy="pass --split with one that is there, or --split all",
+        )
+    return chosen, f"{name}, {wanted}"
+
+
+def trained_on(bundle: Bundle | Ensemble, manifest: Manifest) -> str:
+    """Say how many of the clips the model was fitted on, and for what."""
+    ids = set(manifest.clip_ids())
+    seen = {use: ids.intersection(clips) for use, clips in bundle.fitted_on.items()}
+    count = len(set().union(*seen.values()))
+    if not count:
+        return ""
+    uses = ", ".join(use for use, clips in seen.items() if clips)
+    return (
+        f"the model was fitted on {count} of these {len(manifest)} clips ({uses}):"
+        " what is measured on them says nothing about new ones"
+    )
 
 
 @contextmanager
