@@ -111,3 +111,56 @@ def test_an_accelerator_that_is_not_there(
     arguments = ["predict", "a.wav", "--model", str(bundle_folder), "--accelerator", "vulcan9"]
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith("error: got accelerator 'vulcan9'")
+
+
+def test_not_sure_in_text_and_json(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below the confidence the answer is missing, in every form; the probabilities are not."""
+    command = ["predict", str(sounds), "--model", str(bundle_folder)]
+    assert main([*command, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert all(one["answer"] == one["label"] for one in plain)
+    least = sorted(one["probability"] for one in plain)[1]  # one of four is below it
+    options = ["--min-confidence", f"{least:.17g}"]
+    assert main([*command, *options, "--json"]) == 0
+    sure = json.loads(capsys.readouterr().out)
+    for one, other in zip(sure, plain, strict=True):
+        wanted = other["label"] if other["probability"] >= least else None
+        assert (one["answer"], one["min_confidence"]) == (wanted, least)
+        assert one["probabilities"] == other["probabilities"]
+    assert sum(one["answer"] is None for one in sure) == 1
+    assert main([*command, *options]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    for row, one in zip(rows, sure, strict=True):
+        assert row[1] == (one["answer"] or "not sure")
+        assert float(row[2]) == pytest.approx(one["probability"], abs=1e-4)
+        if one["answer"] is None:
+            assert row[5].endswith(f": {one['label']}")
+            assert row[5].startswith("below ")
+
+
+def test_each_window_may_be_unsure(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["predict", str(sounds / "below"), "--model", str(bundle_folder), "--windows"]
+    assert main([*command, "--min-confidence", "1"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [row[2] for row in rows] == ["not sure"] * 4
+    assert main([*command, "--min-confidence", "1", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert [one["answer"] for one in found["each_window"]] == [None] * 4
+
+
+@pytest.mark.parametrize("least", ["1.5", "-0.1", "nan"])
+def test_a_confidence_that_is_no_probability(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str], least: str
+) -> None:
+    for command in (
+        ["predict", str(sounds), "--model", str(bundle_folder)],
+        ["evaluate", str(bundle_folder), "--data", str(sounds)],
+    ):
+        assert main([*command, f"--min-confidence={least}"]) == 2
+        line = capsys.readouterr().err
+        assert f"got --min-confidence {least}, wanted a probability from 0 to 1" in line
+        assert line.count("\n") == 1
