@@ -16,8 +16,8 @@ Method = Literal["temperature", "isotonic"]
 Calibrator = TemperatureCalibrator | IsotonicCalibrator
 METHODS: tuple[Method, ...] = get_args(Method)
 
-# What benchmarks/calibration.py bears out: with so many a temperature is known to about a fifth, and
-# step functions more than halve a calibration error (to lower log loss as well they need more).
+# What benchmarks/calibration.py bears out: with so many a temperature is known to about a fifth,
+# and step functions more than halve a calibration error (for log loss as well they need more).
 LEAST_OF_DEVICE = 30  # clips
 LEAST_OF_LABEL = 20  # clips of each label and device
 
