@@ -19,6 +19,7 @@ import soundfile
 
 from anymic.bundle import Bundle
 from anymic.cli import main
+from anymic.manifest import Manifest
 
 RATE = 8000
 Refused = Callable[..., str]
@@ -273,6 +274,54 @@ def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Re
     settings.write_text("epochs: [3\n")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
     assert "settings.yaml that is not YAML" in line
+
+
+# Probabilities
+
+
+@pytest.mark.parametrize("temperature", ["0", "-1", ".nan"])
+def test_a_temperature_that_cannot_be(
+    tmp_path: Path, good: list[Path], refused: Refused, temperature: str
+) -> None:
+    clips = table(tmp_path / "c.csv", path=[path.name for path in good], label=["dog", "rain"])
+    setting = f"temperature={temperature}"
+    line = refused("train", "--data", clips, "--out", tmp_path / "run", "--set", setting)
+    assert "temperature" in line
+    assert "positive" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_clips_that_may_not_calibrate(
+    tmp_path: Path, small_bundle: Bundle, good: list[Path], refused: Refused
+) -> None:
+    """Clips of the training, of the test, of too few; and nothing of the model changes."""
+    names = [path.name for path in good]
+    clips = table(tmp_path / "c.csv", path=names, label=["dog", "rain"], split=["train", "test"])
+    first = Manifest.read(clips).clip_ids()[0]
+    run = replace(small_bundle, fitted_on={"weights": (first,)}).save(tmp_path / "run")
+    before = sorted((path.name, path.read_bytes()) for path in run.iterdir())
+    command = ["calibrate-probabilities", run, "--data", clips]
+    assert "1 of which its weights were learned from" in refused(*command, "--split", "train")
+    assert "1 of which are of the split test" in refused(*command, "--split", "test")
+    assert "trained without validation clips" in refused(*command)
+    few = table(tmp_path / "f.csv", path=names[1:], label=["dog"], device=["B"])
+    command = ["calibrate-probabilities", run, "--data", few, "--split", "all"]
+    assert "1 of B, wanted at least 30 clips" in refused(*command, "--per-device")
+    assert "1 of dog, 0 of rain, 0 of siren" in refused(*command, "--method", "isotonic")
+    assert sorted((path.name, path.read_bytes()) for path in run.iterdir()) == before
+
+
+@pytest.mark.parametrize("least", ["1.5", "-0.1", "nan"])
+def test_a_confidence_that_is_no_probability(
+    tmp_path: Path, bundle_folder: Path, good: list[Path], refused: Refused, least: str
+) -> None:
+    option = f"--min-confidence={least}"
+    for command in (
+        ["predict", good[0], "--model", bundle_folder],
+        ["evaluate", bundle_folder, "--data", tmp_path],
+    ):
+        line = refused(*command, option)
+        assert f"--min-confidence {least}, wanted a probability from 0 to 1" in line
 
 
 # Bundles

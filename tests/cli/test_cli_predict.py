@@ -150,17 +150,3 @@ def test_each_window_may_be_unsure(
     assert main([*command, "--min-confidence", "1", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert [one["answer"] for one in found["each_window"]] == [None] * 4
-
-
-@pytest.mark.parametrize("least", ["1.5", "-0.1", "nan"])
-def test_a_confidence_that_is_no_probability(
-    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str], least: str
-) -> None:
-    for command in (
-        ["predict", str(sounds), "--model", str(bundle_folder)],
-        ["evaluate", str(bundle_folder), "--data", str(sounds)],
-    ):
-        assert main([*command, f"--min-confidence={least}"]) == 2
-        line = capsys.readouterr().err
-        assert f"got --min-confidence {least}, wanted a probability from 0 to 1" in line
-        assert line.count("\n") == 1
