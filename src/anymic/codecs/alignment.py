@@ -14,7 +14,7 @@ def probe(rate_hz: int) -> NDArray[np.float32]:
 
     Noise has one sharp peak in its autocorrelation, whatever band of it a codec keeps; bursts of
     uneven length keep any other from coming near. It begins at 300 Hz, for coders of speech have
-    a high-pass filter that turns the phase below, which is no delay, and falls by 1.5 dB an
+    a high-pass filter that turns the phase below, which is no delay, and falls by 3 dB an
     octave, so that most of it lies where coders at low bitrates still follow the wave.
 
     Parameters
@@ -30,7 +30,7 @@ def probe(rate_hz: int) -> NDArray[np.float32]:
     count = round(_PROBE_S * rate_hz)
     spectrum = np.fft.rfft(generator.standard_normal(count))
     hz = np.fft.rfftfreq(count, 1 / rate_hz)
-    spectrum *= np.where(hz < 300, 0.0, np.maximum(hz, 300) ** -0.25)
+    spectrum *= np.where(hz < 300, 0.0, np.maximum(hz, 300) ** -0.5)
     noise = np.fft.irfft(spectrum, count)
     seconds = np.arange(count) / rate_hz
     noise *= 0.55 + 0.45 * np.sin(2 * np.pi * (3 * seconds + 1.5 * seconds**2))
