@@ -194,6 +194,17 @@ def test_too_little_to_learn_from_is_refused(
         DeviceIdentifier().fit(few)
 
 
+def test_a_device_whose_clips_are_all_of_one_recording(corpus: Manifest) -> None:
+    """One of the four networks has never met it; no score may become a NaN."""
+    training = corpus.where(split="train", device=["A", "B"])
+    table = training.table
+    alone = training.with_columns(group=np.where(table["device"] == "A", "a", table["take"]))
+    found = DeviceIdentifier().fit(alone)
+    assert np.isfinite(found.threshold)
+    with pytest.raises(DeviceError, match="one recording"):
+        DeviceIdentifier().fit(training.with_columns(group=np.full(len(table), "a")))
+
+
 def test_two_devices_are_enough(corpus: Manifest) -> None:
     pair = corpus.where(device=["B", "C"])
     found = DeviceIdentifier().fit(pair.where(split="train"))

@@ -107,8 +107,9 @@ class _Others:
         if self.real:
             self.clips, kinds = values[strange], targets[strange]
         else:
-            means = np.array([values[targets == device].mean(axis=0) for device in range(devices)])
-            self.clips, kinds = values - means[targets] + means.mean(axis=0), targets
+            present, index = np.unique(targets, return_inverse=True)
+            means = np.array([values[targets == device].mean(axis=0) for device in present])
+            self.clips, kinds = values - means[index] + means.mean(axis=0), targets
         self.share = _even_shares(kinds)
         self.scale = scale
         self.responses = RandomResponses(values.shape[1])

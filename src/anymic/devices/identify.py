@@ -114,7 +114,8 @@ class DeviceIdentifier:
         Raises
         ------
         DeviceError
-            If a held-out device has no clip, fewer than two are left, or one has too few clips.
+            If a held-out device has no clip, fewer than two are left, one has too few clips, or
+            all clips are of one recording.
         """
         if missing := sorted(set(held_out) - set(clips.devices)):
             raise DeviceError(
@@ -126,6 +127,12 @@ class DeviceIdentifier:
         self.devices = tuple(sorted(set(clips.devices) - set(held_out)))
         counts = {name: clips.devices.count(name) for name in self.devices}
         _check_counts(counts)
+        if len(set(clips.groups)) < 2:
+            raise DeviceError(
+                "clips of one recording",
+                wanted="two recordings or more, by which to set the threshold",
+                remedy="add recordings, or name each in the column group",
+            )
         numbers = {name: number for number, name in enumerate((*self.devices, *strange))}
         targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
         mine = clips.values[targets < len(self.devices)]
