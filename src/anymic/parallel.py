@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,7 +72,7 @@ def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
 
 
 def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
 ) -> Iterator[Result]:
     """Apply a function in threads; yield the results in order, at most `workers` of them waiting.
 
@@ -84,9 +85,10 @@ def in_order(
         Runs in several threads at once. What it raises is raised here, in its place.
     items : iterable
         Asked for a few ahead of the results.
-    workers : int
-        Threads, 1 or more.
+    workers : int, optional
+        Threads, 1 or more; by default one a processor.
     """
+    workers = workers or processors()
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
         try:
@@ -98,6 +100,11 @@ def in_order(
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

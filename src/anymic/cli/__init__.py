@@ -23,6 +23,7 @@ from anymic.cli import (
     plot,
     predict,
     reproduce,
+    robustness,
     train,
 )
 
@@ -68,6 +69,7 @@ def _options(
 
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(robustness.robustness)
 app.command()(predict.predict)
 app.command()(embed.embed)
 app.command()(ensemble.ensemble)

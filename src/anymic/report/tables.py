@@ -18,6 +18,7 @@ SHARES = (  # shown as per cent
     "accuracy_when_sure",
     "coverage",
     "flips",
+    "mean_of_conditions",
 )
 NAMES = {
     "accuracy": "accuracy",

@@ -1,1 +1,37 @@
 """What each microphone, codec and bitrate costs a classifier, anyone's."""
+
+from anymic.robustness.classifiers import (
+    BundleClassifier,
+    Classifier,
+    ClassifierError,
+    FunctionClassifier,
+    as_classifier,
+)
+from anymic.robustness.conditions import Condition, grid
+from anymic.robustness.findings import Findings
+from anymic.robustness.floors import Floor, fallen
+from anymic.robustness.loading import load_classifier
+from anymic.robustness.measure import draw_clips, read_conditions, robustness
+from anymic.robustness.onnx_model import OnnxClassifier
+from anymic.robustness.write import condition_table, sentence, write_findings
+
+__all__ = [
+    "BundleClassifier",
+    "Classifier",
+    "ClassifierError",
+    "Condition",
+    "Findings",
+    "Floor",
+    "FunctionClassifier",
+    "OnnxClassifier",
+    "as_classifier",
+    "condition_table",
+    "draw_clips",
+    "fallen",
+    "grid",
+    "load_classifier",
+    "read_conditions",
+    "robustness",
+    "sentence",
+    "write_findings",
+]
