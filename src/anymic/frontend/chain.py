@@ -62,7 +62,7 @@ class Frontend(nn.Module):
         filters = mel_filters(config) if filters is None else filters
         self.mel = BandedProduct(filters)
         self.register_buffer("filters", filters)
-        self.register_buffer("window", torch.hann_window(config.fft_size, dtype=torch.float32))
+        self.register_buffer("window", torch.hann_window(config.frame_samples))
         self.gain_domain, rows = _gain_rows(config, device_gains or {})
         self.register_buffer("gains", rows)
         self.register_buffer("mean", torch.zeros(config.bands))
@@ -85,7 +85,7 @@ class Frontend(nn.Module):
         return self
 
     def magnitude(self, samples: Tensor) -> Tensor:
-        """Return the STFT's magnitude: Hann window, centred frames, zeros beyond the ends.
+        """Return the STFT's magnitude: periodic Hann window, frames as the settings say.
 
         Parameters
         ----------
@@ -95,12 +95,12 @@ class Frontend(nn.Module):
         Returns
         -------
         Tensor : (batch, frame, bin), linear
-            Equal to `abs(librosa.stft(...))` transposed.
+            Equal to `abs(librosa.stft(...))` transposed, for centred frames.
 
         Raises
         ------
         ConfigError
-            If `samples` is not of shape (batch, sample).
+            If `samples` is not of shape (batch, sample), or too short for a frame.
         """
         return self.transform(self.overlapping(samples))
 
@@ -150,9 +150,16 @@ class Frontend(nn.Module):
                 wanted="(batch, sample)",
                 remedy="add the batch axis: samples[None]",
             )
-        half = self.config.fft_size // 2
-        padded = nn.functional.pad(samples, (half, half))
-        return padded.unfold(-1, self.config.fft_size, self.config.hop_samples)
+        length, hop = self.config.frame_samples, self.config.hop_samples
+        if self.config.centred:
+            samples = nn.functional.pad(samples, (length // 2, length // 2))
+        elif samples.shape[1] < length:
+            raise ConfigError(
+                f"{samples.shape[1]} samples",
+                wanted=f"at least one frame of {length}",
+                remedy="pad or repeat the clip first",
+            )
+        return samples.unfold(-1, length, hop)
 
     def _of_each_clip(self, gains: Tensor, clips: int) -> Tensor:
         if gains.shape != (clips, self.gains.shape[1]):
@@ -166,7 +173,7 @@ class Frontend(nn.Module):
 
     def transform(self, frames: Tensor) -> Tensor:
         """Transform frames (..., sample) to magnitudes (..., bin), linear."""
-        spectrum = torch.fft.rfft(frames * self.window)
+        spectrum = torch.fft.rfft(frames * self.window, n=self.config.fft_size)
         # Real and imaginary part by hand: three times as fast as abs() of a complex tensor.
         magnitude: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
         return magnitude

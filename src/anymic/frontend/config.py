@@ -20,7 +20,7 @@ class FrontendConfig:
     rate_hz : int
         The sampling rate the front-end was made for.
     fft_size : int
-        Length of the Fourier transform and of the window, in samples.
+        Length of the Fourier transform, in samples.
     hop_samples : int
         Distance between frames, in samples.
     bands : int
@@ -40,6 +40,14 @@ class FrontendConfig:
     deltas : int
         How many orders of differences in time follow as channels 2, 3, ...: with 2, deltas and
         their deltas (Hu 2020); each order costs 4 frames.
+    window_samples : int or None
+        Length of the window and of a frame; zeros fill it up to `fft_size`. None: `fft_size`.
+    centred : bool
+        Whether frame k is centred on sample k * hop, with zeros beyond the clip's ends; if not, it
+        begins there, and lies within the clip.
+    mel_triangles : {"hertz", "mel"}
+        Whether the sides of the mel filters are straight over frequency, as in librosa, or over
+        mel, as in TensorFlow and VGGish.
     """
 
     rate_hz: int = 44100
@@ -54,6 +62,9 @@ class FrontendConfig:
     log_offset: float = 1e-5
     scaling: Literal["none", "clip"] = "none"
     deltas: int = 0
+    window_samples: int | None = None
+    centred: bool = True
+    mel_triangles: Literal["hertz", "mel"] = "hertz"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, all of it in one line."""
@@ -66,8 +77,10 @@ class FrontendConfig:
         ]
         if self.fft_size % 2:
             problems.append(f"odd fft_size of {self.fft_size}")
-        if self.hop_samples > self.fft_size:
-            problems.append(f"hop_samples of {self.hop_samples} over fft_size {self.fft_size}")
+        if not 1 <= self.frame_samples <= self.fft_size or self.frame_samples % 2:
+            problems.append(f"window_samples of {self.window_samples} for {self.fft_size}")
+        if self.hop_samples > self.frame_samples:
+            problems.append(f"hop_samples of {self.hop_samples} over {self.frame_samples}")
         if not 0 <= self.low_hz < high_hz <= half:
             problems.append(f"mel range of {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
         if self.power not in (1, 2):
@@ -78,12 +91,17 @@ class FrontendConfig:
             problems.append(f"scaling {self.scaling!r}")
         if self.deltas < 0:
             problems.append(f"deltas of {self.deltas}")
+        if self.mel_triangles not in ("hertz", "mel"):
+            problems.append(f"mel_triangles {self.mel_triangles!r}")
+        elif self.mel_triangles == "mel" and self.mel_norm is not None:
+            problems.append(f"mel_norm {self.mel_norm} of filters that are triangles in mel")
         if problems:
             raise ConfigError(
                 "; ".join(problems),
-                wanted="positive sizes, an even fft_size, a hop within it, "
+                wanted="positive sizes, an even fft_size, an even window within it, a hop within "
+                "the window, "
                 "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset, "
-                "scaling none or clip, deltas 0 or more",
+                "scaling none or clip, deltas 0 or more, mel_triangles hertz or mel (without norm)",
                 remedy="mend the front-end settings",
             )
 
@@ -97,9 +115,20 @@ class FrontendConfig:
         """Number of frames that deltas take from both ends together: they are not padded."""
         return 4 * self.deltas
 
+    @property
+    def frame_samples(self) -> int:
+        """Length of a frame and its window, in samples."""
+        return self.fft_size if self.window_samples is None else self.window_samples
+
     def frames(self, samples: int) -> int:
-        """Return the number of frames of a clip of `samples` samples (centred frames)."""
-        return 1 + samples // self.hop_samples
+        """Return the number of frames of a clip of `samples` samples."""
+        if self.centred:
+            return 1 + samples // self.hop_samples
+        return max(0, 1 + (samples - self.frame_samples) // self.hop_samples)
+
+    def samples(self, frames: int) -> int:
+        """Return the fewest samples that give so many frames: the inverse of `frames`."""
+        return (frames - 1) * self.hop_samples + (0 if self.centred else self.frame_samples)
 
     def input_shape(self, samples: int) -> tuple[int, int, int]:
         """Return (channel, band, frame) of what a network hears of a clip of `samples` samples."""

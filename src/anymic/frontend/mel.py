@@ -17,7 +17,7 @@ BANDS_PER_BLOCK = 16
 
 
 def mel_filters(config: FrontendConfig) -> Tensor:
-    """Return librosa's mel filters for `config`.
+    """Return the mel filters for `config`: librosa's, or triangles over mel.
 
     Returns
     -------
@@ -31,7 +31,8 @@ def mel_filters(config: FrontendConfig) -> Tensor:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Empty filters")
-        filters = _librosa_filters(config)
+        triangles = config.mel_triangles == "mel"
+        filters = _triangles_over_mel(config) if triangles else _librosa_filters(config)
     empty = int((filters.sum(axis=1) == 0).sum())
     if empty:
         raise ConfigError(
@@ -54,6 +55,27 @@ def _librosa_filters(config: FrontendConfig) -> NDArray[np.float32]:
         htk=config.mel_scale == "htk",
         norm=config.mel_norm,
     )
+    return filters
+
+
+def _triangles_over_mel(config: FrontendConfig) -> NDArray[np.float32]:
+    """Return filters whose sides are straight over mel, at equal distances, of height 1.
+
+    With edges e in mel and m(f) the mel of a bin, band k weighs a bin by
+    max(0, min((m - e[k]) / (e[k+1] - e[k]), (e[k+2] - m) / (e[k+2] - e[k+1]))): the front-end of
+    VGGish as published with it (Hershey 2017), and `tf.signal.linear_to_mel_weight_matrix`.
+    """
+    import librosa
+
+    htk = config.mel_scale == "htk"
+    half = config.rate_hz / 2
+    high_hz = half if config.high_hz is None else config.high_hz
+    low, high = librosa.hz_to_mel([config.low_hz, high_hz], htk=htk)
+    edges = np.linspace(low, high, config.bands + 2)[:, None]
+    mel = librosa.hz_to_mel(np.linspace(0.0, half, config.bins), htk=htk)
+    rising = (mel - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - mel) / (edges[2:] - edges[1:-1])
+    filters: NDArray[np.float32] = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
     return filters
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.errors import AnymicError, AudioError, Failure
 from anymic.frontend.chain import Frontend
+from anymic.frontend.config import FrontendConfig
 from anymic.manifest import Manifest
 
 FORMAT = 1
@@ -150,8 +151,9 @@ def _key(manifest: Manifest, frontend: Frontend, length: Length) -> str:
     digest = hashlib.sha256()
     settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
     del settings["deltas"]  # which are made of what is stored
-    if settings["scaling"] == "none":  # newer than the format
-        del settings["scaling"]
+    for name in ("scaling", "window_samples", "centred", "mel_triangles"):  # newer than the format
+        if settings[name] == getattr(FrontendConfig, name):
+            del settings[name]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     digest.update("\0".join(frontend.device_names).encode())
     digest.update(frontend.gains.cpu().numpy().tobytes())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anymic.errors import ConfigError
 from anymic.models.basic import Basic, basic1, basic2
 from anymic.models.fcnn import Fcnn, fcnn
+from anymic.models.heads import AttentionHead, DenseHead, LSTMHead
 from anymic.models.network import Network, Segment, choose_segments
-
-NETWORKS: dict[str, Callable[..., Network]] = {"basic1": basic1, "basic2": basic2, "fcnn": fcnn}
+from anymic.models.tagger import Tagger
+from anymic.models.vggish import VGGish
 
 
 def names() -> list[str]:
@@ -21,7 +22,8 @@ def names() -> list[str]:
 def build(name: str, *, classes: int, **arguments: Any) -> Network:
     """Build the network `name` for `classes` labels, with fresh weights.
 
-    Every network takes `channels`, of its input (1), and `width`, a factor on its own (1.0).
+    Every network that hears log-mel features takes `channels`, of its input (1), and `width`, a
+    factor on its own (1.0); the heads, which hear embeddings, take `inputs` and `width`.
 
     Raises
     ------
@@ -34,5 +36,60 @@ def build(name: str, *, classes: int, **arguments: Any) -> Network:
         )
     return NETWORKS[name](classes=classes, **arguments)
 
+
+def tagger(
+    *,
+    classes: int,
+    embedder: Mapping[str, Any],
+    head: Mapping[str, Any],
+    segment_frames: int,
+) -> Tagger:
+    """Build a network that embeds every segment of a clip and classifies their sequence.
+
+    Parameters
+    ----------
+    classes : int
+    embedder, head : mapping
+        The name of a network and its arguments: {"name": "vggish", "width": 0.125}. The head's
+        `inputs` are those that the embedder makes.
+    segment_frames : int
+        96 for VGGish.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network, or no name.
+    """
+    first, second = dict(embedder), dict(head)
+    heard = build(str(first.pop("name", "")), classes=1, **first)
+    width = _features(heard)
+    last = build(str(second.pop("name", "")), classes=classes, inputs=width, **second)
+    return Tagger(heard, last, segment_frames=segment_frames, inputs=width)
+
+
+def _features(network: Network) -> int:
+    """Return how many pooled features a network has."""
+    if isinstance(network, VGGish):
+        return network.embedding_size
+    last = network.classifier if isinstance(network, Basic) else None
+    if last is None:
+        raise ConfigError(
+            f"a {type(network).__name__} to embed segments",
+            wanted="vggish, basic1 or basic2",
+            remedy="choose one of them as `embedder`",
+        )
+    return last.in_features
+
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "basic1": basic1,
+    "basic2": basic2,
+    "fcnn": fcnn,
+    "vggish": VGGish,
+    "dense_head": DenseHead,
+    "lstm_head": LSTMHead,
+    "attention_head": AttentionHead,
+    "tagger": tagger,
+}
 
 __all__ = ["Basic", "Fcnn", "Network", "Segment", "build", "choose_segments", "names"]

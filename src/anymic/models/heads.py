@@ -1,0 +1,249 @@
+"""Classifiers of a sequence of embeddings: dense layers, an LSTM, attention at several levels.
+
+They take sequences (batch, segment, feature) of any width, from VGGish, from the pooled features of
+another network, or from elsewhere; or the same laid out as features are, (batch, 1, feature,
+segment), so that they train and predict as every network here does. Source: Xu 2018, section 2.3.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch import cat as concatenate
+
+from anymic.errors import ConfigError
+from anymic.models.network import Network, Segment
+
+HIDDEN = 600
+LEVELS = 3
+DROPOUT = 0.4
+
+
+class DenseHead(Network):
+    """Three dense layers, a classifier on each, and a last layer on all three classifiers.
+
+    Each segment is classified by itself; the logits of a clip are the mean over its segments,
+    which is the geometric mean of their probabilities (before they are made to sum to 1). On one
+    segment it is an `AttentionHead`, whose attention then has nothing to weigh.
+
+    Parameters
+    ----------
+    classes : int
+    inputs : int
+        Numbers of a segment: 128 for VGGish.
+    width : float
+        Factor on `hidden`, for small machines.
+    hidden, levels : int
+        Width and number of the dense layers.
+    dropout : float
+        Behind every one of them.
+    """
+
+    channels, smallest_input = 1, 1
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        inputs: int = 128,
+        width: float = 1.0,
+        hidden: int = HIDDEN,
+        levels: int = LEVELS,
+        dropout: float = DROPOUT,
+    ) -> None:
+        super().__init__()
+        self.inputs, hidden = inputs, max(1, round(width * hidden))
+        self.layers = _dense_layers(inputs, hidden, levels, dropout)
+        self.classifiers = nn.ModuleList(nn.Linear(hidden, classes) for _ in range(levels))
+        self.classifier = nn.Linear(levels * classes, classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return what the last layer classifies, mean over segments: (batch, levels * classes)."""
+        values = segments_of(features, self.inputs)
+        found = []
+        for layer, classifier in zip(self.layers, self.classifiers, strict=True):
+            values = layer(values)
+            found.append(classifier(values).sigmoid())
+        return concatenate(found, dim=-1).mean(dim=1)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the levels, and the last layer."""
+        return _levels(self.layers, self.classifiers, self.classifier)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (batch, classes)."""
+        logits: Tensor = self.classifier(self.embed(features))
+        return logits
+
+
+class LSTMHead(Network):
+    """An LSTM that reads the segments in their order, and one layer on what it ends with.
+
+    Parameters
+    ----------
+    classes, inputs, width, hidden, dropout
+        As for `DenseHead`; dropout is behind the LSTM.
+    """
+
+    channels, smallest_input = 1, 1
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        inputs: int = 128,
+        width: float = 1.0,
+        hidden: int = HIDDEN,
+        dropout: float = DROPOUT,
+    ) -> None:
+        super().__init__()
+        self.inputs, hidden = inputs, max(1, round(width * hidden))
+        self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden, classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the state behind the last segment: (batch, hidden)."""
+        _, (state, _) = self.lstm(segments_of(features, self.inputs).contiguous())
+        last: Tensor = state[-1]
+        return last
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the LSTM and the last layer."""
+        return Segment("lstm", (self.lstm,)), Segment("last layer", (self.classifier,))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (batch, classes)."""
+        logits: Tensor = self.classifier(self.dropout(self.embed(features)))
+        return logits
+
+
+class Attention(nn.Module):
+    """For each class the mean of the segments' outputs, weighted by what each is worth to it.
+
+    p_k = sum over n of v_k(x_n) f_k(x_n) / sum over n of v_k(x_n), with f = sigmoid(A x + a) and
+    v = softmax over the classes of (B x + b): Q. Kong et al., "Audio Set classification with
+    attention model", ICASSP 2018, equations 6 to 8; C. Yu et al., "Multi-level attention model for
+    weakly supervised audio classification", 2018. Xu 2018 leaves the two nonlinearities open.
+
+    Parameters
+    ----------
+    inputs, classes : int
+    """
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.outputs = nn.Linear(inputs, classes)
+        self.worth = nn.Linear(inputs, classes)
+
+    def weights(self, segments: Tensor) -> Tensor:
+        """Return v_k(x_n), which sum to 1 over the segments: (batch, segment, class)."""
+        worth = self.worth(segments).softmax(dim=-1)
+        # A softmax never is 0, but float32 may be; then all segments are worth the same.
+        worth = worth.clamp_min(1e-7)
+        weights: Tensor = worth / worth.sum(dim=1, keepdim=True)
+        return weights
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """Return p_k: (batch, segment, input) to (batch, class), each from 0 to 1."""
+        pooled: Tensor = (self.weights(segments) * self.outputs(segments).sigmoid()).sum(dim=1)
+        return pooled
+
+
+class AttentionHead(Network):
+    """Three dense layers, an attention on each, and a last layer on all three.
+
+    Parameters
+    ----------
+    classes, inputs, width, hidden, levels, dropout
+        As for `DenseHead`.
+    """
+
+    channels, smallest_input = 1, 1
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        inputs: int = 128,
+        width: float = 1.0,
+        hidden: int = HIDDEN,
+        levels: int = LEVELS,
+        dropout: float = DROPOUT,
+    ) -> None:
+        super().__init__()
+        self.inputs, hidden = inputs, max(1, round(width * hidden))
+        self.layers = _dense_layers(inputs, hidden, levels, dropout)
+        self.attentions = nn.ModuleList(Attention(hidden, classes) for _ in range(levels))
+        self.classifier = nn.Linear(levels * classes, classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return what the attentions found, side by side: (batch, levels * classes)."""
+        values = segments_of(features, self.inputs)
+        found = []
+        for layer, attention in zip(self.layers, self.attentions, strict=True):
+            values = layer(values)
+            found.append(attention(values))
+        return concatenate(found, dim=-1)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the levels, and the last layer."""
+        return _levels(self.layers, self.attentions, self.classifier)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (batch, classes)."""
+        logits: Tensor = self.classifier(self.embed(features))
+        return logits
+
+
+class DenseLayer(nn.Module):
+    """A dense layer on each segment, batch normalization, ReLU and dropout."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.normalization = nn.BatchNorm1d(outputs, eps=1e-3)  # as in Keras
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, segments: Tensor) -> Tensor:
+        """(batch, segment, input) to (batch, segment, output)."""
+        values = self.linear(segments)
+        normalized = self.normalization(values.flatten(0, 1)).view_as(values)
+        result: Tensor = self.dropout(normalized.relu())
+        return result
+
+
+def segments_of(features: Tensor, inputs: int) -> Tensor:
+    """Return (batch, segment, feature), also of features laid out (batch, 1, feature, segment).
+
+    Raises
+    ------
+    ConfigError
+        If they are neither, or a segment has another number of features than `inputs`.
+    """
+    fits = features.ndim == 4 and features.shape[1] == 1
+    segments = features[:, 0].transpose(1, 2) if fits else features
+    if segments.ndim != 3 or segments.shape[2] != inputs:
+        raise ConfigError(
+            f"features of shape {tuple(features.shape)}",
+            wanted=f"(batch, segment, {inputs}) or (batch, 1, {inputs}, segment)",
+            remedy="build the head with `inputs` of the embedding's width",
+        )
+    return segments
+
+
+def _dense_layers(inputs: int, hidden: int, levels: int, dropout: float) -> nn.ModuleList:
+    if min(inputs, hidden, levels) < 1 or not 0 <= dropout < 1:
+        raise ConfigError(
+            f"{levels} layers of {hidden} on {inputs} inputs with dropout {dropout}",
+            wanted="at least one of each, and a dropout from 0 to below 1",
+        )
+    sizes = [inputs, *[hidden] * levels]
+    return nn.ModuleList(DenseLayer(before, behind, dropout) for before, behind in pairwise(sizes))
+
+
+def _levels(layers: nn.ModuleList, own: nn.ModuleList, last: nn.Module) -> tuple[Segment, ...]:
+    pairs = enumerate(zip(layers, own, strict=True), start=1)
+    found = [Segment(f"level {number}", parts) for number, parts in pairs]
+    return (*found, Segment("last layer", (last,)))

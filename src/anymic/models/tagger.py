@@ -1,0 +1,99 @@
+"""An embedding of every segment of a clip, and a head that classifies their sequence."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from anymic.errors import ConfigError
+from anymic.models.network import Network, Segment
+
+
+class Standardization(nn.Module):
+    """Subtract a mean and divide by a scale: (..., feature); 0 and 1 until it is told others.
+
+    Attributes
+    ----------
+    mean, scale : Tensor (feature,)
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return the standardized values."""
+        return (values - self.mean) / self.scale
+
+
+class Tagger(Network):
+    """Cut features into segments, embed each by itself, and classify the sequence.
+
+    Parameters
+    ----------
+    embedder : Network
+        Features (batch, channel, band, frame) of a segment to (batch, feature), by its `embed`.
+    head : Network
+        Sequences (batch, segment, feature) to logits; see `anymic.models.heads`.
+    segment_frames : int
+        Frames of a segment; 96 for VGGish. What is left over at the end is not heard.
+    inputs : int
+        Features of a segment.
+
+    Attributes
+    ----------
+    standardization : Standardization
+        Of the embeddings, before the head.
+    """
+
+    def __init__(
+        self, embedder: Network, head: Network, *, segment_frames: int, inputs: int
+    ) -> None:
+        super().__init__()
+        if segment_frames < 1:
+            raise ConfigError(f"segments of {segment_frames} frames", wanted="1 or more")
+        self.embedder, self.head = embedder, head
+        self.segment_frames, self.channels = segment_frames, embedder.channels
+        self.smallest_input = 1
+        self.standardization = Standardization(inputs)
+
+    def sequence(self, features: Tensor) -> Tensor:
+        """Return standardized embeddings (batch, segment, feature) of features.
+
+        Raises
+        ------
+        ConfigError
+            If there are too few frames for a segment.
+        """
+        clips, frames = features.shape[0], features.shape[-1]
+        segments = frames // self.segment_frames
+        if not segments:
+            raise ConfigError(
+                f"features of {frames} frames",
+                wanted=f"at least one segment of {self.segment_frames}",
+                remedy="use longer clips",
+            )
+        kept = features[..., : segments * self.segment_frames]
+        apart = kept.reshape(*kept.shape[:3], segments, -1).permute(0, 3, 1, 2, 4)
+        embedded = self.embedder.embed(apart.flatten(0, 1))
+        sequence: Tensor = self.standardization(embedded.reshape(clips, segments, -1))
+        return sequence
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the embedder's parts, the standardization and the head's parts."""
+        embedder = [Segment(f"embedder {name}", part) for name, part in self.embedder.segments()]
+        head = [Segment(f"head {name}", part) for name, part in self.head.segments()]
+        return (*embedder, Segment("standardization", (self.standardization,)), *head)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return what the head's last layer classifies: (batch, feature of the head)."""
+        return self.head.embed(self.sequence(features))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits: (batch, channel, band, frame) to (batch, classes)."""
+        logits: Tensor = self.head(self.sequence(features))
+        return logits

@@ -1,0 +1,150 @@
+"""VGGish: the convolutional network whose 128 numbers describe 0.96 s of sound (Hershey 2017)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from anymic.errors import ConfigError
+from anymic.models.network import Network, Segment
+
+BANDS, FRAMES = 64, 96  # of a patch: 0.96 s at a hop of 10 ms
+EMBEDDING = 128
+POOL, LAST = 0, 512
+STACK = (64, POOL, 128, POOL, 256, 256, POOL, 512, LAST, POOL)  # channels of each convolution
+POOLINGS = STACK.count(POOL)
+DENSE = 4096
+
+
+class VGGish(Network):
+    """Convolutions, two layers of 4096, an embedding of 128, and a head where there are labels.
+
+    3x3 convolutions with zeros beyond the edges, 2x2 pooling, ReLU (S. Hershey et al., "CNN
+    architectures for large-scale audio classification", ICASSP 2017; the table in Xu 2018). The
+    weights of `features` and `embeddings` have the names, shapes and order of the public PyTorch
+    state dict, in which the maps are flattened frame by frame, then band, then channel.
+
+    Parameters
+    ----------
+    classes : int
+        Number of labels; 0 is a network that ends at the embedding.
+    channels : int
+        Of the input.
+    width : float
+        Every layer but the embedding has so many times the channels, at least one: 0.125 is a
+        network of about 1.2 million weights for machines where 72 million are too many.
+    embedding : int
+        Numbers that a patch is described by.
+    embedding_relu : bool
+        Whether the embedding is rectified as the other layers are: as in the table, in the public
+        PyTorch code, and in the TensorFlow code of 2018. Later TensorFlow code leaves it linear,
+        with the same weights.
+    head : int
+        Width of the layer between embedding and logits, in which the network is fine-tuned (100
+        in Xu 2018, section 2.2); 0 for none.
+
+    Attributes
+    ----------
+    input_shape : (band, frame)
+        Of the features that it takes.
+    """
+
+    input_shape = (BANDS, FRAMES)
+    smallest_input = min(BANDS, FRAMES)
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        channels: int = 1,
+        width: float = 1.0,
+        embedding: int = EMBEDDING,
+        embedding_relu: bool = True,
+        head: int = 100,
+    ) -> None:
+        super().__init__()
+        if width <= 0 or min(classes, head) < 0 or min(embedding, channels) < 1:
+            raise ConfigError(
+                f"a VGGish {width} times as wide, of {embedding} features, a head of {head} and "
+                f"{classes} labels",
+                wanted="a positive width and embedding, 0 or more of the others",
+            )
+        self.channels = channels
+        self.embedding_size = embedding
+        self.features = nn.Sequential(*_convolutions(channels, width))
+        shrunk = 2**POOLINGS
+        inputs = _scaled(LAST, width) * (BANDS // shrunk) * (FRAMES // shrunk)
+        dense = _scaled(DENSE, width)
+        self.embeddings = nn.Sequential(
+            nn.Linear(inputs, dense),
+            nn.ReLU(),
+            nn.Linear(dense, dense),
+            nn.ReLU(),
+            nn.Linear(dense, embedding),
+            *([nn.ReLU()] if embedding_relu else []),
+        )
+        hidden = [nn.Linear(embedding, head), nn.ReLU()] if head and classes else []
+        last = [nn.Linear(head or embedding, classes)] if classes else []
+        self.classifier = nn.Sequential(*hidden, *last)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):  # He 2015, for layers with ReLU
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the embedding of patches: (batch, 1, 64, 96) to (batch, embedding).
+
+        Raises
+        ------
+        ConfigError
+            If the features are not patches of 64 bands and 96 frames.
+        """
+        self.require_size(features)
+        # The public weights were trained on (frame, band).
+        maps = self.features(features.transpose(2, 3))
+        embedding: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
+        return embedding
+
+    def require_size(self, features: Tensor) -> None:
+        """Raise ConfigError where features (batch, channel, band, frame) are no patches."""
+        if tuple(features.shape[-2:]) != self.input_shape:
+            bands, frames = features.shape[-2:]
+            raise ConfigError(
+                f"features of {bands} bands x {frames} frames",
+                wanted=f"VGGish patches of {BANDS} x {FRAMES}",
+                remedy="use the front-end of VGGish, and clips of one patch",
+            )
+        super().require_size(features)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the convolutions, the dense layers, the embedding, and the head if it has one."""
+        convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
+        dense = [layer for layer in self.embeddings if isinstance(layer, nn.Linear)]
+        found = [Segment(f"convolution {n}", (one,)) for n, one in enumerate(convolutions, start=1)]
+        found += [Segment(f"dense {n}", (one,)) for n, one in enumerate(dense[:-1], start=1)]
+        found.append(Segment("embedding", (dense[-1],)))
+        return (*found, *([Segment("head", (self.classifier,))] if len(self.classifier) else []))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (batch, classes) of patches (batch, 1, 64, 96).
+
+        Without labels it ends at the embedding, (batch, embedding).
+        """
+        logits: Tensor = self.classifier(self.embed(features))
+        return logits
+
+
+def _scaled(channels: int, width: float) -> int:
+    return max(1, round(channels * width))
+
+
+def _convolutions(inputs: int, width: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for channels in STACK:
+        if channels == POOL:
+            layers.append(nn.MaxPool2d(2))
+        else:
+            outputs = _scaled(channels, width)
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+            inputs = outputs
+    return layers
