@@ -32,7 +32,7 @@ LAYERS = (
 
 # What a part may import from elsewhere, where little is the point of it.
 ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
-NETWORKS = ARRAYS | {"torch", "torchmetrics"}
+NETWORKS = ARRAYS | {"abc", "itertools", "torch", "torchmetrics"}
 ONLY = {"intervals": ARRAYS, "metrics": NETWORKS, "models": NETWORKS, "losses": NETWORKS}
 ONLY |= {"calibration": ARRAYS | {"sklearn"}, "voting": ARRAYS, "selective": ARRAYS}
 MATHS = {"numpy", "scipy", "torch", "pandas", "sklearn", "librosa", "soundfile"}

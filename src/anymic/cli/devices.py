@@ -108,8 +108,6 @@ def identify(
 
     Example: anymic devices identify recordings/ --identifier identifier
     """
-    import numpy as np
-
     from anymic import audio
     from anymic.cli.inputs import find_files
     from anymic.devices.identify import DeviceIdentifier
@@ -139,7 +137,7 @@ def identify(
                 print(f"{place}\t{_name(found)}\t{found.probability:.3f}", flush=True)
     total = len(described) + failed
     if together and described:
-        found = known.identify_features_together(np.array(described))
+        found = known.identify_features_together(described)
         rows.append({"recordings": len(described), **vars(found)})
         if not as_json:
             print(f"{_name(found)}\t{len(described)} recordings\t{found.probability:.3f}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from anymic import audio, config
@@ -205,13 +205,13 @@ class DeviceIdentifier:
         """Name the devices of described clips, (clip, number)."""
         return [self._answer(one[None]) for one in self._logs(values)]
 
-    def identify_features_together(self, values: NDArray[np.float64]) -> Identification:
+    def identify_features_together(self, values: ArrayLike) -> Identification:
         """Name the one device of described clips, (clip, number).
 
         Their probabilities are multiplied, as of clips that say nothing about each other. The
         score is that of the mean log probabilities: the same threshold holds for it.
         """
-        return self._answer(self._logs(values))
+        return self._answer(self._logs(np.asarray(values, dtype=np.float64)))
 
     def _standardized(self, values: NDArray[np.float64]) -> Tensor:
         return (torch.from_numpy(values).float() - self._mean) / self._scale
