@@ -93,6 +93,24 @@ class Codec:
                 remedy="choose one of these, or leave the rate out" if rates else "leave it out",
             )
 
+    @classmethod
+    def parse(cls, text: str) -> Codec:
+        """Read what `str` writes: "mp3 32" is MP3 at 32 kbps, "wav" the original.
+
+        Raises
+        ------
+        ConfigError
+            It is no name and bitrate, or not one that is offered.
+        """
+        name, _, number = text.strip().partition(" ")
+        try:
+            kbps = float(number) if number else None
+        except ValueError:
+            raise ConfigError(
+                f"{text!r}", wanted='a codec and its kbps, such as "mp3 32"'
+            ) from None
+        return cls(name, kbps=kbps)
+
     @property
     def entry(self) -> bank.Entry:
         """The codec's line in the bank."""
@@ -208,9 +226,10 @@ def _pass(
 ) -> tuple[bytes, NDArray[np.float32]]:
     """Return the encoded file, and its sound at the clip's rate, late by the codec's delay."""
     assert codec.kbps is not None
-    into = audio.resample(clip, rate_hz).samples
-    # Zeros behind the clip push its last samples out of encoder and decoder.
-    into = np.pad(into, (0, max(0, int(np.ceil(late_s * rate_hz)) + 2)))
+    # Zeros behind the clip push its last samples out of resampler, encoder and decoder.
+    tail = max(0, int(np.ceil(late_s * clip.rate_hz))) + 2 * -(-clip.rate_hz // rate_hz)
+    longer = replace(clip, samples=np.pad(clip.samples, (0, tail)))
+    into = audio.resample(longer, rate_hz).samples
     data = streams.encode(codec.entry, into, rate_hz=rate_hz, kbps=codec.kbps)
     samples, heard_hz = streams.decode(codec.entry, data)
     return data, audio.resample(Clip(samples, heard_hz), clip.rate_hz).samples

@@ -96,7 +96,9 @@ def encode(entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: fl
         frames = samples
     buffer = io.BytesIO()
     try:
-        with av.open(buffer, "w", format=entry.container) as container:
+        # Else Ogg's serial number would be another one every time.
+        options = {"fflags": "+bitexact"}
+        with av.open(buffer, "w", format=entry.container, options=options) as container:
             stream = cast("av.AudioStream", container.add_stream(entry.encoder, rate=rate_hz))
             stream.layout = "mono"
             stream.format = entry.sample_format

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from anymic.augment import Mixup, MixupDraw, SpecAugment, SpecAugmentDraw, TimeWarp, TimeWarpDraw
+from anymic.codecs.augmentation import Codecs
 from anymic.errors import ConfigError
 
 
@@ -39,12 +40,13 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to training clips, in this order; None does not."""
+    """What happens to training clips: codecs first, the others in this order; None does not."""
 
     crop_frames: int | None = None
     mixup: Mixup | None = None
     time_warp: TimeWarp | None = None
     spec_augment: SpecAugment | None = None
+    codecs: Codecs | None = None
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -91,8 +93,10 @@ class TrainingBatches(Dataset[Batch]):
         lost_frames: int = 0,
         rank: int = 0,
         processes: int = 1,
+        coded: Sequence[NDArray[np.float16]] = (),
     ) -> None:
         self.features, self.rows, self.targets = features, rows, targets
+        self.versions = (features, *coded)
         self.classes, self.augmentation, self.seed = classes, augmentation, seed
         self.heard_frames = augmentation.crop_frames or features.shape[-1] - lost_frames
         self.read_frames = self.heard_frames + lost_frames
@@ -120,7 +124,8 @@ class TrainingBatches(Dataset[Batch]):
         if self.augmentation.crop_frames is not None:
             last = self.features.shape[-1] - self.read_frames
             start = generator.integers(0, last + 1, size=len(batch))
-        features, targets = self._mixed(batch, start, mine, generator)
+        reads = np.stack([batch, start, self._versions(epoch)[batch]], axis=1)
+        features, targets = self._mixed(reads, mine, generator)
         clips, bands, frames = len(batch), features.shape[1], self.heard_frames
         warp, masks = self.augmentation.time_warp, self.augmentation.spec_augment
         # Drawn for the whole batch, whoever has which clip of it.
@@ -135,35 +140,42 @@ class TrainingBatches(Dataset[Batch]):
         )
 
     def _mixed(
-        self,
-        batch: NDArray[np.int64],
-        start: NDArray[np.int64],
-        mine: slice,
-        generator: np.random.Generator,
+        self, reads: NDArray[np.int64], mine: slice, generator: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return features and targets of this process's clips, mixed with clips of the batch."""
         if self.augmentation.mixup is None:
-            return self._clips(batch[mine], start[mine])
-        draw = self.augmentation.mixup.draw(len(batch), generator)
+            return self._clips(reads[mine])
+        draw = self.augmentation.mixup.draw(len(reads), generator)
         if self.processes == 1:
-            features, targets = self._clips(batch, start)
+            features, targets = self._clips(reads)
             return draw.apply(features), draw.apply(targets)
         # The partners of this process's clips may be another's: read those as well.
-        places = np.arange(len(batch))[mine]
+        places = np.arange(len(reads))[mine]
         partners = draw.partner.numpy()[mine]
         needed, index = np.unique(np.concatenate([places, partners]), return_inverse=True)
-        features, targets = self._clips(batch[needed], start[needed])
+        features, targets = self._clips(reads[needed])
         mixup = MixupDraw(torch.arange(len(needed)), torch.ones(len(needed)))
         own, others = torch.from_numpy(index[: len(places)]), torch.from_numpy(index[len(places) :])
         mixup.partner[own], mixup.weight[own] = others, draw.weight[mine]
         return mixup.apply(features)[own], mixup.apply(targets)[own]
 
-    def _clips(self, clips: NDArray[np.int64], start: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        if self.read_frames == self.features.shape[-1]:
+    def _versions(self, epoch: int) -> NDArray[np.int64]:
+        """Return which codec each clip is heard through in an epoch: 0 for none."""
+        if self.augmentation.codecs is None:
+            return np.zeros(len(self.rows), np.int64)
+        # A draw of its own, so that the order and the other changes are those without codecs.
+        generator = np.random.default_rng((self.seed, epoch, *b"codecs"))
+        return self.augmentation.codecs.draw(len(self.rows), generator)
+
+    def _clips(self, reads: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Read clips (clip, 3): the clip, its first frame, and its version: 0, or a codec's."""
+        clips, start, versions = reads.T
+        if self.read_frames == self.features.shape[-1] and not versions.any():
             read = self.features[self.rows[clips]]
         else:
-            places = zip(self.rows[clips], start, strict=True)
-            read = np.stack([self.features[row][:, s : s + self.read_frames] for row, s in places])
+            places = zip(versions, self.rows[clips], start, strict=True)
+            frames = self.read_frames
+            read = np.stack([self.versions[v][row][:, s : s + frames] for v, row, s in places])
         features = torch.from_numpy(read).float()
         classes = torch.from_numpy(self.targets[clips])
         return features, torch.nn.functional.one_hot(classes, self.classes).float()

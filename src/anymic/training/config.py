@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from anymic import models
 from anymic.augment import Mixup, SpecAugment, TimeWarp
+from anymic.codecs.augmentation import Codecs
 from anymic.config import from_mapping, read_yaml
 from anymic.devices.mel_domain import ESTIMATORS as BAND_ESTIMATORS
 from anymic.errors import ConfigError
@@ -105,6 +106,9 @@ class TrainingConfig:
     time_warp : TimeWarp or None
     spec_augment : SpecAugment or None
         Both on every clip, behind mixup.
+    codecs : Codecs or None
+        The share of the training clips that is heard through a codec, and the codecs; before
+        mixup. Validation clips, device gains and standardization know nothing of it.
     validation_share : float
         Share of the training clips, by whole groups, that is set aside where the manifest names
         no validation split. With 0 the plateau watches the training accuracy and the last
@@ -146,6 +150,7 @@ class TrainingConfig:
     mixup: Mixup | None = field(default_factory=Mixup)
     time_warp: TimeWarp | None = None
     spec_augment: SpecAugment | None = None
+    codecs: Codecs | None = None
     validation_share: float = 0.15
     monitor: Literal["accuracy", "loss", "last"] = "accuracy"
     seed: int = 0

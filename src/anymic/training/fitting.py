@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from anymic.frontend import Frontend, Standardizer
 from anymic.frontend.mel import mel_filters
 from anymic.frontend.store import Length, open_features
 from anymic.manifest import Manifest
+from anymic.training.coded import coded_features
 from anymic.training.config import TrainingConfig
 from anymic.training.parts import Examples, Parts, settle_length, split
 from anymic.training.trainer import train
@@ -81,8 +83,14 @@ def fit(
     profile, gains = correct(parts.training, config)
     frontend = Frontend(config.frontend, device_gains=gains)
     length = Length(config.clip_s or 0.0, config.shorter, config.longer)
-    store = open_features(parts.together, frontend, Path(cache or out / "features"), length=length)
+    cache = Path(cache or out / "features")
+    store = open_features(parts.together, frontend, cache, length=length)
     data = Examples.of(parts, store)
+    if config.codecs is not None:
+        coded = coded_features(
+            parts.together, store, config.codecs, frontend, cache, length=length, progress=progress
+        )
+        data = replace(data, coded=coded)
     if config.standardize:
         frontend.standardize_by(Standardizer().fit(store.features[row] for row in data.training))
     arguments = config.network_arguments

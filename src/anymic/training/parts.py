@@ -89,7 +89,10 @@ def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
 
 @dataclass(frozen=True)
 class Examples:
-    """Features and classes of the usable clips; rows index the store."""
+    """Features and classes of the usable clips; rows index the store.
+
+    `coded` holds the same clips' features through each codec of the settings, where there are any.
+    """
 
     features: NDArray[np.float16]
     labels: tuple[str, ...]
@@ -97,6 +100,7 @@ class Examples:
     training_targets: NDArray[np.int64]
     validation: NDArray[np.int64]
     validation_targets: NDArray[np.int64]
+    coded: tuple[NDArray[np.float16], ...] = ()
 
     @classmethod
     def of(cls, parts: Parts, store: FeatureStore) -> Examples:

@@ -72,7 +72,7 @@ def train(
     module.train()
     with _quiet_lightning():
         trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
-        share = {"rank": trainer.global_rank, "processes": trainer.world_size}
+        share: dict[str, Any] = {"rank": trainer.global_rank, "processes": trainer.world_size}
         batches = TrainingBatches(
             data.features,
             data.training,
@@ -80,8 +80,13 @@ def train(
             classes=len(data.labels),
             batch_size=config.batch_size,
             augmentation=Augmentation(
-                config.crop_frames, config.mixup, config.time_warp, config.spec_augment
+                config.crop_frames,
+                config.mixup,
+                config.time_warp,
+                config.spec_augment,
+                config.codecs,
             ),
+            coded=data.coded,
             seed=config.seed,
             lost_frames=frontend.config.lost_frames,
             **share,

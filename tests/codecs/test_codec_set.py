@@ -1,0 +1,74 @@
+"""codecs.yaml, and the draw of who hears what."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymic.codecs import Codec, CodecSet
+from anymic.codecs.augmentation import Codecs
+from anymic.config import from_mapping, to_mapping
+from anymic.errors import ConfigError
+
+
+def test_the_preset_is_the_paper_s_list():
+    """Peters 2022: AAC-LC 32, 48, 64; HE-AAC 16, 32; MP3 32, 64; Opus 64; SBC 64; WAV beside."""
+    wanted = ["wav", "aac 32", "aac 48", "aac 64", "he-aac 16", "he-aac 32", "mp3 32", "mp3 64"]
+    assert list(map(str, CodecSet.read("codecs"))) == [*wanted, "opus 64", "sbc 64"]
+
+
+def test_text_and_codec_are_each_other_s_inverse():
+    for codec in [*CodecSet.read("codecs"), Codec("amr-nb", kbps=4.75), Codec("mu-law")]:
+        assert Codec.parse(str(codec)) == codec
+
+
+def test_a_file_with_every_way_to_write_bitrates(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("codecs:\n  wav:\n  g722:\n  opus: 24\n  amr-nb: [4.75, 12.2]\n")
+    assert list(map(str, CodecSet.read(file))) == [
+        "wav", "g722 64", "opus 24", "amr-nb 4.75", "amr-nb 12.2",
+    ]  # fmt: skip
+
+
+def test_every_problem_is_in_the_one_line():
+    values = {"codecs": {"mp4": 32, "mp3": [33, "64", 32, 32], "opus": None}, "seed": 1}
+    with pytest.raises(ConfigError) as refusal:
+        CodecSet.from_mapping(values)
+    said = str(refusal.value)
+    assert "\n" not in said
+    for part in ("'seed'", "'mp4'", "33 kbps", "'64' as the kbps", "mp3 32 twice", "no bitrate"):
+        assert part in said, part
+
+
+@pytest.mark.parametrize("values", [{}, {"codecs": None}, {"codecs": ["mp3"]}])
+def test_a_file_without_codecs_is_refused(values):
+    with pytest.raises(ConfigError, match="no mapping `codecs`"):
+        CodecSet.from_mapping(values)
+
+
+def test_a_draw_has_its_share_and_every_codec_alike():
+    codecs = Codecs(share=0.6, set=("mp3 32", "aac 32", "opus 64"))
+    drawn = codecs.draw(30000, np.random.default_rng(1))
+    counts = np.bincount(drawn, minlength=4) / len(drawn)
+    np.testing.assert_allclose(counts, [0.4, 0.2, 0.2, 0.2], atol=0.01)
+    again = codecs.draw(30000, np.random.default_rng(1))
+    assert np.array_equal(drawn, again)
+
+
+def test_settings_come_back_from_plain_values():
+    codecs = Codecs(share=0.25, set=("mp3 32",))
+    assert from_mapping(Codecs, to_mapping(codecs)) == codecs
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"set": ()}, "0 codecs"),
+        ({"share": 0.0, "set": ("mp3 32",)}, "share of 0.0"),
+        ({"set": ("mp3 33",)}, "33 kbps for mp3"),
+        ({"set": ("mp3 x",)}, "'mp3 x'"),
+    ],
+)
+def test_draws_that_cannot_be_are_refused(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        Codecs(**settings)
