@@ -24,6 +24,7 @@ lint: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/run.py
 	$(RUN)/python benchmarks/ensemble.py
+	$(RUN)/python benchmarks/codecs.py
 
 setup: $(VENV)/.ready-dev
 
