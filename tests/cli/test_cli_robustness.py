@@ -1,0 +1,144 @@
+"""`anymic robustness`, as a CI job calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic.cli import main
+from anymic.errors import ConfigError
+from anymic.robustness import Floor
+
+RATE = 8000
+Run = Callable[..., tuple[int, str, str]]
+
+MODEL = """
+import numpy as np
+
+def loud(samples, rate_hz):
+    up = float(np.abs(samples).max() > 0.1)
+    return {"loud": up, "quiet": 1 - up}
+
+def silly(samples, rate_hz):
+    return {"loud": 2.0, "quiet": -1.0}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs the verb beside eight clips, a device, a codec and a model."""
+    monkeypatch.chdir(tmp_path)
+    rows = []
+    for number in range(8):
+        label, gain = ("loud", 0.5) if number % 2 else ("quiet", 0.02)
+        samples = gain * np.sin(np.arange(RATE) * (0.1 + 0.02 * number))
+        soundfile.write(f"{number}.wav", samples.astype(np.float32), RATE, subtype="PCM_16")
+        rows.append((f"{number}.wav", label, number // 4 + 1))
+    pd.DataFrame(rows, columns=["path", "label", "fold"]).to_csv("clips.csv", index=False)
+    (tmp_path / "far.yaml").write_text("devices: {far: {gain_db: -40}}\n")
+    (tmp_path / "codecs.yaml").write_text("codecs: {wav: , mu-law: }\n")
+    (tmp_path / "level_model.py").write_text(MODEL)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        given = ["robustness", "--data", "clips.csv", "--out", "out", *map(str, arguments)]
+        status = main(given)
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+LOUD = ("--model", "level_model:loud")
+THROUGH = ("--devices", "far.yaml", "--codecs", "codecs.yaml")
+
+
+def test_report_and_exit_status(run: Run) -> None:
+    """Through "far" all is quiet: half is right, in 2 of 4 conditions."""
+    status, out, err = run(*LOUD, *THROUGH)
+    assert (status, err) == (0, "")
+    assert "far, mu-law 64" in out
+    assert "The worst is far" in out
+    assert (Path("out") / "report.html").is_file()
+    assert (Path("out") / "figures" / "heat_map.png").is_file()
+    for floors, status in {
+        ("worst=0.5", "clean=1", "mean=0.66"): 0,
+        ("worst=0.51",): 1,
+        ("mean=0.67",): 1,
+        ("clean=1.0", "worst=0.2"): 0,
+    }.items():
+        asked = [part for floor in floors for part in ("--fail-under", floor)]
+        found, _, err = run(*LOUD, *THROUGH, *asked)
+        assert found == status
+        assert (err.count("\n"), err[:7]) == ((1, "failed:") if status else (0, ""))
+    found, _, err = run(*LOUD, *THROUGH, "--fail-under", "worst=0.6", "--fail-under", "mean=0.9")
+    assert found == 1
+    assert err == (
+        "failed: accuracy of worst 50.0 % (far), wanted 60 %; "
+        "mean 66.7 % (of 3 conditions), wanted 90 %\n"
+    )
+
+
+def test_json_folds_and_drawn_clips(run: Run) -> None:
+    status, out, _ = run(*LOUD, *THROUGH, "--fold", 1, "--clips", 2, "--json", "--workers", 1)
+    assert status == 0
+    rows = json.loads(out)["rows"]
+    assert {row["n"] for row in rows if "label" not in row["condition"]} == {2}
+    assert {row["condition"].get("codec") for row in rows} == {"wav", "mu-law", None}
+
+
+def test_a_bundle(run: Run, bundle_folder: Path) -> None:
+    table = pd.read_csv("clips.csv").assign(label=["dog", "rain"] * 4)
+    table.to_csv("clips.csv", index=False)
+    status, out, err = run(bundle_folder, "--codecs", "codecs.yaml", "--clips", 4)
+    assert (status, err) == (0, "")
+    assert "mu-law 64" in out
+
+
+def test_a_failed_file_is_listed(run: Run) -> None:
+    Path("3.wav").write_bytes(b"not audio")
+    status, _, err = run(*LOUD, *THROUGH)
+    assert status == 1
+    assert re.fullmatch(r"failed: \S*3\.wav: got .*\n", err)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["worst", "worst=", "worst=60", "worst=-0.1", "worst=nan", "best=0.5", "=0.5", "worst=0.5=0.6"],
+)
+def test_a_wrong_floor_is_refused(run: Run, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"worst=0\.60"):
+        Floor.read(text)
+    status, _, err = run(*LOUD, *THROUGH, "--fail-under", text)
+    assert status == 2
+    assert err.startswith("error: got ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*THROUGH,), "neither a MODEL nor --model"),
+        (("somewhere", *LOUD, *THROUGH), "a MODEL and --model"),
+        (("somewhere", "--labels", "a,b", *THROUGH), "a MODEL and --model"),
+        (("somewhere", *THROUGH), "somewhere"),
+        (("--model", "level_model", *THROUGH), "as --model"),
+        (("--model", "level_model:silly", *THROUGH), "values from -1 to 2 for .*0.wav"),
+        (LOUD, "no device and no codec"),
+        ((*LOUD, "--codecs", "far.yaml"), "unknown key 'devices'"),
+        ((*LOUD, "--devices", "codecs.yaml"), "devices"),
+        ((*LOUD, *THROUGH, "--fold", "9"), "empty|no clip"),
+        ((*LOUD, *THROUGH, "--split", "test"), "split"),
+    ],
+)
+def test_refusals_are_one_line(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert err.startswith("error: got ")
+    assert err.count("\n") == 1
+    assert re.search(message, err)
