@@ -16,14 +16,14 @@ LAYERS = (
     {"errors"},
     {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
     {"ledger", "manifest", "selective"},
-    {"augment", "losses", "metrics", "models", "frontend", "voting"}
+    {"augment", "losses", "metrics", "models", "frontend", "sequences", "voting"}
     | {"codecs", "devices", "datasets"},
     {"bundle"},
     {"windows", "inference"},
     {"jobs", "stored"},
     {"routing"},
     {"predict"},
-    {"training", "report", "embedding", "ensemble", "calibrating", "submission"},
+    {"training", "report", "embedding", "ensemble", "calibrating", "submission"} | {"importing"},
     {"robustness"},
     {"recipes"},
     {"cli"},

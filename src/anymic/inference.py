@@ -194,6 +194,13 @@ def _check_size(bundle: Bundle) -> None:
     config, contract = bundle.frontend.config, bundle.contract
     _, bands, frames = config.input_shape(round(contract.clip_s * contract.rate_hz))
     smallest = getattr(bundle.network, "smallest_input", 1)
+    patch = getattr(bundle.network, "input_shape", (bands, frames))
+    if (bands, frames) != patch:
+        raise BundleError(
+            f"clips of {frames} frames x {bands} bands",
+            wanted=f"exactly {patch[1]} x {patch[0]} for {bundle.network_name}",
+            remedy="give it its own front-end, and clips of one patch",
+        )
     if min(frames, bands) < smallest:
         raise BundleError(
             f"clips of {frames} frames x {bands} bands",

@@ -145,6 +145,7 @@ class Predictor:
         DeviceError
             If the contract refuses clips of unknown devices.
         """
+        self._require_labels()
         job = next(self._run([job_of(_as_source(source, rate_hz), device)]))
         outcome = self._outcome(job)
         if isinstance(outcome, AnymicError):
@@ -180,6 +181,7 @@ class Predictor:
         BundleError
             If `together` is asked of a model that does not estimate gains blindly.
         """
+        self._require_labels()
         sources = list(sources)
         if devices is None or isinstance(devices, str):
             devices = [devices] * len(sources)
@@ -234,6 +236,7 @@ class Predictor:
         progress : callable, optional
             Told the number of clips done since the last call.
         """
+        self._require_labels()
         jobs = manifest_jobs(manifest, self.bundle.contract.clip_s)
         entries: list[tuple[int, NDArray[np.float64]]] = []
         failures: list[Failure] = []
@@ -268,6 +271,14 @@ class Predictor:
             tuple(job.device for job in heard),
             tuple(job.policy for job in heard),
         )
+
+    def _require_labels(self) -> None:
+        if not self.labels:
+            raise BundleError(
+                "a model without labels, which only embeds",
+                wanted="a classifier",
+                remedy="use anymic embed, or train a head on its embeddings",
+            )
 
     def _settled(self, job: Job) -> bool:
         """Say whether it is known without listening what the clip is heard with."""

@@ -63,7 +63,8 @@ def cut(
     What is longer than `contract.clip_s` becomes consecutive windows. The rest at its end counts
     if it is at least half a window long, and is then lengthened by the rule `contract.shorter`
     ("refuse" leaves it out); a rest that does not count is noted. What is shorter as a whole is
-    lengthened or refused by the same rule.
+    lengthened or refused by the same rule. With a `contract.hop_s` below `clip_s` a window begins
+    so long after the one before it, and they overlap.
 
     Parameters
     ----------
@@ -88,16 +89,19 @@ def cut(
         the contract refuses.
     """
     clips, notes = _open(source, contract, start_s, duration_s)
-    length = round(contract.clip_s * contract.rate_hz)
+    length = contract.clip_samples
+    overlap = length - contract.hop_samples
     windows, samples, begin_s, clipped = 0, 0, start_s or 0.0, 0
-    for clip in clips:
+    for clip in _overlapping(clips, length) if overlap else clips:
         if samples == 0:
             begin_s = clip.start_s
             _refuse_short(clip, contract, least_samples)
-        samples += len(clip.samples)
+        new = len(clip.samples) - (overlap if samples else 0)  # not in the window before
+        samples += max(new, 0)
         if windows and _is_rest(clip, length, contract):
-            if clip.duration_s > SLACK_S:
-                notes.append(f"last {clip.duration_s:.3f} s not heard: too short for a window")
+            if new > SLACK_S * contract.rate_hz:
+                unheard_s = new / contract.rate_hz
+                notes.append(f"last {unheard_s:.3f} s not heard: too short for a window")
             continue
         if length - len(clip.samples) > SLACK_S * contract.rate_hz:
             how = "padded with silence" if contract.shorter == "pad" else "repeated"
@@ -134,9 +138,8 @@ def _open(
             notes.append(f"channel {contract.channel} of {info.channels}")
     rate_hz = contract.rate_hz if info.rate_hz != contract.rate_hz else None
     if start_s is None and duration_s is None:
-        clips = audio.stream(
-            source, window_s=contract.clip_s, rate_hz=rate_hz, channel=contract.channel
-        )
+        hop_s = contract.hop_samples / contract.rate_hz
+        clips = audio.stream(source, window_s=hop_s, rate_hz=rate_hz, channel=contract.channel)
         return clips, notes
     clip = audio.read(
         source,
@@ -160,8 +163,27 @@ def _rate_note(name: str, rate_hz: int, contract: InputContract) -> list[str]:
     return [f"resampled from {rate_hz} Hz"]
 
 
+def _overlapping(clips: Iterator[Clip], length: int) -> Iterator[Clip]:
+    """Lengthen each clip by the beginning of the next ones, to at most `length` samples."""
+    ahead: list[Clip] = []
+    for clip in clips:
+        ahead.append(clip)
+        while sum(len(one.samples) for one in ahead) >= length:
+            yield _joined(ahead, length)
+            del ahead[0]
+    while ahead:
+        yield _joined(ahead, length)
+        del ahead[0]
+
+
+def _joined(clips: list[Clip], length: int) -> Clip:
+    samples = np.concatenate([clip.samples for clip in clips])[:length]
+    first = clips[0]
+    return Clip(samples, first.rate_hz, path=first.path, notes=first.notes, start_s=first.start_s)
+
+
 def _slices(clip: Clip, contract: InputContract) -> Iterator[Clip]:
-    length = round(contract.clip_s * contract.rate_hz)
+    length = contract.hop_samples
     for begin in range(0, len(clip.samples), length):
         start_s = clip.start_s + begin / clip.rate_hz
         samples = clip.samples[begin : begin + length]

@@ -30,6 +30,9 @@ class InputContract:
     unknown_device : {"identity", "blind", "refuse"}
         What happens to a clip whose device is not in the model's profile, or neither stated nor
         identified: it is heard as it is, with gains estimated from it alone, or not at all.
+    hop_s : float or None
+        How far the beginnings of two windows of a longer file are apart; None is `clip_s`: they
+        neither overlap nor leave anything out.
     """
 
     rate_hz: int
@@ -38,6 +41,7 @@ class InputContract:
     other_rates: Literal["resample", "refuse"] = "resample"
     shorter: Literal["pad", "repeat", "refuse"] = "pad"
     unknown_device: UnknownDevice = "identity"
+    hop_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a rate or length that cannot be."""
@@ -46,3 +50,18 @@ class InputContract:
                 f"a rate of {self.rate_hz} Hz and clips of {self.clip_s} s",
                 wanted="a positive rate and length",
             )
+        if self.hop_s is not None and not 1 <= self.hop_s * self.rate_hz <= self.clip_samples:
+            raise ConfigError(
+                f"windows of {self.clip_s} s every {self.hop_s} s",
+                wanted="a distance of at least a sample and at most their length",
+            )
+
+    @property
+    def clip_samples(self) -> int:
+        """Length of a window, in samples."""
+        return round(self.clip_s * self.rate_hz)
+
+    @property
+    def hop_samples(self) -> int:
+        """Distance between the beginnings of two windows, in samples."""
+        return self.clip_samples if self.hop_s is None else round(self.hop_s * self.rate_hz)

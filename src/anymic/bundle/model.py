@@ -75,7 +75,8 @@ class Bundle:
     frontend : Frontend
         Samples to standardized features; holds the device gains.
     labels : tuple of str
-        In the order of the logits.
+        In the order of the logits. None at all is a model that only embeds, such as an imported
+        VGGish: `anymic embed` hears with it, but it cannot predict.
     contract : InputContract
         What goes in.
     network_name, network_arguments
@@ -119,8 +120,8 @@ class Bundle:
     def __post_init__(self) -> None:
         """Check that the parts fit; put the network and front-end in inference mode."""
         problems = []
-        if not self.labels or len(set(self.labels)) < len(self.labels) or "" in self.labels:
-            problems.append(f"labels {', '.join(map(repr, self.labels)) or 'none'}")
+        if len(set(self.labels)) < len(self.labels) or "" in self.labels:
+            problems.append(f"labels {', '.join(map(repr, self.labels))}")
         if self.frontend.config.rate_hz != self.contract.rate_hz:
             problems.append(
                 f"a front-end for {self.frontend.config.rate_hz} Hz"

@@ -20,6 +20,7 @@ from anymic.cli import (
     embed,
     ensemble,
     evaluate,
+    import_,
     plot,
     predict,
     reproduce,
@@ -73,6 +74,7 @@ app.command()(robustness.robustness)
 app.command()(predict.predict)
 app.command()(embed.embed)
 app.command()(ensemble.ensemble)
+app.add_typer(import_.app, name="import")
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.command()(calibrate.calibrate)

@@ -1,0 +1,76 @@
+"""``anymic import``: weights that were trained elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Make a model of weights that were trained elsewhere.")
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def vggish(
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    weights: Annotated[
+        Path | None,
+        typer.Argument(
+            help="PyTorch state dict (.pth, .safetensors), or TensorFlow's variables (.npz)."
+        ),
+    ] = None,
+    download: Annotated[
+        Path | None,
+        typer.Option(help="In place of WEIGHTS: fetch the public ones (289 MB) into this folder."),
+    ] = None,
+    random: Annotated[
+        bool, typer.Option("--random", help="In place of WEIGHTS: random ones, for trials.")
+    ] = False,
+    width: Annotated[
+        float, typer.Option(help="With --random: so many times the channels of VGGish.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="With --random: of the weights.")] = 0,
+    linear: Annotated[
+        bool,
+        typer.Option(
+            "--linear", help="Leave the embedding unrectified, as later TensorFlow code does."
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Make a model of VGGish's public weights, which describes 0.96 s of sound by 128 numbers.
+
+    The model has no labels: it is for `anymic embed`, and for training classifiers on what that
+    writes. It hears at 16 kHz with the front-end that was published with VGGish. Only tensors are
+    read; a file with code in it is refused.
+
+    Example: anymic import vggish vggish-10086976.pth --out vggish
+    """
+    from anymic.errors import ConfigError
+    from anymic.importing.vggish import fetch, import_vggish
+
+    chosen = [weights is not None, download is not None, random]
+    if sum(chosen) != 1:
+        raise ConfigError(
+            "none of WEIGHTS, --download and --random" if not any(chosen) else "several weights",
+            wanted="one of them",
+            remedy="see anymic import vggish --help",
+        )
+    if width != 1 and not random:
+        raise ConfigError(
+            f"--width {width:g} without --random", wanted="both", remedy="weights have their width"
+        )
+    path = fetch(download) if download is not None else weights
+    bundle = import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
+    bundle.save(out)
+    count = sum(value.numel() for value in bundle.network.parameters())
+    if as_json:
+        print(json.dumps({"out": str(out), "weights": count, "from": bundle.training["imported"]}))
+    else:
+        print(f"{out}  VGGish, {count:,} weights: try anymic embed FILES --model {out} --out x.npz")
