@@ -20,6 +20,7 @@ from anymic.cli import (
     embed,
     ensemble,
     evaluate,
+    finetune,
     import_,
     plot,
     predict,
@@ -69,6 +70,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(robustness.robustness)
 app.command()(predict.predict)

@@ -74,3 +74,46 @@ def vggish(
         print(json.dumps({"out": str(out), "weights": count, "from": bundle.training["imported"]}))
     else:
         print(f"{out}  VGGish, {count:,} weights: try anymic embed FILES --model {out} --out x.npz")
+
+
+@app.command()
+def keras(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL.hdf5", help="What model.save of Keras 2 wrote.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Names in the order of the classes: a,b,c. [default: ten are TAU's]"),
+    ] = None,
+    clip_s: Annotated[
+        float, typer.Option(help="Length of the clips that it was trained on, in seconds.")
+    ] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Take over a network of the family of Hu 2020 (`10class-fcnn`, and smaller ones).
+
+    Depth, widths, channels of the input and the number of classes are read from the file; the
+    front-end in front of it is that of the papers, for 44.1 kHz. The model predicts and is
+    fine-tuned like any other. Needs h5py: pip install 'anymic[keras]'.
+
+    Example: anymic import keras model.hdf5 --out scenes
+    """
+    from anymic.importing.keras import import_keras
+
+    names = None if labels is None else [name.strip() for name in labels.split(",")]
+    bundle = import_keras(model, labels=names, clip_s=clip_s)
+    bundle.save(out)
+    parameters = sum(value.numel() for value in bundle.network.state_dict().values())
+    if as_json:
+        outcome = {
+            "model": str(out),
+            "labels": list(bundle.labels),
+            "parameters": parameters,
+            "network": bundle.network_arguments,
+        }
+        print(json.dumps(outcome, indent=2, allow_nan=False))
+        return
+    listed = ", ".join(bundle.labels)
+    print(f"{out}: {parameters:,} parameters, {len(bundle.labels)} labels: {listed}")
+    print(f"next: anymic predict FILES --model {out}")

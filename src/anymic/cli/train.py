@@ -98,7 +98,7 @@ def train(
     from anymic.cli.inputs import read_manifest
     from anymic.training import fit
 
-    settings = _settings(preset, config, changes or [], seed)
+    settings = read_settings(preset, config, changes or [], seed)
     flags = {
         "accelerator": accelerator,
         "devices": int(devices) if devices and devices.isdecimal() else devices,
@@ -109,7 +109,7 @@ def train(
     chosen = {name: value for name, value in flags.items() if value is not None}
     _check_members(members, workers, flags)
     manifest = read_manifest(data)
-    _check_trainer(chosen)
+    check_trainer(chosen)
     quiet = as_json or not sys.stderr.isatty()
     if members is not None:
         from anymic.training.members import fit_members
@@ -136,9 +136,15 @@ def train(
         raise typer.Exit(1)
 
 
-def _settings(
-    preset: str | None, config: Path | None, changes: list[str], seed: int | None
+def read_settings(
+    preset: str | None,
+    config: Path | None,
+    changes: list[str],
+    seed: int | None,
+    *,
+    default: str = DEFAULT_PRESET,
 ) -> TrainingConfig:
+    """Read the settings that --preset, --config, --set and --seed say together."""
     import yaml
 
     from anymic.errors import ConfigError
@@ -165,7 +171,7 @@ def _settings(
         values["seed"] = seed
     if config is not None and config.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--config {config}", wanted="a .yaml file", remedy="check the name")
-    source = preset or DEFAULT_PRESET if config is None else str(config)
+    source = preset or default if config is None else str(config)
     return load_config(source, changes=values)
 
 
@@ -186,7 +192,7 @@ def _check_members(members: int | None, workers: int | None, flags: dict[str, An
         )
 
 
-def _check_trainer(flags: dict[str, Any]) -> None:
+def check_trainer(flags: dict[str, Any]) -> None:
     """Refuse flags that Lightning refuses, before anything is computed."""
     if not flags:
         return

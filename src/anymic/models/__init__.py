@@ -9,7 +9,7 @@ from anymic.errors import ConfigError
 from anymic.models.basic import Basic, basic1, basic2
 from anymic.models.fcnn import Fcnn, fcnn
 from anymic.models.heads import AttentionHead, DenseHead, LSTMHead
-from anymic.models.network import Network, Segment, choose_segments
+from anymic.models.network import ALL, Network, Segment, choose_segments
 from anymic.models.tagger import Tagger
 from anymic.models.vggish import VGGish
 
@@ -92,4 +92,4 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "tagger": tagger,
 }
 
-__all__ = ["Basic", "Fcnn", "Network", "Segment", "build", "choose_segments", "names"]
+__all__ = ["ALL", "Basic", "Fcnn", "Network", "Segment", "build", "choose_segments", "names"]

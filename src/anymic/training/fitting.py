@@ -79,7 +79,7 @@ def fit(
     machine.keep_memory()
     parts = split(manifest, config)
     config = settle_length(config, parts.training)
-    _remember(out, config, manifest, resume=resume)
+    remember(out, config, manifest, resume=resume)
     profile, gains = correct(parts.training, config)
     frontend = Frontend(config.frontend, device_gains=gains)
     length = Length(config.clip_s or 0.0, config.shorter, config.longer)
@@ -154,12 +154,20 @@ def correct(
     return profile, {name: device.gains for name, device in profile.devices.items()}
 
 
-def identity(config: TrainingConfig, manifest: Manifest) -> dict[str, Any]:
-    """Return what a run is, as it is written to its folder: settings and clips."""
-    return {"settings": to_mapping(config), "manifest": manifest.digest()}
+def identity(
+    config: TrainingConfig, manifest: Manifest, origin: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return what a run is, as it is written to its folder: settings, clips, what it came from."""
+    found = {"settings": to_mapping(config), "manifest": manifest.digest()}
+    return found if origin is None else {**found, "origin": dict(origin)}
 
 
-def is_same(state: Path, config: TrainingConfig, manifest: Manifest) -> bool:
+def is_same(
+    state: Path,
+    config: TrainingConfig,
+    manifest: Manifest,
+    origin: Mapping[str, Any] | None = None,
+) -> bool:
     """Say whether the run written down in a file is this one.
 
     A setting that is newer than the file had its default then.
@@ -169,20 +177,28 @@ def is_same(state: Path, config: TrainingConfig, manifest: Manifest) -> bool:
         settings = from_mapping(TrainingConfig, found["settings"])
     except (AnymicError, KeyError, TypeError):
         return False
-    return {**found, "settings": to_mapping(settings)} == identity(config, manifest)
+    return {**found, "settings": to_mapping(settings)} == identity(config, manifest, origin)
 
 
-def _remember(out: Path, config: TrainingConfig, manifest: Manifest, *, resume: bool) -> None:
+def remember(
+    out: Path,
+    config: TrainingConfig,
+    manifest: Manifest,
+    *,
+    resume: bool,
+    origin: Mapping[str, Any] | None = None,
+) -> None:
     """Write down what this run is; on resuming, refuse to go on with something else."""
     path = out / STATE
-    if resume and path.is_file() and not is_same(path, config, manifest):
+    if resume and path.is_file() and not is_same(path, config, manifest, origin):
         raise ConfigError(
             f"a run in {out} with other settings or clips",
             wanted="the same settings and manifest to resume it",
             remedy="use them, or another --out",
         )
     out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(identity(config, manifest), indent=1) + "\n", encoding="utf-8")
+    what = identity(config, manifest, origin)
+    path.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
 
 
 def fresh_network(

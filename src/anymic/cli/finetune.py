@@ -1,0 +1,159 @@
+"""``anymic finetune``: a model learns on, in whole or in part."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from anymic.bundle import Bundle
+
+
+def finetune(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
+    ],
+    data: Annotated[
+        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the new model, checkpoints and logs.")],
+    segments: Annotated[
+        str, typer.Option(help="What is trained: all, or numbers and ranges: 7, 5-7, 1,9-10.")
+    ] = "all",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="How many. [default: the preset's, 40]")
+    ] = None,
+    report_epochs: Annotated[
+        str, typer.Option(help="When accuracy is measured; the last epoch always is.")
+    ] = "0,1,10,20,40",
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin with random weights: full retraining.")
+    ] = False,
+    preset: Annotated[
+        str | None, typer.Option(help="Settings by name. [default: finetuning]")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings from a YAML file, in place of a preset.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of order, augmentation, random weights.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out after an interruption.")
+    ] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep features here; runs may share it. [default: in --out]")
+    ] = None,
+    accelerator: Annotated[
+        str | None, typer.Option(help="Lightning's: auto, cpu, gpu, ... [default: auto]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Train a model on other clips, such as coded ones, and see what it wins and forgets.
+
+    Clips of the split train are trained on; accuracy is measured on those of test (else of
+    validation), for each codec in the column codec, with its kbps, and each device. Clips whose
+    codec is empty or none are clean, and some have to be there: what is forgotten on them is always
+    shown. Segments that are not named keep their weights and their running statistics; a number
+    that does not exist lists them. Labels, front-end, device gains and standardization stay the
+    model's.
+
+    With --from-scratch the same network is trained on the same clips from random weights.
+
+    The exit status is 1 if some files could not be used; they are listed.
+
+    Example: anymic finetune run --data coded.csv --segments 5-7 --epochs 10 --out tuned
+    """
+    from anymic.bundle import Bundle
+    from anymic.cli.inputs import read_manifest
+    from anymic.cli.train import check_trainer, read_settings
+    from anymic.training import finetuning
+
+    settings = read_settings(preset, config, changes or [], seed, default=finetuning.PRESET)
+    if epochs is not None:
+        settings = finetuning.lasting(settings, epochs)
+    chosen = {} if accelerator is None else {"accelerator": accelerator}
+    moments = _numbers(report_epochs)
+    start = Bundle.load(model)
+    manifest = read_manifest(data)
+    check_trainer(chosen)
+    bundle = finetuning.finetune(
+        start,
+        manifest,
+        out,
+        config=settings,
+        segments=segments,
+        from_scratch=from_scratch,
+        report_epochs=moments,
+        resume=resume,
+        progress=not as_json and sys.stderr.isatty(),
+        cache=cache,
+        trainer=chosen,
+    )
+    _show(bundle, out, as_json=as_json)
+    if bundle.training["failures"]:
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> list[int]:
+    from anymic.errors import ConfigError
+
+    parts = text.replace(" ", "").split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(
+            f"--report-epochs {text}", wanted="whole numbers", remedy="write e.g. 0,1,10"
+        )
+    return [int(part) for part in parts]
+
+
+def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
+    record = bundle.training
+    tuned: dict[str, Any] = record["finetuned"]
+    for failure in record["failures"]:
+        print(f"failed: {failure['path']}: {failure['reason']}", file=sys.stderr)
+    if tuned["measured_known"]:
+        print(
+            f"note: the model had been trained on {tuned['measured_known']} of the"
+            f" {tuned['measured_clips']} clips measured: they say nothing about new ones",
+            file=sys.stderr,
+        )
+    if as_json:
+        shown = ("segments", "from_scratch", "weights_sha256", "measured_known")
+        outcome = {
+            "model": str(out),
+            **{key: tuned[key] for key in shown},
+            "epochs": record["epochs"],
+            "kept_epoch": record["kept_epoch"],
+            "clips": record["clips"],
+            "failures": record["failures"],
+            "rows": tuned["measured"],
+        }
+        print(json.dumps(outcome, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    from anymic.report import Row
+    from anymic.report.tables import comparison_table, describe, rich_table
+
+    rows = [Row(**row) for row in tuned["measured"]]
+    table = comparison_table([row for row in rows if row.metric == "accuracy"], column="epoch")
+    Console().print(rich_table(table))
+    forgotten = [row for row in rows if row.metric == "accuracy_difference"]
+    if forgotten:
+        print(
+            f"clean audio, epoch {forgotten[-1].condition['epoch']} against the model as it was:"
+            f" {describe(forgotten[-1])} points"
+        )
+    trained = ", ".join(tuned["segments"])
+    how = "from random weights" if tuned["from_scratch"] else f"trained: {trained}"
+    print(
+        f"{out}: {record['clips']} clips, epoch {record['kept_epoch']} of {record['epochs']}, {how}"
+    )

@@ -1,0 +1,243 @@
+"""The description of a network as Keras 2 writes it, read as a member of one family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anymic.models.fcnn import Convolution
+
+IGNORED = "Reshape"  # of what is pooled, to (1, 1, class): a sum and a product do not mind
+
+
+class OtherNetworkError(Exception):
+    """The network is no member of the family; says where it differs."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its kind, its name, and its settings."""
+
+    kind: str
+    name: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A member of the family, and the layers that its weights are filed under.
+
+    Attributes
+    ----------
+    channels, bands, classes : int
+    convolutions : tuple of Convolution
+        Those in front of the one to the classes.
+    hidden : int
+        Units of the attention's perceptron.
+    affine_input, affine_classes : bool
+    epsilon : float
+    kernels, normalizations, perceptron : tuple of Layer
+        In the order of the network.
+    """
+
+    channels: int
+    bands: int
+    classes: int
+    convolutions: tuple[Convolution, ...]
+    hidden: int
+    affine_input: bool
+    affine_classes: bool
+    epsilon: float
+    kernels: tuple[Layer, ...]
+    normalizations: tuple[Layer, ...]
+    perceptron: tuple[Layer, ...]
+
+
+def plan(description: Mapping[str, Any]) -> Plan:
+    """Read a `model_config`.
+
+    Raises
+    ------
+    OtherNetworkError
+        If it is not convolutions with their normalizations, attention over the classes, pooling.
+    """
+    try:
+        graph = _Graph(description["config"]["layers"])
+        shape = graph.first.config["batch_input_shape"]
+        trunk, branch = graph.trunk()
+        perceptron = _attention(graph, branch)
+        return _plan(shape, _Chain(trunk), perceptron)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise OtherNetworkError(f"its description lacks {error}") from error
+
+
+class _Graph:
+    """Layers, and which layer is heard by which."""
+
+    def __init__(self, layers: list[dict[str, Any]]) -> None:
+        self.layers = {
+            each["config"]["name"]: Layer(
+                each["class_name"], each["config"]["name"], each["config"]
+            )
+            for each in layers
+        }
+        self.heard_by: dict[str, list[Layer]] = {name: [] for name in self.layers}
+        for each in layers:
+            layer = self.layers[each["config"]["name"]]
+            for node in each["inbound_nodes"]:
+                for source in node:
+                    if layer not in self.heard_by[source[0]]:
+                        self.heard_by[source[0]].append(layer)
+        inputs = [layer for layer in self.layers.values() if layer.kind == "InputLayer"]
+        _require(len(inputs) == 1, f"{len(inputs)} inputs")
+        self.first = inputs[0]
+
+    def trunk(self) -> tuple[list[Layer], Layer]:
+        """Return the layers in a row behind the input, and the last of them, where it forks."""
+        found, at = [], self.first
+        while len(following := self.heard_by[at.name]) == 1:
+            at = following[0]
+            found.append(at)
+        _require(bool(following), "no attention over the classes")
+        return found, at
+
+    def after(self, layer: Layer, kind: str) -> Layer:
+        """Return the only layer that hears a layer, of the kind that there has to be."""
+        following = self.heard_by[layer.name]
+        while len(following) == 1 and following[0].kind == IGNORED:
+            following = self.heard_by[following[0].name]
+        _require(len(following) == 1 and following[0].kind == kind, f"no {kind} after {layer.name}")
+        return following[0]
+
+
+def _attention(graph: _Graph, branch: Layer) -> tuple[Layer, Layer]:
+    """Return the two layers of the perceptron; follow them to the end of the network."""
+    parts = {layer.kind: layer for layer in graph.heard_by[branch.name]}
+    wanted = {"GlobalAveragePooling2D", "GlobalMaxPooling2D", "Multiply"}
+    _require(set(parts) == wanted, f"{', '.join(sorted(parts))} after {branch.name}")
+    first = graph.after(parts["GlobalAveragePooling2D"], "Dense")
+    _require(
+        graph.after(parts["GlobalMaxPooling2D"], "Dense") == first,
+        "a perceptron that is not shared",
+    )
+    second = graph.after(first, "Dense")
+    functions = (first.config["activation"], second.config["activation"])
+    _require(functions == ("relu", "linear"), f"a perceptron of {' and '.join(functions)}")
+    gate = graph.after(graph.after(second, "Add"), "Activation")
+    _require(gate.config["activation"] == "sigmoid", f"attention by {gate.config['activation']}")
+    product = graph.after(gate, "Multiply")
+    _require(product == parts["Multiply"], "attention to other maps")
+    last = graph.after(graph.after(product, "GlobalAveragePooling2D"), "Activation")
+    _require(last.config["activation"] == "softmax", f"{last.config['activation']} at its end")
+    _require(not graph.heard_by[last.name], f"layers after {last.name}")
+    return first, second
+
+
+class _Chain:
+    """Layers in a row, taken one by one."""
+
+    def __init__(self, layers: list[Layer]) -> None:
+        self.layers = layers
+        self.at = 0
+
+    def take(self, kind: str) -> Layer | None:
+        """Take the next layer if it is of a kind."""
+        if self.at < len(self.layers) and self.layers[self.at].kind == kind:
+            self.at += 1
+            return self.layers[self.at - 1]
+        return None
+
+    def need(self, kind: str) -> Layer:
+        """Take the next layer, which has to be of a kind."""
+        layer = self.take(kind)
+        if layer is None:
+            there = self.layers[self.at].name if self.at < len(self.layers) else "the end"
+            raise OtherNetworkError(f"{there} where a {kind} should be")
+        return layer
+
+
+def _plan(shape: list[int | None], chain: _Chain, perceptron: tuple[Layer, Layer]) -> Plan:
+    _, bands, _, channels = shape
+    _require(bands is not None and channels is not None, f"an input of {shape}")
+    assert bands is not None
+    assert channels is not None
+    normalizations = [chain.need("BatchNormalization")]
+    kernels, convolutions = [], []
+    while chain.layers[chain.at :]:
+        padding = chain.take("ZeroPadding2D")
+        kernel = chain.need("Conv2D")
+        normalizations.append(chain.need("BatchNormalization"))
+        function = chain.need("Activation").config["activation"]
+        _require(function == "relu", f"{function} after {kernel.name}")
+        kernels.append(kernel)
+        convolutions.append(_convolution(padding, kernel, normalizations[-1], chain))
+        if last := chain.take("BatchNormalization"):
+            normalizations.append(last)
+            break
+    _require(chain.at == len(chain.layers), "layers between the classes and their attention")
+    *front, to_classes = convolutions
+    plain = (to_classes.kernel, to_classes.stride, to_classes.pool, to_classes.dropout)
+    _require(plain == (1, 1, 1, 0), "no 1x1 convolution to the classes")
+    _require(len(normalizations) == len(kernels) + 2, "no normalization of the class maps")
+    affine = _affine(normalizations[-1])
+    _require(affine == to_classes.affine, "normalizations of the classes that differ")
+    epsilons = {float(layer.config["epsilon"]) for layer in normalizations}
+    _require(len(epsilons) == 1, f"epsilons {sorted(epsilons)}")
+    _require(perceptron[1].config["units"] == to_classes.width, "attention to other classes")
+    return Plan(
+        channels=channels,
+        bands=bands,
+        classes=to_classes.width,
+        convolutions=tuple(front),
+        hidden=perceptron[0].config["units"],
+        affine_input=_affine(normalizations[0]),
+        affine_classes=affine,
+        epsilon=epsilons.pop(),
+        kernels=tuple(kernels),
+        normalizations=tuple(normalizations),
+        perceptron=perceptron,
+    )
+
+
+def _convolution(
+    padding: Layer | None, layer: Layer, normalization: Layer, chain: _Chain
+) -> Convolution:
+    """Read a convolution, and take the pooling and dropout that follow it."""
+    config = layer.config
+    size, stride = config["kernel_size"][0], config["strides"][0]
+    padded = padding.config["padding"] if padding else [[0, 0], [0, 0]]
+    if padding is None and config["padding"] == "same" and stride == 1:
+        padded = [[size // 2] * 2] * 2
+    usual = (
+        set(config["kernel_size"]) == {size}
+        and set(config["strides"]) == {stride}
+        and (padding is None or config["padding"] == "valid")
+        and [list(side) for side in padded] == [[size // 2] * 2] * 2
+        and set(config.get("dilation_rate", [1])) == {1}
+        and not config["use_bias"]
+        and config["activation"] == "linear"
+        and config["data_format"] == "channels_last"
+    )
+    _require(usual, f"{layer.name} with other settings")
+    pool, dropout = 1, 0.0
+    while (found := chain.take("MaxPooling2D") or chain.take("Dropout")) is not None:
+        if found.kind == "Dropout":
+            dropout = float(found.config["rate"])
+            continue
+        pool = found.config["pool_size"][0]
+        sizes = {*found.config["pool_size"], *found.config["strides"]}
+        plain = sizes == {pool} and found.config["padding"] == "valid"
+        _require(plain, f"{found.name} with other settings")
+    return Convolution(config["filters"], size, stride, pool, dropout, _affine(normalization))
+
+
+def _affine(layer: Layer) -> bool:
+    axis = layer.config["axis"]
+    _require(axis in (-1, 3, [3], [-1]), f"{layer.name} along axis {axis}")
+    return bool(layer.config["center"] or layer.config["scale"])
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise OtherNetworkError(otherwise)
