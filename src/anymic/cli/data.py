@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anymic.cli.data_encode import encode
+from anymic.cli.data_even import even
 from anymic.cli.data_simulate import simulate
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def prepare(
 
 
 app.command("simulate")(simulate)
+app.command("even")(even)
 app.command("encode")(encode)
 
 

@@ -1,0 +1,70 @@
+"""`anymic data even`: as many clips of every label, by pitch shift."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def even(
+    manifest: Annotated[Path, typer.Argument(help="CSV of clips: path, label, perhaps split.")],
+    out: Annotated[Path, typer.Option(help="Folder for the audio and the table.")],
+    semitones: Annotated[
+        int, typer.Option(min=2, help="Shifts lie between minus this and this, both excluded.")
+    ] = 12,
+    top_db: Annotated[
+        float, typer.Option(help="So far below a clip's loudest frame it counts as silent.")
+    ] = 60.0,
+    seed: Annotated[int, typer.Option(help="Of what is shifted how far.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Clips worked on at once. By default one a processor."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Trim, normalize, and shift clips in pitch until every label has as many as the largest.
+
+    Silence at both ends of each clip is cut off, and its peak brought to full scale. Labels with
+    fewer training clips than the largest get shifted copies of their own, by random whole numbers
+    of semitones; clips of other splits are never shifted. Written are OUT/audio and
+    OUT/manifest.csv. The same seed gives the same files; an interrupted run goes on where it
+    stopped. The exit status is 1 if some files could not be used; they are listed.
+
+    Example: anymic data even freesound.csv --out freesound-even
+    """
+    from anymic.datasets.evening import even as run
+    from anymic.manifest import Manifest
+
+    result = run(
+        Manifest.read(manifest),
+        out,
+        seed=seed,
+        semitones=semitones,
+        top_db=top_db,
+        workers=workers,
+        progress=sys.stderr.isatty(),
+    )
+    failures = [{"path": one.path, "reason": one.reason} for one in result.failures]
+    if as_json:
+        outcome = {
+            "manifest": str(out / "manifest.csv"),
+            "rows": len(result.manifest),
+            "added": result.added,
+            "files_written": result.written,
+            "files_kept": result.kept,
+            "failures": failures,
+        }
+        print(json.dumps(outcome, indent=2))
+    else:
+        for label, count in sorted(result.added.items()):
+            print(f"{label}  {count} shifted clips")
+        for failure in failures:
+            print(f"failed: {failure['path']}: {failure['reason']}")
+        print(f"{result.written} files written, {result.kept} kept from an earlier run")
+        print(f"{out / 'manifest.csv'} ({len(result.manifest)} rows)")
+    if failures:
+        raise typer.Exit(1)
