@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -228,6 +229,13 @@ def test_a_missing_program_is_said_and_nothing_takes_its_place(monkeypatch):
     finally:
         fdkaac.problem.cache_clear()
         streams.problem.cache_clear()
+
+
+def test_a_missing_encoder_is_said():
+    """PyAV's wheels leave libfdk_aac out, for its licence."""
+    reason, remedy = streams.problem(replace(BANK["aac"], encoder="libfdk_aac"))
+    assert "no encoder libfdk_aac" in reason
+    assert "PyAV" in remedy
 
 
 def test_not_a_number_is_refused():
