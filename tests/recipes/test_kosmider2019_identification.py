@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from anymic.devices.descriptions import Analysis, Descriptions
 from anymic.devices.identify import DeviceIdentifier
-from anymic.recipes.kosmider2019 import identification
+from anymic.recipes.kosmider2019 import identification, identification_page
 from anymic.recipes.kosmider2019.identification import Curve, Tried
 
 RECORDINGS = 12
@@ -60,13 +60,13 @@ def test_shares_and_the_tables_by_hand() -> None:
     assert curve.of("true_accepts", 10).value == pytest.approx(accepted.mean())
     areas = [curve.of("auroc", 40, "D", known=known).value for known in "ABC"]
     assert curve.of("auroc", 40, "D").value == pytest.approx(np.mean(areas))  # A, B, C as often
-    text = identification.markdown(curve)
+    text = identification_page.markdown(curve)
     assert "| 40 | 91.7 [" in text
     assert "| 40, imitations only | 91.7 [" in text
     assert "| 10 | 91.7 [" in text
     assert curve.strangers == ["D", "E"]
     assert f"| D | {curve.of('auroc', 40, 'D').value:.3f} |" in text
-    assert len(identification.figure(curve).axes) == 2
+    assert len(identification_page.figure(curve).axes) == 2
 
 
 def test_batches_of_every_device_are_of_the_same_recordings() -> None:

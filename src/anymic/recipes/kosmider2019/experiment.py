@@ -17,6 +17,7 @@ from anymic.recipes.kosmider2019 import (
     grid,
     hearing,
     identification,
+    identification_page,
     table,
     texts,
 )
@@ -194,8 +195,8 @@ def _devices(work: _Work, out: Path) -> list[Section]:
     curve = identification.run(work.corpora.identification, work.places, seeds=work.seeds)
     recognized = texts.IDENTIFICATION.format(
         n=curve.of("identification_accuracy", identification.SIZES[0]).n,
-        table=identification.markdown(curve),
-        reading=identification.reading(curve),
+        table=identification_page.markdown(curve),
+        reading=identification_page.reading(curve),
     )
     return [
         Section(
@@ -203,7 +204,7 @@ def _devices(work: _Work, out: Path) -> list[Section]:
             recognized,
             curve.rows,
             "identification",
-            identification.figure(curve),
+            identification_page.figure(curve),
         ),
         Section("Devices that nobody stated or met", text, found.rows),
     ]
