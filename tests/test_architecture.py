@@ -24,7 +24,7 @@ LAYERS = (
     {"routing"},
     {"predict"},
     {"training", "report", "embedding", "ensemble", "calibrating", "submission"} | {"importing"},
-    {"robustness"},
+    {"robustness", "tagging"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

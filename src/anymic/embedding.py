@@ -70,6 +70,42 @@ class Embeddings:
         return sums / counts[:, None], rows
 
 
+class Pooling(Inference):
+    """Answers with pooled features where `Inference` answers with probabilities."""
+
+    def __init__(self, bundle: Bundle, *, precision: Precision, accelerator: str) -> None:
+        super().__init__(bundle, precision=precision, accelerator=accelerator)
+        self._frontend = self.frontends[0]
+        network = fuse(bundle.network, dtype=self.dtype)
+        self._network = network if self.place.type == "cpu" else network.to(self.place)
+
+    @torch.inference_mode()
+    def classify(self, features: Features) -> NDArray[np.float64]:
+        """Return the pooled features (batch, channel)."""
+        maps = self._frontend.maps(features[0].to(self.place))
+        fused = isinstance(self._network, FusedBasic)
+        with torch.autocast(
+            self.place.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16 and not fused
+        ):
+            pooled = self.pooled(maps)
+        result: NDArray[np.float64] = pooled.double().cpu().numpy()
+        return result
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return what is kept of the network's input, (batch, channel)."""
+        found: torch.Tensor = cast(Any, self._network).embed(maps)
+        return found
+
+
+class SequencePooling(Pooling):
+    """Answers with the standardized embeddings of the segments of a `Tagger`'s window."""
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return them side by side, (batch, segment * feature)."""
+        found: torch.Tensor = cast(Any, self._network).sequence(maps).flatten(1)
+        return found
+
+
 class Embedder:
     """Hears files as `Predictor` does, and keeps the pooled features instead of probabilities.
 
@@ -90,6 +126,8 @@ class Embedder:
         As for `Predictor`, and if it is an ensemble: each member has features of its own.
     """
 
+    pooling: type[Pooling] = Pooling
+
     def __init__(
         self,
         bundle: Bundle | Ensemble,
@@ -107,7 +145,7 @@ class Embedder:
         self._predictor = Predictor(
             bundle, batch_size=batch_size, precision=precision, accelerator=accelerator
         )
-        self._predictor.model = _Pooling(bundle, precision=precision, accelerator=accelerator)
+        self._predictor.model = self.pooling(bundle, precision=precision, accelerator=accelerator)
         self._clip_s = bundle.contract.clip_s
 
     def embed(
@@ -168,26 +206,13 @@ class Embedder:
         )
 
 
-class _Pooling(Inference):
-    """Answers with pooled features where `Inference` answers with probabilities."""
+class SequenceEmbedder(Embedder):
+    """Keeps the sequence of embeddings that a `Tagger` hears of each window, before its head.
 
-    def __init__(self, bundle: Bundle, *, precision: Precision, accelerator: str) -> None:
-        super().__init__(bundle, precision=precision, accelerator=accelerator)
-        self._frontend = self.frontends[0]
-        network = fuse(bundle.network, dtype=self.dtype)
-        self._network = network if self.place.type == "cpu" else network.to(self.place)
+    `Embeddings.features` are (window, segment * feature).
+    """
 
-    @torch.inference_mode()
-    def classify(self, features: Features) -> NDArray[np.float64]:
-        """Return the pooled features (batch, channel)."""
-        maps = self._frontend.maps(features[0].to(self.place))
-        fused = isinstance(self._network, FusedBasic)
-        with torch.autocast(
-            self.place.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16 and not fused
-        ):
-            pooled = cast(Any, self._network).embed(maps)
-        result: NDArray[np.float64] = pooled.double().cpu().numpy()
-        return result
+    pooling = SequencePooling
 
 
 def write(embeddings: Embeddings, out: str | Path) -> Path:

@@ -8,6 +8,7 @@ import torch
 
 from anymic.augment import Mixup, SpecAugment, TimeWarp
 from anymic.errors import ConfigError
+from anymic.training.balanced import BalancedOrder
 from anymic.training.batches import Augmentation, TrainingBatches, training_loader
 
 CLIPS, CLASSES = 26, 4
@@ -36,6 +37,24 @@ def test_an_epoch_deals_every_clip_once_into_equal_batches() -> None:
     seen = torch.cat([part.features for part in parts]).flatten(1)
     stored = torch.from_numpy(plain.features.astype(np.float32)).flatten(1)
     assert sorted(seen.tolist()) == sorted(stored.tolist())
+
+
+def test_an_order_deals_the_batches_in_place_of_a_permutation() -> None:
+    targets = np.arange(CLIPS) % CLASSES
+    order = BalancedOrder(targets, classes=CLASSES, seed=7, clips_a_class=2)
+    plain = TrainingBatches(
+        np.random.default_rng(0).normal(size=(CLIPS, 3, 5)).astype(np.float16),
+        np.arange(CLIPS),
+        targets,
+        classes=CLASSES,
+        batch_size=3,
+        augmentation=Augmentation(),
+        seed=7,
+        order=order,
+    )
+    assert len(plain) == order.steps == 4
+    for step in range(4):
+        assert plain[1, step].targets.sum(dim=0).tolist() == [2, 2, 2, 2]
 
 
 def test_a_batch_depends_on_seed_epoch_and_step_alone() -> None:

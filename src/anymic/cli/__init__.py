@@ -27,6 +27,7 @@ from anymic.cli import (
     reproduce,
     robustness,
     train,
+    train_head,
 )
 
 # Click's ClickException; typer has come to keep click to itself.
@@ -70,6 +71,7 @@ def _options(
 
 
 app.command()(train.train)
+app.command()(train_head.train_head)
 app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(robustness.robustness)

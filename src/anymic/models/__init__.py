@@ -61,7 +61,8 @@ def tagger(
         If there is no such network, or no name.
     """
     first, second = dict(embedder), dict(head)
-    heard = build(str(first.pop("name", "")), classes=1, **first)
+    name = str(first.pop("name", ""))
+    heard = build(name, classes=0 if name == "vggish" else 1, **first)  # which go unused
     width = _features(heard)
     last = build(str(second.pop("name", "")), classes=classes, inputs=width, **second)
     return Tagger(heard, last, segment_frames=segment_frames, inputs=width)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
-from torch import cat as concatenate
 
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment
@@ -65,7 +65,7 @@ class DenseHead(Network):
         for layer, classifier in zip(self.layers, self.classifiers, strict=True):
             values = layer(values)
             found.append(classifier(values).sigmoid())
-        return concatenate(found, dim=-1).mean(dim=1)
+        return torch.cat(found, dim=-1).mean(dim=1)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the levels, and the last layer."""
@@ -105,7 +105,10 @@ class LSTMHead(Network):
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the state behind the last segment: (batch, hidden)."""
-        _, (state, _) = self.lstm(segments_of(features, self.inputs).contiguous())
+        segments = segments_of(features, self.inputs)
+        # Coarser numbers add up over the segments, and not every LSTM of torch's takes them.
+        with torch.autocast(segments.device.type, enabled=False):
+            _, (state, _) = self.lstm(segments.float().contiguous())
         last: Tensor = state[-1]
         return last
 
@@ -185,7 +188,7 @@ class AttentionHead(Network):
         for layer, attention in zip(self.layers, self.attentions, strict=True):
             values = layer(values)
             found.append(attention(values))
-        return concatenate(found, dim=-1)
+        return torch.cat(found, dim=-1)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the levels, and the last layer."""

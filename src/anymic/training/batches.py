@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from anymic.augment import Mixup, MixupDraw, SpecAugment, SpecAugmentDraw, TimeWarp, TimeWarpDraw
 from anymic.codecs.augmentation import Codecs
 from anymic.errors import ConfigError
+from anymic.training.balanced import BalancedOrder
 
 
 class Batch(NamedTuple):
@@ -73,6 +74,8 @@ class TrainingBatches(Dataset[Batch]):
         That the front-end's deltas will take: crops are so much longer.
     rank, processes : int
         This process, and how many share each batch.
+    order : BalancedOrder, optional
+        Deals the clips in place of a permutation; `batch_size` is not looked at then.
 
     Raises
     ------
@@ -94,6 +97,7 @@ class TrainingBatches(Dataset[Batch]):
         rank: int = 0,
         processes: int = 1,
         coded: Sequence[NDArray[np.float16]] = (),
+        order: BalancedOrder | None = None,
     ) -> None:
         self.features, self.rows, self.targets = features, rows, targets
         self.versions = (features, *coded)
@@ -108,7 +112,8 @@ class TrainingBatches(Dataset[Batch]):
                 remedy="lower crop_frames, or leave it out",
             )
         self.rank, self.processes = rank, processes
-        self.steps = -(-len(rows) // batch_size)
+        self.order = order
+        self.steps = order.steps if order else -(-len(rows) // batch_size)
 
     def __len__(self) -> int:
         return self.steps
@@ -116,8 +121,7 @@ class TrainingBatches(Dataset[Batch]):
     def __getitem__(self, place: tuple[int, int]) -> Batch:
         """Return this process's share of the batch at (epoch, step)."""
         epoch, step = place
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
-        batch = np.array_split(order, self.steps)[step]
+        batch = self._deal(epoch, step)
         generator = np.random.default_rng((self.seed, epoch, step))
         mine = slice(self.rank, None, self.processes)
         start = np.zeros(len(batch), dtype=np.int64)
@@ -138,6 +142,13 @@ class TrainingBatches(Dataset[Batch]):
             warp_draw and TimeWarpDraw(*(part[mine] for part in warp_draw)),
             mask_draw and SpecAugmentDraw(*(part[mine] for part in mask_draw)),
         )
+
+    def _deal(self, epoch: int, step: int) -> NDArray[np.int64]:
+        """Return the places of a batch's clips among those that train."""
+        if self.order is not None:
+            return self.order.batch(epoch, step)
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
+        return np.array_split(order, self.steps)[step]
 
     def _mixed(
         self, reads: NDArray[np.int64], mine: slice, generator: np.random.Generator

@@ -91,7 +91,8 @@ def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
 class Examples:
     """Features and classes of the usable clips; rows index the store.
 
-    `coded` holds the same clips' features through each codec of the settings, where there are any.
+    `coded` holds the same clips' features through each codec of the settings, where there are any;
+    `training_files` names the file of each training clip, of which it may be a part.
     """
 
     features: NDArray[np.float16]
@@ -101,6 +102,7 @@ class Examples:
     validation: NDArray[np.int64]
     validation_targets: NDArray[np.int64]
     coded: tuple[NDArray[np.float16], ...] = ()
+    training_files: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, parts: Parts, store: FeatureStore) -> Examples:
@@ -114,13 +116,18 @@ class Examples:
         labels = parts.training.labels
         ids = np.array(parts.together.clip_ids())[store.rows]
         place = {clip: row for row, clip in enumerate(ids.tolist())}
-        rows, targets = [], []
+        rows, targets, files = [], [], []
         for part in parts:
             part.require_labels(labels)
-            pairs = zip(part.clip_ids(), part.table["label"], strict=True)
-            usable = [(place[clip], labels.index(name)) for clip, name in pairs if clip in place]
-            rows.append(np.array([row for row, _ in usable], dtype=np.int64))
-            targets.append(np.array([target for _, target in usable], dtype=np.int64))
+            names, paths = part.table["label"], part.table["path"]
+            usable = [
+                (place[clip], labels.index(name), path)
+                for clip, name, path in zip(part.clip_ids(), names, paths, strict=True)
+                if clip in place
+            ]
+            rows.append(np.array([row for row, _, _ in usable], dtype=np.int64))
+            targets.append(np.array([target for _, target, _ in usable], dtype=np.int64))
+            files.append(tuple(path for _, _, path in usable))
         rows.append(np.empty(0, dtype=np.int64))  # where nothing validates
         targets.append(np.empty(0, dtype=np.int64))
         if len(set(targets[0])) < len(labels):
@@ -130,4 +137,12 @@ class Examples:
                 wanted="at least one a label",
                 remedy="mend the files",
             )
-        return cls(store.features, tuple(labels), rows[0], targets[0], rows[1], targets[1])
+        return cls(
+            store.features,
+            tuple(labels),
+            rows[0],
+            targets[0],
+            rows[1],
+            targets[1],
+            training_files=files[0],
+        )

@@ -13,6 +13,7 @@ import torch
 
 from anymic import machine, models
 from anymic.frontend import Frontend, Standardizer
+from anymic.training.balanced import BalancedOrder
 from anymic.training.batches import (
     Augmentation,
     EvaluationBatches,
@@ -89,6 +90,7 @@ def train(
             coded=data.coded,
             seed=config.seed,
             lost_frames=frontend.config.lost_frames,
+            order=_order(data, config),
             **share,
         )
         checks = EvaluationBatches(
@@ -128,6 +130,19 @@ def train(
         "processes": trainer.world_size,
         "rank": trainer.global_rank,
     }
+
+
+def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
+    """Return what deals balanced batches, of at most `batch_size` clips; one a class at least."""
+    if config.sampling == "shuffled":
+        return None
+    return BalancedOrder(
+        data.training_targets,
+        classes=len(data.labels),
+        seed=config.seed,
+        clips=data.training_files or None,
+        clips_a_class=max(1, config.batch_size // len(data.labels)),
+    )
 
 
 def _fill(frontend: Frontend, data: Examples, config: TrainingConfig) -> torch.Tensor:

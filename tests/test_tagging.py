@@ -1,0 +1,102 @@
+"""From a folder of clips of any length to tags: a head on VGGish, trained, saved and heard."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from anymic.bundle import load
+from anymic.cli import main
+from anymic.errors import BundleError
+from anymic.importing.vggish import import_vggish
+from anymic.manifest import Manifest
+from anymic.models.tagger import Tagger
+from anymic.predict import Predictor
+from anymic.tagging import open_sequences, untrained
+
+LABELS = ("hiss", "hum", "tick")
+SECONDS = (0.3, 1.1, 2.5, 4.0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder of three labels, clips from 0.3 s to 4 s at two rates."""
+    generator = np.random.default_rng(0)
+    for label in LABELS:
+        (tmp_path / "sounds" / label).mkdir(parents=True)
+        for number, seconds in enumerate(SECONDS):
+            rate = (16000, 22050)[number % 2]
+            time = np.arange(round(seconds * rate)) / rate
+            sound = {
+                "hiss": generator.normal(size=len(time)),
+                "hum": np.sin(2 * np.pi * 440 * time),
+                "tick": np.sin(2 * np.pi * 2000 * time) * (time % 0.25 < 0.02),
+            }[label]
+            path = tmp_path / "sounds" / label / f"{number}.wav"
+            soundfile.write(path, 0.1 * sound, rate)
+    return tmp_path / "sounds"
+
+
+def test_a_folder_of_clips_of_any_length_in_one_command(folder: Path, tmp_path: Path, capsys):
+    import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")
+    arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--balanced"]
+    arguments += ["--segments", "2", "--hidden", "16", "--epochs", "2", "--batch", "6"]
+    assert main(["train-head", *arguments, "--out", str(tmp_path / "tagger"), "--json"]) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["labels"] == list(LABELS)
+    assert outcome["examples"] >= outcome["clips"]
+    model = load(tmp_path / "tagger")
+    clips = Manifest.from_table(
+        pd.DataFrame({"path": [f"{one}/{n}.wav" for one in LABELS for n in range(4)]}).assign(
+            label="hum"
+        ),
+        folder,
+    )
+    # What trained the head is what prediction hears, window by window.
+    found = open_sequences(clips, model, tmp_path / "cache")
+    network = model.network
+    assert isinstance(network, Tagger)
+    sequences = torch.from_numpy(found.features).float().transpose(1, 2)
+    with torch.no_grad():
+        expected = network.head(sequences).softmax(dim=1).double().numpy()
+    heard = Predictor(model, precision="float32").predict_manifest(clips)
+    assert not heard.failures
+    for row in range(12):
+        own = expected[found.rows == row]
+        assert len(own) == (1 if row % 4 < 2 else (1, 2)[row % 4 - 2])
+        assert heard.probabilities[row] == pytest.approx(own.mean(axis=0), abs=0.02)
+    submission = tmp_path / "submission.csv"
+    places = [str(folder / "hum"), "--model", str(tmp_path / "tagger")]
+    assert main(["predict", *places, "--submission", str(submission)]) == 0
+    lines = submission.read_text().splitlines()
+    assert lines[0] == "fname,label"
+    assert [sorted(line.split(",")[1].split()) for line in lines[1:]] == [list(LABELS)] * 4
+
+
+def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
+    with pytest.raises(BundleError, match="a model of basic1, wanted a VGGish"):
+        untrained(small_bundle, list(LABELS), "attention_head", segments=6)
+    vggish = import_vggish(width=1 / 64)
+    vggish.save(tmp_path / "vggish")
+    with pytest.raises(BundleError, match="which only embeds"):
+        Predictor(vggish).predict(folder / "hum" / "0.wav")
+    arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--out", "x"]
+    assert main(["train-head", *arguments, "--head", "tail"]) == 2
+    assert "tail_head" in capsys.readouterr().err
+    with pytest.raises(BundleError, match="labels"):
+        replace(vggish, labels=("", ""))
