@@ -259,3 +259,23 @@ def test_the_command(
     assert "clean audio, epoch 1 against the model as it was" in shown
     assert main([*command[:-6], "--segments", "12"]) == 2
     assert "10 attention" in capsys.readouterr().err
+
+
+def test_classes_keep_the_models_order() -> None:
+    """Whatever it is: an imported model's labels need not be sorted."""
+    from anymic.training.finetuning import _in_order
+    from anymic.training.parts import Examples
+
+    rows = np.arange(4)
+    sorted_ = Examples(
+        features=np.zeros((4, 2, 3), dtype=np.float16),
+        labels=("airport", "bus", "tram"),
+        training=rows,
+        training_targets=np.array([0, 1, 2, 1]),
+        validation=rows[:1],
+        validation_targets=np.array([2]),
+    )
+    ordered = _in_order(sorted_, ("tram", "airport", "bus"))
+    names = [ordered.labels[target] for target in ordered.training_targets]
+    assert names == ["airport", "bus", "tram", "bus"]
+    assert ordered.labels[ordered.validation_targets[0]] == "tram"

@@ -22,6 +22,7 @@ from anymic.errors import ConfigError, ManifestError
 from anymic.frontend import Frontend
 from anymic.frontend.store import Length, open_features
 from anymic.manifest import Manifest
+from anymic.training.coded import coded_features
 from anymic.training.config import TrainingConfig, load_config
 from anymic.training.fitting import fresh_network, remember
 from anymic.training.parts import Examples, Parts, in_one_order, split
@@ -114,6 +115,11 @@ def finetune(
     place = Path(cache or out / "features")
     store = open_features(parts.together, frontend, place, length=length)
     data = _in_order(Examples.of(parts, store), bundle.labels)
+    if config.codecs is not None:
+        coded = coded_features(
+            parts.together, store, config.codecs, frontend, place, length=length, progress=progress
+        )
+        data = replace(data, coded=coded)
     clips, lost = _clips(bundle, chosen, frontend, place, length)
     epochs = _epochs(report_epochs, config.epochs)
     keep(out / MEASURED, 0, hear(network, frontend, clips, temperature=config.temperature))
