@@ -29,7 +29,7 @@ def heat_map(findings: Findings, *, title: str = "") -> Figure:
         number: findings.difference(number) for number in range(1, len(findings.conditions))
     }
     full = max([_FULL, *(-one.value for one in differences.values())])
-    width = min(max(1.6 + 0.62 * len(codecs), 3.6), 11.0)
+    width = min(max(1.6 + 0.62 * len(codecs), 4.2), 11.0)
     with quiet_style():
         figure, axes = canvas(1.15 + 0.5 * len(devices), width)
         for number, condition in enumerate(findings.conditions):

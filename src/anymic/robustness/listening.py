@@ -19,7 +19,7 @@ from anymic.errors import AnymicError, Failure, ManifestError
 from anymic.manifest import Manifest
 from anymic.parallel import in_order
 from anymic.robustness.classifiers import Answer, Classifier, checked_answer
-from anymic.robustness.conditions import Condition
+from anymic.robustness.conditions import CLEAN, Condition
 
 Channel = int | str
 
@@ -174,7 +174,7 @@ def _hear(job: _Job, devices: DeviceSet | None, channel: Channel) -> _Heard:
             clips.append(replace(coded.clip, path=f"{job.path}{place}"))
             kbps.append(math.nan if coded.kbps is None else coded.kbps)
     except AnymicError as error:
-        where = f" ({name})" if name and str(job.path) not in str(error) else ""
+        where = f" ({name})" if name not in ("", CLEAN) else ""
         return _Heard(job, failure=Failure(str(job.path), f"{error}{where}"))
     return _Heard(job, tuple(clips), tuple(kbps))
 
