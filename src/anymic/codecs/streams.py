@@ -140,16 +140,24 @@ def decode(entry: Entry, data: bytes) -> tuple[NDArray[np.float32], int]:
     import av
 
     form = {"adts": "aac"}.get(entry.container, entry.container)
+    together = av.AudioFifo()  # thousands of small frames become one array
     try:
         with av.open(io.BytesIO(data), "r", format=form) as container:
-            pieces = [(_samples(frame), frame.sample_rate) for frame in container.decode(audio=0)]
+            for frame in container.decode(audio=0):
+                frame.pts = None  # where the container's times leap, nothing is put in
+                together.write(frame)
+        whole = together.read()
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise AudioError(
             f"a stream of {entry.name} that FFmpeg does not decode ({error})"
         ) from None
-    if not pieces:
-        raise AudioError(f"a stream of {entry.name} without a sample in it", wanted="sound")
-    return np.concatenate([samples for samples, _ in pieces]), int(pieces[0][1])
+    if whole is None:
+        raise AudioError(
+            f"a stream of {entry.name} without a sample in it",
+            wanted="sound",
+            remedy="this is a fault of anymic or of the encoder: please report it",
+        )
+    return _samples(whole), whole.sample_rate
 
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
