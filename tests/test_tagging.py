@@ -12,14 +12,19 @@ import pytest
 import soundfile
 import torch
 
-from anymic.bundle import load
+from anymic.bundle import Ensemble, load
 from anymic.cli import main
+from anymic.datasets.evening import even
+from anymic.datasets.folder import folder as read_folder
+from anymic.datasets.pieces import cut_rows
 from anymic.errors import BundleError
 from anymic.importing.vggish import import_vggish
 from anymic.manifest import Manifest
 from anymic.models.tagger import Tagger
 from anymic.predict import Predictor
-from anymic.tagging import open_sequences, untrained
+from anymic.tagging import open_sequences, untrained, with_labels
+from anymic.training import load_config
+from anymic.training.finetuning import finetune
 
 LABELS = ("hiss", "hum", "tick")
 SECONDS = (0.3, 1.1, 2.5, 4.0)
@@ -100,3 +105,43 @@ def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
     assert "tail_head" in capsys.readouterr().err
     with pytest.raises(BundleError, match="labels"):
         replace(vggish, labels=("", ""))
+
+
+def test_four_extractors_answer_as_their_geometric_mean(folder: Path) -> None:
+    taggers = [
+        untrained(
+            import_vggish(width=1 / 64, seed=seed),
+            list(LABELS),
+            "dense_head",
+            segments=1,
+            seed=seed,
+        )
+        for seed in range(4)
+    ]
+    path = folder / "tick" / "3.wav"
+    own = [Predictor(one, precision="float32").predict(path) for one in taggers]
+    each = np.stack([one.window_probabilities for one in own])
+    assert each.shape == (4, 4, 3)
+    mean = np.exp(np.log(each).mean(axis=0))
+    ensemble = Predictor(Ensemble(tuple(taggers), voting="geometric"), precision="float32")
+    found = ensemble.predict(path).window_probabilities
+    np.testing.assert_allclose(found, mean / mean.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_vggish_is_fine_tuned_on_balanced_patches(folder: Path, tmp_path: Path) -> None:
+    """From imported weights, through patches of one length, to the embedder of a tagger."""
+    import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")
+    prepared = even(
+        read_folder(folder), tmp_path / "even", rate_hz=16000, workers=1, progress=False
+    )
+    patches, _ = cut_rows(prepared.manifest, length_s=0.975, distance_s=0.96)
+    start = with_labels(load(tmp_path / "vggish"), LABELS, seed=0)
+    changes = {"epochs": 2, "batch_size": 3, "validation_share": 0.25}
+    config = load_config("xu2018", changes=changes)
+    tuned = finetune(start, patches, tmp_path / "tuned", config=config, progress=False)
+    assert tuned.contract.hop_s == 0.96
+    before, after = (one.network.state_dict()["features.0.weight"] for one in (start, tuned))
+    assert not torch.equal(before, after)
+    tagger = untrained(tuned, list(LABELS), "lstm_head", segments=3, hidden=4).network
+    kept = tagger.embedder.state_dict()
+    assert all(torch.equal(value, tuned.network.state_dict()[key]) for key, value in kept.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -147,12 +147,7 @@ def untrained(
     BundleError
         If the model is no VGGish.
     """
-    if embedder.network_name != "vggish":
-        raise BundleError(
-            f"a model of {embedder.network_name}",
-            wanted="a VGGish, whose segments are the same alone and in a row",
-            remedy="import one with anymic import vggish, or train one",
-        )
+    _require_vggish(embedder)
     config = embedder.frontend.config
     heard = {key: value for key, value in embedder.network_arguments.items() if key != "head"}
     own = {} if hidden is None else {"hidden": hidden}
@@ -184,6 +179,36 @@ def untrained(
         network_arguments=arguments,
         calibration=None,
     )
+
+
+def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bundle:
+    """Return a VGGish with a layer of 100 and one of these labels behind it, to be fine-tuned.
+
+    Its embedding is that of the given one, the two layers have fresh weights (Xu 2018, section
+    2.2). `anymic.training.finetuning.finetune` trains it on patches (`anymic.datasets.pieces`).
+
+    Raises
+    ------
+    BundleError
+        If the model is no VGGish.
+    """
+    _require_vggish(embedder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = models.build("vggish", classes=len(labels), **embedder.network_arguments)
+    known = embedder.network.state_dict()
+    kept = {name: value for name, value in known.items() if not name.startswith("classifier.")}
+    network.load_state_dict({**network.state_dict(), **kept})
+    return replace(embedder, network=network, labels=tuple(labels), calibration=None)
+
+
+def _require_vggish(embedder: Bundle) -> None:
+    if embedder.network_name != "vggish":
+        raise BundleError(
+            f"a model of {embedder.network_name}",
+            wanted="a VGGish, whose segments are the same alone and in a row",
+            remedy="import one with anymic import vggish, or train one",
+        )
 
 
 class Sequences:

@@ -71,7 +71,7 @@ def _options(
 
 
 app.command()(train.train)
-app.command()(train_head.train_head)
+app.command("train-head")(train_head.train_head)
 app.command()(finetune.finetune)
 app.command()(evaluate.evaluate)
 app.command()(robustness.robustness)
@@ -82,7 +82,7 @@ app.add_typer(import_.app, name="import")
 app.add_typer(plot.app, name="plot")
 app.add_typer(data.app, name="data")
 app.command()(calibrate.calibrate)
-app.command()(calibrate_probabilities.calibrate_probabilities)
+app.command("calibrate-probabilities")(calibrate_probabilities.calibrate_probabilities)
 app.add_typer(devices.app, name="devices")
 app.command()(correct.correct)
 app.add_typer(codec.app, name="codec")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli.data_cut import cut
 from anymic.cli.data_encode import encode
 from anymic.cli.data_even import even
 from anymic.cli.data_simulate import simulate
@@ -87,6 +88,7 @@ def prepare(
 
 app.command("simulate")(simulate)
 app.command("even")(even)
+app.command("cut")(cut)
 app.command("encode")(encode)
 
 

@@ -19,6 +19,9 @@ def even(
     top_db: Annotated[
         float, typer.Option(help="So far below a clip's loudest frame it counts as silent.")
     ] = 60.0,
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="Resample to this rate in Hz. [default: none]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of what is shifted how far.")] = 0,
     workers: Annotated[
         int | None,
@@ -45,6 +48,7 @@ def even(
         seed=seed,
         semitones=semitones,
         top_db=top_db,
+        rate_hz=rate,
         workers=workers,
         progress=sys.stderr.isatty(),
     )

@@ -42,18 +42,25 @@ def vggish(
             "--linear", help="Leave the embedding unrectified, as later TensorFlow code does."
         ),
     ] = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="To be fine-tuned: with two fresh layers for a manifest's labels."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Make a model of VGGish's public weights, which describes 0.96 s of sound by 128 numbers.
 
     The model has no labels: it is for `anymic embed`, and for training classifiers on what that
     writes. It hears at 16 kHz with the front-end that was published with VGGish. Only tensors are
-    read; a file with code in it is refused.
+    read; a file with code in it is refused. With --labels it gets a layer of 100 and one of the
+    manifest's labels, for `anymic finetune --preset xu2018` on patches (`anymic data cut`).
 
     Example: anymic import vggish vggish-10086976.pth --out vggish
     """
+    from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
     from anymic.importing.vggish import fetch, import_vggish
+    from anymic.tagging import with_labels
 
     chosen = [weights is not None, download is not None, random]
     if sum(chosen) != 1:
@@ -68,12 +75,15 @@ def vggish(
         )
     path = fetch(download) if download is not None else weights
     bundle = import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
+    if labels is not None:
+        bundle = with_labels(bundle, read_manifest(labels).labels, seed=seed)
     bundle.save(out)
     count = sum(value.numel() for value in bundle.network.parameters())
     if as_json:
         print(json.dumps({"out": str(out), "weights": count, "from": bundle.training["imported"]}))
     else:
-        print(f"{out}  VGGish, {count:,} weights: try anymic embed FILES --model {out} --out x.npz")
+        then = "finetune" if labels is not None else "embed"
+        print(f"{out}  VGGish, {count:,} weights; see anymic {then} --help")
 
 
 @app.command()

@@ -61,6 +61,7 @@ class _Job:
     duration_s: float | None
     semitones: int
     top_db: float
+    rate_hz: int | None
     target: Path
 
 
@@ -71,6 +72,7 @@ def even(
     seed: int = 0,
     semitones: int = SEMITONES,
     top_db: float = 60.0,
+    rate_hz: int | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Evening:
@@ -97,6 +99,8 @@ def even(
         Shifts lie between minus this and this, both excluded; 12 in Xu 2018.
     top_db : float
         What is so far below a clip's loudest frame counts as silence.
+    rate_hz : int, optional
+        What every clip is resampled to; by default each keeps its rate.
     workers : int, optional
         Processes; by default one a processor. Shifting runs inside the interpreter's lock, so
         threads would not help.
@@ -118,7 +122,7 @@ def even(
     _refuse_foreign(out)
     shifts = draw_shifts(manifest, seed=seed, semitones=semitones)
     out.mkdir(parents=True, exist_ok=True)
-    jobs = _jobs(manifest, shifts, out, top_db)
+    jobs = _jobs(manifest, shifts, out, top_db, rate_hz)
     with Ledger(out) as ledger:
         missing = [job for job in jobs if _find(ledger, job, out) is None]
         failures = _make(missing, ledger, out, workers or processors(), progress)
@@ -209,7 +213,11 @@ def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
 
 
 def _jobs(
-    manifest: Manifest, shifts: Sequence[tuple[int, int]], out: Path, top_db: float
+    manifest: Manifest,
+    shifts: Sequence[tuple[int, int]],
+    out: Path,
+    top_db: float,
+    rate_hz: int | None,
 ) -> list[_Job]:
     """Return a job for every clip as it is, and for every shifted one; none twice."""
     paths, table = manifest.paths(), manifest.table
@@ -225,7 +233,8 @@ def _jobs(
         length_s = None if pd.isna(lengths[row]) else lengths[row]
         # A label so small that its clips have no shift left stays smaller: a manifest holds no
         # clip twice.
-        jobs.setdefault(target, _Job(row, paths[row], starts[row], length_s, shift, top_db, target))
+        job = _Job(row, paths[row], starts[row], length_s, shift, top_db, rate_hz, target)
+        jobs.setdefault(target, job)
     return list(jobs.values())
 
 
@@ -272,7 +281,9 @@ def _results(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, str | N
 def _one(job: _Job) -> str | None:
     """Make one file; return the reason where it cannot be."""
     try:
-        clip = audio.read(job.source, start_s=job.start_s, duration_s=job.duration_s)
+        clip = audio.read(
+            job.source, rate_hz=job.rate_hz, start_s=job.start_s, duration_s=job.duration_s
+        )
         prepared = prepare(clip, semitones=job.semitones, top_db=job.top_db)
         job.target.parent.mkdir(parents=True, exist_ok=True)
         audio.write(job.target, prepared, subtype="PCM_24", clip=True)
@@ -285,7 +296,7 @@ def _made_from(job: _Job) -> str:
     """Hash everything that decides the samples of one file."""
     state = job.source.stat() if job.source.is_file() else None
     origin = [state.st_size, state.st_mtime_ns] if state else []
-    parts = [VERSION, job.semitones, job.top_db, job.start_s, job.duration_s, origin]
+    parts = [VERSION, job.semitones, job.top_db, job.rate_hz, job.start_s, job.duration_s, origin]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 

@@ -22,6 +22,7 @@ from anymic.devices.profile import DeviceProfile
 from anymic.errors import AnymicError, ConfigError
 from anymic.frontend import Frontend, Standardizer
 from anymic.frontend.mel import mel_filters
+from anymic.frontend.patches import patch_distance_s
 from anymic.frontend.store import Length, open_features
 from anymic.manifest import Manifest
 from anymic.training.coded import coded_features
@@ -106,6 +107,7 @@ def fit(
             rate_hz=config.frontend.rate_hz,
             clip_s=length.clip_s,
             shorter="repeat" if config.shorter == "repeat" else "pad",
+            hop_s=patch_distance_s(config.frontend) if config.network == "vggish" else None,
         ),
         network_name=config.network,
         network_arguments=arguments,
