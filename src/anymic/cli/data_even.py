@@ -22,6 +22,10 @@ def even(
     rate: Annotated[
         int | None, typer.Option(min=1, help="Resample to this rate in Hz. [default: none]")
     ] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option(min=0, help="So many of each label at least. [default: the largest label's]"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of what is shifted how far.")] = 0,
     workers: Annotated[
         int | None,
@@ -49,6 +53,7 @@ def even(
         semitones=semitones,
         top_db=top_db,
         rate_hz=rate,
+        clips=clips,
         workers=workers,
         progress=sys.stderr.isatty(),
     )

@@ -73,6 +73,7 @@ def even(
     semitones: int = SEMITONES,
     top_db: float = 60.0,
     rate_hz: int | None = None,
+    clips: int | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Evening:
@@ -101,6 +102,8 @@ def even(
         What is so far below a clip's loudest frame counts as silence.
     rate_hz : int, optional
         What every clip is resampled to; by default each keeps its rate.
+    clips : int, optional
+        How many training clips each label gets at least; by default as many as the largest has.
     workers : int, optional
         Processes; by default one a processor. Shifting runs inside the interpreter's lock, so
         threads would not help.
@@ -120,7 +123,7 @@ def even(
             f"shifts between -{semitones} and {semitones} semitones", wanted="2 or more"
         )
     _refuse_foreign(out)
-    shifts = draw_shifts(manifest, seed=seed, semitones=semitones)
+    shifts = draw_shifts(manifest, seed=seed, semitones=semitones, clips=clips)
     out.mkdir(parents=True, exist_ok=True)
     jobs = _jobs(manifest, shifts, out, top_db, rate_hz)
     with Ledger(out) as ledger:
@@ -140,9 +143,11 @@ def even(
 
 
 def draw_shifts(
-    manifest: Manifest, *, seed: int, semitones: int = SEMITONES
+    manifest: Manifest, *, seed: int, semitones: int = SEMITONES, clips: int | None = None
 ) -> list[tuple[int, int]]:
     """Return (row, semitones) of the shifted clips that make the labels of training clips even.
+
+    With `clips`, each label gets so many at least.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def draw_shifts(
         raise ManifestError(
             "no clip whose split is 'train'", wanted="clips to make even", remedy="mend `split`"
         )
-    most = max(map(len, rows.values()))
+    most = max(map(len, rows.values())) if clips is None else clips
     generator = np.random.default_rng(seed)
     possible = [shift for shift in range(1 - semitones, semitones) if shift]
     drawn: list[tuple[int, int]] = []
@@ -168,7 +173,7 @@ def draw_shifts(
         own = rows[label]
         # Round by round every clip once, each with the next shift of an order of its own.
         orders = {row: generator.permutation(possible) for row in own}
-        wanted = most - len(own)
+        wanted = max(0, most - len(own))
         for turn in range(-(-wanted // len(own))):
             for row in generator.permutation(own)[: wanted - turn * len(own)].tolist():
                 drawn.append((row, int(orders[row][turn % len(possible)])))

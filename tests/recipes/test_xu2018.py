@@ -1,0 +1,147 @@
+"""The recipe on a miniature corpus: what is trained, shared, kept and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from anymic import models
+from anymic.errors import ConfigError, ManifestError
+from anymic.manifest import Manifest
+from anymic.recipes.xu2018 import grid
+from anymic.recipes.xu2018.experiment import Experiment, parted
+from anymic.recipes.xu2018.grid import FOUR, ORIGINAL, SIZES, Size
+from anymic.report import read_json
+
+TINY = Size(
+    width=1 / 64,
+    extractor_epochs=1,
+    head_epochs=1,
+    hidden=4,
+    segments=2,
+    lengths=(1, 2),
+    shifted=4,
+)
+LABELS = ("hiss", "hum", "tick")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Three labels of four clips at 16 kHz, from 0.4 s to 2.5 s, one in each of four folds."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for label in LABELS:
+        for fold, seconds in enumerate((0.4, 1.0, 2.0, 2.5), start=1):
+            time = np.arange(round(seconds * 16000)) / 16000
+            sound = {
+                "hiss": generator.normal(size=len(time)),
+                "hum": np.sin(2 * np.pi * 440 * time),
+                "tick": np.sin(2 * np.pi * 2000 * time) * (time % 0.25 < 0.02),
+            }[label]
+            name = f"{label}{fold}.wav"
+            soundfile.write(tmp_path / name, 0.1 * sound, 16000)
+            rows.append((name, label, fold))
+    table = pd.DataFrame(rows, columns=["path", "label", "fold"])
+    return Manifest.from_table(table, tmp_path).write(tmp_path / "clips.csv")
+
+
+def one_fold(corpus: Path) -> Path:
+    manifest = Manifest.read(corpus)
+    split = np.where(manifest.table["fold"] == 4, "test", "train")
+    kept = manifest.with_columns(split=split)
+    return kept.write(corpus.with_name("split.csv"))
+
+
+def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
+    experiment = Experiment(one_fold(corpus), tmp_path / "out", seeds=(0,), size=TINY, workers=1)
+    written, text = experiment.run([2], page_folder=None, command="anymic reproduce xu2018")
+    rows, _ = read_json(next(path for path in written if path.name == "report.json"))
+    lines = grid.lines(2, TINY)
+    assert [row.condition["line"] for row in rows] == [line.name for line in lines]
+    assert {row.n for row in rows} == {3}
+    assert all(1 / 3 <= row.value <= 1 for row in rows)  # of three labels the worst rank is 3
+    assert "| all four |" in text
+    assert "0.903" in text
+    extractors = sorted(path.name for path in (tmp_path / "out" / "extractors").iterdir())
+    assert len(extractors) == 5
+    # Sequences of five extractors, for training and for test clips; the heads share them.
+    assert len(list((tmp_path / "out" / "sequences").iterdir())) == 2 * 5
+    stamps = [path.stat().st_mtime_ns for path in (tmp_path / "out" / "heads").glob("*/*.npz")]
+    again, _ = experiment.run([2], page_folder=None, command="again")
+    assert read_json(next(path for path in again if path.name == "report.json"))[0] == rows
+    assert stamps == [
+        path.stat().st_mtime_ns for path in (tmp_path / "out" / "heads").glob("*/*.npz")
+    ]
+
+
+def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
+    torch.save(
+        models.build("vggish", classes=0, width=1 / 64).state_dict(), tmp_path / "weights.pth"
+    )
+    experiment = Experiment(
+        one_fold(corpus),
+        tmp_path / "out",
+        scale="paper",
+        weights=tmp_path / "weights.pth",
+        seeds=(0,),
+        size=TINY,
+        workers=1,
+    )
+    ((fold, manifest),) = experiment.folds().items()
+    original = experiment._extractor(fold, manifest, ORIGINAL, 0)
+    tuned = experiment._extractor(fold, manifest, FOUR[0], 0)
+    assert original.labels == ()
+    assert tuned.labels == LABELS
+    name = "features.0.weight"
+    first, second = (one.network.state_dict()[name] for one in (original, tuned))
+    assert 0 < (first - second).abs().max() < 0.1 * first.abs().max()
+
+
+def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> None:
+    manifest = Manifest.read(one_fold(corpus))
+    table = pd.concat([manifest.table.assign(semitones=shift) for shift in ("0", "3")])
+    table["group"] = table["path"]
+    table["path"] = table["path"] + table["semitones"]
+    both = Manifest.from_table(table.reset_index(drop=True))
+    first, last = (parted(both, extractor, seed=1).table for extractor in FOUR[:2])
+    for part in (first, last):
+        aside = set(part[part["split"] == "validation"]["group"])
+        assert aside
+        assert not aside & set(part[part["split"] == "train"]["group"])
+        assert set(part[part["split"] == "validation"]["semitones"]) == {"0"}
+    assert set(first[first["split"] == "validation"]["group"]).isdisjoint(
+        last[last["split"] == "validation"]["group"]
+    )
+
+
+def test_the_papers_grid() -> None:
+    paper = SIZES["paper"]
+    assert [line.paper for line in grid.lines(4, paper)] == [
+        *(0.917, 0.919, 0.931, 0.936, 0.929, 0.931)
+    ]
+    best = [line.head for line in grid.lines(3, paper) if line.paper == 0.936]
+    assert best == [line.head for line in grid.lines(4, paper) if line.paper == 0.936]
+    assert [line.extractors for line in grid.lines(2, paper)][-1] == FOUR
+
+
+def test_rejections(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="without the weights of VGGish"):
+        Experiment(corpus, tmp_path, scale="paper")
+    manifest = Manifest.read(corpus)
+    two = manifest.where(label=list(LABELS[:2])).write(tmp_path / "two.csv")
+    with pytest.raises(ManifestError, match="2 labels for MAP@3"):
+        Experiment(two, tmp_path).folds()
+    assert list(Experiment(corpus, tmp_path).folds()) == ["fold1", "fold2", "fold3", "fold4"]
