@@ -61,7 +61,7 @@ def finetune(
 
     Clips of the split train are trained on; accuracy is measured on those of test (else of
     validation), for each codec in the column codec, with its kbps, and each device. Clips whose
-    codec is empty or none are clean, and some have to be there: what is forgotten on them is always
+    codec is empty or wav are clean, and some have to be there: what is forgotten on them is always
     shown. Segments that are not named keep their weights and their running statistics; a number
     that does not exist lists them. Labels, front-end, device gains and standardization stay the
     model's.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anymic import intervals
+from anymic.codecs.bank import ORIGINAL
 from anymic.errors import ManifestError
 from anymic.frontend import Frontend
 from anymic.manifest import Manifest
 from anymic.training.module import TrainedClassifier
 
 CLEAN = "clean"
-NO_CODEC = ("", "none")  # in the column codec
+NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
 BATCH = 16
 Probabilities = Mapping[int, NDArray[np.float32]]
 
@@ -86,7 +88,7 @@ class Listener(lightning.Callback):
 def keep(folder: Path, epoch: int, probabilities: NDArray[np.float32]) -> None:
     """Write an epoch's answers, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{epoch}.npy"
+    beside = folder / f".{epoch}.{os.getpid()}.npy"
     np.save(beside, probabilities)
     beside.replace(folder / f"{epoch}.npy")
 
@@ -115,8 +117,8 @@ def codec_names(manifest: Manifest) -> NDArray[np.str_]:
     if CLEAN not in names:
         raise ManifestError(
             f"{len(table)} coded clips to measure on and no clean one",
-            wanted="some whose codec is empty or none, to see what is forgotten on clean audio",
-            remedy="add the clips as they were before the codec",
+            wanted="some whose codec is empty or wav, to see what is forgotten on clean audio",
+            remedy="add the originals: wav among the codecs of anymic data encode",
         )
     return names.astype(str)
 
