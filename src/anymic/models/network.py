@@ -74,7 +74,7 @@ def mean_of_maps(maps: Tensor) -> Tensor:
     a training step on a processor.
     """
     if maps.requires_grad:
-        maps.register_hook(_channels_last)
+        maps.register_hook(_channels_last)  # type: ignore[no-untyped-call]
     return maps.mean(dim=(2, 3))
 
 
