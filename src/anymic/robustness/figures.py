@@ -31,7 +31,7 @@ def heat_map(findings: Findings, *, title: str = "") -> Figure:
     full = max([_FULL, *(-one.value for one in differences.values())])
     width = min(max(1.6 + 0.62 * len(codecs), 4.2), 11.0)
     with quiet_style():
-        figure, axes = canvas(1.15 + 0.5 * len(devices), width)
+        figure, axes = canvas(1.4 + 0.5 * len(devices), width)
         for number, condition in enumerate(findings.conditions):
             x, y = codecs.index(condition.codec_name), devices.index(condition.device)
             if number == 0:
@@ -41,7 +41,7 @@ def heat_map(findings: Findings, *, title: str = "") -> Figure:
             change = differences[number]
             shade = max(-change.value, 0.0) / full
             _cell(axes, x, y, shade)
-            ink = PAPER if shade > 0.55 else INK
+            ink = PAPER if shade > 0.85 else INK
             points = f"{100 * change.value:+.1f}".replace("-", _MINUS)
             clear = not change.low <= 0 <= change.high if change.low == change.low else False
             _write(
@@ -56,6 +56,9 @@ def heat_map(findings: Findings, *, title: str = "") -> Figure:
         bare(axes, grid="both")
         axes.grid(False)
         axes.tick_params(labelcolor=INK, labelsize=8.5)
+        axes.set_xlabel(
+            f"{len(findings.targets)} clips; bold: the 95 % interval leaves out zero", loc="left"
+        )
         figure.suptitle(
             title or "Accuracy in per cent, and points against clean", x=0.01, ha="left"
         )
