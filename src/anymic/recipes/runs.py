@@ -25,6 +25,10 @@ from anymic.training.many import in_processes, show_progress
 RESULT = "test.npz"
 # Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
 # run is as good as one on another processor.
+FIRST_FRONTEND = (  # the front-end's settings when the first runs were named: these never change
+    *("rate_hz", "fft_size", "hop_samples", "bands", "low_hz", "high_hz"),
+    *("mel_scale", "mel_norm", "power", "log_offset"),
+)
 TRAINING_VERSION = 1
 
 
@@ -53,9 +57,12 @@ class Run:
         chosen = {k: v for k, v in to_mapping(self.config).items() if v != plain[k]}
         if chosen.get("correction", {}).get("domain") == "magnitude":  # new inside an old setting
             del chosen["correction"]["domain"]
-        for name in ("scaling", "deltas"):  # these as well
-            if chosen.get("frontend", {}).get(name) == plain["frontend"][name]:
-                del chosen["frontend"][name]
+        if "frontend" in chosen:  # so are all of its that were not there at first
+            chosen["frontend"] = {
+                name: value
+                for name, value in chosen["frontend"].items()
+                if name in FIRST_FRONTEND or value != plain["frontend"][name]
+            }
         settings = json.dumps([TRAINING_VERSION, chosen], sort_keys=True)
         digest = hashlib.sha256(settings.encode())
         digest.update(Manifest.read(self.manifest).digest().encode())
