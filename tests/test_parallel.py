@@ -127,8 +127,12 @@ def test_in_order_is_in_order_bounded_and_raises_in_its_place() -> None:
         return number
 
     found = []
-    with pytest.raises(AnymicError, match="30"):
+
+    def collect() -> None:
         for number in in_order(work, items(), workers=3):
             found.append(number)
             assert len(asked) <= number + 1 + 4
+
+    with pytest.raises(AnymicError, match="30"):
+        collect()
     assert found == list(range(30))
