@@ -46,7 +46,7 @@ def decisions(size: Size) -> str:
     return (
         f"- Optimizer and length: SGD with momentum, {size.extractor_epochs} epochs for an "
         f"extractor, Adadelta and {size.head_epochs} for a head; the epoch of the lowest "
-        "validation loss is kept.\n"
+        "validation loss is kept. A VGGish trained from scratch hears standardized bands.\n"
         "- First and last clips: 84.5 % of the recordings in an order drawn from the seed, where "
         "the paper takes the corpus's own order.\n"
         "- The nonlinearities of the attention: those of Kong 2018; see the page on tagging.\n"
