@@ -186,6 +186,18 @@ def test_no_recording_calibrates_itself() -> None:
     }
 
 
+def test_even_true_probabilities_have_a_calibration_error_on_few_recordings() -> None:
+    """Of n clips in one bin the mean of |share - p| is that of a binomial share."""
+    probabilities = np.tile([0.7, 0.3], (400, 1))
+    alone = np.array([f"recording {number}" for number in range(400)])
+    expected = np.sqrt(2 / np.pi * 0.7 * 0.3 / 400)  # of a normal deviate
+    found = trust.error_if_perfect(probabilities, alone, draws=2000)
+    assert found == pytest.approx(expected, rel=0.06)
+    fours = np.repeat(alone[:100], 4)  # 100 recordings, each heard four times, count as 100
+    found = trust.error_if_perfect(probabilities, fours, draws=2000)
+    assert found == pytest.approx(2 * expected, rel=0.06)
+
+
 def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     miniature_tau: Path, tmp_path: Path
 ) -> None:

@@ -253,6 +253,13 @@ def reading(curve: Curve) -> str:
             f"{correction}: T = {temperature:g} changes B and C by {points(found)} points; in the "
             f"paper heating brings {paper:+.1f}{_verdict(found, paper / 100)}."
         )
+    chosen = [
+        f"{name} T = {t:g} ({points(curve.gain(name, t, PAIR, over=PLAIN))} points on B and C)"
+        for name, t in curve.chosen.items()
+        if t != 1
+    ]
+    if chosen:
+        sentences.append(f"Validation clips choose {', '.join(chosen)} over T = 1.")
     gains = {
         (name, t): curve.gain(name, t, PAIR, over=UNCORRECTED)
         for name, reference in CORRECTIONS.items()

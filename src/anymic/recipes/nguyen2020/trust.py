@@ -146,6 +146,36 @@ def compare(members: Sequence[Member]) -> Trust:
     )
 
 
+def error_if_perfect(
+    probabilities: NDArray[np.float64], groups: NDArray[np.str_], *, draws: int = 200
+) -> float:
+    """Return the calibration error that a model with these probabilities has if they are true.
+
+    It is not 0: the shares of few recordings differ from what is expected of them. Right and wrong
+    are drawn by the probabilities, with one draw for all clips of a recording, which succeed and
+    fail together.
+
+    Parameters
+    ----------
+    probabilities : array (clip, class)
+    groups : array (clip,) of str
+        The recording of each clip.
+    draws : int
+        To average over.
+    """
+    confidence = probabilities.max(axis=1)
+    bins = metrics.calibration_bins(confidence)
+    recordings, index = np.unique(groups, return_inverse=True)
+    generator = np.random.default_rng(0)
+    errors = [
+        np.abs(
+            np.bincount(bins, (generator.random(len(recordings))[index] < confidence) - confidence)
+        ).sum()
+        for _ in range(draws)
+    ]
+    return float(np.mean(errors) / len(groups))
+
+
 def markdown(found: Trust, metric: str) -> str:
     """Return a metric by setting, calibration and device."""
     lines = [
@@ -179,7 +209,15 @@ def reading(found: Trust) -> str:
         met = f"not on {', '.join(above)}" if above else "on every device"
         worst = max(errors.values())
         sentences.append(f"{name}: at most {BAR} {met} (worst {worst:.3f}).")
-    return f"Calibration error with {SHOWN.name}. " + " ".join(sentences)
+    floors = [
+        error_if_perfect(found.calibrated[BY_DEVICE][of], found.groups[of])
+        for of in (found.heard == device for device in found.devices)
+    ]
+    return (
+        f"Calibration error with {SHOWN.name}. {' '.join(sentences)} What limits it is the number "
+        f"of recordings: probabilities that were exactly true would be measured at about "
+        f"{np.mean(floors):.3f} on so few."
+    )
 
 
 def figure(found: Trust) -> Figure:
