@@ -96,7 +96,7 @@ LENGTHS = {
   at T = 10 stops half-way. So the learning rate grows with T up to 10, and the epochs up to 60.
   This was settled by the training accuracy and loss that are reached, on training clips of folds 1
   and 2 (which are test clips of other folds). So temperatures differ in the length of training too;
-  the paper's 150 epochs are 40 times as many steps.""",
+  the paper's 150 epochs are 30 to 60 times as many steps.""",
 }
 EPOCHS = {
     "paper": "The one of the highest validation accuracy.",
