@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from anymic.cli.recipe_options import Data, Esc50, Out, Page, Responses, Workers
 
 if TYPE_CHECKING:
     from anymic.recipes.kosmider2019.experiment import Part
 
 
 def kosmider2019(
-    out: Annotated[Path, typer.Option(help="Folder for corpora, runs and report.")],
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A manifest with devices A, B, C and the splits train and test; repeated, one a "
-            "fold."
-        ),
-    ] = None,
-    esc50: Annotated[
-        Path | None,
-        typer.Option(help="In place of --data: ESC-50, to make multi-microphone ESC-10 from."),
-    ] = None,
-    responses: Annotated[
-        Path | None, typer.Option(help="With --esc50: folder of the MicIRP impulse responses.")
-    ] = None,
+    out: Out,
+    data: Data = None,
+    esc50: Esc50 = None,
+    responses: Responses = None,
     scale: Annotated[
         str,
         typer.Option(
@@ -46,10 +36,8 @@ def kosmider2019(
         typer.Option("--devices", help="Only unstated and unknown devices; needs --esc50."),
     ] = False,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 0, 1, ...")] = 2,
-    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the page and its figures into this folder.")
-    ] = None,
+    workers: Workers = 2,
+    page: Page = None,
 ) -> None:
     """Reproduce the winner of DCASE 2019 task 1B (Kosmider 2019).
 

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from anymic.cli.recipe_options import Data, Esc50, Out, Page, Responses, Workers
 
 if TYPE_CHECKING:
     from anymic.recipes.nguyen2020.experiment import Part
 
 
 def nguyen2020(
-    out: Annotated[Path, typer.Option(help="Folder for corpus, runs and report.")],
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A manifest with devices A, B, C and the splits train and test; repeated, one a "
-            "fold."
-        ),
-    ] = None,
-    esc50: Annotated[
-        Path | None,
-        typer.Option(help="In place of --data: ESC-50, to make multi-microphone ESC-10 from."),
-    ] = None,
-    responses: Annotated[
-        Path | None, typer.Option(help="With --esc50: folder of the MicIRP impulse responses.")
-    ] = None,
+    out: Out,
+    data: Data = None,
+    esc50: Esc50 = None,
+    responses: Responses = None,
     scale: Annotated[
         str,
         typer.Option(
@@ -45,10 +35,8 @@ def nguyen2020(
     ablation_seeds: Annotated[
         int, typer.Option(min=1, help="Of these, how many table 2 and the ablation get.")
     ] = 2,
-    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 2,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the page and its figures into this folder.")
-    ] = None,
+    workers: Workers = 2,
+    page: Page = None,
 ) -> None:
     """Reproduce heated-up softmax with spectrum correction (Nguyen 2020).
 
