@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymic.report.rows import Row
+from anymic.training import TrainingConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +40,41 @@ class Section:
         """Return the section as Markdown, its figure linked as a file of `page`."""
         picture = f"![{self.title}]({page}_{self.name}.png)" if self.figure else ""
         return f"## {self.title}\n\n{self.text.replace('{figure}', picture)}\n"
+
+
+def introduction(
+    text: str, base: TrainingConfig, *, command: str, folds: int, seeds: int, corpus: str
+) -> str:
+    """Fill in the top of a page: the command that made it, and the settings that runs share.
+
+    Parameters
+    ----------
+    text : str
+        With places for {command}, {folds}, {seeds}, {network}, {bands}, {hop}, {clip}, {epochs},
+        {batch} and {corpus}, or some of them.
+    base : TrainingConfig
+    command : str
+    folds, seeds : int
+    corpus : str
+        What the clips are; empty where they are the user's own.
+    """
+    return text.format(
+        command=command,
+        folds=counted(folds, "fold"),
+        seeds=counted(seeds, "seed"),
+        network=base.network,
+        bands=base.frontend.bands,
+        hop=base.frontend.hop_samples,
+        clip="whole clips" if base.clip_s is None else f"{base.clip_s:g} s",
+        epochs=base.epochs,
+        batch=base.batch_size,
+        corpus=corpus,
+    )
+
+
+def counted(number: int, name: str) -> str:
+    """Return "1 seed", "3 seeds"."""
+    return f"{number} {name}" + ("s" if number != 1 else "")
 
 
 def write(

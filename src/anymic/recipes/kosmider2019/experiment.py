@@ -126,12 +126,13 @@ def run(
         sections += _devices(work, Path(out))
     if "ensembles" in asked:
         sections.append(_ensembles(work, outcomes))
-    introduction = texts.introduction(
+    introduction = page.introduction(
+        texts.INTRODUCTION,
         base,
         command=command,
         folds=len(corpora.folds),
         seeds=len(seeds),
-        made=corpora.made,
+        corpus=texts.CORPUS if corpora.made else "",
     )
     sections.append(Section("What the report leaves open", texts.DECISIONS))
     return page.write(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from anymic.training import TrainingConfig
-
 INTRODUCTION = """# Kosmider 2019
 
 M. Kosmider, *Calibrating neural networks for secondary recording devices*, DCASE 2019: the winner
@@ -14,7 +12,8 @@ Made by
 
     {command}
 
-on {folds} with {seeds}: {network}, {bands} bands, hop {hop}, {clip}, {epochs} epochs.{corpus}
+on {folds} with {seeds}: basic1 and basic2, {bands} bands, hop {hop}, {clip},
+{epochs} epochs.{corpus}
 Percentages stand with their 95 % interval over whole source recordings, which resamples a recording
 with every device, fold and seed that heard it; differences are taken clip by clip.
 """
@@ -71,34 +70,6 @@ leaderboard, where a single uncorrected network reached about 54 %.
 
 {{figure}}
 """
-
-
-def introduction(base: TrainingConfig, *, command: str, folds: int, seeds: int, made: bool) -> str:
-    """Return the top of the page.
-
-    Parameters
-    ----------
-    base : TrainingConfig
-    command : str
-    folds, seeds : int
-    made : bool
-        Whether the corpus is multi-microphone ESC-10.
-    """
-    return INTRODUCTION.format(
-        command=command,
-        folds=_counted(folds, "fold"),
-        seeds=_counted(seeds, "seed"),
-        network="basic1 and basic2",
-        bands=base.frontend.bands,
-        hop=base.frontend.hop_samples,
-        clip="10 s" if base.clip_s is None else f"{base.clip_s:g} s",
-        epochs=base.epochs,
-        corpus=CORPUS if made else "",
-    )
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number} {name}" + ("s" if number != 1 else "")
 
 
 DEVICES = """The submission had to recognize devices, for the evaluation data do not name them; the

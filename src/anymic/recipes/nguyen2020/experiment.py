@@ -105,12 +105,13 @@ class Experiment:
         sections.append(Section("What the paper leaves open", texts.decisions(self.scale)))
         return page.write(
             sections,
-            texts.introduction(
+            page.introduction(
+                texts.INTRODUCTION,
                 self.base,
                 command=command,
                 folds=len(self.folds),
                 seeds=len(self.seeds),
-                made=self.made,
+                corpus=texts.CORPUS if self.made else "",
             ),
             self.out,
             title="Nguyen, Pernkopf and Kosmider 2020",
@@ -144,7 +145,7 @@ class Experiment:
     def _losses(self) -> Section:
         found = losses.compare(self.train([*grid.losses(), *grid.domains()], self.short))
         text = texts.LOSSES.format(
-            seeds=texts.counted(len(self.short), "seed"),
+            seeds=page.counted(len(self.short), "seed"),
             table=losses.markdown(found),
             domains=losses.domains_markdown(found),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from anymic.recipes.nguyen2020.grid import Scale
-from anymic.training import TrainingConfig
 
 INTRODUCTION = """# Nguyen, Pernkopf and Kosmider 2020
 
@@ -109,35 +108,6 @@ MIXUP = {
 }
 
 
-def introduction(base: TrainingConfig, *, command: str, folds: int, seeds: int, made: bool) -> str:
-    """Return the top of the page.
-
-    Parameters
-    ----------
-    base : TrainingConfig
-    command : str
-    folds, seeds : int
-    made : bool
-        Whether the corpus is multi-microphone ESC-10.
-    """
-    return INTRODUCTION.format(
-        command=command,
-        folds=counted(folds, "fold"),
-        seeds=counted(seeds, "seed"),
-        network=base.network,
-        bands=base.frontend.bands,
-        hop=base.frontend.hop_samples,
-        clip="whole clips" if base.clip_s is None else f"{base.clip_s:g} s",
-        batch=base.batch_size,
-        corpus=CORPUS if made else "",
-    )
-
-
 def decisions(scale: Scale) -> str:
     """Return what was decided where the paper is silent."""
     return DECISIONS.format(mixup=MIXUP[scale], length=LENGTHS[scale], epoch=EPOCHS[scale])
-
-
-def counted(number: int, name: str) -> str:
-    """Return "1 seed", "3 seeds"."""
-    return f"{number} {name}" + ("s" if number != 1 else "")
