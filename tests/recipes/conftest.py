@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from anymic.datasets.tau_mobile import SCENES, tau2019_mobile
+from anymic.datasets.tau_mobile import SCENES, tau2019_mobile, tau2020_mobile
 
 
 @pytest.fixture
@@ -18,13 +18,20 @@ def miniature_tau(tmp_path: Path) -> Path:
     return tau2019_mobile(_miniature(tmp_path / "tau")).write(tmp_path / "tau.csv")
 
 
-def _miniature(root: Path) -> Path:
-    """Write ten seconds of noise for two scenes, three places, and three devices each."""
+@pytest.fixture
+def miniature_tau_2020(tmp_path: Path) -> Path:
+    """Return a manifest of TAU 2020 Mobile in miniature, one real and one simulated device."""
+    root = _miniature(tmp_path / "tau", devices=("a", "s1"))
+    return tau2020_mobile(root).write(tmp_path / "tau.csv")
+
+
+def _miniature(root: Path, *, devices: tuple[str, ...] = ("a", "b", "c")) -> Path:
+    """Write ten seconds of noise for two scenes and three places, heard by each device."""
     generator = np.random.default_rng(0)
     meta, sides = [], {"train": [], "test": []}  # type: ignore[var-annotated]
     for number, scene in enumerate(SCENES[:2]):
         for place, side in enumerate(("train", "train", "test")):
-            for device in "abc":
+            for device in devices:
                 name = f"audio/{scene}-lyon-{10 * number + place}-{place}-{device}.wav"
                 (root / "audio").mkdir(parents=True, exist_ok=True)
                 noise = generator.normal(scale=0.05 * (1 + number), size=441_000)

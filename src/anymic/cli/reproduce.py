@@ -9,7 +9,12 @@ from typing import Annotated
 
 import typer
 
-from anymic.cli import reproduce_kosmider2019, reproduce_nguyen2020, reproduce_xu2018
+from anymic.cli import (
+    reproduce_kosmider2019,
+    reproduce_nguyen2020,
+    reproduce_peters2022,
+    reproduce_xu2018,
+)
 
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
@@ -54,4 +59,5 @@ def spectrum_correction(
 
 app.command("kosmider2019")(reproduce_kosmider2019.kosmider2019)
 app.command("nguyen2020")(reproduce_nguyen2020.nguyen2020)
+app.command("peters2022")(reproduce_peters2022.peters2022)
 app.command("xu2018")(reproduce_xu2018.xu2018)

@@ -55,6 +55,31 @@ class Pooled:
         one, other = (self.correct(name)[kept].astype(float) for name in (condition, against))
         return intervals.paired_difference(one, other, self.groups[kept])
 
+    def ratio(
+        self, part: NDArray[np.floating], whole: NDArray[np.floating], *, n: int
+    ) -> Interval | None:
+        """Return sum(part) / sum(whole), such as a change as a share of another.
+
+        Parameters
+        ----------
+        part, whole : array (clip,)
+            What each clip adds to either sum.
+        n : int
+            The clips that the result says it rests on.
+
+        Returns
+        -------
+        Interval or None
+            None where sum(whole) is not surely above 0: there is nothing to be a share of.
+        """
+        totals = intervals.resampled_totals(np.column_stack([part, whole]), self.groups)
+        recordings = len(set(self.groups.tolist()))
+        if intervals.percentiles(whole.sum(), totals[:, 1], groups=recordings)[0] <= 0:
+            return None
+        value = float(part.sum() / whole.sum())
+        found = intervals.ratio(totals[:, 0], totals[:, 1])
+        return Interval(value, *intervals.percentiles(value, found, groups=recordings), n)
+
 
 def pool(outcomes: Iterable[Outcome]) -> Pooled:
     """Put the folds and seeds of each condition behind each other.

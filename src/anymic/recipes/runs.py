@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic import machine
+from anymic.codecs.conditions import codec_names
 from anymic.config import to_mapping
 from anymic.errors import AnymicError
 from anymic.manifest import Manifest
@@ -81,7 +82,8 @@ class Outcome:
         True class numbers.
     labels : tuple of str
     devices, groups : array (clip,) of str
-        The device that heard each clip, and the recording it was cut from.
+        The device that heard each clip, in a corpus without devices the codec (such as "mp3 32",
+        or "clean"); and the recording it was cut from.
     """
 
     run: Run
@@ -142,10 +144,11 @@ def _finish(run: Run, out: Path) -> None:
             remedy="check the corpus with `anymic data prepare`",
         )
     table = test.table
+    heard_by = table["device"].to_numpy(dtype=str) if "device" in table else codec_names(test)
     facts = {
         "labels": np.array(bundle.labels),
         "targets": np.array([bundle.labels.index(label) for label in table["label"]]),
-        "devices": table["device"].to_numpy(dtype=str),
+        "devices": heard_by,
         "groups": table["group"].to_numpy(dtype=str),
     }
     unfinished = place / f"{os.getpid()}.npz"

@@ -17,6 +17,7 @@ import torch
 from anymic import machine, models
 from anymic.bundle import Bundle
 from anymic.bundle.weights import tensors_of
+from anymic.codecs.conditions import codec_names
 from anymic.config import to_mapping
 from anymic.errors import ConfigError, ManifestError
 from anymic.frontend import Frontend
@@ -254,7 +255,7 @@ def _clips(
     bundle: Bundle, chosen: Manifest, frontend: Frontend, cache: Path, length: Length
 ) -> tuple[Any, Sequence[Any]]:
     """Return the clips to measure on that can be used, and the failures."""
-    from anymic.training.measuring import Measured, codec_names
+    from anymic.training.measuring import Measured
 
     chosen.require_labels(bundle.labels)
     codec_names(chosen)  # refused before anything is computed, where nothing is clean
@@ -287,7 +288,7 @@ def _fitted_on(bundle: Bundle, parts: Parts, *, from_scratch: bool) -> dict[str,
 
 
 def _write_answers(out: Path, answers: Mapping[int, Any], clips: Any) -> None:
-    from anymic.training.measuring import codec_names, recordings
+    from anymic.training.measuring import recordings
 
     table = clips.manifest.table
     devices = table["device"] if "device" in table else [""] * len(table)

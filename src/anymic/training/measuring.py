@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,14 +15,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anymic import intervals
-from anymic.codecs.bank import ORIGINAL
-from anymic.errors import ManifestError
+from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.frontend import Frontend
 from anymic.manifest import Manifest
 from anymic.training.module import TrainedClassifier
 
-CLEAN = "clean"
-NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
 BATCH = 16
 Probabilities = Mapping[int, NDArray[np.float32]]
 
@@ -97,30 +93,6 @@ def kept(folder: Path) -> dict[int, NDArray[np.float32]]:
     """Read every epoch's answers (clip, label), in the order of epochs."""
     found = {int(path.stem): path for path in folder.glob("[0-9]*.npy")}
     return {epoch: np.load(found[epoch]) for epoch in sorted(found)}
-
-
-def codec_names(manifest: Manifest) -> NDArray[np.str_]:
-    """Name each clip's codec and kbps, "mp3 32"; "clean" where there is none.
-
-    Raises
-    ------
-    ManifestError
-        If no clip is clean: what is forgotten could not be seen.
-    """
-    table = manifest.table
-    names = np.full(len(table), CLEAN, dtype=object)
-    if "codec" in table:
-        rates = table["kbps"] if "kbps" in table else np.full(len(table), math.nan)
-        for row, (codec, kbps) in enumerate(zip(table["codec"], rates, strict=True)):
-            if codec not in NO_CODEC:
-                names[row] = codec + (f" {kbps:g}" if math.isfinite(kbps) else "")
-    if CLEAN not in names:
-        raise ManifestError(
-            f"{len(table)} coded clips to measure on and no clean one",
-            wanted="some whose codec is empty or wav, to see what is forgotten on clean audio",
-            remedy="add the originals: wav among the codecs of anymic data encode",
-        )
-    return names.astype(str)
 
 
 def recordings(manifest: Manifest) -> list[str]:

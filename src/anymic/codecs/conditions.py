@@ -1,0 +1,39 @@
+"""What the clips of a manifest were heard through, by name."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.codecs.bank import ORIGINAL
+from anymic.errors import ManifestError
+from anymic.manifest import Manifest
+
+CLEAN = "clean"
+NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
+
+
+def codec_names(manifest: Manifest) -> NDArray[np.str_]:
+    """Name each clip's codec and kbps, "mp3 32"; "clean" where there is none.
+
+    Raises
+    ------
+    ManifestError
+        If no clip is clean: what is forgotten could not be seen.
+    """
+    table = manifest.table
+    names = np.full(len(table), CLEAN, dtype=object)
+    if "codec" in table:
+        rates = table["kbps"] if "kbps" in table else np.full(len(table), math.nan)
+        for row, (codec, kbps) in enumerate(zip(table["codec"], rates, strict=True)):
+            if codec not in NO_CODEC:
+                names[row] = codec + (f" {kbps:g}" if math.isfinite(kbps) else "")
+    if CLEAN not in names:
+        raise ManifestError(
+            f"{len(table)} coded clips to measure on and no clean one",
+            wanted="some whose codec is empty or wav, to see what is forgotten on clean audio",
+            remedy="add the originals: wav among the codecs of anymic data encode",
+        )
+    return names.astype(str)

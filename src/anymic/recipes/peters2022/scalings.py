@@ -1,0 +1,61 @@
+"""One more row: what codecs cost with features scaled clip by clip, and with standardized bands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from anymic.codecs.conditions import CLEAN
+from anymic.recipes.cells import percent, points
+from anymic.recipes.findings import Findings
+from anymic.recipes.peters2022.corpus import CODED
+from anymic.recipes.peters2022.grid import CLIP, STANDARDIZED
+from anymic.recipes.peters2022.table import CATEGORIES, cost
+from anymic.recipes.pooling import pool
+from anymic.recipes.runs import Outcome
+from anymic.report.rows import Row, row
+
+ALL = "all coded"
+PARTS = {CLEAN: (CLEAN,), **{name: (name,) for name in CODED}, ALL: CATEGORIES[ALL]}
+
+
+def compare(outcomes: Iterable[Outcome]) -> Findings:
+    """Return accuracies and costs by scaling and codec, and the difference in pairs.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        Of `grid.starts` and `grid.standardized`, trained on clean audio alone.
+    """
+    pooled = pool(outcomes)
+    rows: list[Row] = []
+    for part, heard in PARTS.items():
+        for name in (CLIP, STANDARDIZED):
+            where = {"scaling": name, "codec": part}
+            rows.append(row("accuracy", pooled.accuracy(name, *heard), **where))
+            if part != CLEAN:
+                lost = cost(pooled, name, heard)
+                rows.append(row("accuracy_difference", lost, **where, against_codec=CLEAN))
+        change = pooled.gain(STANDARDIZED, CLIP, *heard)
+        against = {"scaling": STANDARDIZED, "codec": part, "against_scaling": CLIP}
+        rows.append(row("accuracy_difference", change, **against))
+    return Findings(rows)
+
+
+def markdown(found: Findings) -> str:
+    """Return a line for each condition."""
+    lines = [
+        f"| through | {CLIP} | cost | {STANDARDIZED} | cost | {STANDARDIZED} over {CLIP} |",
+        "|---" * 6 + "|",
+    ]
+    for part in PARTS:
+        cells = []
+        for name in (CLIP, STANDARDIZED):
+            where = {"scaling": name, "codec": part}
+            cells.append(percent(found.of("accuracy", **where), interval_digits=0))
+            costs = part != CLEAN
+            lost = found.of("accuracy_difference", **where, against_codec=CLEAN) if costs else None
+            cells.append("" if lost is None else points(lost))
+        against = {"scaling": STANDARDIZED, "codec": part, "against_scaling": CLIP}
+        cells.append(points(found.of("accuracy_difference", **against)))
+        lines.append(f"| {part} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
