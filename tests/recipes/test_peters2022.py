@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -174,7 +175,7 @@ def test_experiment_b_is_every_segment_and_the_whole_network_for_ten_epochs() ->
     assert grid.whole(Path("start"), fold, seed=1).config.epochs == 40
 
 
-def make_clips(folder: Path, **columns: list[object]) -> Path:
+def make_clips(folder: Path, **columns: Any) -> Path:
     """Write noises of a second, two labels in turn, and their manifest."""
     generator = np.random.default_rng(0)
     folder.mkdir()
@@ -256,7 +257,7 @@ def test_the_papers_scale_on_a_miniature_of_the_published_layout(
     assert "| segment 4 |" in text
     assert "segment 5" not in text
     assert (tmp_path / "page" / "peters2022_figure2.png").is_file()
-    made = sorted((tmp_path / "out" / "tuned").glob("*/measured.npz"))
+    made = sorted((tmp_path / "out" / "runs").glob("*/measured.npz"))
     assert len(made) == 1 + 1 + 4
     times = [path.stat().st_mtime_ns for path in made]
     capsys.readouterr()

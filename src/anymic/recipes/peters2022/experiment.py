@@ -133,7 +133,7 @@ class Experiment:
         ]
 
     def _tune(self, tunings: list[Tuning]) -> list[Tuned]:
-        return tune_all(tunings, self.out / "tuned", workers=self.workers, progress=self.progress)
+        return tune_all(tunings, self._runs, workers=self.workers, progress=self.progress)
 
     def _table(self, folds: list[Fold]) -> Section:
         starts = self._starts(folds)
@@ -169,9 +169,10 @@ class Experiment:
                 wanted="networks that are trained here",
                 remedy="leave out --model",
             )
+        first = self.seeds[:1]
         runs = [
-            *grid.starts(folds, self.base, seeds=self.seeds),
-            *grid.standardized(folds, self.base, seeds=self.seeds),
+            *grid.starts(folds, self.base, seeds=first),
+            *grid.standardized(folds, self.base, seeds=first),
         ]
         found = scalings.compare(self._train(runs))
         text = texts.SCALINGS.format(table=scalings.markdown(found))
