@@ -53,8 +53,8 @@ Relative improvement is the gain over the accuracy before; the dashed line is th
 
 SCALINGS = """The same network trained on the same clean clips, once with each clip's features
 scaled to 0..1 between their extremes, as in the paper, and once with each band standardized over
-the training clips. Neither is fine-tuned; the first seed. Accuracy in per cent; cost in points against
-the same clips clean.
+the training clips. Neither is fine-tuned; the first seed. Accuracy in per cent; cost in points
+against the same clips clean.
 
 {table}"""
 
