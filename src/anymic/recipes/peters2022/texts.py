@@ -21,9 +21,9 @@ with every codec, fold and seed that heard it; differences are taken clip by cli
 
 START: dict[Scale, str] = {
     "paper": " It starts from the published network, `anymic import keras`.",
-    "small": """ It starts from the FCNN with an eighth of its channels, trained on the clean
+    "small": """ It starts from the FCNN with a ninth of its channels, trained on the clean
 clips of the other folds (the preset `peters2022-small`). The paper's, whose figures stand in
-brackets, is eight times as wide and was trained on about 14,000 clips of ten seconds; ESC-10 has
+brackets, is nine times as wide and was trained on about 14,000 clips of ten seconds; ESC-10 has
 240 of five seconds a fold, and its manifest is written by
 `anymic data prepare esc10 --root ESC-50 --out esc10.csv`.""",
 }
