@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -253,7 +254,7 @@ def open_sequences(
         width = len(network.standardization.mean)
         apart = heard.features.reshape(len(heard.features), -1, width).transpose(0, 2, 1)
         cache.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".part.npz")
+        beside = path.with_suffix(f".{os.getpid()}.part.npz")
         failures = [[one.path, one.reason] for one in heard.failures]
         np.savez(
             beside,

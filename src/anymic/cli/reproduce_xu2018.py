@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from anymic.cli.recipe_options import Page, Workers
+
 
 def xu2018(
     data: Annotated[
@@ -26,16 +28,14 @@ def xu2018(
         Path | None, typer.Option(help="VGGish's public weights, for --scale paper.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 0, 1, ...")] = 2,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that shift clips.")] = 2,
-    page: Annotated[
-        Path | None, typer.Option(help="Also write the page and its figures into this folder.")
-    ] = None,
+    workers: Workers = 2,
+    page: Page = None,
 ) -> None:
     """Reproduce audio tagging with VGGish and multi-level attention (Xu 2018).
 
     Table 2: four extractors and their geometric mean. Table 3: heads, pitch shift and mixup.
-    Table 4: the number of segments. Can be interrupted: what is finished is kept, and embeddings
-    are shared by all heads.
+    Table 4: the number of segments. A corpus with folds is tested fold by fold. Can be
+    interrupted: what is finished is kept, and embeddings are shared by all heads.
 
     Example: anymic reproduce xu2018 --data esc10.csv --out results
     """

@@ -1,46 +1,33 @@
-"""The whole experiment: clips prepared, extractors, heads, their answers, and the page."""
+"""The whole experiment: what is to be trained, who trains it, and the page of what it shows."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from anymic.bundle import Bundle, load
-from anymic.datasets.evening import even
-from anymic.datasets.pieces import cut_rows
-from anymic.errors import BundleError, ConfigError, ManifestError
-from anymic.frontend.patches import patch_distance_s, patch_length_s
+from anymic.config import to_mapping
+from anymic.errors import ConfigError, ManifestError
 from anymic.importing.vggish import import_vggish
 from anymic.manifest import Manifest, check_splits
 from anymic.metrics import mean_average_precision_at
-from anymic.models.tagger import Tagger
 from anymic.recipes import page
 from anymic.recipes.page import Section
 from anymic.recipes.xu2018 import grid, texts
-from anymic.recipes.xu2018.grid import Extractor, Head, Line, Scale, Size
-from anymic.report.rows import Row, row
-from anymic.tagging import fit_head, open_sequences, with_labels
-from anymic.training import fit
-from anymic.training.finetuning import finetune
+from anymic.recipes.xu2018.contrasts import contrasts
+from anymic.recipes.xu2018.grid import Line, Scale, Size
+from anymic.recipes.xu2018.work import Answers, Job, Workshop, jobs
+from anymic.report.rows import Row, row, write_text
+from anymic.training.many import in_processes, show_progress, visible_gpus
 from anymic.voting import vote
 
-RATE_HZ = 16_000
-RESULT = "answers.npz"
 METRIC = "mean_average_precision_at_3"
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Probabilities (clip, label) of test clips, their classes and recordings."""
-
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
-    groups: NDArray[np.str_]
+STATE = "experiment.json"
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class Experiment:
     ----------
     data : Path
         A manifest with a column `split` (train and test), or `fold`: then each fold is the test
-        set once.
+        set once, and the others train.
     out : Path
         Folder of all that is made; what is found finished is not made again.
     scale : {"paper", "small"}
@@ -61,7 +48,8 @@ class Experiment:
     size : Size or None
         In place of the scale's.
     workers : int
-        Processes that shift clips.
+        Trainings at a time, and processes that shift clips.
+    progress : bool
     """
 
     data: Path
@@ -71,6 +59,7 @@ class Experiment:
     weights: Path | None = None
     size: Size | None = None
     workers: int = 2
+    progress: bool = True
 
     def __post_init__(self) -> None:
         """Refuse the paper's scale without the weights that it fine-tunes."""
@@ -86,8 +75,14 @@ class Experiment:
         """The settings of the scale."""
         return self.size or grid.SIZES[self.scale]
 
+    @property
+    def workshop(self) -> Workshop:
+        """Who makes everything."""
+        return Workshop(self.out, self.sizes, self.weights)
+
+    @cached_property
     def folds(self) -> dict[str, Manifest]:
-        """Return the corpus with train and test clips, a manifest a fold."""
+        """The corpus with train and test clips, a manifest a fold."""
         manifest = Manifest.read(self.data)
         if len(manifest.labels) < 3:
             raise ManifestError(
@@ -97,6 +92,13 @@ class Experiment:
             )
         if "split" in manifest.table.columns:
             check_splits(manifest)
+            for part in ("train", "test"):
+                if not len(manifest.where(split=part)):
+                    raise ManifestError(
+                        f"no clip whose split is {part!r}",
+                        wanted="clips to train on and clips to test",
+                        remedy="mend `split`, or name folds in its place",
+                    )
             return {"all": manifest.where(split=["train", "test"])}
         manifest.require("fold", purpose="a test set")
         numbers = sorted(set(manifest.table["fold"].tolist()) - {-1})
@@ -111,15 +113,25 @@ class Experiment:
         self, tables: Iterable[int], *, page_folder: Path | None, command: str
     ) -> tuple[list[Path], str]:
         """Train what is missing, compare, and write the report; returns files and the page."""
+        wanted = sorted(set(tables) or {2, 3, 4})
+        lines = {table: grid.lines(table, self.sizes) for table in wanted}
+        self.train([line for own in lines.values() for line in own])
         sections = []
-        for table in sorted(set(tables) or {2, 3, 4}):
-            chosen = grid.lines(table, self.sizes)
-            rows = [self._row(line).under(table=str(table), line=line.name) for line in chosen]
-            sections.append(Section(texts.TITLES[table], texts.table(chosen, rows), rows))
+        for table, own in lines.items():
+            rows = {line.name: self._row(line).under(table=str(table)) for line in own if line.head}
+            sections.append(
+                Section(texts.TITLES[table], texts.table(own, rows), list(rows.values()))
+            )
+        found = [
+            change for table, own in lines.items() for change in contrasts(table, self._scored(own))
+        ]
+        sections.append(Section("What agrees with the paper", *texts.agreement(found)))
         sections.append(Section("What the paper leaves open", texts.decisions(self.sizes)))
         return page.write(
             sections,
-            texts.introduction(self.scale, command=command, seeds=len(self.seeds)),
+            texts.introduction(
+                self.scale, command=command, folds=len(self.folds), seeds=len(self.seeds)
+            ),
             self.out,
             title="Xu, Smit and Kurimo 2018",
             name="xu2018",
@@ -128,137 +140,71 @@ class Experiment:
             seeds=list(self.seeds),
         )
 
-    def _row(self, line: Line) -> Row:
-        """Return MAP@3 of a line over all folds and seeds; recordings are drawn for all seeds."""
-        found = [
-            self.answers(fold, manifest, line, seed)
-            for fold, manifest in self.folds().items()
-            for seed in self.seeds
-        ]
-        interval = mean_average_precision_at(
+    def train(self, lines: Iterable[Line]) -> None:
+        """Make what lines need and is not there, in `workers` processes."""
+        if self.weights is not None:  # refused now, and not when the clips are ready
+            import_vggish(self.weights, width=self.sizes.width)
+        self._remember()
+        work = self.workshop
+        wanted = jobs(list(self.folds), grid.needed(lines), seeds=self.seeds)
+        missing = []
+        for job in wanted:
+            heads = tuple(head for head in job.heads if not work.answered(job, head).is_file())
+            if heads:
+                missing.append(Job(job.fold, job.extractor, job.seed, heads))
+        for fold, manifest in self.folds.items():
+            own = [head for job in missing if job.fold == fold for head in job.heads]
+            for shifted in sorted({False, *(head.shifted for head in own)} if own else ()):
+                work.prepare(fold, manifest, shifted=shifted, workers=self.workers)
+        done = in_processes(work.do, missing, workers=self.workers, gpus=visible_gpus())
+        for _ in show_progress(done, len(missing), wanted=self.progress):
+            pass
+
+    def _remember(self) -> None:
+        """Write down what this folder holds; refuse a folder that holds something else."""
+        here = {
+            "scale": self.scale,
+            "size": to_mapping(self.sizes),
+            "manifest": Manifest.read(self.data).digest(),
+            "weights": None if self.weights is None else _digest(self.weights),
+        }
+        path = self.out / STATE
+        if path.is_file():
+            there = json.loads(path.read_text(encoding="utf-8"))
+            different = [name for name in here if there.get(name) != here[name]]
+            if different:
+                raise ConfigError(
+                    f"a folder {self.out} of an experiment with another {' and '.join(different)}",
+                    wanted="the same, to go on with it",
+                    remedy="choose another --out",
+                )
+        write_text(path, json.dumps(here, indent=1) + "\n")
+
+    def answers(self, line: Line) -> Answers:
+        """Return the geometric mean of a line's extractors, over all seeds and folds."""
+        assert line.head is not None
+        found = []
+        for seed in self.seeds:
+            for fold in self.folds:
+                own = [Job(fold, extractor, seed, ()) for extractor in line.extractors]
+                each = [self.workshop.answers(job, line.head) for job in own]
+                together = vote(np.stack([one.probabilities for one in each]), "geometric", ())
+                found.append(Answers(together, each[0].targets, each[0].groups))
+        return Answers(
             np.concatenate([one.probabilities for one in found]),
             np.concatenate([one.targets for one in found]),
             np.concatenate([one.groups for one in found]),
         )
-        return row(METRIC, interval)
 
-    def answers(self, fold: str, manifest: Manifest, line: Line, seed: int) -> Answers:
-        """Return the geometric mean of a line's extractors on a fold's test clips."""
-        each = [self._head(fold, manifest, one, line.head, seed) for one in line.extractors]
-        together = vote(np.stack([one.probabilities for one in each]), "geometric", ())
-        return Answers(together, each[0].targets, each[0].groups)
+    def _scored(self, lines: Iterable[Line]) -> dict[str, tuple[Line, Answers]]:
+        return {line.name: (line, self.answers(line)) for line in lines if line.head}
 
-    def prepared(self, fold: str, manifest: Manifest, *, shifted: bool) -> Manifest:
-        """Return trimmed and normalized clips, and shifted ones of the training clips."""
-        clips = self.sizes.shifted if shifted else 0  # at least none: as they are
-        place = self.out / "clips" / (f"{fold}-shifted" if shifted else fold)
-        result = even(
-            manifest, place, rate_hz=RATE_HZ, clips=clips, workers=self.workers, progress=False
-        )
-        return result.manifest
-
-    def _extractor(self, fold: str, manifest: Manifest, extractor: Extractor, seed: int) -> Bundle:
-        size = self.sizes
-        place = self.out / "extractors" / f"{fold}-{extractor.name}-seed{seed}"
-        if (place / "bundle.json").is_file():
-            found = load(place)
-            assert isinstance(found, Bundle)
-            return found
-        start = import_vggish(self.weights, width=size.width, seed=seed)
-        if extractor.sampling is None:
-            start.save(place)
-            return start
-        clips = parted(self.prepared(fold, manifest, shifted=False), extractor, seed=seed)
-        patches, _ = cut_rows(clips, length_s=patch_length_s(), distance_s=patch_distance_s())
-        patches = patches.where(split=["train", "validation"])
-        config = grid.extractor_config(
-            extractor,
-            size,
-            classes=len(clips.labels),
-            seed=seed,
-            patches=len(patches) / len(clips.where(split=["train", "validation"])),
-        )
-        cache, resume = self.out / "features", place.is_dir()
-        if self.weights is None:
-            return fit(patches, config, place, resume=resume, progress=False, cache=cache)
-        return finetune(
-            with_labels(start, clips.labels, seed=seed),
-            patches,
-            place,
-            config=config,
-            report_epochs=(),
-            resume=resume,
-            progress=False,
-            cache=cache,
-        )
-
-    def _head(
-        self, fold: str, manifest: Manifest, extractor: Extractor, head: Head, seed: int
-    ) -> Answers:
-        """Train a head on an extractor and let it answer; once."""
-        place = self.out / "heads" / f"{fold}-{extractor.name}-{head.name}-seed{seed}"
-        if not (place / RESULT).is_file():
-            vggish = self._extractor(fold, manifest, extractor, seed)
-            clips = parted(
-                self.prepared(fold, manifest, shifted=head.shifted), extractor, seed=seed
-            )
-            config = head.config(self.sizes, seed=seed)
-            cache = self.out / "sequences"
-            bundle = fit_head(
-                clips.where(split=["train", "validation"]),
-                vggish,
-                config,
-                place,
-                segments=head.segments,
-                hidden=self.sizes.hidden,
-                cache=cache,
-            )
-            test = clips.where(split="test")
-            answers = answer(bundle, test, cache)
-            facts = {
-                "probabilities": answers.probabilities,
-                "targets": answers.targets,
-                "groups": answers.groups,
-            }
-            beside = place / "unfinished.npz"
-            np.savez(beside, **facts)  # type: ignore[arg-type]
-            beside.replace(place / RESULT)
-        with np.load(place / RESULT) as found:
-            return Answers(found["probabilities"], found["targets"], found["groups"])
+    def _row(self, line: Line) -> Row:
+        """Return MAP@3 of a line; recordings are drawn with all seeds that heard them."""
+        found = self.answers(line)
+        interval = mean_average_precision_at(found.probabilities, found.targets, found.groups)
+        return row(METRIC, interval, line=line.name)
 
 
-def parted(manifest: Manifest, extractor: Extractor, *, seed: int) -> Manifest:
-    """Set the last recordings aside for validation, or the first, in an order of the seed.
-
-    The paper takes the corpus's own order; by recordings, a clip and its shifted copies stay on
-    one side. Shifted clips do not validate.
-    """
-    training = (manifest.table["split"] == "train").to_numpy(dtype=bool)
-    recordings = np.asarray(manifest.recordings())
-    names = np.unique(recordings[training])
-    order = np.random.default_rng(seed).permutation(names)
-    count = max(1, round(grid.VALIDATION_SHARE * len(order)))
-    aside = order[-count:] if extractor.part == "first" else order[:count]
-    validating = training & np.isin(recordings, aside)
-    split = np.where(validating, "validation", manifest.table["split"].to_numpy(dtype=str))
-    if "semitones" in manifest.table.columns:
-        shifted = (manifest.table["semitones"].astype(str) != "0").to_numpy(dtype=bool)
-        return manifest.with_columns(split=split).rows(~(validating & shifted))
-    return manifest.with_columns(split=split)
-
-
-def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
-    """Let a tagger answer from sequences that all heads share: the mean over a clip's windows."""
-    network = bundle.network
-    assert isinstance(network, Tagger)
-    found = open_sequences(manifest, bundle, cache)
-    if found.failures:
-        raise BundleError(f"{len(found.failures)} test clips ({found.failures[0].reason})")
-    sequences = torch.from_numpy(found.features).float().transpose(1, 2)
-    with torch.inference_mode():
-        standardized = network.standardization(sequences)
-        logits = network.head(standardized).double()
-    each = torch.softmax(logits / bundle.temperature, dim=1).numpy()
-    mean = np.stack([each[found.rows == clip].mean(axis=0) for clip in range(len(manifest))])
-    targets = [bundle.labels.index(label) for label in manifest.table["label"]]
-    return Answers(mean, np.array(targets, dtype=np.int64), np.array(manifest.recordings()))
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

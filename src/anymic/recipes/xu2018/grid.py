@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,8 @@ class Size:
         Of the LSTM and the attention.
     lengths : tuple of int
         Segments of table 4.
+    whole : int
+        Segments of the longest clip: table 4's last line hears all of a clip at once.
     shifted : int or None
         Clips a label with pitch shift; None evens the classes out.
     """
@@ -35,13 +38,15 @@ class Size:
     hidden: int
     segments: int
     lengths: tuple[int, ...]
+    whole: int
     shifted: int | None
 
 
 SIZES: dict[Scale, Size] = {
-    "paper": Size(1.0, 20, 100, 600, 6, (1, 2, 4, 6, 8, 10), None),
-    # ESC-10's clips of 5 s have five segments, and its classes are even: pitch shift doubles them.
-    "small": Size(0.125, 40, 60, 200, 5, (1, 2, 3, 4, 5), 64),
+    "paper": Size(1.0, 20, 100, 600, 6, (1, 2, 4, 6, 8, 10), 31, None),  # clips of up to 30 s
+    # ESC-10's clips of 5 s have five segments, and its classes are even: pitch shift multiplies
+    # its 24 training clips a class.
+    "small": Size(0.125, 40, 60, 200, 5, (1, 2, 3, 4), 5, 64),
 }
 
 
@@ -114,13 +119,14 @@ class Line:
     Attributes
     ----------
     name : str
-    head : Head
+    head : Head or None
+        None for a system that only the paper has.
     extractors : tuple of Extractor
     paper : float or None
     """
 
     name: str
-    head: Head
+    head: Head | None
     extractors: tuple[Extractor, ...]
     paper: float | None
 
@@ -151,6 +157,7 @@ def lines(table: int, size: Size) -> list[Line]:
     if table == 2:
         head = Head("dense_head", 1)
         return [
+            Line("the challenge's baseline", None, (), 0.704),
             Line("original VGGish", head, (ORIGINAL,), 0.606),
             Line("balanced, first", head, FOUR[:1], 0.870),
             Line("balanced, last", head, FOUR[1:2], 0.864),
@@ -174,7 +181,19 @@ def lines(table: int, size: Size) -> list[Line]:
             found.append(Line(f"with mixup {alpha:g}", head, FOUR, paper))
         return found
     papers = {1: 0.917, 2: 0.919, 4: 0.931, 6: 0.936, 8: 0.929, 10: 0.931}
+    lengths = {str(n): (n, papers.get(n)) for n in size.lengths}
+    lengths[f"all: {size.whole}"] = size.whole, 0.931
     return [
-        Line(str(n), Head(attention, n, shifted=True, mixup=0.2), FOUR, papers.get(n))
-        for n in size.lengths
+        Line(name, Head(attention, n, shifted=True, mixup=0.2), FOUR, paper)
+        for name, (n, paper) in lengths.items()
     ]
+
+
+def needed(lines: Iterable[Line]) -> dict[Extractor, tuple[Head, ...]]:
+    """Return the heads that lines need on each extractor, none twice."""
+    heads: dict[Extractor, dict[Head, None]] = {}
+    for line in lines:
+        for extractor in line.extractors:
+            if line.head is not None:
+                heads.setdefault(extractor, {})[line.head] = None
+    return {extractor: tuple(own) for extractor, own in heads.items()}
