@@ -4,23 +4,25 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from anymic import models
 from anymic.models.fusion import FusedBasic, fuse
 
 
-def trained(name: str) -> models.Basic:
+def trained(name: str, **arguments: float) -> nn.Module:
     """Return a network whose statistics and weights are as varied as after training."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        network = models.build(name, classes=10)
+        network = models.build(name, classes=10, **arguments)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_(0.5, 0.5)
                 module.running_var.uniform_(0.2, 2.0)
-                torch.nn.init.normal_(module.weight, 1.0, 0.3)
-                torch.nn.init.normal_(module.bias, 0.0, 0.3)
-            elif isinstance(module, torch.nn.Conv2d):
+                if module.affine:
+                    torch.nn.init.normal_(module.weight, 1.0, 0.3)
+                    torch.nn.init.normal_(module.bias, 0.0, 0.3)
+            elif isinstance(module, torch.nn.Conv2d) and module.bias is not None:
                 torch.nn.init.normal_(module.bias, 0.0, 0.3)
         return network.eval()
 
@@ -71,3 +73,29 @@ def test_another_kind_of_network_passes() -> None:
     other = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
     assert fuse(other) is other
     assert isinstance(fuse(trained("basic2")), FusedBasic)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_folded_fcnn_gives_the_same(channels: int) -> None:
+    """Borders included: what is padded behind the input's normalization are zeros."""
+    network = trained("fcnn", channels=channels, width=0.1)
+    before = copy.deepcopy(network.state_dict())
+    maps = torch.rand(2, channels, 96, 71, generator=torch.Generator().manual_seed(0))
+    folded = fuse(network)
+    with torch.inference_mode():
+        for given in (maps, maps[:1, :, 5:70]):
+            wanted, got = network(given), folded(given)
+            torch.testing.assert_close(
+                got, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max())
+            )
+            wanted, got = network.embed(given), folded.embed(given)
+            torch.testing.assert_close(
+                got, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max())
+            )
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = folded(maps).softmax(dim=1)
+    assert float((rounded - network(maps).softmax(dim=1)).abs().max()) < 0.01
+    left = [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(left) == 2  # of the input, and behind the last ReLU
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name

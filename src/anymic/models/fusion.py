@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from anymic.models.basic import Basic
+from anymic.models.fcnn import Fcnn
 
 Maps = Callable[[Tensor], Tensor]
 
@@ -162,10 +166,13 @@ def fuse(
 ) -> nn.Module:
     """Return a faster network with the same logits, for prediction only.
 
+    An `Fcnn` stays one, with its normalizations folded (`fold`). It is called as before: under
+    autocast where it should compute in bfloat16.
+
     Parameters
     ----------
     network : nn.Module
-        A trained network; it is not changed. One that cannot be fused stays itself, behind `maps`.
+        A trained network; it is not changed. One of another kind stays itself, behind `maps`.
     dtype : torch.dtype
         What the convolutions compute in.
     mean, scale : Tensor (band,), optional
@@ -179,7 +186,26 @@ def fuse(
     if can_fuse(network):
         fused = cast("Basic", network)
         return FusedBasic(fused, dtype=dtype, mean=mean, scale=scale, paired=paired)
+    if isinstance(network, Fcnn):
+        network = fold(network)
     return network if maps is None else Entered(network, maps)
+
+
+def fold(network: Fcnn) -> Fcnn:
+    """Return a copy whose normalizations behind convolutions are part of these: exact.
+
+    a (w * x) + b = (a w) * x + b. The normalization of the input stays, for behind it the first
+    convolution pads with zeros, which are not what it makes of zeros; so do those behind ReLU. Maps
+    lie in memory channels last: on a processor that alone takes a third to a half of the time off.
+    """
+    folded = copy.deepcopy(network).eval().requires_grad_(False)
+    for part in folded.convolutions:
+        layers: list[nn.Module] = list(part.children())
+        for place, (layer, behind) in enumerate(pairwise(layers)):
+            if isinstance(layer, nn.Conv2d) and isinstance(behind, nn.BatchNorm2d):
+                part[place] = fuse_conv_bn_eval(layer, behind)  # type: ignore[operator]
+                part[place + 1] = nn.Identity()  # type: ignore[operator]
+    return folded.to(memory_format=torch.channels_last)
 
 
 class Entered(nn.Module):
