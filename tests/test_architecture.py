@@ -16,6 +16,7 @@ LAYERS = (
     {"errors"},
     {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
     {"ledger", "manifest", "selective"},
+    {"versions"},
     {"augment", "losses", "metrics", "models", "frontend", "sequences", "voting"}
     | {"codecs", "devices", "datasets"},
     {"bundle"},
@@ -32,7 +33,7 @@ LAYERS = (
 
 # What a part may import from elsewhere, where little is the point of it.
 ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
-NETWORKS = ARRAYS | {"abc", "itertools", "torch", "torchmetrics"}
+NETWORKS = ARRAYS | {"abc", "copy", "itertools", "torch", "torchmetrics"}
 ONLY = {"intervals": ARRAYS, "metrics": NETWORKS, "models": NETWORKS, "losses": NETWORKS}
 ONLY |= {"calibration": ARRAYS | {"sklearn"}, "voting": ARRAYS, "selective": ARRAYS}
 MATHS = {"numpy", "scipy", "torch", "pandas", "sklearn", "librosa", "soundfile"}

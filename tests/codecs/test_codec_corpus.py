@@ -75,6 +75,23 @@ def test_what_is_there_is_not_made_again(corpus, tmp_path):
     assert [line for line in now if "z." not in line] == [one for one in lines if "z." not in one]
 
 
+def test_folds_become_tables_to_train_on(corpus, tmp_path):
+    manifest = Manifest.read(corpus)
+    assert encode(manifest, CODECS, tmp_path / "split", progress=False).folds == {}
+    table = manifest.table.drop(columns="split").assign(fold=[1, 1, 2, 2])
+    folded = Manifest.from_table(table, manifest.root)
+    result = encode(folded, CODECS, tmp_path / "coded", progress=False)
+    assert result.folds == {fold: tmp_path / "coded" / f"fold{fold}.csv" for fold in (1, 2)}
+    for fold, path in result.folds.items():
+        found = Manifest.read(path)
+        check_splits(found)
+        assert [one.resolve() for one in found.paths()] == [
+            one.resolve() for one in result.manifest.paths()
+        ]
+        wanted = ["test" if own == fold else "train" for own in found.table["fold"]]
+        assert found.table["split"].tolist() == wanted
+
+
 def test_versions_of_a_recording_stay_on_one_side(corpus, tmp_path):
     coded = encode(Manifest.read(corpus), CODECS, tmp_path / "coded", progress=False).manifest
     check_splits(coded)

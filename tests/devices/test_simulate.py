@@ -292,7 +292,7 @@ def test_corpora_that_cannot_be_made_are_refused(corpus: Path, tmp_path: Path) -
     with pytest.raises(ConfigError, match="preset such as microphones"):
         simulate(manifest, "telephones", tmp_path / "out", progress=False)
     shutil.copy(corpus / "clean.csv", tmp_path / "manifest.csv")
-    with pytest.raises(ManifestError, match="no simulation wrote"):
+    with pytest.raises(ManifestError, match="not written here"):
         simulate(manifest, plain, tmp_path, progress=False)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from anymic.devices.simulate import Simulation
+from anymic.cli import options
 
 
 def simulate(
@@ -29,13 +27,8 @@ def simulate(
             help="Folder of the impulse responses that the YAML names. By default the YAML's own."
         ),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Clips worked on at once. By default one a processor."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was written as JSON on stdout.")
-    ] = False,
+    workers: options.Workers = None,
+    as_json: options.Outcome = False,
 ) -> None:
     """Make a corpus of several devices out of a clean one.
 
@@ -47,41 +40,21 @@ def simulate(
 
     Example: anymic data simulate esc10.csv --devices microphones --responses micirp --out mics
     """
+    from anymic.cli.written import say
     from anymic.devices.simulate import simulate as run
     from anymic.manifest import Manifest
 
     result = run(Manifest.read(manifest), devices, out, responses=responses, workers=workers)
-    if as_json:
-        typer.echo(json.dumps(_plain(result, out), indent=2))
-    else:
-        _print(result, out)
-    if result.failures:
-        raise typer.Exit(1)
-
-
-def _plain(result: Simulation, out: Path) -> dict[str, object]:
     counts = result.manifest.table["device"].value_counts()
-    return {
-        "manifest": str(out / "manifest.csv"),
-        "folds": {str(fold): str(path) for fold, path in result.folds.items()},
-        "files_written": result.written,
-        "files_kept": result.kept,
-        "devices": {
-            device: {"clips": int(counts.get(device, 0)), "clips_over_full_scale": over}
-            for device, over in result.over_full_scale.items()
-        },
-        "failures": [{"path": one.path, "reason": one.reason} for one in result.failures],
-    }
-
-
-def _print(result: Simulation, out: Path) -> None:
-    counts = result.manifest.table["device"].value_counts()
-    typer.echo(f"{'device':<12} {'clips':>7} {'over full scale':>16}")
-    for device, over in result.over_full_scale.items():
-        typer.echo(f"{device:<12} {counts.get(device, 0):>7} {over:>16}")
-    for failure in result.failures:
-        typer.echo(f"failed: {failure.path}: {failure.reason}")
-    typer.echo(f"{result.written} files written, {result.kept} kept from an earlier run")
-    typer.echo(f"{out / 'manifest.csv'} ({len(result.manifest)} rows)")
-    for fold, path in result.folds.items():
-        typer.echo(f"{path} (fold {fold} is the test set)")
+    found = [
+        (name, int(counts.get(name, 0)), over) for name, over in result.over_full_scale.items()
+    ]
+    plain = {name: {"clips": clips, "clips_over_full_scale": over} for name, clips, over in found}
+    say(
+        result,
+        out,
+        columns=("device", "clips"),
+        lines=[(name, str(clips), over) for name, clips, over in found],
+        plain={"devices": plain},
+        as_json=as_json,
+    )

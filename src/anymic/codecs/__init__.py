@@ -3,5 +3,6 @@
 from anymic.codecs.bank import BANK, Entry, Offer
 from anymic.codecs.codec import Codec, Coded
 from anymic.codecs.codec_set import CodecSet
+from anymic.codecs.kept import KeptFiles
 
-__all__ = ["BANK", "Codec", "CodecSet", "Coded", "Entry", "Offer"]
+__all__ = ["BANK", "Codec", "CodecSet", "Coded", "Entry", "KeptFiles", "Offer"]

@@ -12,6 +12,7 @@ from anymic import audio
 from anymic.audio import Clip
 from anymic.codecs import bank, streams
 from anymic.codecs.alignment import delay_samples, probe
+from anymic.codecs.kept import KeptFiles
 from anymic.errors import AudioError, ConfigError, DependencyError
 
 
@@ -147,13 +148,15 @@ class Codec:
             )
         return self
 
-    def apply(self, clip: Clip) -> Coded:
+    def apply(self, clip: Clip, *, kept: KeptFiles | None = None) -> Coded:
         """Encode a clip and decode it again, in memory.
 
         Parameters
         ----------
         clip : Clip
             Any rate and length; silence too.
+        kept : KeptFiles, optional
+            Where encoded files are kept, for clips that are heard again; the result is the same.
 
         Returns
         -------
@@ -174,7 +177,7 @@ class Codec:
         self.require()
         rate_hz = self.rate_hz or self.entry.rate_for(self.kbps, clip.rate_hz)
         late = delay(self, clip.rate_hz)
-        data, heard = _pass(self, clip, rate_hz, late_s=late / clip.rate_hz)
+        data, heard = _pass(self, clip, rate_hz, late_s=late / clip.rate_hz, kept=kept)
         begin, count = round(late), len(clip.samples)
         heard = heard[begin:] if begin >= 0 else np.pad(heard, (-begin, 0))
         if len(heard) < count:
@@ -222,7 +225,7 @@ def delay(codec: Codec, clip_rate_hz: int) -> float:
 
 
 def _pass(
-    codec: Codec, clip: Clip, rate_hz: int, *, late_s: float
+    codec: Codec, clip: Clip, rate_hz: int, *, late_s: float, kept: KeptFiles | None = None
 ) -> tuple[bytes, NDArray[np.float32]]:
     """Return the encoded file, and its sound at the clip's rate, late by the codec's delay."""
     assert codec.kbps is not None
@@ -230,6 +233,7 @@ def _pass(
     tail = max(0, int(np.ceil(late_s * clip.rate_hz))) + 2 * -(-clip.rate_hz // rate_hz)
     longer = replace(clip, samples=np.pad(clip.samples, (0, tail)))
     into = audio.resample(longer, rate_hz).samples
-    data = streams.encode(codec.entry, into, rate_hz=rate_hz, kbps=codec.kbps)
+    encode = streams.encode if kept is None else kept.encode
+    data = encode(codec.entry, into, rate_hz=rate_hz, kbps=codec.kbps)
     samples, heard_hz = streams.decode(codec.entry, data)
     return data, audio.resample(Clip(samples, heard_hz), clip.rate_hz).samples

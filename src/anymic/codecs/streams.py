@@ -1,10 +1,11 @@
-"""Samples to the bytes of a file and back, in memory: PyAV, libsndfile's Vorbis, fdkaac."""
+"""Samples to the bytes of a file and back, in memory: PyAV, libsndfile's Vorbis, LAME, fdkaac."""
 
 from __future__ import annotations
 
 import io
 import struct
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -24,7 +25,7 @@ _BLOCK_SAMPLES = 1 << 16
 @cache
 def problem(entry: Entry) -> tuple[str, str]:
     """Say why a codec is not available here, and what to do: two empty texts where it is."""
-    if entry.backend == "none":
+    if entry.backend in ("none", "lame"):
         return "", ""
     if entry.backend == "fdkaac":
         reason = fdkaac.problem()
@@ -46,6 +47,17 @@ def problem(entry: Entry) -> tuple[str, str]:
             "install the wheel of PyAV 18.1 or newer from PyPI (`pip install --upgrade av`)",
         )
     return "", ""
+
+
+def encoder_version(entry: Entry) -> str:
+    """Return the version of the library that encodes; "" for fdkaac, which states none."""
+    if entry.backend == "ffmpeg":
+        import av
+
+        return str(av.__version__)
+    if entry.backend == "lame":
+        return version("lameenc")
+    return soundfile.__libsndfile_version__ if entry.backend == "libsndfile" else ""
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -88,6 +100,8 @@ def encode(entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: fl
         return fdkaac.encode(to_int16(samples), rate_hz=rate_hz, kbps=kbps)
     if entry.backend == "libsndfile":
         return _vorbis(samples, rate_hz, _vorbis_level(rate_hz, kbps))
+    if entry.backend == "lame":
+        return _mp3(to_int16(samples), rate_hz, round(kbps))
     import av
 
     if entry.sample_format == "s16":
@@ -173,6 +187,19 @@ def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:
     if raw.dtype == np.int16:
         return raw.astype(np.float32) / np.float32(32768)
     return raw.astype(np.float32, copy=False)
+
+
+def _mp3(samples: NDArray[np.int16], rate_hz: int, kbps: int) -> bytes:
+    """Encode by LAME itself, in a third of the time that the LAME inside PyAV's wheel takes."""
+    import lameenc
+
+    encoder = lameenc.Encoder()
+    encoder.silence()  # else it reports on stderr
+    encoder.set_channels(1)
+    encoder.set_in_sample_rate(rate_hz)
+    encoder.set_out_sample_rate(rate_hz)
+    encoder.set_bit_rate(kbps)
+    return bytes(encoder.encode(samples.tobytes())) + bytes(encoder.flush())
 
 
 def _vorbis(samples: NDArray[np.float32], rate_hz: int, level: float) -> bytes:

@@ -19,9 +19,10 @@ import pandas as pd
 from anymic import audio
 from anymic.audio import Clip
 from anymic.errors import AnymicError, AudioError, ConfigError, Failure, ManifestError
-from anymic.ledger import NAME, Entry, Ledger
+from anymic.ledger import Entry, Ledger
 from anymic.manifest import Manifest
 from anymic.parallel import processors
+from anymic.versions import refuse_foreign
 
 VERSION = 1  # raise it when the same settings begin to give other samples
 SEMITONES = 12  # shifts are whole numbers of semitones between minus this and this, both excluded
@@ -122,7 +123,7 @@ def even(
         raise ConfigError(
             f"shifts between -{semitones} and {semitones} semitones", wanted="2 or more"
         )
-    _refuse_foreign(out)
+    refuse_foreign(out)
     shifts = draw_shifts(manifest, seed=seed, semitones=semitones, clips=clips)
     out.mkdir(parents=True, exist_ok=True)
     jobs = _jobs(manifest, shifts, out, top_db, rate_hz)
@@ -331,12 +332,3 @@ def _write_table(
     written = Manifest.from_table(table, out, name=manifest.name)
     written.write(out / "manifest.csv")
     return written
-
-
-def _refuse_foreign(out: Path) -> None:
-    if (out / "manifest.csv").exists() and not (out / NAME).exists():
-        raise ManifestError(
-            f"a folder {out} with a manifest.csv that was not written here before",
-            wanted="a new folder, or one that an earlier run wrote",
-            remedy="name another folder",
-        )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anymic.devices.device_set import DeviceSet
 from anymic.errors import ManifestError
 from anymic.manifest import Manifest
+from anymic.versions import name_stems
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,10 @@ def name_takes(manifest: Manifest) -> Manifest:
             wanted="a fold for every clip",
             remedy="fill the column fold",
         )
-    named = manifest.with_columns(take=take_names(manifest), source=list(manifest.table["path"]))
+    named = manifest.with_columns(take=name_stems(manifest), source=list(manifest.table["path"]))
     if manifest.devices:
         named = named.with_columns(source_device=list(manifest.table["device"]))
     return named
-
-
-def take_names(manifest: Manifest) -> list[str]:
-    """Name each row's take: its file's stem, with the clip's id where two clips share a stem."""
-    stems = [path.stem for path in manifest.paths()]
-    often = Counter(stems)
-    return [
-        stem if often[stem] == 1 else f"{stem}-{clip_id}"
-        for stem, clip_id in zip(stems, manifest.clip_ids(), strict=True)
-    ]
 
 
 def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Hearing]]:

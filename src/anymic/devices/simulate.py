@@ -2,76 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from anymic import audio
+from anymic.audio import Clip
 from anymic.config import preset_file, to_mapping
 from anymic.devices.chain import hear, noise_seed
 from anymic.devices.device_set import DeviceSet
 from anymic.devices.plan import Hearing, name_takes, plan
 from anymic.devices.response import response_digest
-from anymic.errors import AnymicError, Failure, ManifestError
-from anymic.ledger import NAME, Entry, Ledger
+from anymic.ledger import Ledger
 from anymic.manifest import Manifest
+from anymic.versions import (
+    TABLE,
+    Made,
+    Rendered,
+    Source,
+    Written,
+    digest,
+    make,
+    refuse_foreign,
+    refuse_nothing,
+    sources,
+    write_table,
+)
 
 CHAIN_VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "device", "take", "split", "fold", "group")
 
 
 @dataclass(frozen=True)
-class Simulation:
-    """What `simulate` wrote.
+class Simulation(Written):
+    """What `simulate` wrote; its versions are devices.
 
     Attributes
     ----------
-    manifest : Manifest
-        Every clip and device, as in `manifest.csv`.
-    folds : dict of int to Path
-        Fold and its table, where the corpus has folds.
-    failures : tuple of Failure
-        Clips that could not be used; they are in none of the tables.
     over_full_scale : dict of str to int
         Device and how many of its clips hit the converter's full scale.
-    written, kept : int
-        Files made now, and files of an earlier run that were still right.
     """
 
-    manifest: Manifest
-    folds: dict[int, Path]
-    failures: tuple[Failure, ...]
     over_full_scale: dict[str, int]
-    written: int
-    kept: int
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One clip and the devices that hear it."""
-
-    source: Path
-    take: str
-    start_s: float
-    duration_s: float | None
-    devices: tuple[str, ...]
-
-
-@dataclass
-class _Result:
-    """What became of one clip: a file a device, and the reason where some are missing."""
-
-    entries: dict[str, Entry] = field(default_factory=dict)
-    written: int = 0
-    failure: Failure | None = None
 
 
 def simulate(
@@ -132,170 +107,76 @@ def simulate(
     devices.check_responses()
     clean = name_takes(manifest)
     plans = plan(clean, devices)
-    _refuse_foreign(out)
+    refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
     if yaml is not None and yaml.resolve() != (out / "devices.yaml").resolve():
         shutil.copyfile(yaml, out / "devices.yaml")
     pairs = sorted({(one.row, one.device) for part in plans.values() for one in part})
-    with Ledger(out) as ledger:
-        jobs = _jobs(clean, pairs)
-        results = _run(jobs, devices, ledger, workers or _processors(), progress)
-    whole = plans[None] if None in plans else [Hearing(row, device, "") for row, device in pairs]
-    written = _write_table(clean, whole, results, out / "manifest.csv")
-    folds = {fold: out / f"fold{fold}.csv" for fold in plans if fold is not None}
-    for fold, path in folds.items():
-        _write_table(clean, plans[fold], results, path)
-    over = Counter(
-        device
-        for result in results.values()
-        for device, entry in result.entries.items()
-        if entry.over_full_scale
-    )
-    made = sum(result.written for result in results.values())
-    return Simulation(
-        manifest=written,
-        folds=folds,
-        failures=tuple(one.failure for one in results.values() if one.failure is not None),
-        over_full_scale={device: over[device] for device in devices.devices},
-        written=made,
-        kept=sum(len(result.entries) for result in results.values()) - made,
-    )
-
-
-def _jobs(clean: Manifest, pairs: Sequence[tuple[int, str]]) -> dict[int, _Job]:
-    """Gather the devices of each clip, so that its file is read once."""
     heard: dict[int, list[str]] = {}
     for row, device in pairs:
         heard.setdefault(row, []).append(device)
-    paths, table = clean.paths(), clean.table
-    starts = table["start_s"].tolist() if "start_s" in table.columns else [0.0] * len(table)
-    lengths = table["duration_s"].tolist() if "duration_s" in table.columns else [None] * len(table)
-    return {
-        row: _Job(
-            source=paths[row],
-            take=table["take"].iloc[row],
-            start_s=starts[row],
-            duration_s=None if pd.isna(lengths[row]) else lengths[row],
-            devices=tuple(names),
+    clips = sources(clean)
+    with Ledger(out) as ledger:
+        found = make(
+            [(clips[row], names) for row, names in heard.items()],
+            ledger,
+            partial(_render, devices=devices),
+            folder_of=str,
+            made_from=partial(_made_from, devices=devices),
+            silence=False,
+            workers=workers,
+            progress=progress,
+            doing="simulating devices",
         )
-        for row, names in heard.items()
-    }
+    made = dict(zip(heard, found, strict=True))
+    whole = plans[None] if None in plans else [Hearing(row, device, "") for row, device in pairs]
+    manifest = _write_table(clean, whole, made, out / TABLE)
+    folds = {fold: out / f"fold{fold}.csv" for fold in plans if fold is not None}
+    for fold, path in folds.items():
+        _write_table(clean, plans[fold], made, path)
+    entries = [pair for one in found for pair in one.entries.items()]
+    over = Counter(device for device, entry in entries if entry.over_full_scale)
+    written = sum(one.written for one in found)
+    return Simulation(
+        manifest=manifest,
+        folds=folds,
+        failures=tuple(one.failure for one in found if one.failure is not None),
+        written=written,
+        kept=len(entries) - written,
+        over_full_scale={device: over[device] for device in devices.devices},
+    )
 
 
-def _run(
-    jobs: Mapping[int, _Job], devices: DeviceSet, ledger: Ledger, workers: int, progress: bool
-) -> dict[int, _Result]:
-    """Make every clip's files; results by row, in the manifest's order."""
-    from rich.console import Console
-    from rich.progress import track
-
-    results: dict[int, _Result] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(_hear_all, job, devices, ledger): row for row, job in jobs.items()}
-        finished = track(
-            as_completed(running),
-            description="simulating devices",
-            total=len(running),
-            console=Console(stderr=True),
-            disable=not progress,
-        )
-        try:
-            for future in finished:
-                results[running[future]] = future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return dict(sorted(results.items()))
+def _render(source: Source, clip: Clip, name: str, *, devices: DeviceSet) -> Rendered:
+    device = devices.devices[name]
+    seed = noise_seed(devices.seed, name, source.stem)
+    heard = hear(clip, device, seed=seed, responses=str(devices.responses))
+    return Rendered(heard.clip, device.bits, heard.over_full_scale)
 
 
-def _hear_all(job: _Job, devices: DeviceSet, ledger: Ledger) -> _Result:
-    """Pass one clip through every device that hears it; a bad clip is a Failure."""
-    result = _Result()
-    try:
-        origin = _origin(job)
-        missing = {}
-        for name in job.devices:
-            path = f"audio/{name}/{job.take}.flac"
-            made_from = _made_from(job, origin, name, devices)
-            known = ledger.find(path, made_from)
-            if known is None:
-                missing[name] = (path, made_from)
-            else:
-                result.entries[name] = known
-        if not missing:
-            return result
-        clip = audio.read(job.source, start_s=job.start_s, duration_s=job.duration_s)
-        for name, (path, made_from) in missing.items():
-            device = devices.devices[name]
-            seed = noise_seed(devices.seed, name, job.take)
-            heard = hear(clip, device, seed=seed, responses=str(devices.responses))
-            file = ledger.folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            audio.write(file, heard.clip, subtype=f"PCM_{device.bits}")
-            result.entries[name] = Entry(
-                path, made_from, file.stat().st_size, heard.over_full_scale
-            )
-            ledger.add(result.entries[name])
-            result.written += 1
-    except AnymicError as error:
-        result.failure = Failure(str(job.source), str(error))
-    return result
-
-
-def _origin(job: _Job) -> list[object]:
-    """Return what tells that a source file has changed: its size and time of change."""
-    try:
-        state = os.stat(job.source)
-    except OSError:
-        return []  # reading it will say what is wrong
-    return [state.st_size, state.st_mtime_ns, job.start_s, job.duration_s]
-
-
-def _made_from(job: _Job, origin: list[object], name: str, devices: DeviceSet) -> str:
-    """Hash everything that decides the samples of one file."""
+def _made_from(source: Source, name: str, origin: list[Any], *, devices: DeviceSet) -> str:
     device = devices.devices[name]
     parts = [
         CHAIN_VERSION,
         to_mapping(device),
         response_digest(device.response, str(devices.responses)) if device.response else "",
-        noise_seed(devices.seed, name, job.take),
+        noise_seed(devices.seed, name, source.stem),
         origin,
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+    return digest(parts)
 
 
 def _write_table(
-    clean: Manifest, part: Sequence[Hearing], results: Mapping[int, _Result], csv: Path
+    clean: Manifest, part: Sequence[Hearing], made: Mapping[int, Made[str]], csv: Path
 ) -> Manifest:
     """Write the rows of a part of the plan whose clips could be used."""
-    good = [one for one in part if one.device in results[one.row].entries]
-    if not good:
-        reason = next(result.failure.reason for result in results.values() if result.failure)
-        raise ManifestError(
-            f"no clip that could be used (the first: {reason})", remedy="check the manifest's paths"
-        )
+    good = [one for one in part if one.device in made[one.row].entries]
+    refuse_nothing(good, made.values())
     table = clean.table.loc[[one.row for one in good]].reset_index(drop=True)
     # The written file is the clip: where it began in a longer recording is no longer its business.
     table = table.drop(columns=["start_s", "duration_s"], errors="ignore")
-    table["path"] = [results[one.row].entries[one.device].path for one in good]
+    table["path"] = [made[one.row].entries[one.device].path for one in good]
     table["device"] = [one.device for one in good]
     if any(one.split for one in good):
         table["split"] = [one.split for one in good]
-    first = [column for column in _FIRST_COLUMNS if column in table.columns]
-    table = table[first + [column for column in table.columns if column not in first]]
-    written = Manifest.from_table(table, csv.parent, name=csv.stem)
-    written.write(csv)
-    return written
-
-
-def _refuse_foreign(out: Path) -> None:
-    if (out / "manifest.csv").exists() and not (out / NAME).exists():
-        raise ManifestError(
-            f"a folder {out} with a manifest.csv that no simulation wrote",
-            wanted="a new folder, or one that an earlier simulation wrote",
-            remedy="name another folder",
-        )
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return write_table(table, csv, _FIRST_COLUMNS)

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import Clip
+from anymic.codecs import KeptFiles
 from anymic.devices.chain import hear, noise_seed
 from anymic.devices.device_set import DeviceSet
-from anymic.devices.plan import take_names
 from anymic.errors import AnymicError, Failure, ManifestError
 from anymic.manifest import Manifest
 from anymic.parallel import in_order
 from anymic.robustness.classifiers import Answer, Classifier, checked_answer
 from anymic.robustness.conditions import CLEAN, Condition
+from anymic.versions import name_stems
 
 Channel = int | str
 
@@ -77,6 +78,7 @@ def listen(
     devices: DeviceSet | None,
     channel: Channel,
     clip_s: float | None,
+    kept: KeptFiles | None,
     workers: int | None,
     progress: Callable[[int], None] | None,
 ) -> Answers:
@@ -90,7 +92,7 @@ def listen(
     known = False
 
     def work(job: _Job) -> _Heard:
-        return _Heard(job) if job.row in failures else _hear(job, devices, channel)
+        return _Heard(job) if job.row in failures else _hear(job, devices, channel, kept)
 
     for heard in in_order(work, _jobs(manifest, conditions, clip_s), workers=workers):
         job = heard.job
@@ -128,7 +130,7 @@ def _jobs(manifest: Manifest, conditions: Sequence[Condition], clip_s: float | N
     of_device: dict[str | None, dict[int, Condition]] = {}
     for number, condition in enumerate(conditions):
         of_device.setdefault(condition.device, {})[number] = condition
-    takes, paths = take_names(manifest), manifest.paths()
+    takes, paths = name_stems(manifest), manifest.paths()
     jobs = []
     for row, values in enumerate(manifest.table.to_dict("records")):
         cut = "start_s" in values
@@ -152,7 +154,7 @@ def _or_default(length_s: float, clip_s: float | None) -> float | None:
     return clip_s if math.isnan(length_s) else float(length_s)
 
 
-def _hear(job: _Job, devices: DeviceSet | None, channel: Channel) -> _Heard:
+def _hear(job: _Job, devices: DeviceSet | None, channel: Channel, kept: KeptFiles | None) -> _Heard:
     """Pass a clip through its device, and that through each codec; runs in a thread."""
     clips: list[Clip] = []
     kbps: list[float] = []
@@ -168,7 +170,7 @@ def _hear(job: _Job, devices: DeviceSet | None, channel: Channel) -> _Heard:
             name = condition.name
             if not clips:
                 read = _through_device(read, condition.device, job.take, devices)
-            coded = condition.codec.apply(read)
+            coded = condition.codec.apply(read, kept=kept)
             # The path is for messages only, and says in which condition they came up.
             place = "" if condition.is_clean else f" ({name})"
             clips.append(replace(coded.clip, path=f"{job.path}{place}"))

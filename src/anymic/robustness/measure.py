@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from anymic.codecs import Codec, CodecSet
+from anymic.codecs import Codec, CodecSet, KeptFiles
 from anymic.config import preset_file, read_yaml
 from anymic.devices.device_set import DeviceSet, stratified_order
 from anymic.manifest import Manifest
@@ -26,6 +26,7 @@ def robustness(
     codecs: Iterable[Codec] | str | Path | None = None,
     responses: str | Path | None = None,
     labels: Sequence[str] | None = None,
+    cache: str | Path | None = None,
     workers: int | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
@@ -55,6 +56,9 @@ def robustness(
         Folder of the impulse responses; by default that of the YAML.
     labels : sequence of str, optional
         Of a callable that does not know its own.
+    cache : path, optional
+        Folder where encoded clips are kept. What is in it is not encoded again: by a run that goes
+        on after an interruption, or one with another classifier and the same clips.
     workers : int, optional
         Threads that filter and encode; by default one a processor.
     seed : int
@@ -89,6 +93,7 @@ def robustness(
         devices=microphones,
         channel=contract.channel if contract else "mean",
         clip_s=contract.clip_s if contract else None,
+        kept=None if cache is None else KeptFiles(cache),
         workers=workers,
         progress=progress,
     )
