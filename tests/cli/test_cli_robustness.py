@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,6 +99,49 @@ def test_a_bundle(run: Run, bundle_folder: Path) -> None:
     status, out, err = run(bundle_folder, "--codecs", "codecs.yaml", "--clips", 4)
     assert (status, err) == (0, "")
     assert "mu-law 64" in out
+
+
+def test_the_page_is_made_by_the_command_that_it_shows(
+    run: Run, bundle_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run again from the cache it is the same, but for the date."""
+    table = pd.read_csv("clips.csv").assign(label=["dog", "rain"] * 4)
+    table.to_csv("clips.csv", index=False)
+    given = [
+        bundle_folder,
+        *THROUGH,
+        "--page",
+        "pages",
+        "--cache",
+        "kept",
+        "--about",
+        "For *test*.",
+    ]
+    command = ["robustness", "--data", "clips.csv", "--out", "out", *map(str, given)]
+    monkeypatch.setattr("sys.argv", ["anymic", *command])
+    assert run(*given)[0] == 0
+    name = f"robustness_{bundle_folder.name}"
+    text = (Path("pages") / f"{name}.md").read_text()
+    assert shlex.join(["anymic", *command]) in text
+    assert "For *test*." in text
+    assert f"]({name}.png)" in text
+    assert (Path("pages") / f"{name}.png").stat().st_size > 1000
+    (lines,) = re.findall(r"## Codecs alone\n\n(.*?)\n\n", text, re.DOTALL)
+    assert [line.split(" | ")[0] for line in lines.splitlines()[2:]] == ["| clean", "| mu-law 64"]
+    kept = sorted(Path("kept").rglob("*"))
+    assert run(*given)[0] == 0
+    again = (Path("pages") / f"{name}.md").read_text()
+    assert again.splitlines()[:-1] == text.splitlines()[:-1]
+    assert sorted(Path("kept").rglob("*")) == kept
+
+
+@pytest.mark.parametrize("option", ["--out", "--cache", "--page"])
+def test_a_file_in_place_of_a_folder_is_refused_first(run: Run, option: str) -> None:
+    status, _, err = run(*LOUD, *THROUGH, option, "clips.csv")
+    assert (status, err) == (
+        2,
+        "error: got a file clips.csv, wanted a folder: choose another place\n",
+    )
 
 
 def test_a_failed_file_is_listed(run: Run) -> None:

@@ -119,6 +119,22 @@ def progress_bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
+def require_folders(*places: Path | None) -> None:
+    """Refuse, before hours of work, to write into what cannot be a folder.
+
+    Raises
+    ------
+    ConfigError
+        A place, or one above it, is a file.
+    """
+    from anymic.errors import ConfigError
+
+    for place in filter(None, places):
+        taken = next((one for one in (place, *place.parents) if one.exists()), None)
+        if taken is not None and not taken.is_dir():
+            raise ConfigError(f"a file {taken}", wanted="a folder", remedy="choose another place")
+
+
 def one_corpus(
     data: Sequence[Path] | None, esc50: Path | None, responses: Path | None, *, command: str
 ) -> None:

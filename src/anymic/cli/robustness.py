@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.manifest import Manifest
     from anymic.robustness import Classifier, Findings
@@ -22,9 +24,7 @@ def robustness(
         typer.Argument(metavar="MODEL", help="The folder of a model or an ensemble."),
     ] = None,
     *,
-    data: Annotated[
-        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
-    ],
+    data: options.Clips,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     devices: Annotated[
         str | None,
@@ -51,13 +51,7 @@ def robustness(
     rate_hz: Annotated[
         int | None, typer.Option(min=1, help="The rate that an .onnx file hears.")
     ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Clips of this split only; all for every clip. "
-            "[default: test where the manifest has a column split, else all]"
-        ),
-    ] = None,
+    split: options.Split = None,
     fold: Annotated[
         int | None, typer.Option(help="Clips of this fold only, of a manifest with folds.")
     ] = None,
@@ -73,12 +67,23 @@ def robustness(
             "clean=. May be repeated.",
         ),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Clips worked on at once. By default one a processor."),
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep encoded clips in this folder: a run that was interrupted, or one of another "
+            "model with the same clips, does not encode them again."
+        ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the report as Markdown, with its picture, into this folder too."),
+    ] = None,
+    about: Annotated[
+        str, typer.Option(help="What the model is and where it is from, in words, for the page.")
+    ] = "",
+    workers: options.Workers = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples, and of --clips.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    as_json: options.Rows = False,
 ) -> None:
     """Measure what each microphone, codec and bitrate costs a classifier.
 
@@ -93,11 +98,13 @@ def robustness(
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp
     --codecs codecs --out robustness --fail-under worst=0.60
     """
-    from anymic.cli.inputs import progress_bar, trained_on
+    from anymic.cli.inputs import progress_bar, require_folders, trained_on
+    from anymic.recipes.robustness_page import write_page
     from anymic.report import run_header
     from anymic.robustness import Floor, fallen, grid, read_conditions, write_findings
     from anymic.robustness import robustness as run
 
+    require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
     classifier = _classifier(bundle, model, labels, rate_hz)
     chosen, name = _choose(data, split, fold, clips, seed)
@@ -112,25 +119,32 @@ def robustness(
             chosen,
             devices=heard[0],
             codecs=heard[1],
+            cache=cache,
             workers=workers,
             seed=seed,
             progress=advance,
         )
-    tested = model if bundle is None else bundle.resolve().name
-    paths = write_findings(
-        findings,
-        out,
-        title=f"Robustness of {tested} on {name}",
-        header=run_header(
-            command=shlex.join(["anymic", *sys.argv[1:]]),
-            model=str(bundle or model),
-            data=str(data),
-            devices=devices or "",
-            codecs=codecs or "",
-            digest=chosen.digest(),
-            **({"warning": note} if note else {}),
-        ),
+    tested = str(model) if bundle is None else bundle.resolve().name
+    header = run_header(
+        command=shlex.join(["anymic", *sys.argv[1:]]),
+        model=str(bundle or model),
+        data=str(data),
+        devices=devices or "",
+        codecs=codecs or "",
+        digest=chosen.digest(),
+        **({"warning": note} if note else {}),
     )
+    paths = write_findings(findings, out, title=f"Robustness of {tested} on {name}", header=header)
+    if page is not None:
+        paths["page"], paths["picture"] = write_page(
+            findings,
+            page,
+            model=tested,
+            data=name,
+            header=header,
+            bundle=own.bundle if own else None,
+            about=about,
+        )
     _show(findings, paths, as_json=as_json)
     line = fallen(findings, floors)
     if line:
@@ -195,3 +209,5 @@ def _show(findings: Findings, paths: dict[str, Path], *, as_json: bool) -> None:
     print(sentence(findings))
     print(f"{paths['html']}  the report, with the heat map")
     print(f"{paths['json']}  the same in numbers")
+    if "page" in paths:
+        print(f"{paths['page']}  the same in Markdown")

@@ -130,7 +130,7 @@ def write(
     )
     written = [paths["html"], paths["json"]]
     text = "\n".join(
-        [introduction, *(section.markdown(name) for section in sections), _made(header)]
+        [introduction, *(section.markdown(name) for section in sections), made(header)]
     )
     if folder is not None:
         place = Path(folder)
@@ -143,7 +143,8 @@ def write(
     return written, text
 
 
-def _made(header: Mapping[str, object]) -> str:
+def made(header: Mapping[str, object]) -> str:
+    """Return a page's last line: when, where and with what it was made, of a report's header."""
     versions = header["versions"]
     assert isinstance(versions, Mapping)
     named = ", ".join(f"{name} {version}" for name, version in versions.items())
