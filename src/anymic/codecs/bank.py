@@ -9,7 +9,7 @@ from typing import Literal
 
 from anymic.errors import ConfigError
 
-Backend = Literal["ffmpeg", "libsndfile", "fdkaac", "none"]
+Backend = Literal["ffmpeg", "libsndfile", "lame", "fdkaac", "none"]
 
 ORIGINAL = "wav"
 """Stands for no codec at all: the clip as it is."""
@@ -45,8 +45,8 @@ class Entry:
         How the stream is packed, in FFmpeg's name of the format; its bytes count in the bitrate.
     encoder : str
         The encoder, in FFmpeg's name of it or the program's.
-    backend : {"ffmpeg", "libsndfile", "fdkaac", "none"}
-        Who encodes: FFmpeg inside PyAV, libsndfile, or the program fdkaac.
+    backend : {"ffmpeg", "libsndfile", "lame", "fdkaac", "none"}
+        Who encodes: FFmpeg inside PyAV, libsndfile, LAME by itself, or the program fdkaac.
     sample_format : str
         What the encoder takes: FFmpeg's fltp, flt or s16.
     offers : tuple of Offer
@@ -116,8 +116,8 @@ _ENTRIES = (
         "MPEG-1 and MPEG-2 audio layer III",
         "mp3",
         "libmp3lame",
-        "ffmpeg",
-        "fltp",
+        "lame",
+        "s16",
         (Offer((16000, 22050, 24000), _MP3_LOW), Offer(_FULL, _MP3_HIGH)),
     ),
     Entry(
