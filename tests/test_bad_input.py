@@ -273,7 +273,31 @@ def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Re
     settings = tmp_path / "settings.yaml"
     settings.write_text("epochs: [3\n")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
-    assert "settings.yaml that is not YAML" in line
+    assert "settings.yaml that is not YAML (line 2: expected ',' or ']'" in line
+    settings.write_text("")
+    line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
+    assert "settings.yaml with nothing at its top" in line
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["train", "--data", "clips.csv"],
+        ["evaluate", "model", "--data", "clips.csv"],
+        ["finetune", "model", "--data", "clips.csv"],
+        ["data", "encode", "clips.csv", "--codecs", "codecs"],
+        ["data", "simulate", "clips.csv", "--devices", "microphones"],
+    ],
+    ids=lambda verb: " ".join(verb[:2]),
+)
+def test_a_file_in_place_of_the_folder_to_write(
+    tmp_path: Path, refused: Refused, verb: list[str]
+) -> None:
+    (tmp_path / "taken").write_text("what was here before")
+    for place in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        line = refused(*verb, "--out", place)
+        assert f"got a file {tmp_path / 'taken'}, wanted a folder" in line
+    assert (tmp_path / "taken").read_text() == "what was here before"
 
 
 # Probabilities

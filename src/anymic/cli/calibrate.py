@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.devices.correction import SpectrumCorrection
     from anymic.devices.profile import DeviceProfile
@@ -48,7 +50,7 @@ def calibrate(
         float, typer.Option(help="Frames this far below a clip's loudest are left out.")
     ] = -40.0,
     plot: Annotated[Path | None, typer.Option(help="Draw the gains into this PNG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Learn how each device colours sound, from clips recorded side by side.
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.calibrating import Calibrated, Trust
     from anymic.calibration import Method
@@ -44,7 +46,7 @@ def calibrate_probabilities(
     cache: Annotated[
         Path | None, typer.Option(help="Keep features in this folder, for the next time.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Make a trained model's probabilities mean what they say.
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 app = typer.Typer(no_args_is_help=True, help="Hear recordings through MP3, AAC, Opus, SBC, ...")
 
 
@@ -55,7 +57,7 @@ def apply(
     channel: Annotated[
         str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
     ] = "mean",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Encode a recording and decode it again, as a listener would hear it.
 

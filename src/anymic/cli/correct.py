@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 
 def correct(
     recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to correct.")],
@@ -22,7 +24,7 @@ def correct(
     channel: Annotated[
         str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
     ] = "mean",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Multiply a recording's spectrum by its device's gains.
 

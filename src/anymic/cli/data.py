@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
 from anymic.cli.data_cut import cut
 from anymic.cli.data_encode import encode
 from anymic.cli.data_even import even
@@ -49,7 +50,7 @@ def prepare(
         bool, typer.Option("--check/--no-check", help="Read every file and list all problems.")
     ] = True,
     workers: Annotated[int, typer.Option(help="Threads that read files.", min=1)] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Turn a corpus into a manifest, and check every file.
 

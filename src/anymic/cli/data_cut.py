@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
+from anymic.cli import options
+
 
 def cut(
     manifest: Annotated[Path, typer.Argument(help="CSV of clips: path, label, perhaps split.")],
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     length: Annotated[float, typer.Option(help="Length of a piece in seconds.")] = 0.975,
     every: Annotated[float, typer.Option(help="How far two pieces begin apart, seconds.")] = 0.96,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Write a manifest with a row for each piece of each clip; no audio is written.
 

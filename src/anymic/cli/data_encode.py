@@ -29,10 +29,12 @@ def encode(
 
     Example: anymic data encode esc10.csv --codecs codecs --out esc10-coded
     """
+    from anymic.cli.inputs import require_folders
     from anymic.cli.written import say
     from anymic.codecs.corpus import encode as run
     from anymic.manifest import Manifest
 
+    require_folders(out)
     result = run(Manifest.read(manifest), codecs, out, workers=workers)
     found = [(one, result.measured_kbps[one], over) for one, over in result.over_full_scale.items()]
     plain = [

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from anymic.cli import options
+
 
 def even(
     manifest: Annotated[Path, typer.Argument(help="CSV of clips: path, label, perhaps split.")],
@@ -27,11 +29,8 @@ def even(
         typer.Option(min=0, help="So many of each label at least. [default: the largest label's]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of what is shifted how far.")] = 0,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Clips worked on at once. By default one a processor."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    workers: options.Workers = None,
+    as_json: options.Outcome = False,
 ) -> None:
     """Trim, normalize, and shift clips in pitch until every label has as many as the largest.
 

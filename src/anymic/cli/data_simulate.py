@@ -40,10 +40,12 @@ def simulate(
 
     Example: anymic data simulate esc10.csv --devices microphones --responses micirp --out mics
     """
+    from anymic.cli.inputs import require_folders
     from anymic.cli.written import say
     from anymic.devices.simulate import simulate as run
     from anymic.manifest import Manifest
 
+    require_folders(out)
     result = run(Manifest.read(manifest), devices, out, responses=responses, workers=workers)
     counts = result.manifest.table["device"].value_counts()
     found = [

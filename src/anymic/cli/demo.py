@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.recipes.demo import Demo
 
@@ -20,7 +22,7 @@ def demo(
     quick: Annotated[
         bool, typer.Option("--quick", help="Few scenes, one epoch: shows that it runs, no more.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Make ten urban scenes, train without and with spectrum correction, and report.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anymic.cli import devices_add, devices_route
+from anymic.cli import devices_add, devices_route, options
 
 if TYPE_CHECKING:
     from anymic.devices.identify import DeviceIdentifier, Identification
@@ -40,7 +40,7 @@ def fit(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and imitations.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Learn to name the device of a recording, and to say when it is none of the known ones.
 
@@ -98,7 +98,7 @@ def identify(
     together: Annotated[
         bool, typer.Option("--together", help="All are recordings of one device: name that one.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    as_json: options.Rows = False,
 ) -> None:
     """Name the device that each recording is of, or with --together the one that all are of.
 

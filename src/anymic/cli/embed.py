@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.embedding import Embedder, Embeddings
 
@@ -44,7 +46,7 @@ def embed(
     accelerator: Annotated[
         str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Write what the network knows of a sound before it names a label.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
     from anymic.ensemble import Candidate
@@ -45,7 +47,7 @@ def ensemble(
     cache: Annotated[
         Path | None, typer.Option(help="Keep features in this folder, for the next time.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Make one model of several that vote.
 

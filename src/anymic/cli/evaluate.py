@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
@@ -23,16 +25,8 @@ def evaluate(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
     ],
-    data: Annotated[
-        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
-    ],
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Clips of this split only; all for every clip. "
-            "[default: test where the manifest has a column split, else all]"
-        ),
-    ] = None,
+    data: options.Clips,
+    split: options.Split = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report. [default: MODEL/report]")
     ] = None,
@@ -63,7 +57,7 @@ def evaluate(
         typer.Option(help="Keep features in this folder, for clips that are heard again."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the resamples behind the intervals.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    as_json: options.Rows = False,
 ) -> None:
     """Measure a model on labelled clips, on each device by itself.
 
@@ -82,11 +76,18 @@ def evaluate(
     Example: anymic evaluate run --data manifest.csv --split test --out report
     """
     from anymic import bundle as bundles
-    from anymic.cli.inputs import choose_split, progress_bar, read_manifest, trained_on
+    from anymic.cli.inputs import (
+        choose_split,
+        progress_bar,
+        read_manifest,
+        require_folders,
+        trained_on,
+    )
     from anymic.predict import Predictor
     from anymic.prediction import require_share
     from anymic.report import run_header, write_evaluation
 
+    require_folders(out, cache)
     if min_confidence is not None:
         require_share(min_confidence, "--min-confidence")
     bundle = bundles.load(model)

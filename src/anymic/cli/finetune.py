@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
 
@@ -17,9 +19,7 @@ def finetune(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
     ],
-    data: Annotated[
-        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
-    ],
+    data: options.Clips,
     out: Annotated[Path, typer.Option(help="Folder for the new model, checkpoints and logs.")],
     segments: Annotated[
         str, typer.Option(help="What is trained: all, or numbers and ranges: 7, 5-7, 1,9-10.")
@@ -36,9 +36,7 @@ def finetune(
     preset: Annotated[
         str | None, typer.Option(help="Settings by name. [default: finetuning]")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings from a YAML file, in place of a preset.")
-    ] = None,
+    config: options.Config = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
@@ -46,16 +44,10 @@ def finetune(
     seed: Annotated[
         int | None, typer.Option(help="Of order, augmentation, random weights.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out after an interruption.")
-    ] = False,
-    cache: Annotated[
-        Path | None, typer.Option(help="Keep features here; runs may share it. [default: in --out]")
-    ] = None,
-    accelerator: Annotated[
-        str | None, typer.Option(help="Lightning's: auto, cpu, gpu, ... [default: auto]")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    resume: options.Resume = False,
+    cache: options.TrainingCache = None,
+    accelerator: options.Accelerator = None,
+    as_json: options.Outcome = False,
 ) -> None:
     """Train a model on other clips, such as coded ones, and see what it wins and forgets.
 
@@ -73,10 +65,11 @@ def finetune(
     Example: anymic finetune run --data coded.csv --segments 5-7 --epochs 10 --out tuned
     """
     from anymic.bundle import Bundle
-    from anymic.cli.inputs import read_manifest
+    from anymic.cli.inputs import read_manifest, require_folders
     from anymic.cli.train import check_trainer, read_settings
     from anymic.training import finetuning
 
+    require_folders(out, cache)
     settings = read_settings(preset, config, changes or [], seed, default=finetuning.PRESET)
     if epochs is not None:
         settings = finetuning.lasting(settings, epochs)

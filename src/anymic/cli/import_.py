@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from anymic.cli import options
+
 app = typer.Typer(no_args_is_help=True, help="Make a model of weights that were trained elsewhere.")
 
 
@@ -46,7 +48,7 @@ def vggish(
         Path | None,
         typer.Option(help="To be fine-tuned: with two fresh layers for a manifest's labels."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Make a model of VGGish's public weights, which describes 0.96 s of sound by 128 numbers.
 
@@ -99,7 +101,7 @@ def keras(
     clip_s: Annotated[
         float, typer.Option(help="Length of the clips that it was trained on, in seconds.")
     ] = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Take over a network of the family of Hu 2020 (`10class-fcnn`, and smaller ones).
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -57,7 +59,7 @@ def predict(
         Path | None,
         typer.Option(help="Also write the three best labels of each file, as Kaggle takes them."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
+    as_json: options.Rows = False,
 ) -> None:
     """Say what is heard in audio files.
 

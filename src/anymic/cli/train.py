@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
     from anymic.training import TrainingConfig
@@ -18,17 +20,13 @@ DEFAULT_PRESET = "small"
 
 
 def train(
-    data: Annotated[
-        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
-    ],
+    data: options.Clips,
     out: Annotated[Path, typer.Option(help="Folder for the model, its checkpoints and logs.")],
     preset: Annotated[
         str | None,
         typer.Option(help="Settings by name: small, kosmider2019, nguyen2020. [default: small]"),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Settings from a YAML file, in place of a preset.")
-    ] = None,
+    config: options.Config = None,
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,15 +38,9 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="Of weights, split, order and augmentation.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out after an interruption.")
-    ] = False,
-    cache: Annotated[
-        Path | None, typer.Option(help="Keep features here; runs may share it. [default: in --out]")
-    ] = None,
-    accelerator: Annotated[
-        str | None, typer.Option(help="Lightning's: auto, cpu, gpu, ... [default: auto]")
-    ] = None,
+    resume: options.Resume = False,
+    cache: options.TrainingCache = None,
+    accelerator: options.Accelerator = None,
     devices: Annotated[
         str | None, typer.Option(help="Lightning's: how many, or which. [default: 1]")
     ] = None,
@@ -74,7 +66,7 @@ def train(
             min=1, help="Members trained at a time. [default: one a GPU, else one a core]"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Train a classifier on labelled clips.
 
@@ -95,9 +87,10 @@ def train(
 
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
-    from anymic.cli.inputs import read_manifest
+    from anymic.cli.inputs import read_manifest, require_folders
     from anymic.training import fit
 
+    require_folders(out, cache)
     settings = read_settings(preset, config, changes or [], seed)
     flags = {
         "accelerator": accelerator,

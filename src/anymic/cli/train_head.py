@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anymic.cli import options
+
+if TYPE_CHECKING:
+    from anymic.training import TrainingConfig
+
 
 def train_head(
-    data: Annotated[
-        Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
-    ],
-    model: Annotated[
-        Path, typer.Option(help="A VGGish: what `anymic import vggish` or `train` wrote.")
-    ],
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A VGGish: what `anymic import vggish` or `train` wrote. Or a model of basic1, "
+            "basic2 or fcnn."
+        ),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option(
+            help="In place of --data and --model: your own, an .npz of features, paths and labels "
+            "as `anymic embed --data` writes it."
+        ),
+    ] = None,
     head: Annotated[str, typer.Option(help="attention, lstm or dense.")] = "attention",
     segments: Annotated[
         int, typer.Option(min=1, help="Segments of 0.96 s that it hears at once.")
@@ -35,7 +52,7 @@ def train_head(
         typer.Option(help="Folder of embeddings that several heads share. [default: OUT/features]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, split, order and mixup.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: options.Outcome = False,
 ) -> None:
     """Train a classifier of clips of any length on the embeddings of their segments.
 
@@ -44,18 +61,21 @@ def train_head(
     or dense layers. What is written hears files as they are: `anymic predict` repeats what is
     short and averages the windows of what is long.
 
+    With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
+    what is written is the head alone, which Python hears vectors with (anymic.vectors).
+
     Example: anymic train-head --data sounds/ --model vggish --out tagger
     """
-    from anymic import bundle as bundles
     from anymic.augment import Mixup
-    from anymic.cli.inputs import progress_bar, read_manifest
-    from anymic.errors import BundleError
-    from anymic.tagging import fit_head
+    from anymic.errors import ConfigError
     from anymic.training import TrainingConfig
 
-    embedder = bundles.load(model)
-    if not isinstance(embedder, bundles.Bundle):
-        raise BundleError("an ensemble", wanted="a single VGGish", remedy="name one of its members")
+    if (data is None, model is None) != ((embeddings is not None),) * 2:
+        raise ConfigError(
+            "no clear input",
+            wanted="--data and --model, or --embeddings alone",
+            remedy="name the clips and what embeds them, or their embeddings",
+        )
     config = TrainingConfig(
         network=head if head.endswith("_head") else f"{head}_head",
         loss="cross_entropy",
@@ -66,6 +86,44 @@ def train_head(
         monitor="loss",
         seed=seed,
     )
+    if embeddings is not None:
+        from anymic.vectors import fit_vectors, read_vectors
+
+        found = fit_vectors(read_vectors(embeddings), config, out, segments=segments, hidden=hidden)
+        labels: Sequence[str] = found.labels
+        record = found.training
+    else:
+        assert data is not None
+        assert model is not None
+        labels, record = _on_clips(data, model, config, out, segments, hidden, cache)
+    facts = {key: record[key] for key in ("clips", "examples", "kept_epoch", "best")}
+    if as_json:
+        print(json.dumps({"out": str(out), "labels": list(labels), **facts}))
+    else:
+        print(
+            f"{out}  {len(labels)} labels, {facts['clips']} clips,"
+            f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
+        )
+
+
+def _on_clips(
+    data: Path,
+    model: Path,
+    config: TrainingConfig,
+    out: Path,
+    segments: int,
+    hidden: int,
+    cache: Path | None,
+) -> tuple[Sequence[str], Mapping[str, Any]]:
+    """Train on clips; return the labels and the record of the training."""
+    from anymic import bundle as bundles
+    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.errors import BundleError
+    from anymic.tagging import fit_head
+
+    embedder = bundles.load(model)
+    if not isinstance(embedder, bundles.Bundle):
+        raise BundleError("an ensemble", wanted="a single model", remedy="name one of its members")
     manifest = read_manifest(data)
     with progress_bar(len(manifest), "hearing") as advance:
         trained = fit_head(
@@ -78,11 +136,4 @@ def train_head(
             cache=cache,
             progress=advance,
         )
-    facts = {key: trained.training[key] for key in ("clips", "examples", "kept_epoch", "best")}
-    if as_json:
-        print(json.dumps({"out": str(out), "labels": list(trained.labels), **facts}))
-    else:
-        print(
-            f"{out}  {len(trained.labels)} labels, {facts['clips']} clips,"
-            f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
-        )
+    return trained.labels, trained.training
