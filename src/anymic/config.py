@@ -65,17 +65,25 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[-1].strip()
+        reason = _yaml_problem(error)
         raise ConfigError(
             f"{path} that is not YAML ({reason})", wanted="a YAML file", remedy="mend it"
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{type(values).__name__} at the top of {path}",
+            f"{path} with {'nothing' if values is None else type(values).__name__} at its top",
             wanted="a mapping of settings",
             remedy="write `key: value` lines",
         )
     return values
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Say in a few words what is wrong, and in which line where the parser knows."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error).splitlines()[-1].strip()
+    return f"line {mark.line + 1}: {getattr(error, 'problem', None) or 'unexpected'}"
 
 
 def preset_file(path: str | Path, *, example: str) -> Path:

@@ -60,6 +60,12 @@ def test_labels_of_the_function_and_of_its_first_answer() -> None:
     assert as_classifier(mapping) is mapping
 
 
+def test_labels_that_are_numbers() -> None:
+    classifier = FunctionClassifier(lambda samples, rate_hz: {1: 0.25, 2: 0.75})
+    (found,) = classifier.classify([CLIP], [None])
+    assert (classifier.labels, found.tolist()) == (("1", "2"), [0.25, 0.75])
+
+
 def raising(samples: NDArray[np.float32], rate_hz: int) -> None:
     raise ValueError("no\nidea")
 
@@ -75,6 +81,7 @@ NONSENSE: list[tuple[Callable[..., Any], str]] = [
     (lambda s, r: {"dog": 0.5, "rain": 0.5}, "without siren"),
     (lambda s, r: {"dog": 0.2, "rain": 0.5, "siren": 0.3, "cat": 0.0}, "with cat besides"),
     (lambda s, r: "dog", "str"),
+    (lambda s, r: np.array([0.2, 0.5, 0.3 + 0.1j]), "complex"),
     (lambda s, r: None, "NoneType|shape"),
     (raising, r"ValueError \(no idea\)"),
     (lambda s: GOOD, "TypeError"),

@@ -128,9 +128,10 @@ class FunctionClassifier:
         return as_numbers(answer, self.name, clip)
 
     def _in_order(self, answer: Mapping[Any, Any], clip: Clip) -> NDArray[np.float64]:
+        answer = {str(label): share for label, share in answer.items()}
         self.labels = self.labels or checked_labels(list(answer), self.name)
         missing = [label for label in self.labels if label not in answer]
-        more = [str(label) for label in answer if label not in self.labels]
+        more = [label for label in answer if label not in self.labels]
         if missing or more:
             what = [f"without {', '.join(missing)}"] if missing else []
             what += [f"with {', '.join(more)} besides"] if more else []
@@ -179,6 +180,8 @@ def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classif
 def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
     """Return an answer as float64, whatever holds it; ClassifierError where it holds no numbers."""
     try:
+        if np.iscomplexobj(answer):
+            raise TypeError("complex numbers")
         numbers: NDArray[np.float64] = np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ClassifierError(
