@@ -26,6 +26,7 @@ LAYERS = (
     {"predict"},
     {"training", "report", "embedding", "ensemble", "calibrating", "submission"} | {"importing"},
     {"robustness", "tagging"},
+    {"vectors"},
     {"recipes"},
     {"cli"},
     {"__init__", "__main__"},

@@ -12,16 +12,20 @@ import pytest
 import soundfile
 import torch
 
+from anymic import models
 from anymic.bundle import Ensemble, load
 from anymic.cli import main
 from anymic.datasets.evening import even
 from anymic.datasets.folder import folder as read_folder
 from anymic.datasets.pieces import cut_rows
 from anymic.errors import BundleError
+from anymic.frontend import Frontend, FrontendConfig
 from anymic.importing.vggish import import_vggish
 from anymic.manifest import Manifest
 from anymic.models.tagger import Tagger
 from anymic.predict import Predictor
+from anymic.report import read_json
+from anymic.report.rows import select
 from anymic.tagging import open_sequences, untrained, with_labels
 from anymic.training import load_config
 from anymic.training.finetuning import finetune
@@ -93,9 +97,78 @@ def test_a_folder_of_clips_of_any_length_in_one_command(folder: Path, tmp_path: 
     assert [sorted(line.split(",")[1].split()) for line in lines[1:]] == [list(LABELS)] * 4
 
 
+def test_from_a_folder_of_clips_of_0_3_to_30_s_to_map_at_3(folder: Path, tmp_path: Path, capsys):
+    """One command makes the tagger; two more show that it answers and is measured."""
+    generator = np.random.default_rng(1)
+    for label, loudness in zip(LABELS, (0.02, 0.05, 0.1), strict=True):
+        noise = generator.normal(scale=loudness, size=30 * 16000)
+        soundfile.write(folder / label / "long.flac", noise, 16000)
+    import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")
+    model, report = tmp_path / "tagger", tmp_path / "report"
+    arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--out", str(model)]
+    assert main(["train-head", *arguments, "--hidden", "16", "--epochs", "2"]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(folder), "--model", str(model), "--top", "3"]) == 0
+    answered = capsys.readouterr().out
+    assert sum(answered.count(f"{number}.wav") for number in range(4)) == 12
+    assert answered.count("long.flac") == 3
+    measured = ["--data", str(folder), "--map-at", "3"]
+    assert main(["evaluate", str(model), *measured, "--out", str(report)]) == 0
+    rows, _ = read_json(report / "report.json")
+    (found,) = select(rows, "mean_average_precision_at_3")
+    assert found.n == 15
+    assert 1 / 3 <= found.value <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("basic1", {"channels": 3, "width": 0.25}), ("fcnn", {"width": 0.05})]
+)
+def test_pooled_features_of_other_networks_feed_heads(
+    small_bundle, folder: Path, tmp_path: Path, name: str, arguments, capsys
+) -> None:
+    deltas = arguments.get("channels", 1) - 1
+    config = FrontendConfig(
+        rate_hz=8000, fft_size=256, hop_samples=128, bands=40, deltas=deltas, log_offset=1e-3
+    )
+    torch.manual_seed(0)
+    network = models.build(name, classes=5, **arguments).eval()
+    embedder = replace(
+        small_bundle,
+        network=network,
+        network_name=name,
+        network_arguments=arguments,
+        frontend=Frontend(config),
+        labels=tuple("abcde"),
+        profile=None,
+        contract=replace(small_bundle.contract, rate_hz=8000),
+    )
+    embedder.save(tmp_path / "embedder")
+    model = ["--model", str(tmp_path / "embedder"), "--segments", "2", "--hidden", "8"]
+    out = tmp_path / "tagger"
+    settings = ["--data", str(folder), "--epochs", "1", "--out", str(out)]
+    assert main(["train-head", *model, *settings]) == 0
+    tagger = load(out)
+    frames = tagger.network.segment_frames
+    assert frames == max(60, network.smallest_input)  # 0.96 s
+    # The head hears what the model itself pools of each segment, one behind the other.
+    samples = torch.randn(1, round(tagger.contract.clip_s * 8000)) / 10
+    with torch.no_grad():
+        maps = embedder.frontend.maps(embedder.frontend.log_mel(samples))
+        assert maps.shape[-1] - 2 * frames in (0, 1)
+        each = [network.embed(maps[..., i * frames : (i + 1) * frames]) for i in range(2)]
+        heard = tagger.network.sequence(maps)
+    expected = tagger.network.standardization(torch.stack(each, dim=1))
+    torch.testing.assert_close(heard, expected, atol=1e-4, rtol=1e-4)
+    capsys.readouterr()
+    assert main(["predict", str(folder / "hum"), "--model", str(out)]) == 0
+
+
 def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
+    other = replace(small_bundle, network_name="dense_head")
+    with pytest.raises(BundleError, match="a model of dense_head, wanted a model that pools"):
+        untrained(other, list(LABELS), "attention_head", segments=6)
     with pytest.raises(BundleError, match="a model of basic1, wanted a VGGish"):
-        untrained(small_bundle, list(LABELS), "attention_head", segments=6)
+        with_labels(small_bundle, LABELS)
     vggish = import_vggish(width=1 / 64)
     vggish.save(tmp_path / "vggish")
     with pytest.raises(BundleError, match="which only embeds"):

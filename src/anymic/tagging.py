@@ -29,6 +29,8 @@ from anymic.training.parts import Examples, Parts, split
 from anymic.training.trainer import train
 
 HEADS = ("dense_head", "lstm_head", "attention_head")
+EMBEDDERS = ("vggish", "basic1", "basic2", "fcnn")
+SEGMENT_S = 0.96  # of the models that are no VGGish
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
 
@@ -56,7 +58,8 @@ def fit_head(
     manifest : Manifest
         Clips of any length. Its splits, or validation clips set aside, as for `training.fit`.
     embedder : Bundle
-        A VGGish: imported, or fine-tuned by `training.fit`. It is not changed, nor trained.
+        A VGGish, imported or trained, or a model of basic1, basic2 or fcnn, whose pooled features
+        of each segment are heard. It is not changed, nor trained.
     config : TrainingConfig
         `network` is the head: dense_head, lstm_head or attention_head. Front-end, correction,
         clip length and codecs are the embedder's, and not looked at.
@@ -75,7 +78,7 @@ def fit_head(
     Raises
     ------
     BundleError
-        If the model is no VGGish.
+        If the model is none of these.
     ConfigError
         If `config.network` is no head, or there is no segment.
     ManifestError
@@ -99,12 +102,12 @@ def fit_head(
     data = _examples(parts, sequences)
     tagger = bundle.network
     assert isinstance(tagger, Tagger)
-    stand_in = _stand_in(data.features.shape[1])
+    bands = stand_in(data.features.shape[1])
     if config.standardize:
-        stand_in.standardize_by(Standardizer().fit(data.features[row] for row in data.training))
-    record = train(tagger.head, stand_in, data, config, out, False, False, trainer or {})
-    tagger.standardization.mean.copy_(stand_in.mean)
-    tagger.standardization.scale.copy_(stand_in.scale)
+        bands.standardize_by(Standardizer().fit(data.features[row] for row in data.training))
+    record = train(tagger.head, bands, data, config, out, False, False, trainer or {})
+    tagger.standardization.mean.copy_(bands.mean)
+    tagger.standardization.scale.copy_(bands.scale)
     training = tuple(parts.training.clip_ids())
     uses = {use: tuple(clips) for use, clips in embedder.fitted_on.items()}
     uses["weights"] = tuple(dict.fromkeys((*uses.get("weights", ()), *training)))
@@ -143,19 +146,23 @@ def untrained(
 ) -> Bundle:
     """Return a bundle of the embedder and a head with fresh weights.
 
+    A segment is 0.96 s, the 96 frames of a VGGish, or the nearest whole number of another model's
+    frames; or more, where its network needs more.
+
     Raises
     ------
     BundleError
-        If the model is no VGGish.
+        If the model is none of `EMBEDDERS`.
     """
-    _require_vggish(embedder)
+    _require(embedder, EMBEDDERS, "a model that pools features, or a VGGish")
     config = embedder.frontend.config
+    own_frames = _segment_frames(embedder)
     heard = {key: value for key, value in embedder.network_arguments.items() if key != "head"}
     own = {} if hidden is None else {"hidden": hidden}
     arguments: dict[str, Any] = {
-        "embedder": {"name": "vggish", **heard},
+        "embedder": {"name": embedder.network_name, **heard},
         "head": {"name": head, **own},
-        "segment_frames": PATCH_FRAMES,
+        "segment_frames": own_frames,
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -163,17 +170,23 @@ def untrained(
     assert isinstance(network, Tagger)
     weights = embedder.network.state_dict()
     network.embedder.load_state_dict(
-        {name: weights[name] for name in network.embedder.state_dict()}
+        {  # the layers of its labels, which go unused, have another shape
+            name: weights[name] if weights[name].shape == value.shape else value
+            for name, value in network.embedder.state_dict().items()
+        }
     )
-    frames = segments * PATCH_FRAMES
+    frames = segments * own_frames
+    distance_s = patch_distance_s(config, frames=frames)
+    # Centred frames need less than their distance; what is too much is not heard.
+    length_s = max(patch_length_s(config, frames=frames + config.lost_frames), distance_s)
     return replace(
         embedder,
         network=network,
         labels=tuple(labels),
         contract=replace(
             embedder.contract,
-            clip_s=patch_length_s(config, frames=frames),
-            hop_s=patch_distance_s(config, frames=frames),
+            clip_s=length_s,
+            hop_s=distance_s,
             shorter="repeat",
         ),
         network_name="tagger",
@@ -193,7 +206,7 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
     BundleError
         If the model is no VGGish.
     """
-    _require_vggish(embedder)
+    _require(embedder, ("vggish",), "a VGGish")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = models.build("vggish", classes=len(labels), **embedder.network_arguments)
@@ -203,13 +216,21 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
     return replace(embedder, network=network, labels=tuple(labels), calibration=None)
 
 
-def _require_vggish(embedder: Bundle) -> None:
-    if embedder.network_name != "vggish":
+def _require(embedder: Bundle, names: Sequence[str], what: str) -> None:
+    if embedder.network_name not in names:
         raise BundleError(
             f"a model of {embedder.network_name}",
-            wanted="a VGGish, whose segments are the same alone and in a row",
-            remedy="import one with anymic import vggish, or train one",
+            wanted=f"{what} ({', '.join(names)})",
+            remedy="import a VGGish with anymic import vggish, or train one of these",
         )
+
+
+def _segment_frames(embedder: Bundle) -> int:
+    if embedder.network_name == "vggish":
+        return PATCH_FRAMES
+    config, network = embedder.frontend.config, embedder.network
+    assert isinstance(network, models.Network)
+    return max(round(SEGMENT_S * config.rate_hz / config.hop_samples), network.smallest_input)
 
 
 class Sequences:
@@ -316,7 +337,7 @@ def _examples(parts: Parts, found: Sequences) -> Examples:
     )
 
 
-def _stand_in(width: int) -> Frontend:
+def stand_in(width: int) -> Frontend:
     """Return what standardizes sequences as a front-end does features: band by band.
 
     Nothing else of it is used, so its filters need not be any.

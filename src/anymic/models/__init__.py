@@ -72,14 +72,15 @@ def _features(network: Network) -> int:
     """Return how many pooled features a network has."""
     if isinstance(network, VGGish):
         return network.embedding_size
-    last = network.classifier if isinstance(network, Basic) else None
-    if last is None:
-        raise ConfigError(
-            f"a {type(network).__name__} to embed segments",
-            wanted="vggish, basic1 or basic2",
-            remedy="choose one of them as `embedder`",
-        )
-    return last.in_features
+    if isinstance(network, Basic):
+        return network.classifier.in_features
+    if isinstance(network, Fcnn):
+        return network.embedding_size
+    raise ConfigError(
+        f"a {type(network).__name__} to embed segments",
+        wanted="vggish, basic1, basic2 or fcnn",
+        remedy="choose one of them as `embedder`",
+    )
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {

@@ -125,6 +125,7 @@ class Fcnn(Network):
     ) -> None:
         super().__init__()
         self.channels = channels
+        self.embedding_size = convolutions[-1].width
         inputs = (channels, *(each.width for each in convolutions))
         parts = [
             _layers(size, each, epsilon) for size, each in zip(inputs, convolutions, strict=False)

@@ -1,0 +1,311 @@
+"""Heads on embeddings that are brought along: an .npz of vectors in, a head and its answers out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from anymic import models
+from anymic.config import to_mapping
+from anymic.errors import AnymicError, BundleError, ConfigError, ManifestError
+from anymic.manifest import Manifest
+from anymic.models.network import Network
+from anymic.sequences import fixed_segments
+from anymic.tagging import HEADS, SEGMENTS, stand_in
+from anymic.training import TrainingConfig
+from anymic.training.parts import Examples, split
+from anymic.training.trainer import train
+
+INDEX, WEIGHTS = "head.json", "weights.safetensors"
+FORMAT = "anymic-head"
+COLUMNS = {"labels": "label", "splits": "split", "groups": "group"}
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Embeddings of clips, several a clip.
+
+    Attributes
+    ----------
+    clips : Manifest
+        A row a clip, in the order of their names: path, label ("?" where not known), and split and
+        group where known. The files need not be there.
+    sequences : tuple of array (segment, feature), float32
+        Of each clip, in the order of time.
+    """
+
+    clips: Manifest
+    sequences: tuple[NDArray[np.float32], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class VectorHead:
+    """A trained head, and what its input is standardized by.
+
+    Attributes
+    ----------
+    network : Network
+    name : str
+        Of the network, and `arguments` that it was built with.
+    labels : tuple of str
+    segments : int
+        That it hears at once.
+    mean, scale : array (feature,), float32
+    training : mapping
+        How it was trained.
+    """
+
+    network: Network
+    name: str
+    arguments: Mapping[str, Any]
+    labels: tuple[str, ...]
+    segments: int
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    training: Mapping[str, Any]
+
+    def predict(self, vectors: Vectors) -> NDArray[np.float64]:
+        """Return probabilities (clip, label): the mean over the parts of each clip's sequence.
+
+        Raises
+        ------
+        ConfigError
+            If a vector has another number of features than those that it was trained on.
+        """
+        width = vectors.sequences[0].shape[1]
+        if width != len(self.mean):
+            raise ConfigError(
+                f"vectors of {width} features",
+                wanted=f"{len(self.mean)}, as the head was trained on",
+                remedy="embed the clips with the same model",
+            )
+        self.network.eval()
+        found = []
+        with torch.inference_mode():
+            for sequence in vectors.sequences:
+                parts = fixed_segments((sequence - self.mean) / self.scale, self.segments)
+                logits = self.network(torch.from_numpy(parts.astype(np.float32)))
+                found.append(logits.double().softmax(dim=1).mean(dim=0).numpy())
+        return np.stack(found)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `head.json` and `weights.safetensors`, the index last."""
+        from safetensors.torch import save
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        own = {"mean": torch.from_numpy(self.mean), "scale": torch.from_numpy(self.scale)}
+        weights = {f"network.{key}": value for key, value in self.network.state_dict().items()}
+        index = {
+            "format": FORMAT,
+            "network": self.name,
+            "arguments": dict(self.arguments),
+            "labels": list(self.labels),
+            "segments": self.segments,
+            "training": dict(self.training),
+        }
+        for name, content in (
+            (WEIGHTS, save({**own, **weights})),
+            (INDEX, (json.dumps(index, indent=1) + "\n").encode()),
+        ):
+            beside = folder / f".{name}.{os.getpid()}.part"
+            beside.write_bytes(content)
+            beside.replace(folder / name)
+        return folder
+
+
+def load_head(folder: str | Path) -> VectorHead:
+    """Read what `VectorHead.save` wrote.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or it is damaged.
+    """
+    from safetensors.torch import load
+
+    folder = Path(folder)
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        tensors = load((folder / WEIGHTS).read_bytes())
+        network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
+        network.load_state_dict(
+            {key[8:]: value for key, value in tensors.items() if key.startswith("network.")}
+        )
+        mean, scale = tensors["mean"].numpy(), tensors["scale"].numpy()
+    except Exception as error:
+        raise BundleError(
+            f"{folder}, which holds no head ({type(error).__name__}: {error})",
+            wanted=f"{INDEX} and {WEIGHTS}, as anymic train-head --embeddings writes them",
+            remedy="train it again",
+        ) from error
+    return VectorHead(
+        network=network,
+        name=index["network"],
+        arguments=index["arguments"],
+        labels=tuple(index["labels"]),
+        segments=index["segments"],
+        mean=mean,
+        scale=scale,
+        training=index["training"],
+    )
+
+
+def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
+    """Read an .npz as `anymic embed` writes it.
+
+    Parameters
+    ----------
+    path : path
+        Arrays `features` (segment, feature), `paths` (segment,), the clip of each, and, to train,
+        `labels`; where there, `starts_s` orders a clip's segments, `splits` (train, validation)
+        and `groups`, the recording, divide the clips.
+    labelled : bool
+        Whether labels are needed.
+
+    Raises
+    ------
+    ManifestError
+        If it is no .npz, an array is missing or of another length, a number is not finite, or a
+        clip has two labels.
+    """
+    path = Path(path)
+    arrays = _arrays(path)
+    needed = ["features", "paths", *(["labels"] if labelled else [])]
+    if missing := [name for name in needed if name not in arrays]:
+        raise _refusal(
+            f"{path} without {' and '.join(missing)} (it has {', '.join(arrays) or 'no array'})"
+        )
+    features = arrays["features"]
+    if features.ndim != 2 or not features.size or features.dtype.kind not in "fiu":
+        raise _refusal(f"features {features.shape} of {features.dtype} in {path}")
+    known = [name for name in ("paths", "starts_s", *COLUMNS) if name in arrays]
+    if wrong := [name for name in known if arrays[name].shape != (len(features),)]:
+        raise _refusal(
+            f"{len(features)} features and {arrays[wrong[0]].shape} {wrong[0]} in {path}"
+        )
+    if not np.isfinite(features).all():
+        raise _refusal(f"features that are not finite in {path}")
+    table = pd.DataFrame({"path": arrays["paths"].astype(str)})
+    for name, column in COLUMNS.items():
+        if name in arrays:
+            table[column] = arrays[name].astype(str)
+    if "label" not in table:
+        table["label"] = "?"
+    order = arrays["starts_s"] if "starts_s" in arrays else np.arange(len(features))
+    rows = {name: own.to_numpy() for name, own in table.groupby("path").groups.items()}
+    if uneven := [name for name, own in rows.items() if len(table.iloc[own].drop_duplicates()) > 1]:
+        raise _refusal(f"segments of {uneven[0]} with two labels, splits or groups in {path}")
+    first = table.iloc[[own[0] for own in rows.values()]].reset_index(drop=True)
+    numbers = features.astype(np.float32)
+    return Vectors(
+        Manifest.from_table(first, path.parent),
+        tuple(numbers[own[np.argsort(order[own], kind="stable")]] for own in rows.values()),
+    )
+
+
+def fit_vectors(
+    vectors: Vectors,
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    segments: int = SEGMENTS,
+    hidden: int | None = None,
+) -> VectorHead:
+    """Train a head on embeddings and write it to `out`, as `anymic.tagging.fit_head` does.
+
+    Raises
+    ------
+    ConfigError
+        If `config.network` is no head, or there is no segment.
+    ManifestError
+        If there are no training clips, or one label only.
+    """
+    if config.network not in HEADS or segments < 1:
+        raise ConfigError(
+            f"the head {config.network!r} on {segments} segments",
+            wanted=f"one of {', '.join(HEADS)}, on 1 or more",
+            remedy="choose --head and --segments",
+        )
+    parts = split(vectors.clips, config)
+    labels = parts.training.labels
+    place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}
+    rows = [np.array([place[clip] for clip in part.clip_ids()]) for part in parts]
+    heard = np.concatenate([vectors.sequences[row] for row in rows[0]]).astype(np.float64)
+    mean, scale = heard.mean(axis=0), heard.std(axis=0)
+    scale[scale < 1e-6] = 1.0  # a feature that never changes tells nothing, and stays finite
+    examples: list[NDArray[np.float16]] = []
+    targets: list[int] = []
+    files: list[str] = []
+    where: list[NDArray[np.int64]] = []
+    for part, own in zip(parts, rows, strict=True):
+        part.require_labels(labels)
+        begin = len(targets)
+        for label, path, row in zip(part.table["label"], part.table["path"], own, strict=True):
+            cut = fixed_segments((vectors.sequences[row] - mean) / scale, segments)
+            examples.extend(cut.transpose(0, 2, 1).astype(np.float16))
+            targets += [labels.index(label)] * len(cut)
+            files += [path] * len(cut)
+        where.append(np.arange(begin, len(targets), dtype=np.int64))
+    where.append(np.empty(0, dtype=np.int64))  # where nothing validates
+    numbers = np.array(targets, dtype=np.int64)
+    data = Examples(
+        np.stack(examples),
+        tuple(labels),
+        where[0],
+        numbers[where[0]],
+        where[1],
+        numbers[where[1]],
+        training_files=tuple(files[row] for row in where[0]),
+    )
+    arguments = {"inputs": len(mean), **({} if hidden is None else {"hidden": hidden})}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = models.build(config.network, classes=len(labels), **arguments)
+    record = train(network, stand_in(len(mean)), data, config, Path(out), False, False, {})
+    head = VectorHead(
+        network=network,
+        name=config.network,
+        arguments=arguments,
+        labels=tuple(labels),
+        segments=segments,
+        mean=mean.astype(np.float32),
+        scale=scale.astype(np.float32),
+        training={
+            "settings": to_mapping(config),
+            "clips": len(rows[0]),
+            "examples": len(where[0]),
+            **record,
+        },
+    )
+    head.save(out)
+    return head
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                raise ValueError("a single array")
+            return {name: found[name] for name in found.files}
+    except AnymicError:
+        raise
+    except Exception as error:  # a zip that is damaged raises many kinds
+        raise _refusal(f"{path}, which is no .npz of plain arrays ({error})") from error
+
+
+def _refusal(got: str) -> ManifestError:
+    return ManifestError(
+        got,
+        wanted="finite features (segment, number), and as many paths and labels",
+        remedy="write it as anymic embed --data does",
+    )
