@@ -11,12 +11,13 @@ import soundfile
 import torch
 
 from anymic import models
-from anymic.errors import ConfigError, ManifestError
+from anymic.cli import main
+from anymic.errors import AnymicError, ConfigError, ManifestError
 from anymic.manifest import Manifest
 from anymic.recipes.xu2018 import grid
 from anymic.recipes.xu2018.experiment import Experiment
 from anymic.recipes.xu2018.grid import FOUR, ORIGINAL, SIZES, Size
-from anymic.recipes.xu2018.work import Job, parted
+from anymic.recipes.xu2018.work import Clips, Job, parted
 from anymic.report import read_json
 
 TINY = Size(
@@ -146,7 +147,7 @@ def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
         workers=1,
     )
     ((fold, manifest),) = experiment.folds.items()
-    experiment.workshop.prepare(fold, manifest, shifted=False, workers=1)
+    experiment.workshop.prepare(Clips(fold, manifest, shifted=False))
     original = experiment.workshop.extractor(Job(fold, ORIGINAL, 0, ()))
     tuned = experiment.workshop.extractor(Job(fold, FOUR[0], 0, ()))
     assert original.labels == ()
@@ -155,6 +156,57 @@ def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
     first, second = (one.network.state_dict()[name].flatten() for one in (original, tuned))
     assert not torch.equal(first, second)
     assert torch.cosine_similarity(first, second, dim=0) > 0.9  # fresh weights have about 0
+
+
+def miniature(root: Path, layout: str) -> Path:
+    """Write FSDKaggle2018 in miniature, as Zenodo or as Kaggle lays it out."""
+    generator = np.random.default_rng(0)
+    prefix = "FSDKaggle2018." if layout == "zenodo" else ""
+    tables: dict[str, list[tuple[str, str, str]]] = {"train": [], "test": []}
+    for part, third in (("train", "1"), ("test", "Public")):
+        (root / f"{prefix}audio_{part}").mkdir(parents=True)
+        for number in range(9 if part == "train" else 3):
+            label = ("Bark", "Cello", "Cough")[number % 3]
+            name, seconds = f"{part}{number:04x}.wav", (0.3, 1.0, 2.5)[number // 3]
+            sound = generator.normal(scale=0.1, size=round(44100 * seconds))
+            soundfile.write(root / f"{prefix}audio_{part}" / name, sound, 44100)
+            tables[part].append((name, label, third))
+    if layout == "kaggle":  # padding of the competition
+        tables["test"].append(("ffff.wav", "None", "Ignored"))
+    names = {
+        "zenodo": ("train_post_competition.csv", "test_post_competition_scoring_clips.csv"),
+        "kaggle": ("train.csv", "test_post_competition.csv"),
+    }[layout]
+    folder = root / "FSDKaggle2018.meta" if layout == "zenodo" else root
+    folder.mkdir(exist_ok=True)
+    for (part, rows), name in zip(tables.items(), names, strict=True):
+        third = "manually_verified" if part == "train" else "usage"
+        pd.DataFrame(rows, columns=["fname", "label", third]).to_csv(folder / name, index=False)
+    return root
+
+
+@pytest.mark.parametrize("layout", ["zenodo", "kaggle"])
+def test_the_papers_scale_from_a_published_tree_to_the_table(layout: str, tmp_path: Path) -> None:
+    root, data = miniature(tmp_path / "fsd", layout), tmp_path / "fsd.csv"
+    prepare = ["data", "prepare", "fsdkaggle2018", "--root", str(root), "--out", str(data)]
+    assert main(prepare) == 0
+    torch.manual_seed(0)
+    torch.save(models.build("vggish", classes=0, width=1 / 64).state_dict(), tmp_path / "w.pth")
+    experiment = Experiment(
+        data,
+        tmp_path / "out",
+        scale="paper",
+        weights=tmp_path / "w.pth",
+        seeds=(0,),
+        size=TINY,
+        workers=1,
+        progress=False,
+    )
+    written, text = experiment.run([2], page_folder=None, command="anymic reproduce xu2018")
+    rows, _ = read_json(next(path for path in written if path.name == "report.json"))
+    assert {row.n for row in rows} == {3}
+    assert "fine-tuned from its published weights" in text
+    assert "the corpus's own test clips" in text
 
 
 def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> None:
@@ -192,3 +244,16 @@ def test_rejections(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="2 labels for MAP@3"):
         _ = Experiment(two, tmp_path).folds
     assert list(Experiment(corpus, tmp_path).folds) == ["fold1", "fold2", "fold3", "fold4"]
+    untested = manifest.with_columns(split=["train"] * len(manifest)).write(tmp_path / "no.csv")
+    with pytest.raises(ManifestError, match="no clip whose split is 'test'"):
+        _ = Experiment(untested, tmp_path).folds
+    torch.save(models.build("vggish", classes=0, width=1 / 32).state_dict(), tmp_path / "w.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
+    for weights in ("w.pth", "cut.pth", "nowhere.pth"):
+        other = Experiment(
+            corpus, tmp_path / "o", scale="paper", weights=tmp_path / weights, size=TINY
+        )
+        with pytest.raises(AnymicError) as error:  # before a clip is touched
+            other.run([2], page_folder=None, command="")
+        assert "\n" not in str(error.value)
+        assert not (tmp_path / "o" / "clips").exists()

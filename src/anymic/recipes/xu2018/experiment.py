@@ -21,7 +21,7 @@ from anymic.recipes.page import Section
 from anymic.recipes.xu2018 import grid, texts
 from anymic.recipes.xu2018.contrasts import contrasts
 from anymic.recipes.xu2018.grid import Line, Scale, Size
-from anymic.recipes.xu2018.work import Answers, Job, Workshop, jobs
+from anymic.recipes.xu2018.work import Answers, Clips, Job, Workshop, jobs
 from anymic.report.rows import Row, row, write_text
 from anymic.training.many import in_processes, show_progress, visible_gpus
 from anymic.voting import vote
@@ -152,12 +152,22 @@ class Experiment:
             heads = tuple(head for head in job.heads if not work.answered(job, head).is_file())
             if heads:
                 missing.append(Job(job.fold, job.extractor, job.seed, heads))
-        for fold, manifest in self.folds.items():
-            own = [head for job in missing if job.fold == fold for head in job.heads]
-            for shifted in sorted({False, *(head.shifted for head in own)} if own else ()):
-                work.prepare(fold, manifest, shifted=shifted, workers=self.workers)
+        self._prepare(missing)
         done = in_processes(work.do, missing, workers=self.workers, gpus=visible_gpus())
         for _ in show_progress(done, len(missing), wanted=self.progress):
+            pass
+
+    def _prepare(self, missing: list[Job]) -> None:
+        """Make the clips that jobs need: many folds side by side, one fold clip by clip."""
+        needed = {(job.fold, False) for job in missing}
+        needed |= {(job.fold, head.shifted) for job in missing for head in job.heads}
+        clips = [Clips(fold, self.folds[fold], shifted) for fold, shifted in sorted(needed)]
+        clips = [one for one in clips if not self.workshop.prepared(one)]
+        if len(clips) < 2 * self.workers:
+            for one in clips:
+                self.workshop.prepare(one, workers=self.workers)
+            return
+        for _ in in_processes(self.workshop.prepare, clips, workers=self.workers):
             pass
 
     def _remember(self) -> None:

@@ -39,6 +39,15 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Clips:
+    """A fold's clips, trimmed and normalized, with shifted ones of those that train or without."""
+
+    fold: str
+    manifest: Manifest
+    shifted: bool
+
+
+@dataclass(frozen=True)
 class Job:
     """An extractor of one fold and seed, and heads on it: what one process does."""
 
@@ -70,14 +79,20 @@ class Workshop:
     size: Size
     weights: Path | None
 
-    def prepare(self, fold: str, manifest: Manifest, *, shifted: bool, workers: int) -> None:
-        """Trim and normalize all clips, with shifted ones of the training clips where asked for.
+    def prepare(self, clips: Clips, *, workers: int = 1) -> None:
+        """Make the clips, in so many processes; what is there is not made again."""
+        even(
+            clips.manifest,
+            self._clips(clips.fold, shifted=clips.shifted),
+            rate_hz=RATE_HZ,
+            clips=self.size.shifted if clips.shifted else 0,  # at least none: as they are
+            workers=workers,
+            progress=False,
+        )
 
-        Not for two processes at a time; what is there is not made again.
-        """
-        clips = self.size.shifted if shifted else 0  # at least none: as they are
-        place = self._clips(fold, shifted=shifted)
-        even(manifest, place, rate_hz=RATE_HZ, clips=clips, workers=workers, progress=False)
+    def prepared(self, clips: Clips) -> bool:
+        """Say whether all of the clips are there."""
+        return (self._clips(clips.fold, shifted=clips.shifted) / "manifest.csv").is_file()
 
     def do(self, job: Job) -> None:
         """Train the job's extractor and its heads, and keep the heads' answers.
