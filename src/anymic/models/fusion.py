@@ -205,7 +205,8 @@ def fold(network: Fcnn) -> Fcnn:
             if isinstance(layer, nn.Conv2d) and isinstance(behind, nn.BatchNorm2d):
                 part[place] = fuse_conv_bn_eval(layer, behind)  # type: ignore[operator]
                 part[place + 1] = nn.Identity()  # type: ignore[operator]
-    return folded.to(memory_format=torch.channels_last)
+    folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded
 
 
 class Entered(nn.Module):
