@@ -247,7 +247,7 @@ def test_rejections(corpus: Path, tmp_path: Path) -> None:
     untested = manifest.with_columns(split=["train"] * len(manifest)).write(tmp_path / "no.csv")
     with pytest.raises(ManifestError, match="no clip whose split is 'test'"):
         _ = Experiment(untested, tmp_path).folds
-    torch.save(models.build("vggish", classes=0, width=1 / 32).state_dict(), tmp_path / "w.pth")
+    torch.save(models.build("basic1", classes=3).state_dict(), tmp_path / "w.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
     for weights in ("w.pth", "cut.pth", "nowhere.pth"):
         other = Experiment(
