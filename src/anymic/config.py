@@ -38,6 +38,8 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
     """
     problems: list[str] = []
     result = _build(kind, values, where, problems)
+    if len(problems) == 1 and ", wanted " in problems[0]:
+        raise ConfigError(problems[0])  # what refused the value has said what it wants
     if problems:
         raise ConfigError(
             "; ".join(problems), wanted="the settings of " + kind.__name__, remedy="mend the keys"

@@ -147,6 +147,7 @@ def test_kept_features_give_the_same_report(corpus: Path, model: Path, tmp_path:
     [
         (["--preset", "small", "--config", "x.yaml"], "got both --preset small and --config x"),
         (["--set", "epochs"], "got --set epochs, wanted KEY=VALUE"),
+        (["--set", "temperature=0"], "got temperature of 0.0, wanted positive numbers, "),
         (["--set", "epoch=4"], "got unknown key 'epoch' (did you mean 'epochs'?)"),
         (["--preset", "kosmidr"], "got preset 'kosmidr', wanted one of"),
         (["--config", "missing.yaml"], "got no file missing.yaml"),
@@ -164,6 +165,7 @@ def test_train_refuses_in_one_line(
     assert main(["train", *data, *arguments]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"error: {line}")
+    assert err.count(", wanted ") <= 1  # an error within another is not wrapped in a second one
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
