@@ -30,7 +30,7 @@ from anymic.versions import (
     write_table,
 )
 
-CODING_VERSION = 1  # raise it when the same settings begin to give other samples
+CODING_VERSION = 2  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "codec", "kbps", "measured_kbps")
 
 
