@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ NONSENSE: list[tuple[Callable[..., Any], str]] = [
     (lambda s, r: None, "NoneType|shape"),
     (raising, r"ValueError \(no idea\)"),
     (lambda s: GOOD, "TypeError"),
+    (lambda s, r: sys.exit(3), r"SystemExit \(3\)"),
 ]
 
 

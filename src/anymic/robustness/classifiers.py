@@ -111,7 +111,7 @@ class FunctionClassifier:
         try:
             # A copy: what the function does to its samples is its own business.
             answer = self.function(clip.samples.copy(), clip.rate_hz)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # whatever the function does
             raise ClassifierError(
                 f"{type(error).__name__} ({error}) from {self.name} for {clip.path or 'a clip'}",
                 wanted="probabilities",

@@ -66,7 +66,7 @@ def _named(place: str) -> Any:
         found_at: Any = importlib.import_module(module)
         for name in names.split("."):
             found_at = getattr(found_at, name)
-    except Exception as error:  # whatever the module does while it is imported
+    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
         raise ClassifierError(
             f"{type(error).__name__} ({error}) on importing {place}",
             wanted=_EXAMPLE,
