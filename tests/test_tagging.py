@@ -26,8 +26,8 @@ from anymic.models.tagger import Tagger
 from anymic.predict import Predictor
 from anymic.report import read_json
 from anymic.report.rows import select
-from anymic.tagging import open_sequences, untrained, with_labels
-from anymic.training import load_config
+from anymic.tagging import fit_head, open_sequences, untrained, with_labels
+from anymic.training import TrainingConfig, load_config
 from anymic.training.finetuning import finetune
 
 LABELS = ("hiss", "hum", "tick")
@@ -161,6 +161,18 @@ def test_pooled_features_of_other_networks_feed_heads(
     torch.testing.assert_close(heard, expected, atol=1e-4, rtol=1e-4)
     capsys.readouterr()
     assert main(["predict", str(folder / "hum"), "--model", str(out)]) == 0
+
+
+def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Path) -> None:
+    config = TrainingConfig(network="dense_head", loss="cross_entropy", epochs=1, mixup=None)
+    found = []
+    for number in range(2):
+        torch.rand(number)
+        out = tmp_path / str(number)
+        clips, vggish = read_folder(folder), import_vggish(width=1 / 64)
+        tagger = fit_head(clips, vggish, config, out, segments=1, hidden=8, cache=tmp_path)
+        found.append(tagger.network.state_dict())
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
 def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:

@@ -105,7 +105,9 @@ def fit_head(
     bands = stand_in(data.features.shape[1])
     if config.standardize:
         bands.standardize_by(Standardizer().fit(data.features[row] for row in data.training))
-    record = train(tagger.head, bands, data, config, out, False, False, trainer or {})
+    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
+        torch.manual_seed(config.seed)
+        record = train(tagger.head, bands, data, config, out, False, False, trainer or {})
     tagger.standardization.mean.copy_(bands.mean)
     tagger.standardization.scale.copy_(bands.scale)
     training = tuple(parts.training.clip_ids())

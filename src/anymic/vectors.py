@@ -271,7 +271,8 @@ def fit_vectors(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = models.build(config.network, classes=len(labels), **arguments)
-    record = train(network, stand_in(len(mean)), data, config, Path(out), False, False, {})
+        # Dropout draws from torch's own generator, too.
+        record = train(network, stand_in(len(mean)), data, config, Path(out), False, False, {})
     head = VectorHead(
         network=network,
         name=config.network,
