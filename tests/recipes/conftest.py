@@ -20,13 +20,15 @@ def miniature_tau(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def miniature_tau_2020(tmp_path: Path) -> Path:
-    """Return a manifest of TAU 2020 Mobile in miniature, one real and one simulated device."""
-    root = _miniature(tmp_path / "tau", devices=("a", "s1"))
+    """Return a manifest of TAU 2020 Mobile in miniature: two devices, and clips of a second."""
+    root = _miniature(tmp_path / "tau", devices=("a", "s1"), samples=44_100)
     return tau2020_mobile(root).write(tmp_path / "tau.csv")
 
 
-def _miniature(root: Path, *, devices: tuple[str, ...] = ("a", "b", "c")) -> Path:
-    """Write ten seconds of noise for two scenes and three places, heard by each device."""
+def _miniature(
+    root: Path, *, devices: tuple[str, ...] = ("a", "b", "c"), samples: int = 441_000
+) -> Path:
+    """Write noise, ten seconds or less, for two scenes and three places, heard by each device."""
     generator = np.random.default_rng(0)
     meta, sides = [], {"train": [], "test": []}  # type: ignore[var-annotated]
     for number, scene in enumerate(SCENES[:2]):
@@ -34,7 +36,7 @@ def _miniature(root: Path, *, devices: tuple[str, ...] = ("a", "b", "c")) -> Pat
             for device in devices:
                 name = f"audio/{scene}-lyon-{10 * number + place}-{place}-{device}.wav"
                 (root / "audio").mkdir(parents=True, exist_ok=True)
-                noise = generator.normal(scale=0.05 * (1 + number), size=441_000)
+                noise = generator.normal(scale=0.05 * (1 + number), size=samples)
                 soundfile.write(root / name, noise, 44_100)
                 meta.append((name, scene, f"lyon-{10 * number + place}", device))
                 sides[side].append((name, scene))

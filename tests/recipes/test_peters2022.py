@@ -233,7 +233,7 @@ def small_model(folder: Path, labels: tuple[str, ...]) -> Path:
         network=models.build("fcnn", classes=len(labels), **arguments).eval(),
         frontend=Frontend(config),
         labels=labels,
-        contract=InputContract(rate_hz=44_100, clip_s=10.0),
+        contract=InputContract(rate_hz=44_100, clip_s=1.0),
         network_name="fcnn",
         network_arguments=arguments,
         training={},
