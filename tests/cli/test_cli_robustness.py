@@ -174,6 +174,7 @@ def test_a_wrong_floor_is_refused(run: Run, text: str) -> None:
         (("--model", "level_model", *THROUGH), "as --model"),
         (("--model", "level_model:silly", *THROUGH), "values from -1 to 2 for .*0.wav"),
         (LOUD, "no device and no codec"),
+        ((*LOUD, *THROUGH, "--about", "words"), "--about without --page"),
         ((*LOUD, "--codecs", "far.yaml"), "unknown key 'devices'"),
         ((*LOUD, "--devices", "codecs.yaml"), "devices"),
         ((*LOUD, *THROUGH, "--fold", "9"), "empty|no clip"),

@@ -99,11 +99,16 @@ def robustness(
     --codecs codecs --out robustness --fail-under worst=0.60
     """
     from anymic.cli.inputs import progress_bar, require_folders, trained_on
+    from anymic.errors import ConfigError
     from anymic.recipes.robustness_page import write_page
     from anymic.report import run_header
     from anymic.robustness import Floor, fallen, grid, read_conditions, write_findings
     from anymic.robustness import robustness as run
 
+    if about is not None and page is None:
+        raise ConfigError(
+            "--about without --page", wanted="the page that it goes into", remedy="add --page"
+        )
     require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
     classifier = _classifier(bundle, model, labels, rate_hz)
