@@ -105,7 +105,7 @@ def robustness(
     from anymic.robustness import Floor, fallen, grid, read_conditions, write_findings
     from anymic.robustness import robustness as run
 
-    if about is not None and page is None:
+    if about and page is None:
         raise ConfigError(
             "--about without --page", wanted="the page that it goes into", remedy="add --page"
         )
