@@ -8,7 +8,7 @@ from torch import nn
 
 from anymic import models
 from anymic.errors import ConfigError
-from anymic.models.fcnn import ClassAttention
+from anymic.models.fcnn import ClassAttention, Fcnn
 
 # By hand, for 10 classes and 3 channels: kernel, inputs, outputs, and the size of the maps of
 # 128 bands x 400 frames behind the layer (and its pool).
@@ -91,6 +91,17 @@ def test_attention_by_hand() -> None:
         mean, top = maps[:, 1].mean(dim=(1, 2)), maps[:, 1].amax(dim=(1, 2))
         weight = (mean.relu() + top.relu()).sigmoid()[:, None, None]
         torch.testing.assert_close(attention(maps)[:, 3], maps[:, 3] * weight)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_class_begins_with_less_attention_than_others(seed: int) -> None:
+    """However large the maps' maxima are: a weight of 0 would take the class's gradient away."""
+    torch.manual_seed(seed)
+    network = models.build("fcnn", classes=10, channels=3, width=0.05)
+    assert isinstance(network, Fcnn)
+    maps = torch.zeros(4, 10, 8, 8)
+    maps[:, :, 0, 0] = 30.0
+    torch.testing.assert_close(network.attention(maps), 0.5 * maps)
 
 
 @pytest.mark.parametrize("name", ["basic1", "basic2", "fcnn"])

@@ -144,6 +144,10 @@ class Fcnn(Network):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        # Attention begins by weighing all classes alike. With random weights its sigmoid is far
+        # out from the start, on the maxima of the maps: some classes are weighed by next to nothing
+        # and, on a few hundred clips, never learnt.
+        nn.init.zeros_(self.attention.second.weight)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the convolutions, each with its normalization, and the attention."""
