@@ -73,9 +73,9 @@ RATE: dict[Scale, str] = {
     "paper": "That of the preset `finetuning`; the paper gives none.",
     "small": """0.01, that of the preset `finetuning`; the paper gives none. On inner splits of the
   training clips of folds 1 and 2 (160 recordings, which are test clips of other folds) ten epochs
-  at 0.01, 0.03 and 0.1 led to 83.5, 83.8 and 84.4 % over the coded conditions, and to 84.4, 87.5 and
-  85.0 % on clean audio, but the first epoch at 0.1 took 28 points: too alike in the end to leave the
-  preset for.""",
+  at 0.01, 0.03 and 0.1 led to 83.5, 83.8 and 84.4 % over the coded conditions and to 84.4, 87.5
+  and 85.0 % on clean audio, of which the first epoch at 0.1 took 28 points for a while: too alike
+  in the end to leave the preset for.""",
 
 }
 CONDITIONS: dict[Scale, str] = {
