@@ -14,6 +14,7 @@ from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.codecs.corpus import encode
 from anymic.errors import ManifestError
 from anymic.manifest import Manifest, check_splits, concatenate
+from anymic.recipes.folding import by_fold
 
 # The paper's conditions, by what fine-tuning hears of them. HE-AAC is fine-tuned on there, and not
 # tested.
@@ -73,15 +74,7 @@ def folds(data: Path, out: Path, *, progress: bool = True) -> list[Fold]:
         return [_write(coded, "all", out)]
     manifest.require("fold", purpose="a test set")
     coded = _encode(manifest, (ORIGINAL, *CODED), out, progress=progress)
-    numbers = coded.table["fold"].to_numpy()
-    return [
-        _write(
-            coded.with_columns(split=np.where(numbers == number, "test", "train")),
-            f"fold{number}",
-            out,
-        )
-        for number in sorted(set(numbers.tolist()) - {-1})
-    ]
+    return [_write(fold, name, out) for name, fold in by_fold(coded).items()]
 
 
 def _encode(manifest: Manifest, codecs: tuple[str, ...], out: Path, *, progress: bool) -> Manifest:

@@ -76,7 +76,6 @@ RATE: dict[Scale, str] = {
   at 0.01, 0.03 and 0.1 led to 83.5, 83.8 and 84.4 % over the coded conditions and to 84.4, 87.5
   and 85.0 % on clean audio, of which the first epoch at 0.1 took 28 points for a while: too alike
   in the end to leave the preset for.""",
-
 }
 CONDITIONS: dict[Scale, str] = {
     "paper": "Clips of all devices count alike.",

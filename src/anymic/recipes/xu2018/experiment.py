@@ -17,6 +17,7 @@ from anymic.importing.vggish import import_vggish
 from anymic.manifest import Manifest, check_splits
 from anymic.metrics import mean_average_precision_at
 from anymic.recipes import page
+from anymic.recipes.folding import by_fold
 from anymic.recipes.page import Section
 from anymic.recipes.xu2018 import grid, texts
 from anymic.recipes.xu2018.contrasts import contrasts
@@ -100,14 +101,7 @@ class Experiment:
                         remedy="mend `split`, or name folds in its place",
                     )
             return {"all": manifest.where(split=["train", "test"])}
-        manifest.require("fold", purpose="a test set")
-        numbers = sorted(set(manifest.table["fold"].tolist()) - {-1})
-        return {
-            f"fold{number}": manifest.with_columns(
-                split=np.where(manifest.table["fold"] == number, "test", "train")
-            )
-            for number in numbers
-        }
+        return by_fold(manifest)
 
     def run(
         self, tables: Iterable[int], *, page_folder: Path | None, command: str
