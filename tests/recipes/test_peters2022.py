@@ -118,9 +118,10 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
     relative = found.relative("segment 2", "other codec")
     assert relative is not None
     assert relative.value == pytest.approx(11 / 30)
-    share = found.share("segment 2")
-    assert share is not None
-    assert share.value == pytest.approx(11 / 24)
+    for part in segments.SHARED:
+        share = found.share("segment 2", part)
+        assert share is not None
+        assert share.value == pytest.approx(11 / 24)
     # Fold 1 is left to segment 2 (10 to 4 on the others); 2 and 3 to segment 1 (8 to 6).
     assert found.choices == ("segment 2", "segment 1", "segment 1")
     assert found.gain(segments.CHOSEN, "all coded").value == pytest.approx((1 + 2 + 2) / 60)

@@ -14,7 +14,7 @@ from anymic.codecs.conditions import CLEAN
 from anymic.recipes.cells import percent, points
 from anymic.recipes.findings import Findings
 from anymic.recipes.peters2022.grid import WHOLE
-from anymic.recipes.peters2022.table import CATEGORIES
+from anymic.recipes.peters2022.table import CATEGORIES, HARDEST
 from anymic.recipes.peters2022.tuning import Tuned
 from anymic.recipes.pooling import Pooled, pool
 from anymic.recipes.runs import Outcome
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 BEFORE, CHOSEN = "before", "segment chosen on the other folds"
 ALL = "all coded"
-PARTS = {"clean": (CLEAN,), **CATEGORIES}
+DRAWN = {"clean": (CLEAN,), **{name: heard for name, heard in CATEGORIES.items() if name != ALL}}
+PARTS = {**DRAWN, ALL: CATEGORIES[ALL], HARDEST: (HARDEST,)}
+SHARED = (ALL, HARDEST)  # where a segment's gain is compared with that of the whole network
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Segments(Findings):
         """
         return self.maybe("relative_improvement", condition=name, codec=part)
 
-    def share(self, name: str) -> Row | None:
-        """Return its gain over the whole network's, all coded conditions; None without such."""
-        return self.maybe("share_of_gain", condition=name, against_condition=WHOLE)
+    def share(self, name: str, part: str) -> Row | None:
+        """Return its gain over the whole network's; None where that is not surely above 0."""
+        return self.maybe("share_of_gain", condition=name, codec=part, against_condition=WHOLE)
 
 
 def compare(tuned: Sequence[Tuned]) -> Segments:
@@ -78,7 +80,6 @@ def compare(tuned: Sequence[Tuned]) -> Segments:
     choices, chosen = _choose(outcomes, before)
     pooled = pool([*before, *(one for name in names for one in outcomes[name]), *chosen])
     rows: list[Row] = []
-    whole = _gained(pooled, WHOLE, ALL)
     for name in (*names, *([CHOSEN] if chosen else [])):
         for part, heard in PARTS.items():
             where = {"condition": name, "codec": part}
@@ -88,10 +89,12 @@ def compare(tuned: Sequence[Tuned]) -> Segments:
             relative = pooled.ratio(_gained(pooled, name, part), had, n=gain.n)
             if relative is not None:
                 rows.append(row("relative_improvement", relative, **where))
-        share = pooled.ratio(_gained(pooled, name, ALL), whole, n=gain.n)
-        if share is not None and name != WHOLE:
-            where = {"condition": name, "against_condition": WHOLE}
-            rows.append(row("share_of_gain", share, **where))
+            if name == WHOLE or part not in SHARED:
+                continue
+            parts = _gained(pooled, name, part), _gained(pooled, WHOLE, part)
+            share = pooled.ratio(*parts, n=gain.n)
+            if share is not None:
+                rows.append(row("share_of_gain", share, **where, against_condition=WHOLE))
     return Segments(rows, names, choices)
 
 
@@ -137,17 +140,18 @@ def _right(outcome: Outcome) -> int:
 
 
 def markdown(found: Segments) -> str:
-    """Return the gains of each segment in points, and as a share of the whole network's."""
-    parts = [part for part in PARTS if part != ALL]
+    """Return the gains of each segment in points, and as shares of the whole network's."""
+    shares = [f"of the whole network's, {part}" for part in SHARED]
     lines = [
-        f"| fine-tuned | {' | '.join(parts)} | {ALL} | of the whole network's gain |",
-        "|---" * (3 + len(parts)) + "|",
+        f"| fine-tuned | {' | '.join([*PARTS, *shares])} |",
+        "|---" * (1 + len(PARTS) + len(SHARED)) + "|",
     ]
     shown = (*found.names, CHOSEN) if found.choices else found.names
     for name in shown:
-        cells = [points(found.gain(name, part)) for part in (*parts, ALL)]
-        share = found.share(name)
-        cells.append(f"{percent(share, digits=0)} %" if share is not None else "")
+        cells = [points(found.gain(name, part)) for part in PARTS]
+        for part in SHARED:
+            share = found.share(name, part)
+            cells.append(f"{percent(share, digits=0)} %" if share is not None else "")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -156,12 +160,11 @@ def figure(found: Segments) -> Figure:
     """Draw figure 2: relative improvement by segment; dashed, the whole network."""
     from anymic.report.style import MUTED, bare, canvas, quiet_style, series
 
-    parts = [part for part in PARTS if part != ALL]
     names = [name for name in found.names if name != WHOLE]
     places = np.arange(1, len(names) + 1)
     with quiet_style():
         drawing, panels = canvas(4.6, 9.0, nrows=2, ncols=2, sharex=True, sharey=True)
-        for number, (axes, part) in enumerate(zip(panels.flat, parts, strict=True)):
+        for number, (axes, part) in enumerate(zip(panels.flat, DRAWN, strict=True)):
             colour, marker = series(number)
             for place, name in zip(places, names, strict=True):
                 item = found.relative(name, part)
@@ -187,17 +190,23 @@ def figure(found: Segments) -> Figure:
 def reading(found: Segments) -> str:
     """Say what was found of what the paper says, in sentences that follow the numbers."""
     names = [name for name in found.names if name != WHOLE]
-    best = max(names, key=lambda name: found.gain(name, ALL).value)
-    sentences = [
-        f"All of the network gains {points(found.gain(WHOLE, ALL))} points over all coded "
-        f"conditions, {best}, the best on these test clips, {points(found.gain(best, ALL))}"
-        f"{_of_whole(found, best)}."
-    ]
+    sentences = []
+    for part, what in ((ALL, "all coded conditions"), (HARDEST, HARDEST)):
+        best = max(names, key=lambda name: found.gain(name, part).value)
+        sentences.append(
+            f"Over {what} all of the network gains {points(found.gain(WHOLE, part))} points, "
+            f"{best}, the best on these test clips, {points(found.gain(best, part))}"
+            f"{_of_whole(found, best, part)}."
+        )
     if found.choices:
         chosen = ", ".join(name.removeprefix("segment ") for name in found.choices)
+        gains = [
+            f"{points(found.gain(CHOSEN, part))} over {part}{_of_whole(found, CHOSEN, part)}"
+            for part in SHARED
+        ]
         sentences.append(
-            f"Chosen for each fold by the other folds ({chosen}), one segment gains "
-            f"{points(found.gain(CHOSEN, ALL))}{_of_whole(found, CHOSEN)}."
+            f"Chosen for each fold by all coded conditions of the other folds ({chosen}), one "
+            f"segment gains {' and '.join(gains)}."
         )
     half = len(names) // 2
     early, late = (
@@ -205,17 +214,12 @@ def reading(found: Segments) -> str:
         for part in (names[:half], names[half:])
     )
     sentences.append(
-        f"Segments 1 to {half} gain {early:+.1f} points on average, {half + 1} to {len(names)} "
-        f"{late:+.1f}; in the paper late ones do as well as all."
-    )
-    clean = found.gain(best, "clean"), found.gain(WHOLE, "clean")
-    sentences.append(
-        f"On clean audio {best} changes {points(clean[0])} points, all of the network "
-        f"{points(clean[1])}."
+        f"Segments 1 to {half} gain {early:+.1f} points on average over all coded conditions, "
+        f"{half + 1} to {len(names)} {late:+.1f}; in the paper late ones do as well as all."
     )
     return " ".join(sentences)
 
 
-def _of_whole(found: Segments, name: str) -> str:
-    share = found.share(name)
+def _of_whole(found: Segments, name: str, part: str) -> str:
+    share = found.share(name, part)
     return "" if share is None else f", {percent(share, digits=0)} % of that"

@@ -43,7 +43,7 @@ share of the cost that is won back ("-" where the interval of the cost reaches 0
 
 SEGMENTS = """Each segment fine-tuned alone for {epochs} epochs, all others frozen with their
 running statistics, and the whole network for as long. Gains in points over the network as it was,
-and as a share of the whole network's gain over all coded conditions.
+and as shares of the whole network's, where that is surely above 0.
 
 {table}
 {reading}
