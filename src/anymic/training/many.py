@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, TypeVar
@@ -44,7 +46,10 @@ def in_processes(
         free.put(gpus[number % len(gpus)])
     threads = max(1, (os.cpu_count() or 1) // workers)
     with ProcessPoolExecutor(
-        workers, mp_context=fresh, initializer=_start, initargs=(threads, free if gpus else None)
+        workers,
+        mp_context=fresh,
+        initializer=_start,
+        initargs=(threads, os.getpid(), free if gpus else None),
     ) as pool:
         waiting = {pool.submit(work, job): job for job in jobs}
         try:
@@ -79,7 +84,15 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _start(threads: int, gpus: SimpleQueue[str] | None) -> None:
+def _start(threads: int, parent: int, gpus: SimpleQueue[str] | None) -> None:
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: another run may take the job up again."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
