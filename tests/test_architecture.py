@@ -16,7 +16,7 @@ LAYERS = (
     {"errors"},
     {"audio", "config", "tables", "machine", "parallel", "intervals", "prediction", "calibration"},
     {"ledger", "manifest", "selective"},
-    {"versions"},
+    {"versions", "splits"},
     {"augment", "losses", "metrics", "models", "frontend", "sequences", "voting"}
     | {"codecs", "devices", "datasets"},
     {"bundle"},

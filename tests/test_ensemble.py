@@ -12,12 +12,12 @@ import pytest
 import soundfile
 import torch
 
-from anymic import metrics
 from anymic.bundle import Bundle, Ensemble
 from anymic.calibration import CalibrationError, IsotonicCalibrator
 from anymic.ensemble import Builder, Candidate, complexity, least_accuracy, recorded_accuracy
 from anymic.errors import BundleError, ConfigError, ManifestError
 from anymic.manifest import Manifest
+from anymic.models.complexity import network_complexity
 from anymic.predict import Predictor
 
 RATE = 8000
@@ -175,7 +175,7 @@ def test_a_rule_is_a_share() -> None:
 def test_an_ensemble_costs_what_its_members_cost(models: dict[str, Bundle]) -> None:
     one = next(iter(models.values()))
     alone = complexity(one)
-    assert alone == metrics.complexity(one.network, (1, 32, 63))
+    assert alone == network_complexity(one.network, (1, 32, 63))
     together = complexity(Ensemble(tuple(models.values())))
     assert together.parameters == 3 * alone.parameters
     assert together.multiply_accumulates == 3 * alone.multiply_accumulates

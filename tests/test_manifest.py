@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from anymic.errors import ManifestError
-from anymic.manifest import Manifest, check_splits, concatenate, split_groups
+from anymic.manifest import Manifest, concatenate
+from anymic.splits import check_splits, split_groups
 
 
 def example() -> Manifest:

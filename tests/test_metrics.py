@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
-from torch import nn
 
 from anymic.metrics import (
     Interval,
@@ -15,7 +13,6 @@ from anymic.metrics import (
     brier_score,
     brier_scores,
     calibration_bins,
-    complexity,
     confusion_matrix,
     design_effect,
     device_contrasts,
@@ -235,28 +232,6 @@ def test_confusion_matrix_equals_sklearn() -> None:
     p, t = some_probabilities()
     theirs = sklearn_metrics.confusion_matrix(t, p.argmax(axis=1), labels=range(6))
     np.testing.assert_array_equal(confusion_matrix(t, p.argmax(axis=1), classes=6), theirs)
-
-
-# complexity
-
-
-def test_complexity_worked_by_hand() -> None:
-    network = nn.Sequential(
-        nn.Conv2d(2, 8, 3, padding=1, groups=2),  # 8 * 1 * 9 weights + 8
-        nn.BatchNorm2d(8),  # 16, and 16 running
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, 3),  # 24 + 3
-    )
-    network[1].eval()
-    counted = complexity(network, (2, 10, 20))
-    assert counted.parameters == 72 + 8 + 16 + 27
-    assert counted.with_running_statistics == counted.parameters + 16
-    assert counted.multiply_accumulates == 8 * 10 * 20 * 9 + 24
-    assert network.training
-    assert not network[1].training
-    assert torch.equal(network[1].running_mean, torch.zeros(8))
 
 
 # what is refused

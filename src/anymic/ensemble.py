@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic import metrics
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.overlap import refuse_overlap, refuse_shared_recordings
 from anymic.calibration import CalibrationError, IsotonicCalibrator
 from anymic.errors import BundleError, ConfigError, Failure, ManifestError
 from anymic.manifest import Manifest
+from anymic.models.complexity import Complexity, network_complexity
 from anymic.predict import Predictor
 from anymic.voting import Voting
 
@@ -252,18 +252,18 @@ def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Ma
     return manifest.rows(rows)
 
 
-def complexity(model: Bundle | Ensemble) -> metrics.Complexity:
+def complexity(model: Bundle | Ensemble) -> Complexity:
     """Return what a model costs for one clip: the sum over its members."""
-    known: dict[str, metrics.Complexity] = {}
+    known: dict[str, Complexity] = {}
     each = []
     for one in model.members if isinstance(model, Ensemble) else (model,):
         config, contract = one.frontend.config, one.contract
         shape = config.input_shape(round(contract.clip_s * contract.rate_hz))
         key = f"{one.network_name} {one.network_arguments} {shape}"
         if key not in known:
-            known[key] = metrics.complexity(one.network, shape)
+            known[key] = network_complexity(one.network, shape)
         each.append(known[key])
-    return metrics.Complexity(
+    return Complexity(
         sum(one.parameters for one in each),
         sum(one.with_running_statistics for one in each),
         sum(one.multiply_accumulates for one in each),

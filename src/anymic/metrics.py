@@ -8,8 +8,7 @@ raises `MetricError`. Intervals (`accuracy`, `bootstrap`, `paired_difference`) c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,13 +31,9 @@ from anymic.intervals import (
     resampled_totals,
 )
 
-if TYPE_CHECKING:
-    from torch import nn
-
 __all__ = [
     "BINS",
     "EPS",
-    "Complexity",
     "Interval",
     "MetricError",
     "accuracy",
@@ -48,7 +43,6 @@ __all__ = [
     "brier_scores",
     "calibration_bins",
     "check_probabilities",
-    "complexity",
     "confusion_matrix",
     "design_effect",
     "device_contrasts",
@@ -362,76 +356,3 @@ def confusion_matrix(
         )
     counts = np.bincount(t.astype(np.int64) * classes + p.astype(np.int64), minlength=classes**2)
     return counts.reshape(classes, classes).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Complexity:
-    """What a network costs.
-
-    Attributes
-    ----------
-    parameters : int
-        Numbers learned by gradient (and frozen ones).
-    with_running_statistics : int
-        The same and the running means and variances of normalization layers.
-    multiply_accumulates : int
-        Of convolutions and dense layers, for one clip.
-    """
-
-    parameters: int
-    with_running_statistics: int
-    multiply_accumulates: int
-
-
-def complexity(network: nn.Module, input_shape: Sequence[int]) -> Complexity:
-    """Count a network's parameters and multiply-accumulates.
-
-    Multiply-accumulates: output size * kernel size * input channels / convolution groups for
-    each Conv1d, Conv2d, Conv3d, and output size * input features for each Linear, seen by
-    forward hooks on one input of zeros; bias, normalization and activation are not counted.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Left in the mode it was in.
-    input_shape : sequence of int
-        Without the batch: (1, band, frame).
-    """
-    import torch
-    from torch import nn
-
-    total = 0
-
-    def count(module: nn.Module, _inputs: Any, output: Any) -> None:
-        nonlocal total
-        if isinstance(module, nn.Linear):
-            total += output.numel() * module.in_features
-        else:
-            total += output.numel() * module.weight[0].numel()  # type: ignore[index]
-
-    layers = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-    hooks = [
-        module.register_forward_hook(count)
-        for module in network.modules()
-        if isinstance(module, layers)
-    ]
-    parameters = list(network.parameters())
-    example = torch.zeros(1, *input_shape)
-    if parameters:
-        example = example.to(parameters[0])
-    training = {module: module.training for module in network.modules()}
-    try:
-        with torch.no_grad():
-            network.eval()(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, mode in training.items():
-            module.training = mode
-    learned = sum(parameter.numel() for parameter in parameters)
-    running = sum(
-        buffer.numel()
-        for name, buffer in network.named_buffers()
-        if name.rpartition(".")[2] in ("running_mean", "running_var")
-    )
-    return Complexity(learned, learned + running, total)

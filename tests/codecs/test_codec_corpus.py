@@ -15,7 +15,8 @@ from anymic.cli import app, main
 from anymic.codecs import Codec, CodecSet, fdkaac, streams
 from anymic.codecs.corpus import encode
 from anymic.errors import DependencyError, ManifestError
-from anymic.manifest import Manifest, check_splits, split_groups
+from anymic.manifest import Manifest
+from anymic.splits import check_splits, split_groups
 
 CODECS = CodecSet.from_mapping({"codecs": {"wav": None, "mp3": [32, 64], "g722": None}})
 

@@ -23,7 +23,8 @@ from anymic.datasets.synthesis.mixtures import INGREDIENTS, SCENES
 from anymic.datasets.synthetic import Settings, scenes
 from anymic.datasets.tau_mobile import SCENES as TAU_SCENES
 from anymic.errors import ConfigError, ManifestError
-from anymic.manifest import Manifest, check_splits
+from anymic.manifest import Manifest
+from anymic.splits import check_splits
 
 RATE_HZ = 22050
 SMALL = {"train_locations": 1, "test_locations": 1, "takes": 2, "clip_s": 1.0, "progress": False}

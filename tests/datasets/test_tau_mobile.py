@@ -4,7 +4,7 @@ import pytest
 
 from anymic.datasets.tau_mobile import DEVICES, SCENES, tau2019_mobile, tau2020_mobile
 from anymic.errors import ManifestError
-from anymic.manifest import check_splits
+from anymic.splits import check_splits
 
 
 class Tree:

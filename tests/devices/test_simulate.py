@@ -21,7 +21,8 @@ from anymic.cli.data_simulate import simulate as simulate_verb
 from anymic.devices.device_set import DeviceSet, stratified_order
 from anymic.devices.simulate import simulate
 from anymic.errors import AnymicError, ConfigError, DeviceError, ManifestError
-from anymic.manifest import Manifest, check_splits
+from anymic.manifest import Manifest
+from anymic.splits import check_splits
 
 RATE = 16_000
 SETTINGS: dict[str, Any] = {

@@ -62,7 +62,7 @@ def prepare(
     from anymic.datasets.check import usable
     from anymic.datasets.download import download as fetch
     from anymic.errors import ManifestError
-    from anymic.manifest import check_splits
+    from anymic.splits import check_splits
 
     corpus = datasets.corpus(name)
     if download:

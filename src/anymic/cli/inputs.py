@@ -68,7 +68,7 @@ def _at(place: str) -> list[Path | Failure]:
 def choose_split(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     """Return the clips of the split (by default "test", if there are splits), and their name."""
     from anymic.errors import ManifestError
-    from anymic.manifest import check_splits
+    from anymic.splits import check_splits
 
     name = manifest.name or "clips"
     if "split" not in manifest.table.columns:

@@ -75,7 +75,7 @@ def features(
 def _of_both_splits(manifest: Manifest) -> Manifest:
     """Return the clips whose split is train or test; ManifestError where a split has none."""
     from anymic.errors import ManifestError
-    from anymic.manifest import check_splits
+    from anymic.splits import check_splits
 
     manifest.require("split", purpose="a panel of training and one of test clips")
     check_splits(manifest)

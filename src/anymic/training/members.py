@@ -12,7 +12,8 @@ from typing import Any
 from anymic.errors import ConfigError
 from anymic.frontend import Frontend
 from anymic.frontend.store import Length, open_features
-from anymic.manifest import Manifest, check_splits
+from anymic.manifest import Manifest
+from anymic.splits import check_splits
 from anymic.training.config import TrainingConfig
 from anymic.training.fitting import STATE, fit, is_same
 from anymic.training.many import in_processes, show_progress, visible_gpus

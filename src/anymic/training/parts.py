@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.errors import ConfigError, ManifestError
 from anymic.frontend.store import FeatureStore
-from anymic.manifest import Manifest, check_splits, concatenate, split_groups
+from anymic.manifest import Manifest, concatenate
+from anymic.splits import check_splits, split_groups
 from anymic.training.config import TrainingConfig
 
 

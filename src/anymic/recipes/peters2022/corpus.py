@@ -13,8 +13,9 @@ from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.codecs.corpus import encode
 from anymic.errors import ManifestError
-from anymic.manifest import Manifest, check_splits, concatenate
+from anymic.manifest import Manifest, concatenate
 from anymic.recipes.folding import by_fold
+from anymic.splits import check_splits
 
 # The paper's conditions, by what fine-tuning hears of them. HE-AAC is fine-tuned on there, and not
 # tested.

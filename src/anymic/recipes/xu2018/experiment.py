@@ -14,7 +14,7 @@ import numpy as np
 from anymic.config import to_mapping
 from anymic.errors import ConfigError, ManifestError
 from anymic.importing.vggish import import_vggish
-from anymic.manifest import Manifest, check_splits
+from anymic.manifest import Manifest
 from anymic.metrics import mean_average_precision_at
 from anymic.recipes import page
 from anymic.recipes.folding import by_fold
@@ -24,6 +24,7 @@ from anymic.recipes.xu2018.contrasts import contrasts
 from anymic.recipes.xu2018.grid import Line, Scale, Size
 from anymic.recipes.xu2018.work import Answers, Clips, Job, Workshop, jobs
 from anymic.report.rows import Row, row, write_text
+from anymic.splits import check_splits
 from anymic.training.many import in_processes, show_progress, visible_gpus
 from anymic.voting import vote
 
