@@ -155,6 +155,9 @@ def test_the_two_scalings_by_hand() -> None:
     )
     change = found.of("accuracy_difference", **where, against_scaling=grid.CLIP)
     assert change.value == pytest.approx(3 / 20)
+    less = found.of("cost_difference", codec="all coded")
+    assert less.value == pytest.approx(0.9 - 0.6 - (0.85 - 0.75))
+    assert "all coded the cost is -30.0" in scalings.reading(found)
 
 
 def test_only_the_scaling_differs_between_the_two_trainings() -> None:

@@ -175,5 +175,7 @@ class Experiment:
             *grid.standardized(folds, self.base, seeds=first),
         ]
         found = scalings.compare(self._train(runs))
-        text = texts.SCALINGS.format(table=scalings.markdown(found))
+        text = texts.SCALINGS.format(
+            table=scalings.markdown(found), reading=scalings.reading(found)
+        )
         return Section("Two ways to scale features", text, found.rows)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from anymic.codecs.conditions import CLEAN
+from anymic.intervals import Interval
 from anymic.recipes.cells import percent, points
 from anymic.recipes.findings import Findings
 from anymic.recipes.peters2022.corpus import CODED
 from anymic.recipes.peters2022.grid import CLIP, STANDARDIZED
-from anymic.recipes.peters2022.table import CATEGORIES, cost
-from anymic.recipes.pooling import pool
+from anymic.recipes.peters2022.table import CATEGORIES, HARDEST, cost
+from anymic.recipes.pooling import Pooled, pool
 from anymic.recipes.runs import Outcome
 from anymic.report.rows import Row, row
 
 ALL = "all coded"
+READ = (HARDEST, ALL)
 PARTS = {CLEAN: (CLEAN,), **{name: (name,) for name in CODED}, ALL: CATEGORIES[ALL]}
 
 
@@ -38,7 +42,20 @@ def compare(outcomes: Iterable[Outcome]) -> Findings:
         change = pooled.gain(STANDARDIZED, CLIP, *heard)
         against = {"scaling": STANDARDIZED, "codec": part, "against_scaling": CLIP}
         rows.append(row("accuracy_difference", change, **against))
+        if part in READ:
+            rows.append(row("cost_difference", _cost_difference(pooled, heard), **against))
     return Findings(rows)
+
+
+def _cost_difference(pooled: Pooled, heard: Sequence[str]) -> Interval:
+    """Return the cost with standardized bands minus that clip by clip."""
+    coded, clean = np.isin(pooled.devices, heard), pooled.devices == CLEAN
+    change = pooled.correct(STANDARDIZED).astype(float) - pooled.correct(CLIP)
+    found = pooled.ratio(
+        change * (coded / len(heard) - clean), clean.astype(float), n=int(coded.sum())
+    )
+    assert found is not None  # there always are clean clips
+    return found
 
 
 def markdown(found: Findings) -> str:
@@ -59,3 +76,21 @@ def markdown(found: Findings) -> str:
         cells.append(points(found.of("accuracy_difference", **against)))
         lines.append(f"| {part} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def reading(found: Findings) -> str:
+    """Say whether the scaling decides what codecs cost, in sentences that follow the numbers."""
+    sentences = []
+    for part in READ:
+        own, other = (
+            points(found.of("accuracy_difference", scaling=name, codec=part, against_codec=CLEAN))
+            for name in (CLIP, STANDARDIZED)
+        )
+        change = found.of("cost_difference", codec=part)
+        low, high = change.low or 0.0, change.high or 0.0
+        sure = "surely less" if low > 0 else "surely more" if high < 0 else "which may be chance"
+        sentences.append(
+            f"Of {part} the cost is {own} points {CLIP} and {other} with {STANDARDIZED}: "
+            f"{points(change)} points, {sure}."
+        )
+    return " ".join(sentences)

@@ -56,9 +56,11 @@ Relative improvement is the gain over the accuracy before; the dashed line is th
 SCALINGS = """The same network trained on the same clean clips, once with each clip's features
 scaled to 0..1 between their extremes, as in the paper, and once with each band standardized over
 the training clips. Neither is fine-tuned; the first seed. Accuracy in per cent; cost in points
-against the same clips clean.
+against the same clips clean. These clips are heard as a user's are, in bfloat16 where the processor
+multiplies it, those of table 2 in float32, so a clip or two may answer otherwise there.
 
-{table}"""
+{table}
+{reading}"""
 
 DECISIONS = """- *What an epoch is.* One pass over the originals and over their four coded versions:
   five times as many clips as on clean audio alone.
