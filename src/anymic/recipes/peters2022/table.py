@@ -179,7 +179,9 @@ def reading(table: Table) -> str:
             if share is not None
             else f"what {HARDEST} takes is not surely above 0, so no share of it is stated"
         )
-        sentences.append(f"After epoch {epoch} {back}, and clean audio has {points(clean)} points.")
+        sentences.append(
+            f"After epoch {epoch}, {back}, and clean audio has {points(clean)} points."
+        )
     before, after = (table.cost("all coded", epoch) for epoch in (0, last))
     sentences.append(
         f"All coded conditions together lie {points(before)} points from clean audio before, "
