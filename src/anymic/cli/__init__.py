@@ -35,7 +35,7 @@ WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 
 INTERRUPTED = 130
 
-ABOUT = """Sound classifiers that hear the same through any microphone.
+ABOUT = """Sound classifiers that hear the same through any microphone and any codec.
 
 The way from recordings to a report: a table of clips (data), a model (train), what it is worth
 on each device (evaluate), and its answers (predict). Every verb explains itself with --help.
