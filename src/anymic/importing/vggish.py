@@ -152,7 +152,7 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
         pooch.retrieve(url, known_hash=None, fname=name, path=folder)
     except (OSError, ValueError) as error:
         raise AnymicError(
-            f"no answer from {url} ({' '.join(str(error).split())[:120]})",
+            f"no whole file from {url} ({' '.join(str(error).split())[:120]})",
             wanted=f"the file {name}",
             remedy="check the network, or fetch it by hand and pass its path",
         ) from error
