@@ -29,6 +29,8 @@ class BalancedOrder:
         rows. Without it every row is a clip.
     clips_a_class : int
         In a batch.
+    labels : sequence of str, optional
+        The classes' names, for who reads what was refused.
 
     Attributes
     ----------
@@ -49,6 +51,7 @@ class BalancedOrder:
         seed: int,
         clips: Sequence[Any] | NDArray[Any] | None = None,
         clips_a_class: int = 1,
+        labels: Sequence[str] = (),
     ) -> None:
         of_row = np.asarray(targets)
         names = np.arange(len(of_row)) if clips is None else np.asarray(clips)
@@ -64,10 +67,13 @@ class BalancedOrder:
         members = [np.flatnonzero(of_clip == number) for number in range(classes)]
         few = [number for number, own in enumerate(members) if len(own) < clips_a_class]
         if few:
+            name = labels[few[0]] if labels else f"class {few[0]}"
+            smaller = f", or batches of at most {classes * min(map(len, members))}"
             raise ConfigError(
-                f"{len(members[few[0]])} clips of class {few[0]}",
+                f"{len(members[few[0]])} training clips of {name}",
                 wanted=f"at least {clips_a_class} of each class for a balanced batch",
-                remedy="add clips of it, or leave its label out",
+                remedy="add clips of it, or leave its label out"
+                + (smaller if all(map(len, members)) else ""),
             )
         self._members, self._each, self._seed = members, clips_a_class, seed
         order = np.argsort(index, kind="stable")

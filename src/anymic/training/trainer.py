@@ -142,6 +142,7 @@ def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
         seed=config.seed,
         clips=data.training_files or None,
         clips_a_class=max(1, config.batch_size // len(data.labels)),
+        labels=data.labels,
     )
 
 
