@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from anymic.bundle import Bundle, Ensemble
 from anymic.cli import main
 from anymic.errors import ConfigError
 from anymic.robustness import Floor
@@ -133,6 +135,36 @@ def test_the_page_is_made_by_the_command_that_it_shows(
     again = (Path("pages") / f"{name}.md").read_text()
     assert again.splitlines()[:-1] == text.splitlines()[:-1]
     assert sorted(Path("kept").rglob("*")) == kept
+
+
+def test_pages_of_what_is_no_single_model(
+    run: Run, small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ensemble says which of its members were fine-tuned; a function, that it hears no name."""
+    monkeypatch.setattr("sys.argv", ["anymic", "robustness"])
+    names = [segment.name for segment in small_bundle.network.segments()]
+    record = {"segments": names, "from_scratch": False}
+    tuned = replace(small_bundle, training={"finetuned": record})
+    voting = Ensemble((small_bundle, tuned))
+    part = replace(small_bundle, training={"finetuned": {**record, "segments": names[:1]}})
+    for page, model, words in (
+        ("both", voting, f"Fine-tuned (1 of the 2): all of its {len(names)} segments."),
+        ("part", part, f"Fine-tuned: segments {names[0]}."),
+    ):
+        model.save(tmp_path / page)
+        table = pd.read_csv("clips.csv").assign(label=["dog", "rain"] * 4)
+        table.to_csv("sounds.csv", index=False)
+        given = (page, *THROUGH, "--data", "sounds.csv", "--page", "pages")
+        assert run(*given)[0] == 0
+        assert words in Path(f"pages/robustness_{page}.md").read_text()
+    assert "2 networks, `basic1`: " in Path("pages/robustness_both.md").read_text()
+    assert "before any virtual microphone" in Path("pages/robustness_both.md").read_text()
+    assert run(*LOUD, "--codecs", "codecs.yaml", "--page", "pages")[0] == 0
+    text = Path("pages/robustness_level_model_loud.md").read_text()
+    assert text.startswith("# What microphones and codecs cost level_model:loud\n")
+    assert "not told the microphone" in text
+    assert "before any virtual microphone" not in text
+    assert Path("pages/robustness_level_model_loud.png").is_file()
 
 
 @pytest.mark.parametrize("option", ["--out", "--cache", "--page"])

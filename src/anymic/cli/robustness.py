@@ -129,7 +129,7 @@ def robustness(
             seed=seed,
             progress=advance,
         )
-    tested = str(model) if bundle is None else bundle.resolve().name
+    tested = Path(str(model)).name if bundle is None else bundle.resolve().name
     header = run_header(
         command=shlex.join(["anymic", *sys.argv[1:]]),
         model=str(bundle or model),

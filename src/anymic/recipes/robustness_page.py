@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anymic.bundle import Bundle, Ensemble
+from anymic.models import Network
 from anymic.recipes.page import counted, made
 from anymic.report.style import save_png
 from anymic.report.tables import Table
@@ -38,14 +39,17 @@ Made by
 ![Accuracy by microphone and codec]({picture})
 
 In each cell the accuracy in per cent over the same {clips}, and under it the difference to the
-clean clips in points, bold where its 95 % interval leaves out zero. *{as_recorded}* is a clip
-before any virtual microphone; if the model was trained on what microphones made of such clips,
-these may suit it better than the clean ones, and a codec's cost is then seen best against the *wav*
-of its own line. Of many conditions one in twenty looks clear by chance. How to read the columns
+clean clips in points, bold where its 95 % interval leaves out zero.{recorded}
+Of many conditions one in twenty looks clear by chance. How to read the columns
 below: [reading results](../reading-results.md), [robustness](../robustness.md).
 
 {tables}
 {made}"""
+
+_RECORDED = f""" *{AS_RECORDED}* is a clip
+before any virtual microphone; if the model was trained on what microphones made of such clips,
+these may suit it better than the clean ones, and a codec's cost is then seen best against the *wav*
+of its own line."""
 
 
 def page_name(model: str) -> str:
@@ -97,7 +101,7 @@ def write_page(
         finding=sentence(findings),
         clear=_clear(findings),
         picture=picture.name,
-        as_recorded=AS_RECORDED,
+        recorded=_RECORDED if any(one.device for one in findings.conditions) else "",
         tables="\n".join(_tables(findings)),
         made=made(header),
     )
@@ -124,15 +128,23 @@ def _describe(bundle: Bundle | Ensemble | None, model: str) -> str:
     )
     fitted = set(bundle.fitted_on.get("weights", ()))
     text += f" Its weights were fitted on {counted(len(fitted), 'clip')}." if fitted else ""
-    tuned = [one.training["finetuned"] for one in members if "finetuned" in one.training]
+    tuned = [_tuned(one) for one in members if "finetuned" in one.training]
     if tuned:
-        text += f" Fine-tuned: {'; '.join(dict.fromkeys(_tuned(one) for one in tuned))}."
+        share = f" ({len(tuned)} of the {len(members)})" if len(tuned) < len(members) else ""
+        text += f" Fine-tuned{share}: {'; '.join(dict.fromkeys(tuned))}."
     return text
 
 
-def _tuned(record: Mapping[str, Any]) -> str:
+def _tuned(bundle: Bundle) -> str:
+    """Say what of a model was fine-tuned."""
+    record, network = bundle.training["finetuned"], bundle.network
+    if record.get("from_scratch"):
+        return "from scratch"
     segments = record.get("segments", ())
-    return "from scratch" if record.get("from_scratch") else f"segments {', '.join(segments)}"
+    own = network.segments() if isinstance(network, Network) else ()
+    if own and list(segments) == [each.name for each in own]:
+        return f"all of its {len(own)} segments"
+    return f"segments {', '.join(segments)}"
 
 
 def _through(findings: Findings) -> str:
