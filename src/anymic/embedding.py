@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -47,7 +47,7 @@ class Embeddings:
         Where in the file it begins, in seconds.
     rows : array (window,), int64
         The source of each window: its place in the list, or its row of the manifest.
-    labels, devices : tuple of str, or None
+    labels, devices, splits, groups : tuple of str, or None
         Of each window, "" where not known; None where not known of any.
     failures : tuple of Failure
         The sources that could not be used.
@@ -60,6 +60,8 @@ class Embeddings:
     labels: tuple[str, ...] | None = None
     devices: tuple[str, ...] | None = None
     failures: tuple[Failure, ...] = ()
+    splits: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
     def clips(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the mean over each source's windows (clip, channel), and the sources (clip,)."""
@@ -170,18 +172,22 @@ class Embedder:
     def embed_manifest(
         self, manifest: Manifest, *, progress: Callable[[int], None] | None = None
     ) -> Embeddings:
-        """Hear every clip of a manifest; its label goes along, and its device.
+        """Hear every clip of a manifest; its label goes along, its device, split and group.
 
         A row with `start_s` is that stretch of its file, as in `Predictor.predict_manifest`.
         """
-        labels = manifest.table["label"].tolist()
-        return self._gather(manifest_jobs(manifest, self._clip_s), progress, labels)
+        found = self._gather(manifest_jobs(manifest, self._clip_s), progress)
+        known: dict[str, Any] = {
+            f"{name}s": tuple(manifest.table[name].astype(str).iloc[found.rows])
+            for name in ("label", "split", "group")
+            if name in manifest.table.columns
+        }
+        return replace(found, **known)
 
     def _gather(
         self,
         jobs: Sequence[Job],
         progress: Callable[[int], None] | None,
-        labels: Sequence[str] | None = None,
     ) -> Embeddings:
         heard: list[tuple[int, Job]] = []
         failures = []
@@ -200,7 +206,6 @@ class Embedder:
             paths=tuple(job.path for _, job in windows),
             starts_s=np.array([start for _, job in heard for start in job.starts_s]),
             rows=np.array([row for row, _ in windows], dtype=np.int64),
-            labels=None if labels is None else tuple(labels[row] for row, _ in windows),
             devices=devices if any(devices) else None,
             failures=tuple(failures),
         )
@@ -222,8 +227,8 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     ----------
     embeddings : Embeddings
     out : path
-        `.npz`: arrays features, paths, starts_s, and labels and devices where known. `.csv`: a
-        window a row. A folder (no suffix, or one that is there): what TensorBoard's projector
+        `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups where
+        known. `.csv`: a window a row. A folder (no suffix, or one that is there): what TensorBoard's projector
         reads, `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`.
 
     Raises
@@ -243,6 +248,8 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     known: dict[str, Any] = {"path": embeddings.paths, "start_s": embeddings.starts_s}
     known |= {"label": embeddings.labels} if embeddings.labels else {}
     known |= {"device": embeddings.devices} if embeddings.devices else {}
+    known |= {"split": embeddings.splits} if embeddings.splits else {}
+    known |= {"group": embeddings.groups} if embeddings.groups else {}
     if kind == "npz":
         arrays: dict[str, Any] = {"features": embeddings.features, "starts_s": embeddings.starts_s}
         arrays |= {f"{name}s": np.array(known[name]) for name in known if name != "start_s"}

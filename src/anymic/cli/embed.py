@@ -52,9 +52,11 @@ def embed(
 
     For each window of a file the pooled features, 64 numbers with the network basic1: to look for
     like sounds, to cluster, or to train another classifier on. Files are cut into windows and
-    their devices corrected as by `anymic predict`. With --data, label and device go along.
+    their devices corrected as by `anymic predict`. With --data, label, device, split and
+    group go along.
 
-    features.npz holds the arrays features, paths, starts_s, and labels and devices where known;
+    features.npz holds the arrays features, paths, starts_s, and labels, devices, splits and groups
+    where known;
     features.csv has a window a row; a folder opens in TensorBoard's projector.
 
     The exit status is 1 if some files failed; they are listed, and the others are complete.
