@@ -12,7 +12,12 @@ from anymic.cli import options
 
 
 def cut(
-    manifest: Annotated[Path, typer.Argument(help="CSV of clips: path, label, perhaps split.")],
+    manifest: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV of clips: path, label, perhaps split; or a folder of one folder per label."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     length: Annotated[float, typer.Option(help="Length of a piece in seconds.")] = 0.975,
     every: Annotated[float, typer.Option(help="How far two pieces begin apart, seconds.")] = 0.96,
@@ -26,10 +31,10 @@ def cut(
 
     Example: anymic data cut freesound.csv --out patches.csv
     """
+    from anymic.cli.inputs import read_manifest
     from anymic.datasets.pieces import cut_rows
-    from anymic.manifest import Manifest
 
-    pieces, failures = cut_rows(Manifest.read(manifest), length_s=length, distance_s=every)
+    pieces, failures = cut_rows(read_manifest(manifest), length_s=length, distance_s=every)
     pieces.write(out)
     failed = [{"path": one.path, "reason": one.reason} for one in failures]
     if as_json:

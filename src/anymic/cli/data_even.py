@@ -13,7 +13,12 @@ from anymic.cli import options
 
 
 def even(
-    manifest: Annotated[Path, typer.Argument(help="CSV of clips: path, label, perhaps split.")],
+    manifest: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV of clips: path, label, perhaps split; or a folder of one folder per label."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the audio and the table.")],
     semitones: Annotated[
         int, typer.Option(min=2, help="Shifts lie between minus this and this, both excluded.")
@@ -42,11 +47,11 @@ def even(
 
     Example: anymic data even freesound.csv --out freesound-even
     """
+    from anymic.cli.inputs import read_manifest
     from anymic.datasets.evening import even as run
-    from anymic.manifest import Manifest
 
     result = run(
-        Manifest.read(manifest),
+        read_manifest(manifest),
         out,
         seed=seed,
         semitones=semitones,
