@@ -129,7 +129,7 @@ def test_refusals() -> None:
         compare({"none": t == t}, against="x")
 
 
-def test_map_at_3_where_there_are_more_than_3_labels_or_where_it_is_asked_for() -> None:
+def test_map_at_3_where_there_are_3_labels_or_more_and_at_what_is_asked_for() -> None:
     p, t, devices, groups = heard_by_devices()
     metric = "mean_average_precision_at_3"
     rows = evaluate(p, t, labels=LABELS, devices=devices, groups=groups)
@@ -144,7 +144,10 @@ def test_map_at_3_where_there_are_more_than_3_labels_or_where_it_is_asked_for() 
     of_class = select(rows, metric, "label")
     assert sum(row.value * row.n for row in of_class) / 180 == pytest.approx(overall.value)
     three = p[:, :3] / p[:, :3].sum(axis=1, keepdims=True)
-    assert not select(evaluate(three, t % 3, labels=LABELS[:3]), metric)
-    assert select(evaluate(three, t % 3, labels=LABELS[:3], map_at=3), metric)
+    assert select(evaluate(three, t % 3, labels=LABELS[:3]), metric)
+    two = p[:, :2] / p[:, :2].sum(axis=1, keepdims=True)
+    assert not select(evaluate(two, t % 2, labels=LABELS[:2]), metric)
+    with pytest.raises(MetricError, match="2 classes for a mean average precision at 3"):
+        evaluate(two, t % 2, labels=LABELS[:2], map_at=3)
     with pytest.raises(MetricError, match="3 classes for a mean average precision at 5"):
         evaluate(three, t % 3, labels=LABELS[:3], map_at=5)

@@ -24,7 +24,7 @@ from anymic.report.rows import Row, row
 from anymic.report.tables import RANKING
 
 Column = Sequence[Any] | NDArray[Any] | None
-ANSWERS = 3  # the k of MAP@k where none is named; for more labels than that
+ANSWERS = 3  # the k of MAP@k where none is named; for as many labels or more
 
 
 def evaluate(
@@ -56,7 +56,7 @@ def evaluate(
     reference : str, optional
         The device that the others are compared with; the first in sorted order if not named.
     map_at : int, optional
-        The k of MAP@k; by default 3 where there are more than 3 labels, else it is left out.
+        The k of MAP@k; by default 3 where there are 3 labels or more, else it is left out.
     seed : int
         Of the resamples.
 
@@ -94,7 +94,7 @@ def evaluate(
         of_class = t == number
         if of_class.any():
             rows.append(row("accuracy", accuracy(correct[of_class], source[of_class]), label=label))
-    if map_at is not None or len(labels) > ANSWERS:
+    if map_at is not None or len(labels) >= ANSWERS:
         rows += _ranking_rows(p, t, source, labels, devices, ANSWERS if map_at is None else map_at)
     return rows
 
