@@ -112,7 +112,7 @@ def test_from_a_folder_of_clips_of_0_3_to_30_s_to_map_at_3(folder: Path, tmp_pat
     answered = capsys.readouterr().out
     assert sum(answered.count(f"{number}.wav") for number in range(4)) == 12
     assert answered.count("long.flac") == 3
-    measured = ["--data", str(folder), "--map-at", "3"]
+    measured = ["--data", str(folder)]
     assert main(["evaluate", str(model), *measured, "--out", str(report)]) == 0
     rows, _ = read_json(report / "report.json")
     (found,) = select(rows, "mean_average_precision_at_3")

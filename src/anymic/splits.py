@@ -62,6 +62,34 @@ def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manife
     return manifest.rows(~part), manifest.rows(part)
 
 
+def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
+    """Return the manifest with a column ``split``: train, and test for so many of its recordings.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    share, seed
+        As for `split_groups`.
+
+    Raises
+    ------
+    ManifestError
+        As `split_groups`, or if a label has no recording left to train on, or none to test.
+    """
+    train, test = split_groups(manifest, share=share, seed=seed)
+    for part, use in ((train, "train on"), (test, "test")):
+        lost = [label for label in manifest.labels if label not in part.labels]
+        if lost:
+            raise ManifestError(
+                f"no recording of {some(lost)} to {use}, with {share:g} of all set aside",
+                wanted="at least one of each label",
+                remedy="add recordings, choose another share, or fill a column split",
+            )
+    own = set(test.clip_ids())
+    names = ["test" if clip in own else "train" for clip in manifest.clip_ids()]
+    return manifest.with_columns(split=names)
+
+
 def check_splits(manifest: Manifest) -> None:
     """Make sure that no group, take or file is on both sides of a split.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from anymic.config import to_mapping
 from anymic.errors import AnymicError, BundleError, ConfigError, ManifestError
 from anymic.manifest import Manifest
 from anymic.models.network import Network
+from anymic.prediction import DevicePolicy, ManifestPredictions, Prediction
 from anymic.sequences import fixed_segments
 from anymic.tagging import HEADS, SEGMENTS, stand_in
 from anymic.training import TrainingConfig
@@ -62,7 +63,11 @@ class VectorHead:
     mean, scale : array (feature,), float32
     training : mapping
         How it was trained.
+    fitted_on : mapping of str to tuple of str
+        Which clips were used for what, by their ids, as of a `Bundle`.
     """
+
+    calibration = profile = None  # what a head has no say in
 
     network: Network
     name: str
@@ -72,6 +77,7 @@ class VectorHead:
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     training: Mapping[str, Any]
+    fitted_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def predict(self, vectors: Vectors) -> NDArray[np.float64]:
         """Return probabilities (clip, label): the mean over the parts of each clip's sequence.
@@ -97,6 +103,41 @@ class VectorHead:
                 found.append(logits.double().softmax(dim=1).mean(dim=0).numpy())
         return np.stack(found)
 
+    def predict_manifest(self, vectors: Vectors, chosen: Manifest) -> ManifestPredictions:
+        """Answer some of the clips, as `Predictor.predict_manifest` does."""
+        place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}
+        rows = [place[clip] for clip in chosen.clip_ids()]
+        some = Vectors(chosen, tuple(vectors.sequences[row] for row in rows))
+        nobody = (None,) * len(rows)
+        as_it_is: DevicePolicy = "identity"
+        return ManifestPredictions(
+            self.predict(some), np.arange(len(rows)), (), nobody, (as_it_is,) * len(rows)
+        )
+
+    def answers(self, vectors: Vectors, *, min_confidence: float = 0.0) -> list[Prediction]:
+        """Answer every clip, as `Predictor.predict` does; how long it lasts is not known (0 s)."""
+        found = []
+        for path, sequence, own in zip(
+            vectors.clips.table["path"], vectors.sequences, self.predict(vectors), strict=True
+        ):
+            best = int(own.argmax())
+            found.append(
+                Prediction(
+                    path=path,
+                    label=self.labels[best],
+                    probability=float(own[best]),
+                    probabilities=dict(zip(self.labels, own.tolist(), strict=True)),
+                    device=None,
+                    device_from="assumed",
+                    device_policy="identity",
+                    windows=len(fixed_segments(sequence, self.segments)),
+                    start_s=0.0,
+                    duration_s=0.0,
+                    min_confidence=min_confidence,
+                )
+            )
+        return found
+
     def save(self, folder: str | Path) -> Path:
         """Write `head.json` and `weights.safetensors`, the index last."""
         from safetensors.torch import save
@@ -112,6 +153,7 @@ class VectorHead:
             "labels": list(self.labels),
             "segments": self.segments,
             "training": dict(self.training),
+            "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
         }
         for name, content in (
             (WEIGHTS, save({**own, **weights})),
@@ -157,7 +199,13 @@ def load_head(folder: str | Path) -> VectorHead:
         mean=mean,
         scale=scale,
         training=index["training"],
+        fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
     )
+
+
+def is_head(folder: str | Path) -> bool:
+    """Return whether a folder holds a head on embeddings, and no model of clips."""
+    return (Path(folder) / INDEX).is_file()
 
 
 def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
@@ -286,6 +334,10 @@ def fit_vectors(
             "clips": len(rows[0]),
             "examples": len(where[0]),
             **record,
+        },
+        fitted_on={
+            use: tuple(part.clip_ids())
+            for use, part in zip(("weights", "validation"), parts, strict=False)
         },
     )
     head.save(out)

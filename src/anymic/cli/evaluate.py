@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from anymic.manifest import Manifest
     from anymic.prediction import ManifestPredictions
     from anymic.report import Row
+    from anymic.vectors import VectorHead
 
 
 def evaluate(
@@ -45,7 +47,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="The k of MAP@k, mean average precision. [default: 3 for more than 3 labels]",
+            help="The k of MAP@k, mean average precision. [default: 3 for 3 labels or more]",
         ),
     ] = None,
     min_confidence: Annotated[
@@ -62,11 +64,14 @@ def evaluate(
     """Measure a model on labelled clips, on each device by itself.
 
     Gives accuracy for each device, their mean, each class, log loss and calibration error, and for
-    more than 3 labels MAP@3, all with n and 95 % intervals: as a table here, and as report.html
+    3 labels or more MAP@3, all with n and 95 % intervals: as a table here, and as report.html
     (one page, with figures) and report.json in the report's folder. The manifest's columns device
     and group are used where they are there: clips of one group count as one recording. A device
     that the model does not know takes its policy (`anymic devices route`); its clips share their
     blind gains, unless --unstated leaves each by itself.
+
+    A head on embeddings (`anymic train-head --embeddings`) is measured on embeddings: --data is an
+    .npz with labels, too.
 
     Probabilities are those that `anymic predict` gives: calibrated, where the model is; the
     report's header says so.
@@ -75,31 +80,94 @@ def evaluate(
 
     Example: anymic evaluate run --data manifest.csv --split test --out report
     """
-    from anymic import bundle as bundles
-    from anymic.cli.inputs import (
-        choose_split,
-        progress_bar,
-        read_manifest,
-        require_folders,
-        trained_on,
+    measured = measure(
+        model,
+        data,
+        split=split,
+        out=out,
+        reference=reference,
+        unstated=unstated,
+        map_at=map_at,
+        min_confidence=min_confidence,
+        cache=cache,
+        seed=seed,
     )
-    from anymic.predict import Predictor
+    for failure in measured.failures:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(measured.as_mapping(), indent=2, allow_nan=False))
+    else:
+        measured.show()
+    if measured.failures:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a model is worth, where that is written, and the clips that could not be used."""
+
+    rows: list[Row]
+    paths: dict[str, Path]
+    failures: tuple[Failure, ...]
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return it as --json says it."""
+        return {
+            "rows": [asdict(row) for row in self.rows],
+            "failures": [asdict(failure) for failure in self.failures],
+            "paths": {name: str(path) for name, path in self.paths.items()},
+        }
+
+    def show(self) -> None:
+        """Print the tables, and where the report is."""
+        from rich.console import Console
+
+        from anymic.report import summary
+        from anymic.report.tables import class_table, device_table, rich_table, threshold_table
+
+        console = Console()
+        for table in (device_table(self.rows), class_table(self.rows), threshold_table(self.rows)):
+            if table.rows:
+                console.print(rich_table(table))
+        print(summary(self.rows))
+        print(f"{self.paths['html']}  the report, with figures")
+        print(f"{self.paths['json']}  the same in numbers")
+
+
+def measure(
+    model: Path,
+    data: Path,
+    *,
+    manifest: Manifest | None = None,
+    split: str | None = None,
+    out: Path | None = None,
+    reference: str | None = None,
+    unstated: bool = False,
+    map_at: int | None = None,
+    min_confidence: float | None = None,
+    cache: Path | None = None,
+    seed: int = 0,
+) -> Measured:
+    """Hear the clips and write the report; the options are those of the verb.
+
+    `manifest` is what `data` names, where it was read already.
+    """
+    from anymic.cli.inputs import choose_split, load_model, require_folders, trained_on
     from anymic.prediction import require_share
     from anymic.report import run_header, write_evaluation
 
     require_folders(out, cache)
     if min_confidence is not None:
         require_share(min_confidence, "--min-confidence")
-    bundle = bundles.load(model)
+    bundle = load_model(model)
     _refuse_few_labels(len(bundle.labels), map_at)
-    chosen, name = choose_split(read_manifest(data), split)
+    clips, hear = _source(bundle, data, manifest, unstated=unstated, cache=cache)
+    chosen, name = choose_split(clips, split)
     chosen.require_labels(bundle.labels)
     note = trained_on(bundle, chosen)
     if note:
         print(f"note: {note}", file=sys.stderr)
-    with progress_bar(len(chosen), "hearing") as advance:
-        told = chosen.with_columns(device="") if unstated else chosen
-        heard = Predictor(bundle).predict_manifest(told, cache=cache, progress=advance)
+    heard = hear(chosen)
     _refuse_nothing(len(heard.rows), heard.failures)
     used = chosen.rows(heard.rows)
     if unstated:
@@ -131,12 +199,45 @@ def evaluate(
         profile=bundle.profile,
         min_confidence=min_confidence,
     )
-    _show(rows, paths, heard.failures, as_json=as_json)
-    if heard.failures:
-        raise typer.Exit(1)
+    return Measured(rows, paths, heard.failures)
 
 
-def _probabilities(bundle: Bundle | Ensemble) -> str:
+def _source(
+    bundle: Bundle | Ensemble | VectorHead,
+    data: Path,
+    manifest: Manifest | None,
+    *,
+    unstated: bool,
+    cache: Path | None,
+) -> tuple[Manifest, Callable[[Manifest], ManifestPredictions]]:
+    """Return the clips, and what hears some of them."""
+    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.errors import ConfigError
+    from anymic.predict import Predictor
+    from anymic.vectors import VectorHead, read_vectors
+
+    if isinstance(bundle, VectorHead):
+        if unstated or cache is not None:
+            raise ConfigError(
+                "--unstated" if unstated else "--cache",
+                wanted="neither, for a head on embeddings: no clip is heard",
+                remedy="leave it out",
+            )
+        vectors = read_vectors(data)
+        return (
+            vectors.clips if manifest is None else manifest,
+            lambda chosen: bundle.predict_manifest(vectors, chosen),
+        )
+
+    def hear(chosen: Manifest) -> ManifestPredictions:
+        with progress_bar(len(chosen), "hearing") as advance:
+            told = chosen.with_columns(device="") if unstated else chosen
+            return Predictor(bundle).predict_manifest(told, cache=cache, progress=advance)
+
+    return read_manifest(data) if manifest is None else manifest, hear
+
+
+def _probabilities(bundle: Bundle | Ensemble | VectorHead) -> str:
     """Say what became of the network's probabilities after training."""
     if bundle.calibration is None:
         return "not calibrated after training"
@@ -197,34 +298,7 @@ def _recordings(manifest: Manifest) -> list[str] | None:
     ]
 
 
-def _reference(bundle: Bundle | Ensemble, manifest: Manifest) -> str | None:
+def _reference(bundle: Bundle | Ensemble | VectorHead, manifest: Manifest) -> str | None:
     """Return the device that the model's gains lead to, where it is one and is here."""
     devices = bundle.profile.reference if bundle.profile else ()
     return devices[0] if len(devices) == 1 and devices[0] in manifest.devices else None
-
-
-def _show(
-    rows: list[Row], paths: dict[str, Path], failures: tuple[Failure, ...], *, as_json: bool
-) -> None:
-    for failure in failures:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
-    if as_json:
-        outcome: dict[str, Any] = {
-            "rows": [asdict(row) for row in rows],
-            "failures": [asdict(failure) for failure in failures],
-            "paths": {name: str(path) for name, path in paths.items()},
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
-        return
-    from rich.console import Console
-
-    from anymic.report import summary
-    from anymic.report.tables import class_table, device_table, rich_table, threshold_table
-
-    console = Console()
-    for table in (device_table(rows), class_table(rows), threshold_table(rows)):
-        if table.rows:
-            console.print(rich_table(table))
-    print(summary(rows))
-    print(f"{paths['html']}  the report, with figures")
-    print(f"{paths['json']}  the same in numbers")

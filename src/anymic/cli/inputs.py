@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
     from anymic.manifest import Manifest
+    from anymic.vectors import VectorHead
 
 ALL = "all"
 
@@ -27,6 +28,13 @@ def read_manifest(path: Path) -> Manifest:
     from anymic.manifest import Manifest
 
     return Manifest.read(path)
+
+
+def load_model(folder: Path) -> Bundle | Ensemble | VectorHead:
+    """Load a model, or a head on embeddings that `anymic train-head --embeddings` wrote."""
+    from anymic import bundle, vectors
+
+    return vectors.load_head(folder) if vectors.is_head(folder) else bundle.load(folder)
 
 
 def find_files(places: Sequence[str]) -> list[Path | Failure]:
@@ -90,7 +98,7 @@ def choose_split(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     return chosen, f"{name}, {wanted}"
 
 
-def trained_on(bundle: Bundle | Ensemble, manifest: Manifest) -> str:
+def trained_on(bundle: Bundle | Ensemble | VectorHead, manifest: Manifest) -> str:
     """Say how many of the clips the model was fitted on, and for what."""
     ids = set(manifest.clip_ids())
     seen = {use: ids.intersection(clips) for use, clips in bundle.fitted_on.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,9 +16,11 @@ from anymic.cli import options
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
     from anymic.predict import Predictor
     from anymic.prediction import Prediction
+    from anymic.vectors import VectorHead
 
 NOT_SURE = "not sure"
 HEADS = ("file", "label", "probability", "device", "how it is known", "notes")
@@ -84,34 +86,41 @@ def predict(
     most probable labels divided by spaces (Freesound General-Purpose Audio Tagging Challenge). A
     file that failed has no row in it.
 
+    With a head on embeddings (`anymic train-head --embeddings`) the files are .npz of embeddings,
+    as `anymic embed` writes them, and a row is one of their paths.
+
     The exit status is 1 if some files failed; the others' rows are complete.
 
     Example: anymic predict recordings/ --model run --device B
     """
-    from anymic import bundle as bundles
-    from anymic.cli.inputs import find_files, progress_bar
+    from anymic.cli.inputs import load_model, progress_bar
     from anymic.errors import Failure
-    from anymic.predict import Predictor
     from anymic.prediction import require_share
     from anymic.submission import Submission
+    from anymic.vectors import VectorHead
 
     require_share(min_confidence, "--min-confidence")
-    predictor = Predictor(
-        bundles.load(model),
-        batch_size=batch,
+    loaded = load_model(model)
+    answers = Submission(submission, loaded.labels) if submission else None
+    if isinstance(loaded, VectorHead):
+        _refuse_of_sounds(device=device, together=together, windows=windows)
+    count, results = hear(
+        loaded,
+        paths,
+        device=device,
+        together=together,
+        batch=batch,
         accelerator=accelerator,
         min_confidence=min_confidence,
     )
-    found = find_files(paths)
-    answers = Submission(submission, predictor.labels) if submission else None
     show = _Plain(windows, top)
     if as_json:
         show = _Json(windows, top)
     elif sys.stdout.isatty():
         show = _Terminal(windows, top)
     failed = 0
-    with progress_bar(len(found), "hearing") as advance:
-        for result in _results(predictor, found, device, together):
+    with progress_bar(count, "hearing") as advance:
+        for result in results:
             failed += isinstance(result, Failure)
             show.add(result)
             if answers is not None and not isinstance(result, Failure):
@@ -121,8 +130,33 @@ def predict(
     if answers is not None:
         answers.write()
     if failed:
-        print(f"{failed} of {len(found)} files failed", file=sys.stderr)
+        print(f"{failed} of {count} files failed", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def hear(
+    loaded: Bundle | Ensemble | VectorHead,
+    places: list[str],
+    *,
+    device: str | None = None,
+    together: bool = False,
+    batch: int | None = None,
+    accelerator: str = "auto",
+    min_confidence: float = 0.0,
+) -> tuple[int, Iterable[Prediction | Failure]]:
+    """Return how many answers there are, and what gives them one by one."""
+    from anymic.cli.inputs import find_files
+    from anymic.predict import Predictor
+    from anymic.vectors import VectorHead
+
+    if isinstance(loaded, VectorHead):
+        answers = _answers(loaded, places, min_confidence)
+        return len(answers), answers
+    predictor = Predictor(
+        loaded, batch_size=batch, accelerator=accelerator, min_confidence=min_confidence
+    )
+    found = find_files(places)
+    return len(found), _results(predictor, found, device, together)
 
 
 def _results(
@@ -133,6 +167,35 @@ def _results(
     heard = predictor.predict_many(files, devices=device, together=together)
     for place in found:
         yield next(heard) if isinstance(place, Path) else place
+
+
+def _answers(
+    head: VectorHead, places: list[str], min_confidence: float
+) -> list[Prediction | Failure]:
+    """Answer the paths of embeddings, file by file."""
+    from anymic.errors import AnymicError, Failure
+    from anymic.vectors import read_vectors
+
+    found: list[Prediction | Failure] = []
+    for place in places:
+        try:
+            vectors = read_vectors(place, labelled=False)
+            found += head.answers(vectors, min_confidence=min_confidence)
+        except AnymicError as error:
+            found.append(Failure(place, str(error)))
+    return found
+
+
+def _refuse_of_sounds(**options: object) -> None:
+    """Refuse options that say how sounds are heard, where there are only embeddings."""
+    from anymic.errors import ConfigError
+
+    if given := [f"--{name}" for name, value in options.items() if value]:
+        raise ConfigError(
+            f"{' and '.join(given)} for a head on embeddings",
+            wanted="a model that hears sounds",
+            remedy="leave it out, or train with anymic train-head --data --model",
+        )
 
 
 class _Plain:

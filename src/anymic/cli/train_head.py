@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from anymic.cli import options
 
 if TYPE_CHECKING:
+    from anymic.manifest import Manifest
+    from anymic.submission import Submission
     from anymic.training import TrainingConfig
+
+WEIGHTS = (".pth", ".pt", ".safetensors", ".npz")  # of VGGish, where --model names no folder
 
 
 def train_head(
@@ -23,8 +29,8 @@ def train_head(
     model: Annotated[
         Path | None,
         typer.Option(
-            help="A VGGish: what `anymic import vggish` or `train` wrote. Or a model of basic1, "
-            "basic2 or fcnn."
+            help="A VGGish: what `anymic import vggish` or `train` wrote, or its public weights "
+            "themselves. Or a model of basic1, basic2 or fcnn."
         ),
     ] = None,
     embeddings: Annotated[
@@ -51,6 +57,25 @@ def train_head(
         Path | None,
         typer.Option(help="Folder of embeddings that several heads share. [default: OUT/features]"),
     ] = None,
+    evaluate: Annotated[
+        bool,
+        typer.Option(
+            "--evaluate",
+            help="Then measure it on test clips that it never heard, as `anymic evaluate` does.",
+        ),
+    ] = False,
+    test_share: Annotated[
+        float,
+        typer.Option(help="With --evaluate: set so much aside, where no split says what is test."),
+    ] = 0.2,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option("--predict", metavar="PATH", help="Then answer these files, or folders."),
+    ] = None,
+    submission: Annotated[
+        Path | None,
+        typer.Option(help="With --predict: where to write their three best labels, for Kaggle."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, split, order and mixup.")] = 0,
     as_json: options.Outcome = False,
 ) -> None:
@@ -61,14 +86,22 @@ def train_head(
     or dense layers. What is written hears files as they are: `anymic predict` repeats what is
     short and averages the windows of what is long.
 
-    With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
-    what is written is the head alone, which Python hears vectors with (anymic.vectors).
+    With --evaluate the clips of the split test, or where there are no splits a fifth of each
+    label's recordings, train nothing and measure the tagger: accuracy and MAP@3, of all and of each
+    class, in OUT/report; OUT/clips.csv says which they are. With --predict and --submission it
+    answers other files. The exit status is 1 if some files failed; they are listed.
 
-    Example: anymic train-head --data sounds/ --model vggish --out tagger
+    With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
+    what is written is the head alone, for `anymic predict` and `anymic evaluate` on embeddings.
+
+    Example: anymic train-head --data sounds/ --model vggish --out tagger --evaluate
     """
     from anymic.augment import Mixup
+    from anymic.cli.evaluate import measure
+    from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
     from anymic.training import TrainingConfig
+    from anymic.vectors import fit_vectors, read_vectors
 
     if (data is None, model is None) != ((embeddings is not None),) * 2:
         raise ConfigError(
@@ -86,28 +119,108 @@ def train_head(
         monitor="loss",
         seed=seed,
     )
-    if embeddings is not None:
-        from anymic.vectors import fit_vectors, read_vectors
-
-        found = fit_vectors(read_vectors(embeddings), config, out, segments=segments, hidden=hidden)
-        labels: Sequence[str] = found.labels
-        record = found.training
+    vectors = None if embeddings is None else read_vectors(embeddings)
+    clips = read_manifest(cast(Path, data)) if vectors is None else vectors.clips
+    answers = _open_submission(unlabelled, submission, clips)
+    if evaluate:
+        clips = _with_test(clips, test_share, seed, out)
+    if vectors is not None:
+        heard = replace(vectors, clips=clips)
+        trained = fit_vectors(heard, config, out, segments=segments, hidden=hidden)
+        labels: Sequence[str] = trained.labels
+        record = trained.training
     else:
-        assert data is not None
-        assert model is not None
-        labels, record = _on_clips(data, model, config, out, segments, hidden, cache)
+        labels, record = _on_clips(clips, cast(Path, model), config, out, segments, hidden, cache)
     facts = {key: record[key] for key in ("clips", "examples", "kept_epoch", "best")}
-    if as_json:
-        print(json.dumps({"out": str(out), "labels": list(labels), **facts}))
-    else:
+    failures = list(record.get("failures", ()))
+    outcome: dict[str, Any] = {"out": str(out), "labels": list(labels), **facts}
+    if not as_json:
         print(
             f"{out}  {len(labels)} labels, {facts['clips']} clips,"
             f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
         )
+    if evaluate:
+        place = cast(Path, data or embeddings)
+        measured = measure(out, place, manifest=clips, split="test", seed=seed)
+        failures += map(asdict, measured.failures)
+        outcome["report"] = measured.as_mapping()
+        if not as_json:
+            measured.show()
+    if answers is not None:
+        failures += _answer(answers, out, unlabelled or [])
+        outcome["submission"] = str(submission)
+        if not as_json:
+            print(f"{submission}  the three best labels of each file")
+    _finish(outcome, failures, as_json=as_json)
+
+
+def _open_submission(
+    places: Sequence[str] | None, path: Path | None, clips: Manifest
+) -> Submission | None:
+    """Return what takes the answers, if any are wanted; refuse it before anything is trained."""
+    from anymic.errors import ConfigError
+    from anymic.submission import Submission
+
+    if not places and path is None:
+        return None
+    if not places or path is None:
+        raise ConfigError(
+            "--predict without --submission" if places else "--submission without --predict",
+            wanted="both",
+            remedy="name the files to answer, and the CSV for the answers",
+        )
+    return Submission(path, clips.labels)
+
+
+def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
+    """Return the clips with a split test, and write down which they are."""
+    from anymic.errors import ManifestError
+    from anymic.splits import set_test_aside
+
+    if "split" not in clips.table.columns:
+        clips = set_test_aside(clips, share=share, seed=seed)
+    elif not len(clips.where(split="test")):
+        raise ManifestError(
+            "splits without a clip whose split is 'test'",
+            wanted="clips to measure on, for --evaluate",
+            remedy="mend `split`, or leave the column out: then some are set aside",
+        )
+    clips.write(out / "clips.csv")
+    return clips
+
+
+def _answer(answers: Submission, model: Path, places: list[str]) -> list[dict[str, str]]:
+    """Write the submission; return the files that failed."""
+    from anymic.cli.inputs import load_model, progress_bar
+    from anymic.cli.predict import hear
+    from anymic.errors import Failure
+
+    count, results = hear(load_model(model), places)
+    failed = []
+    with progress_bar(count, "hearing") as advance:
+        for result in results:
+            if isinstance(result, Failure):
+                failed.append(asdict(result))
+            else:
+                answers.add(result)
+            advance(1)
+    answers.write()
+    return failed
+
+
+def _finish(outcome: dict[str, Any], failures: list[dict[str, str]], *, as_json: bool) -> None:
+    """List what failed, and end as that asks for."""
+    failed = {one["path"]: one["reason"] for one in failures}
+    for path, reason in failed.items():
+        print(f"failed: {path}: {reason}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({**outcome, "failures": failed}, allow_nan=False))
+    if failed:
+        raise typer.Exit(1)
 
 
 def _on_clips(
-    data: Path,
+    manifest: Manifest,
     model: Path,
     config: TrainingConfig,
     out: Path,
@@ -117,14 +230,15 @@ def _on_clips(
 ) -> tuple[Sequence[str], Mapping[str, Any]]:
     """Train on clips; return the labels and the record of the training."""
     from anymic import bundle as bundles
-    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.cli.inputs import progress_bar
     from anymic.errors import BundleError
+    from anymic.importing.vggish import import_vggish
     from anymic.tagging import fit_head
 
-    embedder = bundles.load(model)
+    weights = model.suffix in WEIGHTS and not model.is_dir()
+    embedder = import_vggish(model) if weights else bundles.load(model)
     if not isinstance(embedder, bundles.Bundle):
         raise BundleError("an ensemble", wanted="a single model", remedy="name one of its members")
-    manifest = read_manifest(data)
     with progress_bar(len(manifest), "hearing") as advance:
         trained = fit_head(
             manifest,
