@@ -228,8 +228,8 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     embeddings : Embeddings
     out : path
         `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups where
-        known. `.csv`: a window a row. A folder (no suffix, or one that is there): what TensorBoard's projector
-        reads, `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`.
+        known. `.csv`: a window a row. A folder (no suffix, or one that is there): what
+        TensorBoard's projector reads, `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`.
 
     Raises
     ------
