@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from anymic.cli import app, main
+from anymic.training.config import presets
 
 VERBS = ("train", "evaluate", "predict", "calibrate", "correct", "demo", "data", "reproduce")
 
@@ -31,11 +33,33 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n  {verb} " in text
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "predict"])
-def test_help_of_a_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([verb, "--help"]) == 0
+def verbs(app: typer.Typer, *path: str) -> list[tuple[str, ...]]:
+    """List the words of every verb, those of groups included: ("data", "show")."""
+    found = []
+    for command in app.registered_commands:
+        assert command.callback is not None
+        found.append((*path, command.name or command.callback.__name__))
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        assert group.name is not None
+        found += verbs(group.typer_instance, *path, group.name)
+    return found
+
+
+@pytest.mark.parametrize("verb", verbs(app), ids=" ".join)
+def test_help_of_a_verb_shows_an_example(
+    verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*verb, "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert f"Example: anymic {verb} " in text
+    assert f"Example: anymic {' '.join(verb)}" in text
+
+
+def test_help_names_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    named = text.split("Settings by name: ")[1].split(".")[0].split(", ")
+    assert sorted(named) == presets()
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

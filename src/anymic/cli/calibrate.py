@@ -55,7 +55,9 @@ def calibrate(
     """Learn how each device colours sound, from clips recorded side by side.
 
     Rows of the manifest with equal `take` were recorded at the same moment; 10 to 30 takes a
-    device are enough. The profile is for `anymic correct`, or for a front-end.
+    device are enough. The profile is for `anymic correct`, and for `anymic devices add`.
+
+    Example: anymic calibrate takes.csv --reference A --out profile.json --plot gains.png
     """
     import warnings
 

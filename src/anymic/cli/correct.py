@@ -30,6 +30,8 @@ def correct(
 
     Rate, length and alignment stay. The level changes as the gains say: nothing is normalized,
     and a WAV file keeps what is over full scale.
+
+    Example: anymic correct street.wav --profile profile.json --device B --out street-as-A.wav
     """
     from anymic import audio
     from anymic.devices.apply import apply_to_waveform

@@ -56,6 +56,8 @@ def prepare(
 
     The manifest gets the rows that can be used. Problems are listed, all of them, and the exit
     status is then 1.
+
+    Example: anymic data prepare folder --root sounds --out sounds.csv
     """
     from anymic import datasets
     from anymic.datasets.check import check as check_files
@@ -98,7 +100,10 @@ def show(
     manifest: Annotated[Path, typer.Argument(help="The manifest to look at.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Count the clips of a manifest by label, device and split."""
+    """Count the clips of a manifest by label, device and split.
+
+    Example: anymic data show sounds.csv
+    """
     from anymic.manifest import Manifest
 
     table = Manifest.read(manifest)

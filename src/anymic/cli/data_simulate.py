@@ -17,7 +17,8 @@ def simulate(
     devices: Annotated[
         str,
         typer.Option(
-            help="YAML of the devices and of who hears what, or the name of a preset: microphones."
+            help="YAML of the devices and of who hears what, or the name of a preset: microphones, "
+            "scenes."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the audio and the tables.")],

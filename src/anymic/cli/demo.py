@@ -28,6 +28,8 @@ def demo(
 
     Three recorders hear the scenes: A in all training clips, B and C in ten each. Needs no
     download and about a minute on two cores. The same --out finds its audio again.
+
+    Example: anymic demo --out demo
     """
     from anymic.recipes.demo import QUICK, run_demo
 

@@ -24,8 +24,8 @@ def add(
     the model said of other devices it goes on saying. Calibrate the new device against the model's
     own reference, or against one device that the model knows.
 
-    Example: anymic calibrate takes.csv --reference A --device D --out d.json
-             anymic devices add run --profile d.json
+    Example: anymic devices add run --profile d.json, where d.json is what
+    `anymic calibrate takes.csv --reference A --device D --out d.json` wrote.
     """
     from anymic.bundle import Bundle
     from anymic.bundle.devices import add_devices

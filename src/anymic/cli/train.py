@@ -24,7 +24,10 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for the model, its checkpoints and logs.")],
     preset: Annotated[
         str | None,
-        typer.Option(help="Settings by name: small, kosmider2019, nguyen2020. [default: small]"),
+        typer.Option(
+            help="Settings by name: small, scenes, kosmider2019, kosmider2019-small, nguyen2020, "
+            "nguyen2020-small, peters2022, peters2022-small, xu2018, finetuning. [default: small]"
+        ),
     ] = None,
     config: options.Config = None,
     changes: Annotated[
@@ -199,7 +202,7 @@ def check_trainer(flags: dict[str, Any]) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     try:
         lightning.Trainer(**flags, logger=False, enable_checkpointing=False)
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+    except (MisconfigurationException, ImportError, ValueError, TypeError, RuntimeError) as error:
         given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in flags.items())
         raise ConfigError(
             f"{given}, which the trainer refuses ({error})",
