@@ -91,7 +91,7 @@ def refuse_silence(
     path: str,
     *,
     how: str = "every sample is 0",
-    remedy: str = "check the recording, or pass allow_silence=True",
+    remedy: str = "check the recording (Python reads it with allow_silence=True)",
 ) -> NoReturn:
     """Raise the AudioError for silence."""
     raise AudioError(f"{path} as pure silence ({how})", wanted="sound", remedy=remedy)

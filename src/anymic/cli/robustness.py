@@ -28,7 +28,7 @@ def robustness(
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
     devices: Annotated[
         str | None,
-        typer.Option(help="YAML of virtual devices, or the name of a preset: microphones."),
+        typer.Option(help="YAML of virtual devices, or a preset: microphones, scenes."),
     ] = None,
     codecs: Annotated[
         str | None,
