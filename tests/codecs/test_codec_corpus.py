@@ -173,3 +173,25 @@ def test_what_cannot_be_is_one_line(corpus, tmp_path, capsys, options, words):
     assert said.startswith("error: got")
     assert words in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "keep", "words"),
+    [
+        (["--codec", "mp3", "--kbps", "32"], "out.wav", "as --keep and --out"),
+        (["--codec", "mp3", "--kbps", "32"], "a/x.wav", "as both input and output"),
+        (["--codec", "mp3", "--kbps", "32"], "nowhere/x.mp3", "wanted a file in a folder"),
+        (["--codec", "wav"], "x.mp3", "--keep for the original"),
+    ],
+)
+def test_a_kept_file_costs_no_other(corpus, tmp_path, capsys, options, keep, words):
+    """It is refused before anything is written: no file is lost, and none made in vain."""
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    source, out = str(tmp_path / "a" / "x.wav"), str(tmp_path / "out.wav")
+    command = ["codec", "apply", source, *options, "--out", out, "--keep", str(tmp_path / keep)]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: got")
+    assert words in said
+    assert said.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

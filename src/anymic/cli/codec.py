@@ -67,14 +67,9 @@ def apply(
     """
     from anymic import audio
     from anymic.codecs import Codec
-    from anymic.errors import AudioError
 
     chosen = Codec(codec, kbps=kbps, rate_hz=rate).require()
-    for place in (one for one in (out, keep) if one is not None):
-        if place.exists() and recording.exists() and place.samefile(recording):
-            raise AudioError(
-                f"{place} as both input and output", wanted="another file", remedy="mend --out"
-            )
+    _check_places(recording, out, keep, encoded=chosen.kbps is not None)
     one: Any = int(channel) if channel.isdecimal() else channel
     coded = chosen.apply(audio.read(recording, channel=one, allow_silence=True))
     audio.write(out, coded.clip)
@@ -105,6 +100,28 @@ def apply(
         f"{out}: {chosen} took {coded.kbps:.1f} kbps (a file of {len(coded.data)} bytes); "
         f"{max(0, round(coded.delay_samples))} samples of delay removed"
     )
+
+
+def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: bool) -> None:
+    """Refuse, before anything is written, places that would lose a file or hold none."""
+    from anymic.errors import AudioError, ConfigError
+
+    for place in (one for one in (out, keep) if one is not None):
+        if place.exists() and recording.exists() and place.samefile(recording):
+            raise AudioError(
+                f"{place} as both input and output", wanted="another file", remedy="mend --out"
+            )
+    if keep is None:
+        return
+    if keep.resolve() == out.resolve():
+        problem, wanted = f"{keep} as --keep and --out", "two files: what is heard, and its code"
+    elif not encoded:
+        problem, wanted = "--keep for the original", "a codec: nothing is encoded"
+    elif not keep.parent.is_dir() or keep.is_dir():
+        problem, wanted = f"--keep {keep}", "a file in a folder that exists"
+    else:
+        return
+    raise ConfigError(problem, wanted=wanted, remedy="mend --keep, or leave it out")
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
