@@ -68,6 +68,7 @@ def test_settings_come_back_from_plain_values():
         ({"share": 0.0, "set": ("mp3 32",)}, "share of 0.0"),
         ({"set": ("mp3 33",)}, "33 kbps for mp3"),
         ({"set": ("mp3 x",)}, "'mp3 x'"),
+        ({"set": ("mp3 32", "wav")}, "the original, wav, among the codecs of training"),
     ],
 )
 def test_draws_that_cannot_be_are_refused(settings, words):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic.codecs.bank import ORIGINAL
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
 from anymic.errors import ConfigError
@@ -26,7 +27,8 @@ class Codecs:
     Raises
     ------
     ConfigError
-        A share that is none, no codecs, or codecs or bitrates that there are not.
+        A share that is none, no codecs, the original among them, or codecs or bitrates that there
+        are not.
     """
 
     share: float = 0.5
@@ -39,7 +41,12 @@ class Codecs:
                 wanted="a share over 0 and up to 1, and at least one codec",
                 remedy='write such as `codecs: {share: 0.5, set: ["mp3 32", "aac 64"]}`',
             )
-        _ = self.codecs
+        if any(codec.name == ORIGINAL for codec in self.codecs):
+            raise ConfigError(
+                f"the original, {ORIGINAL}, among the codecs of training",
+                wanted="codecs only: clips that get none are heard as they are",
+                remedy="leave it out, and lower the share instead",
+            )
 
     @property
     def codecs(self) -> CodecSet:
