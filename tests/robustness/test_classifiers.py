@@ -83,7 +83,7 @@ NONSENSE: list[tuple[Callable[..., Any], str]] = [
     (lambda s, r: {"dog": 0.2, "rain": 0.5, "siren": 0.3, "cat": 0.0}, "with cat besides"),
     (lambda s, r: "dog", "str"),
     (lambda s, r: np.array([0.2, 0.5, 0.3 + 0.1j]), "complex"),
-    (lambda s, r: None, "NoneType|shape"),
+    (lambda s, r: None, r"NoneType from .*\(nothing was returned\)"),
     (raising, r"ValueError \(no idea\)"),
     (lambda s: GOOD, "TypeError"),
     (lambda s, r: sys.exit(3), r"SystemExit \(3\)"),
@@ -111,6 +111,12 @@ def test_nonsense_in_one_condition_names_it(clips: Manifest, microphones: Device
 def test_an_array_of_unknown_labels() -> None:
     with pytest.raises(ClassifierError, match="pass --labels"):
         FunctionClassifier(lambda samples, rate_hz: GOOD).classify([CLIP], [None])
+
+
+@pytest.mark.parametrize("answer", [None, "dog", ["dog", "rain"], 1j])
+def test_what_is_no_answer_is_not_asked_for_labels(answer: Any) -> None:
+    with pytest.raises(ClassifierError, match=r"wanted a mapping of label to probability, or an"):
+        FunctionClassifier(lambda samples, rate_hz: answer).classify([CLIP], [None])
 
 
 @pytest.mark.parametrize("labels", [["a"], ["a", "a"], ["a", ""]])

@@ -119,13 +119,14 @@ class FunctionClassifier:
             ) from error
         if isinstance(answer, Mapping):
             return self._in_order(answer, clip)
+        numbers = as_numbers(answer, self.name, clip)
         if not self.labels:
             raise ClassifierError(
                 f"an array from {self.name}, whose labels are not known",
                 wanted="labels for it",
                 remedy="pass --labels, set the function's attribute labels, or return a mapping",
             )
-        return as_numbers(answer, self.name, clip)
+        return numbers
 
     def _in_order(self, answer: Mapping[Any, Any], clip: Clip) -> NDArray[np.float64]:
         answer = {str(label): share for label, share in answer.items()}
@@ -180,6 +181,8 @@ def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classif
 def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
     """Return an answer as float64, whatever holds it; ClassifierError where it holds no numbers."""
     try:
+        if answer is None:
+            raise TypeError("nothing was returned")
         if np.iscomplexobj(answer):
             raise TypeError("complex numbers")
         numbers: NDArray[np.float64] = np.asarray(answer, dtype=np.float64)
