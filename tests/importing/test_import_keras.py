@@ -314,10 +314,13 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
 def test_the_command_makes_a_model_that_predicts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    family(tmp_path / "model.hdf5", classes=3)
+    writer = family(tmp_path / "model.hdf5", classes=3)
     command = ["import", "keras", str(tmp_path / "model.hdf5"), "--out", str(tmp_path / "model")]
     assert main([*command, "--labels", "a,b,c", "--clip-s", "1"]) == 0
-    assert "3 labels: a, b, c" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 labels: a, b, c" in said
+    kept = sum(array.size for arrays in writer.weights.values() for array in arrays.values())
+    assert f": {kept:,} parameters" in said  # every number in the file, as Keras counts
     from anymic import Clip, load
 
     noise = np.random.default_rng(0).normal(scale=0.1, size=44100).astype(np.float32)

@@ -116,7 +116,8 @@ def keras(
     names = None if labels is None else [name.strip() for name in labels.split(",")]
     bundle = import_keras(model, labels=names, clip_s=clip_s)
     bundle.save(out)
-    parameters = sum(value.numel() for value in bundle.network.state_dict().values())
+    weights = bundle.network.state_dict().items()  # with running statistics, as Keras counts
+    parameters = sum(value.numel() for name, value in weights if not name.endswith("tracked"))
     if as_json:
         outcome = {
             "model": str(out),
