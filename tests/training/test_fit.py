@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -46,9 +47,9 @@ def make_corpus(folder: Path) -> Manifest:
         heard = {"A": samples}
         if number < 6:
             heard["B"] = samples + 0.7 * np.roll(samples, 1)
-        for device, signal in heard.items():
+        for device, sound in heard.items():
             name = f"{number}-{device}.wav"
-            soundfile.write(folder / name, signal.astype(np.float32), RATE_HZ, subtype="FLOAT")
+            soundfile.write(folder / name, sound.astype(np.float32), RATE_HZ, subtype="FLOAT")
             rows.append((name, label, device, f"take{number}", f"take{number}"))
     table = pd.DataFrame(rows, columns=["path", "label", "device", "take", "group"])
     return Manifest.from_table(table, root=folder)
@@ -102,6 +103,29 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_pat
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("sent", "raised"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+    ids=["interrupted", "terminated"],
+)
+def test_a_signal_ends_a_training_as_it_ends_any_program(
+    corpus: Manifest, tmp_path: Path, sent: signal.Signals, raised: type[BaseException]
+) -> None:
+    from pytorch_lightning import Callback
+
+    class Sender(Callback):
+        def on_train_epoch_start(self, *_: object) -> None:
+            os.kill(os.getpid(), sent)
+
+    heeded = signal.getsignal(signal.SIGINT)
+    with pytest.raises(raised) as caught:
+        fit(corpus, CONFIG, tmp_path, progress=False, trainer={"callbacks": [Sender()]})
+    if sent == signal.SIGTERM:
+        assert caught.value.code == 143  # type: ignore[attr-defined]
+    assert signal.getsignal(signal.SIGINT) is heeded
+    assert not (tmp_path / "bundle.json").exists()
 
 
 def test_resuming_with_other_settings_is_refused(corpus: Manifest, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from anymic.cli import (
 WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 ABOUT = """Sound classifiers that hear the same through any microphone and any codec.
 
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     0: done. 1: done, but some files failed (they are listed). 2: not done, because of how it was
-    called or what it was given; one line on stderr says why. 130: interrupted.
+    called or what it was given; one line on stderr says why. 130: interrupted. 143: terminated.
 
     Parameters
     ----------
@@ -117,6 +118,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except SystemExit as ended:
+        if ended.code != TERMINATED:
+            raise
+        print("terminated", file=sys.stderr)
+        return TERMINATED
     except WRONG_USE as error:
         return _refuse_use(error)
     except BrokenPipeError:

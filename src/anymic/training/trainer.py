@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -102,13 +103,14 @@ def train(
             **share,
         )
         last = out / "checkpoints" / "last.ckpt"
-        trainer.fit(
-            module,
-            training_loader(batches),
-            torch.utils.data.DataLoader(checks, batch_size=None) if validated else None,
-            ckpt_path=last if resume and last.is_file() else None,
-            weights_only=False if resume else None,
-        )
+        with _plain_endings():
+            trainer.fit(
+                module,
+                training_loader(batches),
+                torch.utils.data.DataLoader(checks, batch_size=None) if validated else None,
+                ckpt_path=last if resume and last.is_file() else None,
+                weights_only=False if resume else None,
+            )
     best = torch.load(keeper.best_model_path or last, map_location="cpu", weights_only=False)
     prefix = "network."
     weights = {
@@ -203,6 +205,25 @@ def _trainer(
         **chosen,
     )
     return trainer, keeper
+
+
+@contextmanager
+def _plain_endings() -> Iterator[None]:
+    """Raise what ended a training as what it was.
+
+    Of an interruption Lightning makes an exit with status 1, and ignores further ones; of SIGTERM
+    an exit with status 0, as if the training were done.
+    """
+    heeded = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, heeded)
+            raise KeyboardInterrupt from None
+        if ended.code is None:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
 
 
 @contextmanager
