@@ -115,10 +115,12 @@ def test_refused_in_one_line(state, tmp_path: Path, capsys, monkeypatch) -> None
     np.savez(tmp_path / "part.npz", **{"vggish/conv1/weights": np.zeros((3, 3, 1, 2))})
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
     torch.save({**state, "embeddings.2.bias": torch.zeros(3)}, tmp_path / "shape.pth")
+    (tmp_path / "text.pth").write_text("hello, this is text")
     (tmp_path / "short.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
     for name, words in (
         ("none.pth", "no file"),
         ("short.pth", "cannot be read as weights"),
+        ("text.pth", "cannot be read as weights .not what torch.save writes"),
         ("short.safetensors", "cannot be read as weights"),
         ("code.pth", "cannot be read as weights"),
         ("objects.npz", "cannot be read as weights"),

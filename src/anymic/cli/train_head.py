@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anymic.submission import Submission
     from anymic.training import TrainingConfig
 
+HEADS = ("attention", "lstm", "dense")
 WEIGHTS = (".pth", ".pt", ".safetensors", ".npz")  # of VGGish, where --model names no folder
 
 
@@ -109,6 +110,8 @@ def train_head(
             wanted="--data and --model, or --embeddings alone",
             remedy="name the clips and what embeds them, or their embeddings",
         )
+    if head.removesuffix("_head") not in HEADS:
+        raise ConfigError(f"--head {head}", wanted=", ".join(HEADS), remedy="name one of them")
     config = TrainingConfig(
         network=head if head.endswith("_head") else f"{head}_head",
         loss="cross_entropy",

@@ -245,7 +245,9 @@ def _other_shapes(
 
 
 def _unreadable(path: Path, error: BaseException) -> BundleError:
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    # A KeyError is a byte that no pickle begins with, and its number says nothing.
+    said = "not what torch.save writes" if isinstance(error, KeyError) else str(error)
+    reason = " ".join(said.split())[:120] or type(error).__name__
     return BundleError(
         f"{path} that cannot be read as weights ({reason})",
         wanted=_WANTED,
