@@ -100,7 +100,7 @@ class Pooling(Inference):
 
 
 class SequencePooling(Pooling):
-    """Answers with the standardized embeddings of the segments of a `Tagger`'s window."""
+    """Answers with the embeddings of the segments of a `Tagger`'s window, as its head trains."""
 
     def pooled(self, maps: torch.Tensor) -> torch.Tensor:
         """Return them side by side, (batch, segment * feature)."""

@@ -13,12 +13,15 @@ import torch
 from anymic import models
 from anymic.cli import main
 from anymic.errors import AnymicError, ConfigError, ManifestError
+from anymic.importing.vggish import import_vggish
 from anymic.manifest import Manifest
+from anymic.predict import Predictor
 from anymic.recipes.xu2018 import grid
 from anymic.recipes.xu2018.experiment import Experiment
-from anymic.recipes.xu2018.grid import FOUR, ORIGINAL, SIZES, Size
-from anymic.recipes.xu2018.work import Clips, Job, parted
+from anymic.recipes.xu2018.grid import FOUR, ORIGINAL, SIZES, Head, Size
+from anymic.recipes.xu2018.work import Clips, Job, answer, parted
 from anymic.report import read_json
+from anymic.tagging import fit_head
 
 TINY = Size(
     width=1 / 64,
@@ -92,6 +95,29 @@ def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
     other = Experiment(corpus, tmp_path / "out", seeds=(0,), size=TINY)
     with pytest.raises(ConfigError, match="an experiment with another manifest"):
         other.train([])
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+def test_kept_sequences_give_the_answers_that_the_tagger_gives(
+    segments: int, corpus: Path, tmp_path: Path
+) -> None:
+    clips = Manifest.read(one_fold(corpus))
+    test, cache = clips.where(split="test"), tmp_path / "sequences"
+    for network in ("dense_head", "lstm_head"):  # the second finds what the first has kept
+        head = Head(network, segments)
+        tagger = fit_head(
+            clips.where(split="train"),
+            import_vggish(width=1 / 64),
+            head.config(TINY, seed=0),
+            tmp_path / head.name,
+            segments=segments,
+            hidden=8,
+            cache=cache,
+        )
+        found = answer(tagger, test, cache)
+        heard = Predictor(tagger, precision="float32").predict_manifest(test)
+        # Embeddings are computed in bfloat16, where the processor has it, and kept in float16.
+        np.testing.assert_allclose(found.probabilities, heard.probabilities, atol=0.03)
 
 
 def test_table_3_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class Tagger(Network):
         self.standardization = Standardization(inputs)
 
     def sequence(self, features: Tensor) -> Tensor:
-        """Return standardized embeddings (batch, segment, feature) of features.
+        """Return embeddings (batch, segment, feature) of features, not yet standardized.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Tagger(Network):
         kept = features[..., : segments * self.segment_frames]
         apart = kept.reshape(*kept.shape[:3], segments, -1).permute(0, 3, 1, 2, 4)
         embedded = self.embedder.embed(apart.flatten(0, 1))
-        sequence: Tensor = self.standardization(embedded.reshape(clips, segments, -1))
+        sequence: Tensor = embedded.reshape(clips, segments, -1)
         return sequence
 
     def segments(self) -> tuple[Segment, ...]:
@@ -91,9 +91,9 @@ class Tagger(Network):
 
     def embed(self, features: Tensor) -> Tensor:
         """Return what the head's last layer classifies: (batch, feature of the head)."""
-        return self.head.embed(self.sequence(features))
+        return self.head.embed(self.standardization(self.sequence(features)))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits: (batch, channel, band, frame) to (batch, classes)."""
-        logits: Tensor = self.head(self.sequence(features))
+        logits: Tensor = self.head(self.standardization(self.sequence(features)))
         return logits
