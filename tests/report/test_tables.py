@@ -46,17 +46,17 @@ def shown(table, width: int = 100) -> str:
 def test_a_row_in_one_line() -> None:
     assert describe(Row({}, "accuracy", 0.8333, 0.791, 0.868, 320)) == "83.3 % [79.1, 86.8] n=320"
     assert describe(Row({}, "log_loss", 0.5, None, None, 3)) == "0.500 n=3"
-    assert describe(difference("B", -0.14)) == "-14.0 [-18.0, -10.0] n=320"
+    assert describe(difference("B", -0.14)) == "-14.0 [-18.0, -10.0] points n=320"
 
 
 def test_device_table_holds_each_number_in_its_place() -> None:
     table = device_table(ONE)
     assert table.columns == ("device", "accuracy", "against A,\npoints", "log loss", "ECE", "n")
-    assert table.rows[0] == ("A", "83.3 % [79.3, 86.8]", "", "", "", "320")
-    assert table.rows[1][2] == "-14.0 [-18.0, -10.0]"
-    assert [cells[0] for cells in table.rows] == ["A", "B", "mean of devices", "all clips"]
+    assert table.rows[0] == ("A", "83.3 %\n[79.3, 86.8]", "", "", "", "320")
+    assert table.rows[1][2] == "-14.0\n[-18.0, -10.0]"
+    assert [cells[0] for cells in table.rows] == ["A", "B", "their mean", "all clips"]
     assert table.rows[3][3] == "0.712"
-    assert device_table(ONE, full=True).rows[3][3] == "0.712 [0.650, 0.770]"
+    assert device_table(ONE, full=True).rows[3][3] == "0.712\n[0.650, 0.770]"
     assert all(len(cells) == len(table.columns) for cells in table.rows)
 
 
@@ -69,7 +69,9 @@ def test_map_at_3_has_its_column_where_it_was_measured() -> None:
     rows = [*ONE, Row({}, metric, 0.8, 0.7, 0.9, 640), Row({"label": "bus"}, metric, 1, 0.9, 1, 64)]
     table = device_table(rows)
     assert table.columns[3] == "MAP@3"
-    assert table.rows[3][3] == "0.800 [0.700, 0.900]"
+    assert table.rows[3][3] == "0.800\n[0.700, 0.900]"
+    assert "[0.700, 0.900]" in shown(table, 80)  # a common terminal breaks no interval
+    assert "[-18.0, -10.0]" in shown(table, 80)
     assert class_table(rows).columns == ("class", "accuracy", "MAP@3", "n")
     assert [cells[2] for cells in class_table(rows).rows] == ["", "1.000 [0.900, 1.000]"]
     compared = comparison_table([row.under(run="x") for row in rows], metric=metric)
@@ -86,6 +88,8 @@ def test_comparison_table_crosses_conditions_and_devices() -> None:
         [share(0.5, device=d, codec=c) for d in "AB" for c in ("mp3", "opus")], column="codec"
     )
     assert by_codec.columns == ("condition", "mp3\nn=320", "opus\nn=320")
+    by_epoch = comparison_table([share(0.5, epoch="10")], column="epoch")
+    assert by_epoch.columns == ("condition", "epoch 10\nn=320")
     assert [cells[0] for cells in by_codec.rows] == ["A", "B"]
 
 

@@ -143,7 +143,7 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
     if forgotten:
         print(
             f"clean audio, epoch {forgotten[-1].condition['epoch']} against the model as it was:"
-            f" {describe(forgotten[-1])} points"
+            f" {describe(forgotten[-1])}"
         )
     trained = ", ".join(tuned["segments"])
     how = "from random weights" if tuned["from_scratch"] else f"trained: {trained}"

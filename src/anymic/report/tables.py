@@ -84,8 +84,9 @@ def interval(row: Row) -> str:
 
 
 def describe(row: Row) -> str:
-    """Return the row in one line: 83.3 % [79.1, 86.8] n=320."""
-    return " ".join(part for part in (estimate(row), interval(row), f"n={row.n}") if part)
+    """Return the row in one line: 83.3 % [79.1, 86.8] n=320; a difference is in points."""
+    points = "points" if row.metric.endswith("_difference") else ""
+    return " ".join(part for part in (estimate(row), interval(row), points, f"n={row.n}") if part)
 
 
 def condition_name(row: Row, *, apart: str = "device") -> str:
@@ -120,19 +121,19 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
     reference = next((against for _, _, against in found if against), "")
     devices = [device for metric, device, _ in found if metric == "accuracy" and device]
     places = [(device, "accuracy", device) for device in devices]
-    places += [("mean of devices", "macro_accuracy", ""), ("all clips", "accuracy", "")]
+    places += [("their mean", "macro_accuracy", ""), ("all clips", "accuracy", "")]
 
     lines = []
     for name, metric, device in places:
         first = found.get((metric, device, ""))
         if first is None:
             continue
-        cells = [name, _cell(first)]
+        cells = [name, _stacked(first)]
         if reference:
-            cells.append(_cell(found.get(("accuracy_difference", device, reference))))
+            cells.append(_stacked(found.get(("accuracy_difference", device, reference))))
         trust = scores if metric == "accuracy" else []  # a mean of devices has none
         cells += [
-            _cell(found.get((score, device, "")), with_interval=full or score in ranking)
+            (_stacked if full or score in ranking else _estimate)(found.get((score, device, "")))
             for score in trust
         ]
         cells += [""] * (len(scores) - len(trust))
@@ -186,7 +187,8 @@ def comparison_table(
     heads = []
     for name in columns:
         counts = {row.n for (_, place), row in cells.items() if place == name}
-        heads.append(f"{name}\nn={counts.pop()}" if len(counts) == 1 else name)
+        head = f"{column} {name}" if name.isdecimal() else name  # a bare number says nothing
+        heads.append(f"{head}\nn={counts.pop()}" if len(counts) == 1 else head)
     lines = []
     for name in dict.fromkeys(name for name, _ in cells):
         found = [cells.get((name, place)) for place in columns]
@@ -263,10 +265,12 @@ def _place(row: Row) -> tuple[str, str, str]:
     return row.metric, row.condition.get("device", ""), row.condition.get("against_device", "")
 
 
-def _cell(row: Row | None, *, with_interval: bool = True) -> str:
-    if row is None:
-        return ""
-    return f"{estimate(row)} {interval(row)}".strip() if with_interval else estimate(row)
+def _estimate(row: Row | None) -> str:
+    return "" if row is None else estimate(row)
+
+
+def _cell(row: Row | None) -> str:
+    return "" if row is None else f"{estimate(row)} {interval(row)}".strip()
 
 
 def _sentence(words: str) -> str:
