@@ -61,6 +61,17 @@ def test_rows_are_what_python_says(
         assert (device, known) == ("B", "stated: profile")
 
 
+def test_a_device_that_the_model_does_not_know_is_noted(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(sounds / "a.wav"), "--model", str(bundle_folder), "--device"]
+    assert main(["predict", *arguments, "Q"]) == 0
+    known = ", ".join(load(bundle_folder).bundle.devices)
+    out, err = capsys.readouterr()
+    assert err == f"note: Q is none of the model's devices ({known})\n"
+    assert "stated: identity" in out
+
+
 def test_windows_and_top(
     sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

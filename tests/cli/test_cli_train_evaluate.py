@@ -74,10 +74,14 @@ def test_train_takes_a_folder_and_changes(
     arguments = ["--data", corpus / "sounds", "--out", tmp_path / "run"]
     changes = ["--config", corpus / "settings.yaml", "--set", "epochs=1", "--set", "loss=focal"]
     assert main(["train", *map(str, [*arguments, *changes]), "--json"]) == 0
-    outcome = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert "will replace" not in err
+    outcome = json.loads(out)
     assert outcome["model"] == str(tmp_path / "run")
     assert outcome["labels"] == ["high", "low"]
     assert outcome["epochs"] == 1
+    assert main(["train", *map(str, [*arguments, *changes]), "--json"]) == 0
+    assert f"note: {tmp_path / 'run'} holds a model, which this" in capsys.readouterr().err
 
 
 def test_evaluate_and_its_report(

@@ -65,11 +65,12 @@ def finetune(
     Example: anymic finetune run --data coded.csv --segments 5-7 --epochs 10 --out tuned
     """
     from anymic.bundle import Bundle
-    from anymic.cli.inputs import read_manifest, require_folders
+    from anymic.cli.inputs import note_replaced, read_manifest, require_folders
     from anymic.cli.train import check_trainer, read_settings
     from anymic.training import finetuning
 
     require_folders(out, cache)
+    note_replaced(out, resume=resume)
     settings = read_settings(preset, config, changes or [], seed, default=finetuning.PRESET)
     if epochs is not None:
         settings = finetuning.lasting(settings, epochs)

@@ -143,6 +143,12 @@ def require_folders(*places: Path | None) -> None:
             raise ConfigError(f"a file {taken}", wanted="a folder", remedy="choose another place")
 
 
+def note_replaced(out: Path, *, resume: bool) -> None:
+    """Say on stderr, before hours of work, that a finished model will be replaced."""
+    if (out / "bundle.json").is_file() and not resume:
+        print(f"note: {out} holds a model, which this one will replace", file=sys.stderr)
+
+
 def one_corpus(
     data: Sequence[Path] | None, esc50: Path | None, responses: Path | None, *, command: str
 ) -> None:

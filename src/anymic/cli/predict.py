@@ -104,6 +104,9 @@ def predict(
     answers = Submission(submission, loaded.labels) if submission else None
     if isinstance(loaded, VectorHead):
         _refuse_of_sounds(device=device, together=together, windows=windows)
+    elif device and loaded.devices and device not in loaded.devices:
+        known = ", ".join(loaded.devices)
+        print(f"note: {device} is none of the model's devices ({known})", file=sys.stderr)
     count, results = hear(
         loaded,
         paths,

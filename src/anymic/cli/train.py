@@ -90,10 +90,11 @@ def train(
 
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
-    from anymic.cli.inputs import read_manifest, require_folders
+    from anymic.cli.inputs import note_replaced, read_manifest, require_folders
     from anymic.training import fit
 
     require_folders(out, cache)
+    note_replaced(out, resume=resume)
     settings = read_settings(preset, config, changes or [], seed)
     flags = {
         "accelerator": accelerator,
