@@ -20,7 +20,7 @@ from anymic.devices.simulate import simulate
 from anymic.frontend import Frontend, FrontendConfig
 from anymic.frontend.store import Length, open_features
 from anymic.manifest import Manifest
-from anymic.recipes.demo import CORRECTED, NONE, Demo, run_demo
+from anymic.recipes.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
 from anymic.report import read_json
 
 SMALL: dict[str, Any] = {"train_locations": 1, "test_locations": 1, "takes": 2, "clip_s": 1.0}
@@ -55,6 +55,11 @@ def test_the_report_holds_the_rows(small: Demo) -> None:
     assert rows == small.rows
     assert header["test_clips"] == {"A": 20, "B": 20, "C": 20}
     assert header["train_clips"] == {"A": 20, "B": 10, "C": 10}
+
+
+def test_a_trial_says_that_it_is_one(small: Demo) -> None:
+    assert small.finding.startswith(TRIAL)
+    assert TRIAL in small.paths["html"].read_text(encoding="utf-8").replace("&#39;", "'")
 
 
 def test_terminal_shows_table_finding_and_places(

@@ -35,8 +35,6 @@ def demo(
 
     command = shlex.join(["anymic", *sys.argv[1:]])
     outcome = run_demo(out, seed=seed, command=command, **(QUICK if quick else {}))
-    if quick:
-        print("note: with --quick the numbers mean nothing", file=sys.stderr)
     if as_json:
         print(json.dumps(_as_mapping(outcome), indent=2))
     else:

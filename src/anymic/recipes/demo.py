@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 NONE, CORRECTED = "no correction", "spectrum correction"
 FOLDERS = {NONE: "uncorrected", CORRECTED: "corrected"}
 
-# Arguments of `run_demo` for a trial of all its steps in seconds. The numbers mean nothing.
+TRIAL = "With other settings or fewer scenes than the demo's own, these numbers mean little."
+# Arguments of `run_demo` for a trial of all its steps in seconds.
 QUICK: dict[str, Any] = {
     "changes": {"epochs": 1, "batch_size": 20},  # divides the 220 clips that train
     "corpus": {"test_locations": 1, "takes": 1},
@@ -91,7 +92,7 @@ def run_demo(
     changes : mapping, optional
         Settings of the training preset `scenes` to replace, as in `training.load_config`.
     corpus : mapping, optional
-        Arguments of `scenes` to replace.
+        Arguments of `scenes` to replace. With any of these the finding begins with `TRIAL`.
     command : str
         What was called, for the report.
 
@@ -126,6 +127,8 @@ def run_demo(
             name: _probabilities(bundle, test, out / "features") for name, bundle in bundles.items()
         }
         rows, finding = _results(probabilities, test, bundles[NONE].labels, seed)
+        if changes or corpus:
+            finding = f"{TRIAL} {finding}"
     with clock.step("writing the report"):
         paths = write_report(
             out,
