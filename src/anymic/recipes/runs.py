@@ -21,7 +21,7 @@ from anymic.errors import AnymicError
 from anymic.manifest import Manifest
 from anymic.predict import Predictor
 from anymic.training import TrainingConfig, fit
-from anymic.training.many import in_processes, show_progress
+from anymic.training.many import do_all
 
 RESULT = "test.npz"
 # Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
@@ -122,10 +122,7 @@ def train_all(
     out = Path(out)
     places = {run: out / run.key for run in runs}
     missing = [run for run, place in places.items() if not (place / RESULT).is_file()]
-    finish = partial(_finish, out=out)
-    finished = in_processes(finish, missing, workers=workers)
-    for _ in show_progress(finished, len(missing), wanted=progress):
-        pass
+    do_all(partial(_finish, out=out), missing, workers=workers, progress=progress)
     return [_outcome(run, places[run]) for run in runs]
 
 

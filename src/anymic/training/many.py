@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,18 +60,25 @@ def in_processes(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def show_progress(finished: Iterable[Job], total: int, *, wanted: bool) -> Iterator[Job]:
-    """Yield what is finished, with a bar on stderr where it is wanted."""
+def do_all(
+    work: Callable[[Job], None],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    progress: bool,
+    gpus: Sequence[str] = (),
+    doing: str = "training",
+) -> None:
+    """Do every job as `in_processes` does, with a bar on stderr, named `doing`, where wanted."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    columns = ("training", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (doing, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not wanted or not total) as bar:
-        task = bar.add_task("", total=total)
-        for job in finished:
+    with Progress(*columns, console=console, disable=not progress or not jobs) as bar:
+        task = bar.add_task("", total=len(jobs))
+        for _ in in_processes(work, jobs, workers=workers, gpus=gpus):
             bar.advance(task)
-            yield job
 
 
 def visible_gpus() -> list[str]:

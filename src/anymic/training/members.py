@@ -16,7 +16,7 @@ from anymic.manifest import Manifest
 from anymic.splits import check_splits
 from anymic.training.config import TrainingConfig
 from anymic.training.fitting import STATE, fit, is_same
-from anymic.training.many import in_processes, show_progress, visible_gpus
+from anymic.training.many import do_all, visible_gpus
 from anymic.training.parts import in_one_order, settle_length, split
 
 MEMBERS = "members"
@@ -99,9 +99,8 @@ def fit_members(
         open_features(in_one_order(pool), Frontend(settled.frontend), shared, length=length)
     gpus = visible_gpus() if _may_use_gpus(trainer or {}) else []
     at_once = workers or len(gpus) or os.cpu_count() or 1
-    finished = in_processes(_train, jobs, workers=min(at_once, max(1, len(jobs))), gpus=gpus)
-    for _ in show_progress(finished, len(jobs), wanted=progress):
-        pass
+    at_once = min(at_once, max(1, len(jobs)))
+    do_all(_train, jobs, workers=at_once, gpus=gpus, progress=progress)
     return places
 
 

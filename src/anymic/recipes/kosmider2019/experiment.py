@@ -191,7 +191,8 @@ def _devices(work: _Work, out: Path) -> list[Section]:
         if run.condition == grid.SUBMITTED.name
     ]
     more = dict(zip(work.corpora.folds, work.corpora.identification, strict=True))
-    found = devices.compare(hearing.hear([*submitted, *runs], work.places, more))
+    answers = hearing.hear([*submitted, *runs], work.places, more, progress=work.progress)
+    found = devices.compare(answers)
     text = texts.DEVICES.format(table=devices.markdown(found), reading=devices.reading(found))
     curve = identification.run(work.corpora.identification, work.places, seeds=work.seeds)
     recognized = texts.IDENTIFICATION.format(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, InputContract
@@ -24,6 +21,7 @@ from anymic.manifest import Manifest, concatenate
 from anymic.predict import Predictor
 from anymic.recipes.kosmider2019.grid import REAL_REFERENCE, SUBMITTED
 from anymic.recipes.runs import Run
+from anymic.training.many import do_all
 
 KNOWN = ("A", "B", "C")
 VERSION = 1  # raise it when the same networks begin to hear otherwise
@@ -59,7 +57,22 @@ class Answers:
     groups: dict[str, NDArray[np.str_]]
 
 
-def hear(runs: Sequence[Run], places: Path, identification: Mapping[Path, Path]) -> Answers:
+@dataclass(frozen=True, eq=False)
+class Hearing:
+    """A run whose network is to hear the test clips of a fold."""
+
+    run: Run
+    fold: Path
+    identifier: DeviceIdentifier
+
+
+def hear(
+    runs: Sequence[Run],
+    places: Path,
+    identification: Mapping[Path, Path],
+    *,
+    progress: bool = True,
+) -> Answers:
     """Let trained networks hear every test clip in every way.
 
     Parameters
@@ -67,18 +80,22 @@ def hear(runs: Sequence[Run], places: Path, identification: Mapping[Path, Path])
     runs : sequence of Run
         Of the submitted network, with the virtual and with the real reference.
     places : Path
-        The folder of the runs, where their bundles are.
+        The folder of the runs, where their bundles are, and where their answers are kept.
     identification : mapping of Path to Path
         From each run's manifest to that of the same fold, heard by more devices.
+    progress : bool
     """
     folds = [identification[run.manifest] for run in runs]
-    places_kept = [_kept(run, places, fold)[1] for run, fold in zip(runs, folds, strict=True)]
-    unheard = {fold for fold, kept in zip(folds, places_kept, strict=True) if not kept.is_file()}
-    identifiers = {fold: _identifier(Manifest.read(fold)) for fold in unheard}
-    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
-        named = [identifiers.get(fold) for fold in folds]
-        each = list(pool.map(_heard, runs, repeat(places), folds, named))
+    missing = [
+        (run, fold)
+        for run, fold in zip(runs, folds, strict=True)
+        if not all(kept.is_file() for kept in _kept(run, places, fold))
+    ]
+    identifiers = {fold: _identifier(Manifest.read(fold)) for _, fold in missing}
+    jobs = [Hearing(run, fold, identifiers[fold]) for run, fold in missing]
+    work = partial(_hear, places=places)
+    do_all(work, jobs, workers=os.cpu_count() or 1, progress=progress, doing="hearing")
+    each = [_heard(run, places, fold) for run, fold in zip(runs, folds, strict=True)]
     hits: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     facts: dict[str, list[pd.DataFrame]] = {}
     for run, ways in zip(runs, each, strict=True):
@@ -120,22 +137,33 @@ def _kept(run: Run, places: Path, fold: Path) -> tuple[Path, Path]:
     )
 
 
-def _heard(run: Run, places: Path, fold: Path, identifier: DeviceIdentifier | None) -> Heard:
-    """Return, by way, the clips heard and whether each was right: computed once, then kept."""
-    test = Manifest.read(fold).where(split="test")
-    known = test.where(device=list(KNOWN))
-    strangers = test.where(device=[name for name in test.devices if name not in KNOWN])
-    plain, routed = _kept(run, places, fold)
+def _hear(job: Hearing, places: Path) -> None:
+    """Let a network hear the clips in the ways whose answers are not kept yet, and keep them."""
+    run = job.run
+    known, strangers = _tested(job.fold)
+    plain, routed = _kept(run, places, job.fold)
     if not plain.is_file():
         _keep(plain, _listen(run, places, known, strangers))
-    if identifier is not None and not routed.is_file():
-        _keep(routed, _route(run, places, known, strangers, identifier))
+    if not routed.is_file():
+        _keep(routed, _route(run, places, known, strangers, job.identifier))
+
+
+def _heard(run: Run, places: Path, fold: Path) -> Heard:
+    """Return, by way, the clips heard and whether each was right."""
+    known, strangers = _tested(fold)
     found: dict[str, NDArray[np.float64]] = {}
-    for kept in (plain, routed):
+    for kept in _kept(run, places, fold):
         with np.load(kept) as answers:
             found |= {way: answers[way] for way in answers.files}
     ours = (STATED, IDENTIFIED, WRONG)
     return {way: (known if way in ours else strangers, right) for way, right in found.items()}
+
+
+def _tested(fold: Path) -> tuple[Manifest, Manifest]:
+    """Return the test clips of known devices, and those of strangers."""
+    test = Manifest.read(fold).where(split="test")
+    strangers = [name for name in test.devices if name not in KNOWN]
+    return test.where(device=list(KNOWN)), test.where(device=strangers)
 
 
 def _keep(place: Path, answers: Mapping[str, NDArray[np.float64]]) -> None:
@@ -147,8 +175,7 @@ def _keep(place: Path, answers: Mapping[str, NDArray[np.float64]]) -> None:
 def _listen(
     run: Run, places: Path, known: Manifest, strangers: Manifest
 ) -> dict[str, NDArray[np.float64]]:
-    """Return, by way that asks no identifier, whether each clip was right; on one thread."""
-    torch.set_num_threads(1)
+    """Return, by way that asks no identifier, whether each clip was right."""
     plain = Bundle.load(places / run.key)
     deaf = _deaf(run, plain)
     ways = {
@@ -164,8 +191,7 @@ def _listen(
 def _route(
     run: Run, places: Path, known: Manifest, strangers: Manifest, identifier: DeviceIdentifier
 ) -> dict[str, NDArray[np.float64]]:
-    """Return whether each clip of unstated device was right; on one thread."""
-    torch.set_num_threads(1)
+    """Return whether each clip of unstated device was right."""
     routed = replace(_deaf(run, Bundle.load(places / run.key)), identifier=identifier)
     return {
         IDENTIFIED: _right(routed, _unstated(known)),

@@ -155,7 +155,8 @@ class Experiment:
         heard: dict[float, list[features.Pooled]] = {}
         for temperature in features.PANELS:
             outcomes = self.train([Setting(features.CORRECTION, temperature)], self.seeds)
-            heard[temperature] = features.hear([item.run for item in outcomes], self.places)
+            runs = [item.run for item in outcomes]
+            heard[temperature] = features.hear(runs, self.places, progress=self.progress)
         found = features.compare(heard)
         text = texts.FEATURES.format(
             runs=len(heard[1]), table=features.markdown(found, features.PANELS)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anymic import intervals
@@ -23,6 +20,7 @@ from anymic.recipes.cells import plain
 from anymic.recipes.findings import Findings
 from anymic.recipes.runs import Run
 from anymic.report.rows import Row, row
+from anymic.training.many import do_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,40 +49,46 @@ class Pooled:
     splits: NDArray[np.str_]
 
 
-def hear(runs: Sequence[Run], places: Path) -> list[Pooled]:
+def hear(runs: Sequence[Run], places: Path, *, progress: bool = True) -> list[Pooled]:
     """Let trained networks hear the training and test clips of A, B and C, once.
 
     Parameters
     ----------
     runs : sequence of Run
     places : Path
-        The folder of the runs, where their bundles are.
+        The folder of the runs, where their bundles are, and where the features are kept.
+    progress : bool
     """
-    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=fresh) as pool:
-        return list(pool.map(_heard, runs, repeat(places)))
+    missing = [run for run in runs if not _kept(run, places).is_file()]
+    work = partial(_hear, places=places)
+    do_all(work, missing, workers=os.cpu_count() or 1, progress=progress, doing="hearing")
+    found = []
+    for run in runs:
+        with np.load(_kept(run, places)) as kept:
+            found.append(Pooled(**{name: kept[name] for name in kept.files}))
+    return found
 
 
-def _heard(run: Run, places: Path) -> Pooled:
-    kept = places / run.key / f"pooled-{VERSION}.npz"
-    if not kept.is_file():
-        torch.set_num_threads(1)
-        manifest = Manifest.read(run.manifest).where(split=list(HALVES), device=list(DEVICES))
-        features, rows = Embedder(Bundle.load(places / run.key)).embed_manifest(manifest).clips()
-        table = manifest.rows(rows).table
-        columns = {
-            name: table[column].to_numpy(dtype=str)
-            for name, column in zip(
-                ("labels", "devices", "groups", "splits"),
-                ("label", "device", "group", "split"),
-                strict=True,
-            )
-        }
-        unfinished = kept.with_name(f".{kept.stem}.{os.getpid()}.npz")
-        np.savez(unfinished, allow_pickle=False, features=features, **columns)
-        unfinished.replace(kept)
-    with np.load(kept) as found:
-        return Pooled(**{name: found[name] for name in found.files})
+def _kept(run: Run, places: Path) -> Path:
+    return places / run.key / f"pooled-{VERSION}.npz"
+
+
+def _hear(run: Run, places: Path) -> None:
+    kept = _kept(run, places)
+    manifest = Manifest.read(run.manifest).where(split=list(HALVES), device=list(DEVICES))
+    features, rows = Embedder(Bundle.load(places / run.key)).embed_manifest(manifest).clips()
+    table = manifest.rows(rows).table
+    columns = {
+        name: table[column].to_numpy(dtype=str)
+        for name, column in zip(
+            ("labels", "devices", "groups", "splits"),
+            ("label", "device", "group", "split"),
+            strict=True,
+        )
+    }
+    unfinished = kept.with_name(f".{kept.stem}.{os.getpid()}.npz")
+    np.savez(unfinished, allow_pickle=False, features=features, **columns)
+    unfinished.replace(kept)
 
 
 def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> float:

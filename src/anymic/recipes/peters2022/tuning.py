@@ -20,7 +20,7 @@ from anymic.manifest import Manifest
 from anymic.recipes.runs import TRAINING_VERSION, Outcome, Run
 from anymic.training import TrainingConfig, finetune
 from anymic.training.finetuning import ANSWERS, REPORT_EPOCHS, weights_digest
-from anymic.training.many import in_processes, show_progress
+from anymic.training.many import do_all
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def tune_all(
     out = Path(out)
     places = {tuning: out / tuning.key for tuning in tunings}
     missing = [each for each, place in places.items() if not (place / ANSWERS).is_file()]
-    finished = in_processes(partial(_finish, out=out), missing, workers=workers)
-    for _ in show_progress(finished, len(missing), wanted=progress):
-        pass
+    do_all(partial(_finish, out=out), missing, workers=workers, progress=progress)
     return [_tuned(tuning, places[tuning]) for tuning in tunings]
 
 

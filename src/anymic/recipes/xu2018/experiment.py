@@ -25,7 +25,7 @@ from anymic.recipes.xu2018.grid import Line, Scale, Size
 from anymic.recipes.xu2018.work import Answers, Clips, Job, Workshop, jobs
 from anymic.report.rows import Row, row, write_text
 from anymic.splits import check_splits
-from anymic.training.many import in_processes, show_progress, visible_gpus
+from anymic.training.many import do_all, visible_gpus
 from anymic.voting import vote
 
 METRIC = "mean_average_precision_at_3"
@@ -148,9 +148,8 @@ class Experiment:
             if heads:
                 missing.append(Job(job.fold, job.extractor, job.seed, heads))
         self._prepare(missing)
-        done = in_processes(work.do, missing, workers=self.workers, gpus=visible_gpus())
-        for _ in show_progress(done, len(missing), wanted=self.progress):
-            pass
+        gpus = visible_gpus()
+        do_all(work.do, missing, workers=self.workers, gpus=gpus, progress=self.progress)
 
     def _prepare(self, missing: list[Job]) -> None:
         """Make the clips that jobs need: many folds side by side, one fold clip by clip."""
@@ -162,8 +161,13 @@ class Experiment:
             for one in clips:
                 self.workshop.prepare(one, workers=self.workers)
             return
-        for _ in in_processes(self.workshop.prepare, clips, workers=self.workers):
-            pass
+        do_all(
+            self.workshop.prepare,
+            clips,
+            workers=self.workers,
+            progress=self.progress,
+            doing="preparing",
+        )
 
     def _remember(self) -> None:
         """Write down what this folder holds; refuse a folder that holds something else."""
