@@ -9,7 +9,10 @@ import pytest
 
 from anymic.errors import ConfigError
 from anymic.sequences import fixed_segments
+from anymic.training import TrainingConfig
 from anymic.training.balanced import BalancedOrder
+from anymic.training.parts import Examples
+from anymic.training.trainer import _order
 
 TARGETS = np.array([0] * 7 + [1] * 3 + [2])
 
@@ -45,6 +48,29 @@ def test_a_clip_comes_with_all_of_its_patches() -> None:
         names = set(clips[rows].tolist())
         assert len(names) == 2
         assert sorted(rows) == sorted(np.flatnonzero(np.isin(clips, list(names))))
+
+
+def test_files_at_random_come_whole_and_each_once_before_any_comes_twice() -> None:
+    files = tuple("abcdefg"[row % 7] for row in range(25))
+    data = Examples(
+        np.zeros((25, 4, 4), dtype=np.float16),
+        ("x", "y"),
+        np.arange(25),
+        np.arange(25) % 7 % 2,
+        np.arange(0),
+        np.arange(0),
+        training_files=files,
+    )
+    order = _order(data, TrainingConfig(sampling="files", batch_size=3))
+    assert order is not None
+    batches = [{files[row] for row in order.batch(0, step)} for step in range(order.steps)]
+    assert [len(names) for names in batches] == [3, 3, 3]
+    assert batches[0] | batches[1] | batches[2] == set("abcdefg")
+    rows = order.batch(0, 0)
+    assert sorted(rows) == [row for row, name in enumerate(files) if name in batches[0]]
+    few = _order(data, TrainingConfig(sampling="files", batch_size=41))
+    assert few is not None
+    assert sorted(few.batch(0, 0)) == list(range(25))
 
 
 def test_no_batch_holds_a_clip_twice() -> None:

@@ -80,10 +80,11 @@ class TrainingConfig:
         Divisor of the logits inside the loss (heated-up softmax, Nguyen 2020).
     epochs, batch_size : int
         Clips are dealt into equal batches of at most `batch_size`.
-    sampling : {"shuffled", "balanced"}
-        shuffled: every clip once an epoch. balanced: in each batch as many files of each label
-        (Xu 2018), with all of their rows where a row is a part of one; those of the largest label
-        once an epoch, those of the others again and again.
+    sampling : {"shuffled", "files", "balanced"}
+        shuffled: every clip once an epoch. files: `batch_size` files at random in each batch, with
+        all of their rows where a row is a part of one. balanced: in each batch as many files of
+        each label (Xu 2018), so too; those of the largest label once an epoch, those of the others
+        again and again.
     optimizer : {"adadelta", "sgd"}
     learning_rate : float
         At the start.
@@ -140,7 +141,7 @@ class TrainingConfig:
     temperature: float = 1.0
     epochs: int = 150
     batch_size: int = 64
-    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    sampling: Literal["shuffled", "files", "balanced"] = "shuffled"
     optimizer: Literal["adadelta", "sgd"] = "adadelta"
     learning_rate: float = 0.5
     momentum: float = 0.9
@@ -173,7 +174,7 @@ class TrainingConfig:
         ]
         if self.network not in models.names():
             problems.append(f"network {self.network!r} (known: {', '.join(models.names())})")
-        if self.sampling not in ("shuffled", "balanced"):
+        if self.sampling not in ("shuffled", "files", "balanced"):
             problems.append(f"sampling {self.sampling!r}")
         if not 0 <= self.validation_share < 1:
             problems.append(f"validation_share of {self.validation_share}")

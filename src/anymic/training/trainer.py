@@ -135,14 +135,23 @@ def train(
 
 
 def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
-    """Return what deals balanced batches, of at most `batch_size` clips; one a class at least."""
+    """Return what deals whole files, at most `batch_size` in a batch; balanced, one of each label.
+
+    Files at random are balanced ones that are all of one class.
+    """
     if config.sampling == "shuffled":
         return None
+    files, rows = data.training_files or None, len(data.training)
+    if config.sampling == "files":
+        each = min(config.batch_size, len(set(files or range(rows))))
+        return BalancedOrder(
+            [0] * rows, classes=1, seed=config.seed, clips=files, clips_a_class=each
+        )
     return BalancedOrder(
         data.training_targets,
         classes=len(data.labels),
         seed=config.seed,
-        clips=data.training_files or None,
+        clips=files,
         clips_a_class=max(1, config.batch_size // len(data.labels)),
         labels=data.labels,
     )

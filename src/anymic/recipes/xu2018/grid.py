@@ -56,13 +56,13 @@ class Extractor:
 
     Attributes
     ----------
-    sampling : {"balanced", "shuffled"} or None
+    sampling : {"balanced", "files"} or None
         None: as it was before fine-tuning.
     part : {"first", "last"}
         Which clips train it; the others validate.
     """
 
-    sampling: Literal["balanced", "shuffled"] | None
+    sampling: Literal["balanced", "files"] | None
     part: Literal["first", "last"] = "first"
 
     @property
@@ -73,7 +73,7 @@ class Extractor:
 
 ORIGINAL = Extractor(None)
 FOUR = tuple(
-    Extractor(sampling, part) for sampling in ("balanced", "shuffled") for part in ("first", "last")
+    Extractor(sampling, part) for sampling in ("balanced", "files") for part in ("first", "last")
 )
 
 
@@ -132,21 +132,16 @@ class Line:
 
 
 def extractor_config(
-    extractor: Extractor, size: Size, *, classes: int, seed: int, patches: float
+    extractor: Extractor, size: Size, *, classes: int, seed: int
 ) -> TrainingConfig:
-    """Return the settings of an extractor's training.
-
-    `patches` is the mean number of a clip's patches: an unbalanced batch has as many as a balanced
-    one, in which every clip comes with all of its own.
-    """
-    batch = classes if extractor.sampling == "balanced" else max(1, round(classes * patches))
+    """Return the settings of an extractor's training; a batch has as many clips as classes."""
     return load_config(
         "xu2018",
         changes={
             "width": size.width,
             "epochs": size.extractor_epochs,
             "sampling": extractor.sampling,
-            "batch_size": batch,
+            "batch_size": classes,
             "seed": seed,
         },
     )

@@ -74,8 +74,6 @@ def decisions(size: Size) -> str:
         "validation loss is kept. A VGGish trained from scratch hears standardized bands.\n"
         "- First and last clips: 84.5 % of the recordings in an order drawn from the seed, where "
         "the paper takes the corpus's own order.\n"
-        "- *Unbalanced* batches hold patches drawn at random, as many as the clips of a balanced "
-        "batch have together; the paper draws clips.\n"
         "- The nonlinearities of the attention: those of Kong 2018; see the page on tagging.\n"
         "- The geometric mean is taken of the extractors' answers for a whole clip.\n"
         f"- *All segments*: the head hears {size.whole}, those of the longest clip, and shorter "

@@ -134,11 +134,7 @@ class Workshop:
         heard = clips.where(split=["train", "validation"])
         patches, _ = cut_rows(heard, length_s=patch_length_s(), distance_s=patch_distance_s())
         config = grid.extractor_config(
-            job.extractor,
-            self.size,
-            classes=len(clips.labels),
-            seed=job.seed,
-            patches=len(patches) / len(heard),
+            job.extractor, self.size, classes=len(clips.labels), seed=job.seed
         )
         cache, resume = self.out / "features", place.is_dir()
         if self.weights is None:
