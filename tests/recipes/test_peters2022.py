@@ -70,7 +70,7 @@ def test_table_2_by_hand() -> None:
     assert both.value == pytest.approx((3 + 3 + 6) / (6 + 6 + 10))
     text = table.reading(found)
     assert "9 of 9 conditions cost surely something; mp3 32 costs most, -50.0" in text
-    assert "After epoch 40 60 [" in text
+    assert "After epoch 40, 60 [" in text
 
 
 def test_of_a_cost_that_is_not_sure_no_share_is_stated() -> None:

@@ -119,12 +119,16 @@ def test_a_signal_ends_a_training_as_it_ends_any_program(
         def on_train_epoch_start(self, *_: object) -> None:
             os.kill(os.getpid(), sent)
 
-    heeded = signal.getsignal(signal.SIGINT)
-    with pytest.raises(raised) as caught:
-        fit(corpus, CONFIG, tmp_path, progress=False, trainer={"callbacks": [Sender()]})
+    # A shell's background job ignores interruptions; this is a program that heeds them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(raised) as caught:
+            fit(corpus, CONFIG, tmp_path, progress=False, trainer={"callbacks": [Sender()]})
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     if sent == signal.SIGTERM:
         assert caught.value.code == 143  # type: ignore[attr-defined]
-    assert signal.getsignal(signal.SIGINT) is heeded
     assert not (tmp_path / "bundle.json").exists()
 
 
