@@ -6,9 +6,10 @@ import hashlib
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,23 @@ def even(
             f"shifts between -{semitones} and {semitones} semitones", wanted="2 or more"
         )
     refuse_foreign(out)
-    shifts = draw_shifts(manifest, seed=seed, semitones=semitones, clips=clips)
+    draw = partial(draw_shifts, manifest, seed=seed, semitones=semitones, clips=clips)
+    shifts = draw()
     out.mkdir(parents=True, exist_ok=True)
-    jobs = _jobs(manifest, shifts, out, top_db, rate_hz)
+    make = partial(_make, out=out, workers=workers or processors(), progress=progress)
+    plain = [(row, 0) for row in range(len(manifest))]
     with Ledger(out) as ledger:
+        jobs = _jobs(manifest, plain, out, top_db, rate_hz)
         missing = [job for job in jobs if _find(ledger, job, out) is None]
-        failures = _make(missing, ledger, out, workers or processors(), progress)
+        failures = make(missing, ledger, doing="preparing")
+        lost = {job.row for job, _ in failures}
+        if 0 < len(lost) < len(manifest):  # what cannot be used makes no label larger
+            shifts = draw(without=lost)
+        jobs = _jobs(manifest, [*plain, *shifts], out, top_db, rate_hz)
+        others = [job for job in jobs if job.semitones and job.row not in lost]
+        others = [job for job in others if _find(ledger, job, out) is None]
+        failures += make(others, ledger, doing="shifting")
+    missing += others
     lost = {job.row for job, _ in failures}
     done = [job for job in jobs if job.row not in lost]
     written = _write_table(manifest, done, out, [failure for _, failure in failures])
@@ -144,11 +156,16 @@ def even(
 
 
 def draw_shifts(
-    manifest: Manifest, *, seed: int, semitones: int = SEMITONES, clips: int | None = None
+    manifest: Manifest,
+    *,
+    seed: int,
+    semitones: int = SEMITONES,
+    clips: int | None = None,
+    without: Collection[int] = (),
 ) -> list[tuple[int, int]]:
     """Return (row, semitones) of the shifted clips that make the labels of training clips even.
 
-    With `clips`, each label gets so many at least.
+    With `clips`, each label gets so many at least. Rows of `without` count nothing.
 
     Raises
     ------
@@ -158,13 +175,16 @@ def draw_shifts(
     table = manifest.table
     training = np.ones(len(table), dtype=bool)
     if "split" in table.columns:
-        training = table["split"].isin(["train"]).to_numpy(dtype=bool)
+        training = table["split"].isin(["train"]).to_numpy(dtype=bool, copy=True)
+    training[list(without)] = False
     rows: dict[str, list[int]] = {}
     for row in np.flatnonzero(training).tolist():
         rows.setdefault(table["label"].iloc[row], []).append(row)
     if not rows:
         raise ManifestError(
-            "no clip whose split is 'train'", wanted="clips to make even", remedy="mend `split`"
+            "no clip whose split is 'train'" + (" that can be used" if without else ""),
+            wanted="clips to make even",
+            remedy="mend `split`, or the files",
         )
     most = max(map(len, rows.values())) if clips is None else clips
     generator = np.random.default_rng(seed)
@@ -220,19 +240,19 @@ def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
 
 def _jobs(
     manifest: Manifest,
-    shifts: Sequence[tuple[int, int]],
+    wanted: Sequence[tuple[int, int]],
     out: Path,
     top_db: float,
     rate_hz: int | None,
 ) -> list[_Job]:
-    """Return a job for every clip as it is, and for every shifted one; none twice."""
+    """Return a job for every (row, semitones); none twice."""
     paths, table = manifest.paths(), manifest.table
     often = Counter(path.stem for path in paths)
     starts = table["start_s"].tolist() if "start_s" in table.columns else [0.0] * len(table)
     lengths = table["duration_s"].tolist() if "duration_s" in table.columns else [None] * len(table)
     ids = manifest.clip_ids()
     jobs: dict[Path, _Job] = {}
-    for row, shift in [*((row, 0) for row in range(len(table))), *shifts]:
+    for row, shift in wanted:
         stem = paths[row].stem
         name = stem if often[stem] == 1 else f"{stem}-{ids[row]}"
         target = out / "audio" / (f"{name}{shift:+d}.flac" if shift else f"{name}.flac")
@@ -249,7 +269,13 @@ def _find(ledger: Ledger, job: _Job, out: Path) -> Entry | None:
 
 
 def _make(
-    jobs: Sequence[_Job], ledger: Ledger, out: Path, workers: int, progress: bool
+    jobs: Sequence[_Job],
+    ledger: Ledger,
+    *,
+    out: Path,
+    workers: int,
+    progress: bool,
+    doing: str,
 ) -> list[tuple[_Job, Failure]]:
     from rich.console import Console
     from rich.progress import track
@@ -257,7 +283,7 @@ def _make(
     failures = []
     results = track(
         _results(jobs, workers),
-        description="shifting",
+        description=doing,
         total=len(jobs),
         console=Console(stderr=True),
         disable=not progress,
