@@ -30,16 +30,9 @@ from anymic.tagging import fit_head, open_sequences, untrained, with_labels
 from anymic.training import TrainingConfig, load_config
 from anymic.training.finetuning import finetune
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS = ("hiss", "hum", "tick")
 SECONDS = (0.3, 1.1, 2.5, 4.0)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -22,18 +22,11 @@ from anymic.report.rows import select
 from anymic.splits import set_test_aside
 from anymic.vectors import load_head, read_vectors
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS = ("hiss", "hum", "tick")
 SECONDS = (0.3, 0.7, 1.1, 2.5, 4.0, 30.0)
 SMALL = ["--segments", "2", "--hidden", "8", "--epochs", "2", "--batch", "6"]
 MAP = "mean_average_precision_at_3"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

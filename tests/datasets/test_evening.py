@@ -14,7 +14,8 @@ import soundfile
 from anymic import audio
 from anymic.audio import Clip
 from anymic.cli import main
-from anymic.datasets.evening import draw_shifts, even, prepare
+from anymic.datasets.evening import even, prepare
+from anymic.datasets.shifts import draw_shifts
 from anymic.errors import AudioError, ConfigError, ManifestError
 from anymic.manifest import Manifest
 

@@ -11,16 +11,8 @@ from anymic import models
 from anymic.errors import ConfigError
 from anymic.models.heads import Attention
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 HEADS = ("dense_head", "lstm_head", "attention_head")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Threads that wait for each other after every small product cost more than they save."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def built(name: str, **arguments):

@@ -23,6 +23,7 @@ from anymic.recipes.xu2018.work import Clips, Job, answer, parted
 from anymic.report import read_json
 from anymic.tagging import fit_head
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = Size(
     width=1 / 64,
     extractor_epochs=1,
@@ -34,14 +35,6 @@ TINY = Size(
     shifted=4,
 )
 LABELS = ("hiss", "hum", "tick")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
