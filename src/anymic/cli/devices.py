@@ -77,7 +77,10 @@ def _show(identifier: DeviceIdentifier, out: Path, *, as_json: bool) -> None:
         print(json.dumps(outcome, indent=2))
         return
     counts = ", ".join(f"{name} {clips}" for name, clips in record["clips"].items())
-    print(f"{out}: {counts} clips; accepts {100 * record['true_accepts']:.0f} % of unheard ones")
+    share = f"{100 * record['true_accepts']:.0f} % of unheard clips, all devices together"
+    print(f"{out}: {counts} clips; accepts {share}")
+    if max(record["clips"].values()) > 2 * min(record["clips"].values()):
+        print("devices with fewer clips may be accepted less often: record as many of each")
     if "false_accepts" in record:
         print(
             f"held-out devices, unmet: {100 * record['false_accepts']:.0f} % pass,"
