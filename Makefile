@@ -19,7 +19,7 @@ test: $(VENV)/.ready-dev
 lint: $(VENV)/.ready-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy src
+	$(RUN)/mypy src experiments/src
 
 bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/run.py
@@ -43,8 +43,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready
+$(VENV)/.ready-dev: $(VENV)/.ready experiments/pyproject.toml
 	$(INSTALL) --editable '.[dev]'
+	$(RUN)/python -m pip install --quiet --no-deps --editable experiments
 	@touch $@
 
 clean:

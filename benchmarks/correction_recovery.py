@@ -21,14 +21,14 @@ import numpy as np
 import torch
 
 from anymic import audio
-from anymic.devices.correction import SpectrumCorrection
-from anymic.devices.device_set import DeviceSet
-from anymic.devices.estimators import ESTIMATORS
-from anymic.devices.response import impulse_response
-from anymic.devices.spectra import ClipSpectra, measure
-from anymic.frontend.chain import Frontend
-from anymic.frontend.config import FrontendConfig
-from anymic.manifest import Manifest
+from anymic.data.manifest import Manifest
+from anymic.devices.correction.estimators import ESTIMATORS
+from anymic.devices.correction.spectra import ClipSpectra, measure
+from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+from anymic.devices.simulation.device_set import DeviceSet
+from anymic.devices.simulation.response import impulse_response
+from anymic.features.frontend import Frontend
+from anymic.features.frontend_config import FrontendConfig
 
 CLEAR_DB = 20.0
 

@@ -27,10 +27,11 @@ import numpy as np
 import soundfile
 import torch
 
-from anymic import machine, models
+from anymic import models
+from anymic._internal import machine
 from anymic.bundle import Bundle, Ensemble, InputContract
-from anymic.frontend import Frontend, FrontendConfig
-from anymic.predict import Predictor
+from anymic.features import Frontend, FrontendConfig
+from anymic.inference.predictor import Predictor
 
 LABELS = tuple(f"class {number}" for number in range(10))
 

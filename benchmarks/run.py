@@ -27,12 +27,13 @@ import soundfile
 import torch
 from torch import nn
 
-from anymic import machine, models
-from anymic.augment import Mixup, SpecAugment, TimeWarp
+from anymic import models
+from anymic._internal import machine
 from anymic.bundle import Bundle, InputContract
-from anymic.frontend import Frontend, FrontendConfig
-from anymic.losses import SoftTargetLoss
-from anymic.predict import Predictor
+from anymic.features import Frontend, FrontendConfig
+from anymic.inference.predictor import Predictor
+from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
+from anymic.training.loop.losses import SoftTargetLoss
 
 RATE_HZ, CLIP_S, CLASSES, FILES = 44100, 10.0, 10, 16
 CONFIG = FrontendConfig()

@@ -11,8 +11,8 @@ import torch
 
 from anymic import models
 from anymic.bundle import Bundle, InputContract
-from anymic.devices.profile import DeviceGains, DeviceProfile
-from anymic.frontend import Frontend, FrontendConfig
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.features import Frontend, FrontendConfig
 
 torch.set_num_threads(2)
 

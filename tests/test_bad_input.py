@@ -19,7 +19,7 @@ import soundfile
 
 from anymic.bundle import Bundle
 from anymic.cli import main
-from anymic.manifest import Manifest
+from anymic.data.manifest import Manifest
 
 RATE = 8000
 Refused = Callable[..., str]

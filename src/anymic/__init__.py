@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anymic import audio, metrics, models, report
+    from anymic import audio, metrics, models
     from anymic.audio import AudioInfo, Clip
     from anymic.bundle import Bundle, InputContract
-    from anymic.devices.correction import SpectrumCorrection
-    from anymic.devices.profile import DeviceProfile
+    from anymic.data.manifest import Manifest
+    from anymic.devices.correction.profile import DeviceProfile
+    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.errors import AnymicError, Failure
-    from anymic.frontend import Frontend, FrontendConfig, Standardizer
-    from anymic.manifest import Manifest
-    from anymic.predict import Predictor, load
-    from anymic.prediction import Prediction
+    from anymic.evaluation import report
+    from anymic.features import Frontend, FrontendConfig, Standardizer
+    from anymic.inference.prediction import Prediction
+    from anymic.inference.predictor import Predictor, load
     from anymic.training import TrainingConfig, fit
 
     __version__: str
@@ -26,20 +27,20 @@ _HOMES = {
     "AudioInfo": "anymic.audio",
     "Bundle": "anymic.bundle",
     "Clip": "anymic.audio",
-    "DeviceProfile": "anymic.devices.profile",
+    "DeviceProfile": "anymic.devices.correction.profile",
     "Failure": "anymic.errors",
-    "Frontend": "anymic.frontend",
-    "FrontendConfig": "anymic.frontend",
+    "Frontend": "anymic.features",
+    "FrontendConfig": "anymic.features",
     "InputContract": "anymic.bundle",
-    "Manifest": "anymic.manifest",
-    "Prediction": "anymic.prediction",
-    "Predictor": "anymic.predict",
-    "SpectrumCorrection": "anymic.devices.correction",
-    "Standardizer": "anymic.frontend",
+    "Manifest": "anymic.data.manifest",
+    "Prediction": "anymic.inference.prediction",
+    "Predictor": "anymic.inference.predictor",
+    "SpectrumCorrection": "anymic.devices.correction.spectrum_correction",
+    "Standardizer": "anymic.features",
     "TrainingConfig": "anymic.training",
     "audio": "",
     "fit": "anymic.training",
-    "load": "anymic.predict",
+    "load": "anymic.inference.predictor",
     "metrics": "",
     "models": "",
     "report": "",

@@ -1,4 +1,4 @@
-"""What can go wrong, said in one line: what was got, what was wanted, and how to mend it."""
+"""What can go wrong, in one line: the problem, what was expected, and how to fix it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ class AnymicError(Exception):
 
     Parameters
     ----------
-    got : str
+    problem : str
         What was found, with the file or field it was found in.
-    wanted : str
+    expected : str
         What would have been accepted.
-    remedy : str
+    fix : str
         What the user can do about it.
     """
 
-    def __init__(self, got: str, *, wanted: str = "", remedy: str = "") -> None:
-        self.got = got
-        self.wanted = wanted
-        self.remedy = remedy
-        line = got if got.startswith("got ") else f"got {got}"
-        if wanted:
-            line += f", wanted {wanted}"
-        if remedy:
-            line += f": {remedy}"
+    def __init__(self, problem: str, *, expected: str = "", fix: str = "") -> None:
+        self.problem = problem
+        self.expected = expected
+        self.fix = fix
+        line = problem if problem.startswith("got ") else f"got {problem}"
+        if expected:
+            line += f", wanted {expected}"
+        if fix:
+            line += f": {fix}"
         super().__init__(" ".join(line.split()))
 
 
@@ -63,7 +63,7 @@ class Failure:
     path : str
         The clip.
     reason : str
-        One line: got, wanted, remedy.
+        One line: the problem, what was expected, the fix.
     """
 
     path: str

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from anymic.cli.calibrate import calibrate
 from anymic.cli.correct import correct
-from anymic.devices.profile import DeviceProfile
+from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, AudioError, DeviceError, ManifestError
 
 RATE_HZ = 16000

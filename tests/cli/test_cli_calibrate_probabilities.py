@@ -14,9 +14,9 @@ import torch
 
 from anymic.bundle import Bundle
 from anymic.cli import main
-from anymic.manifest import Manifest
-from anymic.predict import Predictor
-from anymic.report import read_json
+from anymic.data.manifest import Manifest
+from anymic.evaluation.report import read_json
+from anymic.inference.predictor import Predictor
 
 RATE, CLIPS = 8000, 48
 

@@ -14,9 +14,9 @@ import soundfile
 from anymic.bundle import Bundle, load
 from anymic.cli import main
 from anymic.cli.devices_route import route
-from anymic.devices.identify import DeviceIdentifier
+from anymic.data.manifest import Manifest
+from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.errors import BundleError, ConfigError, DeviceError
-from anymic.manifest import Manifest
 
 RATE = 8000
 

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from anymic.cli import main
-from anymic.embedding import Embedder
-from anymic.predict import load
+from anymic.inference.embedder import Embedder
+from anymic.inference.predictor import load
 
 RATE = 8000
 

@@ -13,7 +13,7 @@ import soundfile
 
 from anymic.bundle import Bundle, Ensemble
 from anymic.cli import main
-from anymic.report import read_json
+from anymic.evaluation.report import read_json
 
 RATE = 8000
 SETTINGS = """

@@ -98,14 +98,14 @@ def test_interruption_and_disk_errors(
     def stop(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anymic.manifest.Manifest.read", stop)
+    monkeypatch.setattr("anymic.data.manifest.Manifest.read", stop)
     assert main(["data", "show", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
     def full(_: object) -> None:
         raise OSError(28, "No space left on device", "run/x")
 
-    monkeypatch.setattr("anymic.manifest.Manifest.read", full)
+    monkeypatch.setattr("anymic.data.manifest.Manifest.read", full)
     assert main(["data", "show", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "error: No space left on device: run/x\n"
 

@@ -10,7 +10,7 @@ import soundfile
 from anymic.cli import main
 from anymic.cli.inputs import find_files
 from anymic.errors import Failure
-from anymic.predict import load
+from anymic.inference.predictor import load
 
 RATE = 8000
 

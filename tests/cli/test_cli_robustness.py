@@ -17,7 +17,7 @@ import soundfile
 from anymic.bundle import Bundle, Ensemble
 from anymic.cli import main
 from anymic.errors import ConfigError
-from anymic.robustness import Floor
+from anymic.evaluation.robustness import Floor
 
 RATE = 8000
 Run = Callable[..., tuple[int, str, str]]

@@ -12,9 +12,9 @@ import soundfile
 
 from anymic.bundle import Bundle
 from anymic.cli import main
-from anymic.manifest import Manifest
-from anymic.predict import load
-from anymic.report import read_json
+from anymic.data.manifest import Manifest
+from anymic.evaluation.report import read_json
+from anymic.inference.predictor import load
 
 RATE = 8000
 SETTINGS = """

@@ -12,15 +12,15 @@ import torch
 
 from anymic.bundle import load
 from anymic.cli import main
+from anymic.data.manifest import Manifest
+from anymic.data.splits import set_test_aside
 from anymic.errors import ManifestError
-from anymic.importing.vggish import import_vggish
-from anymic.manifest import Manifest
-from anymic.metrics import mean_average_precision_at
-from anymic.predict import Predictor
-from anymic.report import read_json
-from anymic.report.rows import select
-from anymic.splits import set_test_aside
-from anymic.vectors import load_head, read_vectors
+from anymic.evaluation.report import read_json
+from anymic.evaluation.report.rows import select
+from anymic.importers.vggish import import_vggish
+from anymic.inference.predictor import Predictor
+from anymic.metrics.scores import mean_average_precision_at
+from anymic.training.vectors import load_head, read_vectors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS = ("hiss", "hum", "tick")
@@ -90,7 +90,7 @@ def test_a_head_on_embeddings_is_measured_and_answers_as_in_python(
     sounds: Path, tmp_path: Path, capsys
 ) -> None:
     """The splits of the clips go along with their embeddings."""
-    from anymic.datasets.folder import folder
+    from anymic.data.corpora.folder import folder
 
     set_test_aside(folder(sounds), share=0.3, seed=0).write(tmp_path / "clips.csv")
     import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")

@@ -10,8 +10,8 @@ import soundfile
 from typer.testing import CliRunner
 
 from anymic.cli.data import app
+from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
-from anymic.manifest import Manifest
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anymic._internal.settings import from_mapping, to_mapping
 from anymic.codecs import Codec, CodecSet
-from anymic.codecs.augmentation import Codecs
-from anymic.config import from_mapping, to_mapping
+from anymic.codecs.random_codec import Codecs
 from anymic.errors import ConfigError
 
 

@@ -16,12 +16,12 @@ import torch
 from anymic import models
 from anymic.bundle import Bundle
 from anymic.cli import main
+from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
-from anymic.frontend import FrontendConfig
-from anymic.manifest import Manifest
+from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig, finetune, fit, load_config
 from anymic.training.finetuning import lasting, weights_digest
-from anymic.training.schedules import warm_restarts
+from anymic.training.loop.schedules import warm_restarts
 
 RATE_HZ = 8000
 CONFIG = TrainingConfig(
@@ -156,7 +156,7 @@ def test_accuracy_is_measured_by_codec_device_and_epoch(
         test = corpus.where(split="test")
         assert set(found["ids"]) == set(test.clip_ids())
         # The last epoch's answers are those of the model that was written.
-        from anymic.predict import Predictor
+        from anymic.inference.predictor import Predictor
 
         heard = Predictor(Bundle.load(tmp_path), precision="float32").predict_manifest(test)
         order = [test.clip_ids().index(clip) for clip in found["ids"]]

@@ -17,13 +17,14 @@ import pytest
 import soundfile
 import torch
 
-from anymic import audio, machine, models
-from anymic.augment import Mixup
+from anymic import audio, models
+from anymic._internal import machine
+from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
-from anymic.frontend import FrontendConfig
-from anymic.manifest import Manifest
+from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig, fit, load_config, presets
-from anymic.training.synchronize import SynchronizedBatchNorm
+from anymic.training.loop.augmentation import Mixup
+from anymic.training.loop.synchronize import SynchronizedBatchNorm
 
 RATE_HZ = 8000
 CONFIG = TrainingConfig(
@@ -184,8 +185,8 @@ sys.path.insert(0, {here!r})
 from dataclasses import replace
 from pathlib import Path
 from test_fit import CONFIG
-from anymic.augment import Mixup
-from anymic.manifest import Manifest
+from anymic.training.loop.augmentation import Mixup
+from anymic.data.manifest import Manifest
 from anymic.training import fit
 if __name__ == "__main__":
     manifest = Manifest.read({manifest!r})

@@ -14,17 +14,17 @@ import pytest
 import soundfile
 import torch
 
+from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
-from anymic.bundle.devices import add_devices
-from anymic.bundle.routes import route
-from anymic.config import to_mapping
+from anymic.bundle.added_devices import add_devices
+from anymic.bundle.unknown_devices import route
+from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
-from anymic.frontend import FrontendConfig
-from anymic.manifest import Manifest
-from anymic.predict import Predictor
-from anymic.recipes.runs import Run
+from anymic.features import FrontendConfig
+from anymic.inference.predictor import Predictor
 from anymic.training import CorrectionConfig, TrainingConfig, fit, load_config
 from anymic.training.fitting import STATE
+from anymic_experiments.runs import Run
 
 RATE_HZ = 8000
 CONFIG = TrainingConfig(

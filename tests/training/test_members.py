@@ -15,12 +15,12 @@ import pytest
 import soundfile
 import torch
 
+from anymic._internal.processes import in_processes
 from anymic.bundle import Bundle
+from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
-from anymic.frontend import FrontendConfig
-from anymic.manifest import Manifest
+from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig, fit
-from anymic.training.many import in_processes
 from anymic.training.members import development, fit_members
 
 RATE = 8000
@@ -160,7 +160,7 @@ def test_processes_end_with_what_started_them(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from test_members import wait\n"
-        "from anymic.training.many import in_processes\n"
+        "from anymic._internal.processes import in_processes\n"
         "if __name__ == '__main__':\n"
         "    folder = Path(sys.argv[2])\n"
         "    list(in_processes(wait, [folder, folder / '.'], workers=2))\n"

@@ -46,14 +46,14 @@ class Clip:
         if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
             raise AudioError(
                 f"{name} as an array of shape {samples.shape} and type {samples.dtype}",
-                wanted="mono float32 samples of shape (sample,), full scale 1.0",
-                remedy="mix the channels to one and divide integers by their full scale",
+                expected="mono float32 samples of shape (sample,), full scale 1.0",
+                fix="mix the channels to one and divide integers by their full scale",
             )
         if samples.size == 0:
             raise AudioError(
                 f"{name} without a single sample",
-                wanted="sound",
-                remedy="leave it out, or record it again",
+                expected="sound",
+                fix="leave it out, or record it again",
             )
         object.__setattr__(self, "samples", samples.astype(np.float32, copy=False))
         object.__setattr__(self, "rate_hz", checked_rate(self.rate_hz, name=name))
@@ -99,8 +99,8 @@ def checked_rate(rate_hz: float, *, name: str) -> int:
     if isinstance(rate_hz, bool) or not (rate_hz >= 1 and float(rate_hz).is_integer()):
         raise AudioError(
             f"rate_hz={rate_hz} for {name}",
-            wanted="a whole number of Hz, 1 or more",
-            remedy="pass a rate such as 44100",
+            expected="a whole number of Hz, 1 or more",
+            fix="pass a rate such as 44100",
         )
     return int(rate_hz)
 
@@ -110,7 +110,7 @@ def checked_length(seconds: float, rate_hz: int, *, name: str) -> int:
     if not (np.isfinite(seconds) and round(seconds * rate_hz) >= 1):
         raise AudioError(
             f"{name}={seconds} s",
-            wanted=f"at least one sample ({1 / rate_hz:.2g} s at {rate_hz} Hz)",
-            remedy="pass a longer time",
+            expected=f"at least one sample ({1 / rate_hz:.2g} s at {rate_hz} Hz)",
+            fix="pass a longer time",
         )
     return round(seconds * rate_hz)

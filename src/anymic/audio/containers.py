@@ -49,8 +49,8 @@ class ContainerSource(Source):
         if not streams:
             raise AudioError(
                 f"{self.path} without an audio stream",
-                wanted="audio",
-                remedy="give a file with sound in it",
+                expected="audio",
+                fix="give a file with sound in it",
             )
         if len(streams) > 1:
             self.notes += (f"the first of {len(streams)} audio streams was read",)
@@ -90,8 +90,8 @@ class ContainerSource(Source):
                     elif (frame.sample_rate, frames.shape[1]) != (self.rate_hz, self.channels):
                         raise AudioError(
                             f"{self.path} whose rate or channels change on the way",
-                            wanted="one rate and one number of channels",
-                            remedy="convert it to WAV or FLAC",
+                            expected="one rate and one number of channels",
+                            fix="convert it to WAV or FLAC",
                         )
                     yield frames
                 # Where a pipe never said its length, the last packet is shorter than asked for.
@@ -141,8 +141,8 @@ class ContainerSource(Source):
         raise AudioError(
             f"{self.path}, which begins as {self.content.format} but cannot be opened "
             f"({index}{reason.strip().rstrip('.')})",
-            wanted="a whole audio file",
-            remedy="fetch it again, or convert it to WAV or FLAC",
+            expected="a whole audio file",
+            fix="fetch it again, or convert it to WAV or FLAC",
         ) from None
 
 

@@ -91,10 +91,10 @@ def refuse_silence(
     path: str,
     *,
     how: str = "every sample is 0",
-    remedy: str = "check the recording (Python reads it with allow_silence=True)",
+    fix: str = "check the recording (Python reads it with allow_silence=True)",
 ) -> NoReturn:
     """Raise the AudioError for silence."""
-    raise AudioError(f"{path} as pure silence ({how})", wanted="sound", remedy=remedy)
+    raise AudioError(f"{path} as pure silence ({how})", expected="sound", fix=fix)
 
 
 def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:
@@ -135,6 +135,6 @@ def _refuse_not_finite(
     first_s = start_s + int(bad.argmax()) / rate_hz
     raise AudioError(
         f"{path} with {int(bad.sum())} NaN or infinite samples, the first at {first_s:.3f} s",
-        wanted="finite samples",
-        remedy="write the file again from its source, or cut that stretch out",
+        expected="finite samples",
+        fix="write the file again from its source, or cut that stretch out",
     )

@@ -234,19 +234,19 @@ def _column(source: Source, channel: Channel) -> int | None:
             return 0
         raise AudioError(
             f"{source.channels} channels in {source.path}",
-            wanted="one, as channel='only' says",
-            remedy="pass channel='mean', 'left', 'right' or a number",
+            expected="one, as channel='only' says",
+            fix="pass channel='mean', 'left', 'right' or a number",
         )
     index = {"left": 0, "right": 1}.get(channel) if isinstance(channel, str) else channel
     if index is None or isinstance(index, bool) or not isinstance(index, int):
         raise AudioError(
-            f"channel={channel!r}", wanted="'mean', 'left', 'right', 'only' or a number"
+            f"channel={channel!r}", expected="'mean', 'left', 'right', 'only' or a number"
         )
     if not 0 <= index < source.channels:
         raise AudioError(
             f"channel={channel!r} for {source.path} with {source.channels} channels",
-            wanted=f"0 to {source.channels - 1}",
-            remedy="pass channel='mean' or one that exists",
+            expected=f"0 to {source.channels - 1}",
+            fix="pass channel='mean' or one that exists",
         )
     return index
 
@@ -254,7 +254,7 @@ def _column(source: Source, channel: Channel) -> int | None:
 def _stretch(source: Source, start_s: float, duration_s: float | None) -> tuple[int, int | None]:
     """Return the first frame and the number of frames (None: to the end)."""
     if not (np.isfinite(start_s) and start_s >= 0):
-        raise AudioError(f"start_s={start_s}", wanted="0 s or more")
+        raise AudioError(f"start_s={start_s}", expected="0 s or more")
     first = round(start_s * source.rate_hz)
     if duration_s is None:
         return first, None
@@ -267,8 +267,8 @@ def _refuse_stretch(source: Source, start_s: float, duration_s: float | None) ->
     end = "the end" if duration_s is None else f"{start_s + duration_s:.3f} s"
     raise AudioError(
         f"the stretch from {start_s:.3f} s to {end} of {source.path}",
-        wanted=f"one within its {source.position / source.rate_hz:.3f} s",
-        remedy="mend start_s and duration_s",
+        expected=f"one within its {source.position / source.rate_hz:.3f} s",
+        fix="mend start_s and duration_s",
     )
 
 

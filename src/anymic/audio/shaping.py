@@ -63,10 +63,10 @@ def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
         A clip with no sound at all, NaN or infinite samples; top_db of 0 or less.
     """
     if not top_db > 0:
-        raise AudioError(f"top_db={top_db}", wanted="more than 0 dB", remedy="pass e.g. top_db=60")
+        raise AudioError(f"top_db={top_db}", expected="more than 0 dB", fix="pass e.g. top_db=60")
     check(clip, allow_silence=True)
     if not clip.samples.any():
-        refuse_silence(clip.path or "a clip", remedy="leave it out: nothing would be left of it")
+        refuse_silence(clip.path or "a clip", fix="leave it out: nothing would be left of it")
     import librosa
 
     _, (begin, end) = librosa.effects.trim(clip.samples, top_db=top_db)
@@ -105,9 +105,9 @@ def fit_length(
         A clip that is shorter or longer where that is refused; no such way; no length.
     """
     if shorter not in ("pad", "repeat", "refuse"):
-        raise AudioError(f"shorter={shorter!r}", wanted="'pad', 'repeat' or 'refuse'")
+        raise AudioError(f"shorter={shorter!r}", expected="'pad', 'repeat' or 'refuse'")
     if longer not in ("crop", "center", "refuse"):
-        raise AudioError(f"longer={longer!r}", wanted="'crop', 'center' or 'refuse'")
+        raise AudioError(f"longer={longer!r}", expected="'crop', 'center' or 'refuse'")
     length, have = checked_length(length_s, clip.rate_hz, name="length_s"), len(clip.samples)
     if have == length:
         return clip
@@ -115,8 +115,8 @@ def fit_length(
         remedy = "shorter='pad' or 'repeat'" if have < length else "longer='crop' or 'center'"
         raise AudioError(
             f"{clip.path or 'a clip'} of {clip.duration_s:.3f} s",
-            wanted=f"{length_s:.3f} s",
-            remedy=f"pass {remedy}",
+            expected=f"{length_s:.3f} s",
+            fix=f"pass {remedy}",
         )
     if have > length:
         begin = (have - length) // 2 if longer == "center" else 0

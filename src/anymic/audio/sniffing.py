@@ -96,28 +96,28 @@ def sniff(path: str | os.PathLike[str]) -> Content:
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             # Opening a pipe would wait for its other end.
             raise AudioError(
-                f"{name}, a pipe or device", wanted="an audio file", remedy="save it to a file"
+                f"{name}, a pipe or device", expected="an audio file", fix="save it to a file"
             )
         with open(name, "rb") as file:
             head = file.read(HEAD_BYTES)
             if not head:
                 raise AudioError(
-                    f"{name} with 0 bytes", wanted="audio", remedy="fetch or record it again"
+                    f"{name} with 0 bytes", expected="audio", fix="fetch or record it again"
                 )
             return _classify(name, file, head, status.st_size)
     except IsADirectoryError:
         raise AudioError(
-            f"the folder {name}", wanted="an audio file", remedy="name the files in it"
+            f"the folder {name}", expected="an audio file", fix="name the files in it"
         ) from None
     except FileNotFoundError:
         raise AudioError(
-            f"no file at {name}", wanted="an audio file", remedy="check the path"
+            f"no file at {name}", expected="an audio file", fix="check the path"
         ) from None
     except (OSError, ValueError) as error:
         raise AudioError(
             f"{name!r}, which cannot be opened ({error})",
-            wanted="a readable file",
-            remedy="check its name and permissions",
+            expected="a readable file",
+            fix="check its name and permissions",
         ) from None
 
 
@@ -137,13 +137,13 @@ def _classify(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
     if _is_text(head):
         raise AudioError(
             f"{name} holding text",
-            wanted="audio",
-            remedy="look inside: it may be an error page or a pointer file; fetch the audio itself",
+            expected="audio",
+            fix="look inside: it may be an error page or a pointer file; fetch the audio itself",
         )
     raise AudioError(
         f"{name}, whose bytes are no audio format known here",
-        wanted="WAV, FLAC, Ogg, MP3, M4A/AAC, Opus or WebM",
-        remedy="convert it, or fetch it again",
+        expected="WAV, FLAC, Ogg, MP3, M4A/AAC, Opus or WebM",
+        fix="convert it, or fetch it again",
     )
 
 

@@ -81,8 +81,8 @@ class Source(ABC):
             self.refuse_cut(0)
         raise AudioError(
             f"{self.path} with a header but no sound in it",
-            wanted="at least one sample",
-            remedy="leave it out, or record it again",
+            expected="at least one sample",
+            fix="leave it out, or record it again",
         )
 
     def refuse_cut(
@@ -106,8 +106,8 @@ class Source(ABC):
         )
         raise AudioError(
             f"{self.path} {reason}: only {there_s:.3f} s{promised} can be decoded",
-            wanted="the whole file",
-            remedy=f"fetch it again{part}",
+            expected="the whole file",
+            fix=f"fetch it again{part}",
         ) from None
 
     def __enter__(self) -> Source:

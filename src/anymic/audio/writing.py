@@ -60,23 +60,23 @@ def write(
     if not form or not soundfile.check_format(form, coding):
         raise AudioError(
             f"{target} to write" + (f" as {subtype}" if subtype else ""),
-            wanted=", ".join(_FORMATS) + (f" ({_subtypes(form)})" if form else ""),
-            remedy="pass a name or subtype such as these",
+            expected=", ".join(_FORMATS) + (f" ({_subtypes(form)})" if form else ""),
+            fix="pass a name or subtype such as these",
         )
     name = audio.path or "a clip"
     peak, _ = inspect(audio.samples, path=name, rate_hz=audio.rate_hz)
     if peak > 1 and coding not in _UNBOUNDED and not clip:
         raise AudioError(
             f"{name} with a peak of {peak:.3f}",
-            wanted=f"1.0 at most for {coding}",
-            remedy=f"lower the gain by {20 * np.log10(peak):.2f} dB, write a .wav as FLOAT, "
+            expected=f"1.0 at most for {coding}",
+            fix=f"lower the gain by {20 * np.log10(peak):.2f} dB, write a .wav as FLOAT, "
             "or pass clip=True",
         )
     if form == "WAV" and len(audio.samples) * _BITS.get(coding, 32) // 8 > _WAV_LIMIT_BYTES:
         raise AudioError(
             f"{audio.duration_s:.0f} s for {target}",
-            wanted="less than 4 GiB of WAV",
-            remedy="write FLAC",
+            expected="less than 4 GiB of WAV",
+            fix="write FLAC",
         )
     beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
@@ -93,8 +93,8 @@ def write(
         reason = getattr(error, "error_string", error)
         raise AudioError(
             f"{target} at {audio.rate_hz} Hz, which cannot be written ({reason})",
-            wanted="a folder that exists and has room, and a rate that the format knows",
-            remedy="make the folder, or choose another format",
+            expected="a folder that exists and has room, and a rate that the format knows",
+            fix="make the folder, or choose another format",
         ) from None
     finally:
         with suppress(OSError):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from anymic.bundle.files import read_tensors
+from anymic.bundle.format import read_tensors
 from anymic.calibration import CalibrationError, DeviceCalibrator, IsotonicCalibrator
 from anymic.errors import BundleError
 
@@ -41,8 +41,8 @@ def read_calibration(
     except CalibrationError as error:
         raise BundleError(
             f"{folder / CALIBRATION} that does not fit its model ({error})",
-            wanted=f"a calibrator for {labels} labels",
-            remedy="calibrate again with anymic calibrate-probabilities",
+            expected=f"a calibrator for {labels} labels",
+            fix="calibrate again with anymic calibrate-probabilities",
         ) from error
 
 
@@ -82,6 +82,6 @@ def read_voters(
     except (KeyError, CalibrationError) as error:
         raise BundleError(
             f"{folder / CALIBRATORS} that does not fit its members ({error})",
-            wanted="a calibrator for each member and label",
-            remedy="build the ensemble again",
+            expected="a calibrator for each member and label",
+            fix="build the ensemble again",
         ) from error

@@ -48,12 +48,12 @@ class InputContract:
         if self.rate_hz < 1 or not math.isfinite(self.clip_s) or self.clip_s <= 0:
             raise ConfigError(
                 f"a rate of {self.rate_hz} Hz and clips of {self.clip_s} s",
-                wanted="a positive rate and length",
+                expected="a positive rate and length",
             )
         if self.hop_s is not None and not 1 <= self.hop_s * self.rate_hz <= self.clip_samples:
             raise ConfigError(
                 f"windows of {self.clip_s} s every {self.hop_s} s",
-                wanted="a distance of at least a sample and at most their length",
+                expected="a distance of at least a sample and at most their length",
             )
 
     @property

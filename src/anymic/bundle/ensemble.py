@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymic import config
+from anymic._internal import settings as config
 from anymic.bundle.calibrators import (
     CALIBRATION,
     CALIBRATORS,
@@ -22,7 +22,8 @@ from anymic.bundle.calibrators import (
     write_voters,
 )
 from anymic.bundle.contract import InputContract
-from anymic.bundle.files import (
+from anymic.bundle.device_parts import IDENTIFIER, misheard, named, read_identifier, write_part
+from anymic.bundle.format import (
     FORMAT,
     INDEX,
     VERSION,
@@ -31,16 +32,15 @@ from anymic.bundle.files import (
     read_index,
     verify,
 )
-from anymic.bundle.listening import IDENTIFIER, misheard, named, read_identifier, write_part
+from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.model import Bundle
-from anymic.bundle.overlap import refuse_overlap
+from anymic.bundle.voting import Voting
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator
-from anymic.devices.profile import DeviceProfile
+from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import BundleError
-from anymic.voting import Voting
 
 if TYPE_CHECKING:
-    from anymic.devices.identify import DeviceIdentifier
+    from anymic.devices.identification.identifier import DeviceIdentifier
 
 KIND, MEMBERS = "ensemble", "members"
 PARTS = (CALIBRATORS, CALIBRATION, IDENTIFIER)
@@ -74,7 +74,7 @@ class Ensemble:
     members : tuple of Bundle
         With the same labels and contract; networks and front-ends may differ.
     voting : {"soft", "calibrated", "geometric"}
-        See `anymic.voting.vote`.
+        See `anymic.bundle.voting.vote`.
     calibrators : tuple of IsotonicCalibrator
         One a member, for calibrated voting; none otherwise. `fitted_on["calibration"]` of each
         member names the clips behind its calibrator.
@@ -104,19 +104,19 @@ class Ensemble:
         """Check that the members can answer together."""
         self.members = tuple(member.uncalibrated() for member in self.members)
         if not self.members:
-            raise BundleError("no member", wanted="at least one model", remedy="name some")
+            raise BundleError("no member", expected="at least one model", fix="name some")
         _refuse_different(self.members)
         if wrong := misheard(self.identifier, self.contract):
             raise BundleError(
-                wrong[0], wanted="the same rate", remedy="fit an identifier with clips of that rate"
+                wrong[0], expected="the same rate", fix="fit an identifier with clips of that rate"
             )
         wanted = len(self.members) if self.voting == "calibrated" else 0
         if len(self.calibrators) != wanted:
             raise BundleError(
                 f"{len(self.calibrators)} calibrators for {self.voting} voting"
                 f" of {len(self.members)} members",
-                wanted=str(wanted),
-                remedy="build it with anymic.ensemble.build",
+                expected=str(wanted),
+                fix="build it with anymic.training.ensemble_builder.build",
             )
         after = self.calibration.fitted_on if self.calibration else ()
         for number, member in enumerate(self.members):
@@ -176,12 +176,12 @@ class Ensemble:
         """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
-            raise BundleError(f"a file {folder}", wanted="a folder", remedy="choose another place")
+            raise BundleError(f"a file {folder}", expected="a folder", fix="choose another place")
         if (folder / MEMBERS).exists() and not _is_ensemble(folder):
             raise BundleError(
                 f"{folder} with a folder {MEMBERS} that belongs to no ensemble",
-                wanted="a new folder, or an ensemble to replace",
-                remedy="choose another place",
+                expected="a new folder, or an ensemble to replace",
+                fix="choose another place",
             )
         folder.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=folder, prefix=".bundle."))
@@ -229,8 +229,8 @@ class Ensemble:
         except (TypeError, ValueError) as error:
             raise BundleError(
                 f"a training record that JSON cannot hold ({error})",
-                wanted="texts, finite numbers, lists and mappings",
-                remedy="convert the value first",
+                expected="texts, finite numbers, lists and mappings",
+                fix="convert the value first",
             ) from error
         (folder / INDEX).write_text(text + "\n", encoding="utf-8")
 
@@ -248,15 +248,15 @@ class Ensemble:
         if values.get("kind") != KIND:
             raise BundleError(
                 f"{folder}, a single model",
-                wanted="an ensemble",
-                remedy="load it with anymic.load or anymic.bundle.load",
+                expected="an ensemble",
+                fix="load it with anymic.load or anymic.bundle.load",
             )
         record = parse(EnsembleRecord, values, folder)
         if not record.members or not all(name.isdecimal() for name in record.members):
             raise BundleError(
                 f"{folder / INDEX} with members {', '.join(record.members) or 'none'}",
-                wanted="numbers",
-                remedy="build the ensemble again",
+                expected="numbers",
+                fix="build the ensemble again",
             )
         needed = [f"{MEMBERS}/{name}/{INDEX}" for name in record.members]
         calibrated = record.voting == "calibrated"
@@ -294,15 +294,15 @@ def _refuse_different(members: tuple[Bundle, ...]) -> None:
             raise BundleError(
                 f"members of different labels: {_difference(first.labels, member.labels)}"
                 f" (members 0 and {number})",
-                wanted="the same labels in the same order",
-                remedy="leave one of them out, or train them on the same labels",
+                expected="the same labels in the same order",
+                fix="leave one of them out, or train them on the same labels",
             )
         if member.contract != first.contract:
             raise BundleError(
                 f"members with different contracts: {first.contract} and {member.contract}"
                 f" (members 0 and {number})",
-                wanted="the same rate, length and rules",
-                remedy="leave one of them out, or train them with the same settings",
+                expected="the same rate, length and rules",
+                fix="leave one of them out, or train them with the same settings",
             )
 
 

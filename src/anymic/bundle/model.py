@@ -15,10 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from anymic import config, models
+from anymic import models
+from anymic._internal import settings as config
 from anymic.bundle.calibrators import CALIBRATION, read_calibration, write_calibration
 from anymic.bundle.contract import InputContract
-from anymic.bundle.files import (
+from anymic.bundle.device_parts import (
+    IDENTIFIER,
+    SPECTRUM,
+    misfits,
+    named,
+    read_identifier,
+    read_spectrum,
+    write_part,
+)
+from anymic.bundle.format import (
     FORMAT,
     INDEX,
     PROFILE,
@@ -32,25 +42,16 @@ from anymic.bundle.files import (
     read_tensors,
     verify,
 )
-from anymic.bundle.listening import (
-    IDENTIFIER,
-    SPECTRUM,
-    misfits,
-    named,
-    read_identifier,
-    read_spectrum,
-    write_part,
-)
-from anymic.bundle.overlap import refuse_overlap
+from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.weights import build_frontend, part_of, tensors_of
 from anymic.calibration import DeviceCalibrator
-from anymic.devices.profile import DeviceProfile
+from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, BundleError
-from anymic.frontend import Frontend
+from anymic.features import Frontend
 
 if TYPE_CHECKING:
-    from anymic.devices.blind import MeanSpectrum
-    from anymic.devices.identify import DeviceIdentifier
+    from anymic.devices.correction.blind import MeanSpectrum
+    from anymic.devices.identification.identifier import DeviceIdentifier
 
 # What is fitted on clips, and so the keys of `Bundle.fitted_on`.
 USES = (
@@ -143,9 +144,9 @@ class Bundle:
         if problems:
             raise BundleError(
                 "a bundle with " + "; ".join(problems),
-                wanted="different labels, one rate, the devices of the profile, "
+                expected="different labels, one rate, the devices of the profile, "
                 f"a positive temperature, and clips fitted for {', '.join(USES)}",
-                remedy="put together what was trained together",
+                fix="put together what was trained together",
             )
         if self.calibration is not None:
             refuse_overlap(self.fitted_on, self.calibration.fitted_on, "a model")
@@ -186,7 +187,7 @@ class Bundle:
         """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
-            raise BundleError(f"a file {folder}", wanted="a folder", remedy="choose another place")
+            raise BundleError(f"a file {folder}", expected="a folder", fix="choose another place")
         folder.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(dir=folder, prefix=".bundle."))
         try:
@@ -236,8 +237,8 @@ class Bundle:
         except (TypeError, ValueError) as error:
             raise BundleError(
                 f"a training record that JSON cannot hold ({error})",
-                wanted="texts, finite numbers, lists and mappings",
-                remedy="convert the value first",
+                expected="texts, finite numbers, lists and mappings",
+                fix="convert the value first",
             ) from error
         (folder / INDEX).write_text(text + "\n", encoding="utf-8")
         return files
@@ -277,16 +278,16 @@ class Bundle:
             raise
         except AnymicError as error:
             raise BundleError(
-                f"bundle {folder} with {error.got}",
-                wanted=error.wanted,
-                remedy="install the anymic that wrote it, or train it again",
+                f"bundle {folder} with {error.problem}",
+                expected=error.expected,
+                fix="install the anymic that wrote it, or train it again",
             ) from error
         except (RuntimeError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BundleError(
                 f"bundle {folder}, whose weights do not fit its settings ({reason})",
-                wanted=f"the weights of {record.network.name} for {len(record.labels)} labels",
-                remedy="save the bundle again where it was trained",
+                expected=f"the weights of {record.network.name} for {len(record.labels)} labels",
+                fix="save the bundle again where it was trained",
             ) from error
         return cls(
             network=network,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from anymic.bundle.files import Record
+from anymic.bundle.format import Record
 from anymic.errors import BundleError
-from anymic.frontend import Frontend
+from anymic.features import Frontend
 
 
 def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
@@ -24,8 +24,8 @@ def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
     if wrong:
         raise BundleError(
             f"weights that are not finite ({', '.join(wrong[:3])})",
-            wanted="a network that has learned",
-            remedy="train again with a lower learning rate",
+            expected="a network that has learned",
+            fix="train again with a lower learning rate",
         )
     return tensors
 

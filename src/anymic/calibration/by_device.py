@@ -50,7 +50,7 @@ class DeviceCalibrator:
     def __init__(self, method: Method = "temperature") -> None:
         if method not in METHODS:
             raise CalibrationError(
-                f"the method {method!r}", wanted=" or ".join(METHODS), remedy="name one of them"
+                f"the method {method!r}", expected=" or ".join(METHODS), fix="name one of them"
             )
         self.method = method
         self.fitted_on: tuple[str, ...] = ()
@@ -92,8 +92,8 @@ class DeviceCalibrator:
         if of_their_own is True and not wanted:
             raise CalibrationError(
                 f"{len(t)} clips of no known device",
-                wanted="clips of the devices to calibrate",
-                remedy="add the column device, or calibrate all devices together",
+                expected="clips of the devices to calibrate",
+                fix="add the column device, or calibrate all devices together",
             )
         called = labels or [f"label {number}" for number in range(p.shape[1])]
         self._refuse_few(called, t, names, wanted)
@@ -107,9 +107,9 @@ class DeviceCalibrator:
                 self.devices_[device] = self._one().fit(p[own], t[own])
             except CalibrationError as error:
                 raise CalibrationError(
-                    f"for device {device} {error.got}",
-                    wanted=error.wanted,
-                    remedy=f"{error.remedy}, or calibrate all devices together",
+                    f"for device {device} {error.problem}",
+                    expected=error.expected,
+                    fix=f"{error.fix}, or calibrate all devices together",
                 ) from error
             self.counts_[device] = int(own.sum())
         return self
@@ -211,15 +211,15 @@ class DeviceCalibrator:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationError(
                 f"a calibrator that is not whole ({error})",
-                wanted="that of a fitted one",
-                remedy="calibrate again",
+                expected="that of a fitted one",
+                fix="calibrate again",
             ) from error
         found.general_, found.devices_ = each[0], dict(zip(devices, each[1:], strict=True))
         if set(found.counts_) != {"", *devices}:
             raise CalibrationError(
                 f"counts for {', '.join(found.counts_)}",
-                wanted=f"for {', '.join(['all', *devices])}",
-                remedy="calibrate again",
+                expected=f"for {', '.join(['all', *devices])}",
+                fix="calibrate again",
             )
         return found
 
@@ -255,8 +255,8 @@ class DeviceCalibrator:
             temperature = f"at least {LEAST_OF_DEVICE} clips of each device"
             raise CalibrationError(
                 f"too few clips for a calibrator of their own: {', '.join(few)}",
-                wanted=isotonic if self.method == "isotonic" else temperature,
-                remedy="set more clips aside, or calibrate all devices together",
+                expected=isotonic if self.method == "isotonic" else temperature,
+                fix="set more clips aside, or calibrate all devices together",
             )
 
 
@@ -264,7 +264,7 @@ def _names(devices: Sequence[str | None] | None, clips: int) -> NDArray[np.str_]
     if devices is None:
         return np.full(clips, "")
     if len(devices) != clips:
-        raise CalibrationError(f"{len(devices)} devices for {clips} clips", wanted="one a clip")
+        raise CalibrationError(f"{len(devices)} devices for {clips} clips", expected="one a clip")
     return np.array([name or "" for name in devices], dtype=str)
 
 

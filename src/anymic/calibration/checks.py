@@ -21,12 +21,12 @@ def checked_pairs(
     if p.ndim != 2 or not whole or len(t) != len(p) or not np.isfinite(p).all():
         raise CalibrationError(
             f"probabilities {p.shape} and targets {t.dtype} {t.shape}",
-            wanted="finite numbers (clip, label) and a label's number for each clip",
-            remedy="pass the same clips' probabilities and labels",
+            expected="finite numbers (clip, label) and a label's number for each clip",
+            fix="pass the same clips' probabilities and labels",
         )
     if len(t) and not 0 <= t.min() <= t.max() < p.shape[1]:
         raise CalibrationError(
-            f"label numbers from {t.min()} to {t.max()}", wanted=f"0 to {p.shape[1] - 1}"
+            f"label numbers from {t.min()} to {t.max()}", expected=f"0 to {p.shape[1] - 1}"
         )
     return p, t.astype(np.int64)
 
@@ -35,6 +35,6 @@ def unfitted() -> CalibrationError:
     """Return what a calibrator says that has learned nothing."""
     return CalibrationError(
         "a calibrator that has learned nothing",
-        wanted="a fitted one",
-        remedy="call fit with clips that were not trained on",
+        expected="a fitted one",
+        fix="call fit with clips that were not trained on",
     )

@@ -84,8 +84,8 @@ class IsotonicCalibrator:
         if not fits or not inputs:
             raise CalibrationError(
                 "steps that do not rise from 0 to 1",
-                wanted="those of a fitted calibrator",
-                remedy="calibrate again",
+                expected="those of a fitted calibrator",
+                fix="calibrate again",
             )
         calibrator = cls()
         calibrator.inputs_, calibrator.outputs_ = tuple(inputs), tuple(outputs)
@@ -104,7 +104,7 @@ class IsotonicCalibrator:
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or p.shape[1] != len(self.inputs_):
             raise CalibrationError(
-                f"probabilities {p.shape}", wanted=f"(clip, {len(self.inputs_)})"
+                f"probabilities {p.shape}", expected=f"(clip, {len(self.inputs_)})"
             )
         steps = zip(p.T, self.inputs_, self.outputs_, strict=True)
         each = np.stack([np.interp(column, x, y) for column, x, y in steps], axis=1)
@@ -121,6 +121,6 @@ def _refuse_few(targets: NDArray[np.int64], labels: int) -> None:
         listed = ", ".join(f"{counts[label]} of label {label}" for label in few)
         raise CalibrationError(
             f"{len(targets)} clips to calibrate on, {listed}",
-            wanted=f"at least {LEAST_CLIPS} of each label",
-            remedy="set more clips aside",
+            expected=f"at least {LEAST_CLIPS} of each label",
+            fix="set more clips aside",
         )

@@ -26,7 +26,7 @@ class TemperatureCalibrator:
     is the one best temperature. It is found by bracketing in log T.
 
     The most probable label stays the most probable. This is not the temperature that a network is
-    *trained* with (`anymic.losses`): nothing is learned here but T.
+    *trained* with (`anymic.training.loop.losses`): nothing is learned here but T.
 
     Attributes
     ----------
@@ -59,15 +59,15 @@ class TemperatureCalibrator:
         logarithms = _logarithms(p)
         if not len(t):
             raise CalibrationError(
-                "no clip to calibrate on", wanted="some", remedy="set clips aside"
+                "no clip to calibrate on", expected="some", fix="set clips aside"
             )
         coldest, hottest = (_slope(1 / one, logarithms, t) for one in (COLDEST, HOTTEST))
         if not hottest < 0 < coldest:
             right = int((p[np.arange(len(t)), t] == p.max(axis=1)).sum())
             raise CalibrationError(
                 f"{len(t)} clips to find a temperature on, {right} of them answered right",
-                wanted="some answered wrong, and labels more probable where they are true",
-                remedy="set more clips aside" if right else "check the labels",
+                expected="some answered wrong, and labels more probable where they are true",
+                fix="set more clips aside" if right else "check the labels",
             )
         found = brentq(
             lambda x: _slope(math.exp(-x), logarithms, t), math.log(COLDEST), math.log(HOTTEST)
@@ -87,8 +87,8 @@ class TemperatureCalibrator:
         if not 0 < temperature < math.inf:
             raise CalibrationError(
                 f"a temperature of {temperature}",
-                wanted="a positive number",
-                remedy="calibrate again",
+                expected="a positive number",
+                fix="calibrate again",
             )
         calibrator = cls()
         calibrator.temperature_ = float(temperature)
@@ -106,7 +106,7 @@ class TemperatureCalibrator:
             raise unfitted()
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or not np.isfinite(p).all():
-            raise CalibrationError(f"probabilities {p.shape}", wanted="finite, (clip, label)")
+            raise CalibrationError(f"probabilities {p.shape}", expected="finite, (clip, label)")
         return _softmax(_logarithms(p) / self.temperature_)
 
 

@@ -24,7 +24,6 @@ from anymic.cli import (
     import_,
     plot,
     predict,
-    reproduce,
     robustness,
     train,
     train_head,
@@ -88,7 +87,17 @@ app.add_typer(devices.app, name="devices")
 app.command()(correct.correct)
 app.add_typer(codec.app, name="codec")
 app.command()(demo.demo)
-app.add_typer(reproduce.app, name="reproduce")
+
+
+def _add_plugins() -> None:
+    """Add the verbs of other packages: entry points of the group `anymic.commands`."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="anymic.commands"):
+        app.add_typer(point.load(), name=point.name)
+
+
+_add_plugins()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

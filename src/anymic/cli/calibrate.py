@@ -12,9 +12,9 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.devices.correction import SpectrumCorrection
-    from anymic.devices.profile import DeviceProfile
-    from anymic.manifest import Manifest
+    from anymic.data.manifest import Manifest
+    from anymic.devices.correction.profile import DeviceProfile
+    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 
 
 def calibrate(
@@ -61,12 +61,12 @@ def calibrate(
     """
     import warnings
 
-    from anymic.devices.correction import SpectrumCorrection
+    from anymic.data.manifest import Manifest
+    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.errors import DeviceError
-    from anymic.manifest import Manifest
 
     if plot is not None and plot.suffix.lower() != ".png":
-        raise DeviceError(f"{plot} to draw into", wanted="a .png file", remedy="name it so")
+        raise DeviceError(f"{plot} to draw into", expected="a .png file", fix="name it so")
     table = Manifest.read(manifest)
     if split:
         table = _of_splits(table, split)
@@ -87,8 +87,8 @@ def calibrate(
         correction.fit(table, devices=device, rate_hz=rate)
     correction.profile_.write(out)
     if plot is not None:
-        from anymic.report.gains import gains_figure
-        from anymic.report.style import save_png
+        from anymic.evaluation.report.gains import gains_figure
+        from anymic.evaluation.report.style import save_png
 
         save_png(gains_figure(correction.profile_), plot)
     _report(correction, out, plot, as_json=as_json)
@@ -103,8 +103,8 @@ def _of_splits(manifest: Manifest, split: list[str]) -> Manifest:
     if not len(kept):
         raise ManifestError(
             f"no clip with split {' or '.join(split)}",
-            wanted="one of " + ", ".join(sorted(set(manifest.table["split"]))),
-            remedy="mend --split",
+            expected="one of " + ", ".join(sorted(set(manifest.table["split"]))),
+            fix="mend --split",
         )
     return kept
 

@@ -13,8 +13,8 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.calibrating import Calibrated, Trust
     from anymic.calibration import Method
+    from anymic.training.calibrating import Calibrated, Trust
 
 
 def calibrate_probabilities(
@@ -68,8 +68,8 @@ def calibrate_probabilities(
     Example: anymic calibrate-probabilities run --data manifest.csv --method temperature
     """
     from anymic import bundle as bundles
-    from anymic.calibrating import calibrate
     from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.training.calibrating import calibrate
 
     chosen, model, manifest = _method(method), bundles.load(run), read_manifest(data)
     with progress_bar(len(manifest), "hearing") as advance:
@@ -96,9 +96,7 @@ def _method(name: str) -> Method:
     from anymic.errors import ConfigError
 
     if name not in METHODS:
-        raise ConfigError(
-            f"--method {name}", wanted=" or ".join(METHODS), remedy="name one of them"
-        )
+        raise ConfigError(f"--method {name}", expected=" or ".join(METHODS), fix="name one of them")
     return name
 
 

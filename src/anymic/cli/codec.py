@@ -109,7 +109,7 @@ def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: boo
     for place in (one for one in (out, keep) if one is not None):
         if place.exists() and recording.exists() and place.samefile(recording):
             raise AudioError(
-                f"{place} as both input and output", wanted="another file", remedy="mend --out"
+                f"{place} as both input and output", expected="another file", fix="mend --out"
             )
     if keep is None:
         return
@@ -121,7 +121,7 @@ def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: boo
         problem, wanted = f"--keep {keep}", "a file in a folder that exists"
     else:
         return
-    raise ConfigError(problem, wanted=wanted, remedy="mend --keep, or leave it out")
+    raise ConfigError(problem, expected=wanted, fix="mend --keep, or leave it out")
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

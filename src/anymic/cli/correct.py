@@ -34,15 +34,15 @@ def correct(
     Example: anymic correct street.wav --profile profile.json --device B --out street-as-A.wav
     """
     from anymic import audio
-    from anymic.devices.apply import apply_to_waveform
-    from anymic.devices.profile import DeviceProfile
+    from anymic.devices.correction.apply import apply_to_waveform
+    from anymic.devices.correction.profile import DeviceProfile
     from anymic.errors import DeviceError
 
     if not math.isfinite(gain_db):
-        raise DeviceError(f"--gain-db {gain_db}", wanted="a number", remedy="pass such as -6")
+        raise DeviceError(f"--gain-db {gain_db}", expected="a number", fix="pass such as -6")
     if out.exists() and out.samefile(recording):
         raise DeviceError(
-            f"{out} as both input and output", wanted="another file", remedy="mend --out"
+            f"{out} as both input and output", expected="another file", fix="mend --out"
         )
     gains = DeviceProfile.read(profile)
     factors = gains.gains_for(device) * 10 ** (gain_db / 20)
@@ -56,8 +56,8 @@ def correct(
     if peak > 1 and out.suffix.lower() != ".wav":
         raise DeviceError(
             f"a peak of {peak:.3f} after correction",
-            wanted=f"1.0 at most for {out.suffix}",
-            remedy=f"pass --gain-db {gain_db - 20 * math.log10(peak) - 0.1:.1f}, or write .wav, "
+            expected=f"1.0 at most for {out.suffix}",
+            fix=f"pass --gain-db {gain_db - 20 * math.log10(peak) - 0.1:.1f}, or write .wav, "
             "which is 32-bit float",
         )
     audio.write(out, corrected)

@@ -17,8 +17,8 @@ from anymic.cli.data_even import even
 from anymic.cli.data_simulate import simulate
 
 if TYPE_CHECKING:
-    from anymic.datasets.check import Problem
-    from anymic.manifest import Manifest
+    from anymic.data.checks import Problem
+    from anymic.data.manifest import Manifest
 
 app = typer.Typer(
     no_args_is_help=True, help="Make manifests: tables of clips with their label and device."
@@ -59,12 +59,12 @@ def prepare(
 
     Example: anymic data prepare folder --root sounds --out sounds.csv
     """
-    from anymic import datasets
-    from anymic.datasets.check import check as check_files
-    from anymic.datasets.check import usable
-    from anymic.datasets.download import download as fetch
+    from anymic.data import corpora as datasets
+    from anymic.data.checks import check as check_files
+    from anymic.data.checks import usable
+    from anymic.data.download import download as fetch
+    from anymic.data.splits import check_splits
     from anymic.errors import ManifestError
-    from anymic.splits import check_splits
 
     corpus = datasets.corpus(name)
     if download:
@@ -104,7 +104,7 @@ def show(
 
     Example: anymic data show sounds.csv
     """
-    from anymic.manifest import Manifest
+    from anymic.data.manifest import Manifest
 
     table = Manifest.read(manifest)
     counts = _counts(table)

@@ -32,7 +32,7 @@ def cut(
     Example: anymic data cut freesound.csv --out patches.csv
     """
     from anymic.cli.inputs import read_manifest
-    from anymic.datasets.pieces import cut_rows
+    from anymic.data.pieces import cut_rows
 
     pieces, failures = cut_rows(read_manifest(manifest), length_s=length, distance_s=every)
     pieces.write(out)

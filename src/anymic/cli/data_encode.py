@@ -31,8 +31,8 @@ def encode(
     """
     from anymic.cli.inputs import require_folders
     from anymic.cli.written import say
-    from anymic.codecs.corpus import encode as run
-    from anymic.manifest import Manifest
+    from anymic.codecs.coded_corpus import encode as run
+    from anymic.data.manifest import Manifest
 
     require_folders(out)
     result = run(Manifest.read(manifest), codecs, out, workers=workers)

@@ -48,7 +48,7 @@ def even(
     Example: anymic data even freesound.csv --out freesound-even
     """
     from anymic.cli.inputs import read_manifest
-    from anymic.datasets.evening import even as run
+    from anymic.data.balancing import even as run
 
     result = run(
         read_manifest(manifest),

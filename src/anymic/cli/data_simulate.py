@@ -43,8 +43,8 @@ def simulate(
     """
     from anymic.cli.inputs import require_folders
     from anymic.cli.written import say
-    from anymic.devices.simulate import simulate as run
-    from anymic.manifest import Manifest
+    from anymic.data.manifest import Manifest
+    from anymic.devices.simulation.simulate import simulate as run
 
     require_folders(out)
     result = run(Manifest.read(manifest), devices, out, responses=responses, workers=workers)

@@ -13,7 +13,7 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.recipes.demo import Demo
+    from anymic.demo import Demo
 
 
 def demo(
@@ -31,7 +31,7 @@ def demo(
 
     Example: anymic demo --out demo
     """
-    from anymic.recipes.demo import QUICK, run_demo
+    from anymic.demo import QUICK, run_demo
 
     command = shlex.join(["anymic", *sys.argv[1:]])
     outcome = run_demo(out, seed=seed, command=command, **(QUICK if quick else {}))
@@ -55,7 +55,7 @@ def _as_mapping(outcome: Demo) -> dict[str, object]:
 def _print(outcome: Demo) -> None:
     from rich.console import Console
 
-    from anymic.report.tables import comparison_table, rich_table
+    from anymic.evaluation.report.tables import comparison_table, rich_table
 
     console = Console()
     console.print(rich_table(comparison_table(outcome.rows)))

@@ -12,7 +12,7 @@ import typer
 from anymic.cli import devices_add, devices_route, options
 
 if TYPE_CHECKING:
-    from anymic.devices.identify import DeviceIdentifier, Identification
+    from anymic.devices.identification.identifier import DeviceIdentifier, Identification
 
 app = typer.Typer(
     help="Recognize devices, and tell a model about them.",
@@ -51,7 +51,7 @@ def fit(
     Example: anymic devices fit clips.csv --out identifier --held-out D
     """
     from anymic.cli.inputs import read_manifest
-    from anymic.devices.identify import DeviceIdentifier
+    from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import ManifestError
 
     manifest = read_manifest(data)
@@ -59,7 +59,7 @@ def fit(
         manifest = manifest.where(split=split or ["train"])
     elif split:
         raise ManifestError(
-            "--split, and no such column", wanted="the column split", remedy="leave --split out"
+            "--split, and no such column", expected="the column split", fix="leave --split out"
         )
     identifier = DeviceIdentifier().fit(manifest, held_out=held_out or (), seed=seed)
     identifier.save(out)
@@ -113,7 +113,7 @@ def identify(
     """
     from anymic import audio
     from anymic.cli.inputs import find_files
-    from anymic.devices.identify import DeviceIdentifier
+    from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import AnymicError, Failure
 
     known = DeviceIdentifier.load(identifier)

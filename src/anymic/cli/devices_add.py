@@ -28,8 +28,8 @@ def add(
     `anymic calibrate takes.csv --reference A --device D --out d.json` wrote.
     """
     from anymic.bundle import Bundle
-    from anymic.bundle.devices import add_devices
-    from anymic.devices.profile import DeviceProfile
+    from anymic.bundle.added_devices import add_devices
+    from anymic.devices.correction.profile import DeviceProfile
 
     bundle = Bundle.load(model)
     changed = add_devices(bundle, DeviceProfile.read(profile), replace_known=replace)

@@ -46,14 +46,14 @@ def route(
     Example: anymic devices route run --identifier identifier --data manifest.csv --unknown blind
     """
     from anymic import bundle as bundles
-    from anymic.bundle.routes import route as with_routes
+    from anymic.bundle.unknown_devices import route as with_routes
     from anymic.cli.inputs import read_manifest
-    from anymic.devices.identify import DeviceIdentifier
+    from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import ConfigError
 
     if unknown not in (None, *POLICIES):
         raise ConfigError(
-            f"--unknown {unknown}", wanted=", ".join(POLICIES), remedy="choose one of them"
+            f"--unknown {unknown}", expected=", ".join(POLICIES), fix="choose one of them"
         )
     changed = with_routes(
         bundles.load(model),

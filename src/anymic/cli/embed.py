@@ -13,7 +13,7 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.embedding import Embedder, Embeddings
+    from anymic.inference.embedder import Embedder, Embeddings
 
 
 def embed(
@@ -63,7 +63,8 @@ def embed(
 
     Example: anymic embed recordings/ --model run --out features.npz
     """
-    from anymic import bundle, embedding
+    from anymic import bundle
+    from anymic.inference import embedder as embedding
 
     _refuse_unclear(paths, data, split, device)
     embedding.format_of(out)
@@ -99,16 +100,16 @@ def _refuse_unclear(
     if bool(paths) == (data is not None):
         raise ConfigError(
             "both paths and --data" if paths else "neither paths nor --data",
-            wanted="one of them",
-            remedy="name the files, or a manifest of them",
+            expected="one of them",
+            fix="name the files, or a manifest of them",
         )
     if device is not None and data is not None:
         raise ConfigError(
-            "--device with --data", wanted="one of them", remedy="a manifest names its devices"
+            "--device with --data", expected="one of them", fix="a manifest names its devices"
         )
     if split is not None and data is None:
         raise ConfigError(
-            "--split without --data", wanted="both", remedy="files have no splits: leave it out"
+            "--split without --data", expected="both", fix="files have no splits: leave it out"
         )
 
 
@@ -124,8 +125,8 @@ def _hear_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[E
         if not len(manifest):
             raise ManifestError(
                 f"no clip whose split is {split!r}",
-                wanted=f"one of {', '.join(there) or 'none'}",
-                remedy="mend --split",
+                expected=f"one of {', '.join(there) or 'none'}",
+                fix="mend --split",
             )
     with progress_bar(len(manifest), "hearing") as advance:
         return embedder.embed_manifest(manifest, progress=advance), len(manifest)

@@ -13,9 +13,9 @@ from anymic.cli import options
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
-    from anymic.ensemble import Candidate
-    from anymic.manifest import Manifest
-    from anymic.voting import Voting
+    from anymic.bundle.voting import Voting
+    from anymic.data.manifest import Manifest
+    from anymic.training.ensemble_builder import Candidate
 
 
 def ensemble(
@@ -66,7 +66,7 @@ def ensemble(
     """
     from anymic.bundle import Ensemble
     from anymic.cli.inputs import progress_bar
-    from anymic.ensemble import Builder, least_accuracy
+    from anymic.training.ensemble_builder import Builder, least_accuracy
 
     chosen = _voting(voting)
     if select is not None:
@@ -90,12 +90,12 @@ def ensemble(
 def _voting(name: str) -> Voting:
     from typing import cast, get_args
 
+    from anymic.bundle.voting import Voting
     from anymic.errors import ConfigError
-    from anymic.voting import Voting
 
     if name not in get_args(Voting):
         raise ConfigError(
-            f"--voting {name}", wanted=", ".join(get_args(Voting)), remedy="name one of them"
+            f"--voting {name}", expected=", ".join(get_args(Voting)), fix="name one of them"
         )
     return cast("Voting", name)
 
@@ -110,14 +110,14 @@ def _clips(
     if voting == "calibrated" and data is None:
         raise ConfigError(
             "--voting calibrated without --data",
-            wanted="the manifest of the training, to find the validation clips in",
-            remedy="pass --data",
+            expected="the manifest of the training, to find the validation clips in",
+            fix="pass --data",
         )
     if split is not None and (data is None or voting != "calibrated"):
         raise ConfigError(
             f"--split {split} without --voting calibrated and --data",
-            wanted="both, as only these calibrate on clips",
-            remedy="leave it out, or pass both",
+            expected="both, as only these calibrate on clips",
+            fix="leave it out, or pass both",
         )
     manifest = None if data is None else read_manifest(data)
     if manifest is None or split is None:
@@ -128,8 +128,8 @@ def _clips(
         there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
         raise ManifestError(
             f"no clip whose split is {split!r} (splits: {there})",
-            wanted="clips to calibrate on",
-            remedy="pass --split with one that is there",
+            expected="clips to calibrate on",
+            fix="pass --split with one that is there",
         )
     return manifest, clips
 
@@ -143,21 +143,21 @@ def _load(runs: list[Path]) -> dict[str, Bundle]:
     places = set()
     for run in runs:
         if run.resolve() in places:
-            raise BundleError(f"{run} twice", wanted="each model once", remedy="leave one out")
+            raise BundleError(f"{run} twice", expected="each model once", fix="leave one out")
         places.add(run.resolve())
         model = bundles.load(run)
         if isinstance(model, Ensemble):
             raise BundleError(
                 f"{run}, an ensemble",
-                wanted="single models",
-                remedy=f"name its members, {run / 'members' / '*'}",
+                expected="single models",
+                fix=f"name its members, {run / 'members' / '*'}",
             )
         models[str(run)] = model
     return models
 
 
 def _show(found: Ensemble, candidates: list[Candidate], out: Path, *, as_json: bool) -> None:
-    from anymic.ensemble import complexity
+    from anymic.training.ensemble_builder import complexity
 
     cost = complexity(found)
     if as_json:

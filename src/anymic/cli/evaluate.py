@@ -16,11 +16,11 @@ from anymic.cli import options
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
+    from anymic.data.manifest import Manifest
     from anymic.errors import Failure
-    from anymic.manifest import Manifest
-    from anymic.prediction import ManifestPredictions
-    from anymic.report import Row
-    from anymic.vectors import VectorHead
+    from anymic.evaluation.report import Row
+    from anymic.inference.prediction import ManifestPredictions
+    from anymic.training.vectors import VectorHead
 
 
 def evaluate(
@@ -122,8 +122,13 @@ class Measured:
         """Print the tables, and where the report is."""
         from rich.console import Console
 
-        from anymic.report import summary
-        from anymic.report.tables import class_table, device_table, rich_table, threshold_table
+        from anymic.evaluation.report import summary
+        from anymic.evaluation.report.tables import (
+            class_table,
+            device_table,
+            rich_table,
+            threshold_table,
+        )
 
         console = Console()
         for table in (device_table(self.rows), class_table(self.rows), threshold_table(self.rows)):
@@ -153,8 +158,8 @@ def measure(
     `manifest` is what `data` names, where it was read already.
     """
     from anymic.cli.inputs import choose_split, load_model, require_folders, trained_on
-    from anymic.prediction import require_share
-    from anymic.report import run_header, write_evaluation
+    from anymic.evaluation.report import run_header, write_evaluation
+    from anymic.inference.prediction import require_share
 
     require_folders(out, cache)
     if min_confidence is not None:
@@ -213,15 +218,15 @@ def _source(
     """Return the clips, and what hears some of them."""
     from anymic.cli.inputs import progress_bar, read_manifest
     from anymic.errors import ConfigError
-    from anymic.predict import Predictor
-    from anymic.vectors import VectorHead, read_vectors
+    from anymic.inference.predictor import Predictor
+    from anymic.training.vectors import VectorHead, read_vectors
 
     if isinstance(bundle, VectorHead):
         if unstated or cache is not None:
             raise ConfigError(
                 "--unstated" if unstated else "--cache",
-                wanted="neither, for a head on embeddings: no clip is heard",
-                remedy="leave it out",
+                expected="neither, for a head on embeddings: no clip is heard",
+                fix="leave it out",
             )
         vectors = read_vectors(data)
         return (
@@ -268,8 +273,8 @@ def _refuse_few_labels(labels: int, map_at: int | None) -> None:
     if map_at is not None and labels < map_at:
         raise ConfigError(
             f"--map-at {map_at} for a model of {labels} labels",
-            wanted=f"at least {map_at} labels",
-            remedy="leave it out: accuracy says it all",
+            expected=f"at least {map_at} labels",
+            fix="leave it out: accuracy says it all",
         )
 
 
@@ -281,8 +286,8 @@ def _refuse_nothing(heard: int, failures: tuple[Failure, ...]) -> None:
     reason = failures[0].reason if failures else "the manifest is empty"
     raise ManifestError(
         f"{len(failures)} clips, none of which can be used ({reason})",
-        wanted="at least one",
-        remedy="mend the files or the paths in the manifest",
+        expected="at least one",
+        fix="mend the files or the paths in the manifest",
     )
 
 

@@ -103,7 +103,7 @@ def _numbers(text: str) -> list[int]:
     parts = text.replace(" ", "").split(",")
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(
-            f"--report-epochs {text}", wanted="whole numbers", remedy="write e.g. 0,1,10"
+            f"--report-epochs {text}", expected="whole numbers", fix="write e.g. 0,1,10"
         )
     return [int(part) for part in parts]
 
@@ -134,8 +134,8 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from anymic.report import Row
-    from anymic.report.tables import comparison_table, describe, rich_table
+    from anymic.evaluation.report import Row
+    from anymic.evaluation.report.tables import comparison_table, describe, rich_table
 
     rows = [Row(**row) for row in tuned["measured"]]
     table = comparison_table([row for row in rows if row.metric == "accuracy"], column="epoch")

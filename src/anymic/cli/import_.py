@@ -61,19 +61,19 @@ def vggish(
     """
     from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
-    from anymic.importing.vggish import fetch, import_vggish
-    from anymic.tagging import with_labels
+    from anymic.importers.vggish import fetch, import_vggish
+    from anymic.training.tagging import with_labels
 
     chosen = [weights is not None, download is not None, random]
     if sum(chosen) != 1:
         raise ConfigError(
             "none of WEIGHTS, --download and --random" if not any(chosen) else "several weights",
-            wanted="one of them",
-            remedy="see anymic import vggish --help",
+            expected="one of them",
+            fix="see anymic import vggish --help",
         )
     if width != 1 and not random:
         raise ConfigError(
-            f"--width {width:g} without --random", wanted="both", remedy="weights have their width"
+            f"--width {width:g} without --random", expected="both", fix="weights have their width"
         )
     path = fetch(download) if download is not None else weights
     bundle = import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
@@ -111,7 +111,7 @@ def keras(
 
     Example: anymic import keras model.hdf5 --out scenes
     """
-    from anymic.importing.keras import import_keras
+    from anymic.importers.keras import import_keras
 
     names = None if labels is None else [name.strip() for name in labels.split(",")]
     bundle = import_keras(model, labels=names, clip_s=clip_s)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
+    from anymic.data.manifest import Manifest
     from anymic.errors import Failure
-    from anymic.manifest import Manifest
-    from anymic.vectors import VectorHead
+    from anymic.training.vectors import VectorHead
 
 ALL = "all"
 
@@ -22,17 +22,18 @@ ALL = "all"
 def read_manifest(path: Path) -> Manifest:
     """Read a CSV, or a folder of one folder per label."""
     if path.is_dir():
-        from anymic.datasets.folder import folder
+        from anymic.data.corpora.folder import folder
 
         return folder(path)
-    from anymic.manifest import Manifest
+    from anymic.data.manifest import Manifest
 
     return Manifest.read(path)
 
 
 def load_model(folder: Path) -> Bundle | Ensemble | VectorHead:
     """Load a model, or a head on embeddings that `anymic train-head --embeddings` wrote."""
-    from anymic import bundle, vectors
+    from anymic import bundle
+    from anymic.training import vectors
 
     return vectors.load_head(folder) if vectors.is_head(folder) else bundle.load(folder)
 
@@ -52,7 +53,7 @@ def find_files(places: Sequence[str]) -> list[Path | Failure]:
 
 
 def _at(place: str) -> list[Path | Failure]:
-    from anymic.datasets.layout import AUDIO_SUFFIXES
+    from anymic.data.corpora.layout import AUDIO_SUFFIXES
     from anymic.errors import Failure
 
     path = Path(place)
@@ -75,8 +76,8 @@ def _at(place: str) -> list[Path | Failure]:
 
 def choose_split(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     """Return the clips of the split (by default "test", if there are splits), and their name."""
+    from anymic.data.splits import check_splits
     from anymic.errors import ManifestError
-    from anymic.splits import check_splits
 
     name = manifest.name or "clips"
     if "split" not in manifest.table.columns:
@@ -92,8 +93,8 @@ def choose_split(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
         there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
         raise ManifestError(
             f"no clip whose split is {wanted!r} (splits: {there})",
-            wanted="clips to evaluate on",
-            remedy="pass --split with one that is there, or --split all",
+            expected="clips to evaluate on",
+            fix="pass --split with one that is there, or --split all",
         )
     return chosen, f"{name}, {wanted}"
 
@@ -140,7 +141,7 @@ def require_folders(*places: Path | None) -> None:
     for place in filter(None, places):
         taken = next((one for one in (place, *place.parents) if one.exists()), None)
         if taken is not None and not taken.is_dir():
-            raise ConfigError(f"a file {taken}", wanted="a folder", remedy="choose another place")
+            raise ConfigError(f"a file {taken}", expected="a folder", fix="choose another place")
 
 
 def note_replaced(out: Path, *, resume: bool) -> None:
@@ -165,6 +166,6 @@ def one_corpus(
     if bool(data) == made or (esc50 is None) != (responses is None):
         raise ConfigError(
             "no data" if not data and esc50 is None else "an unclear choice of data",
-            wanted="either --data, once a fold, or --esc50 with --responses",
-            remedy=f"see {command} --help",
+            expected="either --data, once a fold, or --esc50 with --responses",
+            fix=f"see {command} --help",
         )

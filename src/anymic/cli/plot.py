@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from anymic.manifest import Manifest
+    from anymic.data.manifest import Manifest
 
 ABOUT = "Draw what a model does."
 
@@ -44,13 +44,13 @@ def features(
     """
     from anymic import bundle
     from anymic.cli.inputs import progress_bar, read_manifest
-    from anymic.embedding import Embedder
     from anymic.errors import ConfigError
-    from anymic.report.features import features_figure
-    from anymic.report.style import save_png
+    from anymic.evaluation.report.features import features_figure
+    from anymic.evaluation.report.style import save_png
+    from anymic.inference.embedder import Embedder
 
     if out.suffix.lower() != ".png":
-        raise ConfigError(f"{out} to draw into", wanted="a .png file", remedy="name it so")
+        raise ConfigError(f"{out} to draw into", expected="a .png file", fix="name it so")
     chosen = _of_both_splits(read_manifest(data))
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
     with progress_bar(len(chosen), "hearing") as advance:
@@ -74,8 +74,8 @@ def features(
 
 def _of_both_splits(manifest: Manifest) -> Manifest:
     """Return the clips whose split is train or test; ManifestError where a split has none."""
+    from anymic.data.splits import check_splits
     from anymic.errors import ManifestError
-    from anymic.splits import check_splits
 
     manifest.require("split", purpose="a panel of training and one of test clips")
     check_splits(manifest)
@@ -84,7 +84,7 @@ def _of_both_splits(manifest: Manifest) -> Manifest:
     if not {"train", "test"} <= set(there):
         raise ManifestError(
             f"the splits {', '.join(there) or 'none'}",
-            wanted="train and test",
-            remedy="name both in the column split",
+            expected="train and test",
+            fix="name both in the column split",
         )
     return chosen

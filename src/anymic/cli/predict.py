@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
-    from anymic.predict import Predictor
-    from anymic.prediction import Prediction
-    from anymic.vectors import VectorHead
+    from anymic.inference.prediction import Prediction
+    from anymic.inference.predictor import Predictor
+    from anymic.training.vectors import VectorHead
 
 NOT_SURE = "not sure"
 HEADS = ("file", "label", "probability", "device", "how it is known", "notes")
@@ -95,9 +95,9 @@ def predict(
     """
     from anymic.cli.inputs import load_model, progress_bar
     from anymic.errors import Failure
-    from anymic.prediction import require_share
-    from anymic.submission import Submission
-    from anymic.vectors import VectorHead
+    from anymic.inference.prediction import require_share
+    from anymic.inference.submission import Submission
+    from anymic.training.vectors import VectorHead
 
     require_share(min_confidence, "--min-confidence")
     loaded = load_model(model)
@@ -149,8 +149,8 @@ def hear(
 ) -> tuple[int, Iterable[Prediction | Failure]]:
     """Return how many answers there are, and what gives them one by one."""
     from anymic.cli.inputs import find_files
-    from anymic.predict import Predictor
-    from anymic.vectors import VectorHead
+    from anymic.inference.predictor import Predictor
+    from anymic.training.vectors import VectorHead
 
     if isinstance(loaded, VectorHead):
         answers = _answers(loaded, places, min_confidence)
@@ -177,7 +177,7 @@ def _answers(
 ) -> list[Prediction | Failure]:
     """Answer the paths of embeddings, file by file."""
     from anymic.errors import AnymicError, Failure
-    from anymic.vectors import read_vectors
+    from anymic.training.vectors import read_vectors
 
     found: list[Prediction | Failure] = []
     for place in places:
@@ -196,8 +196,8 @@ def _refuse_of_sounds(**options: object) -> None:
     if given := [f"--{name}" for name, value in options.items() if value]:
         raise ConfigError(
             f"{' and '.join(given)} for a head on embeddings",
-            wanted="a model that hears sounds",
-            remedy="leave it out, or train with anymic train-head --data --model",
+            expected="a model that hears sounds",
+            fix="leave it out, or train with anymic train-head --data --model",
         )
 
 

@@ -14,8 +14,8 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.manifest import Manifest
-    from anymic.robustness import Classifier, Findings
+    from anymic.data.manifest import Manifest
+    from anymic.evaluation.robustness import Classifier, Findings
 
 
 def robustness(
@@ -100,14 +100,14 @@ def robustness(
     """
     from anymic.cli.inputs import progress_bar, require_folders, trained_on
     from anymic.errors import ConfigError
-    from anymic.recipes.robustness_page import write_page
-    from anymic.report import run_header
-    from anymic.robustness import Floor, fallen, grid, read_conditions, write_findings
-    from anymic.robustness import robustness as run
+    from anymic.evaluation.report import run_header
+    from anymic.evaluation.robustness import Floor, fallen, grid, read_conditions, write_findings
+    from anymic.evaluation.robustness import robustness as run
+    from anymic.evaluation.robustness.page import write_page
 
     if about and page is None:
         raise ConfigError(
-            "--about without --page", wanted="the page that it goes into", remedy="add --page"
+            "--about without --page", expected="the page that it goes into", fix="add --page"
         )
     require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
@@ -162,15 +162,15 @@ def _classifier(
     bundle: Path | None, model: str | None, labels: str | None, rate_hz: int | None
 ) -> Classifier:
     from anymic.errors import ConfigError
-    from anymic.robustness import as_classifier, load_classifier
+    from anymic.evaluation.robustness import as_classifier, load_classifier
 
     if (bundle is None) == (model is None) or (bundle is not None and (labels or rate_hz)):
         raise ConfigError(
             "neither a MODEL nor --model"
             if bundle is None and model is None
             else "a MODEL and --model, --labels or --rate-hz besides",
-            wanted="one classifier: the folder of a MODEL, which knows all of this, or --model",
-            remedy="see anymic robustness --help",
+            expected="one classifier: the folder of a MODEL, which knows all of this, or --model",
+            fix="see anymic robustness --help",
         )
     if model is None:
         return as_classifier(bundle)
@@ -183,7 +183,7 @@ def _choose(
 ) -> tuple[Manifest, str]:
     """Return the clips that are heard, and what to call them."""
     from anymic.cli.inputs import choose_split, read_manifest
-    from anymic.robustness import draw_clips
+    from anymic.evaluation.robustness import draw_clips
 
     manifest, name = choose_split(read_manifest(data), split)
     if fold is not None:
@@ -207,8 +207,8 @@ def _show(findings: Findings, paths: dict[str, Path], *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from anymic.report.tables import rich_table
-    from anymic.robustness import condition_table, sentence
+    from anymic.evaluation.report.tables import rich_table
+    from anymic.evaluation.robustness import condition_table, sentence
 
     Console().print(rich_table(condition_table(findings)))
     print(sentence(findings))

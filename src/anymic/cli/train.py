@@ -150,8 +150,8 @@ def read_settings(
     if preset is not None and config is not None:
         raise ConfigError(
             f"both --preset {preset} and --config {config}",
-            wanted="one of them",
-            remedy="leave one out; --set changes single settings of either",
+            expected="one of them",
+            fix="leave one out; --set changes single settings of either",
         )
     values: dict[str, Any] = {}
     for change in changes:
@@ -162,12 +162,12 @@ def read_settings(
             separator = ""
         if not separator or not key:
             raise ConfigError(
-                f"--set {change}", wanted="KEY=VALUE", remedy="write e.g. --set epochs=50"
+                f"--set {change}", expected="KEY=VALUE", fix="write e.g. --set epochs=50"
             )
     if seed is not None:
         values["seed"] = seed
     if config is not None and config.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"--config {config}", wanted="a .yaml file", remedy="check the name")
+        raise ConfigError(f"--config {config}", expected="a .yaml file", fix="check the name")
     source = preset or default if config is None else str(config)
     return load_config(source, changes=values)
 
@@ -178,14 +178,14 @@ def _check_members(members: int | None, workers: int | None, flags: dict[str, An
 
     if members is None and workers is not None:
         raise ConfigError(
-            f"--workers {workers} without --members", wanted="both", remedy="leave it out"
+            f"--workers {workers} without --members", expected="both", fix="leave it out"
         )
     given = [name for name in ("devices", "num_nodes", "strategy") if flags[name] is not None]
     if members is not None and given:
         raise ConfigError(
             f"--{given[0].replace('_', '-')} {flags[given[0]]} with --members",
-            wanted="a device for each member",
-            remedy="say how many are trained at a time with --workers",
+            expected="a device for each member",
+            fix="say how many are trained at a time with --workers",
         )
 
 
@@ -207,8 +207,8 @@ def check_trainer(flags: dict[str, Any]) -> None:
         given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in flags.items())
         raise ConfigError(
             f"{given}, which the trainer refuses ({error})",
-            wanted="what this machine has, as PyTorch Lightning names it",
-            remedy="leave the flags out to let it choose",
+            expected="what this machine has, as PyTorch Lightning names it",
+            fix="leave the flags out to let it choose",
         ) from error
 
 

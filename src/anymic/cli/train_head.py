@@ -14,8 +14,8 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.manifest import Manifest
-    from anymic.submission import Submission
+    from anymic.data.manifest import Manifest
+    from anymic.inference.submission import Submission
     from anymic.training import TrainingConfig
 
 HEADS = ("attention", "lstm", "dense")
@@ -97,21 +97,21 @@ def train_head(
 
     Example: anymic train-head --data sounds/ --model vggish --out tagger --evaluate
     """
-    from anymic.augment import Mixup
     from anymic.cli.evaluate import measure
     from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
     from anymic.training import TrainingConfig
-    from anymic.vectors import fit_vectors, read_vectors
+    from anymic.training.loop.augmentation import Mixup
+    from anymic.training.vectors import fit_vectors, read_vectors
 
     if (data is None, model is None) != ((embeddings is not None),) * 2:
         raise ConfigError(
             "no clear input",
-            wanted="--data and --model, or --embeddings alone",
-            remedy="name the clips and what embeds them, or their embeddings",
+            expected="--data and --model, or --embeddings alone",
+            fix="name the clips and what embeds them, or their embeddings",
         )
     if head.removesuffix("_head") not in HEADS:
-        raise ConfigError(f"--head {head}", wanted=", ".join(HEADS), remedy="name one of them")
+        raise ConfigError(f"--head {head}", expected=", ".join(HEADS), fix="name one of them")
     config = TrainingConfig(
         network=head if head.endswith("_head") else f"{head}_head",
         loss="cross_entropy",
@@ -162,31 +162,31 @@ def _open_submission(
 ) -> Submission | None:
     """Return what takes the answers, if any are wanted; refuse it before anything is trained."""
     from anymic.errors import ConfigError
-    from anymic.submission import Submission
+    from anymic.inference.submission import Submission
 
     if not places and path is None:
         return None
     if not places or path is None:
         raise ConfigError(
             "--predict without --submission" if places else "--submission without --predict",
-            wanted="both",
-            remedy="name the files to answer, and the CSV for the answers",
+            expected="both",
+            fix="name the files to answer, and the CSV for the answers",
         )
     return Submission(path, clips.labels)
 
 
 def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
     """Return the clips with a split test, and write down which they are."""
+    from anymic.data.splits import set_test_aside
     from anymic.errors import ManifestError
-    from anymic.splits import set_test_aside
 
     if "split" not in clips.table.columns:
         clips = set_test_aside(clips, share=share, seed=seed)
     elif not len(clips.where(split="test")):
         raise ManifestError(
             "splits without a clip whose split is 'test'",
-            wanted="clips to measure on, for --evaluate",
-            remedy="mend `split`, or leave the column out: then some are set aside",
+            expected="clips to measure on, for --evaluate",
+            fix="mend `split`, or leave the column out: then some are set aside",
         )
     clips.write(out / "clips.csv")
     return clips
@@ -235,13 +235,13 @@ def _on_clips(
     from anymic import bundle as bundles
     from anymic.cli.inputs import progress_bar
     from anymic.errors import BundleError
-    from anymic.importing.vggish import import_vggish
-    from anymic.tagging import fit_head
+    from anymic.importers.vggish import import_vggish
+    from anymic.training.tagging import fit_head
 
     weights = model.suffix in WEIGHTS and not model.is_dir()
     embedder = import_vggish(model) if weights else bundles.load(model)
     if not isinstance(embedder, bundles.Bundle):
-        raise BundleError("an ensemble", wanted="a single model", remedy="name one of its members")
+        raise BundleError("an ensemble", expected="a single model", fix="name one of its members")
     with progress_bar(len(manifest), "hearing") as advance:
         trained = fit_head(
             manifest,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from anymic.versions import Written
+    from anymic.data.derived import Written
 
 
 def say(

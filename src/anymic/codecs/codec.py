@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.codecs import bank, streams
-from anymic.codecs.alignment import delay_samples, probe
-from anymic.codecs.kept import KeptFiles
+from anymic.codecs import streams
+from anymic.codecs import table as bank
+from anymic.codecs.delays import delay_samples, probe
+from anymic.codecs.encode_cache import KeptFiles
 from anymic.errors import AudioError, ConfigError, DependencyError
 
 
@@ -81,17 +82,17 @@ class Codec:
             said = "no bitrate" if self.kbps is None else f"{self.kbps:g} kbps"
             raise ConfigError(
                 f"{said} for {self.name}",
-                wanted=f"one of {bank.listed(offered)} kbps"
+                expected=f"one of {bank.listed(offered)} kbps"
                 if offered
                 else "none: it has no bitrate",
-                remedy="choose one of these" if offered else "leave it out",
+                fix="choose one of these" if offered else "leave it out",
             )
         rates = entry.rates_hz if self.kbps is None else entry.rates_at(self.kbps)
         if self.rate_hz is not None and self.rate_hz not in rates:
             raise ConfigError(
                 f"{self.rate_hz} Hz for {self}, which cannot carry it",
-                wanted=f"one of {bank.listed(rates)} Hz" if rates else "none: it is the original",
-                remedy="choose one of these, or leave the rate out" if rates else "leave it out",
+                expected=f"one of {bank.listed(rates)} Hz" if rates else "none: it is the original",
+                fix="choose one of these, or leave the rate out" if rates else "leave it out",
             )
 
     @classmethod
@@ -108,7 +109,7 @@ class Codec:
             kbps = float(number) if number else None
         except ValueError:
             raise ConfigError(
-                f"{text!r}", wanted='a codec and its kbps, such as "mp3 32"'
+                f"{text!r}", expected='a codec and its kbps, such as "mp3 32"'
             ) from None
         return cls(name, kbps=kbps)
 
@@ -144,7 +145,7 @@ class Codec:
         reason, remedy = streams.problem(self.entry)
         if reason:
             raise DependencyError(
-                f"codec {self.name}, which is not available here: {reason}", remedy=remedy
+                f"codec {self.name}, which is not available here: {reason}", fix=remedy
             )
         return self
 
@@ -183,8 +184,8 @@ class Codec:
         if len(heard) < count:
             raise AudioError(
                 f"{len(heard)} samples of {count} back from {self}",
-                wanted="all of them",
-                remedy="this is a fault of anymic or of the encoder: please report it",
+                expected="all of them",
+                fix="this is a fault of anymic or of the encoder: please report it",
             )
         notes = [f"heard through {self} kbps"]
         if rate_hz != clip.rate_hz:
@@ -208,7 +209,7 @@ def delay(codec: Codec, clip_rate_hz: int) -> float:
     """Measure how late a codec is, in samples of the clip's rate.
 
     A probe goes through encoder, container and decoder as a clip does, and the peak of its
-    cross-correlation with what comes back is the delay (see `anymic.codecs.alignment`).
+    cross-correlation with what comes back is the delay (see `anymic.codecs.delays`).
 
     Raises
     ------

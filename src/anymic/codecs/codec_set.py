@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.settings import preset_file, read_yaml
 from anymic.codecs.codec import Codec
-from anymic.config import preset_file, read_yaml
 from anymic.errors import ConfigError, DependencyError
 
 
@@ -62,13 +62,13 @@ class CodecSet:
                 try:
                     codecs.append(_codec(name, kbps))
                 except ConfigError as error:
-                    problems.append(f"{error.got} ({error.wanted})")
+                    problems.append(f"{error.problem} ({error.expected})")
         problems += [f"{codec} twice" for codec in dict.fromkeys(codecs) if codecs.count(codec) > 1]
         if problems:
             raise ConfigError(
                 "; ".join(problems),
-                wanted="codecs and their bitrates, such as `codecs: {opus: 64, mp3: [32, 64]}`",
-                remedy="mend the file",
+                expected="codecs and their bitrates, such as `codecs: {opus: 64, mp3: [32, 64]}`",
+                fix="mend the file",
             )
         return cls(tuple(codecs))
 
@@ -88,13 +88,13 @@ class CodecSet:
                 problems.append(error)
         if problems:
             raise DependencyError(
-                "; ".join(error.got for error in problems),
-                remedy="; ".join(dict.fromkeys(error.remedy for error in problems)),
+                "; ".join(error.problem for error in problems),
+                fix="; ".join(dict.fromkeys(error.fix for error in problems)),
             )
         return self
 
 
 def _codec(name: Any, kbps: Any) -> Codec:
     if kbps is not None and (isinstance(kbps, bool) or not isinstance(kbps, int | float)):
-        raise ConfigError(f"{kbps!r} as the kbps of {name}", wanted="a number")
+        raise ConfigError(f"{kbps!r} as the kbps of {name}", expected="a number")
     return Codec(str(name), kbps=kbps)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.codecs.bank import ORIGINAL
+from anymic.codecs.table import ORIGINAL
+from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
-from anymic.manifest import Manifest
 
 CLEAN = "clean"
 NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
@@ -33,7 +33,7 @@ def codec_names(manifest: Manifest) -> NDArray[np.str_]:
     if CLEAN not in names:
         raise ManifestError(
             f"{len(table)} coded clips to measure on and no clean one",
-            wanted="some whose codec is empty or wav, to see what is forgotten on clean audio",
-            remedy="add the originals: wav among the codecs of anymic data encode",
+            expected="some whose codec is empty or wav, to see what is forgotten on clean audio",
+            fix="add the originals: wav among the codecs of anymic data encode",
         )
     return names.astype(str)

@@ -34,7 +34,7 @@ def problem() -> str:
     try:
         encode(np.zeros(8192, np.int16), rate_hz=44100, kbps=32)
     except AudioError as error:
-        return f"{path} does not encode HE-AAC here ({error.got})"
+        return f"{path} does not encode HE-AAC here ({error.problem})"
     return ""
 
 
@@ -70,12 +70,12 @@ def encode(samples: NDArray[np.int16], *, rate_hz: int, kbps: float) -> bytes:
         )
         said, status = done.stderr.decode(errors="replace").split("\n"), done.returncode
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AudioError(f"{PROGRAM} that does not run ({error})", remedy=REMEDY) from None
+        raise AudioError(f"{PROGRAM} that does not run ({error})", fix=REMEDY) from None
     if status or not done.stdout:
         last = next((line.strip() for line in reversed(said) if line.strip()), "no output")
         raise AudioError(
             f"{PROGRAM} that refuses {rate_hz} Hz at {kbps:g} kbps ({last})",
-            wanted="a rate and bitrate that it encodes",
-            remedy="choose others; `anymic codec list` names them",
+            expected="a rate and bitrate that it encodes",
+            fix="choose others; `anymic codec list` names them",
         )
     return done.stdout

@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from anymic.codecs import fdkaac
-from anymic.codecs.bank import Entry
+from anymic.codecs.table import Entry
 from anymic.errors import AudioError
 
 if TYPE_CHECKING:
@@ -130,8 +130,8 @@ def encode(entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: fl
     except (av.FFmpegError, ValueError) as error:
         raise AudioError(
             f"encoder {entry.encoder} that refuses {rate_hz} Hz at {kbps:g} kbps ({error})",
-            wanted="a rate and bitrate that it encodes",
-            remedy="choose others; `anymic codec list` names them",
+            expected="a rate and bitrate that it encodes",
+            fix="choose others; `anymic codec list` names them",
         ) from None
     return buffer.getvalue()
 
@@ -168,8 +168,8 @@ def decode(entry: Entry, data: bytes) -> tuple[NDArray[np.float32], int]:
     if whole is None:
         raise AudioError(
             f"a stream of {entry.name} without a sample in it",
-            wanted="sound",
-            remedy="this is a fault of anymic or of the encoder: please report it",
+            expected="sound",
+            fix="this is a fault of anymic or of the encoder: please report it",
         )
     return _samples(whole), whole.sample_rate
 

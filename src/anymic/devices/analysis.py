@@ -22,13 +22,13 @@ def check_analysis(fft_size: int, hop_samples: int) -> None:
     """
     if fft_size < 16 or fft_size % 2:
         raise DeviceError(
-            f"an FFT size of {fft_size}", wanted="an even number from 16", remedy="use 2048"
+            f"an FFT size of {fft_size}", expected="an even number from 16", fix="use 2048"
         )
     if not 1 <= hop_samples <= fft_size // 2:
         raise DeviceError(
             f"a hop of {hop_samples} samples",
-            wanted=f"1 to {fft_size // 2}, half the FFT size",
-            remedy="use 512 with an FFT size of 2048",
+            expected=f"1 to {fft_size // 2}, half the FFT size",
+            fix="use 512 with an FFT size of 2048",
         )
 
 

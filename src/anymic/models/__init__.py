@@ -32,7 +32,7 @@ def build(name: str, *, classes: int, **arguments: Any) -> Network:
     """
     if name not in NETWORKS:
         raise ConfigError(
-            f"network {name!r}", wanted="one of " + ", ".join(names()), remedy="mend `network`"
+            f"network {name!r}", expected="one of " + ", ".join(names()), fix="mend `network`"
         )
     return NETWORKS[name](classes=classes, **arguments)
 
@@ -78,8 +78,8 @@ def _features(network: Network) -> int:
         return network.embedding_size
     raise ConfigError(
         f"a {type(network).__name__} to embed segments",
-        wanted="vggish, basic1, basic2 or fcnn",
-        remedy="choose one of them as `embedder`",
+        expected="vggish, basic1, basic2 or fcnn",
+        fix="choose one of them as `embedder`",
     )
 
 

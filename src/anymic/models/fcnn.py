@@ -220,7 +220,7 @@ def fcnn(
     else:
         layers = tuple(Convolution(**each) for each in convolutions)
     if not layers:
-        raise ConfigError("no convolution", wanted="at least one")
+        raise ConfigError("no convolution", expected="at least one")
     return Fcnn(layers, classes=classes, channels=channels, **arguments)
 
 

@@ -230,8 +230,8 @@ def segments_of(features: Tensor, inputs: int) -> Tensor:
     if segments.ndim != 3 or segments.shape[2] != inputs:
         raise ConfigError(
             f"features of shape {tuple(features.shape)}",
-            wanted=f"(batch, segment, {inputs}) or (batch, 1, {inputs}, segment)",
-            remedy="build the head with `inputs` of the embedding's width",
+            expected=f"(batch, segment, {inputs}) or (batch, 1, {inputs}, segment)",
+            fix="build the head with `inputs` of the embedding's width",
         )
     return segments
 
@@ -240,7 +240,7 @@ def _dense_layers(inputs: int, hidden: int, levels: int, dropout: float) -> nn.M
     if min(inputs, hidden, levels) < 1 or not 0 <= dropout < 1:
         raise ConfigError(
             f"{levels} layers of {hidden} on {inputs} inputs with dropout {dropout}",
-            wanted="at least one of each, and a dropout from 0 to below 1",
+            expected="at least one of each, and a dropout from 0 to below 1",
         )
     sizes = [inputs, *[hidden] * levels]
     return nn.ModuleList(DenseLayer(before, behind, dropout) for before, behind in pairwise(sizes))

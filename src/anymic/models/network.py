@@ -55,14 +55,14 @@ class Network(nn.Module, ABC):
         if min(bands, frames) < self.smallest_input:
             raise ConfigError(
                 f"features of {bands} bands x {frames} frames",
-                wanted=f"at least {self.smallest_input} of each",
-                remedy="use longer clips, a shorter hop, or more bands",
+                expected=f"at least {self.smallest_input} of each",
+                fix="use longer clips, a shorter hop, or more bands",
             )
         if channels != self.channels:
             raise ConfigError(
                 f"features of {channels} channels",
-                wanted=f"{self.channels}",
-                remedy="set frontend.deltas to one less than the network's channels",
+                expected=f"{self.channels}",
+                fix="set frontend.deltas to one less than the network's channels",
             )
 
 
@@ -111,7 +111,7 @@ def choose_segments(network: Network, wanted: str) -> tuple[int, ...]:
         listed = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
         raise ConfigError(
             f"segments {wanted!r}",
-            wanted=f"all, or numbers and ranges of {listed}",
-            remedy="write e.g. 7, 5-7 or 1,9-10",
+            expected=f"all, or numbers and ranges of {listed}",
+            fix="write e.g. 7, 5-7 or 1,9-10",
         )
     return tuple(sorted(chosen))

@@ -55,7 +55,7 @@ class Tagger(Network):
     ) -> None:
         super().__init__()
         if segment_frames < 1:
-            raise ConfigError(f"segments of {segment_frames} frames", wanted="1 or more")
+            raise ConfigError(f"segments of {segment_frames} frames", expected="1 or more")
         self.embedder, self.head = embedder, head
         self.segment_frames, self.channels = segment_frames, embedder.channels
         self.smallest_input = 1
@@ -74,8 +74,8 @@ class Tagger(Network):
         if not segments:
             raise ConfigError(
                 f"features of {frames} frames",
-                wanted=f"at least one segment of {self.segment_frames}",
-                remedy="use longer clips",
+                expected=f"at least one segment of {self.segment_frames}",
+                fix="use longer clips",
             )
         kept = features[..., : segments * self.segment_frames]
         apart = kept.reshape(*kept.shape[:3], segments, -1).permute(0, 3, 1, 2, 4)

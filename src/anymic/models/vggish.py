@@ -66,7 +66,7 @@ class VGGish(Network):
             raise ConfigError(
                 f"a VGGish {width} times as wide, of {embedding} features, a head of {head} and "
                 f"{classes} labels",
-                wanted="a positive width and embedding, 0 or more of the others",
+                expected="a positive width and embedding, 0 or more of the others",
             )
         self.channels = channels
         self.embedding_size = embedding
@@ -111,8 +111,8 @@ class VGGish(Network):
             bands, frames = features.shape[-2:]
             raise ConfigError(
                 f"features of {bands} bands x {frames} frames",
-                wanted=f"VGGish patches of {BANDS} x {FRAMES}",
-                remedy="use the front-end of VGGish, and clips of one patch",
+                expected=f"VGGish patches of {BANDS} x {FRAMES}",
+                fix="use the front-end of VGGish, and clips of one patch",
             )
         super().require_size(features)
 

@@ -8,13 +8,13 @@ from importlib import resources
 from typing import Any, Literal
 
 from anymic import models
-from anymic.augment import Mixup, SpecAugment, TimeWarp
-from anymic.codecs.augmentation import Codecs
-from anymic.config import from_mapping, read_yaml
-from anymic.devices.mel_domain import ESTIMATORS as BAND_ESTIMATORS
+from anymic._internal.settings import from_mapping, read_yaml
+from anymic.codecs.random_codec import Codecs
+from anymic.devices.correction.mel_gains import ESTIMATORS as BAND_ESTIMATORS
 from anymic.errors import ConfigError
-from anymic.frontend import FrontendConfig
-from anymic.losses import LossName
+from anymic.features import FrontendConfig
+from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
+from anymic.training.loop.losses import LossName
 
 Estimator = Literal["ratio_of_means", "mean_of_ratios", "geometric", "geometric_unaligned"]
 
@@ -31,7 +31,8 @@ class CorrectionConfig:
         How the gains are estimated.
     domain : {"magnitude", "log_mel"}
         magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
-        band, whose logarithm is added behind them (`anymic.devices.mel_domain`); an ablation.
+        band, whose logarithm is added behind them (`anymic.devices.correction.mel_gains`); an
+        ablation.
     """
 
     reference: tuple[str, ...] = ()
@@ -43,8 +44,8 @@ class CorrectionConfig:
         if self.domain == "log_mel" and self.estimator not in BAND_ESTIMATORS:
             raise ConfigError(
                 f"estimator {self.estimator} in the domain log_mel",
-                wanted=" or ".join(BAND_ESTIMATORS),
-                remedy="choose one of them, or the domain magnitude",
+                expected=" or ".join(BAND_ESTIMATORS),
+                fix="choose one of them, or the domain magnitude",
             )
 
 
@@ -189,8 +190,8 @@ class TrainingConfig:
         if problems:
             raise ConfigError(
                 "; ".join(problems),
-                wanted="positive numbers, a known network, shares from 0 to 1, ascending restarts",
-                remedy="mend the training settings",
+                expected="positive numbers, a known network, shares in 0 to 1, ascending restarts",
+                fix="mend the training settings",
             )
 
     @property
@@ -234,8 +235,8 @@ def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> 
     else:
         raise ConfigError(
             f"preset {name_or_path!r}",
-            wanted="one of " + ", ".join(presets()),
-            remedy="or give a path that ends in .yaml",
+            expected="one of " + ", ".join(presets()),
+            fix="or give a path that ends in .yaml",
         )
     for key, value in (changes or {}).items():
         place = values

@@ -14,20 +14,21 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from anymic import machine, models
+from anymic import models
+from anymic._internal import machine
+from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.bundle.weights import tensors_of
 from anymic.codecs.conditions import codec_names
-from anymic.config import to_mapping
+from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
-from anymic.frontend import Frontend
-from anymic.frontend.store import Length, open_features
-from anymic.manifest import Manifest
-from anymic.training.coded import coded_features
+from anymic.features import Frontend
+from anymic.features.feature_store import Length, open_features
+from anymic.training.coded_features import coded_features
 from anymic.training.config import TrainingConfig, load_config
 from anymic.training.fitting import fresh_network, remember
+from anymic.training.loop.trainer import train
 from anymic.training.parts import Examples, Parts, in_one_order, split
-from anymic.training.trainer import train
 
 PRESET = "finetuning"
 REPORT_EPOCHS = (0, 1, 10, 20, 40)  # those of Peters 2022, table 2
@@ -205,8 +206,8 @@ def _divide(
     if from_scratch and len(places) < len(segments):
         raise ConfigError(
             f"segments {wanted} from random weights",
-            wanted="all of them: what is not trained would stay random",
-            remedy="leave out --segments or --from-scratch",
+            expected="all of them: what is not trained would stay random",
+            fix="leave out --segments or --from-scratch",
         )
     frozen = [each for place, each in enumerate(segments) if place not in places]
     return frozen, [segments[place] for place in places]
@@ -222,8 +223,8 @@ def _require_same_labels(bundle: Bundle, training: Manifest) -> None:
     )
     raise ManifestError(
         f"training clips whose labels differ from the model's (the manifest {what})",
-        wanted=", ".join(bundle.labels),
-        remedy="take clips of exactly these labels, or train a model of its own with anymic train",
+        expected=", ".join(bundle.labels),
+        fix="take clips of exactly these labels, or train a model of its own with anymic train",
     )
 
 
@@ -245,8 +246,8 @@ def _to_measure(manifest: Manifest, parts: Parts) -> Manifest:
     if parts.validation is None:
         raise ManifestError(
             "no clip to measure on",
-            wanted="clips of the split test or validation",
-            remedy="add a column split, or set some aside with --set validation_share=0.2",
+            expected="clips of the split test or validation",
+            fix="add a column split, or set some aside with --set validation_share=0.2",
         )
     return in_one_order(parts.validation)
 

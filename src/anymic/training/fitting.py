@@ -13,22 +13,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymic import machine, models
+from anymic import models
+from anymic._internal import machine
+from anymic._internal.settings import from_mapping, to_mapping
 from anymic.bundle import Bundle, InputContract
-from anymic.config import from_mapping, to_mapping
-from anymic.devices.correction import SpectrumCorrection
-from anymic.devices.mel_domain import band_gains
-from anymic.devices.profile import DeviceProfile
+from anymic.data.manifest import Manifest
+from anymic.devices.correction.mel_gains import band_gains
+from anymic.devices.correction.profile import DeviceProfile
+from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.errors import AnymicError, ConfigError
-from anymic.frontend import Frontend, Standardizer
-from anymic.frontend.mel import mel_filters
-from anymic.frontend.patches import patch_distance_s
-from anymic.frontend.store import Length, open_features
-from anymic.manifest import Manifest
-from anymic.training.coded import coded_features
+from anymic.features import Frontend, Standardizer
+from anymic.features.feature_store import Length, open_features
+from anymic.features.mel import mel_filters
+from anymic.features.patches import patch_distance_s
+from anymic.training.coded_features import coded_features
 from anymic.training.config import TrainingConfig
+from anymic.training.loop.trainer import train
 from anymic.training.parts import Examples, Parts, settle_length, split
-from anymic.training.trainer import train
 
 STATE = "training.json"
 
@@ -195,8 +196,8 @@ def remember(
     if resume and path.is_file() and not is_same(path, config, manifest, origin):
         raise ConfigError(
             f"a run in {out} with other settings or clips",
-            wanted="the same settings and manifest to resume it",
-            remedy="use them, or another --out",
+            expected="the same settings and manifest to resume it",
+            fix="use them, or another --out",
         )
     out.mkdir(parents=True, exist_ok=True)
     what = identity(config, manifest, origin)

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anymic import intervals
 from anymic.codecs.conditions import CLEAN, codec_names
-from anymic.frontend import Frontend
-from anymic.manifest import Manifest
-from anymic.training.module import TrainedClassifier
+from anymic.data.manifest import Manifest
+from anymic.features import Frontend
+from anymic.metrics import intervals
+from anymic.training.loop.module import TrainedClassifier
 
 BATCH = 16
 Probabilities = Mapping[int, NDArray[np.float32]]

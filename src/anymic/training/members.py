@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.processes import do_all, visible_gpus
+from anymic.data.manifest import Manifest
+from anymic.data.splits import check_splits
 from anymic.errors import ConfigError
-from anymic.frontend import Frontend
-from anymic.frontend.store import Length, open_features
-from anymic.manifest import Manifest
-from anymic.splits import check_splits
+from anymic.features import Frontend
+from anymic.features.feature_store import Length, open_features
 from anymic.training.config import TrainingConfig
 from anymic.training.fitting import STATE, fit, is_same
-from anymic.training.many import do_all, visible_gpus
 from anymic.training.parts import in_one_order, settle_length, split
 
 MEMBERS = "members"
@@ -82,7 +82,9 @@ def fit_members(
         If there are members of other settings or clips already, or as for `fit`.
     """
     if members < 1 or (workers is not None and workers < 1):
-        raise ConfigError(f"{members} members and {workers} workers", wanted="at least one of each")
+        raise ConfigError(
+            f"{members} members and {workers} workers", expected="at least one of each"
+        )
     pool = development(manifest)
     settled = settle_length(config, pool)
     digits = max(2, len(str(members - 1)))
@@ -134,8 +136,8 @@ def _is_finished(place: Path, config: TrainingConfig, manifest: Manifest) -> boo
     if not is_same(state, config, manifest):
         raise ConfigError(
             f"a member in {place} with other settings or clips",
-            wanted="the same settings and manifest to go on with it",
-            remedy="use them, or another --out",
+            expected="the same settings and manifest to go on with it",
+            fix="use them, or another --out",
         )
     return (place / "bundle.json").is_file()
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic import audio
+from anymic.data.manifest import Manifest, concatenate
+from anymic.data.splits import check_splits, split_groups
 from anymic.errors import ConfigError, ManifestError
-from anymic.frontend.store import FeatureStore
-from anymic.manifest import Manifest, concatenate
-from anymic.splits import check_splits, split_groups
+from anymic.features.feature_store import FeatureStore
 from anymic.training.config import TrainingConfig
 
 
@@ -50,7 +50,7 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
         training, validation = manifest.where(split="train"), manifest.where(split="validation")
         if not len(training):
             raise ManifestError(
-                "no clip whose split is 'train'", wanted="training clips", remedy="mend `split`"
+                "no clip whose split is 'train'", expected="training clips", fix="mend `split`"
             )
         if len(validation):
             return Parts(training, validation)
@@ -58,7 +58,7 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
         training = manifest
     if len(training.labels) < 2:
         raise ManifestError(
-            f"training clips of {len(training.labels)} label", wanted="two labels or more"
+            f"training clips of {len(training.labels)} label", expected="two labels or more"
         )
     if config.validation_share == 0:
         return Parts(training, None)
@@ -82,8 +82,8 @@ def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
     if len(lengths) > 1:
         raise ConfigError(
             f"clips from {min(lengths)} to {max(lengths)} s",
-            wanted="one length",
-            remedy="cut them to one length, or choose one with clip_s",
+            expected="one length",
+            fix="cut them to one length, or choose one with clip_s",
         )
     return replace(config, clip_s=float(lengths.pop()))
 
@@ -135,8 +135,8 @@ class Examples:
             lost = "; ".join(failure.reason for failure in store.failures[:3])
             raise ManifestError(
                 f"no usable training clip for some label ({lost})",
-                wanted="at least one a label",
-                remedy="mend the files",
+                expected="at least one a label",
+                fix="mend the files",
             )
         return cls(
             store.features,

@@ -1,0 +1,91 @@
+"""The four kinds of ensemble, by hand: who votes, who is calibrated, what is compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anymic.errors import AnymicError
+from anymic.training import load_config
+from anymic_experiments.kosmider2019 import ensembles, grid
+from anymic_experiments.kosmider2019.ensembles import CALIBRATED, SOFT
+from anymic_experiments.members import Member
+from anymic_experiments.runs import Outcome, Run
+
+BASE = load_config("kosmider2019-small")
+DEVICES = np.repeat(["A", "B", "C", "D"], 12)
+GROUPS = np.tile([f"recording {number}" for number in range(12)], 4)
+TARGETS = np.tile(np.arange(12) % 2, 4)
+
+
+def member(wrong: slice, *, share: float = 0.8, validated: int = 20, seed: int = 0) -> Member:
+    """Return a member that is wrong about these clips of each device."""
+    right = np.ones((4, 12), dtype=bool)
+    right[:, wrong] = False
+    answer = np.where(right.ravel(), TARGETS, 1 - TARGETS)
+    probabilities = np.where(np.eye(2, dtype=bool)[answer], 0.9, 0.1)
+    config = grid.SUBMITTED.config(BASE, seed=seed)
+    run_of = Run(grid.SUBMITTED.name, config, Path("fold1.csv"))
+    outcome = Outcome(run_of, probabilities, TARGETS, ("dog", "rain"), DEVICES, GROUPS)
+    targets = np.arange(validated) % 2
+    said = np.where(np.arange(validated) < share * validated, targets, 1 - targets)
+    return Member(outcome, np.where(np.eye(2, dtype=bool)[said], 0.9, 0.1), targets)
+
+
+def whole(wrong: slice) -> Member:
+    """Return a member that set no clip aside."""
+    found = member(wrong)
+    run_of = replace(found.outcome.run, condition=f"{grid.WHOLE}, {grid.SUBMITTED.name}")
+    outcome = replace(found.outcome, run=run_of)
+    return Member(outcome, np.empty((0, 2)), np.empty(0, dtype=np.int64))
+
+
+def voters() -> list[Member]:
+    """Return three that are each wrong about other clips, a poor one, and one of all clips."""
+    third = [member(slice(4 * n, 4 * n + 4)) for n in range(3)]
+    return [*third, member(slice(0, 12), share=0.5), whole(slice(0, 2))]
+
+
+def test_who_votes_in_which_ensemble() -> None:
+    sizes = {kind.name: len(kind.members[0]) for kind in ensembles.kinds(voters())}
+    assert sizes == {
+        "soft voting, trained on all clips": 1,
+        CALIBRATED: 3,
+        "calibrated voting, selected members with augmentation": 3,
+        "soft voting, all of both": 4,
+        SOFT: 3,
+        "geometric voting, selected members": 3,
+    }
+
+
+def test_members_that_err_apart_are_right_together() -> None:
+    found = ensembles.score(ensembles.kinds(voters()))
+    assert found.of("accuracy", SOFT).value == 1
+    change = found.of("accuracy_difference", SOFT)
+    assert change.value == pytest.approx(4 / 12)  # each is wrong about a third
+    assert change.n == 36  # D was not asked about
+    text = ensembles.markdown(found)
+    assert text.count("\n") == 2 + 6
+    assert "beats their average by +33.3" in ensembles.reading(found)
+
+
+def test_calibration_says_what_the_validation_clips_bear_out() -> None:
+    """A member that says 0.9 and is right four times in five comes to say 0.8."""
+    (kind,) = [kind for kind in ensembles.kinds([member(slice(0, 2))]) if kind.name == CALIBRATED]
+    sure = kind.probabilities().max(axis=1)
+    np.testing.assert_allclose(sure, 0.8, atol=1e-9)
+
+
+def test_an_empty_selection_is_refused() -> None:
+    poor = [member(slice(0, 12), share=0.5)]
+    (kind,) = [kind for kind in ensembles.kinds(poor) if kind.name == SOFT]
+    with pytest.raises(AnymicError, match="no member that reached 70 %"):
+        kind.probabilities()
+
+
+def test_the_reliability_diagrams_are_drawn() -> None:
+    found = ensembles.score(ensembles.kinds(voters()))
+    assert len(ensembles.figure(found).axes) == 2

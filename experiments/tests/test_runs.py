@@ -1,0 +1,81 @@
+"""A grid of runs: each done once, the same whoever does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic.data.manifest import Manifest
+from anymic.errors import AnymicError
+from anymic.features import FrontendConfig
+from anymic.training import TrainingConfig
+from anymic_experiments.runs import RESULT, Run, train_all
+
+RATE_HZ = 8000
+CONFIG = TrainingConfig(
+    frontend=FrontendConfig(rate_hz=RATE_HZ, fft_size=256, hop_samples=128, bands=32),
+    epochs=1,
+    batch_size=8,
+    validation_share=0.0,
+    clip_s=0.5,
+)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(16):
+        noise = generator.normal(scale=0.1, size=RATE_HZ // 2)
+        soundfile.write(tmp_path / f"{number}.wav", noise, RATE_HZ)
+        split = "test" if number % 4 == 3 else "train"
+        rows.append((f"{number}.wav", ("one", "two")[number % 2], "A", f"take{number}", split))
+    table = pd.DataFrame(rows, columns=["path", "label", "device", "group", "split"])
+    table.loc[table["split"] == "test", "label"] = ["one", "two", "one", "two"]
+    return Manifest.from_table(table, root=tmp_path).write(tmp_path / "fold.csv")
+
+
+def runs(corpus: Path) -> list[Run]:
+    return [Run(f"seed {seed}", replace(CONFIG, seed=seed), corpus) for seed in (0, 1)]
+
+
+def test_finished_runs_are_not_repeated(corpus: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    first = train_all(runs(corpus), out, workers=1, progress=False)
+    written = {run.key: (out / run.key / RESULT).stat().st_mtime_ns for run in runs(corpus)}
+    (out / runs(corpus)[1].key / RESULT).unlink()  # as if interrupted in the second
+    second = train_all(runs(corpus), out, workers=1, progress=False)
+    again = {run.key: (out / run.key / RESULT).stat().st_mtime_ns for run in runs(corpus)}
+    kept, redone = (run.key for run in runs(corpus))
+    assert again[kept] == written[kept]
+    assert again[redone] != written[redone]
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.probabilities, other.probabilities)
+
+
+def test_outcomes_say_what_was_tested(corpus: Path, tmp_path: Path) -> None:
+    (outcome,) = train_all(runs(corpus)[:1], tmp_path / "runs", workers=1, progress=False)
+    assert outcome.labels == ("one", "two")
+    assert outcome.targets.tolist() == [0, 1, 0, 1]
+    assert outcome.groups.tolist() == ["take3", "take7", "take11", "take15"]
+    np.testing.assert_allclose(outcome.probabilities.sum(axis=1), 1)
+
+
+def test_a_key_changes_with_settings_and_with_clips(corpus: Path) -> None:
+    first, second = runs(corpus)
+    assert first.key != second.key
+    before = first.key
+    table = Manifest.read(corpus).table.iloc[:-1]
+    Manifest.from_table(table, root=corpus.parent).write(corpus)
+    assert first.key != before
+
+
+def test_a_test_clip_that_cannot_be_used_stops_the_run(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "3.wav").write_bytes(b"")
+    with pytest.raises(AnymicError, match=r"1 test clips that cannot be used .*3\.wav"):
+        train_all(runs(corpus)[:1], tmp_path / "runs", workers=1, progress=False)

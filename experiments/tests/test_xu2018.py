@@ -1,0 +1,278 @@
+"""The recipe on a miniature corpus: what is trained, shared, kept and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from anymic import models
+from anymic.cli import main
+from anymic.data.manifest import Manifest
+from anymic.errors import AnymicError, ConfigError, ManifestError
+from anymic.evaluation.report import read_json
+from anymic.importers.vggish import import_vggish
+from anymic.inference.predictor import Predictor
+from anymic.training.tagging import fit_head
+from anymic_experiments.xu2018 import grid
+from anymic_experiments.xu2018.experiment import Experiment
+from anymic_experiments.xu2018.grid import FOUR, ORIGINAL, SIZES, Head, Size
+from anymic_experiments.xu2018.work import Clips, Job, answer, parted
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+TINY = Size(
+    width=1 / 64,
+    extractor_epochs=1,
+    head_epochs=1,
+    hidden=4,
+    segments=2,
+    lengths=(1,),
+    whole=2,
+    shifted=4,
+)
+LABELS = ("hiss", "hum", "tick")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Three labels of four clips at 16 kHz, from 0.4 s to 2.5 s, one in each of four folds."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for label in LABELS:
+        for fold, seconds in enumerate((0.4, 1.0, 2.0, 2.5), start=1):
+            time = np.arange(round(seconds * 16000)) / 16000
+            sound = {
+                "hiss": generator.normal(size=len(time)),
+                "hum": np.sin(2 * np.pi * 440 * time),
+                "tick": np.sin(2 * np.pi * 2000 * time) * (time % 0.25 < 0.02),
+            }[label]
+            name = f"{label}{fold}.wav"
+            soundfile.write(tmp_path / name, 0.1 * sound, 16000)
+            rows.append((name, label, fold))
+    table = pd.DataFrame(rows, columns=["path", "label", "fold"])
+    return Manifest.from_table(table, tmp_path).write(tmp_path / "clips.csv")
+
+
+def one_fold(corpus: Path) -> Path:
+    manifest = Manifest.read(corpus)
+    split = np.where(manifest.table["fold"] == 4, "test", "train")
+    kept = manifest.with_columns(split=split)
+    return kept.write(corpus.with_name("split.csv"))
+
+
+def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
+    experiment = Experiment(one_fold(corpus), tmp_path / "out", seeds=(0,), size=TINY, workers=1)
+    written, text = experiment.run([2], page_folder=None, command="anymic reproduce xu2018")
+    rows, _ = read_json(next(path for path in written if path.name == "report.json"))
+    lines = grid.lines(2, TINY)
+    assert [row.condition["line"] for row in rows] == [line.name for line in lines if line.head]
+    assert {row.n for row in rows} == {3}
+    assert all(1 / 3 <= row.value <= 1 for row in rows)  # of three labels the worst rank is 3
+    assert "| all four |" in text
+    assert "0.903" in text
+    assert "| the challenge's baseline | not run | 0.704 |" in text
+    extractors = sorted(path.name for path in (tmp_path / "out" / "extractors").iterdir())
+    assert len(extractors) == 5
+    # Sequences of five extractors, for training and for test clips; the heads share them.
+    assert len(list((tmp_path / "out" / "sequences").iterdir())) == 2 * 5
+    heads = tmp_path / "out" / "heads"
+    stamps = {path: path.stat().st_mtime_ns for path in heads.iterdir()}
+    assert len(stamps) == 5
+    again, _ = experiment.run([2], page_folder=None, command="again")
+    assert read_json(next(path for path in again if path.name == "report.json"))[0] == rows
+    assert stamps == {path: path.stat().st_mtime_ns for path in heads.iterdir()}
+    other = Experiment(corpus, tmp_path / "out", seeds=(0,), size=TINY)
+    with pytest.raises(ConfigError, match="an experiment with another manifest"):
+        other.train([])
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+def test_kept_sequences_give_the_answers_that_the_tagger_gives(
+    segments: int, corpus: Path, tmp_path: Path
+) -> None:
+    clips = Manifest.read(one_fold(corpus))
+    test, cache = clips.where(split="test"), tmp_path / "sequences"
+    for network in ("dense_head", "lstm_head"):  # the second finds what the first has kept
+        head = Head(network, segments)
+        tagger = fit_head(
+            clips.where(split="train"),
+            import_vggish(width=1 / 64),
+            head.config(TINY, seed=0),
+            tmp_path / head.name,
+            segments=segments,
+            hidden=8,
+            cache=cache,
+        )
+        found = answer(tagger, test, cache)
+        heard = Predictor(tagger, precision="float32").predict_manifest(test)
+        # Embeddings are computed in bfloat16, where the processor has it, and kept in float16.
+        np.testing.assert_allclose(found.probabilities, heard.probabilities, atol=0.03)
+
+
+def test_table_3_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
+    experiment = Experiment(
+        one_fold(corpus), tmp_path / "out", seeds=(0,), size=TINY, workers=1, progress=False
+    )
+    _, text = experiment.run([3], page_folder=tmp_path / "pages", command="anymic reproduce")
+    assert all(line.name in text for line in grid.lines(3, TINY))
+    assert "| with mixup 0.2 | with pitch shift | 3 |" in text
+    assert (tmp_path / "pages" / "xu2018.md").read_text() == text
+
+
+def test_table_4_by_folds_in_two_processes_goes_on_after_an_interruption(
+    corpus: Path, tmp_path: Path
+) -> None:
+    manifest = Manifest.read(corpus)
+    data = manifest.with_columns(
+        fold=(manifest.table["fold"] + 1) // 2, group=manifest.table["path"].to_numpy(dtype=str)
+    ).write(corpus.with_name("two.csv"))
+    experiment = Experiment(
+        data, tmp_path / "out", seeds=(0,), size=TINY, workers=2, progress=False
+    )
+    _, text = experiment.run([4], page_folder=None, command="anymic reproduce xu2018")
+    assert "2 folds, each in turn the test set" in text
+    assert "| all: 2 | 1 | 4 |" in text
+    heads = sorted((tmp_path / "out" / "heads").iterdir())
+    assert len(heads) == 2 * 4 * 2
+    lines = grid.lines(4, TINY)
+    before = [experiment.answers(line).probabilities for line in lines]
+    # What an interruption leaves: no bundle of an extractor, a head half-way, some not begun.
+    for path in heads[:3]:
+        path.unlink()
+    heads[0].with_suffix("").mkdir()
+    (heads[0].with_suffix("") / "training.json").write_text("{")
+    (tmp_path / "out" / "extractors" / "fold1-balanced-first-seed0" / "bundle.json").unlink()
+    experiment.run([4], page_folder=None, command="again")
+    assert sorted((tmp_path / "out" / "heads").iterdir()) == heads
+    for line, known in zip(lines, before, strict=True):
+        np.testing.assert_allclose(experiment.answers(line).probabilities, known, atol=1e-6)
+
+
+def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    given = models.build("vggish", classes=0, width=1 / 64)
+    torch.save(given.state_dict(), tmp_path / "weights.pth")
+    experiment = Experiment(
+        one_fold(corpus),
+        tmp_path / "out",
+        scale="paper",
+        weights=tmp_path / "weights.pth",
+        seeds=(0,),
+        size=TINY,
+        workers=1,
+    )
+    ((fold, manifest),) = experiment.folds.items()
+    experiment.workshop.prepare(Clips(fold, manifest, shifted=False))
+    original = experiment.workshop.extractor(Job(fold, ORIGINAL, 0, ()))
+    tuned = experiment.workshop.extractor(Job(fold, FOUR[0], 0, ()))
+    assert original.labels == ()
+    assert tuned.labels == LABELS
+    name = "embeddings.2.weight"
+    first, second = (one.network.state_dict()[name].flatten() for one in (original, tuned))
+    assert not torch.equal(first, second)
+    assert torch.cosine_similarity(first, second, dim=0) > 0.9  # fresh weights have about 0
+
+
+def miniature(root: Path, layout: str) -> Path:
+    """Write FSDKaggle2018 in miniature, as Zenodo or as Kaggle lays it out."""
+    generator = np.random.default_rng(0)
+    prefix = "FSDKaggle2018." if layout == "zenodo" else ""
+    tables: dict[str, list[tuple[str, str, str]]] = {"train": [], "test": []}
+    for part, third in (("train", "1"), ("test", "Public")):
+        (root / f"{prefix}audio_{part}").mkdir(parents=True)
+        for number in range(9 if part == "train" else 3):
+            label = ("Bark", "Cello", "Cough")[number % 3]
+            name, seconds = f"{part}{number:04x}.wav", (0.3, 1.0, 2.5)[number // 3]
+            sound = generator.normal(scale=0.1, size=round(44100 * seconds))
+            soundfile.write(root / f"{prefix}audio_{part}" / name, sound, 44100)
+            tables[part].append((name, label, third))
+    if layout == "kaggle":  # padding of the competition
+        tables["test"].append(("ffff.wav", "None", "Ignored"))
+    names = {
+        "zenodo": ("train_post_competition.csv", "test_post_competition_scoring_clips.csv"),
+        "kaggle": ("train.csv", "test_post_competition.csv"),
+    }[layout]
+    folder = root / "FSDKaggle2018.meta" if layout == "zenodo" else root
+    folder.mkdir(exist_ok=True)
+    for (part, rows), name in zip(tables.items(), names, strict=True):
+        third = "manually_verified" if part == "train" else "usage"
+        pd.DataFrame(rows, columns=["fname", "label", third]).to_csv(folder / name, index=False)
+    return root
+
+
+@pytest.mark.parametrize("layout", ["zenodo", "kaggle"])
+def test_the_papers_scale_from_a_published_tree_to_the_table(layout: str, tmp_path: Path) -> None:
+    root, data = miniature(tmp_path / "fsd", layout), tmp_path / "fsd.csv"
+    prepare = ["data", "prepare", "fsdkaggle2018", "--root", str(root), "--out", str(data)]
+    assert main(prepare) == 0
+    torch.manual_seed(0)
+    torch.save(models.build("vggish", classes=0, width=1 / 64).state_dict(), tmp_path / "w.pth")
+    experiment = Experiment(
+        data,
+        tmp_path / "out",
+        scale="paper",
+        weights=tmp_path / "w.pth",
+        seeds=(0,),
+        size=TINY,
+        workers=1,
+        progress=False,
+    )
+    written, text = experiment.run([2], page_folder=None, command="anymic reproduce xu2018")
+    rows, _ = read_json(next(path for path in written if path.name == "report.json"))
+    assert {row.n for row in rows} == {3}
+    assert "fine-tuned from its published weights" in text
+    assert "the corpus's own test clips" in text
+
+
+def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> None:
+    manifest = Manifest.read(one_fold(corpus))
+    table = pd.concat([manifest.table.assign(semitones=shift) for shift in ("0", "3")])
+    table["group"] = table["path"]
+    table["path"] = table["path"] + table["semitones"]
+    both = Manifest.from_table(table.reset_index(drop=True))
+    first, last = (parted(both, extractor, seed=1).table for extractor in FOUR[:2])
+    for part in (first, last):
+        aside = set(part[part["split"] == "validation"]["group"])
+        assert aside
+        assert not aside & set(part[part["split"] == "train"]["group"])
+        assert set(part[part["split"] == "validation"]["semitones"]) == {"0"}
+    assert set(first[first["split"] == "validation"]["group"]).isdisjoint(
+        last[last["split"] == "validation"]["group"]
+    )
+
+
+def test_the_papers_grid() -> None:
+    paper = SIZES["paper"]
+    assert [line.paper for line in grid.lines(4, paper)] == [
+        *(0.917, 0.919, 0.931, 0.936, 0.929, 0.931, 0.931)
+    ]
+    best = [line.head for line in grid.lines(3, paper) if line.paper == 0.936]
+    assert best == [line.head for line in grid.lines(4, paper) if line.paper == 0.936]
+    assert [line.extractors for line in grid.lines(2, paper)][-1] == FOUR
+
+
+def test_rejections(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="without the weights of VGGish"):
+        Experiment(corpus, tmp_path, scale="paper")
+    manifest = Manifest.read(corpus)
+    two = manifest.where(label=list(LABELS[:2])).write(tmp_path / "two.csv")
+    with pytest.raises(ManifestError, match="2 labels for MAP@3"):
+        _ = Experiment(two, tmp_path).folds
+    assert list(Experiment(corpus, tmp_path).folds) == ["fold1", "fold2", "fold3", "fold4"]
+    untested = manifest.with_columns(split=["train"] * len(manifest)).write(tmp_path / "no.csv")
+    with pytest.raises(ManifestError, match="no clip whose split is 'test'"):
+        _ = Experiment(untested, tmp_path).folds
+    torch.save(models.build("basic1", classes=3).state_dict(), tmp_path / "w.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
+    for weights in ("w.pth", "cut.pth", "nowhere.pth"):
+        other = Experiment(
+            corpus, tmp_path / "o", scale="paper", weights=tmp_path / weights, size=TINY
+        )
+        with pytest.raises(AnymicError) as error:  # before a clip is touched
+            other.run([2], page_folder=None, command="")
+        assert "\n" not in str(error.value)
+        assert not (tmp_path / "o" / "clips").exists()

@@ -1,0 +1,181 @@
+"""The files of a bundle: what they are called, what is in the index, and whether they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from anymic._internal import settings as config
+from anymic.bundle.contract import InputContract
+from anymic.errors import BundleError, ConfigError
+from anymic.features import FrontendConfig
+
+FORMAT = "anymic-bundle"
+VERSION = 1
+INDEX, WEIGHTS, PROFILE = "bundle.json", "weights.safetensors", "profile.json"
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """What `anymic.models.build` is called with."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The devices of the gains' rows, in order, and what the gains lead to."""
+
+    devices: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    estimator: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What `bundle.json` holds."""
+
+    format: str
+    version: int
+    library: str
+    created: str
+    labels: tuple[str, ...]
+    contract: InputContract
+    frontend: FrontendConfig
+    network: NetworkRecord
+    correction: Correction
+    temperature: float
+    training: dict[str, Any]
+    fitted_on: dict[str, list[str]]
+    sha256: dict[str, str]
+    identifier: dict[str, Any] | None = None
+    spectrum: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """Read `bundle.json`; BundleError where there is none that this version can read."""
+    wanted = f"the folder of a bundle, with a {INDEX} in it"
+    remedy = "pass the folder that `anymic train --out` wrote"
+    if not folder.exists():
+        raise BundleError(f"no folder {folder}", expected=wanted, fix="check the path")
+    index = folder / INDEX
+    if not index.is_file():
+        what = f"{folder} without {INDEX}" if folder.is_dir() else f"the file {folder}"
+        raise BundleError(what, expected=wanted, fix=remedy)
+    try:
+        values = json.loads(index.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BundleError(
+            f"{index} that cannot be read ({error})", expected="JSON", fix=remedy
+        ) from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise BundleError(
+            f"{index} that is no bundle of anymic", expected=f'"format": "{FORMAT}"', fix=remedy
+        )
+    if values.get("version") != VERSION:
+        raise BundleError(
+            f"bundle {folder} of version {values.get('version')!r},"
+            f" written by anymic {values.get('library')}",
+            expected=f"version {VERSION}",
+            fix=f"install the anymic that wrote it (this is {version('anymic')})",
+        )
+    return values
+
+
+def read_record(folder: Path) -> Record:
+    """Read the index of a single model; BundleError where there is none."""
+    values = read_index(folder)
+    if "kind" in values:
+        raise BundleError(
+            f"{folder}, which is an {values['kind']}",
+            expected="a single model",
+            fix="load it with anymic.load or anymic.bundle.load",
+        )
+    record = parse(Record, values, folder)
+    if not isinstance(record.network.arguments, dict):
+        raise _altered(folder, "network.arguments that is no mapping")
+    return record
+
+
+def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed:
+    """Build the dataclass of an index's values; BundleError where they do not fit it."""
+    try:
+        record = config.from_mapping(kind, values)
+    except ConfigError as error:
+        raise _altered(folder, error.problem) from error
+    for name in ("training", "fitted_on", "sha256", "identifier", "spectrum", "calibration"):
+        if not isinstance(getattr(record, name, None) or {}, dict):
+            raise _altered(folder, f"{name} that is no mapping")
+    return record
+
+
+def _altered(folder: Path, what: str) -> BundleError:
+    return BundleError(
+        f"{folder / INDEX} with {what}",
+        expected="the settings of a bundle",
+        fix="undo the change, or save the bundle again where it was trained",
+    )
+
+
+def verify(
+    folder: Path,
+    sha256: Mapping[str, str],
+    *,
+    needed: Sequence[str] = (WEIGHTS,),
+    optional: Sequence[str] = (PROFILE,),
+) -> None:
+    """Refuse a bundle that lacks a file or whose files are not those that were saved."""
+    remedy = "copy the whole folder again from where it was trained"
+    wanted = "the files listed in its " + INDEX
+    names = sorted({*needed, *sha256})
+    if any(name not in (*needed, *optional) for name in names):
+        raise BundleError(
+            f"bundle {folder} that lists {', '.join(names)}", expected=wanted, fix=remedy
+        )
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise BundleError(
+            f"bundle {folder} without {' and '.join(missing)}", expected=wanted, fix=remedy
+        )
+    altered = [name for name in names if checksum(folder / name) != sha256.get(name)]
+    if altered:
+        raise BundleError(
+            f"bundle {folder}, whose {' and '.join(altered)} was altered since it was saved",
+            expected=f"the SHA-256 in its {INDEX}",
+            fix=remedy,
+        )
+
+
+def read_tensors(folder: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
+    """Read a file's tensors, by name; BundleError where it is no safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / name)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(
+            f"{folder / name} that cannot be read ({error})",
+            expected="a safetensors file",
+            fix="copy the whole folder again from where it was trained",
+        ) from error
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

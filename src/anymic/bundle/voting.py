@@ -1,0 +1,64 @@
+"""How several models' answers become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.calibration import IsotonicCalibrator
+from anymic.errors import ConfigError
+
+Voting = Literal["soft", "calibrated", "geometric"]
+
+
+def vote(
+    probabilities: ArrayLike, voting: Voting, calibrators: Sequence[IsotonicCalibrator] = ()
+) -> NDArray[np.float64]:
+    """Return the probabilities that members agree on.
+
+    Parameters
+    ----------
+    probabilities : array (member, clip, label)
+    voting : {"soft", "calibrated", "geometric"}
+        soft: the mean of the members' probabilities. calibrated: the same after each member's
+        calibrator (Kosmider 2019, section 6). geometric: their geometric mean, divided by its
+        sum over labels, which is the softmax of the mean of the members' log probabilities.
+    calibrators : sequence of IsotonicCalibrator
+        One a member, for calibrated voting.
+
+    Returns
+    -------
+    array (clip, label), float64
+        Each row sums to 1.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such voting, no member, or not a calibrator for each.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if voting not in get_args(Voting):
+        raise ConfigError(f"voting {voting!r}", expected="soft, calibrated or geometric")
+    if p.ndim != 3 or not len(p):
+        raise ConfigError(
+            f"probabilities of shape {p.shape}",
+            expected="(member, clip, label), one member or more",
+        )
+    if voting == "calibrated":
+        if len(calibrators) != len(p):
+            raise ConfigError(
+                f"{len(calibrators)} calibrators for {len(p)} members",
+                expected="one each",
+                fix="calibrate every member on clips that it was not trained on",
+            )
+        p = np.stack([one.transform(own) for one, own in zip(calibrators, p, strict=True)])
+    if voting != "geometric":
+        mean: NDArray[np.float64] = p.mean(axis=0)
+        return mean
+    logarithm = np.log(np.maximum(p, np.finfo(np.float64).tiny)).mean(axis=0)
+    scaled = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = scaled / scaled.sum(axis=1, keepdims=True)
+    return result

@@ -1,0 +1,57 @@
+"""Encoded files that are kept on disk: encoding takes ten times as long as decoding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.codecs import streams
+from anymic.codecs.table import Entry
+
+KEEPING_VERSION = 1  # raise it when the same samples and settings begin to give other files
+
+
+class KeptFiles:
+    """What encoders made of which samples, in a folder.
+
+    A file is found by the samples themselves, the encoder and its version, rate and bitrate: it
+    does not matter where the samples came from, and what has changed is encoded anew. Several
+    threads and processes may share the folder, and any file in it may be deleted.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it is missing.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def encode(
+        self, entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
+    ) -> bytes:
+        """Return the whole file as `anymic.codecs.streams.encode` does, made now or before."""
+        file = self.folder / self._name(entry, samples, rate_hz, kbps)
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            pass
+        data = streams.encode(entry, samples, rate_hz=rate_hz, kbps=kbps)
+        file.parent.mkdir(exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        temporary.write_bytes(data)
+        temporary.replace(file)
+        return data
+
+    def _name(self, entry: Entry, samples: NDArray[np.float32], rate_hz: int, kbps: float) -> str:
+        made_by = [entry.encoder, streams.encoder_version(entry), entry.container, rate_hz, kbps]
+        known = hashlib.sha256(json.dumps([KEEPING_VERSION, *made_by]).encode())
+        known.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
+        return f"{entry.name}-{kbps:g}/{known.hexdigest()[:32]}"

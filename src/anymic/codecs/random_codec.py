@@ -1,0 +1,65 @@
+"""Training clips heard through codecs: who hears which is drawn anew every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.codecs.codec import Codec
+from anymic.codecs.codec_set import CodecSet
+from anymic.codecs.table import ORIGINAL
+from anymic.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Codecs:
+    """A share of the training clips is heard through a codec, another share every epoch.
+
+    Attributes
+    ----------
+    share : float
+        Probability that a clip is heard through a codec in an epoch; the rest is heard as it is.
+    set : tuple of str
+        The codecs and bitrates, such as "mp3 32"; each is as likely as the others.
+
+    Raises
+    ------
+    ConfigError
+        A share that is none, no codecs, the original among them, or codecs or bitrates that there
+        are not.
+    """
+
+    share: float = 0.5
+    set: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1 or not self.set:
+            raise ConfigError(
+                f"a share of {self.share} of the clips and {len(self.set)} codecs",
+                expected="a share over 0 and up to 1, and at least one codec",
+                fix='write such as `codecs: {share: 0.5, set: ["mp3 32", "aac 64"]}`',
+            )
+        if any(codec.name == ORIGINAL for codec in self.codecs):
+            raise ConfigError(
+                f"the original, {ORIGINAL}, among the codecs of training",
+                expected="codecs only: clips that get none are heard as they are",
+                fix="leave it out, and lower the share instead",
+            )
+
+    @property
+    def codecs(self) -> CodecSet:
+        """The codecs of the set."""
+        return CodecSet(tuple(Codec.parse(text) for text in dict.fromkeys(self.set)))
+
+    def draw(self, clips: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Draw what each clip is heard through in one epoch.
+
+        Returns
+        -------
+        (clip,) int64
+            0 for the clip as it is, i for the i-th codec of the set.
+        """
+        chosen = generator.integers(1, len(self.codecs) + 1, clips)
+        return np.where(generator.random(clips) < self.share, chosen, 0).astype(np.int64)

@@ -1,0 +1,200 @@
+"""Reads every file of a manifest and lists all that is wrong with them, at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from anymic import audio
+from anymic.audio.reading import SEGMENT_SLACK_S
+from anymic.data.manifest import Manifest
+from anymic.data.tables import some
+from anymic.errors import AudioError, ConfigError
+
+Kind = Literal[
+    "missing",  # no such file
+    "empty",  # a file of 0 bytes, or audio without a sample
+    "unreadable",  # not audio, or cut short, or with samples that are no numbers
+    "rate",  # another sampling rate than asked for
+    "silent",  # every sample is 0
+    "outside",  # start_s and duration_s reach beyond the end of the file
+    "duplicate",  # the same samples as an earlier file with the same label
+    "conflict",  # the same samples as a file with another label
+]
+
+_WINDOW_S = 30.0  # read piece by piece, so that a file of hours takes no more memory than this
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a file.
+
+    Attributes
+    ----------
+    path : str
+        The file, as the manifest writes it.
+    kind : str
+        One word to count by: see ``Kind``.
+    reason : str
+        One line for people.
+    rows : tuple of int
+        The rows of the manifest that cannot be used because of it.
+    """
+
+    path: str
+    kind: Kind
+    reason: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    """What reading a file found: its content, or why it cannot be used."""
+
+    samples: int = 0
+    rate_hz: int = 0
+    content: str = ""
+    problem: tuple[Kind, str] | None = None
+
+
+def check(
+    manifest: Manifest, *, rate_hz: int | None = None, workers: int = 2, progress: bool = True
+) -> list[Problem]:
+    """Read every file, header and content, and list all problems.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The clips; a file that several rows name is read once.
+    rate_hz : int, optional
+        The rate that every file should have, in Hz. By default any will do.
+    workers : int
+        Threads that read; decoding leaves Python's lock, so they run in parallel.
+    progress : bool
+        Show a progress bar on stderr where that is a terminal.
+
+    Returns
+    -------
+    list of Problem
+        In the order of the manifest, duplicates last; empty where all is well. Content is
+        compared after decoding and mixing to mono, so that a copy with another header or in
+        another lossless format is found too. A row can be in several problems.
+    """
+    if workers < 1:
+        raise ConfigError(f"{workers} workers", expected="at least 1")
+    rows: dict[Path, list[int]] = {}
+    for row, path in enumerate(manifest.paths()):
+        rows.setdefault(Path(os.path.normpath(path)), []).append(row)
+    files = dict(zip(rows, _examine_all(list(rows), workers, progress), strict=True))
+    written = manifest.table["path"].tolist()
+    problems = []
+    for path, file in files.items():
+        name = written[rows[path][0]]
+        if file.problem:
+            problems.append(Problem(name, *file.problem, rows=tuple(rows[path])))
+            continue
+        if rate_hz is not None and file.rate_hz != rate_hz:
+            reason = f"got {file.rate_hz} Hz, wanted {rate_hz} Hz: convert the file"
+            problems.append(Problem(name, "rate", reason, tuple(rows[path])))
+        problems += _outside(manifest, name, file, rows[path])
+    return problems + _copies(manifest, files, rows)
+
+
+def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
+    """Leave out the rows that a problem names; the result can be empty."""
+    keep = np.ones(len(manifest), dtype=bool)
+    for problem in problems:
+        keep[list(problem.rows)] = False
+    return manifest.rows(keep)
+
+
+def _examine_all(paths: list[Path], workers: int, progress: bool) -> list[_File]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    shown = progress and console.is_terminal
+    with (
+        Progress(*columns, console=console, disable=not shown, transient=True) as bar,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        return list(bar.track(pool.map(_examine, paths), len(paths), description="reading files"))
+
+
+def _examine(path: Path) -> _File:
+    if not path.is_file():
+        return _File(problem=("missing", "got no file: check the path, or fetch it again"))
+    if path.stat().st_size == 0:
+        return _File(problem=("empty", "got a file of 0 bytes: fetch it again"))
+    digest = hashlib.sha256()
+    samples, rate_hz, peak = 0, 0, 0.0
+    try:
+        for clip in audio.stream(path, window_s=_WINDOW_S, allow_silence=True):
+            rate_hz = clip.rate_hz
+            samples += len(clip.samples)
+            if len(clip.samples):
+                peak = max(peak, float(np.max(np.abs(clip.samples))))
+            digest.update(clip.samples.tobytes())
+    except AudioError as error:
+        return _File(problem=("unreadable", str(error)))
+    if samples == 0:
+        return _File(problem=("empty", "got audio without a sample: record or fetch it again"))
+    if peak == 0.0:
+        return _File(problem=("silent", f"got {samples} samples that are all 0: leave it out"))
+    digest.update(str(rate_hz).encode())
+    return _File(samples, rate_hz, digest.hexdigest())
+
+
+def _outside(manifest: Manifest, name: str, file: _File, rows: list[int]) -> list[Problem]:
+    """Find the rows whose part of the file is not all there."""
+    table = manifest.table.loc[rows]
+    zero = np.zeros(len(rows))
+    start = table["start_s"].to_numpy() if "start_s" in table.columns else zero
+    length = table["duration_s"].to_numpy() if "duration_s" in table.columns else zero
+    end = start + np.nan_to_num(length)
+    whole = file.samples / file.rate_hz
+    problems = []
+    for row, first, last in zip(rows, start, end, strict=True):
+        if last > whole + SEGMENT_SLACK_S or first >= whole:
+            part = f"{first:g} s to {last:g} s" if last > first else f"from {first:g} s"
+            reason = f"got {whole:g} s of audio, wanted {part}: mend start_s and duration_s"
+            problems.append(Problem(name, "outside", reason, (row,)))
+    return problems
+
+
+def _copies(
+    manifest: Manifest, files: dict[Path, _File], rows: dict[Path, list[int]]
+) -> list[Problem]:
+    """Find files with the same content: copies, and copies with different labels."""
+    labels = manifest.table["label"].tolist()
+    written = manifest.table["path"].tolist()
+    same: dict[str, list[Path]] = {}
+    for path, file in files.items():
+        if file.content:
+            same.setdefault(file.content, []).append(path)
+    problems = []
+    for paths in same.values():
+        if len(paths) < 2:
+            continue
+        heard = {path: {labels[row] for row in rows[path]} for path in paths}
+        conflict = len(set.union(*heard.values())) > 1
+        for path in paths if conflict else paths[1:]:
+            others = [other for other in paths if other != path] if conflict else paths[:1]
+            listed = some(
+                f"{written[rows[other][0]]} ({', '.join(sorted(heard[other]))})" for other in others
+            )
+            reason = f"got the same samples as {listed}"
+            reason += f", labelled {', '.join(sorted(heard[path]))} here: " if conflict else ": "
+            reason += "find out which label is right" if conflict else "keep one of them"
+            kind: Kind = "conflict" if conflict else "duplicate"
+            problems.append(Problem(written[rows[path][0]], kind, reason, tuple(rows[path])))
+    return problems

@@ -1,0 +1,77 @@
+"""A folder of one folder per label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from anymic.data.corpora.layout import AUDIO_SUFFIXES
+from anymic.data.manifest import Manifest
+from anymic.data.tables import some
+from anymic.errors import ManifestError
+
+
+def folder(root: str | Path) -> Manifest:
+    """Read a folder of one folder per label; files may lie in folders below the label's.
+
+    Files are told by their suffix (WAV, FLAC, Ogg, Opus, MP3, M4A, AAC, AIFF); others, and
+    what begins with a dot, are passed over. Rows are sorted by path.
+
+    Parameters
+    ----------
+    root : path
+        The folder.
+
+    Returns
+    -------
+    Manifest
+        Columns ``path`` and ``label``.
+
+    Raises
+    ------
+    ManifestError
+        The folder is missing, has no audio, has audio that is in no label's folder, or a label's
+        folder has none.
+    """
+    root = Path(root)
+    wanted = "a folder of one folder per label"
+    if not root.is_dir():
+        raise ManifestError(f"no folder {root}", expected=wanted, fix="check the name")
+    visible = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    loose = [entry.name for entry in visible if entry.is_file() and _is_audio(entry)]
+    if loose:
+        raise ManifestError(
+            f"audio in {root} that is in no label's folder: {some(loose)}",
+            expected=wanted,
+            fix="move these files into a folder named after their label",
+        )
+    found = {entry.name: _audio_below(entry) for entry in visible if entry.is_dir()}
+    bare = [label for label, files in found.items() if not files]
+    if bare or not found:
+        what = f"no audio in {', '.join(bare)}" if bare else "no folders"
+        raise ManifestError(
+            f"{root} with {what}",
+            expected=f"{wanted}, each with audio ({', '.join(sorted(AUDIO_SUFFIXES))})",
+            fix="remove the folders that are no labels, or convert the files",
+        )
+    rows = [
+        {"path": file.relative_to(root).as_posix(), "label": label}
+        for label, files in found.items()
+        for file in files
+    ]
+    return Manifest.from_table(pd.DataFrame(rows), root, name=root.resolve().name)
+
+
+def _audio_below(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.is_file()
+        and _is_audio(file)
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+
+
+def _is_audio(file: Path) -> bool:
+    return file.suffix.lower() in AUDIO_SUFFIXES

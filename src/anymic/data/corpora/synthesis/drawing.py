@@ -1,0 +1,163 @@
+"""Draw a place, then moments at that place, then turn a moment into sound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from anymic import audio
+from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES, Range
+from anymic.data.corpora.synthesis.room import reverberate
+from anymic.data.corpora.synthesis.shaping import Samples, unit_rms, white_noise
+from anymic.errors import ConfigError
+
+LABELS = tuple(sorted(SCENES))
+
+LOCATION_SPREAD_DB = 3.0  # from place to place, of each ingredient
+TAKE_SPREAD_DB = 2.0  # from moment to moment, of each ingredient
+LEVEL_SPREAD_DB = 3.0  # of a place as a whole: the distance and gain of the recorder
+RECORDER_NOISE_DB = -80.0  # of device A
+PEAK = 0.5  # a take is turned down to this where it would be louder, as a recordist would
+
+
+@dataclass(frozen=True)
+class Location:
+    """A place: everything that its takes share.
+
+    Attributes
+    ----------
+    levels_db : mapping
+        From each ingredient heard here to its level.
+    traits : mapping
+        From each of these ingredients to its traits.
+    decay_s, wet, damping_hz : float
+        Its room, see `room.reverberate`.
+    level_db : float
+        Root mean square of the place, in dB full scale.
+    entropy : tuple of int
+        What its room is drawn from.
+    """
+
+    scene: str
+    index: int
+    levels_db: Mapping[str, float]
+    traits: Mapping[str, Mapping[str, float]]
+    decay_s: float
+    wet: float
+    damping_hz: float
+    level_db: float
+    entropy: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The group that its takes belong to."""
+        return f"{self.scene}-{self.index:02d}"
+
+
+@dataclass(frozen=True)
+class Take:
+    """A moment at a place: levels of its own around the place's, and what noise is drawn from."""
+
+    location: Location
+    index: int
+    levels_db: Mapping[str, float]
+    level_db: float
+    entropy: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The name that all devices share which record this moment."""
+        return f"{self.location.name}-{self.index}"
+
+
+def draw_location(scene: str, index: int, *, seed: int = 0) -> Location:
+    """Draw place number `index` of a scene.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scene.
+    """
+    if scene not in SCENES:
+        raise ConfigError(f"scene {scene!r}", expected=f"one of {', '.join(LABELS)}")
+    entropy = (seed, LABELS.index(scene), index)
+    generator = np.random.default_rng(entropy)
+    recipe = SCENES[scene]
+    levels_db, traits = {}, {}
+    for name, part in recipe.parts.items():
+        # Drawn whether heard or not, so that a change of one share moves nothing else.
+        heard, level = generator.random() < part.share, generator.normal(0.0, LOCATION_SPREAD_DB)
+        ranges = {**INGREDIENTS[name].traits, **part.traits}
+        drawn = {trait: _draw(generator, span) for trait, span in ranges.items()}
+        if heard:
+            levels_db[name] = part.level_db + level
+            traits[name] = drawn
+    return Location(
+        scene=scene,
+        index=index,
+        levels_db=levels_db,
+        traits=traits,
+        decay_s=_draw(generator, recipe.decay_s),
+        wet=_draw(generator, recipe.wet),
+        damping_hz=_draw(generator, (1500.0, 5000.0)),
+        level_db=recipe.level_db + generator.normal(0.0, LEVEL_SPREAD_DB),
+        entropy=entropy,
+    )
+
+
+def draw_take(location: Location, index: int) -> Take:
+    """Draw moment number `index` at a place."""
+    entropy = (*location.entropy, 1 + index)
+    generator = np.random.default_rng(entropy)
+    levels_db = {
+        name: level + generator.normal(0.0, TAKE_SPREAD_DB)
+        for name, level in location.levels_db.items()
+    }
+    level_db = location.level_db + generator.normal(0.0, 1.5)
+    return Take(location, index, levels_db, level_db, entropy)
+
+
+def render(take: Take, *, clip_s: float = 3.0, rate_hz: int = 22050) -> audio.Clip:
+    """Turn a drawn take into sound.
+
+    Returns
+    -------
+    Clip
+        round(clip_s * rate_hz) samples, peak at most `PEAK`.
+    """
+    samples = round(clip_s * rate_hz)
+    location = take.location
+    dry, answered = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
+    for name, level_db in take.levels_db.items():
+        ingredient = INGREDIENTS[name]
+        # A stream for each, so that a change of one ingredient leaves the others as they were.
+        generator = np.random.default_rng((*take.entropy, 1 + list(INGREDIENTS).index(name)))
+        piece = ingredient.render(location.traits[name], generator, samples, rate_hz)
+        bus = answered if ingredient.in_room else dry
+        bus += np.float32(10 ** (level_db / 20)) * piece
+    room = np.random.default_rng((*location.entropy, 0, 1))
+    mixture = dry + reverberate(
+        answered,
+        room,
+        rate_hz,
+        decay_s=location.decay_s,
+        wet=location.wet,
+        damping_hz=location.damping_hz,
+    )
+    return audio.Clip(_recorded(mixture, take), rate_hz)
+
+
+def _draw(generator: np.random.Generator, span: Range) -> float:
+    low, high = np.log(span)
+    return float(np.exp(generator.uniform(low, high)))
+
+
+def _recorded(mixture: Samples, take: Take) -> Samples:
+    generator = np.random.default_rng((*take.entropy, 0, 2))
+    level = np.float32(10 ** (take.level_db / 20))
+    noise = np.float32(10 ** (RECORDER_NOISE_DB / 20)) * white_noise(generator, len(mixture))
+    recorded = level * unit_rms(mixture - mixture.mean()) + noise
+    peak = float(np.abs(recorded).max())
+    return np.asarray(recorded * np.float32(min(1.0, PEAK / peak)), np.float32)

@@ -1,0 +1,154 @@
+"""TAU Urban Acoustic Scenes 2019 Mobile and 2020 Mobile, development sets.
+
+Mesaros, Heittola, Virtanen, "A multi-device dataset for urban acoustic scene classification",
+DCASE 2018; Heittola, Mesaros, Virtanen, DCASE 2020. Zenodo 10.5281/zenodo.2589332 (2019) and
+10.5281/zenodo.3819968 (2020). Clips of 10 s, 44.1 kHz, mono; free for non-commercial use.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from anymic.data.corpora.layout import find_root, refuse
+from anymic.data.manifest import Manifest
+from anymic.data.tables import read_table
+
+SCENES = (
+    "airport",
+    "bus",
+    "metro",
+    "metro_station",
+    "park",
+    "public_square",
+    "shopping_mall",
+    "street_pedestrian",
+    "street_traffic",
+    "tram",
+)
+DEVICES = {
+    2019: ("A", "B", "C"),
+    2020: ("A", "B", "C", "S1", "S2", "S3", "S4", "S5", "S6"),
+}
+_META = "meta.csv"
+_TRAIN = "evaluation_setup/fold1_train.csv"
+_TEST = "evaluation_setup/fold1_test.csv"
+_EVALUATE = "evaluation_setup/fold1_evaluate.csv"
+_NAME = re.compile(
+    r"audio/(?P<scene>[a-z_]+)-(?P<city>[a-z]+)-(?P<location>\d+)-(?P<segment>\d+)"
+    r"-(?P<device>[a-z]\d*)\.wav"
+)
+
+
+def tau2019_mobile(root: str | Path) -> Manifest:
+    """Read the 2019 set (DCASE 2019 task 1B): devices A, B and C. See :func:`tau2020_mobile`."""
+    return _read(root, 2019)
+
+
+def tau2020_mobile(root: str | Path) -> Manifest:
+    """Read the 2020 set (DCASE 2020 task 1A): devices A, B, C and the simulated S1 to S6.
+
+    File names are ``audio/scene-city-location-segment-device.wav``.
+
+    Parameters
+    ----------
+    root : path
+        The folder that holds ``meta.csv``, ``evaluation_setup`` and ``audio``, or the one above.
+
+    Returns
+    -------
+    Manifest
+        Columns ``path``, ``label`` (the scene), ``device`` (the suffix of the file name in upper
+        case, as the papers write it: ``a`` is ``A``, ``s1`` is ``S1``), ``group`` (the
+        published identifier, city and location, such as ``barcelona-0``), ``take``
+        (``scene-city-location-segment``, the same for every device that recorded that moment),
+        ``split`` (``train`` or ``test`` of the published setup; "" for clips it does not use)
+        and ``city``.
+
+    Raises
+    ------
+    ManifestError
+        A file of the layout or a column is missing; a file name, device, scene or identifier
+        that does not fit; a clip of the setup that is not in ``meta.csv`` or is on both sides.
+    """
+    return _read(root, 2020)
+
+
+def _read(root: str | Path, year: int) -> Manifest:
+    corpus = f"TAU Urban Acoustic Scenes {year} Mobile, development set"
+    folder = find_root(
+        root,
+        [_META, _TRAIN, _TEST, _EVALUATE],
+        corpus=corpus,
+        below=[f"TAU-urban-acoustic-scenes-{year}-mobile-development"],
+    )
+    columns = ("filename", "scene_label", "identifier", "source_label")
+    meta = read_table(folder / _META, separator="\t", columns=columns)
+    rows, problems = _rows(meta, year)
+    refuse(problems, where=folder / _META, corpus=corpus)
+    split, problems = _split(folder, dict(zip(meta["filename"], meta["scene_label"], strict=True)))
+    refuse(problems, where=folder / "evaluation_setup", corpus=corpus)
+    rows["split"] = [split.get(path, "") for path in rows["path"]]
+    return Manifest.from_table(rows, folder, name=f"tau{year}-mobile")
+
+
+def _rows(meta: pd.DataFrame, year: int) -> tuple[pd.DataFrame, list[str]]:
+    rows, problems = [], []
+    for clip in meta.to_dict("records"):
+        path, scene = clip["filename"], clip["scene_label"]
+        name = _NAME.fullmatch(path)
+        if name is None:
+            problems.append(
+                f"{path or 'a row'} is not audio/scene-city-location-segment-device.wav"
+            )
+            continue
+        device = name["device"].upper()
+        identifier = f"{name['city']}-{name['location']}"
+        if device not in DEVICES[year]:
+            problems.append(f"{path} has the device {device}, not {', '.join(DEVICES[year])}")
+        elif clip["source_label"].upper() != device:
+            problems.append(f"{path} has source_label {clip['source_label']}")
+        if scene not in SCENES:
+            problems.append(f"{path} has the unknown scene_label {scene or '(empty)'}")
+        elif scene != name["scene"]:
+            problems.append(f"{path} has scene_label {scene}")
+        if clip["identifier"] != identifier:
+            problems.append(f"{path} has identifier {clip['identifier'] or '(empty)'}")
+        rows.append(
+            {
+                "path": path,
+                "label": scene,
+                "device": device,
+                "group": identifier,
+                "take": f"{name['scene']}-{identifier}-{name['segment']}",
+                "city": name["city"],
+            }
+        )
+    return pd.DataFrame(rows), problems
+
+
+def _split(folder: Path, scenes: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Read the evaluation setup: the side of each clip, and what does not fit ``meta.csv``."""
+    labelled = ("filename", "scene_label")
+    train = read_table(folder / _TRAIN, separator="\t", columns=labelled)
+    test = read_table(folder / _TEST, separator="\t", columns=labelled[:1])
+    evaluate = read_table(folder / _EVALUATE, separator="\t", columns=labelled)
+    problems = []
+    sides: dict[str, str] = {}
+    for side, table in (("train", train), ("test", test)):
+        for path in table["filename"]:
+            if path not in scenes:
+                problems.append(f"{path} of fold1_{side}.csv is not in meta.csv")
+            elif sides.setdefault(path, side) != side:
+                problems.append(f"{path} is in fold1_train.csv and in fold1_test.csv")
+    for name, table in (("train", train), ("evaluate", evaluate)):
+        for path, scene in zip(table["filename"], table["scene_label"], strict=True):
+            if scenes.get(path, scene) != scene:
+                problems.append(
+                    f"{path} is {scene} in fold1_{name}.csv, {scenes[path]} in meta.csv"
+                )
+    for path in sorted(set(evaluate["filename"]) ^ set(test["filename"])):
+        problems.append(f"{path} is in only one of fold1_test.csv and fold1_evaluate.csv")
+    return sides, problems

@@ -1,0 +1,366 @@
+"""A table of clips: its columns, its checks and its aligned takes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anymic.data.tables import (
+    INTEGER_COLUMNS,
+    NUMBER_COLUMNS,
+    TABLE,
+    cell_text,
+    read_table,
+    rows_problem,
+    some,
+    tidy,
+)
+from anymic.errors import ManifestError
+
+REQUIRED_COLUMNS = ("path", "label")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """A table of clips, one a row.
+
+    Make one with :meth:`read` or :meth:`from_table`, which check it; the constructor does not.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        Columns ``path`` and ``label``, and where known ``device``, ``group`` (the recording or
+        place that a clip was cut from), ``split``, ``fold``, ``start_s`` and ``duration_s``
+        (the part of the file that is the clip, in seconds), ``codec``, ``kbps``, ``take`` (equal
+        for clips that were recorded at the same moment), and any other. ``fold`` and
+        ``manually_verified`` are integers (-1: not known), ``start_s``, ``duration_s`` and
+        ``kbps`` are floats, everything else is text ("" where not known). Never change it in
+        place.
+    root : Path
+        Relative paths in ``path`` are relative to this folder.
+    name : str
+        What the corpus is called, for messages and reports.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    name: str = ""
+
+    @classmethod
+    def read(cls, csv: str | Path) -> Manifest:
+        """Read a CSV file (comma- or tab-separated, UTF-8, with a header line).
+
+        Raises
+        ------
+        ManifestError
+            The file is missing, is no table, or its rows do not pass :meth:`from_table`.
+        """
+        csv = Path(csv)
+        return cls.from_table(read_table(csv), root=csv.parent, name=csv.stem)
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame, root: str | Path = ".", *, name: str = "") -> Manifest:
+        """Check a table and make it a manifest.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            At least the columns ``path`` and ``label``. It is copied, not changed.
+        root : path
+            The folder that relative paths are relative to.
+        name : str
+            What the corpus is called.
+
+        Raises
+        ------
+        ManifestError
+            Missing columns, no rows, empty paths or labels, cells that should be numbers and are
+            not, the same clip (``path`` and ``start_s``) twice: all of them in one line.
+        """
+        missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
+        problems = []
+        if missing:
+            had = ", ".join(map(str, table.columns)) or "none"
+            problems.append(f"missing column {' and '.join(missing)} (columns: {had})")
+        if table.empty:
+            problems.append("no rows")
+        typed, numbers = tidy(table)
+        problems += numbers
+        for column in REQUIRED_COLUMNS:
+            if column in typed.columns:
+                empty = typed[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
+                problems += rows_problem(f"empty {column}", empty)
+        if "path" in typed.columns:
+            problems += _duplicates(typed)
+        if problems:
+            where = f" in {name}" if name else ""
+            raise ManifestError(
+                f"{len(problems)} problem{'s' * (len(problems) > 1)}{where}: {'; '.join(problems)}",
+                expected=TABLE,
+                fix="mend the table and read it again",
+            )
+        return cls(table=typed, root=Path(root), name=name)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that occur, sorted."""
+        return sorted(set(self.table["label"]))
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices that occur, sorted; none without a ``device`` column."""
+        if "device" not in self.table.columns:
+            return []
+        return sorted(set(self.table["device"]) - {""})
+
+    def paths(self) -> list[Path]:
+        """Where each row's file is, absolute."""
+        root = Path(os.path.abspath(self.root))
+        return [root / path for path in self.table["path"]]
+
+    def write(self, csv: str | Path) -> Path:
+        """Write the table as CSV, whole or not at all.
+
+        Paths are written relative to the CSV's folder where they lie below it, else absolute.
+
+        Returns
+        -------
+        Path
+            The file written.
+        """
+        csv = Path(csv)
+        folder = os.path.abspath(csv.parent)
+        table = self.table.assign(path=[_relative(path, folder) for path in self.paths()])
+        text = table.to_csv(index=False, lineterminator="\n")
+        os.makedirs(folder, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{csv.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, csv)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return csv
+
+    def where(self, **equal: Any) -> Manifest:
+        """Keep the rows whose columns have these values; the result can be empty.
+
+        Parameters
+        ----------
+        **equal
+            A column and its value, or a list, tuple or set of values:
+            ``where(device="A", split=["train", "validation"])``.
+
+        Raises
+        ------
+        ManifestError
+            A column that the table does not have, or no number for a column of numbers.
+        """
+        self.require(*equal, purpose="a choice of rows")
+        keep = np.ones(len(self), dtype=bool)
+        for column, value in equal.items():
+            many = isinstance(value, list | tuple | set | frozenset | np.ndarray | pd.Series)
+            values = list(value) if many else [value]
+            if column not in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
+                values = [str(one) for one in values]
+            else:
+                values = [_number(column, one) for one in values]
+            keep &= self.table[column].isin(values).to_numpy(dtype=bool)
+        return self.rows(keep)
+
+    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Manifest:
+        """Take rows by a mask (row,) of bool or by row numbers, in the order given."""
+        index = np.asarray(chosen)
+        if index.dtype != bool:
+            index = index.astype(np.intp)
+        return replace(self, table=self.table.loc[index].reset_index(drop=True))
+
+    def with_columns(self, **columns: Any) -> Manifest:
+        """Add or replace columns, each a value a row or one value for all.
+
+        Raises
+        ------
+        ManifestError
+            The new table does not pass :meth:`from_table`.
+        """
+        plain = {
+            key: np.asarray(value) if isinstance(value, pd.Series) else value
+            for key, value in columns.items()
+        }
+        return Manifest.from_table(self.table.assign(**plain), self.root, name=self.name)
+
+    def require(self, *columns: str, purpose: str) -> None:
+        """Make sure that the table has these columns.
+
+        Raises
+        ------
+        ManifestError
+            Some are missing; all of them are named.
+        """
+        missing = [column for column in columns if column not in self.table.columns]
+        if missing:
+            raise ManifestError(
+                f"a manifest{self._named()} with the columns {', '.join(self.table.columns)}",
+                expected=f"also {', '.join(missing)} for {purpose}",
+                fix=f"add {'it' if len(missing) == 1 else 'them'} to the table",
+            )
+
+    def require_labels(self, labels: Iterable[str]) -> None:
+        """Make sure that no row has a label outside ``labels``.
+
+        Raises
+        ------
+        ManifestError
+            Some have; all such labels are named, with the number of rows.
+        """
+        known = sorted(set(labels))
+        counts = self.table["label"].value_counts()
+        unknown = [label for label in self.labels if label not in set(known)]
+        if unknown:
+            listed = ", ".join(f"{label} ({counts[label]} rows)" for label in unknown)
+            raise ManifestError(
+                f"unknown labels{self._named()}: {listed}",
+                expected=f"only {', '.join(known)}",
+                fix="rename these labels or leave their rows out",
+            )
+
+    def digest(self) -> str:
+        """SHA-256 over the rows: columns and cells, with paths relative to ``root``.
+
+        The same rows give the same digest on every machine. It covers the table, not the audio:
+        a cache must add what says that a file changed.
+        """
+        hasher = hashlib.sha256()
+        table = self.table.assign(path=self._relative_paths())
+        for column in sorted(table.columns):
+            cells = [column, *map(cell_text, table[column].tolist())]
+            hasher.update("\x1f".join(cells).encode() + b"\x1e")
+        return hasher.hexdigest()
+
+    def clip_ids(self) -> list[str]:
+        """One id a row: 16 hexadecimal digits of SHA-256 over ``path|start_s``.
+
+        The path is relative to ``root``, so that the id is the same on every machine.
+        """
+        starts = self.table["start_s"] if "start_s" in self.table.columns else [0.0] * len(self)
+        return [
+            hashlib.sha256(f"{path}|{float(start)!r}".encode()).hexdigest()[:16]
+            for path, start in zip(self._relative_paths(), starts, strict=True)
+        ]
+
+    def recordings(self) -> list[str]:
+        """One name a row, equal for clips of one recording: group, else take, else file."""
+        units = [f"path:{path}" for path in self.table["path"]]
+        for column in ("take", "group"):
+            if column in self.table.columns:
+                units = [
+                    f"{column}:{cell}" if cell else unit
+                    for cell, unit in zip(self.table[column], units, strict=True)
+                ]
+        return units
+
+    def takes(self, devices: Sequence[str]) -> pd.DataFrame:
+        """Find the aligned clips: the takes that every one of ``devices`` recorded.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``take``, one column a device, values are row numbers of :attr:`table`. Only
+            complete takes; no rows where there are none.
+
+        Raises
+        ------
+        ManifestError
+            No column ``device`` or ``take``, or a device with two rows in one take.
+        """
+        self.require("device", "take", purpose="aligned takes")
+        chosen = self.table["device"].isin(list(devices)) & (self.table["take"] != "")
+        rows = self.table.loc[chosen, ["take", "device"]].assign(row=lambda part: part.index)
+        twice = rows.duplicated(["take", "device"], keep="first")
+        if twice.any():
+            listed = some(f"{row.take} ({row.device})" for row in rows[twice].itertuples())
+            raise ManifestError(
+                f"more than one row for a take and device{self._named()}: {listed}",
+                expected="each device once in a take",
+                fix="give clips that were not recorded at the same moment their own take",
+            )
+        wide = rows.pivot(index="take", columns="device", values="row")
+        wide = wide.reindex(columns=list(devices)).dropna().astype(np.int64)
+        wide.columns.name = None
+        return wide
+
+    def _relative_paths(self) -> list[str]:
+        root = os.path.abspath(self.root)
+        return [_relative(path, root) for path in self.paths()]
+
+    def _named(self) -> str:
+        return f" {self.name}" if self.name else ""
+
+
+def concatenate(manifests: Iterable[Manifest]) -> Manifest:
+    """Put manifests one below the other.
+
+    Columns that only some have are empty in the others. The root is the folder that all the roots
+    have in common.
+
+    Raises
+    ------
+    ManifestError
+        No manifests, or the same clip in two of them.
+    """
+    parts = list(manifests)
+    if not parts:
+        raise ManifestError("no manifests", expected="at least one to put together")
+    roots = [os.path.abspath(part.root) for part in parts]
+    try:
+        root = os.path.commonpath(roots)
+    except ValueError:  # different drives
+        root = roots[0]
+    tables = [
+        part.table.assign(path=[_relative(path, root) for path in part.paths()]) for part in parts
+    ]
+    names = dict.fromkeys(part.name for part in parts if part.name)
+    table = pd.concat(tables, ignore_index=True)
+    return Manifest.from_table(table, root, name="+".join(names))
+
+
+def _duplicates(table: pd.DataFrame) -> list[str]:
+    keys = pd.DataFrame({"path": table["path"].map(os.path.normpath), "start_s": 0.0})
+    if "start_s" in table.columns:
+        keys["start_s"] = table["start_s"]
+    filled = table["path"] != ""
+    again = keys.duplicated(keep="first") & filled
+    if not again.any():
+        return []
+    listed = some(
+        f"{row.path} (row {int(str(row.Index)) + 2})" for row in table[again].itertuples()
+    )
+    return [f"the same path and start_s twice: {listed}"]
+
+
+def _number(column: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ManifestError(f"{column} = {value!r}", expected="a number") from None
+
+
+def _relative(path: str | Path, folder: str) -> str:
+    """Path below the folder with forward slashes, or absolute where it lies elsewhere."""
+    full = os.path.normpath(path)
+    below = os.path.join(folder, "")
+    return (full[len(below) :] if full.startswith(below) else full).replace(os.sep, "/")

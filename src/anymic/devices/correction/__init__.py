@@ -1,0 +1,1 @@
+"""Spectrum correction: from aligned takes to gains, and gains applied to sound."""

@@ -1,0 +1,125 @@
+"""Multiply by a device's gains: magnitudes, STFTs, and whole clips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic.audio import Clip
+from anymic.devices.analysis import check_analysis, hann_window, windowed_blocks
+from anymic.errors import DeviceError
+
+Values = TypeVar("Values", NDArray[np.float32], NDArray[np.float64], torch.Tensor)
+Spectrum = TypeVar("Spectrum", NDArray[np.complex64], NDArray[np.complex128], torch.Tensor)
+
+
+def apply_to_magnitude(magnitude: Values, gains: NDArray[np.float64]) -> Values:
+    """Return magnitudes times the gains of their bins.
+
+    Parameters
+    ----------
+    magnitude : array or Tensor, (..., bin, frame), linear amplitude
+        Not changed. For powers, square the gains first.
+    gains : (bin,)
+        Positive amplitude factors (`DeviceProfile.gains_for`).
+
+    Returns
+    -------
+    array or Tensor, (..., bin, frame)
+        Of the kind and number type of `magnitude`.
+
+    Raises
+    ------
+    DeviceError
+        If the number of bins differs.
+    """
+    _check_bins(magnitude.shape[-2] if magnitude.ndim > 1 else None, gains)
+    if isinstance(magnitude, torch.Tensor):
+        real = magnitude.real.dtype if magnitude.is_complex() else magnitude.dtype
+        factors = torch.as_tensor(gains, dtype=real, device=magnitude.device)
+        return magnitude * factors[:, None]
+    return magnitude * gains.astype(magnitude.real.dtype)[:, None]
+
+
+def apply_to_stft(stft: Spectrum, gains: NDArray[np.float64]) -> Spectrum:
+    """Return a complex STFT (..., bin, frame) times the gains of its bins; phases stay.
+
+    Raises
+    ------
+    DeviceError
+        If the number of bins differs.
+    """
+    return apply_to_magnitude(stft, gains)  # type: ignore[type-var]
+
+
+def apply_to_waveform(
+    clip: Clip, gains: NDArray[np.float64], *, fft_size: int = 2048, hop_samples: int = 512
+) -> Clip:
+    """Return the clip with its spectrum corrected: STFT, multiply, overlap-add.
+
+    Length and alignment stay exactly; gains of 1 give the samples back within float32 rounding.
+    Analysis and synthesis window are Hann; every sample lies in the full number of windows, so
+    the ends are treated as the middle. Works for any length, in memory proportional to it.
+
+    Parameters
+    ----------
+    clip : Clip
+        Not changed. Its rate must be that of the profile (`DeviceProfile.require`).
+    gains : (bin,)
+        Positive amplitude factors for fft_size // 2 + 1 bins.
+    fft_size, hop_samples : int
+        The analysis; the hop at most half the FFT size.
+
+    Returns
+    -------
+    Clip
+        The samples can exceed full scale where gains do: nothing is clipped here.
+
+    Raises
+    ------
+    DeviceError
+        If the number of gains does not fit the FFT size, or the hop is too long.
+    """
+    check_analysis(fft_size, hop_samples)
+    _check_bins(fft_size // 2 + 1, gains)
+    from scipy.fft import irfft, rfft
+
+    count = len(clip.samples)
+    # Zeros all round, so that every sample lies in the full number of windows.
+    frames = -(-(count + fft_size) // hop_samples) + 1
+    padded = np.zeros((frames - 1) * hop_samples + fft_size, dtype=np.float32)
+    padded[fft_size : fft_size + count] = clip.samples
+    output = np.zeros_like(padded)
+    factors = gains.astype(np.float32)
+    synthesis = _synthesis_window(fft_size, hop_samples)
+    start = 0
+    for block in windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples):
+        for frame in irfft(rfft(block) * factors, n=fft_size) * synthesis:
+            output[start : start + fft_size] += frame
+            start += hop_samples
+    return replace(clip, samples=output[fft_size : fft_size + count].copy())
+
+
+def _synthesis_window(fft_size: int, hop_samples: int) -> NDArray[np.float32]:
+    """Return the Hann window over the sum of squared windows that meet at each sample.
+
+    With all windows present that sum repeats every hop.
+    """
+    window = hann_window(fft_size)
+    place = np.arange(fft_size) % hop_samples
+    sums = np.bincount(place, weights=window**2)
+    return np.asarray(window / sums[place], dtype=np.float32)
+
+
+def _check_bins(bins: int | None, gains: NDArray[np.float64]) -> None:
+    if gains.ndim != 1 or bins != len(gains):
+        raise DeviceError(
+            f"gains of shape {gains.shape}",
+            expected="one gain a bin"
+            + (f", ({bins},)" if bins is not None else " and an axis of bins"),
+            fix="use the FFT size of the device profile",
+        )

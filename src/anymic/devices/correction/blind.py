@@ -1,0 +1,352 @@
+"""Gains for a device that nobody calibrated, from its recordings alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anymic.data.manifest import Manifest
+from anymic.devices.correction.profile import DeviceProfile
+from anymic.errors import DeviceError
+
+if TYPE_CHECKING:
+    from anymic.devices.correction.spectra import ClipSpectra
+
+Array = NDArray[np.float64]
+
+FORMAT, VERSION = "anymic-mean-spectrum", 1
+FEWEST_CLIPS = 10
+LIMIT_DB = 40.0
+NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
+
+# How much the response of a device differs from what is expected of it: standard deviations at
+# these frequencies, straight lines over log frequency between them. The shape is that of the root
+# mean square over 22 measured microphones (MicIRP, 0 dB from 100 Hz to 10 kHz), with no less than
+# 6 dB in the middle, where those measured 3 to 6, for there are brighter and duller ones.
+PRIOR_HZ = (62.0, 125.0, 250.0, 4000.0, 8000.0, 11_000.0, 16_000.0)
+PRIOR_DB = (15.0, 10.0, 6.0, 6.0, 8.0, 15.0, 30.0)
+# The correlation of a response at two frequencies falls by 1/e over so many octaves.
+PRIOR_OCTAVES = 2.0
+# Within a band a response departs by this from the straight line between the bands.
+PRIOR_FINE_DB = 1.0
+
+BANDS, LOWEST_HZ = 32, 40.0
+
+
+@dataclass(frozen=True, eq=False)
+class MeanSpectrum:
+    """What a network was trained on, on average, and what unknown devices are compared with.
+
+    A recording's mean log spectrum is what was heard (its content) plus the log response of the
+    device. Content differs from clip to clip by far more than devices do, so the plain difference
+    to the mean spectrum (`geometric_unaligned`) is right for many recordings together, and for a
+    single one would erase what tells the classes apart. `gains` is the most probable difference
+    given both spreads, under normal distributions: with content covariance S of one clip, measured
+    here, and device covariance K, assumed (`device_covariance`), of n recordings ::
+
+        log g = p + K (K + S / n)^-1 (log_magnitude - mean of the recordings - p)
+
+    in bands evenly spaced over log frequency; in each bin, what the bands leave is weighted by the
+    same rule. p is what is expected of an unknown device: the mean of the known devices' log gains.
+    For many recordings g becomes that of `geometric_unaligned`.
+
+    Attributes
+    ----------
+    rate_hz, fft_size, hop_samples : int
+        The analysis: that of the network's front-end.
+    floor_db, silence_db : float
+        See `anymic.devices.correction.spectra.ClipSpectra`.
+    log_magnitude : (bin,), natural logarithm
+        Mean over clips of their mean log magnitude, after correction by the profile.
+    expected : (bin,), natural logarithm
+        Mean of the known devices' log gains; zeros without a profile.
+    covariance : (band, band), natural logarithm squared
+        Of the clips' spectra in `bands`.
+    spread : (bin,), natural logarithm
+        Standard deviation over clips of what the bands leave of each bin.
+    count : int
+        Clips behind it.
+    fitted_on : tuple of str
+        Their ids (`Manifest.clip_ids`).
+
+    Raises
+    ------
+    DeviceError
+        If a length does not fit the FFT size, or a number is not finite.
+    """
+
+    rate_hz: int
+    fft_size: int
+    hop_samples: int
+    floor_db: float
+    silence_db: float
+    log_magnitude: Array
+    expected: Array
+    covariance: Array
+    spread: Array
+    count: int
+    fitted_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        bins, bands = self.fft_size // 2 + 1, len(self.bands)
+        shapes: dict[str, tuple[int, ...]] = {
+            **dict.fromkeys(("log_magnitude", "expected", "spread"), (bins,)),
+            "covariance": (bands, bands),
+        }
+        problems = [
+            f"{name} of {' x '.join(map(str, getattr(self, name).shape))}"
+            for name, shape in shapes.items()
+            if getattr(self, name).shape != shape
+        ]
+        problems += [
+            f"{name} that is not finite"
+            for name in shapes
+            if not np.isfinite(getattr(self, name)).all()
+        ]
+        if problems:
+            raise DeviceError(
+                "a mean spectrum with " + "; ".join(problems),
+                expected=f"finite numbers for {bins} bins and {bands} bands",
+                fix="measure it again",
+            )
+
+    @classmethod
+    def measure(
+        cls,
+        manifest: Manifest,
+        profile: DeviceProfile | None,
+        *,
+        rate_hz: int | None = None,
+        fft_size: int | None = None,
+        hop_samples: int | None = None,
+    ) -> MeanSpectrum:
+        """Read every clip of `manifest` once.
+
+        Parameters
+        ----------
+        manifest : Manifest
+            The clips that the network was trained on.
+        profile : DeviceProfile or None
+            What corrected them; clips of devices that are not in it, or not named, count as
+            they are.
+        rate_hz, fft_size, hop_samples
+            Those of the network's front-end; by default those of the profile, without one the
+            clips' own rate, 2048 and 512.
+
+        Raises
+        ------
+        DeviceError
+            If fewer than 10 clips can be used.
+        """
+        from anymic.devices.correction.spectra import measure
+
+        usual: tuple[int | None, int, int] = (None, 2048, 512)
+        if profile is not None:
+            usual = (profile.rate_hz, profile.fft_size, profile.hop_samples)
+        spectra = measure(
+            as_recordings(manifest),
+            rate_hz=rate_hz or usual[0],
+            fft_size=fft_size or usual[1],
+            hop_samples=hop_samples or usual[2],
+        )
+        return cls.of(spectra, profile)
+
+    @classmethod
+    def of(
+        cls,
+        spectra: ClipSpectra,
+        profile: DeviceProfile | None,
+        *,
+        clip_ids: Collection[str] | None = None,
+    ) -> MeanSpectrum:
+        """Take the mean of spectra already measured, or of some of them; see `measure`."""
+        from sklearn.covariance import ledoit_wolf
+
+        chosen = [row for row, one in enumerate(spectra.clip_ids) if _among(one, clip_ids)]
+        if len(chosen) < FEWEST_CLIPS:
+            raise DeviceError(
+                f"{len(chosen)} usable clips for a mean spectrum",
+                expected=f"at least {FEWEST_CLIPS}",
+                fix="pass the clips that the model was trained on",
+            )
+        bins = spectra.fft_size // 2 + 1
+        known = {}
+        if profile is not None:
+            profile.require(rate_hz=spectra.rate_hz, fft_size=spectra.fft_size)
+            known = {name: np.log(device.gains) for name, device in profile.devices.items()}
+        gains = [known.get(spectra.devices[row], np.zeros(bins)) for row in chosen]
+        heard = spectra.log_magnitude[chosen] + gains
+        mean = heard.mean(axis=0)
+        into, back = _bands(spectra.rate_hz, spectra.fft_size)
+        coarse = (heard - mean) @ into.T
+        return cls(
+            rate_hz=spectra.rate_hz,
+            fft_size=spectra.fft_size,
+            hop_samples=spectra.hop_samples,
+            floor_db=spectra.floor_db,
+            silence_db=spectra.silence_db,
+            log_magnitude=mean,
+            expected=np.mean([*known.values()], axis=0) if known else np.zeros(bins),
+            covariance=ledoit_wolf(coarse, assume_centered=True)[0],
+            spread=(heard - mean - coarse @ back.T).std(axis=0),
+            count=len(chosen),
+            fitted_on=tuple(spectra.clip_ids[row] for row in chosen),
+        )
+
+    @property
+    def bands(self) -> Array:
+        """The frequencies (band,) in Hz at which covariances hold."""
+        return bands_hz(self.rate_hz, self.fft_size)
+
+    def observe(self, samples: NDArray[np.float32]) -> Array:
+        """Return the mean log magnitude (bin,) of a recording (sample,) at this rate.
+
+        Raises
+        ------
+        AudioError
+            If it is silent.
+        """
+        from anymic.devices.correction.spectra import mean_log_magnitude
+
+        return mean_log_magnitude(
+            samples,
+            fft_size=self.fft_size,
+            hop_samples=self.hop_samples,
+            floor_db=self.floor_db,
+            silence_db=self.silence_db,
+        )
+
+    def gains(self, spectra: Array) -> Array:
+        """Estimate the gains of a device from its recordings.
+
+        Parameters
+        ----------
+        spectra : (recording, bin)
+            From `observe`, or `ClipSpectra.log_magnitude`: one a recording, however long, since
+            what sounds in a recording goes on sounding in it.
+
+        Returns
+        -------
+        (bin,) float64
+            Positive amplitude factors, within 40 dB of 1.
+
+        Raises
+        ------
+        DeviceError
+            If there is no recording.
+        """
+        spectra = np.asarray(spectra, dtype=np.float64)
+        if spectra.ndim != 2 or not len(spectra) or spectra.shape[1:] != self.log_magnitude.shape:
+            raise DeviceError(
+                f"spectra of shape {spectra.shape}",
+                expected=f"one or more recordings of {len(self.log_magnitude)} bins",
+                fix="pass what `observe` returned for each",
+            )
+        surprise = self.log_magnitude - spectra.mean(axis=0) - self.expected
+        into, back = _bands(self.rate_hz, self.fft_size)
+        device, content = device_covariance(self.bands), self.covariance / len(spectra)
+        coarse = into @ surprise
+        fine = surprise - back @ coarse
+        fine_variance = (PRIOR_FINE_DB / NEPER_DB) ** 2
+        fine *= fine_variance / (fine_variance + self.spread**2 / len(spectra))
+        log_gains = (
+            self.expected + back @ (device @ np.linalg.solve(device + content, coarse)) + fine
+        )
+        limit = LIMIT_DB / NEPER_DB
+        gains: Array = np.exp(np.clip(log_gains, -limit, limit))
+        return gains
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return what `from_parts` makes an equal one of: plain JSON values, and tensors."""
+        names = ("rate_hz", "fft_size", "hop_samples", "floor_db", "silence_db", "count")
+        record = {name: getattr(self, name) for name in names}
+        record |= {"format": FORMAT, "version": VERSION, "fitted_on": list(self.fitted_on)}
+        tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(getattr(self, name)))
+            for name in ("log_magnitude", "expected", "covariance", "spread")
+        }
+        return record, tensors
+
+    @classmethod
+    def from_parts(cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MeanSpectrum:
+        """Put a mean spectrum together again.
+
+        Raises
+        ------
+        DeviceError
+            If the parts are those of a newer version, incomplete, or do not fit each other.
+        """
+        if record.get("format") != FORMAT or record.get("version") != VERSION:
+            raise DeviceError(
+                f"a mean spectrum of format {record.get('format')!r},"
+                f" version {record.get('version')!r}",
+                expected=f"{FORMAT!r}, version {VERSION}",
+                fix="install the anymic that wrote it, or measure it again",
+            )
+        try:
+            return cls(
+                rate_hz=int(record["rate_hz"]),
+                fft_size=int(record["fft_size"]),
+                hop_samples=int(record["hop_samples"]),
+                floor_db=float(record["floor_db"]),
+                silence_db=float(record["silence_db"]),
+                count=int(record["count"]),
+                fitted_on=tuple(map(str, record["fitted_on"])),
+                log_magnitude=tensors["log_magnitude"].double().numpy(),
+                expected=tensors["expected"].double().numpy(),
+                covariance=tensors["covariance"].double().numpy(),
+                spread=tensors["spread"].double().numpy(),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DeviceError(
+                f"a mean spectrum whose parts do not fit ({error!r})",
+                expected="what `anymic devices route` wrote",
+                fix="measure it again",
+            ) from error
+
+
+def as_recordings(manifest: Manifest) -> Manifest:
+    """Return the manifest as `spectra.measure` reads it to hear every clip by itself."""
+    names = manifest.table["device"] if "device" in manifest.table else [""] * len(manifest)
+    return manifest.with_columns(device=[name or "not stated" for name in names], take="")
+
+
+def device_covariance(hz: Array) -> Array:
+    """Return how the log response of an unknown device varies, (band, band), squared nepers.
+
+    Standard deviations from `PRIOR_HZ` and `PRIOR_DB`, correlations exp(-octaves / 2).
+    """
+    deviation = np.interp(np.log(hz), np.log(PRIOR_HZ), PRIOR_DB) / NEPER_DB
+    octaves = np.abs(np.log2(hz[:, None] / hz))
+    covariance: Array = np.outer(deviation, deviation) * np.exp(-octaves / PRIOR_OCTAVES)
+    return covariance
+
+
+def bands_hz(rate_hz: int, fft_size: int) -> Array:
+    """Return frequencies of bins, about evenly spaced over log frequency: (band,), ascending."""
+    step_hz = rate_hz / fft_size
+    wanted = np.geomspace(max(LOWEST_HZ, step_hz), rate_hz / 2, BANDS)
+    found: Array = np.unique(np.round(wanted / step_hz)) * step_hz
+    return found
+
+
+def _among(clip_id: str, clip_ids: Collection[str] | None) -> bool:
+    return clip_ids is None or clip_id in clip_ids
+
+
+@lru_cache(maxsize=16)
+def _bands(rate_hz: int, fft_size: int) -> tuple[Array, Array]:
+    """Return the matrices into the bands (band, bin), by least squares, and back (bin, band)."""
+    hz = bands_hz(rate_hz, fft_size)
+    every_hz = np.maximum(np.linspace(0, rate_hz / 2, fft_size // 2 + 1), 1.0)
+    lines = [np.interp(np.log(every_hz), np.log(hz), row) for row in np.eye(len(hz))]
+    back = np.stack(lines, axis=1).astype(np.float64)
+    return np.linalg.pinv(back).astype(np.float64), back

@@ -1,0 +1,61 @@
+"""Gains of mel bands: spectrum correction in the log-mel domain, to compare with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.devices.correction.estimators import Estimation
+from anymic.devices.correction.profile import DeviceProfile
+from anymic.devices.correction.spectra import ClipSpectra
+from anymic.errors import DeviceError
+
+ESTIMATORS = ("ratio_of_means", "mean_of_ratios")  # of mean magnitudes, which mel filters sum
+
+
+def band_gains(
+    spectra: ClipSpectra, profile: DeviceProfile, filters: NDArray[np.float32]
+) -> dict[str, NDArray[np.float64]]:
+    """Estimate a profile's gains again, on mel spectra in place of spectra.
+
+    With `ratio_of_means`, the mean mel spectrum of the reference over that of the device, in each
+    band. Inside a band such a gain leaves the device's response as it is, where gains of bins
+    undo it; Nguyen 2020, section 2.1, finds the latter better and gives no numbers.
+
+    Parameters
+    ----------
+    spectra : ClipSpectra
+        What the profile was fitted on.
+    profile : DeviceProfile
+        Devices, reference and estimator.
+    filters : array (band, bin)
+        The mel filters, of magnitudes.
+
+    Returns
+    -------
+    dict of str to array (band,)
+        Positive amplitude factors, for `Frontend`; 1 for a single reference device.
+
+    Raises
+    ------
+    DeviceError
+        If the estimator is one of geometric means, which are not those of mel bands.
+    """
+    if profile.estimator not in ESTIMATORS:
+        raise DeviceError(
+            f"the estimator {profile.estimator} for mel bands",
+            expected=" or ".join(ESTIMATORS),
+            fix="choose one of them, or the domain magnitude",
+        )
+    mel = replace(spectra, magnitude=spectra.magnitude @ filters.T.astype(np.float64))
+    estimation = Estimation(
+        mel, profile.reference, profile.estimator, profile.floor_db, profile.limit_db
+    )
+    return {
+        name: np.ones(len(filters))
+        if profile.reference == (name,)
+        else estimation.solve(name)[0].gains
+        for name in profile.devices
+    }

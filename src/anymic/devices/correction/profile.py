@@ -1,0 +1,300 @@
+"""The device profile: gains a device, how they were estimated, and the JSON file they live in."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.devices.analysis import check_analysis
+from anymic.errors import DeviceError
+
+FORMAT = "anymic-device-profile"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceGains:
+    """The gains that make one device sound like the reference.
+
+    Attributes
+    ----------
+    gains : (bin,) float64
+        Positive amplitude factors, one a frequency bin, for magnitudes (not powers).
+    count : int
+        Clips of this device that stand behind the gains.
+    spread_db : (bin,) float64
+        Standard deviation over those clips of the log gain, in dB; 0 for a single clip.
+    """
+
+    gains: NDArray[np.float64]
+    count: int
+    spread_db: NDArray[np.float64]
+
+    def summary(self) -> dict[str, Any]:
+        """Return clips, lowest, median and highest gain and median spread, in dB."""
+        gains_db = 20 * np.log10(self.gains)
+        return {
+            "clips": self.count,
+            "lowest_db": float(gains_db.min()),
+            "median_db": float(np.median(gains_db)),
+            "highest_db": float(gains_db.max()),
+            "spread_db": float(np.median(self.spread_db)),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceProfile:
+    """Gains for one or more devices, with what is needed to apply and to judge them.
+
+    Attributes
+    ----------
+    rate_hz, fft_size, hop_samples : int
+        The analysis; gains are valid for this rate and FFT size only, for any hop.
+    reference : tuple of str
+        The devices whose mean spectrum the gains lead to.
+    estimator : str
+        See `anymic.devices.correction.spectrum_correction.ESTIMATORS`.
+    devices : dict of str to DeviceGains
+        The corrected devices, the reference devices among them.
+    floor_db : float
+        Spectra were taken to be at least this, relative to their own level (see
+        `SpectrumCorrection`).
+    limit_db : float
+        No gain lies outside -limit_db .. limit_db.
+    silence_db : float
+        Frames this far below the loudest frame of their clip were left out.
+    created : str
+        When, ISO 8601, UTC.
+    fitted_on : tuple of str
+        Ids of the clips that were used (`Manifest.clip_ids`).
+
+    Raises
+    ------
+    DeviceError
+        If lengths do not fit the FFT size or a gain is not positive and finite; every problem is
+        named in the one line.
+    """
+
+    rate_hz: int
+    fft_size: int
+    reference: tuple[str, ...]
+    estimator: str
+    devices: dict[str, DeviceGains]
+    floor_db: float = -100.0
+    limit_db: float = 40.0
+    silence_db: float = -40.0
+    hop_samples: int = 512
+    created: str = ""
+    fitted_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_analysis(self.fft_size, self.hop_samples)
+        problems = [
+            problem
+            for name, device in self.devices.items()
+            for problem in _problems(name, device, self.fft_size // 2 + 1)
+        ]
+        if not self.devices:
+            problems.append("no device")
+        if self.rate_hz < 1:
+            problems.append(f"a rate of {self.rate_hz} Hz")
+        if problems:
+            raise DeviceError(
+                "a device profile with " + "; ".join(problems),
+                expected=f"positive, finite gains for {self.fft_size // 2 + 1} bins",
+                fix="make the profile again with `anymic calibrate`",
+            )
+
+    def frequencies_hz(self) -> NDArray[np.float64]:
+        """Return the centre of each bin, (bin,) in Hz."""
+        return np.linspace(0.0, self.rate_hz / 2, self.fft_size // 2 + 1)
+
+    def gains_for(self, device: str) -> NDArray[np.float64]:
+        """Return the gains (bin,) of `device`.
+
+        Raises
+        ------
+        DeviceError
+            If the profile does not know the device; the known ones are listed.
+        """
+        if device not in self.devices:
+            near = difflib.get_close_matches(device, list(self.devices), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise DeviceError(
+                f"device {device!r}",
+                expected="one of " + ", ".join(sorted(self.devices)),
+                fix=hint + "calibrate the device, or name one that the profile holds",
+            )
+        return self.devices[device].gains
+
+    def require(self, *, rate_hz: int, fft_size: int | None = None) -> None:
+        """Refuse to be used at another rate or FFT size.
+
+        Raises
+        ------
+        DeviceError
+            With the remedy.
+        """
+        if rate_hz != self.rate_hz:
+            raise DeviceError(
+                f"{rate_hz} Hz",
+                expected=f"{self.rate_hz} Hz, the rate of the device profile",
+                fix="resample the audio, or make a profile at that rate",
+            )
+        if fft_size is not None and fft_size != self.fft_size:
+            raise DeviceError(
+                f"an FFT size of {fft_size}",
+                expected=f"{self.fft_size}, the FFT size of the device profile",
+                fix="set the front-end to it, or make a profile with that FFT size",
+            )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the plain mapping that is written as JSON."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "created": self.created,
+            "rate_hz": self.rate_hz,
+            "fft_size": self.fft_size,
+            "hop_samples": self.hop_samples,
+            "reference": list(self.reference),
+            "estimator": self.estimator,
+            "floor_db": self.floor_db,
+            "limit_db": self.limit_db,
+            "silence_db": self.silence_db,
+            "fitted_on": list(self.fitted_on),
+            "devices": {
+                name: {
+                    "count": device.count,
+                    "gains": device.gains.tolist(),
+                    "spread_db": [round(value, 4) for value in device.spread_db.tolist()],
+                }
+                for name, device in self.devices.items()
+            },
+        }
+
+    @classmethod
+    def from_mapping(
+        cls, values: Mapping[str, Any], *, where: str = "the profile"
+    ) -> DeviceProfile:
+        """Build a profile from what `to_mapping` returned.
+
+        Raises
+        ------
+        DeviceError
+            If it is not a device profile, is of a newer version, or lacks or spoils a value.
+        """
+        if values.get("format") != FORMAT:
+            raise DeviceError(
+                f"{where} that is not a device profile",
+                expected=f'a JSON file with "format": "{FORMAT}"',
+                fix="make one with `anymic calibrate`",
+            )
+        if values.get("version") != VERSION:
+            raise DeviceError(
+                f"{where} of version {values.get('version')!r}",
+                expected=f"version {VERSION}",
+                fix="install a newer anymic, or make the profile again",
+            )
+        try:
+            return cls(
+                rate_hz=int(values["rate_hz"]),
+                fft_size=int(values["fft_size"]),
+                hop_samples=int(values["hop_samples"]),
+                reference=tuple(map(str, values["reference"])),
+                estimator=str(values["estimator"]),
+                floor_db=float(values["floor_db"]),
+                limit_db=float(values["limit_db"]),
+                silence_db=float(values["silence_db"]),
+                created=str(values["created"]),
+                fitted_on=tuple(map(str, values["fitted_on"])),
+                devices={
+                    str(name): DeviceGains(
+                        np.asarray(device["gains"], dtype=np.float64),
+                        int(device["count"]),
+                        np.asarray(device["spread_db"], dtype=np.float64),
+                    )
+                    for name, device in values["devices"].items()
+                },
+            )
+        except KeyError as error:
+            raise DeviceError(
+                f"{where} without the key {error}",
+                expected="a complete device profile",
+                fix="make it again with `anymic calibrate`",
+            ) from error
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DeviceError(
+                f"{where} with a value of the wrong kind ({error})",
+                expected="a device profile as `anymic calibrate` writes it",
+                fix="make it again",
+            ) from error
+
+    def write(self, path: str | Path) -> Path:
+        """Write the profile as JSON: beside the place first, then moved there."""
+        path = Path(path)
+        if not path.parent.is_dir():
+            raise DeviceError(
+                f"no folder {path.parent}", expected="a folder to write to", fix="create it"
+            )
+        text = json.dumps(self.to_mapping(), indent=1, allow_nan=False) + "\n"
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(beside, 0o644)
+            os.replace(beside, path)
+        except BaseException:
+            os.unlink(beside)
+            raise
+        return path
+
+    @classmethod
+    def read(cls, path: str | Path) -> DeviceProfile:
+        """Read a profile from JSON.
+
+        Raises
+        ------
+        DeviceError
+            If the file is missing, is not a device profile, is of a newer version, or holds
+            gains that cannot be applied.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise DeviceError(
+                f"no file {path}",
+                expected="a device profile",
+                fix="check the path, or make one with `anymic calibrate`",
+            )
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DeviceError(
+                f"{path} that is not JSON ({error})",
+                expected="a device profile",
+                fix="make one with `anymic calibrate`",
+            ) from error
+        if not isinstance(values, dict):
+            values = {}
+        return cls.from_mapping(values, where=str(path))
+
+
+def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:
+    problems = []
+    for what, values in (("gains", device.gains), ("spreads", device.spread_db)):
+        if values.shape != (bins,):
+            problems.append(f"{values.size} {what} for device {name} instead of {bins}")
+        elif not np.isfinite(values).all():
+            problems.append(f"{what} for device {name} that are not finite")
+    if device.gains.shape == (bins,) and (device.gains <= 0).any():
+        problems.append(f"gains of 0 or less for device {name}")
+    return problems

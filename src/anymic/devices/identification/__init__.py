@@ -1,0 +1,1 @@
+"""Which device recorded a clip, or that it is none of those known."""

@@ -1,0 +1,231 @@
+"""What identifies a device in a clip: statistics of its log-mel spectrogram, of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import rfft
+
+from anymic import audio
+from anymic.data.manifest import Manifest
+from anymic.devices.analysis import centred, windowed_blocks
+from anymic.errors import AnymicError, AudioError, DeviceError, Failure
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """How a clip is described.
+
+    Attributes
+    ----------
+    rate_hz : int
+        Of every clip.
+    bands : int
+        Mel bands from 0 Hz to half the rate (Slaney's scale and norm, as librosa's default).
+    fft_size, hop_samples : int
+        Hann window, centred frames.
+    silence_db : float
+        Frames this far below the loudest frame of their clip are not heard; negative.
+    floor_db : float
+        A band counts as at least this, relative to the clip's loudest frame; negative.
+    """
+
+    rate_hz: int
+    bands: int = 128
+    fft_size: int = 2048
+    hop_samples: int = 512
+    silence_db: float = -40.0
+    floor_db: float = -100.0
+
+    @property
+    def size(self) -> int:
+        """How many numbers describe a clip."""
+        return self.bands
+
+    def filters(self) -> Array:
+        """Return the mel filters, (band, bin)."""
+        import librosa
+
+        filters: Array = librosa.filters.mel(
+            sr=self.rate_hz, n_fft=self.fft_size, n_mels=self.bands, dtype=np.float64
+        )
+        return filters
+
+
+@dataclass(frozen=True, eq=False)
+class Descriptions:
+    """Described clips, one a row: what a grid of identifiers is fitted on, one pass over the audio.
+
+    Attributes
+    ----------
+    analysis : Analysis
+    values : (clip, number)
+        See `describe`.
+    devices, clip_ids : tuple of str
+        Which device recorded each clip, and its id (`Manifest.clip_ids`).
+    groups : tuple of str
+        What must not be divided: the recording that a clip was cut from, else its take, else the
+        clip itself.
+    failures : tuple of Failure
+        Clips that could not be used; they are not among the rows.
+    """
+
+    analysis: Analysis
+    values: Array
+    devices: tuple[str, ...]
+    clip_ids: tuple[str, ...]
+    groups: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def rows(self, chosen: Sequence[int] | NDArray[np.intp]) -> Descriptions:
+        """Take rows by their numbers, in the order given."""
+        index = np.asarray(chosen, dtype=np.intp)
+        return replace(
+            self,
+            values=self.values[index],
+            devices=tuple(self.devices[row] for row in index),
+            clip_ids=tuple(self.clip_ids[row] for row in index),
+            groups=tuple(self.groups[row] for row in index),
+        )
+
+
+def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
+    """Describe one clip.
+
+    Parameters
+    ----------
+    clip : Clip
+        Of any length, with the rate of the analysis.
+    filters : (band, bin)
+        `Analysis.filters`.
+
+    Returns
+    -------
+    (number,) float64
+        The mean over the sounding frames of the log power of each band, without its mean over
+        bands: the level of a clip says nothing about a device.
+
+    Raises
+    ------
+    AudioError
+        If the clip has another rate or is silent.
+    """
+    if clip.rate_hz != analysis.rate_hz:
+        raise AudioError(
+            f"{clip.rate_hz} Hz in {clip.path or 'a clip'}",
+            expected=f"{analysis.rate_hz} Hz, the rate of the identifier",
+            fix="resample it, or train an identifier at its rate",
+        )
+    log_mel = _log_mel(clip, analysis, filters)
+    mean: Array = log_mel.mean(axis=0)
+    mean -= mean.mean()
+    return mean
+
+
+def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
+    """Return the log power of each band in the sounding frames, (frame, band)."""
+    padded = centred(clip.samples, analysis.fft_size)
+    bands, levels = [], []
+    for block in windowed_blocks(
+        padded, fft_size=analysis.fft_size, hop_samples=analysis.hop_samples
+    ):
+        power = np.abs(rfft(block.astype(np.float64))) ** 2
+        bands.append(power @ filters.T)
+        levels.append(power.mean(axis=1))
+    level = np.concatenate(levels)
+    loudest = float(level.max())
+    if not loudest > 0:
+        raise AudioError(
+            f"{clip.path or 'a clip'} without any sound",
+            expected="a recording in which something is heard",
+            fix="leave it out",
+        )
+    sounding = level >= loudest * 10 ** (analysis.silence_db / 10)
+    floor = loudest * 10 ** (analysis.floor_db / 10)
+    logs: Array = np.log(np.maximum(np.concatenate(bands)[sounding], floor))
+    return logs
+
+
+def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptions:
+    """Read every clip of known device once.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Needs `device`; rows where it is empty are left out. `start_s` and `duration_s` are
+        heeded. All clips must have one rate.
+    **settings
+        Of the `Analysis`, without the rate.
+
+    Raises
+    ------
+    ManifestError
+        If there is no `device` column.
+    DeviceError
+        If the clips have different rates, or none can be used. Single clips that cannot are
+        listed in `failures`.
+    """
+    manifest.require("device", purpose="device identification")
+    manifest = manifest.where(device=manifest.devices)
+    table, paths = manifest.table, manifest.paths()
+    seconds = [_seconds(manifest, name) for name in ("start_s", "duration_s")]
+    analysis, filters = None, np.empty(0)
+    kept: list[int] = []
+    values: list[Array] = []
+    failures: list[Failure] = []
+    for row, (path, start_s, duration_s) in enumerate(zip(paths, *seconds, strict=True)):
+        try:
+            clip = audio.read(path, start_s=start_s or 0.0, duration_s=duration_s)
+        except AnymicError as error:
+            failures.append(Failure(str(path), str(error)))
+            continue
+        if analysis is None:
+            analysis = Analysis(clip.rate_hz, **settings)  # type: ignore[arg-type]
+            filters = analysis.filters()
+        if clip.rate_hz != analysis.rate_hz:
+            raise DeviceError(
+                f"clips of {analysis.rate_hz} Hz and {clip.rate_hz} Hz ({path})",
+                expected="one sampling rate in the whole manifest",
+                fix="resample the files, or fit an identifier for each rate",
+            )
+        values.append(describe(clip, analysis, filters))
+        kept.append(row)
+    if analysis is None:
+        raise DeviceError(
+            f"no usable clip ({len(failures)} failed, first: {failures[0].reason})"
+            if failures
+            else "no clip of a named device",
+            expected="clips of two devices or more",
+            fix="check the columns path and device of the manifest",
+        )
+    ids = manifest.clip_ids()
+    return Descriptions(
+        analysis=analysis,
+        values=np.array(values),
+        devices=tuple(str(table["device"].iloc[row]) for row in kept),
+        clip_ids=tuple(ids[row] for row in kept),
+        groups=tuple(_group(manifest, row) or ids[row] for row in kept),
+        failures=tuple(failures),
+    )
+
+
+def _seconds(manifest: Manifest, column: str) -> list[float | None]:
+    if column not in manifest.table:
+        return [None] * len(manifest)
+    numbers = [float(value) for value in manifest.table[column]]
+    return [number if np.isfinite(number) else None for number in numbers]
+
+
+def _group(manifest: Manifest, row: int) -> str:
+    cells = [
+        str(manifest.table[name].iloc[row]) for name in ("group", "take") if name in manifest.table
+    ]
+    return next((cell for cell in cells if cell), "")

@@ -1,0 +1,336 @@
+"""Which device is this? A small network on statistics of uncorrected clips, and when to say no."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from anymic import audio
+from anymic._internal import settings as config
+from anymic.data.manifest import Manifest
+from anymic.devices.identification import identifier_files
+from anymic.devices.identification.descriptions import (
+    Analysis,
+    Descriptions,
+    describe,
+    describe_manifest,
+)
+from anymic.devices.identification.identifier_files import FORMAT, VERSION
+from anymic.devices.identification.identifier_network import (
+    IdentifierNetwork,
+    score,
+    train,
+    unheard_scores,
+)
+from anymic.errors import AnymicError, DeviceError, Failure
+
+FEWEST_CLIPS = 5
+
+
+@dataclass(frozen=True)
+class Identification:
+    """The answer for one clip, or for several of one device.
+
+    Attributes
+    ----------
+    device : str or None
+        The device; None: none of the known ones.
+    probability : float
+        Of `nearest` among the known devices.
+    nearest : str
+        The known device that the clip is most like.
+    score : float
+        How like a known device the clip is: accepted from the identifier's threshold on. The log
+        odds of "some known device" against "none of them" if both were as likely beforehand.
+    """
+
+    device: str | None
+    probability: float
+    nearest: str
+    score: float
+
+
+class DeviceIdentifier:
+    """Learn to name the device that recorded a clip, and to say when it is none of the known.
+
+    Attributes
+    ----------
+    rate_hz : int
+        The rate of every clip.
+    devices : tuple of str
+        The known devices.
+    threshold : float
+        A clip whose score is below is of an unknown device.
+    fitted_on : tuple of str
+        Ids of the clips (`Manifest.clip_ids`) that were learned from.
+    record_ : dict
+        How it was fitted and calibrated.
+    notes_ : tuple of str
+        What a user should know of this fit; each is also given as a warning.
+    failures_ : tuple of Failure
+        Clips that could not be used.
+    """
+
+    rate_hz: int
+    devices: tuple[str, ...]
+    threshold: float
+    fitted_on: tuple[str, ...]
+    record_: dict[str, Any]
+    notes_: tuple[str, ...]
+    failures_: tuple[Failure, ...]
+
+    def __init__(self, *, bands: int = 128, true_accepts: float = 0.95) -> None:
+        self.bands = bands
+        self.true_accepts = true_accepts
+
+    def fit(
+        self, manifest: Manifest, *, held_out: Sequence[str] = (), seed: int = 0
+    ) -> DeviceIdentifier:
+        """Read the clips of `manifest` once and learn its devices.
+
+        Parameters
+        ----------
+        manifest : Manifest
+            Training clips only, uncorrected, of one rate. Needs `device`; `group` or `take` say
+            which clips belong together.
+        held_out : sequence of str
+            Devices of the manifest that are not to be named. They show what a stranger is, and
+            set the threshold; see `fit_descriptions`.
+        seed : int
+        """
+        return self.fit_descriptions(
+            describe_manifest(manifest, bands=self.bands), held_out=held_out, seed=seed
+        )
+
+    def fit_descriptions(
+        self, clips: Descriptions, *, held_out: Sequence[str] = (), seed: int = 0
+    ) -> DeviceIdentifier:
+        """Learn from clips already described.
+
+        Clips are learned twice over: four networks, each trained without a quarter of the
+        recordings and without half of the held-out devices, score what they have neither heard
+        nor met, and these scores set the threshold. Where there are held-out devices, it refuses
+        as large a share of known devices' clips as it accepts of theirs; where there are none, it
+        accepts the share `true_accepts` of known devices' clips, and nothing says what else it
+        accepts. The network that is kept is trained on all clips.
+
+        Raises
+        ------
+        DeviceError
+            If a held-out device has no clip, fewer than two are left, one has too few clips, or
+            all clips are of one recording.
+        """
+        if missing := sorted(set(held_out) - set(clips.devices)):
+            raise DeviceError(
+                f"no clip of the held-out {', '.join(missing)}",
+                expected=f"some of {', '.join(sorted(set(clips.devices)))}",
+                fix="correct the name, or leave it out",
+            )
+        strange = sorted(set(held_out))
+        self.devices = tuple(sorted(set(clips.devices) - set(held_out)))
+        counts = {name: clips.devices.count(name) for name in self.devices}
+        _check_counts(counts)
+        if len(set(clips.groups)) < 2:
+            raise DeviceError(
+                "clips of one recording",
+                expected="two recordings or more, by which to set the threshold",
+                fix="add recordings, or name each in the column group",
+            )
+        numbers = {name: number for number, name in enumerate((*self.devices, *strange))}
+        targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
+        mine = clips.values[targets < len(self.devices)]
+        self.analysis_ = clips.analysis
+        self.rate_hz = clips.analysis.rate_hz
+        self._filters = clips.analysis.filters()
+        self._mean = torch.from_numpy(mine.mean(axis=0)).float()
+        self._scale = torch.full_like(self._mean, float(mine.std(axis=0).mean()) + 1e-6)
+        standardized = self._standardized(clips.values).double().numpy()
+        scale, devices = 1 / float(self._scale[0]), len(self.devices)
+        unheard = unheard_scores(
+            standardized, targets, clips.groups, devices=devices, scale=scale, seed=seed
+        )
+        self.threshold = unheard.threshold(self.true_accepts)
+        self.network_ = train(standardized, targets, devices=devices, scale=scale, seed=seed)
+        self.fitted_on = clips.clip_ids
+        self.failures_ = clips.failures
+        self.record_ = {
+            "clips": counts,
+            "held_out": {name: clips.devices.count(name) for name in strange},
+            "seed": seed,
+            **unheard.shares(self.threshold),
+        }
+        self.notes_ = ()
+        if clips.failures:
+            first = clips.failures[0]
+            self.notes_ = (
+                f"{len(clips.failures)} clips could not be used"
+                f" (first: {first.path}: {first.reason})",
+            )
+        for note in self.notes_:
+            warnings.warn(note, stacklevel=2)
+        return self
+
+    def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
+        """Return the statistics (number,) of a clip that `identify_features` takes.
+
+        Raises
+        ------
+        AudioError
+            If the clip has another rate or is silent.
+        """
+        return describe(clip, self.analysis_, self._filters)
+
+    def identify(self, clip: audio.Clip) -> Identification:
+        """Name the device of one clip of any length.
+
+        Raises
+        ------
+        AudioError
+            If the clip has another rate or is silent.
+        """
+        return self.identify_features(self.describe(clip)[None])[0]
+
+    def identify_together(self, clips: Sequence[audio.Clip]) -> Identification:
+        """Name the device that recorded all of these clips.
+
+        Raises
+        ------
+        AudioError
+            If a clip has another rate or is silent.
+        DeviceError
+            If there is no clip.
+        """
+        if not clips:
+            raise DeviceError("no clip", expected="one or more", fix="pass recordings of a device")
+        return self.identify_features_together(np.array([self.describe(clip) for clip in clips]))
+
+    def identify_features(self, values: NDArray[np.float64]) -> list[Identification]:
+        """Name the devices of described clips, (clip, number)."""
+        return [self._answer(one[None]) for one in self._logs(values)]
+
+    def identify_features_together(self, values: ArrayLike) -> Identification:
+        """Name the one device of described clips, (clip, number).
+
+        Their probabilities are multiplied, as of clips that say nothing about each other. The
+        score is that of the mean log probabilities: the same threshold holds for it.
+        """
+        return self._answer(self._logs(np.asarray(values, dtype=np.float64)))
+
+    def _standardized(self, values: NDArray[np.float64]) -> Tensor:
+        return (torch.from_numpy(values).float() - self._mean) / self._scale
+
+    @torch.no_grad()
+    def _logs(self, values: NDArray[np.float64]) -> Tensor:
+        """Return log probabilities (clip, device + 1)."""
+        logs: Tensor = self.network_(self._standardized(values)).double()
+        return logs
+
+    def _answer(self, logs: Tensor) -> Identification:
+        share, index = logs[:, :-1].sum(dim=0).softmax(dim=0).max(dim=0)
+        nearest = self.devices[int(index)]
+        found = float(score(logs.mean(dim=0, keepdim=True)))
+        named = nearest if found >= self.threshold else None
+        return Identification(named, float(share), nearest, found)
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return what `from_parts` makes an equal identifier of: plain JSON values, and tensors."""
+        record = {
+            "format": FORMAT,
+            "version": VERSION,
+            "analysis": asdict(self.analysis_),
+            "devices": list(self.devices),
+            "threshold": self.threshold,
+            "fitted_on": list(self.fitted_on),
+            "record": self.record_,
+        }
+        tensors = {f"network.{key}": value for key, value in self.network_.state_dict().items()}
+        filters = torch.from_numpy(self._filters)
+        return record, {**tensors, "mean": self._mean, "scale": self._scale, "filters": filters}
+
+    @classmethod
+    def from_parts(
+        cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
+    ) -> DeviceIdentifier:
+        """Put an identifier together again.
+
+        Raises
+        ------
+        DeviceError
+            If the parts are those of a newer version, incomplete, or do not fit each other.
+        """
+        if record.get("format") != FORMAT or record.get("version") != VERSION:
+            raise DeviceError(
+                f"an identifier of format {record.get('format')!r},"
+                f" version {record.get('version')!r}",
+                expected=f"{FORMAT!r}, version {VERSION}",
+                fix="install the anymic that wrote it, or fit it again",
+            )
+        try:
+            self = cls(bands=int(record["analysis"]["bands"]))
+            self.analysis_ = config.from_mapping(Analysis, record["analysis"])
+            self.rate_hz = self.analysis_.rate_hz
+            self.devices = tuple(map(str, record["devices"]))
+            self.threshold = float(record["threshold"])
+            self.fitted_on = tuple(map(str, record["fitted_on"]))
+            self.record_ = dict(record["record"])
+            self.notes_, self.failures_ = (), ()
+            self._mean, self._scale = tensors["mean"], tensors["scale"]
+            self._filters = tensors["filters"].numpy()
+            self.network_ = IdentifierNetwork(self.analysis_.size, len(self.devices))
+            self.network_.load_state_dict(
+                {
+                    key.removeprefix("network."): value
+                    for key, value in tensors.items()
+                    if key.startswith("network.")
+                }
+            )
+            self.network_.eval().requires_grad_(False)
+        except (KeyError, TypeError, ValueError, RuntimeError, AnymicError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise DeviceError(
+                f"an identifier whose parts do not fit ({reason})",
+                expected="what `anymic devices fit` wrote",
+                fix="fit it again",
+            ) from error
+        return self
+
+    def save(self, folder: str | Path) -> Path:
+        """Write identifier.json and identifier.safetensors into `folder`, whole or not at all."""
+        identifier_files.write(Path(folder), *self.to_parts())
+        return Path(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> DeviceIdentifier:
+        """Read an identifier that `save` wrote.
+
+        Raises
+        ------
+        DeviceError
+            If there is no such folder, it is no identifier, a file of it is missing or was
+            altered, or a newer anymic wrote it.
+        """
+        return cls.from_parts(*identifier_files.read(Path(folder)))
+
+
+def _check_counts(counts: Mapping[str, int]) -> None:
+    if len(counts) < 2:
+        raise DeviceError(
+            f"clips of {len(counts)} device" + (f" ({next(iter(counts))})" if counts else ""),
+            expected="two devices or more to tell apart",
+            fix="add clips of another device",
+        )
+    few = [f"{count} of {name}" for name, count in counts.items() if count < FEWEST_CLIPS]
+    if few:
+        raise DeviceError(
+            f"{' and '.join(few)} clips",
+            expected=f"at least {FEWEST_CLIPS} clips a device",
+            fix="record more, or leave the device out",
+        )

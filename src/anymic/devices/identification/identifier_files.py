@@ -1,0 +1,99 @@
+"""An identifier on disk: identifier.json and identifier.safetensors, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from anymic.errors import DeviceError
+
+FORMAT = "anymic-device-identifier"
+VERSION = 2
+INDEX, WEIGHTS = "identifier.json", "identifier.safetensors"
+_REMEDY = "pass the folder that `anymic devices fit --out` wrote"
+
+
+def write(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write both files beside their place, then move them there, the index last.
+
+    Raises
+    ------
+    DeviceError
+        If the place is a file.
+    """
+    from safetensors.torch import save
+
+    if folder.exists() and not folder.is_dir():
+        raise DeviceError(f"a file {folder}", expected="a folder", fix="choose another place")
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(dir=folder, prefix=".identifier."))
+    try:
+        (beside / WEIGHTS).write_bytes(save(dict(tensors)))
+        index = {**record, "sha256": {WEIGHTS: _checksum(beside / WEIGHTS)}}
+        text = json.dumps(index, indent=1, allow_nan=False) + "\n"
+        (beside / INDEX).write_text(text, encoding="utf-8")
+        for name in (WEIGHTS, INDEX):
+            os.replace(beside / name, folder / name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what `write` wrote.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such folder, it is no identifier, or a file of it is missing or altered.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    index = folder / INDEX
+    wanted = f"the folder of an identifier, with {INDEX} in it"
+    if not index.is_file():
+        what = f"{folder} without {INDEX}" if folder.is_dir() else f"no folder {folder}"
+        what = f"the file {folder}" if folder.is_file() else what
+        raise DeviceError(what, expected=wanted, fix=_REMEDY)
+    try:
+        record = json.loads(index.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise DeviceError(
+            f"{index} that cannot be read ({error})", expected="JSON", fix=_REMEDY
+        ) from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise DeviceError(
+            f"{index} that is no device identifier", expected=f'"format": "{FORMAT}"', fix=_REMEDY
+        )
+    weights = folder / WEIGHTS
+    sums = record.pop("sha256", None)
+    if not weights.is_file():
+        raise DeviceError(
+            f"{folder} without {WEIGHTS}", expected="both files", fix="copy the whole folder again"
+        )
+    if not isinstance(sums, dict) or sums.get(WEIGHTS) != _checksum(weights):
+        raise DeviceError(
+            f"identifier {folder}, whose {WEIGHTS} was altered since it was saved",
+            expected=f"the SHA-256 in its {INDEX}",
+            fix="copy the whole folder again",
+        )
+    try:
+        return record, load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise DeviceError(
+            f"{weights} that cannot be read ({error})",
+            expected="a safetensors file",
+            fix="copy the whole folder again",
+        ) from error
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

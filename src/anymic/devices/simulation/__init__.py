@@ -1,0 +1,1 @@
+"""Virtual devices: responses, noise and limits that clips are passed through."""

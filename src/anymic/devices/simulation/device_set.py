@@ -1,0 +1,216 @@
+"""Which devices there are and which clips each of them hears: devices.yaml, and the draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from anymic._internal.settings import from_mapping, preset_file, read_yaml
+from anymic.devices.simulation.chain import Device
+from anymic.devices.simulation.response import impulse_response
+from anymic.errors import AnymicError, ConfigError, ManifestError
+
+Share = int | float | Literal["all"]
+_EXAMPLE = "`train: {A: all, B: 10, C: 0.1}`: all, a count of clips or a share of them"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class DeviceSet:
+    """Devices by name, and what share of each split's clips each of them hears.
+
+    Attributes
+    ----------
+    devices : mapping of str to Device
+        The chains.
+    heard : mapping of str to mapping of str to share
+        Split, device, share: "all", a count (whole number), or a share (number with a decimal
+        point, at most 1.0). Shares are nested: within a split there is one drawn order of clips,
+        and a device that hears n clips hears the first n. So the takes of a device with few are
+        heard by every device with as many or more: these are the aligned takes.
+    seed : int
+        Draws the order of clips and every device's noise.
+    responses : Path
+        Folder of the measured impulse responses.
+    """
+
+    devices: Mapping[str, Device]
+    heard: Mapping[str, Mapping[str, Share]]
+    seed: int = 0
+    responses: Path = Path()
+
+    @classmethod
+    def read(cls, path: str | Path, *, responses: str | Path | None = None) -> DeviceSet:
+        """Read a YAML file, or a preset by its name (see `anymic._internal.settings.preset_file`).
+
+        Parameters
+        ----------
+        path : str or Path
+            File with the keys `devices`, `heard` and `seed`.
+        responses : str or Path, optional
+            Folder of the impulse responses; by default the YAML's own.
+
+        Raises
+        ------
+        ConfigError
+            If the file is missing or no YAML, keys are unknown, a value cannot be, or a device
+            is heard and not defined: every problem in the one line.
+        """
+        path = preset_file(path, example="microphones")
+        return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, responses: str | Path = ".") -> DeviceSet:
+        """Build a set from plain mappings; see `read`."""
+        problems = [
+            f"unknown key {key!r}" for key in values if key not in ("devices", "heard", "seed")
+        ]
+        seed = values.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            problems.append(f"seed: {seed!r} is not a whole number from 0")
+        devices: dict[str, Device] = {}
+        for name, settings in _mapping(values, "devices", problems).items():
+            if not _NAME.fullmatch(str(name)):
+                problems.append(f"device {name!r} that cannot name a folder")
+            try:
+                devices[str(name)] = from_mapping(Device, settings or {}, where=f"devices.{name}")
+            except ConfigError as error:
+                problems.append(error.problem)
+                devices[str(name)] = Device()
+        heard = {
+            str(split): _shares(split, shares, devices, problems)
+            for split, shares in _mapping(values, "heard", problems).items()
+        }
+        if problems:
+            raise ConfigError(
+                "; ".join(problems),
+                expected="a device set (devices, heard, seed)",
+                fix="mend the file",
+            )
+        return cls(devices=devices, heard=heard, seed=seed, responses=Path(responses))
+
+    def check_responses(self) -> None:
+        """Load every measured response once, so that a missing one fails before any work.
+
+        Raises
+        ------
+        DeviceError
+            If some are missing or unusable: all of them in one line.
+        """
+        problems: list[AnymicError] = []
+        for device in self.devices.values():
+            if device.response is not None and device.response.file is not None:
+                try:
+                    impulse_response(device.response, 44100, str(self.responses))
+                except AnymicError as error:
+                    problems.append(error)
+        if problems:
+            got = "; ".join(problem.problem for problem in problems)
+            raise type(problems[0])(got, expected=problems[0].expected, fix=problems[0].fix)
+
+    def require_splits(self, splits: Iterable[str]) -> None:
+        """Make sure that `heard` speaks of exactly these splits.
+
+        Raises
+        ------
+        ConfigError
+            If it lacks one, or names one that no clip is in.
+        """
+        have, named = set(splits), set(self.heard)
+        if have != named:
+            raise ConfigError(
+                f"`heard` for {', '.join(sorted(named))} and clips in {', '.join(sorted(have))}",
+                expected="one line under `heard` for each split of the clips",
+                fix=f"write {_EXAMPLE}",
+            )
+
+    def draw(self, split: str, labels: Sequence[str], *, salt: int = 0) -> dict[str, list[int]]:
+        """Draw which clips of a split each device hears.
+
+        Parameters
+        ----------
+        split : str
+            A key of `heard` (see `require_splits`).
+        labels : sequence of str
+            The label of each of the split's clips, in the manifest's order.
+        salt : int
+            A fold's number, so that each fold has its own draw.
+
+        Returns
+        -------
+        dict
+            Device to row numbers into `labels`, ascending.
+
+        Raises
+        ------
+        ManifestError
+            If a device should hear more clips than there are.
+        """
+        key = [self.seed, salt, *split.encode()]
+        order = stratified_order(labels, np.random.default_rng(key))
+        return {
+            device: sorted(order[: _count(share, len(labels), f"{device} in {split}")])
+            for device, share in self.heard[split].items()
+        }
+
+
+def stratified_order(labels: Sequence[str], generator: np.random.Generator) -> list[int]:
+    """Return the numbers of all rows in a random order whose every beginning is stratified.
+
+    The rows of each label are shuffled and spread evenly over the whole; so the first n rows hold
+    the labels in their overall proportions, as nearly as whole clips can. Labels that are equally
+    frequent come in turn.
+    """
+    names = sorted(set(labels))
+    rank = generator.permutation(len(names))
+    places: list[tuple[float, int, int]] = []
+    for number, name in enumerate(names):
+        rows = [row for row, label in enumerate(labels) if label == name]
+        for turn, row in enumerate(generator.permutation(rows).tolist()):
+            places.append(((turn + 0.5) / len(rows), int(rank[number]), int(row)))
+    return [row for _, _, row in sorted(places)]
+
+
+def _count(share: Share, clips: int, what: str) -> int:
+    if share == "all":
+        return clips
+    count = max(1, round(share * clips)) if isinstance(share, float) else int(share)
+    if count > clips:
+        raise ManifestError(
+            f"{clips} clips and {count} asked for device {what}",
+            expected="at least as many clips as a device hears",
+            fix="ask for fewer under `heard`, or for `all`",
+        )
+    return count
+
+
+def _mapping(values: Mapping[str, Any], key: str, problems: list[str]) -> Mapping[Any, Any]:
+    inner = values.get(key)
+    if isinstance(inner, Mapping) and inner:
+        return inner
+    problems.append(f"no mapping under {key!r}")
+    return {}
+
+
+def _shares(
+    split: str, shares: Any, devices: Mapping[str, Device], problems: list[str]
+) -> dict[str, Share]:
+    if not isinstance(shares, Mapping) or not shares:
+        problems.append(f"heard.{split}: {shares!r} is not a mapping such as {{A: all, B: 10}}")
+        return {}
+    good: dict[str, Share] = {}
+    for device, share in shares.items():
+        whole = isinstance(share, int) and not isinstance(share, bool) and share >= 1
+        part = isinstance(share, float) and 0 < share <= 1
+        if str(device) not in devices:
+            problems.append(f"heard.{split}: device {device!r} is not defined under `devices`")
+        elif not (whole or part or share == "all"):
+            problems.append(f"heard.{split}.{device}: {share!r} is not all, a count or a share")
+        else:
+            good[str(device)] = share
+    return good

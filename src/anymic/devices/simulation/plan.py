@@ -1,0 +1,105 @@
+"""Who hears what: the clips of a corpus, the devices that hear each, and in which split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anymic.data.derived import name_stems
+from anymic.data.manifest import Manifest
+from anymic.devices.simulation.device_set import DeviceSet
+from anymic.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Clip `row` of a manifest, heard by `device`, as part of `split`."""
+
+    row: int
+    device: str
+    split: str
+
+
+def name_takes(manifest: Manifest) -> Manifest:
+    """Check that a manifest can be simulated, and name its takes.
+
+    Returns
+    -------
+    Manifest
+        The same rows with `take` (the file's stem, with the clip's id where two clips share a
+        stem), `source` (the path as it was) and, where the clips had a device, `source_device`.
+
+    Raises
+    ------
+    ManifestError
+        If there is neither a `split` nor a `fold`, a clip has no fold, or there is more than one
+        device.
+    """
+    if len(manifest.devices) > 1:
+        raise ManifestError(
+            f"clips of the devices {', '.join(manifest.devices)}",
+            expected="clean clips, of one device at most",
+            fix="take the rows of one device",
+        )
+    columns = manifest.table.columns
+    if "split" not in columns and "fold" not in columns:
+        raise ManifestError(
+            f"a manifest with the columns {', '.join(columns)}",
+            expected="a column split (train, test) or fold (1, 2 ...)",
+            fix="add one: it decides which clips each device hears",
+        )
+    if "split" not in columns and (manifest.table["fold"] < 0).any():
+        raise ManifestError(
+            f"{int((manifest.table['fold'] < 0).sum())} clips without a fold",
+            expected="a fold for every clip",
+            fix="fill the column fold",
+        )
+    named = manifest.with_columns(take=name_stems(manifest), source=list(manifest.table["path"]))
+    if manifest.devices:
+        named = named.with_columns(source_device=list(manifest.table["device"]))
+    return named
+
+
+def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Hearing]]:
+    """Draw who hears what.
+
+    Returns
+    -------
+    dict
+        Under None the whole plan of a manifest with a `split`; else one plan a fold, in which
+        that fold is the split "test" and the others are "train", with a draw of its own.
+
+    Raises
+    ------
+    ConfigError
+        If `devices.heard` names other splits than there are.
+    ManifestError
+        If a device should hear more clips than there are.
+    """
+    labels = manifest.table["label"].tolist()
+    if "split" in manifest.table.columns:
+        return {None: _part(labels, manifest.table["split"].tolist(), devices, salt=0)}
+    folds = [int(fold) for fold in manifest.table["fold"]]
+    if len(set(folds)) < 2:
+        raise ManifestError(
+            f"only fold {folds[0]}", expected="two folds or more", fix="add a column split instead"
+        )
+    return {
+        fold: _part(
+            labels, ["test" if own == fold else "train" for own in folds], devices, salt=fold + 1
+        )
+        for fold in sorted(set(folds))
+    }
+
+
+def _part(
+    labels: Sequence[str], splits: Sequence[str], devices: DeviceSet, *, salt: int
+) -> list[Hearing]:
+    devices.require_splits(splits)
+    hearings = []
+    for split in sorted(set(splits)):
+        rows = [row for row, own in enumerate(splits) if own == split]
+        drawn = devices.draw(split, [labels[row] for row in rows], salt=salt)
+        for device, indices in drawn.items():
+            hearings += [Hearing(rows[index], device, split) for index in indices]
+    return sorted(hearings, key=lambda one: (one.row, one.device))

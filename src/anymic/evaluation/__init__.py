@@ -1,0 +1,1 @@
+"""What a model is worth: reports by device, and robustness by microphone and codec."""

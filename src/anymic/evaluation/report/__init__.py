@@ -1,0 +1,22 @@
+"""Results that a reader can trust: rows, tables, figures and one page."""
+
+from anymic.evaluation.report.evaluation import compare, evaluate
+from anymic.evaluation.report.page import ReportFigure
+from anymic.evaluation.report.rows import ReportError, Row, read_json, select, write_json
+from anymic.evaluation.report.summary import summary
+from anymic.evaluation.report.write import run_header, write_evaluation, write_report
+
+__all__ = [
+    "ReportError",
+    "ReportFigure",
+    "Row",
+    "compare",
+    "evaluate",
+    "read_json",
+    "run_header",
+    "select",
+    "summary",
+    "write_evaluation",
+    "write_json",
+    "write_report",
+]

@@ -1,0 +1,155 @@
+"""The one format of results: rows of a condition, a metric, a value and its interval.
+
+`report.json` is ``{"format": "anymic-report", "version": 1, <header>, "rows": [...]}``, each row
+``{"condition": {"device": "B"}, "metric": "accuracy", "value": 0.70, "low": 0.66, "high": 0.74,
+"n": 540}``. JSON in the strict sense: a number that is not finite is refused, never written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anymic.errors import AnymicError
+from anymic.metrics.scores import Interval
+
+FORMAT = "anymic-report"
+VERSION = 1
+_RESERVED = ("format", "version", "rows")
+
+
+class ReportError(AnymicError):
+    """A report that cannot be written or read."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result.
+
+    Attributes
+    ----------
+    condition : dict
+        What the value holds for: {"device": "B", "correction": "none"}; {}: all clips.
+    metric : str
+        "accuracy", "macro_accuracy", "accuracy_difference", "log_loss", "brier_score",
+        "expected_calibration_error", ...; a share is between 0 and 1.
+    value : float
+        The estimate.
+    low, high : float or None
+        The ends of its 95 % interval; None where there can be none (a single recording).
+    n : int
+        The number of clips behind it.
+    """
+
+    condition: dict[str, str]
+    metric: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def __post_init__(self) -> None:
+        numbers = [number for number in (self.value, self.low, self.high) if number is not None]
+        paired = (self.low is None) == (self.high is None)
+        if not paired or self.n < 1 or not all(math.isfinite(number) for number in numbers):
+            raise ReportError(
+                f"{self.metric} = {self.value} [{self.low}, {self.high}], n = {self.n}",
+                expected="finite numbers from at least one clip",
+                fix="leave out what could not be computed",
+            )
+
+    def under(self, **condition: str) -> Row:
+        """Return the row with more said about what it holds for."""
+        return replace(self, condition={**condition, **self.condition})
+
+
+def row(metric: str, interval: Interval, **condition: str) -> Row:
+    """Return an interval as a row."""
+    return Row(condition, metric, interval.value, interval.low, interval.high, interval.n)
+
+
+def select(rows: Iterable[Row], metric: str, *keys: str) -> list[Row]:
+    """Return the rows of a metric whose conditions name exactly these keys (in any order)."""
+    return [row for row in rows if row.metric == metric and set(row.condition) == set(keys)]
+
+
+def write_json(rows: Iterable[Row], path: str | Path, **header: Any) -> Path:
+    """Write rows and a header as `report.json`, at once or not at all.
+
+    Raises
+    ------
+    ReportError
+        If the header holds a number that is not finite, a value JSON cannot say, or a key that
+        is the format's own.
+    """
+    path = Path(path)
+    taken = [key for key in _RESERVED if key in header]
+    if taken:
+        raise ReportError(f"header keys {', '.join(taken)}", expected="other names")
+    content = {"format": FORMAT, "version": VERSION, **header, "rows": [asdict(r) for r in rows]}
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError) as error:
+        raise ReportError(
+            f"a report header that JSON cannot hold ({error})",
+            expected="texts, finite numbers, lists and mappings",
+            fix="convert the value first",
+        ) from error
+    write_text(path, text + "\n")
+    return path
+
+
+def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
+    """Read what `write_json` wrote: (rows, header).
+
+    Raises
+    ------
+    ReportError
+        If the file is missing, is not JSON, is no report, or is of a newer version.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (OSError, ValueError) as error:
+        raise ReportError(
+            f"{path} that cannot be read ({error})", expected="a report.json of anymic"
+        ) from error
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+        raise ReportError(
+            f"{path}, which is no anymic report",
+            expected=f'"format": "{FORMAT}"',
+            fix="pass the report.json that `anymic evaluate` wrote",
+        )
+    if content.get("version") != VERSION:
+        raise ReportError(
+            f"{path} of version {content.get('version')}",
+            expected=f"version {VERSION}",
+            fix="install the anymic that wrote it, or a newer one",
+        )
+    try:
+        rows = [Row(**values) for values in content["rows"]]
+    except (KeyError, TypeError) as error:
+        raise ReportError(
+            f"{path} with rows that are incomplete ({error})", expected="rows as written by anymic"
+        ) from error
+    return rows, {key: value for key, value in content.items() if key not in _RESERVED}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file beside its place and then rename it: complete or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")

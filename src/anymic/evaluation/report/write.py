@@ -1,0 +1,223 @@
+"""A report as a folder: report.json, report.html, figures/*.png."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anymic.errors import Failure
+from anymic.evaluation.report.evaluation import Column, by_device, evaluate
+from anymic.evaluation.report.page import ReportFigure, render
+from anymic.evaluation.report.rows import ReportError, Row, write_json, write_text
+from anymic.evaluation.report.style import save_png
+from anymic.evaluation.report.summary import summary
+from anymic.evaluation.report.tables import Table
+from anymic.metrics.intervals import RESAMPLES, group_index
+from anymic.metrics.scores import check_probabilities, confusion_matrix
+
+if TYPE_CHECKING:
+    from anymic.devices.correction.profile import DeviceProfile
+
+_VERSIONS = ("anymic", "torch", "numpy", "scikit-learn", "torchmetrics")
+
+
+def run_header(**facts: Any) -> dict[str, Any]:
+    """Return what a reader needs to run it again: the facts given, versions, machine and date.
+
+    Parameters
+    ----------
+    facts : command, seed, data (a manifest's digest), ...
+        First in the header, in the order given.
+    """
+    versions = {"python": platform.python_version()}
+    for name in _VERSIONS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {**facts, "versions": versions, "machine": machine, "created": created}
+
+
+def write_report(
+    folder: str | Path,
+    rows: Iterable[Row],
+    *,
+    title: str,
+    header: Mapping[str, Any] | None = None,
+    figures: Sequence[ReportFigure] = (),
+    failures: Sequence[Failure] = (),
+    finding: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Sequence[Table]] | None = None,
+) -> dict[str, Path]:
+    """Write a report and return where its parts are: "json", "html", and each figure's name.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there; a report already in it is replaced.
+    rows, title, header, figures, failures, finding, tables
+        As in `anymic.evaluation.report.page.render`.
+    extra : mapping, optional
+        What goes into report.json only (a confusion matrix, say).
+
+    Raises
+    ------
+    ReportError
+        If two figures have one name, or a number is not finite (then nothing is written).
+    """
+    folder = Path(folder)
+    found = list(rows)
+    names = [figure.name for figure in figures]
+    if len(set(names)) < len(names) or {"json", "html"} & set(names):
+        raise ReportError(f"figures named {', '.join(names)}", expected="names that differ")
+    finding = summary(found) if finding is None else finding
+    page = render(
+        found,
+        title=title,
+        header=header,
+        figures=figures,
+        failures=failures,
+        finding=finding,
+        tables=tables,
+    )
+    content = {"title": title, "summary": finding, **dict(header or {}), **dict(extra or {})}
+    content["failures"] = [asdict(failure) for failure in failures]
+    paths = {"json": write_json(found, folder / "report.json", **content)}
+    paths["html"] = folder / "report.html"
+    write_text(paths["html"], page)
+    for item in figures:
+        paths[item.name] = save_png(item.figure, folder / "figures" / f"{item.name}.png")
+    return paths
+
+
+def write_evaluation(
+    folder: str | Path,
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    *,
+    labels: Sequence[str],
+    devices: Column = None,
+    groups: Column = None,
+    reference: str | None = None,
+    map_at: int | None = None,
+    seed: int = 0,
+    title: str = "Evaluation",
+    header: Mapping[str, Any] | None = None,
+    failures: Sequence[Failure] = (),
+    profile: DeviceProfile | None = None,
+    min_confidence: float | None = None,
+) -> tuple[list[Row], dict[str, Path]]:
+    """Evaluate and write the whole report: what `anymic evaluate` does after predicting.
+
+    Parameters
+    ----------
+    folder, title, header, failures
+        As in `write_report`.
+    probabilities, targets, labels, devices, groups, reference, map_at, seed
+        As in `anymic.evaluation.report.evaluate`.
+    profile : DeviceProfile, optional
+        The gains that the model corrects with, for their figure.
+    min_confidence : float, optional
+        Say as well how many clips are answered from this confidence on, and how many rightly.
+
+    Returns
+    -------
+    rows : list of Row
+    paths : dict of str to Path
+    """
+    from anymic.evaluation.report.figures import (
+        accuracy_by_class,
+        accuracy_by_device,
+        confusion,
+        reliability,
+    )
+    from anymic.evaluation.report.gains import gains_figure
+    from anymic.evaluation.report.selective import (
+        accuracy_over_coverage,
+        selective_rows,
+        threshold_rows,
+    )
+
+    p, t = check_probabilities(probabilities, targets)
+    rows = evaluate(
+        p,
+        t,
+        labels=labels,
+        devices=devices,
+        groups=groups,
+        reference=reference,
+        map_at=map_at,
+        seed=seed,
+    )
+    rows += selective_rows(p, t, devices, groups)
+    if min_confidence is not None:
+        rows += threshold_rows(p, t, min_confidence, devices, groups)
+    counts = confusion_matrix(t, np.asarray(p.argmax(axis=1)), classes=len(labels))
+    figures = []
+    if by_device(devices):
+        figures.append(ReportFigure("accuracy_by_device", accuracy_by_device(rows), "Devices"))
+    figures += [
+        ReportFigure("accuracy_by_class", accuracy_by_class(rows), "Classes"),
+        ReportFigure(
+            "confusion",
+            confusion(counts, labels),
+            "Classes",
+            "Numbers are clips, of all devices; the shade is their share of the true class.",
+        ),
+        ReportFigure(
+            "reliability",
+            reliability(p, t, devices, groups),
+            "Confidence",
+            "On the dashed line the model means what it says; below it, it is too sure. The area "
+            "of a dot is its number of clips, the line its 95 % interval.",
+        ),
+        ReportFigure(
+            "accuracy_over_coverage",
+            accuracy_over_coverage(p, t, devices),
+            "Confidence",
+            "Further left, more of the least sure clips are declined. A line that rises there is a "
+            "confidence that can be used. Marks are at 50, 80, 90 and 100 %.",
+        ),
+    ]
+    if profile is not None:
+        figures.append(
+            ReportFigure(
+                "device_gains",
+                gains_figure(profile),
+                "Corrections",
+                "The factor that each frequency of a device is multiplied by. The band is one "
+                "standard deviation over clips to either side.",
+            )
+        )
+    recordings = "not stated: every clip counts by itself"
+    facts = {
+        **dict(header or {}),
+        "clips": len(t),
+        "recordings": recordings if groups is None else group_index(groups, len(t))[1],
+        "resampling": f"{RESAMPLES} resamples, seed {seed}",
+    }
+    extra = {"confusion": {"labels": list(labels), "counts": counts.tolist()}}
+    paths = write_report(
+        folder, rows, title=title, header=facts, figures=figures, failures=failures, extra=extra
+    )
+    return rows, paths
+
+
+def made(header: Mapping[str, object]) -> str:
+    """Return a page's last line: when, where and with what it was made, of a report's header."""
+    versions = header["versions"]
+    assert isinstance(versions, Mapping)
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"Made {header['created']}, {header['machine']}, {named}.\n"

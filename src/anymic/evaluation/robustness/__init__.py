@@ -1,0 +1,37 @@
+"""What each microphone, codec and bitrate costs a classifier, anyone's."""
+
+from anymic.evaluation.robustness.classifiers import (
+    BundleClassifier,
+    Classifier,
+    ClassifierError,
+    FunctionClassifier,
+    as_classifier,
+)
+from anymic.evaluation.robustness.conditions import Condition, grid
+from anymic.evaluation.robustness.findings import Findings
+from anymic.evaluation.robustness.floors import Floor, fallen
+from anymic.evaluation.robustness.loading import load_classifier
+from anymic.evaluation.robustness.measure import draw_clips, read_conditions, robustness
+from anymic.evaluation.robustness.onnx_model import OnnxClassifier
+from anymic.evaluation.robustness.write import condition_table, sentence, write_findings
+
+__all__ = [
+    "BundleClassifier",
+    "Classifier",
+    "ClassifierError",
+    "Condition",
+    "Findings",
+    "Floor",
+    "FunctionClassifier",
+    "OnnxClassifier",
+    "as_classifier",
+    "condition_table",
+    "draw_clips",
+    "fallen",
+    "grid",
+    "load_classifier",
+    "read_conditions",
+    "robustness",
+    "sentence",
+    "write_findings",
+]

@@ -1,0 +1,235 @@
+"""Whose answers are tested: a model of ours, a function, anything that can classify clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.audio import Clip
+from anymic.bundle import Bundle, Ensemble
+from anymic.errors import AnymicError, Failure
+from anymic.inference.predictor import Predictor, load
+from anymic.metrics.scores import SUM_TOLERANCE
+
+Answer: TypeAlias = "NDArray[np.float64] | Failure"
+
+
+class ClassifierError(AnymicError):
+    """A classifier that cannot be used, or whose answer is none."""
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """What is asked of a classifier."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of probabilities; empty while it is not known yet, before an answer."""
+        ...
+
+    def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> Sequence[Answer]:
+        """Return for each clip its probabilities (label,), or a Failure where it has none.
+
+        Parameters
+        ----------
+        clips : sequence of Clip
+            Of any rate and length; their `path` is for messages.
+        devices : sequence of str or None
+            What each was heard with: the virtual device, else what the manifest says, if that.
+        """
+        ...
+
+
+class BundleClassifier:
+    """A model or an ensemble of ours, with all that its contract does for a clip.
+
+    A device that the model has a profile for is stated to it by its name. Any other is not stated:
+    the model's identifier names it where it has one, and its policy for unknown devices decides.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """As in the bundle."""
+        return self.predictor.labels
+
+    def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
+        """See `Classifier`."""
+        known = self.predictor.bundle.devices
+        stated = [device if device in known else None for device in devices]
+        return [
+            one
+            if isinstance(one, Failure)
+            else np.array([one.probabilities[label] for label in self.labels])
+            for one in self.predictor.predict_many(clips, devices=stated)
+        ]
+
+
+class FunctionClassifier:
+    """A Python function: samples (sample,) float32, mono, and the rate in Hz go in.
+
+    What comes back is either a mapping of label to probability, or an array (label,) in the order
+    of the labels. Devices are not told to it.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(samples, rate_hz)``.
+    labels : sequence of str, optional
+        By default the function's own attribute `labels`, else the keys of its first answer.
+    name : str
+        For messages.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[NDArray[np.float32], int], Any],
+        *,
+        labels: Sequence[str] | None = None,
+        name: str = "",
+    ) -> None:
+        self.function = function
+        self.name = name or getattr(function, "__name__", type(function).__name__)
+        own = getattr(function, "labels", ()) if labels is None else labels
+        self.labels = checked_labels(own, self.name)
+
+    def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
+        """See `Classifier`."""
+        return [self._ask(clip) for clip in clips]
+
+    def _ask(self, clip: Clip) -> NDArray[np.float64]:
+        try:
+            # A copy: what the function does to its samples is its own business.
+            answer = self.function(clip.samples.copy(), clip.rate_hz)
+        except (Exception, SystemExit) as error:  # whatever the function does
+            raise ClassifierError(
+                f"{type(error).__name__} ({error}) from {self.name} for {clip.path or 'a clip'}",
+                expected="probabilities",
+                fix="mend the function, or leave the clip out",
+            ) from error
+        if isinstance(answer, Mapping):
+            return self._in_order(answer, clip)
+        numbers = as_numbers(answer, self.name, clip)
+        if not self.labels:
+            raise ClassifierError(
+                f"an array from {self.name}, whose labels are not known",
+                expected="labels for it",
+                fix="pass --labels, set the function's attribute labels, or return a mapping",
+            )
+        return numbers
+
+    def _in_order(self, answer: Mapping[Any, Any], clip: Clip) -> NDArray[np.float64]:
+        answer = {str(label): share for label, share in answer.items()}
+        self.labels = self.labels or checked_labels(list(answer), self.name)
+        missing = [label for label in self.labels if label not in answer]
+        more = [label for label in answer if label not in self.labels]
+        if missing or more:
+            what = [f"without {', '.join(missing)}"] if missing else []
+            what += [f"with {', '.join(more)} besides"] if more else []
+            raise ClassifierError(
+                f"an answer of {self.name} {' and '.join(what)}, for {clip.path or 'a clip'}",
+                expected=f"a probability for each of {', '.join(self.labels)}",
+                fix="answer with the same labels for every clip",
+            )
+        return as_numbers([answer[label] for label in self.labels], self.name, clip)
+
+
+def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classifier:
+    """Return a classifier for what was passed.
+
+    Parameters
+    ----------
+    model : Classifier, Predictor, Bundle, Ensemble, path of a bundle, or callable
+        A callable is used as `FunctionClassifier` says.
+    labels : sequence of str, optional
+        Of a callable; the others know their own.
+
+    Raises
+    ------
+    ClassifierError
+        It is none of these.
+    BundleError
+        The path holds no bundle.
+    """
+    if isinstance(model, (str, Path)):
+        model = load(model)
+    if isinstance(model, (Bundle, Ensemble)):
+        model = Predictor(model)
+    if isinstance(model, Predictor):
+        return BundleClassifier(model)
+    if isinstance(model, Classifier):
+        return model
+    if callable(model):
+        return FunctionClassifier(model, labels=labels)
+    raise ClassifierError(
+        f"{type(model).__name__} as a classifier",
+        expected="a model of anymic, its folder, or a function of samples and rate",
+        fix="wrap it in a function",
+    )
+
+
+def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
+    """Return an answer as float64, whatever holds it; ClassifierError where it holds no numbers."""
+    try:
+        if answer is None:
+            raise TypeError("nothing was returned")
+        if np.iscomplexobj(answer):
+            raise TypeError("complex numbers")
+        numbers: NDArray[np.float64] = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ClassifierError(
+            f"{type(answer).__name__} from {name} for {clip.path or 'a clip'} ({error})",
+            expected="a mapping of label to probability, or an array of probabilities",
+            fix="convert it to one of them",
+        ) from None
+    return numbers
+
+
+def checked_answer(
+    answer: NDArray[np.float64], labels: Sequence[str], clip: Clip
+) -> NDArray[np.float64]:
+    """Return probabilities (label,) that are some, or say what is wrong and for which clip.
+
+    Raises
+    ------
+    ClassifierError
+        Of another shape, not finite, outside 0 to 1, or summing to something else than 1 by more
+        than 0.001.
+    """
+    numbers = np.asarray(answer, dtype=np.float64)
+    if numbers.shape != (len(labels),):
+        problem = f"an answer of shape {numbers.shape}"
+    elif not np.isfinite(numbers).all():
+        problem = f"{int((~np.isfinite(numbers)).sum())} values that are not finite"
+    elif numbers.min() < 0 or numbers.max() > 1 + SUM_TOLERANCE:
+        problem = f"values from {numbers.min():.3g} to {numbers.max():.3g}"
+    elif abs(numbers.sum() - 1) > SUM_TOLERANCE:
+        problem = f"probabilities that sum to {numbers.sum():.4g}"
+    else:
+        return numbers.clip(0.0, 1.0)
+    raise ClassifierError(
+        f"{problem} for {clip.path or 'a clip'}",
+        expected=f"{len(labels)} probabilities from 0 to 1 that sum to 1",
+        fix="mend the classifier: after softmax, one a label",
+    )
+
+
+def checked_labels(labels: Sequence[Any], name: str) -> tuple[str, ...]:
+    """Return labels as texts; ClassifierError where they are fewer than two, empty or repeated."""
+    texts = tuple(str(label) for label in labels)
+    if texts and (len(texts) < 2 or "" in texts or len(set(texts)) < len(texts)):
+        raise ClassifierError(
+            f"labels {', '.join(map(repr, texts))} of {name}",
+            expected="two or more, all of them different",
+        )
+    return texts

@@ -1,0 +1,85 @@
+"""What a clip is heard through: a virtual device, a codec at a bitrate, both, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anymic.codecs import Codec
+from anymic.codecs.table import ORIGINAL
+from anymic.devices.simulation.device_set import DeviceSet
+from anymic.errors import ConfigError
+
+AS_RECORDED = "as recorded"
+CLEAN = "clean"
+NO_CODEC = Codec(ORIGINAL)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One way to hear a clip.
+
+    Attributes
+    ----------
+    device : str or None
+        Name of the virtual device; None: as it was recorded.
+    codec : Codec
+        At a bitrate; "wav" is none.
+    """
+
+    device: str | None = None
+    codec: Codec = NO_CODEC
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it is the clip as it is."""
+        return self.device is None and self.codec.kbps is None
+
+    @property
+    def codec_name(self) -> str:
+        """The codec with its bitrate, and with its rate where one was asked for: "mp3 32"."""
+        at = "" if self.codec.rate_hz is None else f" at {self.codec.rate_hz} Hz"
+        return f"{self.codec}{at}"
+
+    @property
+    def name(self) -> str:
+        """In words: "clean", "B", "mp3 32", "B, mp3 32"."""
+        parts = [self.device] if self.device is not None else []
+        parts += [self.codec_name] if self.codec.kbps is not None else []
+        return ", ".join(parts) or CLEAN
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """As a row of report.json says it: device, codec, kbps, rate_hz."""
+        keys = {"device": self.device or AS_RECORDED, "codec": self.codec.name}
+        if self.codec.kbps is not None:
+            keys["kbps"] = f"{self.codec.kbps:g}"
+        if self.codec.rate_hz is not None:
+            keys["rate_hz"] = str(self.codec.rate_hz)
+        return keys
+
+
+def grid(devices: DeviceSet | None, codecs: Sequence[Codec]) -> tuple[Condition, ...]:
+    """Return every device, and none, with every codec, and none; the clean clip first.
+
+    Raises
+    ------
+    ConfigError
+        There is nothing but the clean clip, or a device is named as what has none is.
+    """
+    through = [NO_CODEC]
+    through += [codec for codec in codecs if codec.kbps is not None]
+    names: list[str | None] = [None, *(devices.devices if devices is not None else ())]
+    if {AS_RECORDED, CLEAN} & set(names):
+        raise ConfigError(
+            f"a device named {AS_RECORDED!r} or {CLEAN!r}",
+            expected="another name: these stand for clips that no device was put before",
+        )
+    found = [Condition(name, codec) for name in names for codec in dict.fromkeys(through)]
+    if len(found) == 1:
+        raise ConfigError(
+            "no device and no codec",
+            expected="something to hear the clips through",
+            fix="pass --devices, --codecs or both: microphones is a preset of devices",
+        )
+    return tuple(found)

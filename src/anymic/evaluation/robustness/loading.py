@@ -1,0 +1,75 @@
+"""A classifier by what a command line can say: module:function, or an ONNX file."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from anymic.evaluation.robustness.classifiers import Classifier, ClassifierError, FunctionClassifier
+from anymic.evaluation.robustness.onnx_model import OnnxClassifier
+
+_EXAMPLE = "module:function, or the path of an .onnx file"
+
+
+def load_classifier(
+    place: str, *, labels: Sequence[str] | None = None, rate_hz: int | None = None
+) -> Classifier:
+    """Return the classifier that `place` names.
+
+    Parameters
+    ----------
+    place : str
+        "module:function", imported from where Python looks and from the working directory, or
+        a path that ends in .onnx. What is named may be a `Classifier` as well as a function.
+    labels : sequence of str, optional
+        In the order of its answers; by default it knows them itself.
+    rate_hz : int, optional
+        The rate that an ONNX file hears, by default its own metadata; a function is told the
+        rate of each clip.
+
+    Raises
+    ------
+    ClassifierError
+        There is no such thing, or it cannot be called.
+    DependencyError
+        An ONNX file, and onnxruntime is not installed.
+    """
+    if place.endswith(".onnx"):
+        return OnnxClassifier(place, labels=labels, rate_hz=rate_hz)
+    if rate_hz is not None:
+        raise ClassifierError(
+            f"a rate of {rate_hz} Hz for {place}",
+            expected="a rate for an .onnx file only",
+            fix="leave it out: a function is told the rate of each clip",
+        )
+    found = _named(place)
+    if isinstance(found, Classifier):
+        return found
+    if not callable(found):
+        raise ClassifierError(f"{place}, which cannot be called", expected="a function or a class")
+    return FunctionClassifier(found, labels=labels, name=place)
+
+
+def _named(place: str) -> Any:
+    module, _, names = place.partition(":")
+    if not module or not names:
+        near = Path(place)
+        found = f"{place!r}" + (" (a file or folder)" if near.exists() else "")
+        raise ClassifierError(f"{found} as --model", expected=_EXAMPLE)
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found_at: Any = importlib.import_module(module)
+        for name in names.split("."):
+            found_at = getattr(found_at, name)
+    except (Exception, SystemExit) as error:  # whatever the module does while it is imported
+        raise ClassifierError(
+            f"{type(error).__name__} ({error}) on importing {place}",
+            expected=_EXAMPLE,
+            fix="check the name, and that Python finds the module from here",
+        ) from error
+    return found_at

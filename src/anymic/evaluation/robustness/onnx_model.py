@@ -1,0 +1,149 @@
+"""An ONNX model as a classifier, through onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anymic import audio
+from anymic.audio import Clip
+from anymic.errors import DependencyError
+from anymic.evaluation.robustness.classifiers import Answer, ClassifierError, checked_labels
+
+LABELS, RATE_HZ = "labels", "rate_hz"  # metadata properties of the file
+
+
+class OnnxClassifier:
+    """An ONNX model of waveforms.
+
+    Its one input is (batch, sample) float32, mono, full scale 1.0; its first output is
+    (batch, label), probabilities. An axis of fixed size is heeded: clips of another length are
+    refused, and a batch of 1 hears clip by clip. Clips are resampled to the model's rate.
+
+    Parameters
+    ----------
+    path : path
+        The .onnx file.
+    labels : sequence of str, optional
+        In the order of the output; by default the file's metadata property `labels`, as JSON or
+        separated by commas.
+    rate_hz : int, optional
+        What the model hears; by default the metadata property `rate_hz`.
+
+    Raises
+    ------
+    DependencyError
+        onnxruntime is not installed.
+    ClassifierError
+        The file is no such model, or its labels or its rate are not known.
+    """
+
+    def __init__(
+        self, path: str | Path, *, labels: Sequence[str] | None = None, rate_hz: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        self._session = _open(self.path)
+        inputs, self._output = self._session.get_inputs(), self._session.get_outputs()[0].name
+        if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].type != "tensor(float)":
+            found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
+            raise ClassifierError(
+                f"{self.path} with the input {found}",
+                expected="one input (batch, sample) of float32, the waveform",
+                fix="export the model with its front-end",
+            )
+        self._input = inputs[0].name
+        self._batch, self._samples = (
+            size if isinstance(size, int) else None for size in inputs[0].shape
+        )
+        stated = self._session.get_modelmeta().custom_metadata_map
+        self.labels = checked_labels(labels or _listed(stated.get(LABELS, "")), str(self.path))
+        self.rate_hz = rate_hz or _rate(stated.get(RATE_HZ, ""), self.path)
+        if not self.labels:
+            raise ClassifierError(
+                f"{self.path} without labels",
+                expected=f"their names, in the metadata property {LABELS} or stated",
+                fix="pass --labels a,b,c",
+            )
+
+    def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
+        """See `Classifier`; devices are not told to it."""
+        heard = [audio.resample(clip, self.rate_hz) for clip in clips]
+        for clip in heard:
+            self._refuse_length(clip)
+        alike = len({len(clip.samples) for clip in heard}) == 1 and self._batch is None
+        batches = [heard] if alike else [[clip] for clip in heard]
+        return [answer for batch in batches for answer in self._run(batch)]
+
+    def _run(self, clips: Sequence[Clip]) -> list[Answer]:
+        samples = np.stack([clip.samples for clip in clips])
+        try:
+            found = np.asarray(self._session.run([self._output], {self._input: samples})[0])
+        except Exception as error:  # onnxruntime has no common root of its own
+            reason = " ".join(str(error).split())
+            raise ClassifierError(
+                f"{reason} from {self.path} for {clips[0].path or 'a clip'}",
+                expected="probabilities",
+                fix="check the model in onnxruntime",
+            ) from None
+        if found.ndim != 2 or len(found) != len(clips):
+            raise ClassifierError(
+                f"an output {found.shape} of {self.path} for {clips[0].path or 'a clip'}",
+                expected=f"({len(clips)}, {len(self.labels)}): (batch, label)",
+            )
+        return list(found.astype(np.float64))
+
+    def _refuse_length(self, clip: Clip) -> None:
+        if self._samples not in (None, len(clip.samples)):
+            raise ClassifierError(
+                f"{len(clip.samples)} samples at {self.rate_hz} Hz in {clip.path or 'a clip'}",
+                expected=f"{self._samples}, which {self.path} is made for",
+                fix="cut the clips (start_s, duration_s), or export it for any length",
+            )
+
+
+def _open(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise DependencyError(
+            f"an ONNX model ({path}) without onnxruntime", fix="pip install 'anymic[onnx]'"
+        ) from None
+    if not path.is_file():
+        raise ClassifierError(f"no file {path}", expected="an ONNX model", fix="check the path")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors come as exceptions
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common root of its own
+        reason = " ".join(str(error).split())
+        raise ClassifierError(
+            f"{path}, which onnxruntime does not load ({reason})", expected="an ONNX model"
+        ) from None
+
+
+def _listed(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = text.split(",")
+    return (
+        [str(one).strip() for one in found if str(one).strip()] if isinstance(found, list) else []
+    )
+
+
+def _rate(text: str, path: Path) -> int:
+    try:
+        rate_hz = int(text)
+    except ValueError:
+        rate_hz = 0
+    if rate_hz < 1:
+        raise ClassifierError(
+            f"{path} with the rate {text!r}" if text else f"{path} without a rate",
+            expected=f"the rate in Hz that it hears, in the metadata property {RATE_HZ} or stated",
+            fix="pass --rate-hz",
+        )
+    return rate_hz

@@ -1,0 +1,15 @@
+"""From samples to features: one chain, in training, prediction and export alike."""
+
+from anymic.features.frontend import Frontend
+from anymic.features.frontend_config import FrontendConfig
+from anymic.features.shared_frontends import Features, SharedFrontends, Treatment
+from anymic.features.standardizer import Standardizer
+
+__all__ = [
+    "Features",
+    "Frontend",
+    "FrontendConfig",
+    "SharedFrontends",
+    "Standardizer",
+    "Treatment",
+]

@@ -1,0 +1,257 @@
+"""Features of a whole manifest on disk: float16, memory-mapped, one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic.data.manifest import Manifest
+from anymic.errors import AnymicError, AudioError, Failure
+from anymic.features.frontend import Frontend
+from anymic.features.frontend_config import FrontendConfig
+
+FORMAT = 1
+MAGIC = b"anymic-features"
+READERS = 2
+BATCH = 16
+SLACK_S = 1e-3
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """Log-mel features of the usable clips of a manifest, before standardization.
+
+    Attributes
+    ----------
+    features : array (clip, band, frame), float16, read-only
+        One entry for each row of `rows`; float16 keeps log-mel values to about 0.004.
+    rows : array (clip,), int64
+        The manifest's row of each entry.
+    failures : tuple of Failure
+        The clips that could not be used.
+    """
+
+    features: NDArray[np.float16]
+    rows: NDArray[np.int64]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long every clip is, and what happens to others.
+
+    Attributes
+    ----------
+    clip_s : float
+        In seconds.
+    shorter : {"refuse", "pad", "repeat"}
+    longer : {"refuse", "crop", "center"}
+        As in `audio.fit_length`; up to a millisecond is always padded or cropped.
+    """
+
+    clip_s: float
+    shorter: Literal["refuse", "pad", "repeat"] = "refuse"
+    longer: Literal["refuse", "crop", "center"] = "refuse"
+
+
+def read_clip(
+    path: Path, values: dict[str, Any], *, rate_hz: int, length: Length
+) -> NDArray[np.float32]:
+    """Read one row's clip at exactly the front-end's rate and length.
+
+    Raises
+    ------
+    AudioError
+        If the file cannot be read, has another rate, or a length that `length` refuses.
+    """
+    cut = "start_s" in values
+    clip = audio.read(
+        path,
+        start_s=float(values["start_s"]) if cut else 0.0,
+        duration_s=float(values.get("duration_s", length.clip_s)) if cut else None,
+        allow_silence=True,  # a silent training clip is a fact of the corpus, not an error
+    )
+    if clip.rate_hz != rate_hz:
+        raise AudioError(
+            f"{clip.rate_hz} Hz in {path}",
+            expected=f"{rate_hz} Hz",
+            fix="convert the file, or set frontend.rate_hz to its rate",
+        )
+    missing_s = length.clip_s - clip.duration_s
+    refused = "shorter" if missing_s > SLACK_S else "longer" if missing_s < -SLACK_S else None
+    if refused and getattr(length, refused) == "refuse":
+        raise AudioError(
+            f"{clip.duration_s:.3f} s in {path}",
+            expected=f"{length.clip_s:g} s",
+            fix=f"say what to do with clips that are {refused}, or set clip_s",
+        )
+    fitted = audio.fit_length(
+        clip,
+        length.clip_s,
+        shorter="pad" if length.shorter == "refuse" else length.shorter,
+        longer="crop" if length.longer == "refuse" else length.longer,
+    )
+    return fitted.samples
+
+
+def open_features(
+    manifest: Manifest,
+    frontend: Frontend,
+    cache: Path,
+    *,
+    length: Length,
+    progress: Callable[[int], None] | None = None,
+) -> FeatureStore:
+    """Return the features of every clip of `manifest`, computed once and kept in `cache`.
+
+    The file is named by a hash of the front-end's settings, the device gains, the manifest and
+    each audio file's size and date, so a changed file or setting is never answered from an old
+    cache; it is written beside and renamed, so a half-written one is never read.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Its `device` column, where there is one, picks each clip's gains.
+    frontend : Frontend
+        Computes the features on the device it lies on.
+    cache : Path
+        A folder.
+    length : Length
+        Length of every clip, and what happens to others.
+    progress : callable, optional
+        Told the number of clips done since the last call.
+    """
+    key = _key(manifest, frontend, length)
+    path = Path(cache) / f"{key}.features"
+    found = _read(path)
+    if found is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, manifest, frontend, length, progress)
+        found = _read(path)
+        if found is None:
+            raise AnymicError(f"no readable cache at {path}", fix="check the disk")
+    elif progress is not None:
+        progress(len(manifest))
+    return found
+
+
+def _key(manifest: Manifest, frontend: Frontend, length: Length) -> str:
+    digest = hashlib.sha256()
+    settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
+    del settings["deltas"]  # which are made of what is stored
+    for name in ("scaling", "window_samples", "centred", "mel_triangles"):  # newer than the format
+        if settings[name] == getattr(FrontendConfig, name):
+            del settings[name]
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest.update("\0".join(frontend.device_names).encode())
+    digest.update(frontend.gains.cpu().numpy().tobytes())
+    digest.update(manifest.digest().encode())
+    for path in manifest.paths():
+        state = path.stat() if path.is_file() else None
+        stamp = (state.st_size, state.st_mtime_ns) if state else ()
+        digest.update(f"{path}{stamp}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _write(
+    path: Path,
+    manifest: Manifest,
+    frontend: Frontend,
+    length: Length,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Compute every clip and write: a .npy array, then a footer of JSON, its length and a mark."""
+    config = frontend.config
+    devices = (
+        manifest.table["device"].tolist() if "device" in manifest.table else [None] * len(manifest)
+    )
+    index = frontend.device_index(devices)
+    shape = (len(manifest), config.bands, config.frames(round(length.clip_s * config.rate_hz)))
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    failures: list[Failure] = []
+    rows: list[int] = []
+    try:
+        array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
+        for batch in _batches(_clips(manifest, config.rate_hz, length)):
+            good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]
+            failures.extend(clip for _, clip in batch if isinstance(clip, Failure))
+            if good:
+                numbers = [row for row, _ in good]
+                samples = torch.from_numpy(np.stack([clip for _, clip in good]))
+                array[len(rows) : len(rows) + len(good)] = _features(
+                    frontend, samples, index[numbers]
+                )
+                rows.extend(numbers)
+            if progress is not None:
+                progress(len(batch))
+        array.flush()
+        del array
+        footer = json.dumps(
+            {"rows": rows, "failures": [asdict(item) for item in failures]}
+        ).encode()
+        with unfinished.open("ab") as file:
+            file.write(footer + len(footer).to_bytes(8, "little") + MAGIC)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@torch.inference_mode()
+def _features(
+    frontend: Frontend, samples: torch.Tensor, index: torch.Tensor
+) -> NDArray[np.float16]:
+    place = frontend.window.device
+    log_mel = frontend.log_mel(samples.to(place), index.to(place))
+    return log_mel.to("cpu", torch.float16).numpy()
+
+
+def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:
+    """Read clips in threads, a few ahead, in the manifest's order."""
+
+    def one(job: tuple[int, Path, dict[str, Any]]) -> tuple[int, Any]:
+        row, path, values = job
+        try:
+            return row, read_clip(path, values, rate_hz=rate_hz, length=length)
+        except AudioError as error:
+            return row, Failure(str(path), str(error))
+
+    rows = manifest.table.to_dict("records")
+    jobs = zip(range(len(rows)), manifest.paths(), rows, strict=True)
+    with ThreadPoolExecutor(READERS) as pool:
+        while ahead := list(islice(jobs, 4 * BATCH)):
+            yield from pool.map(one, ahead)
+
+
+def _batches(items: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
+    while batch := list(islice(items, BATCH)):
+        yield batch
+
+
+def _read(path: Path) -> FeatureStore | None:
+    """Open a finished cache; None where it is missing, half-written or damaged."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(MAGIC) - 8, os.SEEK_END)
+            end = file.tell()
+            length = int.from_bytes(file.read(8), "little")
+            if file.read() != MAGIC:
+                return None
+            file.seek(end - length)
+            footer = json.loads(file.read(length))
+        rows = np.array(footer["rows"], dtype=np.int64)
+        features = np.load(path, mmap_mode="r")[: len(rows)]
+    except (OSError, ValueError, KeyError):
+        return None
+    return FeatureStore(features, rows, tuple(Failure(**item) for item in footer["failures"]))

@@ -1,0 +1,273 @@
+"""The front-end: samples in, standardized log-mel features out, on any torch device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anymic.errors import ConfigError, DeviceError
+from anymic.features.frontend_config import FrontendConfig
+from anymic.features.mel import BandedProduct, mel_filters
+from anymic.features.standardizer import Standardizer
+
+IDENTITY = 0  # row of the gains that belongs to no device
+SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: under it, it is one value all over
+TILE_FRAMES = 256  # on a processor: what stays in its cache between two steps of the chain
+
+
+class Frontend(nn.Module):
+    """STFT, magnitude, device gains, mel, log, scaling, standardization per band, deltas.
+
+    The same object serves training, prediction and export. What it needs lies in its config
+    and buffers, so it is saved with the weights.
+
+    Parameters
+    ----------
+    config : FrontendConfig
+        The settings.
+    device_gains : mapping of str to array (bin,) or (band,), optional
+        Amplitude factors of each known device, from a device profile: of the magnitudes, before
+        the mel filters; or of the mel bands, whose logarithms are added behind them. A device
+        that is not in it is left as it is.
+    filters : Tensor (band, bin), optional
+        The mel filters, where they were saved; by default librosa's for `config`.
+
+    Attributes
+    ----------
+    gain_domain : {"magnitude", "log_mel"}
+        Where gains are applied, as their number says.
+    """
+
+    window: Tensor
+    filters: Tensor
+    gains: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        config: FrontendConfig,
+        *,
+        device_gains: Mapping[str, NDArray[np.float64]] | None = None,
+        filters: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.device_names = tuple(device_gains or ())
+        filters = mel_filters(config) if filters is None else filters
+        self.mel = BandedProduct(filters)
+        self.register_buffer("filters", filters)
+        self.register_buffer("window", torch.hann_window(config.frame_samples))
+        self.gain_domain, rows = _gain_rows(config, device_gains or {})
+        self.register_buffer("gains", rows)
+        self.register_buffer("mean", torch.zeros(config.bands))
+        self.register_buffer("scale", torch.ones(config.bands))
+
+    def device_index(self, devices: Iterable[str | None]) -> Tensor:
+        """Return the row of the gains for each device name; 0, the identity, where unknown.
+
+        Returns
+        -------
+        Tensor : (clip,), int64
+        """
+        rows = {name: row for row, name in enumerate(self.device_names, start=1)}
+        return torch.tensor([rows.get(name or "", IDENTITY) for name in devices], dtype=torch.int64)
+
+    def standardize_by(self, standardizer: Standardizer) -> Frontend:
+        """Take over the means and scales that `standardizer` learned; returns self."""
+        self.mean.copy_(torch.from_numpy(standardizer.mean_))
+        self.scale.copy_(torch.from_numpy(standardizer.scale_))
+        return self
+
+    def magnitude(self, samples: Tensor) -> Tensor:
+        """Return the STFT's magnitude: periodic Hann window, frames as the settings say.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+            Full scale is 1.
+
+        Returns
+        -------
+        Tensor : (batch, frame, bin), linear
+            Equal to `abs(librosa.stft(...))` transposed, for centred frames.
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is not of shape (batch, sample), or too short for a frame.
+        """
+        return self.transform(self.overlapping(samples))
+
+    def log_mel(
+        self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
+    ) -> Tensor:
+        """Return log-mel features, scaled as the settings say, before standardization and deltas.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+        device : Tensor, (batch,), int64, optional
+            From `device_index`; None leaves every clip uncorrected.
+        gains : Tensor, (batch, bin), optional
+            Amplitude factors of each clip, in place of its device's; (batch, band) in the log-mel
+            domain.
+
+        Returns
+        -------
+        Tensor : (batch, band, frame), natural logarithm; 0..1 with the scaling "clip"
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is not of shape (batch, sample), or `gains` not of (batch, bin).
+        """
+        frames = self.overlapping(samples)
+        if gains is None and device is not None and bool((device != IDENTITY).any()):
+            gains = self.gains[device]
+        if gains is not None:
+            gains = self._of_each_clip(gains, len(frames))
+        if frames.device.type != "cpu":
+            return self.scale_clips(self._bands(frames, gains).transpose(1, 2))
+        tiles = [
+            self._bands(tile, None if gains is None else gains[clip])
+            for clip in range(len(frames))
+            for tile in in_tiles(frames[clip])
+        ]
+        log_mel = torch.cat(tiles).view(len(frames), -1, self.config.bands)
+        return self.scale_clips(log_mel.transpose(1, 2))
+
+    def overlapping(self, samples: Tensor) -> Tensor:
+        """Cut samples into overlapping frames, without a copy: (batch, frame, sample)."""
+        if samples.ndim != 2:
+            raise ConfigError(
+                f"samples of shape {tuple(samples.shape)}",
+                expected="(batch, sample)",
+                fix="add the batch axis: samples[None]",
+            )
+        length, hop = self.config.frame_samples, self.config.hop_samples
+        if self.config.centred:
+            samples = nn.functional.pad(samples, (length // 2, length // 2))
+        elif samples.shape[1] < length:
+            raise ConfigError(
+                f"{samples.shape[1]} samples",
+                expected=f"at least one frame of {length}",
+                fix="pad or repeat the clip first",
+            )
+        return samples.unfold(-1, length, hop)
+
+    def _of_each_clip(self, gains: Tensor, clips: int) -> Tensor:
+        if gains.shape != (clips, self.gains.shape[1]):
+            what = "bin" if self.gain_domain == "magnitude" else "mel band"
+            raise ConfigError(
+                f"gains of shape {tuple(gains.shape)} for {clips} clips",
+                expected=f"({clips}, {self.gains.shape[1]}), a factor a clip and {what}",
+                fix="repeat the gains for every clip",
+            )
+        return gains[:, None, :]
+
+    def transform(self, frames: Tensor) -> Tensor:
+        """Transform frames (..., sample) to magnitudes (..., bin), linear."""
+        spectrum = torch.fft.rfft(frames * self.window, n=self.config.fft_size)
+        # Real and imaginary part by hand: three times as fast as abs() of a complex tensor.
+        magnitude: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
+        return magnitude
+
+    def _bands(self, frames: Tensor, gains: Tensor | None) -> Tensor:
+        """Transform frames (..., frame, sample) to log-mel bands (..., frame, band)."""
+        magnitude = self.transform(frames)
+        if gains is not None and self.gain_domain == "magnitude":
+            # Before the mel filters: Nguyen 2020, section 2.1.
+            magnitude = magnitude * gains
+        spectrum = magnitude.square() if self.config.power == 2 else magnitude
+        bands: Tensor = self.mel(spectrum)
+        log_bands = (bands + self.config.log_offset).log_()
+        if gains is not None and self.gain_domain == "log_mel":
+            log_bands += self.config.power * gains.log()
+        return log_bands
+
+    def scale_clips(self, log_mel: Tensor) -> Tensor:
+        """Scale each clip of (..., band, frame) to 0..1 between its extremes, where that is asked.
+
+        A clip of one value all over, digital silence, becomes 0.
+        """
+        if self.config.scaling == "none":
+            return log_mel
+        low = log_mel.amin(dim=(-2, -1), keepdim=True)
+        span = log_mel.amax(dim=(-2, -1), keepdim=True) - low
+        return (log_mel - low) / span.clamp_min(SMALLEST_SPAN)
+
+    def standardize(self, log_mel: Tensor) -> Tensor:
+        """Subtract the mean and divide by the scale of each band: (..., band, frame)."""
+        return (log_mel - self.mean[:, None]) / self.scale[:, None]
+
+    def forward(
+        self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
+    ) -> Tensor:
+        """Return the network's input, (batch, channel, band, frame); see `log_mel` and `maps`."""
+        return self.maps(self.log_mel(samples, device, gains=gains))
+
+    def maps(self, log_mel: Tensor) -> Tensor:
+        """Return the network's input of what `log_mel` returned.
+
+        Returns
+        -------
+        Tensor : (batch, channel, band, frame)
+            Standardized features, then as many orders of deltas as the settings ask for; of all of
+            them those frames that the last order has.
+        """
+        channels = [self.standardize(log_mel)]
+        for _ in range(self.config.deltas):
+            channels.append(deltas(channels[-1]))
+        if len(channels) == 1:
+            return channels[0].unsqueeze(-3)
+        frames = channels[-1].shape[-1]
+        return torch.stack(
+            [each.narrow(-1, 2 * later, frames) for later, each in enumerate(reversed(channels))][
+                ::-1
+            ],
+            dim=-3,
+        )
+
+
+def deltas(features: Tensor) -> Tensor:
+    """Return differences in time: (..., frame) to (..., frame - 4).
+
+    delta[t] = (x[t+1] - x[t-1]) / 10 + (x[t+2] - x[t-2]) / 5, the least-squares slope over five
+    frames, for every t that has all of them (Hu 2020).
+    """
+    near = features[..., 3:-1] - features[..., 1:-3]
+    far = features[..., 4:] - features[..., :-4]
+    return near / 10 + far / 5
+
+
+def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
+    """Divide frames (frame, ...) into parts that stay in the cache."""
+    tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)
+    return tiles
+
+
+def _gain_rows(
+    config: FrontendConfig, device_gains: Mapping[str, NDArray[np.float64]]
+) -> tuple[Literal["magnitude", "log_mel"], Tensor]:
+    """Stack the identity and each device's gains, (1 + device, bin or band); say which it is."""
+    shapes = {np.shape(gains) for gains in device_gains.values()}
+    by_band = shapes == {(config.bands,)} and config.bands != config.bins
+    size = config.bands if by_band else config.bins
+    rows = [np.ones(size)]
+    for name, gains in device_gains.items():
+        if np.shape(gains) != (size,):
+            raise DeviceError(
+                f"{np.size(gains)} gains for device {name}",
+                expected=f"{config.bins}, one a frequency bin, or for every device {config.bands}, "
+                "one a mel band",
+                fix="make the profile with the front-end's rate and FFT size",
+            )
+        rows.append(gains)
+    domain: Literal["magnitude", "log_mel"] = "log_mel" if by_band else "magnitude"
+    return domain, torch.tensor(np.stack(rows), dtype=torch.float32)

@@ -1,0 +1,135 @@
+"""What can be chosen about the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from anymic.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class FrontendConfig:
+    """Settings of the chain STFT, magnitude, device gains, mel, log.
+
+    The defaults are those of Kosmider 2019 (section 3) and Nguyen 2020 (section 3.1): 44.1 kHz,
+    periodic Hann window of 2048 samples, hop of 512, 256 mel bands; 10 s give 862 frames.
+
+    Attributes
+    ----------
+    rate_hz : int
+        The sampling rate the front-end was made for.
+    fft_size : int
+        Length of the Fourier transform, in samples.
+    hop_samples : int
+        Distance between frames, in samples.
+    bands : int
+        Number of mel bands.
+    low_hz, high_hz : float
+        Edges of the mel filters; `high_hz` of None is half the rate.
+    mel_scale : {"slaney", "htk"}
+        Formula of the mel scale.
+    mel_norm : {"slaney"} or None
+        Filters of equal area, or of equal height.
+    power : {1, 2}
+        Exponent of the magnitude that the mel filters weigh.
+    log_offset : float
+        log(x + log_offset); 1e-5 lies about 100 dB under a full-scale sine.
+    scaling : {"none", "clip"}
+        clip: each clip's log-mel features are scaled to 0..1 between their extremes (Hu 2020).
+    deltas : int
+        How many orders of differences in time follow as channels 2, 3, ...: with 2, deltas and
+        their deltas (Hu 2020); each order costs 4 frames.
+    window_samples : int or None
+        Length of the window and of a frame; zeros fill it up to `fft_size`. None: `fft_size`.
+    centred : bool
+        Whether frame k is centred on sample k * hop, with zeros beyond the clip's ends; if not, it
+        begins there, and lies within the clip.
+    mel_triangles : {"hertz", "mel"}
+        Whether the sides of the mel filters are straight over frequency, as in librosa, or over
+        mel, as in TensorFlow and VGGish.
+    """
+
+    rate_hz: int = 44100
+    fft_size: int = 2048
+    hop_samples: int = 512
+    bands: int = 256
+    low_hz: float = 0.0
+    high_hz: float | None = None
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    mel_norm: Literal["slaney"] | None = "slaney"
+    power: int = 1
+    log_offset: float = 1e-5
+    scaling: Literal["none", "clip"] = "none"
+    deltas: int = 0
+    window_samples: int | None = None
+    centred: bool = True
+    mel_triangles: Literal["hertz", "mel"] = "hertz"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, all of it in one line."""
+        half = self.rate_hz / 2
+        high_hz = half if self.high_hz is None else self.high_hz
+        problems = [
+            f"{name} of {getattr(self, name)}"
+            for name in ("rate_hz", "fft_size", "hop_samples", "bands")
+            if getattr(self, name) < 1
+        ]
+        if self.fft_size % 2:
+            problems.append(f"odd fft_size of {self.fft_size}")
+        if not 1 <= self.frame_samples <= self.fft_size or self.frame_samples % 2:
+            problems.append(f"window_samples of {self.window_samples} for {self.fft_size}")
+        if self.hop_samples > self.frame_samples:
+            problems.append(f"hop_samples of {self.hop_samples} over {self.frame_samples}")
+        if not 0 <= self.low_hz < high_hz <= half:
+            problems.append(f"mel range of {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
+        if self.power not in (1, 2):
+            problems.append(f"power of {self.power}")
+        if self.log_offset <= 0:
+            problems.append(f"log_offset of {self.log_offset}")
+        if self.scaling not in ("none", "clip"):
+            problems.append(f"scaling {self.scaling!r}")
+        if self.deltas < 0:
+            problems.append(f"deltas of {self.deltas}")
+        if self.mel_triangles not in ("hertz", "mel"):
+            problems.append(f"mel_triangles {self.mel_triangles!r}")
+        elif self.mel_triangles == "mel" and self.mel_norm is not None:
+            problems.append(f"mel_norm {self.mel_norm} of filters that are triangles in mel")
+        if problems:
+            raise ConfigError(
+                "; ".join(problems),
+                expected="positive sizes, an even fft_size, an even window within it, a hop within "
+                "the window, "
+                "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset, "
+                "scaling none or clip, deltas 0 or more, mel_triangles hertz or mel (without norm)",
+                fix="mend the front-end settings",
+            )
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins of the STFT."""
+        return self.fft_size // 2 + 1
+
+    @property
+    def lost_frames(self) -> int:
+        """Number of frames that deltas take from both ends together: they are not padded."""
+        return 4 * self.deltas
+
+    @property
+    def frame_samples(self) -> int:
+        """Length of a frame and its window, in samples."""
+        return self.fft_size if self.window_samples is None else self.window_samples
+
+    def frames(self, samples: int) -> int:
+        """Return the number of frames of a clip of `samples` samples."""
+        if self.centred:
+            return 1 + samples // self.hop_samples
+        return max(0, 1 + (samples - self.frame_samples) // self.hop_samples)
+
+    def samples(self, frames: int) -> int:
+        """Return the fewest samples that give so many frames: the inverse of `frames`."""
+        return (frames - 1) * self.hop_samples + (0 if self.centred else self.frame_samples)
+
+    def input_shape(self, samples: int) -> tuple[int, int, int]:
+        """Return (channel, band, frame) of what a network hears of a clip of `samples` samples."""
+        return 1 + self.deltas, self.bands, self.frames(samples) - self.lost_frames

@@ -1,0 +1,120 @@
+"""One pass over the samples for several front-ends that differ in little or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from anymic.features.frontend import Frontend, in_tiles
+
+# For each front-end: what a clip's magnitudes are multiplied by, (bin,) amplitude factors (in the
+# log-mel domain: what its bands are, (band,)), or None where it is heard as it is.
+Treatment = tuple[Tensor | None, ...]
+
+# For each front-end: log-mel features (batch, band, frame) before standardization.
+Features = tuple[Tensor, ...]
+
+
+class SharedFrontends:
+    """Front-ends for the same clips; those of equal settings share what they can.
+
+    All of it where the clips are treated alike: their features are then the same tensor. Else the
+    Fourier transform, which on a processor is followed by one product for all of them, since
+    gains and mel filters both only weigh bins.
+
+    Parameters
+    ----------
+    frontends : sequence of Frontend
+    """
+
+    def __init__(self, frontends: Sequence[Frontend]) -> None:
+        self.frontends = tuple(frontends)
+        self.groups = _kin(self.frontends)
+
+    def log_mel(self, samples: Tensor, treatments: Sequence[Treatment] | None = None) -> Features:
+        """Return each front-end's log-mel features, before standardization.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+        treatments : sequence of Treatment, optional
+            One a clip; None hears every clip as it is.
+
+        Raises
+        ------
+        ConfigError
+            As `Frontend.log_mel`.
+        """
+        features: dict[int, Tensor] = {}
+        for group in self.groups:
+            gains = [[clip[number] for number in group] for clip in treatments or ()]
+            found = _log_mel(self.frontends[group[0]], samples, gains, len(group))
+            features.update(zip(group, found, strict=True))
+        return tuple(features[number] for number in range(len(self.frontends)))
+
+
+def _log_mel(
+    frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor | None]], members: int
+) -> Sequence[Tensor]:
+    """Return features for each member of a group, whose settings are those of `frontend`."""
+    if all(own is clip[0] for clip in gains for own in clip):
+        return [frontend.log_mel(samples, gains=stack([clip[0] for clip in gains]))] * members
+    if samples.device.type == "cpu" and frontend.gain_domain == "magnitude":
+        return frontend.scale_clips(_apart(frontend, samples, gains).permute(2, 0, 3, 1)).unbind()
+    return [
+        frontend.log_mel(samples, gains=stack([clip[place] for clip in gains]))
+        for place in range(members)
+    ]
+
+
+def stack(gains: Sequence[Tensor | None]) -> Tensor | None:
+    """Return the clips' gains (batch, bin); None where every clip is heard as it is."""
+    known = next((one for one in gains if one is not None), None)
+    if known is None:
+        return None
+    return torch.stack([torch.ones_like(known) if one is None else one for one in gains])
+
+
+def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor | None]]) -> Tensor:
+    """Return features (batch, frame, member, band), by gains of each clip and member."""
+    config = frontend.config
+    frames = frontend.overlapping(samples)
+    shape = (*frames.shape[:2], len(gains[0]), config.bands)
+    features = samples.new_empty(shape)
+    known: dict[tuple[int, ...], list[Tensor]] = {}
+    for clip, own in enumerate(gains):
+        key = tuple(map(id, own))
+        if key not in known:
+            factors = stack(own)
+            if factors is None:
+                factors = samples.new_ones(len(own), config.bins)
+            known[key] = frontend.mel.for_gains(factors**config.power)
+        begin = 0
+        for tile in in_tiles(frames[clip]):
+            spectrum = frontend.transform(tile)
+            spectrum = spectrum.square() if config.power == 2 else spectrum
+            # The logarithm of each block, while it is in the cache.
+            blocks = [
+                block.add_(config.log_offset).log_()
+                for block in frontend.mel.weighted(spectrum, known[key])
+            ]
+            torch.cat(blocks, dim=-1, out=features[clip, begin : begin + len(tile)])
+            begin += len(tile)
+    return features
+
+
+def _kin(frontends: Sequence[Frontend]) -> list[list[int]]:
+    """Return the numbers of front-ends that differ in gains and standardization only."""
+    groups: list[list[int]] = []
+    for number, frontend in enumerate(frontends):
+        for group in groups:
+            first = frontends[group[0]]
+            alike = (first.config, first.gain_domain) == (frontend.config, frontend.gain_domain)
+            if alike and torch.equal(first.filters, frontend.filters):
+                group.append(number)
+                break
+        else:
+            groups.append([number])
+    return groups

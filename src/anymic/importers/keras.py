@@ -1,0 +1,224 @@
+"""Checkpoints that Keras 2 wrote, as bundles: the family of `10class-fcnn` (Hu 2020)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from anymic.bundle import Bundle, InputContract
+from anymic.data.corpora.tau_mobile import SCENES
+from anymic.errors import BundleError, DependencyError
+from anymic.features import Frontend, FrontendConfig
+from anymic.importers.keras_layers import Layer, OtherNetworkError, Plan, plan
+from anymic.models.fcnn import ClassAttention, Fcnn, arguments_of, fcnn
+
+if TYPE_CHECKING:
+    import h5py
+
+FRONTEND = FrontendConfig(
+    rate_hz=44100,
+    fft_size=2048,
+    hop_samples=1024,
+    bands=128,
+    mel_scale="htk",
+    mel_norm=None,
+    power=2,
+    log_offset=1e-8,
+    scaling="clip",
+)
+WANTED = "a whole model of the family of Hu 2020, saved by Keras 2"
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What such a file holds.
+
+    Attributes
+    ----------
+    plan : Plan
+        The network.
+    weights : dict of str to dict of str to array
+        By layer, then by name: kernel (row, column, in, out), gamma, beta, moving_mean, ...
+    version : str
+        Of the Keras that wrote it.
+    """
+
+    plan: Plan
+    weights: Mapping[str, Arrays]
+    version: str
+
+
+def import_keras(
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    clip_s: float = 10.0,
+    frontend: FrontendConfig = FRONTEND,
+) -> Bundle:
+    """Read a network of the family and put the front-end of the papers in front of it.
+
+    Depth, widths, channels of the input, normalizations and the number of classes are read from the
+    file. On the same features it gives the probabilities that Keras gives.
+
+    Parameters
+    ----------
+    path : path
+        HDF5 with `model_config` and `model_weights`, as `Model.save` of Keras 2 writes it.
+    labels : sequence of str, optional
+        In the order of the classes; by default, where there are ten, those of TAU.
+    clip_s : float
+        Length of the clips that it was trained on, in seconds.
+    frontend : FrontendConfig
+        Its bands and deltas are those that the file asks for.
+
+    Raises
+    ------
+    BundleError
+        If the file is not HDF5, not whole, holds another network, or the labels are not as many as
+        its classes.
+    DependencyError
+        If h5py is not installed.
+    """
+    path = Path(path)
+    found = read(path)
+    classes = found.plan.classes
+    if labels is None and classes == len(SCENES):
+        labels = SCENES
+    if labels is None or len(labels) != classes:
+        raise BundleError(
+            f"{len(labels or ())} labels for the {classes} classes of {path}",
+            expected=f"{classes} names, in the order of the classes",
+            fix="pass --labels",
+        )
+    if found.plan.channels > 3:
+        raise BundleError(
+            f"{path}, whose input has {found.plan.channels} channels",
+            expected="1 to 3: one microphone's log-mel features, deltas, and their deltas",
+            fix="networks that hear several microphones are not supported",
+        )
+    network, arguments = build(found)
+    config = replace(frontend, bands=found.plan.bands, deltas=found.plan.channels - 1)
+    record = {"file": path.name, "keras": found.version}
+    return Bundle(
+        network=network,
+        frontend=Frontend(config),
+        labels=tuple(labels),
+        contract=InputContract(rate_hz=config.rate_hz, clip_s=clip_s),
+        network_name="fcnn",
+        network_arguments=arguments,
+        training={"imported": record},
+    )
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint's network and weights; BundleError in one line where that cannot be."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise DependencyError(
+            "no h5py, which reads HDF5", expected="it", fix="pip install 'anymic[keras]'"
+        ) from error
+    if not path.is_file():
+        raise BundleError(f"no file {path}", expected=WANTED, fix="check the path")
+    if not h5py.is_hdf5(path):
+        raise BundleError(f"{path}, which is not HDF5", expected=WANTED, fix="check the path")
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs or "model_weights" not in file:
+                raise BundleError(
+                    f"{path} without model_config or model_weights",
+                    expected=WANTED,
+                    fix="save it with model.save, not with save_weights",
+                )
+            description = json.loads(_text(file.attrs["model_config"]))
+            group = file["model_weights"]
+            weights = {_text(name): _arrays(group[name]) for name in group.attrs["layer_names"]}
+            version = _text(file.attrs.get("keras_version", ""))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise BundleError(
+            f"{path} that cannot be read to its end ({reason})",
+            expected="a whole file",
+            fix="copy it again",
+        ) from error
+    try:
+        return Checkpoint(plan(description), weights, version)
+    except OtherNetworkError as error:
+        raise BundleError(
+            f"{path}, a file of another network ({error})", expected=WANTED, fix="check the file"
+        ) from error
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
+    """Return a layer's arrays by the last part of their names, without ":0"."""
+    names = [_text(name) for name in group.attrs["weight_names"]]
+    return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name]) for name in names}
+
+
+def build(found: Checkpoint) -> tuple[Fcnn, dict[str, Any]]:
+    """Return the network with its weights, and the arguments that `fcnn` makes its like of."""
+    own = found.plan
+    arguments: dict[str, Any] = {
+        "channels": own.channels,
+        "convolutions": arguments_of(own.convolutions),
+        "hidden": own.hidden,
+        "affine_input": own.affine_input,
+        "affine_classes": own.affine_classes,
+        "epsilon": own.epsilon,
+    }
+    network = fcnn(classes=own.classes, **arguments)
+    modules = [module for part in network.convolutions for module in part.children()]
+    kernels = [module for module in modules if isinstance(module, torch.nn.Conv2d)]
+    normalizations = [module for module in modules if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        try:
+            for kernel, layer in zip(kernels, own.kernels, strict=True):
+                _fill(kernel.weight, found.weights[layer.name]["kernel"].transpose(3, 2, 0, 1))
+            for module, layer in zip(normalizations, own.normalizations, strict=True):
+                _normalization(module, found.weights[layer.name])
+            _attention(network.attention, own.perceptron, found.weights)
+        except KeyError as error:
+            raise BundleError(
+                f"a checkpoint without the weights of {error}", expected=WANTED, fix="check it"
+            ) from error
+    return network, arguments
+
+
+def _fill(tensor: torch.Tensor, values: np.ndarray) -> None:
+    if tuple(tensor.shape) != values.shape:
+        raise BundleError(
+            f"weights of shape {values.shape}",
+            expected=f"{tuple(tensor.shape)}, as the description of the network says",
+            fix="save the model again",
+        )
+    tensor.copy_(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)))
+
+
+def _normalization(module: torch.nn.BatchNorm2d, arrays: Arrays) -> None:
+    assert module.running_mean is not None
+    assert module.running_var is not None
+    _fill(module.running_mean, arrays["moving_mean"])
+    _fill(module.running_var, arrays["moving_variance"])
+    if module.affine:  # Keras may have one of the two only
+        _fill(module.weight, arrays.get("gamma", np.ones(module.num_features)))
+        _fill(module.bias, arrays.get("beta", np.zeros(module.num_features)))
+
+
+def _attention(
+    module: ClassAttention, layers: Sequence[Layer], weights: Mapping[str, Arrays]
+) -> None:
+    for linear, layer in zip((module.first, module.second), layers, strict=True):
+        arrays = weights[layer.name]
+        _fill(linear.weight, arrays["kernel"].T)
+        _fill(linear.bias, arrays.get("bias", np.zeros(linear.out_features)))

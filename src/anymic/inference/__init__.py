@@ -1,0 +1,1 @@
+"""From files to answers: windows, device gains, the engine, predictions and embeddings."""

@@ -1,0 +1,229 @@
+"""A bundle's front-ends and networks, ready to compute: samples to features to probabilities."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from anymic._internal import machine
+from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.voting import vote
+from anymic.errors import BundleError
+from anymic.features import Features, Frontend, SharedFrontends, Treatment
+from anymic.models.batched import Batched
+from anymic.models.fusion import can_fuse
+
+LOUD = 40.0  # log-mel: so far from overflow that no other gains or filters of a member reach it
+
+Precision = Literal["auto", "float32", "bfloat16"]
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Members of one architecture: their places among all, and their networks in one."""
+
+    members: tuple[int, ...]
+    networks: Batched
+    fused: bool
+
+
+class Inference:
+    """What `Predictor` computes with; a rung for those who bring their own samples or features.
+
+    The members of an ensemble share the work on the samples where their front-ends are equal
+    (`anymic.features.SharedFrontends`), and members of one architecture run as one call
+    (`anymic.models.batched`).
+
+    Parameters
+    ----------
+    bundle : Bundle or Ensemble
+        The model; it is not changed.
+    precision : {"auto", "float32", "bfloat16"}
+        "auto" is bfloat16 where the processor multiplies it natively, else float32.
+    accelerator : str
+        A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    frontends : tuple of Frontend
+        The distinct ones: those that differ in settings or device gains.
+    spectra : tuple of (MeanSpectrum or None)
+        For each front-end, of what a network behind it was trained on: the first that has it.
+
+    Raises
+    ------
+    BundleError
+        If the bundle's clips are too short for a network, or there is no such accelerator.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | Ensemble,
+        *,
+        precision: Precision = "auto",
+        accelerator: str = "auto",
+    ) -> None:
+        machine.keep_memory()
+        self.place = _place(accelerator)
+        kind = machine.lightning_precision(precision, self.place.type)
+        self.dtype = torch.bfloat16 if kind == "bf16-mixed" else torch.float32
+        self.labels, self.devices = bundle.labels, bundle.devices
+        self.members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
+        self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
+        self.calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
+        for member in self.members:
+            _check_size(member)
+        keys = [_key(member.frontend) for member in self.members]
+        distinct: dict[object, Frontend] = {}
+        for key, member in zip(keys, self.members, strict=True):
+            distinct.setdefault(key, _at(self.place, member.frontend))
+        self.frontends: tuple[Frontend, ...] = tuple(distinct.values())
+        self._frontend_of = [list(distinct).index(key) for key in keys]
+        firsts = [self._frontend_of.index(number) for number in range(len(self.frontends))]
+        self.spectra = tuple(self.members[one].spectrum for one in firsts)
+        self._shared = SharedFrontends(self.frontends)
+        self._groups = self._by_architecture()
+        self._treatments: dict[str, Treatment] = {}
+
+    def profile_treatment(self, device: str | None) -> Treatment:
+        """Return the gains that each front-end has for a device; None where it knows none.
+
+        A device that only some members know is heard by all of them as it is.
+        """
+        if device is None or device not in self.devices:
+            return (None,) * len(self.frontends)
+        if device not in self._treatments:
+            self._treatments[device] = tuple(
+                frontend.gains[1 + frontend.device_names.index(device)]
+                if device in frontend.device_names
+                else None
+                for frontend in self.frontends
+            )
+        return self._treatments[device]
+
+    @torch.inference_mode()
+    def features(
+        self, samples: torch.Tensor, treatments: Sequence[Treatment] | None = None
+    ) -> Features:
+        """Return log-mel features (batch, band, frame) for each front-end.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+        treatments : sequence of Treatment, optional
+            One a clip; None hears every clip as it is.
+        """
+        return self._shared.log_mel(samples.to(self.place), treatments)
+
+    @torch.inference_mode()
+    def finite(self, features: Features) -> list[bool]:
+        """Say for each clip whether its features are numbers.
+
+        Ask here, not its probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
+        """
+        if bool((features[0].amax(dim=(1, 2)) < LOUD).all()):
+            return [True] * len(features[0])
+        distinct = {id(one): one for one in features}.values()
+        total = torch.stack([one.sum(dim=(1, 2)) for one in distinct]).sum(dim=0)
+        found: list[bool] = total.isfinite().tolist()
+        return found
+
+    def classify(self, features: Features) -> NDArray[np.float64]:
+        """Return probabilities (batch, label) of what `features` returned, as members vote.
+
+        The bundle's own calibrator comes later, behind the mean over windows (`Predictor`).
+        """
+        return vote(self.member_probabilities(features), self.voting, self.calibrators)
+
+    @torch.inference_mode()
+    def member_probabilities(self, features: Features) -> NDArray[np.float64]:
+        """Return each member's own probabilities (member, batch, label), before calibration."""
+        features = tuple(one.to(self.place) for one in features)
+        found = np.empty((len(self.members), len(features[0]), len(self.labels)))
+        for group in self._groups:
+            with torch.autocast(
+                self.place.type,
+                torch.bfloat16,
+                enabled=self.dtype == torch.bfloat16 and not group.fused,
+            ):
+                logits = group.networks([features[self._frontend_of[one]] for one in group.members])
+            temperatures = [self.members[one].temperature for one in group.members]
+            divided = logits.double() / logits.new_tensor(temperatures).double()[:, None, None]
+            found[list(group.members)] = torch.softmax(divided, dim=2).cpu().numpy()
+        return found
+
+    def _by_architecture(self) -> list[_Group]:
+        groups: dict[str, list[int]] = {}
+        for number, member in enumerate(self.members):
+            arguments = json.dumps(member.network_arguments, sort_keys=True)
+            groups.setdefault(f"{member.network_name} {arguments}", []).append(number)
+        found = []
+        for numbers in groups.values():
+            networks = [_at(self.place, self.members[one].network) for one in numbers]
+            frontends = [_at(self.place, self.members[one].frontend) for one in numbers]
+            together = Batched(
+                networks,
+                [(frontend.mean, frontend.scale) for frontend in frontends],
+                dtype=self.dtype,
+                stacked=self.place.type != "cpu" and len(numbers) > 1,
+                maps=[frontend.maps for frontend in frontends],
+            )
+            fused = all(map(can_fuse, networks))
+            found.append(_Group(tuple(numbers), together, fused))
+        return found
+
+
+def _key(frontend: Frontend) -> object:
+    """Return what is equal for front-ends that give the same log-mel features."""
+    gains = frontend.gains.cpu().numpy().tobytes()
+    filters = frontend.filters.cpu().numpy().tobytes()
+    return frontend.config, frontend.device_names, gains, filters
+
+
+def _check_size(bundle: Bundle) -> None:
+    config, contract = bundle.frontend.config, bundle.contract
+    _, bands, frames = config.input_shape(round(contract.clip_s * contract.rate_hz))
+    smallest = getattr(bundle.network, "smallest_input", 1)
+    patch = getattr(bundle.network, "input_shape", (bands, frames))
+    if (bands, frames) != patch:
+        raise BundleError(
+            f"clips of {frames} frames x {bands} bands",
+            expected=f"exactly {patch[1]} x {patch[0]} for {bundle.network_name}",
+            fix="give it its own front-end, and clips of one patch",
+        )
+    if min(frames, bands) < smallest:
+        raise BundleError(
+            f"clips of {frames} frames x {bands} bands",
+            expected=f"at least {smallest} of each for {bundle.network_name}",
+            fix="train with longer clips, a shorter hop, or more bands",
+        )
+
+
+def _at(place: torch.device, module: Module) -> Module:
+    """Return the module where it should compute; the bundle's own stays where it is."""
+    return module if place.type == "cpu" else copy.deepcopy(module).to(place)
+
+
+def _place(accelerator: str) -> torch.device:
+    if accelerator == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(accelerator)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise BundleError(
+            f"accelerator {accelerator!r}, which this machine does not have",
+            expected="auto, cpu or cuda",
+            fix="leave it at auto",
+        ) from error
+    return place

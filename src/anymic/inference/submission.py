@@ -1,0 +1,78 @@
+"""Answers as Kaggle's Freesound General-Purpose Audio Tagging Challenge takes them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from anymic.errors import AnymicError, ConfigError
+from anymic.inference.prediction import Prediction
+
+ANSWERS = 3
+HEADER = ("fname", "label")
+
+
+class Submission:
+    """Rows of a file name and its three most probable labels, divided by spaces.
+
+    Parameters
+    ----------
+    path : path
+        The CSV to write.
+    labels : sequence of str
+        Of the model.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than three labels, or one of them holds a blank and so could not be
+        told from two.
+    """
+
+    def __init__(self, path: str | Path, labels: Sequence[str]) -> None:
+        blank = [label for label in labels if len(label.split()) != 1]
+        if len(labels) < ANSWERS or blank:
+            raise ConfigError(
+                f"the label {blank[0]!r}" if blank else f"a model of {len(labels)} labels",
+                expected=f"at least {ANSWERS} labels without blanks, for a submission",
+                fix="train with labels such as Acoustic_guitar, or leave --submission out",
+            )
+        self.path = Path(path)
+        self._rows: dict[str, tuple[str, str]] = {}  # file name: its path and labels
+
+    def add(self, prediction: Prediction) -> None:
+        """Add a file's answer; equal probabilities keep the order of the labels.
+
+        Raises
+        ------
+        AnymicError
+            If there is another file of that name: the form has room for the name only.
+        """
+        name = Path(prediction.path).name
+        if name in self._rows:
+            raise AnymicError(
+                f"two files of the name {name} ({self._rows[name][0]}, {prediction.path})",
+                expected="names that differ, as a submission holds no folders",
+                fix="predict the folders one by one",
+            )
+        ordered = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        best = " ".join(label for label, _ in ordered[:ANSWERS])
+        self._rows[name] = (prediction.path, best)
+
+    def write(self) -> Path:
+        """Write the file, whole or not at all, in the order of the predictions."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(HEADER)
+        writer.writerows((name, labels) for name, (_, labels) in self._rows.items())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            beside.write_text(text.getvalue(), encoding="utf-8", newline="")
+            beside.replace(self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        return self.path

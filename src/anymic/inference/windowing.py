@@ -1,0 +1,215 @@
+"""The input contract at work: from a file or clip to windows of the model's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic.audio import Clip
+from anymic.bundle import InputContract
+from anymic.errors import AudioError
+
+SLACK_S = 0.001  # a clip this much too short has the model's length: tables and codecs round
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What the model hears at once.
+
+    Attributes
+    ----------
+    samples : (sample,) float32
+        Exactly the contract's length.
+    start_s : float
+        Where it begins in the file.
+    """
+
+    samples: NDArray[np.float32]
+    start_s: float
+
+
+@dataclass(frozen=True)
+class End:
+    """What is known once all of a file has been read.
+
+    Attributes
+    ----------
+    start_s, duration_s : float
+        The stretch that was cut.
+    notes : tuple of str
+        What was noticed in it, and what the contract did to it.
+    """
+
+    start_s: float
+    duration_s: float
+    notes: tuple[str, ...]
+
+
+def cut(
+    source: str | Path | Clip,
+    contract: InputContract,
+    *,
+    least_samples: int = 1,
+    start_s: float | None = None,
+    duration_s: float | None = None,
+) -> Iterator[Window | End]:
+    """Cut a file or clip into windows as the contract says; files are streamed.
+
+    What is longer than `contract.clip_s` becomes consecutive windows. The rest at its end counts
+    if it is at least half a window long, and is then lengthened by the rule `contract.shorter`
+    ("refuse" leaves it out); a rest that does not count is noted. What is shorter as a whole is
+    lengthened or refused by the same rule. With a `contract.hop_s` below `clip_s` a window begins
+    so long after the one before it, and they overlap.
+
+    Parameters
+    ----------
+    source : path or Clip
+        What to cut.
+    contract : InputContract
+        Rate, length, channel, and what to do with anything else.
+    least_samples : int
+        What has fewer, at the contract's rate, is refused whatever the rule.
+    start_s, duration_s : float, optional
+        A stretch of a file, which is read at once.
+
+    Yields
+    ------
+    Window or End
+        The windows in order, then one End.
+
+    Raises
+    ------
+    AudioError
+        What `anymic.audio` refuses (damage and silence may show after some windows), and what
+        the contract refuses.
+    """
+    clips, notes = _open(source, contract, start_s, duration_s)
+    length = contract.clip_samples
+    overlap = length - contract.hop_samples
+    windows, samples, begin_s, clipped = 0, 0, start_s or 0.0, 0
+    for clip in _overlapping(clips, length) if overlap else clips:
+        if samples == 0:
+            begin_s = clip.start_s
+            _refuse_short(clip, contract, least_samples)
+        new = len(clip.samples) - (overlap if samples else 0)  # not in the window before
+        samples += max(new, 0)
+        if windows and _is_rest(clip, length, contract):
+            if new > SLACK_S * contract.rate_hz:
+                unheard_s = new / contract.rate_hz
+                notes.append(f"last {unheard_s:.3f} s not heard: too short for a window")
+            continue
+        if length - len(clip.samples) > SLACK_S * contract.rate_hz:
+            how = "padded with silence" if contract.shorter == "pad" else "repeated"
+            notes.append(f"{clip.duration_s:.3f} s {how} to {contract.clip_s:.3f} s")
+            clip = audio.fit_length(clip, contract.clip_s, shorter=contract.shorter)
+        windows += 1
+        clipped += any(note.startswith("clipped") for note in clip.notes)
+        notes += [note for note in clip.notes if note not in notes]
+        fitted = audio.fit_length(clip, contract.clip_s, shorter="pad")
+        yield Window(fitted.samples, clip.start_s)
+    if clipped and windows > 1:
+        notes = [note for note in notes if not note.startswith("clipped")]
+        notes.append(f"clipped in {clipped} of {windows} windows")
+    yield End(begin_s, samples / contract.rate_hz, tuple(notes))
+
+
+def _open(
+    source: str | Path | Clip,
+    contract: InputContract,
+    start_s: float | None,
+    duration_s: float | None,
+) -> tuple[Iterator[Clip], list[str]]:
+    """Return clips of at most the contract's length at its rate, and what was done for that."""
+    if isinstance(source, Clip):
+        notes = _rate_note(source.path or "a clip", source.rate_hz, contract)
+        clip = audio.resample(audio.check(source), contract.rate_hz)
+        return _slices(clip, contract), notes
+    info = audio.probe(source)
+    notes = _rate_note(info.path, info.rate_hz, contract)
+    if info.channels > 1 and contract.channel != "only":
+        if contract.channel == "mean":
+            notes.append(f"{info.channels} channels mixed down by mean")
+        else:
+            notes.append(f"channel {contract.channel} of {info.channels}")
+    rate_hz = contract.rate_hz if info.rate_hz != contract.rate_hz else None
+    if start_s is None and duration_s is None:
+        hop_s = contract.hop_samples / contract.rate_hz
+        clips = audio.stream(source, window_s=hop_s, rate_hz=rate_hz, channel=contract.channel)
+        return clips, notes
+    clip = audio.read(
+        source,
+        rate_hz=rate_hz,
+        channel=contract.channel,
+        start_s=start_s or 0.0,
+        duration_s=duration_s,
+    )
+    return _slices(clip, contract), notes
+
+
+def _rate_note(name: str, rate_hz: int, contract: InputContract) -> list[str]:
+    if rate_hz == contract.rate_hz:
+        return []
+    if contract.other_rates == "refuse":
+        raise AudioError(
+            f"{rate_hz} Hz in {name}",
+            expected=f"{contract.rate_hz} Hz, as the model's contract says",
+            fix="convert the file",
+        )
+    return [f"resampled from {rate_hz} Hz"]
+
+
+def _overlapping(clips: Iterator[Clip], length: int) -> Iterator[Clip]:
+    """Lengthen each clip by the beginning of the next ones, to at most `length` samples."""
+    ahead: list[Clip] = []
+    for clip in clips:
+        ahead.append(clip)
+        while sum(len(one.samples) for one in ahead) >= length:
+            yield _joined(ahead, length)
+            del ahead[0]
+    while ahead:
+        yield _joined(ahead, length)
+        del ahead[0]
+
+
+def _joined(clips: list[Clip], length: int) -> Clip:
+    samples = np.concatenate([clip.samples for clip in clips])[:length]
+    first = clips[0]
+    return Clip(samples, first.rate_hz, path=first.path, notes=first.notes, start_s=first.start_s)
+
+
+def _slices(clip: Clip, contract: InputContract) -> Iterator[Clip]:
+    length = contract.hop_samples
+    for begin in range(0, len(clip.samples), length):
+        start_s = clip.start_s + begin / clip.rate_hz
+        samples = clip.samples[begin : begin + length]
+        yield Clip(samples, clip.rate_hz, path=clip.path, notes=clip.notes, start_s=start_s)
+
+
+def _refuse_short(clip: Clip, contract: InputContract, least_samples: int) -> None:
+    name, have = clip.path or "a clip", len(clip.samples)
+    if have < least_samples:
+        raise AudioError(
+            f"{name} of {1000 * clip.duration_s:.3g} ms",
+            expected=f"at least {1000 * least_samples / contract.rate_hz:.3g} ms, one FFT window",
+            fix="record longer",
+        )
+    missing_s = contract.clip_s - clip.duration_s
+    if contract.shorter == "refuse" and missing_s > SLACK_S:
+        raise AudioError(
+            f"{name} of {clip.duration_s:.3f} s",
+            expected=f"{contract.clip_s:.3f} s, as the model's contract says",
+            fix="record longer",
+        )
+
+
+def _is_rest(clip: Clip, length: int, contract: InputContract) -> bool:
+    """Say whether the last clip of several is too short to count."""
+    missing = length - len(clip.samples)
+    if contract.shorter == "refuse":
+        return missing > SLACK_S * contract.rate_hz
+    return 2 * missing > length

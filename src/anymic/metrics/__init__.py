@@ -1,0 +1,51 @@
+"""Scores of classifiers, and the 95 % intervals that stand beside them."""
+
+from anymic.metrics.intervals import (
+    Interval,
+    MetricError,
+    accuracy,
+    bootstrap,
+    bounded_mean,
+    design_effect,
+    paired_difference,
+)
+from anymic.metrics.scores import (
+    BINS,
+    EPS,
+    brier_score,
+    brier_scores,
+    calibration_bins,
+    check_probabilities,
+    confusion_matrix,
+    device_contrasts,
+    expected_calibration_error,
+    log_loss,
+    log_losses,
+    mean_average_precision_at,
+    probability_scores,
+    reciprocal_ranks_at,
+)
+
+__all__ = [
+    "BINS",
+    "EPS",
+    "Interval",
+    "MetricError",
+    "accuracy",
+    "bootstrap",
+    "bounded_mean",
+    "brier_score",
+    "brier_scores",
+    "calibration_bins",
+    "check_probabilities",
+    "confusion_matrix",
+    "design_effect",
+    "device_contrasts",
+    "expected_calibration_error",
+    "log_loss",
+    "log_losses",
+    "mean_average_precision_at",
+    "paired_difference",
+    "probability_scores",
+    "reciprocal_ranks_at",
+]

@@ -1,0 +1,103 @@
+"""Answering only when sure: what accuracy is worth how many declined clips.
+
+A classifier that declines its least sure clips is right more often on the others, if its confidence
+means anything. Arrays of one entry a clip go in; nothing here knows a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.metrics.intervals import Floats, MetricError, finite
+
+_ROUNDING = 1e-9  # of a share times a number of clips
+
+
+@dataclass(frozen=True, eq=False)
+class CoverageCurve:
+    """What each threshold of confidence gives: one entry a threshold, the strictest first.
+
+    A clip is answered where its confidence is at least the threshold, so clips that are equally
+    sure are answered or declined together.
+
+    Attributes
+    ----------
+    threshold : array (threshold,), falling
+        Every confidence that occurs.
+    coverage : array (threshold,), rising, the last is 1
+        The share of clips that are answered.
+    accuracy : array (threshold,)
+        The share of these that are right.
+    clips : array (threshold,) int
+        The number of these.
+    area : float
+        Under the risk-coverage curve: the error among the k surest clips, averaged over k from 1
+        to n; equally sure clips count in the mean of their orders. 0 is best, and a confidence
+        that says nothing has the error over all clips (Geifman, Uziel and El-Yaniv, "Bias-reduced
+        uncertainty estimation for deep neural classifiers", ICLR 2019).
+    """
+
+    threshold: Floats
+    coverage: Floats
+    accuracy: Floats
+    clips: NDArray[np.intp]
+    area: float
+
+    def at(self, coverage: float) -> int:
+        """Return the entry of the strictest threshold that answers at least this share of clips.
+
+        Raises
+        ------
+        MetricError
+            If it is no share.
+        """
+        if not 0 < coverage <= 1:
+            raise MetricError(
+                f"a coverage of {coverage}", expected="more than 0, at most 1", fix="pass a share"
+            )
+        wanted = coverage * self.clips[-1] - _ROUNDING
+        return int(np.searchsorted(self.clips, wanted))
+
+
+def coverage_curve(confidence: ArrayLike, correct: ArrayLike) -> CoverageCurve:
+    """Return accuracy over coverage when the least sure clips are declined.
+
+    Parameters
+    ----------
+    confidence : array (clip,)
+        The probability of the answer, say; any scale on which more is surer.
+    correct : array (clip,) bool or 0 / 1
+        Whether the answer is right.
+
+    Raises
+    ------
+    MetricError
+        If there is no clip, lengths differ, a number is not finite, or a value of `correct` is
+        neither 0 nor 1.
+    """
+    sure, right = finite(confidence, "confidence"), finite(correct, "correct")
+    if sure.shape != right.shape or not np.isin(right, (0.0, 1.0)).all():
+        raise MetricError(
+            f"{sure.size} confidences and {right.size} answers"
+            f" between {right.min():g} and {right.max():g}",
+            expected="a confidence and 0 or 1 for each clip",
+            fix="compare predicted with true labels first",
+        )
+    levels, level = np.unique(-sure, return_inverse=True)  # the surest first
+    sizes = np.bincount(level, minlength=len(levels))
+    wrong = np.bincount(level, weights=1 - right, minlength=len(levels))
+    clips, errors = np.cumsum(sizes), np.cumsum(wrong)
+    # Among equally sure clips in any order, the k-th adds their share of errors on average.
+    each = np.arange(1, len(sure) + 1)
+    behind = np.repeat(clips, sizes) - each
+    risks = (np.repeat(errors, sizes) - behind * np.repeat(wrong / sizes, sizes)) / each
+    return CoverageCurve(
+        threshold=-levels,
+        coverage=clips / len(sure),
+        accuracy=1 - errors / clips,
+        clips=clips.astype(np.intp),
+        area=float(risks.mean()),
+    )

@@ -1,0 +1,372 @@
+"""How far a number can be trusted: intervals that know which clips were cut from one recording.
+
+Clips of one recording (or of one moment heard by several devices) succeed and fail together, so
+they count for less than as many independent clips. `groups` names the recording of each clip;
+every interval here resamples or weighs whole groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.errors import AnymicError
+
+LEVEL = 0.95
+RESAMPLES = 1000
+_BLOCK_CELLS = 2_000_000  # resamples are drawn in blocks of at most so many numbers: bounded memory
+
+Floats: TypeAlias = NDArray[np.float64]
+Groups: TypeAlias = Sequence[Any] | NDArray[Any] | None
+
+
+class MetricError(AnymicError):
+    """Numbers from which no honest metric can be computed."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with its confidence interval.
+
+    Attributes
+    ----------
+    value : float
+        The estimate over all clips.
+    low, high : float
+        The interval's ends, in the unit of `value`.
+    n : int
+        The number of clips behind it (not the effective number).
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def accuracy(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> Interval:
+    """Return the share of correct clips with a Wilson score interval on the effective n.
+
+    With p the share and m = n / design effect,
+    (p + z^2 / 2m ± z sqrt(p (1 - p) / m + z^2 / 4m^2)) / (1 + z^2 / m).
+
+    Parameters
+    ----------
+    correct : (n,) bool or 0 / 1
+        Whether each clip was classified correctly.
+    groups : (n,), optional
+        The source recording of each clip; without it every clip is a recording of its own.
+    level : float
+        The confidence.
+
+    Raises
+    ------
+    MetricError
+        If there is no clip, a value is neither 0 nor 1, or the lengths differ.
+
+    Notes
+    -----
+    Score interval: E. B. Wilson, "Probable inference, the law of succession, and statistical
+    inference", JASA 22, 1927. On an effective n, for clustered samples: E. L. Korn and B. I.
+    Graubard, "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", Survey Methodology 24, 1998. Design effect: see
+    `design_effect`.
+    """
+    return _wilson(_correct(correct), groups, level)
+
+
+def bounded_mean(values: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> Interval:
+    """Return the mean of values from 0 to 1 with the interval of `accuracy`.
+
+    p (1 - p) is the largest variance that values in [0, 1] of mean p can have (that of zeros and
+    ones), so the interval holds the mean at least as often as it says; and unlike resampling it
+    does not shrink to a point where a few clips all have one value.
+
+    Raises
+    ------
+    MetricError
+        If there is no clip, a value is outside [0, 1], or the lengths differ.
+    """
+    scores = finite(values, "values")
+    if scores.min() < 0 or scores.max() > 1:
+        raise MetricError(
+            f"values between {scores.min():g} and {scores.max():g}",
+            expected="numbers from 0 to 1",
+            fix="take an interval over resamples (bootstrap)",
+        )
+    return _wilson(scores, groups, level)
+
+
+def _wilson(scores: Floats, groups: Groups, level: float) -> Interval:
+    from scipy.special import ndtri
+
+    p = float(scores.mean())
+    m = scores.size / _design_effect(scores, groups, level)
+    z = float(ndtri(0.5 + level / 2))
+    middle = (p + z * z / (2 * m)) / (1 + z * z / m)
+    half = z / (1 + z * z / m) * float(np.sqrt(p * (1 - p) / m + z * z / (4 * m * m)))
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return Interval(p, min(low, p), max(high, p), scores.size)
+
+
+def design_effect(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> float:
+    """Return by how much clustering inflates the variance of the mean of `correct`.
+
+    The cluster-robust variance G / (G - 1) * sum over groups of (sum over its clips of
+    (y - p))^2 / n^2, over the variance p (1 - p) / (n - 1) of n independent clips. For G groups
+    of unequal worth it rests on few degrees of freedom, so it is multiplied by
+    (t[G - 1] / t[n - 1])^2, the quantiles of Student's t (Korn and Graubard 1998, equation 3).
+
+    It is limited to [1, sum of (group size)^2 / n]. The upper limit, n / G for groups of one
+    size, is Kish's design effect for groups whose clips all agree (L. Kish, *Survey Sampling*,
+    1965, 5.4 and 8.2): nothing more can be lost. It is also the answer where the spread between
+    groups cannot be seen: where all clips are right, all are wrong, or there is one group.
+    """
+    return _design_effect(_correct(correct), groups, level)
+
+
+def _design_effect(scores: Floats, groups: Groups, level: float) -> float:
+    from scipy.special import stdtrit
+
+    n = scores.size
+    index, count = group_index(groups, n)
+    sizes = np.bincount(index, minlength=count).astype(np.float64)
+    most = float((sizes**2).sum() / n)
+    p = scores.mean()
+    if count == n:
+        return 1.0
+    if count == 1 or (scores == scores[0]).all():
+        return most
+    residuals = np.bincount(index, weights=scores - p, minlength=count)
+    clustered = count / (count - 1) * float((residuals**2).sum()) / n**2
+    independent = float(p * (1 - p)) / (n - 1)
+    tail = 0.5 + level / 2
+    doubt = float(stdtrit(count - 1, tail) / stdtrit(n - 1, tail)) ** 2
+    return min(max(clustered / independent * doubt, 1.0), most)
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float],
+    groups: Groups,
+    *,
+    n: int | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> Interval:
+    """Return a statistic of clips with the interval over resamples of whole groups.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes row numbers (m,), with repeats, and returns a number. For means and their ratios
+        `resampled_totals` does the same draws without a Python call for each.
+    groups : (n,)
+        The source recording of each clip; None: every clip by itself (then state `n`).
+    resamples, seed, level
+        Number of resamples, seed of the draws, confidence.
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two groups, or the statistic is not finite for a resample.
+    """
+    if groups is None and n is None:
+        raise MetricError("neither groups nor n", expected="one of them", fix="pass n=...")
+    rows = len(groups) if groups is not None else int(n or 0)
+    index, count = group_index(groups, rows)
+    value = float(statistic(np.arange(rows)))
+    order = np.argsort(index, kind="stable")
+    sizes = np.bincount(index, minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    values = []
+    for block in _draws(count, resamples, seed):
+        for drawn in block:
+            lengths = sizes[drawn]
+            ends = np.cumsum(lengths)
+            within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+            values.append(float(statistic(order[np.repeat(starts[drawn], lengths) + within])))
+    low, high = percentiles(value, np.asarray(values), groups=count, level=level)
+    return Interval(value, low, high, rows)
+
+
+def paired_difference(
+    values_a: ArrayLike,
+    values_b: ArrayLike,
+    groups: Groups = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> Interval:
+    """Return mean(values_a) - mean(values_b) over the same clips, in pairs.
+
+    Row i of both is the same clip under two conditions. The interval takes the differences over
+    the same resamples of whole groups, so what makes a clip hard under both conditions cancels.
+
+    Raises
+    ------
+    MetricError
+        If the lengths differ, a value is not finite, or there are fewer than two groups.
+    """
+    first, second = finite(values_a, "values_a"), finite(values_b, "values_b")
+    if first.shape != second.shape:
+        raise MetricError(
+            f"{first.size} and {second.size} values",
+            expected="the same clips under both conditions",
+            fix="align the rows by clip before comparing",
+        )
+    columns = np.column_stack([first - second, np.ones(first.size)])
+    totals = resampled_totals(columns, groups, resamples=resamples, seed=seed)
+    value = float((first - second).mean())
+    count = group_index(groups, first.size)[1]
+    low, high = percentiles(value, ratio(totals[:, 0], totals[:, 1]), groups=count, level=level)
+    return Interval(value, low, high, first.size)
+
+
+def resampled_totals(
+    columns: Floats, groups: Groups = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Floats:
+    """Return the column sums of each resample of whole groups.
+
+    Means, differences of means and binned errors are functions of such totals, so one pass
+    serves them all, over the same draws.
+
+    Parameters
+    ----------
+    columns : (n, k)
+        What to sum over clips; a 0 / 1 column counts clips of a kind.
+
+    Returns
+    -------
+    (resamples, k) float64
+    """
+    index, count = group_index(groups, len(columns))
+    sums = np.stack(
+        [np.bincount(index, weights=column, minlength=count) for column in columns.T], axis=1
+    )
+    totals = []
+    for block in _draws(count, resamples, seed):
+        flat = block + count * np.arange(len(block))[:, None]
+        times = np.bincount(flat.ravel(), minlength=count * len(block)).reshape(len(block), count)
+        totals.append(times @ sums)
+    return np.concatenate(totals)
+
+
+def percentiles(
+    value: float, resampled: Floats, *, groups: int, level: float = LEVEL, centred: bool = False
+) -> tuple[float, float]:
+    """Return the ends of the percentile interval of resampled values.
+
+    The percentiles are moved outwards for few groups, to the normal tail at
+    sqrt(G / (G - 1)) t[G - 1] (T. Hesterberg, "What teachers should know about the bootstrap",
+    The American Statistician 69, 2015, section 5.3, expanded percentile interval).
+
+    Parameters
+    ----------
+    resampled : (resample,)
+        NaN where a resample held no clip of the kind: left out.
+    groups : int
+        The number of groups resampled.
+    centred : bool
+        Shift the resampled values so that their median is `value`: for a statistic that
+        resampling inflates, such as a calibration error.
+
+    Raises
+    ------
+    MetricError
+        If there are fewer than two groups, or nothing is left to take percentiles of.
+    """
+    from scipy.special import ndtr, stdtrit
+
+    kept = resampled[~np.isnan(resampled)]
+    if groups < 2 or kept.size == 0 or not np.isfinite(kept).all() or not np.isfinite(value):
+        raise MetricError(
+            f"{groups} group(s) and {kept.size} usable resamples",
+            expected="at least 2 groups and finite values",
+            fix="an interval over recordings needs clips of two recordings or more",
+        )
+    if centred:
+        kept = kept + (value - float(np.median(kept)))
+    reach = float(np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, 0.5 + level / 2))
+    low, high = np.quantile(kept, [float(ndtr(-reach)), float(ndtr(reach))])
+    return min(float(low), value), max(float(high), value)
+
+
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide; NaN where there is nothing to divide by (a resample without such clips)."""
+    empty = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    quotient: Floats = np.divide(numerator, denominator, out=empty, where=denominator > 0)
+    return quotient
+
+
+def group_index(groups: Groups, n: int) -> tuple[NDArray[np.intp], int]:
+    """Return each clip's group as a number from 0, and how many groups there are.
+
+    Raises
+    ------
+    MetricError
+        If there are not n groups, or a clip has none.
+    """
+    if groups is None:
+        return np.arange(n), n
+    names = np.asarray(groups)
+    if names.shape != (n,):
+        raise MetricError(
+            f"groups of shape {names.shape}",
+            expected=f"one group for each of {n} clips",
+            fix="pass the groups of the same rows",
+        )
+    missing = [name is None or name != name or name == "" for name in names.tolist()]
+    if any(missing):
+        raise MetricError(
+            f"{sum(missing)} of {n} clips without a group",
+            expected="the source recording of every clip",
+            fix="fill the column, or leave groups out to count every clip by itself",
+        )
+    if names.dtype == object:
+        names = names.astype(str)
+    index = np.unique(names, return_inverse=True)[1]
+    return index.reshape(-1).astype(np.intp), int(index.max()) + 1 if n else 0
+
+
+def finite(values: ArrayLike, name: str) -> Floats:
+    """Return the values as (n,) float64, or refuse them."""
+    array: Floats = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
+        found = f"shape {array.shape}"
+        if array.ndim == 1 and array.size:
+            found = f"{int((~np.isfinite(array)).sum())} of {array.size} not finite"
+        raise MetricError(
+            f"{name} with {found}",
+            expected="one finite number a clip, of at least one clip",
+            fix="leave out clips that failed; look for NaN further up",
+        )
+    return array
+
+
+def _correct(correct: ArrayLike) -> Floats:
+    hits = finite(correct, "correct")
+    if not np.isin(hits, (0.0, 1.0)).all():
+        raise MetricError(
+            f"correct between {hits.min():g} and {hits.max():g}",
+            expected="0 or 1 for each clip",
+            fix="compare predicted with true labels first",
+        )
+    return hits
+
+
+def _draws(groups: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield blocks (resample, group) of drawn group numbers; the same for the same arguments."""
+    if groups == 0 or resamples < 1:
+        raise MetricError(
+            f"{groups} groups and {resamples} resamples", expected="at least 1 of each"
+        )
+    random = np.random.default_rng(seed)
+    block = max(1, _BLOCK_CELLS // groups)
+    for start in range(0, resamples, block):
+        yield random.integers(groups, size=(min(block, resamples - start), groups))

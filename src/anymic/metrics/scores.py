@@ -1,0 +1,358 @@
+"""What a classifier's probabilities are worth: arrays in, numbers with intervals out.
+
+Everything here takes arrays of one row a clip and never returns NaN: what cannot be computed
+raises `MetricError`. Intervals (`accuracy`, `bootstrap`, `paired_difference`) come from
+`anymic.metrics.intervals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.metrics.intervals import (
+    LEVEL,
+    RESAMPLES,
+    Floats,
+    Groups,
+    Interval,
+    MetricError,
+    accuracy,
+    bootstrap,
+    bounded_mean,
+    design_effect,
+    group_index,
+    paired_difference,
+    percentiles,
+    ratio,
+    resampled_totals,
+)
+
+__all__ = [
+    "BINS",
+    "EPS",
+    "Interval",
+    "MetricError",
+    "accuracy",
+    "bootstrap",
+    "bounded_mean",
+    "brier_score",
+    "brier_scores",
+    "calibration_bins",
+    "check_probabilities",
+    "confusion_matrix",
+    "design_effect",
+    "device_contrasts",
+    "expected_calibration_error",
+    "log_loss",
+    "log_losses",
+    "mean_average_precision_at",
+    "paired_difference",
+    "probability_scores",
+    "reciprocal_ranks_at",
+]
+
+BINS = 15  # of the calibration error, as in Guo 2017
+EPS = 1e-7  # probabilities are clipped to [EPS, 1] before the logarithm: about float32's rounding
+SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities: what bfloat16 arithmetic may cost
+
+
+def check_probabilities(
+    probabilities: ArrayLike, targets: ArrayLike
+) -> tuple[Floats, NDArray[np.intp]]:
+    """Return probabilities (n, class) float64 and targets (n,), or refuse them.
+
+    Raises
+    ------
+    MetricError
+        If there is no clip, shapes do not fit, a value is NaN, infinite or outside [0, 1], a row
+        does not sum to 1 within 0.001, or a target is no class number.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    t = np.asarray(targets)
+    if p.ndim != 2 or p.shape[0] == 0 or p.shape[1] < 2 or t.shape != p.shape[:1]:
+        raise MetricError(
+            f"probabilities {p.shape} and targets {t.shape}",
+            expected="(n, class) and (n,), at least one clip and two classes",
+            fix="check that some clips were read and that both hold the same clips",
+        )
+    bad = ~np.isfinite(p).all(axis=1)
+    if bad.any():
+        raise MetricError(
+            f"probabilities that are not finite in {bad.sum()} of {len(p)} clips",
+            expected="numbers",
+            fix="the network's weights or input hold NaN: report the clips as failures",
+        )
+    if p.min() < 0 or p.max() > 1 or np.abs(p.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+        sums = p.sum(axis=1)
+        raise MetricError(
+            f"values in [{p.min():.3g}, {p.max():.3g}], row sums in "
+            f"[{sums.min():.4g}, {sums.max():.4g}]",
+            expected="probabilities: in [0, 1], each row summing to 1",
+            fix="apply softmax to logits first",
+        )
+    if t.dtype.kind not in "iu" or t.min() < 0 or t.max() >= p.shape[1]:
+        raise MetricError(
+            f"targets of type {t.dtype} in [{t.min()}, {t.max()}]",
+            expected=f"class numbers from 0 to {p.shape[1] - 1}",
+            fix="number the labels as the probabilities' columns",
+        )
+    return p, t.astype(np.intp)
+
+
+def log_losses(probabilities: ArrayLike, targets: ArrayLike, *, eps: float = EPS) -> Floats:
+    """Return -ln p of the true class for each clip, p clipped to [eps, 1]: (n,), nats."""
+    p, t = check_probabilities(probabilities, targets)
+    losses: Floats = -np.log(np.clip(p[np.arange(len(t)), t], eps, 1.0))
+    return losses + 0.0  # -ln 1 is -0.0
+
+
+def log_loss(probabilities: ArrayLike, targets: ArrayLike, *, eps: float = EPS) -> float:
+    """Return the mean of `log_losses`, in nats; ln(classes) for a uniform guess."""
+    return float(log_losses(probabilities, targets, eps=eps).mean())
+
+
+def reciprocal_ranks_at(probabilities: ArrayLike, targets: ArrayLike, *, k: int = 3) -> Floats:
+    """Return 1 / rank of the true class for each clip, 0 where it is not among the first k: (n,).
+
+    With one true class a clip, this is the average precision at k. Classes of equal probability
+    are ranked in the order of the columns, as `anymic predict` lists them.
+
+    Raises
+    ------
+    MetricError
+        As `check_probabilities`, or if there are fewer than k classes, or k is below 1.
+    """
+    p, t = check_probabilities(probabilities, targets)
+    if not 1 <= k <= p.shape[1]:
+        raise MetricError(
+            f"{p.shape[1]} classes for a mean average precision at {k}",
+            expected=f"at least {max(k, 1)} classes, and a rank of 1 or more",
+            fix="measure accuracy, or choose another rank",
+        )
+    own = p[np.arange(len(t)), t][:, None]
+    before = (p > own) | ((p == own) & (np.arange(p.shape[1]) < t[:, None]))
+    rank = 1 + before.sum(axis=1)
+    return np.where(rank <= k, 1.0 / rank, 0.0)
+
+
+def mean_average_precision_at(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    groups: Groups = None,
+    *,
+    k: int = 3,
+    level: float = LEVEL,
+) -> Interval:
+    """Return the mean of `reciprocal_ranks_at` with its interval: MAP@k, from 0 to 1.
+
+    MAP@3 is the measure of DCASE 2018 task 2 and of the Kaggle competition that it was. The
+    interval is that of `bounded_mean`, over whole groups.
+
+    Parameters
+    ----------
+    probabilities : (n, class)
+    targets : (n,) int
+    groups : (n,), optional
+        The source recording of each clip; without it every clip is a recording of its own.
+    k : int
+        How many answers a clip has.
+
+    Raises
+    ------
+    MetricError
+        As `reciprocal_ranks_at`.
+    """
+    return bounded_mean(reciprocal_ranks_at(probabilities, targets, k=k), groups, level=level)
+
+
+def brier_scores(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
+    """Return the squared error summed over classes for each clip: (n,), from 0 to 2.
+
+    Source: G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950.
+    """
+    p, t = check_probabilities(probabilities, targets)
+    truth = np.zeros_like(p)
+    truth[np.arange(len(t)), t] = 1.0
+    scores: Floats = np.square(p - truth).sum(axis=1)
+    return scores
+
+
+def brier_score(probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """Return the mean of `brier_scores` (multi-class: not halved)."""
+    return float(brier_scores(probabilities, targets).mean())
+
+
+def expected_calibration_error(
+    probabilities: ArrayLike, targets: ArrayLike, *, bins: int = BINS
+) -> float:
+    """Return the gap between confidence and accuracy, averaged over bins of equal width.
+
+    Sum over bins of (clips in the bin / n) |accuracy - mean confidence|, by torchmetrics'
+    `multiclass_calibration_error` with the l1 norm (C. Guo et al., "On calibration of modern
+    neural networks", ICML 2017, equation 3). It is biased upwards on few clips.
+    """
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    p, t = check_probabilities(probabilities, targets)
+    error = multiclass_calibration_error(
+        torch.from_numpy(p), torch.from_numpy(t), num_classes=p.shape[1], n_bins=bins, norm="l1"
+    )
+    return float(error)
+
+
+def calibration_bins(confidence: ArrayLike, *, bins: int = BINS) -> NDArray[np.intp]:
+    """Return the bin of each confidence, [i / bins, (i + 1) / bins); exactly 1 is bin `bins`.
+
+    The bins of `expected_calibration_error`, as torchmetrics counts them.
+    """
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    return (np.digitize(np.asarray(confidence, dtype=np.float64), edges) - 1).astype(np.intp)
+
+
+def probability_scores(
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    groups: Groups = None,
+    *,
+    bins: int = BINS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[str, Interval]:
+    """Return `log_loss`, `brier_score` and `expected_calibration_error` with intervals.
+
+    All three over the same resamples of whole groups. Resampling inflates a calibration error
+    (it adds the noise of a second draw), so its resampled values are shifted to have their
+    median at the estimate: the interval shows its spread, not its bias.
+
+    Raises
+    ------
+    MetricError
+        As `check_probabilities`, or if there are fewer than two groups.
+    """
+    p, t = check_probabilities(probabilities, targets)
+    confidence = p.max(axis=1)
+    gap = (p.argmax(axis=1) == t) - confidence
+    binned = np.zeros((len(t), bins + 1))
+    binned[np.arange(len(t)), calibration_bins(confidence, bins=bins)] = gap
+    columns = np.column_stack([np.ones(len(t)), log_losses(p, t), brier_scores(p, t), binned])
+    totals = resampled_totals(columns, groups, resamples=resamples, seed=seed)
+    clips = totals[:, 0]
+    resampled = {
+        "log_loss": ratio(totals[:, 1], clips),
+        "brier_score": ratio(totals[:, 2], clips),
+        "expected_calibration_error": ratio(np.abs(totals[:, 3:]).sum(axis=1), clips),
+    }
+    values = {
+        "log_loss": log_loss(p, t),
+        "brier_score": brier_score(p, t),
+        "expected_calibration_error": expected_calibration_error(p, t, bins=bins),
+    }
+    count = group_index(groups, len(t))[1]
+    scores = {}
+    for name, value in values.items():
+        shift = name == "expected_calibration_error"
+        low, high = percentiles(value, resampled[name], groups=count, level=level, centred=shift)
+        scores[name] = Interval(value, max(low, 0.0), high, len(t))
+    return scores
+
+
+def device_contrasts(
+    correct: ArrayLike,
+    devices: Sequence[Any] | NDArray[Any],
+    groups: Groups = None,
+    *,
+    reference: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> tuple[Interval, dict[str, Interval]]:
+    """Return the mean of the devices' accuracies, and each device's difference to a reference.
+
+    Both over the same resamples of whole groups: a recording heard by several devices is drawn
+    for all of them at once, so the differences are paired where the recordings are.
+
+    Parameters
+    ----------
+    correct : (n,) bool
+        Whether each clip was classified correctly.
+    devices : (n,)
+        The device of each clip; None: a clip of no known device, left out.
+    reference : str, optional
+        The device the others are compared with; without it there are no differences.
+
+    Returns
+    -------
+    macro : Interval
+        Of the mean over devices, each device counting the same; n is the number of clips.
+    differences : dict
+        By device: accuracy minus the reference's accuracy; n is the device's number of clips.
+
+    Raises
+    ------
+    MetricError
+        If no clip has a device, the reference has no clip, or there are fewer than two groups.
+    """
+    hits = np.asarray(correct, dtype=np.float64)
+    names = np.array([name or "" for name in devices], dtype=str)
+    known = sorted(set(names.tolist()) - {""})
+    if not known or names.shape != hits.shape or (reference and reference not in known):
+        raise MetricError(
+            f"{len(names)} devices ({', '.join(known) or 'none'}) for {hits.size} clips",
+            expected=f"one device a clip{f', {reference} among them' if reference else ''}",
+            fix="name the device of each clip",
+        )
+    heard = np.stack([names == name for name in known], axis=1).astype(np.float64)
+    columns = np.concatenate([heard, heard * hits[:, None]], axis=1)
+    totals = resampled_totals(columns, groups, resamples=resamples, seed=seed)
+    resampled = ratio(totals[:, len(known) :], totals[:, : len(known)])
+    clips = heard.sum(axis=0)
+    values = (heard * hits[:, None]).sum(axis=0) / clips
+    count = group_index(groups, hits.size)[1]
+    present = ~np.isnan(resampled)
+    means = ratio(np.where(present, resampled, 0.0).sum(axis=1), present.sum(axis=1) * 1.0)
+    low, high = percentiles(float(values.mean()), means, groups=count, level=level)
+    macro = Interval(float(values.mean()), low, high, int(clips.sum()))
+    differences = {}
+    for column, name in enumerate(known):
+        if reference is None or name == reference:
+            continue
+        base = known.index(reference)
+        value = float(values[column] - values[base])
+        change = resampled[:, column] - resampled[:, base]
+        low, high = percentiles(value, change, groups=count, level=level)
+        differences[name] = Interval(value, low, high, int(clips[column]))
+    return macro, differences
+
+
+def confusion_matrix(
+    targets: ArrayLike, predictions: ArrayLike, *, classes: int
+) -> NDArray[np.int64]:
+    """Return how often each true class (row) was taken for each class (column).
+
+    Raises
+    ------
+    MetricError
+        If there is no clip, the lengths differ, or a number is no class.
+    """
+    t, p = np.asarray(targets), np.asarray(predictions)
+    whole = t.dtype.kind in "iu" and p.dtype.kind in "iu"
+    if not whole or t.ndim != 1 or t.shape != p.shape or t.size == 0:
+        raise MetricError(
+            f"targets {t.dtype} {t.shape} and predictions {p.dtype} {p.shape}",
+            expected="class numbers, one of each a clip",
+            fix="pass the same clips' true and predicted classes",
+        )
+    if min(t.min(), p.min()) < 0 or max(t.max(), p.max()) >= classes:
+        raise MetricError(
+            f"class numbers from {min(t.min(), p.min())} to {max(t.max(), p.max())}",
+            expected=f"0 to {classes - 1}",
+            fix="number the labels as the probabilities' columns",
+        )
+    counts = np.bincount(t.astype(np.int64) * classes + p.astype(np.int64), minlength=classes**2)
+    return counts.reshape(classes, classes).astype(np.int64)

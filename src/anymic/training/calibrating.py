@@ -1,0 +1,295 @@
+"""A trained model's probabilities are made to mean what they say, on clips that it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import metrics
+from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
+from anymic.calibration import LEAST_CLIPS, CalibrationError, DeviceCalibrator, Method
+from anymic.data.manifest import Manifest
+from anymic.errors import BundleError, Failure, ManifestError
+from anymic.inference.predictor import Predictor
+
+FOLDS = 5
+TEST, ALL = "test", "all"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What probabilities are worth on some clips; see `anymic.metrics`."""
+
+    clips: int
+    log_loss: float
+    brier_score: float
+    expected_calibration_error: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What calibration does to the clips of a device; of all devices where `device` is "".
+
+    Attributes
+    ----------
+    before : Trust
+        With the network's own probabilities.
+    fitted : Trust
+        Calibrated, on the very clips that the calibrator was fitted on, and so flattered.
+    held_out : Trust or None
+        Calibrated by a calibrator that was fitted on the other recordings, in five parts. None
+        where a part leaves the others too few clips.
+    """
+
+    device: str
+    before: Trust
+    fitted: Trust
+    held_out: Trust | None
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A calibrated model, and what became of the clips it was calibrated on.
+
+    Attributes
+    ----------
+    model : Bundle or Ensemble
+    changes : tuple of Change
+        Of each device, and last of all clips.
+    failures : tuple of Failure
+        Clips that could not be used.
+    """
+
+    model: Bundle | Ensemble
+    changes: tuple[Change, ...]
+    failures: tuple[Failure, ...]
+
+
+def calibrate(
+    model: Bundle | Ensemble,
+    manifest: Manifest,
+    *,
+    method: Method = "temperature",
+    split: str | None = None,
+    per_device: bool | Sequence[str] = False,
+    name: str = "the model",
+    cache: str | Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Calibrated:
+    """Fit a calibrator to a model's answers for clips that it learned nothing from.
+
+    It is fitted where it will stand: behind the mean over windows, behind the vote of an
+    ensemble's members, and by the device that prediction finds or is told. A calibrator that the
+    model had before is replaced.
+
+    Parameters
+    ----------
+    model : Bundle or Ensemble
+        It is not changed.
+    manifest : Manifest
+        With labels; where there is a column device, it is told to the model.
+    method : {"temperature", "isotonic"}
+    split : str, optional
+        Clips of this split only; "all" for every clip; by default the model's own validation
+        clips, which are found in the manifest by their ids.
+    per_device : bool or sequence of str
+        The devices that get a calibrator of their own besides the general one; True: all.
+    name : str
+        What to call the model where it is refused.
+    cache : path, optional
+        A folder where features are kept.
+    progress : callable, optional
+        Told the number of clips heard since the last call.
+
+    Raises
+    ------
+    BundleError
+        If the model learned from some of the clips, or from others of their recordings, or there
+        are no validation clips.
+    ManifestError
+        If a clip is of the manifest's split "test", or of a recording of it, labels are unknown,
+        no clip can be used, or there is no such split.
+    CalibrationError
+        If the clips, or those of a device, are too few.
+    """
+    calibrator = DeviceCalibrator(method)
+    clips = calibration_clips(model, manifest, split, name=name)
+    clips.require_labels(model.labels)
+    plain = _uncalibrated(model)
+    heard = Predictor(plain).predict_manifest(clips, cache=cache, progress=progress)
+    if not len(heard.rows):
+        raise ManifestError(
+            f"{len(clips)} clips, none of which can be used ({heard.failures[0].reason})",
+            expected="at least one",
+            fix="mend the files or the paths in the manifest",
+        )
+    used = clips.rows(heard.rows)
+    targets = np.array([model.labels.index(label) for label in used.table["label"]])
+    _refuse_few(method, targets, model.labels)
+    calibrator.fit(
+        heard.probabilities,
+        targets,
+        heard.devices,
+        of_their_own=per_device,
+        clip_ids=used.clip_ids(),
+        labels=model.labels,
+    )
+    answers = _Answers(heard.probabilities, targets, heard.devices)
+    held_out = _held_out(answers, calibrator, _folds(used.recordings()))
+    fitted = calibrator.transform(answers.probabilities, answers.devices)
+    return Calibrated(
+        replace(plain, calibration=calibrator),
+        tuple(_changes(answers, fitted, held_out)),
+        heard.failures,
+    )
+
+
+def calibration_clips(
+    model: Bundle | Ensemble, manifest: Manifest, split: str | None = None, *, name: str = "a model"
+) -> Manifest:
+    """Return the clips to calibrate a model on, or refuse them; parameters as of `calibrate`."""
+    clips = _own(model, manifest, name) if split is None else _of_split(manifest, split)
+    _refuse_test(clips, manifest)
+    members = model.members if isinstance(model, Ensemble) else (model,)
+    for member in members:
+        refuse_overlap(member.fitted_on, clips.clip_ids(), name)
+        refuse_shared_recordings(member.fitted_on, clips, manifest, name)
+    return clips
+
+
+def _own(model: Bundle | Ensemble, manifest: Manifest, name: str) -> Manifest:
+    """Return the clips that were set aside when the model was trained."""
+    if isinstance(model, Ensemble):
+        raise BundleError(
+            f"{name}, an ensemble, whose members each have their own validation clips",
+            expected="clips that none of them learned from",
+            fix="pass --split, or build it with --voting calibrated",
+        )
+    wanted = set(model.fitted_on.get("validation", ()))
+    rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
+    if not wanted or len(rows) < len(wanted):
+        had = f"{len(rows)} of the {len(wanted)} validation clips of {name} in {manifest.root}"
+        raise BundleError(
+            had if wanted else f"{name}, trained without validation clips",
+            expected="clips that it was not trained on",
+            fix="pass its training manifest, or --split with other clips (all: every clip)",
+        )
+    return manifest.rows(rows)
+
+
+def _of_split(manifest: Manifest, split: str) -> Manifest:
+    if split == ALL:
+        return manifest
+    manifest.require("split", purpose=f"--split {split}")
+    clips = manifest.where(split=split)
+    if not len(clips):
+        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
+        raise ManifestError(
+            f"no clip whose split is {split!r} (splits: {there})",
+            expected="clips to calibrate on",
+            fix="pass --split with one that is there, or --split all",
+        )
+    return clips
+
+
+def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
+    """Refuse clips of the manifest's test split, and of its recordings."""
+    if "split" not in manifest.table.columns:
+        return
+    count = int((clips.table["split"] == TEST).sum())
+    wanted, remedy = "clips that nothing is measured on later", "set other clips aside"
+    if count:
+        raise ManifestError(
+            f"{len(clips)} clips to calibrate on, {count} of which are of the split {TEST}",
+            expected=wanted,
+            fix=remedy,
+        )
+    if both := shared_recording(clips, manifest.where(split=TEST)):
+        column, names = both
+        raise ManifestError(
+            f"clips to calibrate on, with {len(names)} {column}s of the split {TEST} ({names[0]})",
+            expected=wanted,
+            fix=remedy,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Of one model: probabilities (clip, label), true labels and devices (clip,)."""
+
+    probabilities: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    devices: Sequence[str | None]
+
+
+def _refuse_few(method: Method, targets: NDArray[np.int64], labels: tuple[str, ...]) -> None:
+    """Refuse too few clips by the labels' names, where the calibrator only knows numbers."""
+    counts = np.bincount(targets, minlength=len(labels))
+    few = [f"{counts[n]} of {label}" for n, label in enumerate(labels) if counts[n] < LEAST_CLIPS]
+    if method == "isotonic" and few:
+        raise CalibrationError(
+            f"{len(targets)} clips to calibrate on, {', '.join(few)}",
+            expected=f"at least {LEAST_CLIPS} of each label for isotonic regression",
+            fix="set more clips aside, or calibrate by temperature",
+        )
+
+
+def _uncalibrated(model: Bundle | Ensemble) -> Bundle | Ensemble:
+    return replace(model, calibration=None) if isinstance(model, Ensemble) else model.uncalibrated()
+
+
+def _folds(recordings: Sequence[str]) -> NDArray[np.int64]:
+    """Return the part of each clip, from 0 to 4; clips of one recording are in one part."""
+    units, number = np.unique(np.array(recordings), return_inverse=True)
+    part = np.random.default_rng(0).permutation(len(units)) % FOLDS
+    return np.asarray(part[number.reshape(-1)], dtype=np.int64)
+
+
+def _held_out(
+    answers: _Answers, fitted: DeviceCalibrator, folds: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    """Return probabilities calibrated without the clip's own part; None where that cannot be."""
+    p, targets = answers.probabilities, answers.targets
+    names = np.array([device or "" for device in answers.devices], dtype=str)
+    found = np.empty_like(p)
+    for part in np.unique(folds):
+        inside = folds == part
+        chosen = {device: names == device for device in fitted.devices_}
+        for of in (np.ones(len(names), dtype=bool), *chosen.values()):  # a device's own comes last
+            if not (of & inside).any():
+                continue
+            try:
+                other = type(fitted.general_)().fit(p[of & ~inside], targets[of & ~inside])
+            except CalibrationError:
+                return None
+            found[of & inside] = other.transform(p[of & inside])
+    return found
+
+
+def _changes(
+    answers: _Answers, fitted: NDArray[np.float64], held_out: NDArray[np.float64] | None
+) -> list[Change]:
+    names = np.array([device or "" for device in answers.devices], dtype=str)
+    chosen = {name: names == name for name in sorted(set(names.tolist()) - {""})}
+    found = []
+    for device, rows in {**chosen, "": np.ones(len(names), dtype=bool)}.items():
+        before, after = (
+            _trust(p[rows], answers.targets[rows]) for p in (answers.probabilities, fitted)
+        )
+        apart = None if held_out is None else _trust(held_out[rows], answers.targets[rows])
+        found.append(Change(device, before, after, apart))
+    return found
+
+
+def _trust(p: NDArray[np.float64], targets: NDArray[np.int64]) -> Trust:
+    return Trust(
+        len(targets),
+        metrics.log_loss(p, targets),
+        metrics.brier_score(p, targets),
+        metrics.expected_calibration_error(p, targets),
+    )

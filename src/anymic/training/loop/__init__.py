@@ -1,0 +1,1 @@
+"""The training loop: batches, augmentation, losses, schedules, the module and its trainer."""

@@ -1,0 +1,104 @@
+"""Balanced mini-batches: in each as many clips of every class, whatever the classes' sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from anymic.errors import ConfigError
+
+
+class BalancedOrder:
+    """Which clips meet in which batch: a function of seed and epoch, as training resumes by it.
+
+    Every clip of the largest class is heard once an epoch, those of the others again and again, in
+    a new order each time; no batch holds a clip twice. In Xu 2018 (section 2.2) a batch is one clip
+    of each of 41 classes, with all of its patches: about 280.
+
+    Parameters
+    ----------
+    targets : (row,) int
+        The class of each row that trains.
+    classes : int
+    seed : int
+    clips : (row,), optional
+        The clip of each row, where a row is a part of one (a patch): a clip comes with all of its
+        rows. Without it every row is a clip.
+    clips_a_class : int
+        In a batch.
+    labels : sequence of str, optional
+        The classes' names, for who reads what was refused.
+
+    Attributes
+    ----------
+    steps : int
+        Batches of an epoch.
+
+    Raises
+    ------
+    ConfigError
+        If a class has fewer clips than a batch needs, or a clip has rows of two classes.
+    """
+
+    def __init__(
+        self,
+        targets: ArrayLike,
+        *,
+        classes: int,
+        seed: int,
+        clips: Sequence[Any] | NDArray[Any] | None = None,
+        clips_a_class: int = 1,
+        labels: Sequence[str] = (),
+    ) -> None:
+        of_row = np.asarray(targets)
+        names = np.arange(len(of_row)) if clips is None else np.asarray(clips)
+        if names.shape != of_row.shape or clips_a_class < 1:
+            raise ConfigError(
+                f"{len(names)} clips for {len(of_row)} rows, {clips_a_class} of a class in a batch",
+                expected="a clip for each row, and 1 or more in a batch",
+            )
+        _, first, index = np.unique(names, return_index=True, return_inverse=True)
+        of_clip = of_row[first]
+        if (of_clip[index] != of_row).any():
+            raise ConfigError("a clip with rows of two classes", expected="one class a clip")
+        members = [np.flatnonzero(of_clip == number) for number in range(classes)]
+        few = [number for number, own in enumerate(members) if len(own) < clips_a_class]
+        if few:
+            name = labels[few[0]] if labels else f"class {few[0]}"
+            smaller = f", or batches of at most {classes * min(map(len, members))}"
+            raise ConfigError(
+                f"{len(members[few[0]])} training clips of {name}",
+                expected=f"at least {clips_a_class} of each class for a balanced batch",
+                fix="add clips of it, or leave its label out"
+                + (smaller if all(map(len, members)) else ""),
+            )
+        self._members, self._each, self._seed = members, clips_a_class, seed
+        order = np.argsort(index, kind="stable")
+        self._rows = np.split(order, np.cumsum(np.bincount(index))[:-1])
+        self.steps = -(-max(map(len, members)) // clips_a_class)
+
+    def batch(self, epoch: int, step: int) -> NDArray[np.int64]:
+        """Return the rows of one batch, class by class."""
+        place = slice(step * self._each, (step + 1) * self._each)
+        clips = [
+            clip
+            for number, own in enumerate(self._members)
+            for clip in self._stream(epoch, number, own)[place]
+        ]
+        return np.concatenate([self._rows[clip] for clip in clips]).astype(np.int64)
+
+    def _stream(self, epoch: int, number: int, own: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a class's clips in the order in which an epoch takes them, some again."""
+        generator = np.random.default_rng((self._seed, epoch, number))
+        wanted = self.steps * self._each
+        stream = generator.permutation(own)
+        while len(stream) < wanted:
+            # What a batch begun with the last clips of one round must not meet again comes late.
+            begun = stream[len(stream) - len(stream) % self._each :]
+            more = generator.permutation(own)
+            late = np.isin(more, begun)
+            stream = np.concatenate([stream, more[~late], more[late]])
+        return stream

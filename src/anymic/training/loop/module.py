@@ -1,0 +1,195 @@
+"""The classifier as PyTorch Lightning trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import Tensor, nn
+
+from anymic.features import Frontend
+from anymic.models import Segment
+from anymic.training.config import TrainingConfig
+from anymic.training.loop.batches import Batch
+from anymic.training.loop.losses import SoftTargetLoss
+from anymic.training.loop.schedules import warm_restarts
+
+SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
+
+
+class TrainedClassifier(lightning.LightningModule):
+    """A network, its standardization and its loss.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Features (batch, channel, band, frame) to logits (batch, class).
+    frontend : Frontend
+        Only its standardization and deltas are used here: the features come from the store.
+    config : TrainingConfig
+    fill : Tensor (channel, band, 1)
+        What a masked value of the network's input becomes.
+    validated : bool
+        Whether there are validation clips; without them the schedule watches the training.
+    frozen : sequence of Segment
+        Parts of the network that are not trained: their statistics stay, nothing drops out.
+    """
+
+    fill: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        frontend: Frontend,
+        config: TrainingConfig,
+        *,
+        fill: Tensor,
+        validated: bool,
+        frozen: Sequence[Segment] = (),
+    ) -> None:
+        super().__init__()
+        self.frozen = [part for segment in frozen for part in segment.modules]
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frontend = frontend.requires_grad_(False)
+        self.config = config
+        self.register_buffer("fill", fill, persistent=False)
+        self.watched = "validation_accuracy" if validated else "training_accuracy"
+        self.loss = SoftTargetLoss(
+            config.loss, focal_power=config.focal_power, temperature=config.temperature
+        )
+        self.totals = torch.zeros(3)
+        for part in self.frozen:
+            part.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> TrainedClassifier:
+        """Set training mode, where frozen parts take no share in it."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits (clip, class) of a batch, warped and masked as it says."""
+        features = self.frontend.maps(batch.features)
+        if batch.time_warp is not None:
+            features = batch.time_warp.apply(features)
+        if batch.masks is not None:
+            features = batch.masks.apply(features, self.fill)
+        maps = features.contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.network(maps)
+        return logits
+
+    def _step(self, batch: Batch) -> Tensor:
+        """Return the loss of this process's clips and count what was right."""
+        with _exact(batch.features):
+            logits = self(batch)
+        loss: Tensor = self.loss(logits, batch.targets)
+        correct = (logits.argmax(dim=1) == batch.targets.argmax(dim=1)).sum()
+        clips = len(batch.targets)
+        with torch.no_grad():
+            step = torch.stack([correct.float(), loss.float() * clips, loss.new_tensor(clips)])
+            self.totals = self.totals.to(step.device) + step
+        return loss
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss, weighted so that the mean over processes is that of the batch."""
+        share = len(batch.targets) * self.trainer.world_size / batch.clips
+        return self._step(batch) * share
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Count what is right."""
+        self._step(batch)
+
+    def on_train_epoch_start(self) -> None:
+        """Start counting."""
+        self.totals = torch.zeros(3)
+
+    def on_validation_epoch_start(self) -> None:
+        """Write down the training epoch, then start counting anew."""
+        if not self.trainer.sanity_checking:
+            self._report("training")
+        self.totals = torch.zeros(3)
+
+    def on_validation_epoch_end(self) -> None:
+        """Write down the validation."""
+        self._report("validation")
+        self.totals = torch.zeros(3)
+
+    def on_train_epoch_end(self) -> None:
+        """Write down the training epoch where no validation did."""
+        if self.watched == "training_accuracy":
+            self._report("training")
+
+    def _report(self, part: str) -> None:
+        totals = self.trainer.strategy.reduce(self.totals.to(self.device), reduce_op="sum")
+        assert isinstance(totals, Tensor)
+        correct, loss, clips = totals.tolist()
+        values = {f"{part}_accuracy": correct / clips, f"{part}_loss": loss / clips}
+        self.log_dict(values, prog_bar=True, rank_zero_only=False)
+
+    def configure_optimizers(self) -> Any:
+        """Adadelta (Zeiler 2012) or SGD, L2 on the weights that multiply, and the schedule."""
+        config = self.config
+        trained = [value for value in self.network.parameters() if value.requires_grad]
+        kernels = [value for value in trained if value.ndim > 1]
+        others = [value for value in trained if value.ndim <= 1]
+        # The gradient of l2 * sum(w**2) is 2 * l2 * w, and weight_decay is what multiplies w.
+        groups = [
+            {"params": kernels, "weight_decay": 2 * config.l2},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer: torch.optim.Optimizer
+        if config.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        else:
+            optimizer = torch.optim.Adadelta(
+                groups, lr=config.learning_rate, rho=config.rho, eps=config.epsilon
+            )
+        if config.schedule == "restarts":
+            return {"optimizer": optimizer, "lr_scheduler": self._restarts(optimizer)}
+        schedule: dict[str, Any] = {"scheduler": self._schedule(optimizer)}
+        if self.config.schedule == "plateau":
+            schedule["monitor"] = self.watched
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def _restarts(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        config = self.config
+        steps = self.trainer.estimated_stepping_batches / config.epochs  # in an epoch
+
+        def factor(step: int) -> float:
+            highest, lowest = config.learning_rate, config.lowest_learning_rate
+            rate = warm_restarts(
+                step / steps, restarts=config.restarts, highest=highest, lowest=lowest
+            )
+            return rate / highest
+
+        return {
+            "scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
+            "interval": "step",
+        }
+
+    def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
+        if self.config.schedule == "cosine":
+            return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.epochs)
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer,
+            mode="max",
+            factor=self.config.plateau_factor,
+            patience=self.config.plateau_patience,
+            threshold=SMALLEST_RISE,
+            threshold_mode="abs",
+        )
+
+
+def _exact(features: Tensor) -> AbstractContextManager[object]:
+    """Leave bfloat16 for the batches that a processor gets wrong in it.
+
+    On several threads, for an odd number of clips, oneDNN's bfloat16 gradient of a channels-last
+    convolution's weights reads memory that nobody has set (seen with PyTorch 2.13 and AMX): the
+    gradient is then sometimes NaN. float32 has no such fault.
+    """
+    faulty = features.device.type == "cpu" and len(features) % 2 and torch.get_num_threads() > 1
+    return torch.autocast("cpu", enabled=False) if faulty else nullcontext()

@@ -1,0 +1,251 @@
+"""PyTorch Lightning's trainer, set up for a run and read out after it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from anymic import models
+from anymic._internal import machine
+from anymic.features import Frontend, Standardizer
+from anymic.training.config import TrainingConfig
+from anymic.training.loop.balanced import BalancedOrder
+from anymic.training.loop.batches import (
+    Augmentation,
+    EvaluationBatches,
+    TrainingBatches,
+    training_loader,
+)
+from anymic.training.parts import Examples
+
+if TYPE_CHECKING:
+    import pytorch_lightning as lightning
+
+
+def train(
+    network: models.Network,
+    frontend: Frontend,
+    data: Examples,
+    config: TrainingConfig,
+    out: Path,
+    resume: bool,
+    progress: bool,
+    arguments: Mapping[str, Any],
+    *,
+    frozen: Sequence[models.Segment] = (),
+) -> dict[str, Any]:
+    """Run the trainer and put the kept epoch's weights into `network`.
+
+    Parameters
+    ----------
+    network : Network
+    frontend : Frontend
+        With its standardization fitted.
+    data : Examples
+    config : TrainingConfig
+    out : Path
+        Gets checkpoints/ and logs/.
+    resume : bool
+        Go on from the last checkpoint, where there is one.
+    progress : bool
+    arguments : mapping
+        Of `pytorch_lightning.Trainer`.
+    frozen : sequence of Segment
+        Parts of the network that stay as they are, with their running statistics.
+
+    Returns
+    -------
+    dict
+        Epochs run, the epoch kept and by what, precision, processes and this one's rank.
+    """
+    from anymic.training.loop.module import TrainedClassifier
+
+    validated = len(data.validation) > 0
+    fill = _fill(frontend, data, config)
+    module = TrainedClassifier(
+        network, frontend, config, fill=fill, validated=validated, frozen=frozen
+    )
+    module.train()
+    with _quiet_lightning():
+        trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
+        share: dict[str, Any] = {"rank": trainer.global_rank, "processes": trainer.world_size}
+        batches = TrainingBatches(
+            data.features,
+            data.training,
+            data.training_targets,
+            classes=len(data.labels),
+            batch_size=config.batch_size,
+            augmentation=Augmentation(
+                config.crop_frames,
+                config.mixup,
+                config.time_warp,
+                config.spec_augment,
+                config.codecs,
+            ),
+            coded=data.coded,
+            seed=config.seed,
+            lost_frames=frontend.config.lost_frames,
+            order=_order(data, config),
+            **share,
+        )
+        checks = EvaluationBatches(
+            data.features,
+            data.validation,
+            data.validation_targets,
+            classes=len(data.labels),
+            batch_size=config.batch_size,
+            **share,
+        )
+        last = out / "checkpoints" / "last.ckpt"
+        with _plain_endings():
+            trainer.fit(
+                module,
+                training_loader(batches),
+                torch.utils.data.DataLoader(checks, batch_size=None) if validated else None,
+                ckpt_path=last if resume and last.is_file() else None,
+                weights_only=False if resume else None,
+            )
+    best = torch.load(keeper.best_model_path or last, map_location="cpu", weights_only=False)
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in best["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    network.requires_grad_(True).cpu().load_state_dict(weights)
+    frontend.cpu()
+    score = keeper.best_model_score
+    if score is None:
+        score = trainer.callback_metrics.get("validation_accuracy")
+    return {
+        "epochs": trainer.current_epoch,
+        "kept_epoch": int(best["epoch"]) + 1,
+        "monitor": keeper.monitor or "last epoch",
+        "best": None if score is None else float(score),
+        "precision": str(trainer.precision),
+        "processes": trainer.world_size,
+        "rank": trainer.global_rank,
+    }
+
+
+def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
+    """Return what deals whole files, at most `batch_size` in a batch; balanced, one of each label.
+
+    Files at random are balanced ones that are all of one class.
+    """
+    if config.sampling == "shuffled":
+        return None
+    files, rows = data.training_files or None, len(data.training)
+    if config.sampling == "files":
+        each = min(config.batch_size, len(set(files or range(rows))))
+        return BalancedOrder(
+            [0] * rows, classes=1, seed=config.seed, clips=files, clips_a_class=each
+        )
+    return BalancedOrder(
+        data.training_targets,
+        classes=len(data.labels),
+        seed=config.seed,
+        clips=files,
+        clips_a_class=max(1, config.batch_size // len(data.labels)),
+        labels=data.labels,
+    )
+
+
+def _fill(frontend: Frontend, data: Examples, config: TrainingConfig) -> torch.Tensor:
+    """Return what a masked value becomes (channel, band, 1): the training clips' mean of its band.
+
+    That is 0 where features are standardized, and in their deltas. A plain 0 in log-mel features
+    that are not standardized would be a loud burst, louder than anything in the clip.
+    """
+    fill = torch.zeros(1 + frontend.config.deltas, frontend.config.bands, 1)
+    if config.spec_augment is not None and not config.standardize:
+        statistics = Standardizer().fit(data.features[row] for row in data.training)
+        fill[0, :, 0] = torch.from_numpy(statistics.mean_)
+    return fill
+
+
+def _trainer(
+    config: TrainingConfig,
+    out: Path,
+    progress: bool,
+    arguments: Mapping[str, Any],
+    *,
+    validated: bool,
+) -> tuple[lightning.Trainer, Any]:
+    import pytorch_lightning as lightning
+    from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    from anymic.training.loop.synchronize import SynchronizeBatchNorm
+
+    picks = validated and config.monitor != "last"
+    keeper = ModelCheckpoint(
+        dirpath=out / "checkpoints",
+        filename="best",
+        monitor=f"validation_{config.monitor}" if picks else None,
+        mode="min" if config.monitor == "loss" else "max",
+        save_last=True,
+        enable_version_counter=False,
+    )
+    chosen: dict[str, Any] = {"accelerator": "auto", "devices": 1, **arguments}
+    callbacks = [keeper, *chosen.pop("callbacks", ()), *([RichProgressBar()] if progress else [])]
+    if chosen["accelerator"] == "auto":
+        chosen["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
+    chosen.setdefault(
+        "precision", machine.lightning_precision(config.precision, chosen["accelerator"])
+    )
+    trainer = lightning.Trainer(
+        max_epochs=config.epochs,
+        default_root_dir=out,
+        logger=TensorBoardLogger(out, name="logs", version=""),
+        callbacks=callbacks,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+        plugins=[SynchronizeBatchNorm()],
+        **chosen,
+    )
+    return trainer, keeper
+
+
+@contextmanager
+def _plain_endings() -> Iterator[None]:
+    """Raise what ended a training as what it was.
+
+    Of an interruption Lightning makes an exit with status 1, and ignores further ones; of SIGTERM
+    an exit with status 0, as if the training were done.
+    """
+    heeded = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, heeded)
+            raise KeyboardInterrupt from None
+        if ended.code is None:
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep the trainer's advice (workers, hardware found) out of the user's terminal."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="lightning_fabric")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,273 @@
+"""A head on vectors: trained, kept, and its answers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic import models
+from anymic._internal.settings import to_mapping
+from anymic.data.manifest import Manifest
+from anymic.errors import BundleError, ConfigError
+from anymic.inference.prediction import DevicePolicy, ManifestPredictions, Prediction
+from anymic.models.network import Network
+from anymic.models.segments import fixed_segments
+from anymic.training import TrainingConfig
+from anymic.training.loop.trainer import train
+from anymic.training.parts import Examples, split
+from anymic.training.tagging import HEADS, SEGMENTS, stand_in
+from anymic.training.vectors.reading import Vectors
+
+INDEX, WEIGHTS = "head.json", "weights.safetensors"
+FORMAT = "anymic-head"
+
+
+@dataclass(frozen=True, eq=False)
+class VectorHead:
+    """A trained head, and what its input is standardized by.
+
+    Attributes
+    ----------
+    network : Network
+    name : str
+        Of the network, and `arguments` that it was built with.
+    labels : tuple of str
+    segments : int
+        That it hears at once.
+    mean, scale : array (feature,), float32
+    training : mapping
+        How it was trained.
+    fitted_on : mapping of str to tuple of str
+        Which clips were used for what, by their ids, as of a `Bundle`.
+    """
+
+    calibration = profile = None  # what a head has no say in
+
+    network: Network
+    name: str
+    arguments: Mapping[str, Any]
+    labels: tuple[str, ...]
+    segments: int
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    training: Mapping[str, Any]
+    fitted_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def predict(self, vectors: Vectors) -> NDArray[np.float64]:
+        """Return probabilities (clip, label): the mean over the parts of each clip's sequence.
+
+        Raises
+        ------
+        ConfigError
+            If a vector has another number of features than those that it was trained on.
+        """
+        width = vectors.sequences[0].shape[1]
+        if width != len(self.mean):
+            raise ConfigError(
+                f"vectors of {width} features",
+                expected=f"{len(self.mean)}, as the head was trained on",
+                fix="embed the clips with the same model",
+            )
+        self.network.eval()
+        found = []
+        with torch.inference_mode():
+            for sequence in vectors.sequences:
+                parts = fixed_segments((sequence - self.mean) / self.scale, self.segments)
+                logits = self.network(torch.from_numpy(parts.astype(np.float32)))
+                found.append(logits.double().softmax(dim=1).mean(dim=0).numpy())
+        return np.stack(found)
+
+    def predict_manifest(self, vectors: Vectors, chosen: Manifest) -> ManifestPredictions:
+        """Answer some of the clips, as `Predictor.predict_manifest` does."""
+        place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}
+        rows = [place[clip] for clip in chosen.clip_ids()]
+        some = Vectors(chosen, tuple(vectors.sequences[row] for row in rows))
+        nobody = (None,) * len(rows)
+        as_it_is: DevicePolicy = "identity"
+        return ManifestPredictions(
+            self.predict(some), np.arange(len(rows)), (), nobody, (as_it_is,) * len(rows)
+        )
+
+    def answers(self, vectors: Vectors, *, min_confidence: float = 0.0) -> list[Prediction]:
+        """Answer every clip, as `Predictor.predict` does; how long it lasts is not known (0 s)."""
+        found = []
+        for path, sequence, own in zip(
+            vectors.clips.table["path"], vectors.sequences, self.predict(vectors), strict=True
+        ):
+            best = int(own.argmax())
+            found.append(
+                Prediction(
+                    path=path,
+                    label=self.labels[best],
+                    probability=float(own[best]),
+                    probabilities=dict(zip(self.labels, own.tolist(), strict=True)),
+                    device=None,
+                    device_from="assumed",
+                    device_policy="identity",
+                    windows=len(fixed_segments(sequence, self.segments)),
+                    start_s=0.0,
+                    duration_s=0.0,
+                    min_confidence=min_confidence,
+                )
+            )
+        return found
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `head.json` and `weights.safetensors`, the index last."""
+        from safetensors.torch import save
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        own = {"mean": torch.from_numpy(self.mean), "scale": torch.from_numpy(self.scale)}
+        weights = {f"network.{key}": value for key, value in self.network.state_dict().items()}
+        index = {
+            "format": FORMAT,
+            "network": self.name,
+            "arguments": dict(self.arguments),
+            "labels": list(self.labels),
+            "segments": self.segments,
+            "training": dict(self.training),
+            "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
+        }
+        for name, content in (
+            (WEIGHTS, save({**own, **weights})),
+            (INDEX, (json.dumps(index, indent=1) + "\n").encode()),
+        ):
+            beside = folder / f".{name}.{os.getpid()}.part"
+            beside.write_bytes(content)
+            beside.replace(folder / name)
+        return folder
+
+
+def load_head(folder: str | Path) -> VectorHead:
+    """Read what `VectorHead.save` wrote.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or it is damaged.
+    """
+    from safetensors.torch import load
+
+    folder = Path(folder)
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        tensors = load((folder / WEIGHTS).read_bytes())
+        network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
+        network.load_state_dict(
+            {key[8:]: value for key, value in tensors.items() if key.startswith("network.")}
+        )
+        mean, scale = tensors["mean"].numpy(), tensors["scale"].numpy()
+    except Exception as error:
+        raise BundleError(
+            f"{folder}, which holds no head ({type(error).__name__}: {error})",
+            expected=f"{INDEX} and {WEIGHTS}, as anymic train-head --embeddings writes them",
+            fix="train it again",
+        ) from error
+    return VectorHead(
+        network=network,
+        name=index["network"],
+        arguments=index["arguments"],
+        labels=tuple(index["labels"]),
+        segments=index["segments"],
+        mean=mean,
+        scale=scale,
+        training=index["training"],
+        fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
+    )
+
+
+def is_head(folder: str | Path) -> bool:
+    """Return whether a folder holds a head on embeddings, and no model of clips."""
+    return (Path(folder) / INDEX).is_file()
+
+
+def fit_vectors(
+    vectors: Vectors,
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    segments: int = SEGMENTS,
+    hidden: int | None = None,
+) -> VectorHead:
+    """Train a head on embeddings and write it to `out`, as `anymic.training.tagging.fit_head` does.
+
+    Raises
+    ------
+    ConfigError
+        If `config.network` is no head, or there is no segment.
+    ManifestError
+        If there are no training clips, or one label only.
+    """
+    if config.network not in HEADS or segments < 1:
+        raise ConfigError(
+            f"the head {config.network!r} on {segments} segments",
+            expected=f"one of {', '.join(HEADS)}, on 1 or more",
+            fix="choose --head and --segments",
+        )
+    parts = split(vectors.clips, config)
+    labels = parts.training.labels
+    place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}
+    rows = [np.array([place[clip] for clip in part.clip_ids()]) for part in parts]
+    heard = np.concatenate([vectors.sequences[row] for row in rows[0]]).astype(np.float64)
+    mean, scale = heard.mean(axis=0), heard.std(axis=0)
+    scale[scale < 1e-6] = 1.0  # a feature that never changes tells nothing, and stays finite
+    examples: list[NDArray[np.float16]] = []
+    targets: list[int] = []
+    files: list[str] = []
+    where: list[NDArray[np.int64]] = []
+    for part, own in zip(parts, rows, strict=True):
+        part.require_labels(labels)
+        begin = len(targets)
+        for label, path, row in zip(part.table["label"], part.table["path"], own, strict=True):
+            cut = fixed_segments((vectors.sequences[row] - mean) / scale, segments)
+            examples.extend(cut.transpose(0, 2, 1).astype(np.float16))
+            targets += [labels.index(label)] * len(cut)
+            files += [path] * len(cut)
+        where.append(np.arange(begin, len(targets), dtype=np.int64))
+    where.append(np.empty(0, dtype=np.int64))  # where nothing validates
+    numbers = np.array(targets, dtype=np.int64)
+    data = Examples(
+        np.stack(examples),
+        tuple(labels),
+        where[0],
+        numbers[where[0]],
+        where[1],
+        numbers[where[1]],
+        training_files=tuple(files[row] for row in where[0]),
+    )
+    arguments = {"inputs": len(mean), **({} if hidden is None else {"hidden": hidden})}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = models.build(config.network, classes=len(labels), **arguments)
+        # Dropout draws from torch's own generator, too.
+        record = train(network, stand_in(len(mean)), data, config, Path(out), False, False, {})
+    head = VectorHead(
+        network=network,
+        name=config.network,
+        arguments=arguments,
+        labels=tuple(labels),
+        segments=segments,
+        mean=mean.astype(np.float32),
+        scale=scale.astype(np.float32),
+        training={
+            "settings": to_mapping(config),
+            "clips": len(rows[0]),
+            "examples": len(where[0]),
+            **record,
+        },
+        fitted_on={
+            use: tuple(part.clip_ids())
+            for use, part in zip(("weights", "validation"), parts, strict=False)
+        },
+    )
+    head.save(out)
+    return head

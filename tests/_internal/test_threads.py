@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from anymic._internal.threads import (
+    ITEMS_AHEAD,
+    JOBS_AHEAD,
+    MOST_WORKERS,
+    in_order,
+    read_ahead,
+    spread,
+)
+from anymic.errors import AnymicError
+
+
+def test_read_ahead_keeps_order_and_isolates_errors() -> None:
+    def items(job: int) -> Iterator[int]:
+        yield from range(job)
+        if job % 3 == 0:
+            raise AnymicError(f"job {job}")
+
+    found: dict[int, list[int | AnymicError]] = {}
+    order = []
+    for job, item in read_ahead(range(1, 40), items):
+        found.setdefault(job, []).append(item)
+        order.append(job)
+    assert order == sorted(order)
+    for job in range(1, 40):
+        *numbers, last = found[job]
+        if job % 3 == 0:
+            assert isinstance(last, AnymicError)
+            assert numbers == list(range(job))
+        else:
+            assert [*numbers, last] == list(range(job))
+
+
+def test_read_ahead_is_bounded_and_stops_with_its_reader() -> None:
+    read = 0
+    lock = threading.Lock()
+
+    def items(job: int) -> Iterator[int]:
+        nonlocal read
+        for number in range(1000):
+            with lock:
+                read += 1
+            yield number
+
+    reading = read_ahead(range(1000), items)
+    for _ in range(10):
+        next(reading)
+    reading.close()
+    assert read <= 10 + (JOBS_AHEAD + 2) * ITEMS_AHEAD
+    assert not [one for one in threading.enumerate() if one.name.startswith("anymic-reader")]
+
+
+@pytest.fixture
+def four_threads() -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield 4
+    torch.set_num_threads(before)
+
+
+def test_spread_keeps_order_in_many_threads(four_threads: int) -> None:
+    seen: set[tuple[str, int]] = set()
+
+    def work(number: int) -> int:
+        time.sleep(0.02 if number % 3 == 0 else 0.001)
+        seen.add((threading.current_thread().name, torch.get_num_threads()))
+        return number * number
+
+    assert list(spread(work, range(40))) == [number * number for number in range(40)]
+    assert len(seen) == min(four_threads, MOST_WORKERS)
+    assert {threads for _, threads in seen} == {1}
+
+
+def test_spread_leaves_the_caller_its_threads(four_threads: int) -> None:
+    assert list(spread(abs, [-1, -2, -3])) == [1, 2, 3]
+    assert torch.get_num_threads() == four_threads
+    later: list[int] = []
+    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert later == [four_threads]
+
+
+def test_spread_computes_a_single_item_itself(four_threads: int) -> None:
+    (name,) = spread(lambda _: threading.current_thread().name, [0])
+    assert name == threading.current_thread().name
+    assert list(spread(abs, [])) == []
+
+
+def test_spread_asks_for_few_items_ahead_and_passes_errors_on(four_threads: int) -> None:
+    asked = 0
+
+    def items() -> Iterator[int]:
+        nonlocal asked
+        for number in range(1000):
+            asked += 1
+            yield number
+
+    results = spread(lambda number: 1 // (number - 20), items())
+    with pytest.raises(ZeroDivisionError):
+        for _ in results:
+            pass
+    assert asked < 40
+    assert not [one for one in threading.enumerate() if one.name.startswith("anymic-worker")]
+
+
+def test_in_order_is_in_order_bounded_and_raises_in_its_place() -> None:
+    asked: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(50):
+            asked.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        time.sleep(0.001 * (number % 3))
+        if number == 30:
+            raise AnymicError("30")
+        return number
+
+    found = []
+
+    def collect() -> None:
+        for number in in_order(work, items(), workers=3):
+            found.append(number)
+            assert len(asked) <= number + 1 + 4
+
+    with pytest.raises(AnymicError, match="30"):
+        collect()
+    assert found == list(range(30))

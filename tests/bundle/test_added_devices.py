@@ -1,0 +1,104 @@
+"""A model learns a new device: its gains are right, and nothing else changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anymic.audio import Clip
+from anymic.bundle import Bundle
+from anymic.bundle.added_devices import add_devices
+from anymic.cli import main
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.errors import AnymicError
+from anymic.inference.predictor import Predictor
+
+BINS = 129
+
+
+def profile(reference: tuple[str, ...], **devices: NDArray[np.float64]) -> DeviceProfile:
+    gains = {name: DeviceGains(values, 12, np.zeros(BINS)) for name, values in devices.items()}
+    return DeviceProfile(
+        rate_hz=8000,
+        fft_size=256,
+        hop_samples=128,
+        reference=reference,
+        estimator="ratio_of_means",
+        devices=gains,
+        fitted_on=("new clip",),
+    )
+
+
+@pytest.fixture
+def clip() -> Clip:
+    noise = np.random.default_rng(0).normal(scale=0.1, size=8000)
+    return Clip(noise.astype(np.float32), 8000)
+
+
+def test_a_device_calibrated_against_the_reference_gets_its_gains(small_bundle: Bundle) -> None:
+    gains = np.linspace(0.5, 2, BINS)
+    changed = add_devices(small_bundle, profile(("A",), A=np.ones(BINS), D=gains))
+    assert changed.devices == ("A", "B", "D")
+    np.testing.assert_array_equal(changed.profile.gains_for("D"), gains)  # type: ignore[union-attr]
+    assert "new clip" in changed.fitted_on["correction"]
+
+
+def test_a_device_calibrated_against_a_known_one_goes_on_to_the_reference(
+    small_bundle: Bundle, clip: Clip
+) -> None:
+    """What D is to B with gains of 1, it is to the model as B itself."""
+    changed = add_devices(small_bundle, profile(("B",), B=np.ones(BINS), D=np.ones(BINS)))
+    hear = Predictor(changed, precision="float32").predict
+    as_d, as_b = hear(clip, device="D"), hear(clip, device="B")
+    assert as_d.probabilities == pytest.approx(as_b.probabilities)
+    assert as_d.device_policy == "profile"
+
+
+def test_known_devices_are_heard_as_before(small_bundle: Bundle, clip: Clip) -> None:
+    new = profile(("A",), A=np.ones(BINS), D=np.full(BINS, 2.0))
+    before = Predictor(small_bundle, precision="float32")
+    after = Predictor(add_devices(small_bundle, new), precision="float32")
+    for device in ("A", "B", None):
+        one, other = before.predict(clip, device=device), after.predict(clip, device=device)
+        assert one.probabilities == other.probabilities
+    assert before.predict(clip, device="D").device_policy == "identity"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (profile(("A",), A=np.ones(BINS), B=np.ones(BINS)), "gains for B, known.*--replace"),
+        (profile(("Q",), Q=np.ones(BINS), D=np.ones(BINS)), "towards Q.*--reference A"),
+        (profile(("A",), A=np.ones(BINS)), "its own reference"),
+        (replace(profile(("A",), D=np.ones(BINS)), rate_hz=16000), "16000 Hz"),
+    ],
+)
+def test_what_does_not_belong_to_the_model_is_refused(
+    small_bundle: Bundle, given: DeviceProfile, message: str
+) -> None:
+    with pytest.raises(AnymicError, match=message):
+        add_devices(small_bundle, given)
+
+
+def test_a_model_without_a_profile_is_refused(small_bundle: Bundle) -> None:
+    from anymic.features import Frontend
+
+    plain = replace(small_bundle, profile=None, frontend=Frontend(small_bundle.frontend.config))
+    with pytest.raises(AnymicError, match="without a device profile"):
+        add_devices(plain, profile(("A",), D=np.ones(BINS)))
+
+
+def test_the_command_changes_the_model_in_place(
+    small_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, new = small_bundle.save(tmp_path / "run"), tmp_path / "d.json"
+    profile(("A",), A=np.ones(BINS), D=np.full(BINS, 0.5)).write(new)
+    assert main(["devices", "add", str(run), "--profile", str(new)]) == 0
+    assert "knows A, B, D" in capsys.readouterr().out
+    assert Bundle.load(run).devices == ("A", "B", "D")
+    assert main(["devices", "add", str(run), "--profile", str(new)]) == 2
+    assert capsys.readouterr().err.startswith("error: got gains for D, known to the model already")

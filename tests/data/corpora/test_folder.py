@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from anymic.data.corpora import folder
+from anymic.errors import ManifestError
+
+
+def test_a_label_a_folder(tmp_path, wav):
+    for name in ("dog/a.wav", "dog/deep/b.WAV", "rain/a.wav", "rain/.hidden.wav", ".git/x.wav"):
+        wav(tmp_path / name)
+    (tmp_path / "README.txt").write_text("not audio")
+    (tmp_path / "dog" / "notes.txt").write_text("not audio")
+    manifest = folder(tmp_path)
+    assert list(manifest.table.itertuples(index=False, name=None)) == [
+        ("dog/a.wav", "dog"),
+        ("dog/deep/b.WAV", "dog"),
+        ("rain/a.wav", "rain"),
+    ]
+    assert all(path.is_file() for path in manifest.paths())
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "with no folders"),
+        (["loose.wav", "dog/a.wav"], "in no label's folder: loose.wav"),
+        (["dog/a.wav", "cat/a.txt", "hen/b.txt"], "no audio in cat, hen"),
+    ],
+)
+def test_other_layouts_are_refused(tmp_path, wav, files, message):
+    for name in files:
+        wav(tmp_path / "x.wav").rename(tmp_path / "kept")
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "kept").rename(tmp_path / name)
+    with pytest.raises(ManifestError, match=message):
+        folder(tmp_path)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(ManifestError, match="no folder"):
+        folder(tmp_path / "none")

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic.data.manifest import Manifest
+from anymic.devices.correction.blind import (
+    MeanSpectrum,
+    _bands,
+    as_recordings,
+    device_covariance,
+)
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.devices.correction.spectra import ClipSpectra, mean_log_magnitude, measure
+from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+from anymic.errors import AudioError, DeviceError
+
+RATE, FFT, HOP = 8000, 256, 128
+BINS = FFT // 2 + 1
+HZ = np.linspace(0, RATE / 2, BINS)
+
+
+def sound(seed: int, response: np.ndarray | None = None) -> np.ndarray:
+    """Return noise of its own colour and level, heard through a response (bin of a second,)."""
+    generator = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(generator.standard_normal(RATE))
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(RATE, 1 / RATE), 20) / 500)
+    spectrum *= 10 ** ((generator.normal(-30, 6) + generator.normal(0, 3) * octaves) / 20)
+    if response is not None:
+        spectrum *= response
+    return np.fft.irfft(spectrum).astype(np.float32)
+
+
+def manifest_of(folder: Path, clips: list[np.ndarray], devices: list[str]) -> Manifest:
+    for number, samples in enumerate(clips):
+        soundfile.write(folder / f"{number}.wav", samples, RATE, subtype="FLOAT")
+    rows = [
+        {"path": f"{number}.wav", "label": "x", "device": device}
+        for number, device in enumerate(devices)
+    ]
+    return Manifest.from_table(pd.DataFrame(rows), folder)
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    folder = tmp_path_factory.mktemp("training")
+    return manifest_of(folder, [sound(seed) for seed in range(40)], ["A"] * 40)
+
+
+@pytest.fixture(scope="module")
+def spectra(training: Manifest) -> ClipSpectra:
+    return measure(training, fft_size=FFT, hop_samples=HOP)
+
+
+@pytest.fixture(scope="module")
+def spectrum(training: Manifest) -> MeanSpectrum:
+    return MeanSpectrum.measure(training, None, rate_hz=RATE, fft_size=FFT, hop_samples=HOP)
+
+
+def test_training_clips_need_no_gains(spectra: ClipSpectra, spectrum: MeanSpectrum) -> None:
+    """All of them: exactly none; one in the middle: next to none."""
+    np.testing.assert_allclose(spectrum.gains(spectra.log_magnitude), 1.0, rtol=1e-9)
+    distance = ((spectra.log_magnitude - spectrum.log_magnitude) ** 2).sum(axis=1)
+    middle = spectra.log_magnitude[[distance.argmin()]]
+    assert np.abs(20 * np.log10(spectrum.gains(middle))).max() < 4
+
+
+def test_a_response_is_found_and_undone(spectrum: MeanSpectrum) -> None:
+    """Other sounds through a hump of 10 dB, which forty of them reveal up to their level."""
+    every_hz = np.fft.rfftfreq(RATE, 1 / RATE)
+    hump_db = 10 * np.exp(-(np.log2(np.maximum(every_hz, 20) / 1500) ** 2))
+    clips = [sound(1000 + seed, 10 ** (hump_db / 20)) for seed in range(40)]
+    found_db = 20 * np.log10(spectrum.gains(np.stack([spectrum.observe(clip) for clip in clips])))
+    wanted_db = -np.interp(HZ, every_hz, hump_db)
+    error_db = (found_db - wanted_db)[3:-3]
+    assert np.std(error_db) < 1.5
+    assert np.std(wanted_db[3:-3]) > 3
+
+
+def test_many_recordings_give_the_unaligned_geometric_estimate(
+    training: Manifest, tmp_path: Path
+) -> None:
+    clips = [sound(seed, np.linspace(0.3, 3.0, RATE // 2 + 1)) for seed in range(100, 112)]
+    device = measure(manifest_of(tmp_path, clips, ["Z"] * 12), fft_size=FFT, hop_samples=HOP)
+    both = Manifest.from_table(
+        pd.concat(
+            [
+                training.table.assign(path=list(map(str, training.paths()))),
+                pd.DataFrame(
+                    {"path": [str(tmp_path / f"{n}.wav") for n in range(12)], "device": "Z"}
+                ).assign(label="x"),
+            ]
+        )
+    )
+    correction = SpectrumCorrection(
+        reference="A", estimator="geometric_unaligned", fft_size=FFT, hop_samples=HOP
+    ).fit(both)
+    spectrum = MeanSpectrum.measure(training, None, rate_hz=RATE, fft_size=FFT, hop_samples=HOP)
+    wanted = correction.profile_.gains_for("Z")
+    errors_db = [
+        np.abs(
+            20 * np.log10(spectrum.gains(np.tile(device.log_magnitude, (times, 1))) / wanted)
+        ).max()
+        for times in (1, 100, 10_000)
+    ]
+    assert errors_db[0] > errors_db[1] > errors_db[2]
+    assert errors_db[2] < 0.1
+
+
+def test_no_other_weight_is_better_where_the_assumptions_hold(spectrum: MeanSpectrum) -> None:
+    """Devices and contents drawn from the two covariances: more or less of it errs more."""
+    generator = np.random.default_rng(3)
+    _, back = _bands(RATE, FFT)
+    bands = len(spectrum.bands)
+    for recordings in (1, 5):
+        errors = dict.fromkeys((0.0, 0.7, 1.0, 1.3), 0.0)
+        plain = 0.0
+        for _ in range(300):
+            response = generator.multivariate_normal(
+                np.zeros(bands), device_covariance(spectrum.bands)
+            )
+            contents = generator.multivariate_normal(
+                np.zeros(bands), spectrum.covariance, size=recordings
+            )
+            heard = spectrum.log_magnitude + (contents + response) @ back.T
+            found = np.log(spectrum.gains(heard))
+            for share in errors:
+                errors[share] += np.square(share * found + back @ response).mean()
+            plain += np.square((contents @ back.T).mean(axis=0)).mean()
+        assert min(errors, key=lambda share: errors[share]) == 1.0
+        assert errors[1.0] < plain
+
+
+def test_the_known_devices_say_what_to_expect(spectra: ClipSpectra) -> None:
+    """A recording in the middle of what devices like the known ones give takes their mean gains."""
+    gains = {"A": np.full(BINS, 4.0), "B": np.full(BINS, 1.0)}
+    profile = DeviceProfile(
+        rate_hz=RATE,
+        fft_size=FFT,
+        hop_samples=HOP,
+        reference=("B",),
+        estimator="geometric",
+        devices={name: DeviceGains(each, 9, np.zeros(BINS)) for name, each in gains.items()},
+    )
+    spectrum = MeanSpectrum.of(spectra, profile)
+    corrected = spectra.log_magnitude + np.log(4.0)
+    np.testing.assert_allclose(spectrum.log_magnitude, corrected.mean(axis=0))
+    expected = spectrum.log_magnitude - np.log(2.0)
+    np.testing.assert_allclose(spectrum.gains(expected[None]), 2.0, rtol=1e-9)
+
+
+def test_clips_without_device_or_beside_a_take_count_each(training: Manifest) -> None:
+    plain = Manifest.from_table(training.table.drop(columns="device"), training.root)
+    taken = training.with_columns(take="1", device=["A", ""] * 20)
+    found = [
+        MeanSpectrum.measure(one, None, rate_hz=RATE, fft_size=FFT, hop_samples=HOP)
+        for one in (training, plain, taken)
+    ]
+    assert [one.count for one in found] == [40, 40, 40]
+    for one in found[1:]:
+        np.testing.assert_array_equal(one.log_magnitude, found[0].log_magnitude)
+    assert found[0].fitted_on == tuple(training.clip_ids())
+    assert len(as_recordings(plain)) == 40
+
+
+def test_observing_is_measuring(spectra: ClipSpectra, spectrum: MeanSpectrum) -> None:
+    np.testing.assert_allclose(spectrum.observe(sound(7)), spectra.log_magnitude[7], atol=1e-6)
+
+
+def test_gains_are_limited(spectrum: MeanSpectrum) -> None:
+    gains = spectrum.gains(np.tile(spectrum.log_magnitude - 20, (10_000, 1)))
+    assert gains.max() == pytest.approx(100.0)
+
+
+def test_parts_make_an_equal_one(spectrum: MeanSpectrum) -> None:
+    again = MeanSpectrum.from_parts(*spectrum.to_parts())
+    heard = spectrum.observe(sound(50))[None]
+    np.testing.assert_array_equal(again.gains(heard), spectrum.gains(heard))
+    assert again.fitted_on == spectrum.fitted_on
+
+
+def test_rejections(training: Manifest, spectrum: MeanSpectrum) -> None:
+    with pytest.raises(DeviceError, match="9 usable clips for a mean spectrum, wanted at least 10"):
+        MeanSpectrum.measure(
+            training.rows(range(9)), None, rate_hz=RATE, fft_size=FFT, hop_samples=HOP
+        )
+    with pytest.raises(DeviceError, match=r"spectra of shape \(0, 129\), wanted one or more"):
+        spectrum.gains(np.empty((0, BINS)))
+    with pytest.raises(DeviceError, match="recordings of 129 bins"):
+        spectrum.gains(np.zeros((2, 5)))
+    with pytest.raises(AudioError, match="without any sound"):
+        mean_log_magnitude(np.zeros(RATE, dtype=np.float32), fft_size=FFT, hop_samples=HOP)
+    with pytest.raises(DeviceError, match="spread of 3; log_magnitude that is not finite"):
+        replace(spectrum, spread=np.zeros(3), log_magnitude=np.full(BINS, np.nan))
+    record, tensors = spectrum.to_parts()
+    with pytest.raises(DeviceError, match="of format 'anymic-mean-spectrum', version 2"):
+        MeanSpectrum.from_parts({**record, "version": 2}, tensors)
+    with pytest.raises(DeviceError, match="parts do not fit"):
+        MeanSpectrum.from_parts(record, {})

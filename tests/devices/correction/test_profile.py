@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.errors import DeviceError
+
+
+def profile(**changes: Any) -> DeviceProfile:
+    generator = np.random.default_rng(0)
+    devices = {
+        name: DeviceGains(np.exp(generator.normal(size=129)), 10, generator.random(129))
+        for name in ("A", "phone-1", "phone-2")
+    }
+    settings: dict[str, Any] = {
+        "rate_hz": 44100,
+        "fft_size": 256,
+        "reference": ("A",),
+        "estimator": "geometric",
+        "devices": devices,
+        "floor_db": -90.0,
+        "limit_db": 30.0,
+        "silence_db": -50.0,
+        "hop_samples": 64,
+        "created": "2024-01-01T00:00:00+00:00",
+        "fitted_on": ("0123", "4567"),
+    }
+    return DeviceProfile(**(settings | changes))
+
+
+def test_what_is_written_is_read_back_exactly(tmp_path: Path) -> None:
+    written = profile()
+    path = written.write(tmp_path / "profile.json")
+    read = DeviceProfile.read(path)
+    assert list(read.devices) == list(written.devices)
+    for name, device in written.devices.items():
+        np.testing.assert_array_equal(read.gains_for(name), device.gains)
+        np.testing.assert_allclose(read.devices[name].spread_db, device.spread_db, atol=1e-4)
+        assert read.devices[name].count == 10
+    assert read.to_mapping() == written.to_mapping()
+    assert read.write(tmp_path / "again.json").read_bytes() == path.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["again.json", "profile.json"]
+
+
+def test_the_file_says_how_it_was_made(tmp_path: Path) -> None:
+    values = json.loads(profile().write(tmp_path / "profile.json").read_text())
+    assert values["format"] == "anymic-device-profile"
+    assert values["version"] == 1
+    assert (values["rate_hz"], values["fft_size"], values["hop_samples"]) == (44100, 256, 64)
+    assert (values["floor_db"], values["limit_db"], values["silence_db"]) == (-90, 30, -50)
+
+
+def test_bins_lie_from_zero_to_half_the_rate() -> None:
+    np.testing.assert_allclose(profile().frequencies_hz(), np.fft.rfftfreq(256, 1 / 44100))
+
+
+def test_a_profile_that_does_not_fit_is_refused() -> None:
+    profile().require(rate_hz=44100, fft_size=256)
+    with pytest.raises(DeviceError, match=r"got 48000 Hz, wanted 44100 Hz.*: resample the audio"):
+        profile().require(rate_hz=48000)
+    with pytest.raises(DeviceError, match="got an FFT size of 512, wanted 256"):
+        profile().require(rate_hz=44100, fft_size=512)
+
+
+def test_an_unknown_device_is_refused_with_the_known_ones() -> None:
+    message = r"got device 'phone1', wanted one of A, phone-1, phone-2: did you mean 'phone-1'"
+    with pytest.raises(DeviceError, match=message):
+        profile().gains_for("phone1")
+
+
+Spoil = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda v: v.update(format="else"), "not a device profile"),
+        (lambda v: v.update(version=2), "of version 2, wanted version 1: install a newer anymic"),
+        (lambda v: v.pop("rate_hz"), "without the key 'rate_hz'"),
+        (lambda v: v.update(rate_hz="fast"), "a value of the wrong kind"),
+        (lambda v: v.update(rate_hz=0), "a rate of 0 Hz"),
+        (lambda v: v.update(hop_samples=200), "a hop of 200 samples"),
+        (lambda v: v.update(devices={}), "no device"),
+        (lambda v: v.update(devices=[1]), "a value of the wrong kind"),
+        (lambda v: v["devices"]["A"]["gains"].pop(), "128 gains for device A instead of 129"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, 0.0), "gains of 0 or less"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, -1.0), "gains of 0 or less"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "not finite"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "not finite"),
+        (lambda v: v["devices"]["A"]["spread_db"].pop(), "128 spreads for device A"),
+    ],
+)
+def test_a_spoilt_file_is_refused_in_one_line(tmp_path: Path, spoil: Spoil, message: str) -> None:
+    values = profile().to_mapping()
+    spoil(values)
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(DeviceError, match=message) as caught:
+        DeviceProfile.read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
+    values = profile().to_mapping()
+    values["devices"]["A"]["gains"][0] = 0.0
+    values["devices"]["phone-2"]["gains"].pop()
+    path = tmp_path / "profile.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(DeviceError, match="device A; 128 gains for device phone-2"):
+        DeviceProfile.read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no file"), ("{", "not JSON"), ("[1]", "not a device profile"), ("", "not JSON")],
+)
+def test_a_file_that_is_no_profile_is_refused(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    path = tmp_path / "profile.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(DeviceError, match=message):
+        DeviceProfile.read(path)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="no folder"):
+        profile().write(tmp_path / "nowhere" / "profile.json")

@@ -1,0 +1,242 @@
+"""Naming devices, saying unknown, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic import audio
+from anymic.audio import Clip
+from anymic.cli import main
+from anymic.data.manifest import Manifest
+from anymic.devices.identification.identifier import DeviceIdentifier
+from anymic.devices.identification.identifier_network import Unheard
+from anymic.devices.identification.imitation import RandomResponses
+from anymic.errors import AnymicError, AudioError, DeviceError
+
+RATE_HZ = 16000
+CLIPS = 12
+# Gains in dB at these frequencies: flat, dark, bright, and one with a hole that nobody learns.
+FREQUENCIES = (0, 200, 1000, 3000, 8000)
+DEVICES = {
+    "A": (0, 0, 0, 0, 0),
+    "B": (6, 6, 0, -12, -24),
+    "C": (-24, -12, 0, 9, 6),
+    "D": (12, -18, 12, -18, 12),
+}
+
+
+def sound(device: str, number: int) -> np.ndarray:
+    """Return a second of noise whose colour changes from clip to clip, heard by a device."""
+    generator = np.random.default_rng(number)
+    spectrum = np.fft.rfft(generator.normal(size=RATE_HZ))
+    hertz = np.fft.rfftfreq(RATE_HZ, 1 / RATE_HZ)
+    colour = generator.uniform(-1.0, 1.0) * np.log10(hertz + 100) * 6
+    gain_db = np.interp(hertz, FREQUENCIES, DEVICES[device]) + colour
+    heard = np.fft.irfft(spectrum * 10 ** (gain_db / 20))
+    loudest: float = np.abs(heard).max()
+    return np.asarray(0.1 * heard / loudest)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    root = tmp_path_factory.mktemp("devices")
+    rows = []
+    for device in DEVICES:
+        for number in range(2 * CLIPS):
+            name = f"{device}{number}.wav"
+            soundfile.write(root / name, sound(device, number), RATE_HZ)
+            split = "train" if number < CLIPS else "test"
+            rows.append((name, "noise", device, f"take{number}", split))
+    table = pd.DataFrame(rows, columns=["path", "label", "device", "take", "split"])
+    return Manifest.from_table(table, root=root)
+
+
+@pytest.fixture(scope="module")
+def identifier(corpus: Manifest) -> DeviceIdentifier:
+    training = corpus.where(split="train")
+    return DeviceIdentifier().fit(training, held_out=["D"], seed=0)
+
+
+def test_unheard_clips_are_named(corpus: Manifest, identifier: DeviceIdentifier) -> None:
+    test = corpus.where(split="test", device=["A", "B", "C"])
+    found = [identifier.identify(audio.read(path)) for path in test.paths()]
+    assert [item.nearest for item in found] == list(test.table["device"])
+    assert all(0 < item.probability <= 1 for item in found)
+
+
+def test_a_device_that_nobody_learned_scores_lower(
+    corpus: Manifest, identifier: DeviceIdentifier
+) -> None:
+    def scores(*devices: str) -> list[float]:
+        paths = corpus.where(split="test", device=list(devices)).paths()
+        return [identifier.identify(audio.read(path)).score for path in paths]
+
+    assert np.median(scores("D")) < np.median(scores("A", "B", "C"))
+    assert identifier.record_["auroc"] > 0.8
+
+
+def test_the_threshold_refuses_as_many_known_as_it_accepts_held_out(
+    identifier: DeviceIdentifier,
+) -> None:
+    # Scored by networks that had not met D: imitations of strangers alone taught them.
+    refused = 1 - identifier.record_["true_accepts"]
+    assert abs(refused - identifier.record_["false_accepts"]) <= 3 / CLIPS
+    generator = np.random.default_rng(0)
+    unheard = Unheard(generator.normal(1, 1, 20000), generator.normal(-1, 1, 5000))
+    assert unheard.threshold(0.95) == pytest.approx(0, abs=0.05)  # half-way, by symmetry
+
+
+def test_without_held_out_devices_a_share_of_known_clips_is_accepted(corpus: Manifest) -> None:
+    training = corpus.where(split="train", device=["A", "B", "C"])
+    found = DeviceIdentifier(true_accepts=0.9).fit(training)
+    assert found.record_["true_accepts"] == pytest.approx(0.9, abs=1 / (3 * CLIPS))
+    assert "false_accepts" not in found.record_  # there is nothing to tell it from
+
+
+def test_recordings_of_one_device_are_judged_together(
+    corpus: Manifest, identifier: DeviceIdentifier
+) -> None:
+    for device in DEVICES:
+        test = corpus.where(split="test", device=device)
+        clips = [audio.read(path) for path in test.paths()]
+        each = [identifier.identify(clip).score for clip in clips]
+        found = identifier.identify_together(clips)
+        assert min(each) <= found.score <= max(each)
+        assert (found.device == found.nearest) == (found.score >= identifier.threshold)
+        if device == "D":
+            assert found.device is None
+        else:
+            assert found.device == device
+            assert found.probability >= np.median(
+                [identifier.identify(c).probability for c in clips]
+            )
+        assert identifier.identify_together(clips[:1]) == identifier.identify(clips[0])
+    with pytest.raises(DeviceError, match="no clip"):
+        identifier.identify_together([])
+
+
+def test_a_held_out_device_without_clips_is_refused(corpus: Manifest) -> None:
+    with pytest.raises(DeviceError, match=r"no clip of the held-out X"):
+        DeviceIdentifier().fit(corpus.where(split="train"), held_out=["D", "X"])
+
+
+def test_a_stored_identifier_of_another_version_is_refused(identifier: DeviceIdentifier) -> None:
+    record, tensors = identifier.to_parts()
+    with pytest.raises(DeviceError, match="version 1"):
+        DeviceIdentifier.from_parts({**record, "version": 1}, tensors)
+
+
+def test_a_clip_is_accepted_from_the_threshold_on(
+    corpus: Manifest, identifier: DeviceIdentifier
+) -> None:
+    for path in corpus.where(split="test").paths():
+        found = identifier.identify(audio.read(path))
+        assert (found.device == found.nearest) == (found.score >= identifier.threshold)
+
+
+def test_the_level_says_nothing(corpus: Manifest, identifier: DeviceIdentifier) -> None:
+    clip = audio.read(corpus.paths()[0])
+    quiet = Clip(clip.samples * np.float32(0.01), clip.rate_hz)
+    loud, soft = identifier.identify(clip), identifier.identify(quiet)
+    assert soft.score == pytest.approx(loud.score, abs=1e-3)
+
+
+def test_the_same_seed_learns_the_same(corpus: Manifest, identifier: DeviceIdentifier) -> None:
+    again = DeviceIdentifier().fit(corpus.where(split="train"), held_out=["D"], seed=0)
+    assert again.threshold == identifier.threshold
+
+
+def test_what_was_saved_answers_alike(
+    corpus: Manifest, identifier: DeviceIdentifier, tmp_path: Path
+) -> None:
+    loaded = DeviceIdentifier.load(identifier.save(tmp_path / "identifier"))
+    clip = audio.read(corpus.paths()[-1])
+    assert loaded.identify(clip) == identifier.identify(clip)
+    assert loaded.fitted_on == identifier.fitted_on
+    assert len(loaded.fitted_on) == 4 * CLIPS  # the held-out device shows what a stranger is
+
+
+def test_an_altered_file_is_refused(identifier: DeviceIdentifier, tmp_path: Path) -> None:
+    folder = identifier.save(tmp_path / "identifier")
+    file = folder / "identifier.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(AnymicError, match=r"altered|sha256|not whole"):
+        DeviceIdentifier.load(folder)
+
+
+def test_imitated_responses_are_smooth_and_differ() -> None:
+    drawn = RandomResponses(64).draw(500, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn.mean(axis=1), 0, atol=1e-9)
+    steps = np.abs(np.diff(drawn, axis=1)).mean()
+    assert steps < 0.5 * drawn.std()  # of unrelated neighbours it would be 1.13 of it
+    sizes = drawn.std(axis=1)
+    assert sizes.max() > 4 * sizes.min()  # some differ little, some much
+
+
+@pytest.mark.parametrize(
+    ("devices", "clips", "message"),
+    [(["A"], CLIPS, r"1 device"), (["A", "B"], 2, r"2 .*clips|clips of")],
+)
+def test_too_little_to_learn_from_is_refused(
+    corpus: Manifest, devices: list[str], clips: int, message: str
+) -> None:
+    parts = corpus.where(split="train", device=devices)
+    few = parts.rows([row for row in range(len(parts)) if row % CLIPS < clips])
+    with pytest.raises(DeviceError, match=message):
+        DeviceIdentifier().fit(few)
+
+
+def test_a_device_whose_clips_are_all_of_one_recording(corpus: Manifest) -> None:
+    """One of the four networks has never met it; no score may become a NaN."""
+    training = corpus.where(split="train", device=["A", "B"])
+    table = training.table
+    alone = training.with_columns(group=np.where(table["device"] == "A", "a", table["take"]))
+    found = DeviceIdentifier().fit(alone)
+    assert np.isfinite(found.threshold)
+    with pytest.raises(DeviceError, match="one recording"):
+        DeviceIdentifier().fit(training.with_columns(group=np.full(len(table), "a")))
+
+
+def test_two_devices_are_enough(corpus: Manifest) -> None:
+    pair = corpus.where(device=["B", "C"])
+    found = DeviceIdentifier().fit(pair.where(split="train"))
+    test = pair.where(split="test")
+    named = [found.identify(audio.read(path)).nearest for path in test.paths()]
+    assert named == list(test.table["device"])
+
+
+def test_other_rates_and_silence_are_refused(identifier: DeviceIdentifier) -> None:
+    with pytest.raises(AudioError, match="8000 Hz"):
+        identifier.identify(Clip(np.ones(8000, dtype=np.float32), 8000))
+    with pytest.raises(AudioError, match="without any sound"):
+        identifier.identify(Clip(np.zeros(RATE_HZ, dtype=np.float32), RATE_HZ))
+
+
+def test_the_commands_fit_and_identify(
+    corpus: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = corpus.write(tmp_path / "clips.csv"), tmp_path / "identifier"
+    assert main(["devices", "fit", str(data), "--out", str(out), "--held-out", "D"]) == 0
+    assert "held-out devices" in capsys.readouterr().out
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no sound")
+    files = [str(path) for path in corpus.where(split="test", device="B").paths()[:2]]
+    arguments = ["devices", "identify", *files, str(bad), "--identifier", str(out), "--json"]
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    rows = json.loads(captured.out)
+    assert [row.get("nearest") for row in rows] == ["B", "B", None]
+    assert "1 of 3 files failed" in captured.err
+    assert main(["devices", "identify", *files, "--identifier", str(out), "--together"]) == 0
+    name, recordings, _ = capsys.readouterr().out.split("\t")
+    assert (name, recordings) == ("B", "2 recordings")
+    assert main(["devices", "identify", files[0], "--identifier", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.startswith("error: got no folder")

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.evaluation.report import Row, evaluate
+from anymic.evaluation.report.figures import (
+    accuracy_by_class,
+    accuracy_by_device,
+    confusion,
+    reliability,
+)
+from anymic.evaluation.report.gains import gains_figure
+from anymic.evaluation.report.style import PNG_DPI, embed, inline_svg, save_png
+from anymic.metrics.scores import confusion_matrix
+
+
+@pytest.fixture(scope="module")
+def heard():
+    random = np.random.default_rng(0)
+    t = np.tile(random.integers(3, size=60), 2)
+    p = random.dirichlet(np.ones(3), size=120) * 0.5 + 0.5 * np.eye(3)[t]
+    devices = np.repeat(["A", "B"], 60)
+    rows = evaluate(p, t, labels=["x", "y", "z"], devices=devices)
+    return p, t, devices, rows
+
+
+def marks(figure) -> list[tuple[float, float]]:
+    """The points drawn with a marker, as (x, y)."""
+    lines = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
+    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in lines]
+
+
+def ticks(axes) -> list[str]:
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_dots_stand_at_their_values_and_lines_at_their_intervals(heard) -> None:
+    rows = heard[3]
+    figure = accuracy_by_device(rows)
+    assert ticks(figure.axes[0]) == ["A", "B", "mean of devices"]
+    wanted = [row for row in rows if row.metric == "accuracy" and "device" in row.condition]
+    wanted += [row for row in rows if row.metric == "macro_accuracy"]
+    assert [x for x, _ in marks(figure)] == pytest.approx([100 * row.value for row in wanted])
+    ends = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    for row in wanted:
+        assert any(np.allclose(end, [100 * row.low, 100 * row.high]) for end in ends)
+
+
+def test_conditions_are_told_apart_by_place_colour_and_shape(heard) -> None:
+    rows = [row.under(correction=name) for name in ("none", "geometric") for row in heard[3]]
+    figure = accuracy_by_device(rows)
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "none",
+        "geometric",
+    ]
+    assert len({y for _, y in marks(figure)}) == 6
+    drawn = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
+    assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 2
+
+
+def test_classes_stand_in_the_order_of_their_accuracy(heard) -> None:
+    values = [x for x, _ in marks(accuracy_by_class(heard[3]))]
+    assert values == sorted(values, reverse=True)
+
+
+def test_confusion_writes_every_count(heard) -> None:
+    p, t, *_ = heard
+    counts = confusion_matrix(t, p.argmax(axis=1), classes=4)
+    figure = confusion(counts, ["x", "y", "z", "never"])
+    written = [int(text.get_text()) for text in figure.axes[0].texts]
+    assert sum(written) == 120
+    assert len(written) == (counts > 0).sum()
+
+
+def test_reliability_has_a_panel_for_each_device(heard) -> None:
+    p, t, devices, _ = heard
+    figure = reliability(p, t, devices)
+    assert [axes.get_title("left") for axes in figure.axes] == ["A", "B"]
+    confidences = figure.axes[0].collections[0].get_offsets()
+    assert 0 <= confidences.min() <= confidences.max() <= 100
+    assert len(reliability(p, t).axes) == 1
+
+
+def profile(gain_db: float) -> DeviceProfile:
+    bins = 513
+    flat = DeviceGains(np.ones(bins), 12, np.zeros(bins))
+    other = DeviceGains(np.full(bins, 10 ** (gain_db / 20)), 10, np.full(bins, 1.5))
+    return DeviceProfile(16000, 1024, ("A",), "ratio_of_means", {"A": flat, "B": other})
+
+
+def test_gains_are_drawn_in_decibels_with_their_spread() -> None:
+    (axes,) = gains_figure(profile(-6.0)).axes
+    assert axes.get_title("left") == "B (10 clips)"
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), -6.0)
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((-7.5, -4.5))
+
+
+def test_a_png_has_160_dots_an_inch_and_drawing_changes_no_setting(heard, tmp_path) -> None:
+    before = dict(matplotlib.rcParams)
+    figure = accuracy_by_device(heard[3])
+    path = save_png(figure, tmp_path / "deep" / "accuracy.png")
+    wide, high = figure.get_size_inches() * PNG_DPI
+    assert imread(path).shape[:2] == pytest.approx((high, wide), abs=1)
+    assert dict(matplotlib.rcParams) == before
+    assert [file.name for file in path.parent.iterdir()] == ["accuracy.png"]
+
+
+def test_svg_is_escaped_recoloured_and_refers_to_nothing_outside() -> None:
+    row = Row({"device": "<b>$x$ & co</b>"}, "accuracy", 0.5, 0.4, 0.6, 10)
+    markup = inline_svg(accuracy_by_device([row]), label='a "label"')
+    assert "&lt;b&gt;$x$ &amp; co&lt;/b&gt;" in markup
+    assert "<b>" not in markup
+    assert "://" not in markup
+    assert "var(--ink)" in markup
+    assert "DejaVu" not in markup
+    assert markup.startswith("<svg")
+    assert "a &quot;label&quot;" in markup
+
+
+def test_two_figures_on_a_page_share_no_identifier(heard) -> None:
+    def identifiers(markup: str) -> set[str]:
+        return {part.split('"')[0] for part in markup.split(' id="')[1:]}
+
+    first = identifiers(inline_svg(accuracy_by_device(heard[3]), label="1"))
+    second = identifiers(inline_svg(accuracy_by_class(heard[3]), label="2"))
+    assert first
+    assert not first & second
+
+
+def test_a_heavy_figure_becomes_a_picture(heard, monkeypatch) -> None:
+    monkeypatch.setattr("anymic.evaluation.report.style.LARGEST_SVG", 10)
+    assert embed(accuracy_by_device(heard[3]), label="x").startswith(
+        '<img alt="x" src="data:image/png;base64,'
+    )
+
+
+def test_no_rows_draw_an_empty_figure() -> None:
+    assert marks(accuracy_by_device([])) == []

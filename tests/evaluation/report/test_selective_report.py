@@ -1,0 +1,146 @@
+"""Rows, table and figure of declining the least sure clips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from anymic.evaluation.report import Row, evaluate, summary
+from anymic.evaluation.report.selective import (
+    accuracy_over_coverage,
+    selective_rows,
+    threshold_rows,
+)
+from anymic.evaluation.report.tables import (
+    comparison_table,
+    coverage_tables,
+    device_table,
+    threshold_table,
+)
+from anymic.metrics.scores import accuracy
+
+
+@pytest.fixture(scope="module")
+def heard():
+    random = np.random.default_rng(0)
+    t = np.tile(random.integers(3, size=60), 2)
+    p = random.dirichlet(np.ones(3), size=120) * 0.5 + 0.5 * np.eye(3)[t]
+    p[:60] = np.where(random.uniform(size=(60, 1)) < 0.4, np.roll(p[:60], 1, axis=1), p[:60])
+    return p, t, np.repeat(["A", "B"], 60), np.tile(np.arange(60) // 2, 2)
+
+
+def find(rows: list[Row], metric: str, **condition: str) -> Row:
+    (found,) = [row for row in rows if row.metric == metric and row.condition == condition]
+    return found
+
+
+def test_rows_by_hand() -> None:
+    # Confidence 0.9 right, 0.8 right, 0.7 wrong, 0.6 and 0.6: one right.
+    sure = np.array([0.9, 0.8, 0.7, 0.6, 0.6])
+    rows = selective_rows(np.column_stack([sure, 1 - sure]), [0, 0, 1, 0, 1])
+    expected = {"50 %": (2 / 3, 0.7, 3), "80 %": (3 / 5, 0.6, 5), "90 %": (3 / 5, 0.6, 5)}
+    for coverage, (value, threshold, n) in expected.items():
+        found = find(rows, "accuracy_at_coverage", coverage=coverage)
+        assert (found.value, found.n) == (pytest.approx(value), n)
+        from_where = find(rows, "confidence_at_coverage", coverage=coverage)
+        assert (from_where.value, from_where.low) == (threshold, None)
+
+
+def test_with_all_clips_answered_it_is_the_accuracy(heard) -> None:
+    p, t, devices, groups = heard
+    rows = selective_rows(p, t, devices, groups)
+    known = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
+    for condition in ({}, {"device": "A"}, {"device": "B"}):
+        whole = find(known, "accuracy", **condition)
+        found = find(rows, "accuracy_at_coverage", **condition, coverage="100 %")
+        assert (found.value, found.low, found.high, found.n) == (
+            whole.value,
+            whole.low,
+            whole.high,
+            whole.n,
+        )
+
+
+def test_each_device_has_its_own_threshold(heard) -> None:
+    p, t, devices, groups = heard
+    rows = selective_rows(p, t, devices, groups)
+    of = devices == "B"
+    threshold = find(rows, "confidence_at_coverage", device="B", coverage="80 %").value
+    answered = of & (p.max(axis=1) >= threshold)
+    assert answered.sum() == 48
+    expected = accuracy(p.argmax(axis=1)[answered] == t[answered], groups[answered])
+    found = find(rows, "accuracy_at_coverage", device="B", coverage="80 %")
+    assert (found.value, found.low, found.high) == (expected.value, expected.low, expected.high)
+
+
+def test_other_tables_and_the_finding_stay_as_they_were(heard) -> None:
+    p, t, devices, groups = heard
+    rows = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
+    more = rows + selective_rows(p, t, devices, groups)
+    more += threshold_rows(p, t, 0.7, devices, groups)
+    assert device_table(more, full=True) == device_table(rows, full=True)
+    assert comparison_table(more) == comparison_table(rows)
+    assert summary(more) == summary(rows)
+
+
+def test_the_tables_hold_devices_and_coverages(heard) -> None:
+    right, threshold = coverage_tables(selective_rows(*heard))
+    assert right.columns == threshold.columns == ("device", "50 %", "80 %", "90 %", "100 %")
+    assert [row[0] for row in right.rows] == ["A", "B", "all clips"]
+    assert right.rows[2][4].endswith("n=120")
+    assert threshold.rows[0][4] == f"{heard[0][:60].max(axis=1).min():.3f}"
+    assert not any(table.rows for table in coverage_tables([]))
+
+
+def test_the_figure_has_a_line_a_device_through_its_marks(heard) -> None:
+    p, t, devices, groups = heard
+    figure = accuracy_over_coverage(p, t, devices)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["A", "B"]
+    rows = selective_rows(p, t, devices, groups)
+    for device, line, marks in zip("AB", axes.lines[::2], axes.lines[1::2], strict=True):
+        wanted = [
+            find(rows, "accuracy_at_coverage", device=device, coverage=coverage)
+            for coverage in ("50 %", "80 %", "90 %", "100 %")
+        ]
+        assert marks.get_ydata() == pytest.approx([100 * row.value for row in wanted])
+        assert marks.get_xdata() == pytest.approx([100 * row.n / 60 for row in wanted])
+        points = set(zip(line.get_xdata().tolist(), line.get_ydata().tolist(), strict=True))
+        assert set(zip(marks.get_xdata(), marks.get_ydata(), strict=True)) <= points
+        assert min(line.get_xdata()) == pytest.approx(100 * 10 / 60)
+
+
+def test_a_figure_of_few_clips_of_no_device() -> None:
+    figure = accuracy_over_coverage([[0.9, 0.1], [0.4, 0.6]], [0, 0])
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [50]
+    assert figure.axes[0].get_legend() is None
+
+
+def test_a_threshold_by_hand() -> None:
+    # At 0.7: 0.9 right, 0.8 right, 0.7 wrong are answered; two of 0.6 are not.
+    sure = np.array([0.9, 0.8, 0.7, 0.6, 0.6])
+    p = np.column_stack([sure, 1 - sure])
+    rows = threshold_rows(p, [0, 0, 1, 0, 1], 0.7, devices=["A", "A", "A", "A", "B"])
+    answered = find(rows, "coverage", min_confidence="0.7")
+    assert (answered.value, answered.n) == (pytest.approx(3 / 5), 5)
+    right = find(rows, "accuracy_when_sure", min_confidence="0.7")
+    assert (right.value, right.n) == (pytest.approx(2 / 3), 3)
+    none = find(rows, "coverage", device="B", min_confidence="0.7")
+    assert (none.value, none.n) == (0, 1)
+    assert not [row for row in rows if row.metric == "accuracy_when_sure" and row.n == 0]
+    table = threshold_table(rows)
+    assert [cells[0] for cells in table.rows] == ["A", "B", "all clips"]
+    assert table.rows[1][2] == "none"
+    assert table.title == "Answered where the confidence is 0.7 or more"
+    assert not threshold_table([]).rows
+
+
+def test_at_no_confidence_every_clip_is_answered(heard) -> None:
+    p, t, devices, groups = heard
+    rows = threshold_rows(p, t, 0.0, devices, groups)
+    known = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
+    for condition in ({}, {"device": "A"}, {"device": "B"}):
+        whole = find(known, "accuracy", **condition)
+        found = find(rows, "accuracy_when_sure", **condition, min_confidence="0")
+        assert (found.value, found.low, found.high) == (whole.value, whole.low, whole.high)
+        assert find(rows, "coverage", **condition, min_confidence="0").value == 1

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from anymic.errors import Failure
+from anymic.evaluation.report import (
+    ReportError,
+    ReportFigure,
+    Row,
+    compare,
+    evaluate,
+    read_json,
+    run_header,
+    write_evaluation,
+    write_report,
+)
+from anymic.evaluation.report.figures import accuracy_by_device
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects what a page holds, and fails on tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes) -> None:
+        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    random = np.random.default_rng(0)
+    t = np.tile(random.integers(3, size=60), 2)
+    p = random.dirichlet(np.ones(3), size=120) * 0.6 + 0.4 * np.eye(3)[t]
+    folder = tmp_path_factory.mktemp("report")
+    rows, paths = write_evaluation(
+        folder,
+        p,
+        t,
+        labels=["bus", "<b>park</b>", "tram & metro"],
+        devices=np.repeat(["A", "<i>B</i>"], 60),
+        groups=np.tile(np.arange(60) // 2, 2),
+        title="An <em>evaluation</em>",
+        header=run_header(
+            command="anymic evaluate 'my run' --data a.csv", seed=3, data="sha256 ab"
+        ),
+        failures=[Failure("<u>broken</u>.wav", "got 0 bytes, wanted audio: record it again")],
+    )
+    return rows, paths, folder
+
+
+def test_everything_lies_where_the_answer_says(written) -> None:
+    rows, paths, folder = written
+    assert paths["json"] == folder / "report.json"
+    assert paths["html"] == folder / "report.html"
+    names = {"accuracy_by_device", "accuracy_by_class", "confusion"}
+    names |= {"reliability", "accuracy_over_coverage"}
+    assert set(paths) == {"json", "html"} | names
+    for name in names:
+        assert paths[name].read_bytes().startswith(b"\x89PNG")
+    assert read_json(paths["json"])[0] == rows
+
+
+def test_the_json_says_what_was_run_and_what_failed(written) -> None:
+    header = read_json(written[1]["json"])[1]
+    assert header["command"] == "anymic evaluate 'my run' --data a.csv"
+    assert header["clips"] == 120
+    assert header["recordings"] == 30
+    assert header["versions"]["numpy"] == np.__version__
+    assert header["failures"] == [
+        {"path": "<u>broken</u>.wav", "reason": "got 0 bytes, wanted audio: record it again"}
+    ]
+    assert np.sum(header["confusion"]["counts"]) == 120
+
+
+def test_the_page_is_whole_and_stands_alone(written) -> None:
+    page = Page(written[1]["html"].read_text())
+    assert page.tags.count("svg") == 5
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    text = written[1]["html"].read_text()
+    assert "://" not in text
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+
+
+def test_names_cannot_become_markup(written) -> None:
+    page = Page(written[1]["html"].read_text())
+    assert not {"b", "i", "u", "em"} & set(page.tags)
+    for name in ("<b>park</b>", "<i>B</i>", "<u>broken</u>.wav", "An <em>evaluation</em>"):
+        assert name in page.text
+
+
+def test_the_page_shows_the_finding_the_numbers_and_the_run(written) -> None:
+    rows, paths, _ = written
+    page = Page(paths["html"].read_text())
+    summary = json.loads(paths["json"].read_text())["summary"]
+    assert summary.split(".")[0] in page.text.replace("\u00a0", " ").replace("\u2212", "-")
+    for part in (
+        "1 file could not be used",
+        "anymic evaluate 'my run' --data a.csv",
+        "sha256 ab",
+        "30",
+        "1000 resamples, seed 0",
+        "Wilson",
+        "15 bins",
+        "Accuracy when so many clips are answered",
+    ):
+        assert part in page.text
+    (overall,) = [row for row in rows if row.metric == "log_loss" and not row.condition]
+    assert f"{overall.value:.3f}" in page.text
+
+
+def test_the_same_numbers_give_the_same_page(tmp_path) -> None:
+    rows = [Row({"device": "A"}, "accuracy", 0.5, 0.4, 0.6, 10)]
+
+    def text(folder) -> str:
+        figure = ReportFigure("accuracy", accuracy_by_device(rows), "Devices", "A caption.")
+        paths = write_report(folder, rows, title="t", figures=[figure], header={"seed": 1})
+        return paths["html"].read_text()
+
+    assert text(tmp_path / "one") == text(tmp_path / "two")
+
+
+def test_conditions_are_compared_in_one_table(tmp_path) -> None:
+    random = np.random.default_rng(1)
+    t = random.integers(2, size=40)
+    devices = np.repeat(["A", "B"], 20)
+    rows, correct = [], {}
+    for name, share in (("none", 0.3), ("geometric", 0.8)):
+        p = share * np.eye(2)[t] + (1 - share) * random.dirichlet(np.ones(2), size=40)
+        rows += [r.under(correction=name) for r in evaluate(p, t, labels="xy", devices=devices)]
+        correct[name] = p.argmax(axis=1) == t
+    rows += compare(correct, against="none", key="correction", devices=devices)
+    page = Page(write_report(tmp_path, rows, title="Two")["html"].read_text())
+    assert "Accuracy by condition" in page.text
+    assert "Accuracy by device: geometric" in page.text
+
+
+def test_an_empty_report_still_says_what_failed(tmp_path) -> None:
+    failures = [Failure(f"{i}.wav", "got nothing") for i in range(30)]
+    page = Page(write_report(tmp_path, [], title="None", failures=failures)["html"].read_text())
+    assert "30 files could not be used" in page.text
+
+
+def test_nothing_is_written_that_is_not_a_number(tmp_path) -> None:
+    with pytest.raises(ReportError, match="JSON cannot hold"):
+        write_report(tmp_path / "new", [], title="x", header={"loss": float("nan")})
+    assert not (tmp_path / "new").exists()
+
+
+def test_two_figures_of_one_name_are_refused(tmp_path) -> None:
+    figure = ReportFigure("same", accuracy_by_device([]), "Devices")
+    with pytest.raises(ReportError, match="names that differ"):
+        write_report(tmp_path, [], title="x", figures=[figure, figure])

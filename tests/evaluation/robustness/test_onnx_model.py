@@ -1,0 +1,130 @@
+"""ONNX models, made with onnx and run by onnxruntime."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anymic.audio import Clip, resample
+from anymic.codecs import Codec
+from anymic.data.manifest import Manifest
+from anymic.errors import DependencyError
+from anymic.evaluation.robustness import ClassifierError, load_classifier, robustness
+
+LABELS = ["dog", "rain", "siren"]
+WEIGHTS = np.array([[30.0, -20.0, 0.0]], np.float32)
+
+
+@pytest.fixture
+def onnx() -> Any:
+    """Return the module, or skip where it or onnxruntime is not installed."""
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    return pytest.importorskip("onnx", reason="onnx, of the extra dev, is not installed")
+
+
+def write(
+    onnx: Any,
+    path: Path,
+    *,
+    shape: tuple[Any, ...] = ("batch", "sample"),
+    softmax: bool = True,
+    **metadata: str,
+) -> Path:
+    """Write softmax(mean |x| times WEIGHTS) as an ONNX file."""
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("Abs", ["samples"], ["magnitude"]),
+        helper.make_node("ReduceMean", ["magnitude", "axes"], ["level"], keepdims=1),
+        helper.make_node("MatMul", ["level", "weights"], ["logits"]),
+        helper.make_node("Softmax" if softmax else "Identity", ["logits"], ["out"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "level",
+        [helper.make_tensor_value_info("samples", number, shape)],
+        [helper.make_tensor_value_info("out", number, ("batch", 3))],
+        initializer=[
+            onnx.numpy_helper.from_array(WEIGHTS, "weights"),
+            onnx.numpy_helper.from_array(np.array([1], np.int64), "axes"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path
+
+
+def by_hand(samples: np.ndarray, rate_hz: int, model_hz: int = 8000) -> np.ndarray:
+    heard = resample(Clip(samples, rate_hz), model_hz).samples
+    logits = float(np.abs(heard).mean()) * WEIGHTS[0].astype(np.float64)
+    return np.exp(logits) / np.exp(logits).sum()
+
+
+@pytest.mark.parametrize("shape", [("batch", "sample"), (1, "sample"), ("batch", 8000)])
+def test_it_gives_what_the_same_function_gives(
+    onnx: Any, clips: Manifest, tmp_path: Path, shape: tuple[Any, ...]
+) -> None:
+    path = write(onnx, tmp_path / "m.onnx", shape=shape, labels='["dog", "rain", "siren"]',
+                 rate_hz="8000")  # fmt: skip
+    theirs = robustness(load_classifier(str(path)), clips, codecs=[Codec("mu-law")])
+    same = robustness(by_hand, clips, codecs=[Codec("mu-law")], labels=LABELS)
+    assert theirs.labels == ("dog", "rain", "siren")
+    np.testing.assert_allclose(theirs.probabilities, same.probabilities, atol=1e-5)
+
+
+def test_labels_and_rate_may_be_stated(onnx: Any, clips: Manifest, tmp_path: Path) -> None:
+    path = write(onnx, tmp_path / "m.onnx", labels="a, b, c", rate_hz="8000")
+    assert load_classifier(str(path)).labels == ("a", "b", "c")
+    stated = load_classifier(str(path), labels=LABELS, rate_hz=4000)
+    found = robustness(stated, clips, codecs=[Codec("mu-law")])
+    same = robustness(
+        lambda samples, rate_hz: by_hand(samples, rate_hz, 4000),
+        clips,
+        codecs=[Codec("mu-law")],
+        labels=LABELS,
+    )
+    np.testing.assert_allclose(found.probabilities, same.probabilities, atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path) -> None:
+    known = {"labels": "dog,rain,siren", "rate_hz": "8000"}
+    (tmp_path / "text.onnx").write_text("not a model")
+    cases = {
+        "does not load": tmp_path / "text.onnx",
+        "no file": tmp_path / "missing.onnx",
+        "without labels": write(onnx, tmp_path / "1.onnx", rate_hz="8000"),
+        "without a rate": write(onnx, tmp_path / "2.onnx", labels="dog,rain,siren"),
+        "the rate 'eight'": write(onnx, tmp_path / "3.onnx", **{**known, "rate_hz": "eight"}),
+        r"one input \(batch, sample\)": write(
+            onnx, tmp_path / "4.onnx", shape=("batch", 1, "sample"), **known
+        ),
+    }
+    for message, path in cases.items():
+        with pytest.raises(ClassifierError, match=message) as caught:
+            load_classifier(str(path))
+        assert "\n" not in str(caught.value)
+    for message, path in {
+        r"8000 samples .*0\.wav.* wanted 4000": write(
+            onnx, tmp_path / "5.onnx", shape=("batch", 4000), **known
+        ),
+        r"values from .* for .*0\.wav": write(onnx, tmp_path / "6.onnx", softmax=False, **known),
+        r"shape \(3,\) for .*0\.wav": write(
+            onnx, tmp_path / "7.onnx", **{**known, "labels": "dog,rain,siren,cat"}
+        ),
+        r"from .*8\.onnx for .*0\.wav": write(
+            onnx, tmp_path / "8.onnx", shape=(4, "sample"), **known
+        ),
+    }.items():
+        with pytest.raises(ClassifierError, match=message) as caught:
+            robustness(load_classifier(str(path)), clips, codecs=[Codec("mu-law")])
+        assert "\n" not in str(caught.value)
+
+
+def test_without_onnxruntime_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DependencyError, match=r"anymic\[onnx\]"):
+        load_classifier("model.onnx")

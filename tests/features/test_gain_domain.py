@@ -1,0 +1,65 @@
+"""Gains in the log-mel domain: of bands, added behind the logarithm."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from anymic.errors import ConfigError, DeviceError
+from anymic.features import Frontend, FrontendConfig, SharedFrontends
+
+CONFIG = FrontendConfig(rate_hz=8000, fft_size=256, hop_samples=128, bands=32)
+SAMPLES = torch.from_numpy(np.random.default_rng(0).normal(scale=0.3, size=(2, 8000))).float()
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_bands_gain_moves_its_logarithm_and_nothing_else(power: int) -> None:
+    config = FrontendConfig(rate_hz=8000, fft_size=256, hop_samples=128, bands=32, power=power)
+    gains = np.geomspace(0.1, 10, 32)
+    frontend = Frontend(config, device_gains={"B": gains})
+    assert frontend.gain_domain == "log_mel"
+    plain = frontend.log_mel(SAMPLES)
+    heard = frontend.log_mel(SAMPLES, frontend.device_index(["A", "B"]))
+    torch.testing.assert_close(heard[0], plain[0])
+    moved = (heard[1] - plain[1]).numpy()
+    np.testing.assert_allclose(moved, power * np.log(gains)[:, None].repeat(63, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_gain_of_all_bins_is_one_of_all_bands(power: int) -> None:
+    """Where sound is well above the offset inside the logarithm."""
+    config = FrontendConfig(
+        rate_hz=8000, fft_size=256, hop_samples=128, bands=32, power=power, log_offset=1e-12
+    )
+    heard = [
+        Frontend(config, device_gains={"B": np.full(size, 4.0)})
+        for size in (config.bins, config.bands)
+    ]
+    assert [one.gain_domain for one in heard] == ["magnitude", "log_mel"]
+    features = [one.log_mel(SAMPLES, one.device_index(["B", "B"])) for one in heard]
+    torch.testing.assert_close(features[0], features[1], atol=1e-4, rtol=0)
+
+
+def test_front_ends_of_both_domains_share_nothing_they_should_not() -> None:
+    random = np.random.default_rng(1)
+    frontends = [
+        Frontend(CONFIG, device_gains={"B": random.uniform(0.5, 2, size)})
+        for size in (CONFIG.bins, CONFIG.bands, CONFIG.bands)
+    ]
+    shared = SharedFrontends(frontends)
+    assert sorted(map(len, shared.groups)) == [1, 2]
+    treatments = [tuple(one.gains[1] for one in frontends), (None,) * 3]
+    together = shared.log_mel(SAMPLES, treatments)
+    for frontend, found in zip(frontends, together, strict=True):
+        alone = frontend.log_mel(SAMPLES, frontend.device_index(["B", None]))
+        torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_gains_of_neither_domain_are_refused() -> None:
+    for wrong in ({"B": np.ones(33)}, {"B": np.ones(32), "C": np.ones(CONFIG.bins)}):
+        with pytest.raises(DeviceError, match=r"wanted 129, one a frequency bin, or .* 32, one a"):
+            Frontend(CONFIG, device_gains=wrong)
+    frontend = Frontend(CONFIG, device_gains={"B": np.ones(32)})
+    with pytest.raises(ConfigError, match=r"wanted \(2, 32\), a factor a clip and mel band"):
+        frontend.log_mel(SAMPLES, gains=torch.ones(2, CONFIG.bins))

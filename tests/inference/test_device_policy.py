@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic.audio import Clip
+from anymic.bundle import Bundle, Ensemble, load
+from anymic.bundle.unknown_devices import route
+from anymic.data.manifest import Manifest
+from anymic.devices.identification.identifier import DeviceIdentifier, Identification
+from anymic.errors import BundleError, DeviceError, Failure, ManifestError
+from anymic.inference.device_policy import LISTEN_S
+from anymic.inference.prediction import Prediction
+from anymic.inference.predictor import Predictor
+
+RATE = 8000
+COLOURS = {"A": 0.0, "B": -9.0, "Z": 9.0}  # dB an octave
+
+
+def sound(seed: int, device: str = "A", seconds: float = 1.0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    spectrum = np.fft.rfft(generator.standard_normal(round(seconds * RATE)))
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(round(seconds * RATE), 1 / RATE), 50) / 1000)
+    spectrum *= 10 ** ((generator.normal(0, 0.7) + COLOURS[device]) * octaves / 20)
+    samples = np.fft.irfft(spectrum, round(seconds * RATE))
+    return (0.05 * samples / samples.std()).astype(np.float32)
+
+
+def corpus(folder: Path, devices: str, *, first: int = 0) -> Manifest:
+    """Write a clip a letter of `devices` and return their manifest."""
+    rows = []
+    for seed, device in enumerate(devices, start=first):
+        soundfile.write(folder / f"{seed}.wav", sound(seed, device), RATE, subtype="FLOAT")
+        rows.append({"path": f"{seed}.wav", "label": "dog", "device": device})
+    return Manifest.from_table(pd.DataFrame(rows), folder)
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return corpus(tmp_path_factory.mktemp("training"), 16 * "AB")
+
+
+class ByColour(DeviceIdentifier):
+    """Names a device by the slope of the spectrum, so that these tests hang on no learning."""
+
+    def __init__(self, devices: tuple[str, ...] = ("A", "B"), rate_hz: int = RATE) -> None:
+        super().__init__()
+        self.rate_hz, self.devices, self.fitted_on = rate_hz, devices, ("an identifier's clip",)
+        self.asked = 0
+
+    def identify(self, clip: Clip) -> Identification:
+        self.asked += 1
+        power = np.abs(np.fft.rfft(clip.samples)) ** 2
+        hz = np.fft.rfftfreq(len(clip.samples), 1 / RATE)
+        bands = [np.log10(power[(hz > f) & (hz < 1.2 * f)].mean()) for f in (200, 400, 800, 1600)]
+        slope = 10 * np.polyfit([0, 1, 2, 3], bands, 1)[0]
+        nearest = min(self.devices, key=lambda name: abs(slope - COLOURS[name]))
+        distance = abs(slope - COLOURS[nearest])
+        return Identification(nearest if distance < 4 else None, 0.75, nearest, -distance)
+
+
+@pytest.fixture
+def identifier() -> ByColour:
+    return ByColour()
+
+
+@pytest.fixture
+def trained(small_bundle: Bundle, training: Manifest) -> Bundle:
+    return replace(small_bundle, fitted_on={"weights": tuple(training.clip_ids())})
+
+
+@pytest.fixture
+def blind(trained: Bundle, training: Manifest) -> Bundle:
+    routed = route(trained, unknown="blind", training=training)
+    assert isinstance(routed, Bundle)
+    return routed
+
+
+def predictor(bundle: Bundle | Ensemble) -> Predictor:
+    return Predictor(bundle, precision="float32", accelerator="cpu", batch_size=3)
+
+
+def shares(prediction: Prediction | Failure) -> list[float]:
+    assert isinstance(prediction, Prediction), prediction
+    return list(prediction.probabilities.values())
+
+
+def test_a_stated_device_is_taken_at_its_word(
+    blind: Bundle, small_bundle: Bundle, identifier: ByColour
+) -> None:
+    """Known or not: what is stated is not asked of the identifier, and nothing else changes."""
+    routed = replace(blind, identifier=identifier)
+    clip = Clip(sound(1), RATE)
+    stated = predictor(routed).predict(clip, device="B")
+    assert shares(stated) == shares(predictor(small_bundle).predict(clip, device="B"))
+    assert (stated.device_from, stated.device_policy) == ("stated", "profile")
+    assert stated.device_probability is None
+    unknown = predictor(routed).predict(clip, device="Z")
+    assert (unknown.device, unknown.device_from) == ("Z", "stated")
+    assert unknown.device_policy == "blind"
+    assert identifier.asked == 0
+
+
+def test_an_identified_device_is_as_good_as_a_stated_one(
+    trained: Bundle, identifier: ByColour
+) -> None:
+    routed = route(trained, identifier=identifier)
+    for seed, device in enumerate("ABAB", start=900):
+        clip = Clip(sound(seed, device), RATE)
+        found = predictor(routed).predict(clip)
+        assert (found.device, found.device_from) == (device, "identified")
+        assert found.device_policy == "profile"
+        assert found.device_probability == identifier.identify(clip).probability
+        assert shares(found) == shares(predictor(trained).predict(clip, device=device))
+
+
+def test_a_stranger_takes_the_policy(
+    blind: Bundle, identifier: ByColour, training: Manifest
+) -> None:
+    clip = Clip(sound(900, "Z"), RATE)
+    assert identifier.identify(clip).device is None
+    for policy in ("identity", "blind", "refuse"):
+        routed = route(blind, identifier=identifier, unknown=policy)
+        if policy == "refuse":
+            with pytest.raises(
+                DeviceError, match=r"unknown device in a clip \(nearest: [AB], prob"
+            ):
+                predictor(routed).predict(clip)
+            continue
+        found = predictor(routed).predict(clip)
+        assert (found.device, found.device_from) == (None, "identified")
+        assert found.device_policy == policy
+        assert found.device_probability == identifier.identify(clip).probability
+
+
+def test_blind_gains_are_those_of_the_spectrum(blind: Bundle) -> None:
+    """Found again by hand, from the parts: the model hears the clip as if the gains were known."""
+    clip = Clip(sound(900, "Z"), RATE)
+    assert blind.spectrum is not None
+    gains = blind.spectrum.gains(blind.spectrum.observe(clip.samples)[None])
+    assert np.ptp(20 * np.log10(gains)) > 6
+    wanted = _with_gains(blind, gains).predict(clip, device="Y")
+    found = predictor(blind).predict(clip)
+    assert found.device_policy == "blind"
+    assert shares(found) == pytest.approx(shares(wanted), abs=1e-6)
+    as_it_is = predictor(replace(blind, contract=_identity(blind))).predict(clip)
+    assert shares(found) != pytest.approx(shares(as_it_is), abs=1e-3)
+
+
+def test_clips_of_one_device_share_their_gains(blind: Bundle, tmp_path: Path) -> None:
+    """The rows of a manifest's unknown device, and what is said to belong together."""
+    strangers = corpus(tmp_path, "ZZZZB", first=900)
+    assert blind.spectrum is not None
+    spectra = [blind.spectrum.observe(sound(seed, "Z")) for seed in range(900, 904)]
+    together = _with_gains(blind, blind.spectrum.gains(np.array(spectra)))
+    paths = strangers.paths()[:4]
+    wanted = [shares(together.predict(path, device="Y")) for path in paths]
+    heard = predictor(blind).predict_manifest(strangers)
+    np.testing.assert_allclose(heard.probabilities[:4], wanted, atol=1e-6)
+    assert heard.policies == ("blind",) * 4 + ("profile",)
+    assert heard.devices == ("Z",) * 4 + ("B",)
+    found = list(predictor(blind).predict_many(paths, together=True))
+    np.testing.assert_allclose([shares(one) for one in found], wanted, atol=1e-6)
+    alone = list(predictor(blind).predict_many(paths))
+    assert not np.allclose([shares(one) for one in alone], wanted, atol=1e-3)
+    unnamed = predictor(blind).predict_manifest(strangers.with_columns(device=""))
+    np.testing.assert_allclose(unnamed.probabilities[:4], [shares(one) for one in alone], atol=1e-6)
+
+
+def test_a_bad_file_spoils_no_batch(blind: Bundle, tmp_path: Path) -> None:
+    paths = corpus(tmp_path, "ZZZ", first=900).paths()
+    good = list(predictor(blind).predict_many(paths, together=True))
+    (tmp_path / "x.wav").write_text("no audio")
+    first, bad, *rest = predictor(blind).predict_many(
+        [paths[0], tmp_path / "x.wav", *paths[1:]], together=True
+    )
+    assert isinstance(bad, Failure)
+    for one, other in zip(good, [first, *rest], strict=True):
+        assert shares(one) == pytest.approx(shares(other), abs=1e-6)
+
+
+def test_identified_clips_leave_the_batch(
+    blind: Bundle, identifier: ByColour, tmp_path: Path
+) -> None:
+    paths = corpus(tmp_path, "ZBZ", first=900).paths()
+    found = list(
+        predictor(replace(blind, identifier=identifier)).predict_many(paths, together=True)
+    )
+    policies = [one.device_policy for one in found if isinstance(one, Prediction)]
+    assert policies == ["blind", "profile", "blind"]
+    without = predictor(blind).predict_many([paths[0], paths[2]], together=True)
+    for one, other in zip([found[0], found[2]], without, strict=True):
+        assert shares(one) == pytest.approx(shares(other), abs=1e-6)
+
+
+def test_the_first_half_minute_decides(blind: Bundle, identifier: ByColour) -> None:
+    """What comes later is heard the same way; silence before the first sound is waited out."""
+    routed = predictor(replace(blind, identifier=identifier))
+    begin = sound(900, "B", LISTEN_S)
+    late = np.concatenate([np.zeros(40 * RATE, np.float32), begin, sound(901, "Z", 10.0)])
+    found = routed.predict(Clip(late, RATE))
+    assert (found.device, found.windows) == ("B", 80)
+    stated = predictor(blind).predict(Clip(late, RATE), device="B")
+    np.testing.assert_allclose(
+        found.window_probabilities[40:], stated.window_probabilities[40:], atol=1e-6
+    )
+    assert found.window_probabilities[:40] == pytest.approx(
+        np.tile(found.window_probabilities[0], (40, 1)), abs=1e-6
+    )
+
+
+def test_kept_features_are_for_devices_that_are_known(
+    blind: Bundle, identifier: ByColour, tmp_path: Path
+) -> None:
+    """With a cache the answers are those without, row by row."""
+    clips = corpus(tmp_path, "ZBAZB", first=900).with_columns(device=["Z", "B", "", "Z", ""])
+    one = predictor(replace(blind, identifier=identifier))
+    direct, kept = one.predict_manifest(clips), one.predict_manifest(clips, cache=tmp_path / "c")
+    assert direct.devices == kept.devices == ("Z", "B", "A", "Z", "B")
+    assert direct.policies == kept.policies
+    np.testing.assert_array_equal(direct.rows, kept.rows)
+    np.testing.assert_allclose(direct.probabilities, kept.probabilities, atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def learned(training: Manifest) -> DeviceIdentifier:
+    return DeviceIdentifier().fit(training)
+
+
+def test_a_bundle_keeps_its_routes(
+    blind: Bundle, learned: DeviceIdentifier, tmp_path: Path
+) -> None:
+    routed = route(blind, identifier=learned)
+    folder = routed.save(tmp_path / "routed")
+    again = load(folder)
+    for clip in (Clip(sound(900, "Z"), RATE), Clip(sound(901, "B"), RATE)):
+        assert predictor(again).predict(clip) == predictor(routed).predict(clip)
+    assert again.fitted_on["identifier"] == learned.fitted_on
+    assert again.fitted_on["spectrum"] == blind.fitted_on["weights"]
+    (folder / "spectrum.safetensors").write_bytes(b"0" * 99)
+    with pytest.raises(BundleError, match=r"whose spectrum\.safetensors was altered"):
+        load(folder)
+    (folder / "identifier.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"without identifier\.safetensors"):
+        load(folder)
+    replace(blind, spectrum=None, contract=_identity(blind)).save(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "bundle.json",
+        "profile.json",
+        "weights.safetensors",
+    ]
+
+
+def test_bundles_of_before_still_load(small_bundle: Bundle, bundle_folder: Path) -> None:
+    index = bundle_folder / "bundle.json"
+    values = json.loads(index.read_text())
+    del values["identifier"], values["spectrum"]
+    index.write_text(json.dumps(values))
+    clip = Clip(sound(1), RATE)
+    assert predictor(load(bundle_folder)).predict(clip) == predictor(small_bundle).predict(clip)
+
+
+def test_an_ensemble_is_routed_like_a_model(
+    trained: Bundle,
+    identifier: ByColour,
+    learned: DeviceIdentifier,
+    training: Manifest,
+    tmp_path: Path,
+) -> None:
+    """Each member has the gains that it would have alone."""
+    frontend = type(trained.frontend)(trained.frontend.config)
+    other = replace(trained, frontend=frontend, profile=None)
+    members = (trained, other)
+    routed = route(Ensemble(members), unknown="blind", identifier=identifier, training=training)
+    assert isinstance(routed, Ensemble)
+    clip = Clip(sound(900, "Z"), RATE)
+    found = predictor(routed).predict(clip)
+    assert (found.device_from, found.device_policy) == ("identified", "blind")
+    each = [
+        predictor(route(one, unknown="blind", training=training)).predict(clip) for one in members
+    ]
+    np.testing.assert_allclose(
+        shares(found), np.mean([shares(one) for one in each], axis=0), atol=1e-5
+    )
+    assert predictor(routed).predict(Clip(sound(901, "B"), RATE)).device == "B"
+    kept = load(replace(routed, identifier=learned).save(tmp_path / "ensemble"))
+    wanted = predictor(replace(routed, identifier=learned))
+    assert predictor(kept).predict(clip) == wanted.predict(clip)
+    assert kept.fitted_on["identifier"] == learned.fitted_on
+
+
+def test_rejections(
+    trained: Bundle, training: Manifest, identifier: ByColour, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match="no training clips for blind gains"):
+        route(trained, unknown="blind")
+    with pytest.raises(BundleError, match="estimates gains blindly and no mean spectrum"):
+        replace(trained, contract=replace(trained.contract, unknown_device="blind"))
+    others = corpus(tmp_path, "AB", first=40)
+    with pytest.raises(ManifestError, match="2 of 2 clips that the model was not trained on"):
+        route(trained, training=others)
+    both = Manifest.from_table(
+        pd.concat(
+            [
+                training.table.assign(path=list(map(str, training.paths()))),
+                others.table.assign(path=list(map(str, others.paths()))),
+            ]
+        )
+    )
+    told = replace(trained, fitted_on={"weights": tuple(both.clip_ids()[:32])})
+    with pytest.raises(ManifestError, match=r"2 of 34 clips .* \(first: .*40.wav\)"):
+        route(told, training=both)
+    route(told, training=both.with_columns(split=["train"] * 32 + ["test"] * 2))
+    with pytest.raises(BundleError, match="does not say what clips it was trained on"):
+        route(replace(trained, fitted_on={}), training=training)
+    with pytest.raises(BundleError, match="identifier of X, Y for a model that has gains for A, B"):
+        route(trained, identifier=ByColour(("X", "Y")))
+    with pytest.raises(BundleError, match="identifier for 16000 Hz in a model for 8000 Hz"):
+        route(trained, identifier=ByColour(rate_hz=16000))
+    with pytest.raises(BundleError, match="together with unknown_device 'identity'"):
+        list(predictor(trained).predict_many([Clip(sound(1), RATE)], together=True))
+
+
+def _identity(bundle: Bundle):
+    return replace(bundle.contract, unknown_device="identity")
+
+
+def _with_gains(bundle: Bundle, gains: np.ndarray) -> Predictor:
+    """Return the model with a device Y of these gains."""
+    frontend = type(bundle.frontend)(bundle.frontend.config, device_gains={"Y": gains})
+    frontend.mean.copy_(bundle.frontend.mean)
+    frontend.scale.copy_(bundle.frontend.scale)
+    return predictor(replace(bundle, frontend=frontend, profile=None))

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn import metrics as sklearn_metrics
+
+from anymic.metrics.scores import (
+    Interval,
+    MetricError,
+    accuracy,
+    bootstrap,
+    brier_score,
+    brier_scores,
+    calibration_bins,
+    confusion_matrix,
+    design_effect,
+    device_contrasts,
+    expected_calibration_error,
+    log_loss,
+    log_losses,
+    paired_difference,
+    probability_scores,
+)
+
+
+def hits(right: int, n: int) -> np.ndarray:
+    return np.arange(n) < right
+
+
+def some_probabilities(n: int = 200, classes: int = 5, seed: int = 0):
+    random = np.random.default_rng(seed)
+    targets = random.integers(classes, size=n)
+    logits = random.normal(size=(n, classes)) + 1.5 * np.eye(classes)[targets]
+    p = np.exp(logits)
+    return p / p.sum(axis=1, keepdims=True), targets
+
+
+# accuracy: the Wilson interval
+
+
+def test_accuracy_equals_the_numbers_worked_by_hand() -> None:
+    result = accuracy(hits(8, 10))
+    assert result.n == 10
+    assert result.value == 0.8
+    assert (result.low, result.high) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 5), (1, 1), (3, 7), (50, 60), (7, 7), (500, 1000)])
+def test_accuracy_of_independent_clips_equals_scipy(right: int, n: int) -> None:
+    theirs = binomtest(right, n).proportion_ci(method="wilson")
+    ours = accuracy(hits(right, n))
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_clips_that_are_groups_of_their_own_have_no_design_effect() -> None:
+    correct = np.random.default_rng(1).random(50) < 0.7
+    assert design_effect(correct, np.arange(50)) == 1.0
+    assert accuracy(correct, [f"clip{i}" for i in range(50)]) == accuracy(correct)
+
+
+@pytest.mark.parametrize("copies", [2, 5])
+def test_duplicated_clips_are_worth_no_more_than_the_originals(copies: int) -> None:
+    once = accuracy(hits(14, 20))
+    many = accuracy(np.repeat(hits(14, 20), copies), np.repeat(np.arange(20), copies))
+    assert many.n == 20 * copies
+    assert (many.value, many.low, many.high) == pytest.approx((once.value, once.low, once.high))
+
+
+def test_all_right_counts_recordings_not_clips() -> None:
+    groups = np.repeat(np.arange(6), 10)
+    theirs = binomtest(6, 6).proportion_ci(method="wilson")
+    ours = accuracy(np.ones(60), groups)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, 1.0))
+
+
+def test_one_recording_is_worth_one_clip() -> None:
+    assert design_effect(hits(3, 12), ["same"] * 12) == 12
+
+
+def clustered_outcomes(random: np.random.Generator, share: float, spread: float):
+    """Outcomes of 40 recordings of 4 clips, the chance of each recording drawn from a beta."""
+    a, b = share * (1 / spread - 1), (1 - share) * (1 / spread - 1)
+    groups = np.repeat(np.arange(40), 4)
+    return random.random(160) < random.beta(a, b, size=40)[groups], groups
+
+
+def test_interval_of_clustered_clips_holds_the_truth_95_times_in_100() -> None:
+    random = np.random.default_rng(7)
+    held = naive = 0
+    for _ in range(600):
+        correct, groups = clustered_outcomes(random, share=0.75, spread=0.5)
+        with_groups, without = accuracy(correct, groups), accuracy(correct)
+        held += with_groups.low <= 0.75 <= with_groups.high
+        naive += without.low <= 0.75 <= without.high
+    assert 0.92 <= held / 600 <= 0.98
+    assert naive / 600 < 0.88  # what ignoring the recordings would have claimed
+
+
+# resampling whole groups
+
+
+def test_bootstrap_of_a_mean_equals_the_totals_of_the_same_draws() -> None:
+    random = np.random.default_rng(3)
+    values, groups = random.normal(size=90), random.integers(25, size=90)
+    slow = bootstrap(lambda rows: float(values[rows].mean()), groups, seed=5)
+    fast = paired_difference(values, np.zeros(90), groups, seed=5)
+    assert (slow.value, slow.low, slow.high) == pytest.approx((fast.value, fast.low, fast.high))
+
+
+def test_bootstrap_is_seeded() -> None:
+    values = np.random.default_rng(3).normal(size=40)
+
+    def interval(seed: int) -> Interval:
+        return bootstrap(lambda rows: float(values[rows].mean()), None, n=40, seed=seed)
+
+    assert interval(1) == interval(1)
+    assert interval(1) != interval(2)
+
+
+def test_interval_of_a_difference_holds_the_truth_95_times_in_100() -> None:
+    random = np.random.default_rng(11)
+    held = 0
+    groups = np.repeat(np.arange(15), 3)
+    for seed in range(300):
+        change = random.normal(0.2, 1.0, size=15)[groups] + random.normal(size=45)
+        result = paired_difference(change, np.zeros(45), groups, resamples=400, seed=seed)
+        held += result.low <= 0.2 <= result.high
+    assert 0.92 <= held / 300 <= 0.985
+
+
+def test_pairs_that_go_together_give_a_narrower_interval_than_strangers() -> None:
+    random = np.random.default_rng(2)
+    hard = random.random(300)
+    a, b = hard < 0.8, hard < 0.7
+    groups = np.arange(300) // 2
+    paired = paired_difference(a, b, groups)
+    shuffled = paired_difference(a, random.permutation(b), groups)
+    assert paired.value == pytest.approx(shuffled.value)
+    assert paired.high - paired.low < 0.7 * (shuffled.high - shuffled.low)
+    assert paired.low > 0
+
+
+def test_difference_to_itself_is_nothing() -> None:
+    a = np.random.default_rng(0).random(30) < 0.5
+    assert paired_difference(a, a) == Interval(0.0, 0.0, 0.0, 30)
+
+
+# devices
+
+
+def test_macro_counts_each_device_the_same() -> None:
+    correct = np.concatenate([hits(90, 100), hits(5, 10)])
+    devices = ["A"] * 100 + ["B"] * 10
+    macro, differences = device_contrasts(correct, devices, reference="A")
+    assert macro.value == pytest.approx(0.7)
+    assert macro.n == 110
+    assert differences["B"].value == pytest.approx(-0.4)
+    assert macro.low < 0.7 < macro.high
+
+
+def test_differences_of_devices_that_heard_the_same_moment_are_paired() -> None:
+    random = np.random.default_rng(4)
+    hard = random.random(200)
+    correct = np.concatenate([hard < 0.8, hard < 0.65])
+    devices = np.repeat(["A", "B"], 200)
+    together = device_contrasts(correct, devices, np.tile(np.arange(200), 2), reference="A")[1]
+    apart = device_contrasts(correct, devices, np.arange(400), reference="A")[1]
+    paired = paired_difference(hard < 0.65, hard < 0.8, np.arange(200))
+    assert together["B"].value == pytest.approx(paired.value)
+    assert together["B"].high - together["B"].low == pytest.approx(
+        paired.high - paired.low, rel=0.1
+    )
+    assert together["B"].high - together["B"].low < 0.8 * (apart["B"].high - apart["B"].low)
+
+
+def test_a_device_of_few_recordings_gives_no_nan() -> None:
+    correct = np.append(hits(80, 100), [True, False])
+    devices = ["A"] * 100 + ["B"] * 2
+    macro, differences = device_contrasts(correct, devices, [*range(100), 7, 7], reference="A")
+    assert np.isfinite([macro.low, macro.high, differences["B"].low, differences["B"].high]).all()
+
+
+# probabilities
+
+
+def test_scores_equal_sklearn() -> None:
+    p, t = some_probabilities()
+    assert log_loss(p, t) == pytest.approx(sklearn_metrics.log_loss(t, p, labels=range(5)))
+    theirs = sklearn_metrics.brier_score_loss(t, p, labels=range(5), scale_by_half=False)
+    assert brier_score(p, t) == pytest.approx(theirs)
+
+
+def test_scores_of_certainty_and_of_a_uniform_guess() -> None:
+    certain = np.eye(4)
+    assert log_losses(certain, [0, 1, 2, 3]).tolist() == [0.0] * 4
+    assert log_loss(certain, [1, 2, 3, 0]) == pytest.approx(-np.log(1e-7))
+    assert brier_scores(certain, [0, 2, 2, 3]).tolist() == [0, 2, 0, 0]
+    assert log_loss(np.full((3, 4), 0.25), [0, 1, 2]) == pytest.approx(np.log(4))
+    assert brier_score(np.full((3, 4), 0.25), [0, 1, 2]) == pytest.approx(0.75)
+
+
+def test_calibration_error_worked_by_hand() -> None:
+    # 4 clips sure to 0.8, 3 of them right; 2 clips sure to 0.6, both right
+    p = np.array([[0.8, 0.2]] * 4 + [[0.6, 0.4]] * 2)
+    expected = 4 / 6 * 0.05 + 2 / 6 * 0.4
+    assert expected_calibration_error(p, np.array([0, 0, 0, 1, 0, 0])) == pytest.approx(expected)
+
+
+def test_calibration_bins_are_those_of_torchmetrics() -> None:
+    p, t = some_probabilities(500)
+    p[:3] = np.eye(5)[:3]  # sure to exactly 1
+    confidence = p.max(axis=1)
+    gap = (p.argmax(axis=1) == t) - confidence
+    # torchmetrics sums in float32
+    sums = np.bincount(calibration_bins(confidence), weights=gap)
+    assert np.abs(sums).sum() / 500 == pytest.approx(expected_calibration_error(p, t), abs=1e-7)
+
+
+def test_intervals_of_scores_hold_their_values() -> None:
+    p, t = some_probabilities(120)
+    scores = probability_scores(p, t, np.arange(120) // 3)
+    assert scores["log_loss"].value == log_loss(p, t)
+    assert scores["brier_score"].value == brier_score(p, t)
+    assert scores["expected_calibration_error"].value == expected_calibration_error(p, t)
+    for score in scores.values():
+        assert 0 <= score.low < score.value < score.high
+        assert score.n == 120
+
+
+def test_confusion_matrix_equals_sklearn() -> None:
+    p, t = some_probabilities()
+    theirs = sklearn_metrics.confusion_matrix(t, p.argmax(axis=1), labels=range(6))
+    np.testing.assert_array_equal(confusion_matrix(t, p.argmax(axis=1), classes=6), theirs)
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "targets", "said"),
+    [
+        ([[0.5, np.nan]], [0], "not finite in 1 of 1"),
+        ([[0.5, 0.6]], [0], "row sums"),
+        ([[1.5, -0.5]], [0], "softmax"),
+        (np.zeros((0, 3)), [], r"\(0, 3\)"),
+        ([[0.5, 0.5]], [2], "0 to 1"),
+        ([[0.5, 0.5]], [0.5], "float64"),
+        ([[0.5, 0.5]], [0, 1], r"\(2,\)"),
+        ([[1.0], [1.0]], [0, 0], "two classes"),
+    ],
+)
+def test_what_are_no_probabilities_is_refused_by_every_score(probabilities, targets, said) -> None:
+    targets = np.array(targets, dtype=None if len(targets) else int)
+    for score in (log_loss, brier_score, expected_calibration_error, probability_scores):
+        with pytest.raises(MetricError, match=said):
+            score(np.array(probabilities), targets)
+
+
+@pytest.mark.parametrize(
+    ("correct", "groups", "said"),
+    [
+        ([], None, "at least one clip"),
+        ([1.0, np.nan], None, "1 of 2 not finite"),
+        ([1, 2], None, "between 1 and 2"),
+        ([1, 0], ["a"], "one group for each of 2"),
+        ([1, 0], ["a", None], "1 of 2 clips without a group"),
+        ([1, 0], [1.0, np.nan], "1 of 2 clips without a group"),
+    ],
+)
+def test_outcomes_that_are_none_are_refused(correct, groups, said) -> None:
+    with pytest.raises(MetricError, match=said):
+        accuracy(correct, groups)
+
+
+def test_one_recording_has_no_bootstrap_interval() -> None:
+    with pytest.raises(MetricError, match="two recordings"):
+        bootstrap(lambda rows: 1.0, ["a", "a"])
+    with pytest.raises(MetricError, match="two recordings"):
+        paired_difference([1, 0], [0, 0], ["a", "a"])
+
+
+def test_other_refusals() -> None:
+    with pytest.raises(MetricError, match="same clips"):
+        paired_difference([1, 0], [1])
+    with pytest.raises(MetricError, match="neither groups nor n"):
+        bootstrap(lambda rows: 1.0, None)
+    with pytest.raises(MetricError, match="finite"):
+        bootstrap(lambda rows: float("nan"), [1, 2, 3])
+    with pytest.raises(MetricError, match="Z among them"):
+        device_contrasts([1, 0], ["A", "B"], reference="Z")
+    with pytest.raises(MetricError, match="0 to 1"):
+        confusion_matrix([0, 2], [0, 1], classes=2)
