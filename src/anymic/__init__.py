@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.errors import AnymicError, Failure
     from anymic.evaluation import report
+    from anymic.evaluation import report
     from anymic.features import Frontend, FrontendConfig, Standardizer
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
@@ -43,7 +44,7 @@ _HOMES = {
     "load": "anymic.inference.predictor",
     "metrics": "",
     "models": "",
-    "report": "",
+    "report": "anymic.evaluation",
 }
 
 __all__ = [
@@ -82,6 +83,8 @@ def __getattr__(name: str) -> Any:
 
     if not _HOMES[name]:
         return import_module(f"anymic.{name}")
+    if name == "report":
+        return import_module("anymic.evaluation.report")
     return getattr(import_module(_HOMES[name]), name)
 
 
