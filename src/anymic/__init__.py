@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.errors import AnymicError, Failure
     from anymic.evaluation import report
-    from anymic.evaluation import report
     from anymic.features import Frontend, FrontendConfig, Standardizer
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
