@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 
 
 class AnymicError(Exception):
@@ -52,6 +53,29 @@ class BundleError(AnymicError):
 
 class DependencyError(AnymicError):
     """An optional package or program that is not installed."""
+
+
+def version_fix(found: object, readable: int, *, written_by: object = None, otherwise: str) -> str:
+    """Return the fix for a file of a format version that this anymic does not read.
+
+    Parameters
+    ----------
+    found : object
+        The version that the file states.
+    readable : int
+        The version that this anymic reads.
+    written_by : object
+        The version of anymic that wrote the file, where the file states it.
+    otherwise : str
+        What the user can do instead, such as "train it again".
+    """
+    this = version("anymic")
+    if isinstance(written_by, str):
+        return f"install anymic {written_by}, which wrote it (this is {this}), or {otherwise}"
+    if not isinstance(found, int):
+        return f"install the anymic that wrote it (this is {this}), or {otherwise}"
+    age = "a newer anymic" if found > readable else "an older anymic"
+    return f"install {age} than this one ({this}), or {otherwise}"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from anymic._internal import settings as config
 from anymic.bundle.contract import InputContract
-from anymic.errors import BundleError, ConfigError
+from anymic.errors import BundleError, ConfigError, version_fix
 from anymic.features import FrontendConfig
 
 FORMAT = "anymic-bundle"
@@ -88,7 +87,12 @@ def read_index(folder: Path) -> dict[str, Any]:
             f"bundle {folder} of version {values.get('version')!r},"
             f" written by anymic {values.get('library')}",
             expected=f"version {VERSION}",
-            fix=f"install the anymic that wrote it (this is {version('anymic')})",
+            fix=version_fix(
+                values.get("version"),
+                VERSION,
+                written_by=values.get("library"),
+                otherwise="train it again",
+            ),
         )
     return values
 

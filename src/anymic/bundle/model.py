@@ -256,7 +256,7 @@ class Bundle:
         ------
         BundleError
             If there is no such folder, it is no bundle, a file of it is missing or was altered,
-            a newer anymic wrote it, or its weights are not those of its network.
+            its version is another, or its weights are not those of its network.
         """
         folder = Path(folder)
         record = read_record(folder)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, version_fix
 
 if TYPE_CHECKING:
     from anymic.devices.correction.spectra import ClipSpectra
@@ -282,14 +282,14 @@ class MeanSpectrum:
         Raises
         ------
         DeviceError
-            If the parts are those of a newer version, incomplete, or do not fit each other.
+            If the parts are those of another version, incomplete, or do not fit each other.
         """
         if record.get("format") != FORMAT or record.get("version") != VERSION:
             raise DeviceError(
                 f"a mean spectrum of format {record.get('format')!r},"
                 f" version {record.get('version')!r}",
                 expected=f"{FORMAT!r}, version {VERSION}",
-                fix="install the anymic that wrote it, or measure it again",
+                fix=version_fix(record.get("version"), VERSION, otherwise="measure it again"),
             )
         try:
             return cls(

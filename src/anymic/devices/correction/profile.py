@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.devices.analysis import check_analysis
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, version_fix
 
 FORMAT = "anymic-device-profile"
 VERSION = 1
@@ -191,7 +191,7 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If it is not a device profile, is of a newer version, or lacks or spoils a value.
+            If it is not a device profile, is of another version, or lacks or spoils a value.
         """
         if values.get("format") != FORMAT:
             raise DeviceError(
@@ -203,7 +203,7 @@ class DeviceProfile:
             raise DeviceError(
                 f"{where} of version {values.get('version')!r}",
                 expected=f"version {VERSION}",
-                fix="install a newer anymic, or make the profile again",
+                fix=version_fix(values.get("version"), VERSION, otherwise="make the profile again"),
             )
         try:
             return cls(
@@ -265,7 +265,7 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If the file is missing, is not a device profile, is of a newer version, or holds
+            If the file is missing, is not a device profile, is of another version, or holds
             gains that cannot be applied.
         """
         path = Path(path)

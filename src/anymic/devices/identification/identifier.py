@@ -30,7 +30,7 @@ from anymic.devices.identification.identifier_network import (
     train,
     unheard_scores,
 )
-from anymic.errors import AnymicError, DeviceError, Failure
+from anymic.errors import AnymicError, DeviceError, Failure, version_fix
 
 FEWEST_CLIPS = 5
 
@@ -264,14 +264,14 @@ class DeviceIdentifier:
         Raises
         ------
         DeviceError
-            If the parts are those of a newer version, incomplete, or do not fit each other.
+            If the parts are those of another version, incomplete, or do not fit each other.
         """
         if record.get("format") != FORMAT or record.get("version") != VERSION:
             raise DeviceError(
                 f"an identifier of format {record.get('format')!r},"
                 f" version {record.get('version')!r}",
                 expected=f"{FORMAT!r}, version {VERSION}",
-                fix="install the anymic that wrote it, or fit it again",
+                fix=version_fix(record.get("version"), VERSION, otherwise="fit it again"),
             )
         try:
             self = cls(bands=int(record["analysis"]["bands"]))
@@ -315,7 +315,7 @@ class DeviceIdentifier:
         ------
         DeviceError
             If there is no such folder, it is no identifier, a file of it is missing or was
-            altered, or a newer anymic wrote it.
+            altered, or its version is another.
         """
         return cls.from_parts(*identifier_files.read(Path(folder)))
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from anymic import models
 from anymic._internal.settings import to_mapping
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError
+from anymic.errors import BundleError, ConfigError, version_fix
 from anymic.inference.prediction import DevicePolicy, ManifestPredictions, Prediction
 from anymic.models.network import Network
 from anymic.models.segments import fixed_segments
@@ -27,7 +28,7 @@ from anymic.training.tagging import HEADS, SEGMENTS, stand_in
 from anymic.training.vectors.reading import Vectors
 
 INDEX, WEIGHTS = "head.json", "weights.safetensors"
-FORMAT = "anymic-head"
+FORMAT, VERSION = "anymic-head", 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +131,8 @@ class VectorHead:
         weights = {f"network.{key}": value for key, value in self.network.state_dict().items()}
         index = {
             "format": FORMAT,
+            "version": VERSION,
+            "library": version("anymic"),
             "network": self.name,
             "arguments": dict(self.arguments),
             "labels": list(self.labels),
@@ -153,19 +156,22 @@ def load_head(folder: str | Path) -> VectorHead:
     Raises
     ------
     BundleError
-        If there is none, or it is damaged.
+        If there is none, it is damaged, or its version is another.
     """
     from safetensors.torch import load
 
     folder = Path(folder)
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        _require_version(folder, index)
         tensors = load((folder / WEIGHTS).read_bytes())
         network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
         network.load_state_dict(
             {key[8:]: value for key, value in tensors.items() if key.startswith("network.")}
         )
         mean, scale = tensors["mean"].numpy(), tensors["scale"].numpy()
+    except BundleError:
+        raise
     except Exception as error:
         raise BundleError(
             f"{folder}, which holds no head ({type(error).__name__}: {error})",
@@ -183,6 +189,25 @@ def load_head(folder: str | Path) -> VectorHead:
         training=index["training"],
         fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
     )
+
+
+def _require_version(folder: Path, index: Mapping[str, Any]) -> None:
+    """Refuse an index of another format or version."""
+    if index.get("format") != FORMAT:
+        raise BundleError(
+            f"{folder / INDEX} that is no head of anymic",
+            expected=f'"format": "{FORMAT}"',
+            fix="pass the folder that anymic train-head --embeddings wrote",
+        )
+    found = index.get("version", 1)  # heads were first written without a version
+    if found != VERSION:
+        raise BundleError(
+            f"head {folder} of version {found!r}, written by anymic {index.get('library')}",
+            expected=f"version {VERSION}",
+            fix=version_fix(
+                found, VERSION, written_by=index.get("library"), otherwise="train it again"
+            ),
+        )
 
 
 def is_head(folder: str | Path) -> bool:
