@@ -23,15 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from anymic import audio
-from anymic.bundle import Bundle, Ensemble
-from anymic.bundle import load as load_bundle
 from anymic.bundle.routes import route
 from anymic.calibrating import calibrate
 from anymic.datasets.synthetic import scenes
 from anymic.devices.apply import apply_to_waveform
-from anymic.devices.correction import SpectrumCorrection
 from anymic.devices.descriptions import describe_manifest
 from anymic.devices.device_set import DeviceSet
 from anymic.devices.identify import DeviceIdentifier
@@ -43,8 +38,13 @@ from anymic.frontend import FrontendConfig
 from anymic.manifest import Manifest, concatenate
 from anymic.predict import Predictor
 from anymic.tagging import fit_head
-from anymic.training import CorrectionConfig, TrainingConfig, fit
 from anymic.vectors import fit_vectors, load_head, read_vectors
+
+from anymic import audio
+from anymic.bundle import Bundle, Ensemble
+from anymic.bundle import load as load_bundle
+from anymic.devices.correction import SpectrumCorrection
+from anymic.training import CorrectionConfig, TrainingConfig, fit
 
 RATE_HZ, LABELS = 16000, ("bus", "park", "street_traffic")
 LOCATIONS, VALIDATION_LOCATIONS = 10, 5
