@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.inference.predictor import Predictor
@@ -76,8 +77,6 @@ def _member(outcome: Outcome, runs: Path) -> Member:
             probabilities = heard.probabilities
             labels = validation.table["label"].to_numpy()[heard.rows]
             targets = np.array([bundle.labels.index(label) for label in labels], dtype=np.int64)
-        unfinished = place / f".validation.{os.getpid()}.npz"
-        np.savez(unfinished, probabilities=probabilities, targets=targets)
-        unfinished.replace(kept)
+        write_arrays(kept, probabilities=probabilities, targets=targets)
     with np.load(kept) as found:
         return Member(outcome, found["probabilities"], found["targets"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal import machine
+from anymic._internal.files import write_arrays
 from anymic._internal.processes import do_all
 from anymic._internal.settings import to_mapping
 from anymic.codecs.conditions import codec_names
@@ -148,9 +148,7 @@ def _finish(run: Run, out: Path) -> None:
         "devices": heard_by,
         "groups": table["group"].to_numpy(dtype=str),
     }
-    unfinished = place / f"{os.getpid()}.npz"
-    np.savez(unfinished, allow_pickle=False, probabilities=predictions.probabilities, **facts)
-    unfinished.replace(place / RESULT)
+    write_arrays(place / RESULT, probabilities=predictions.probabilities, **facts)
     shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
 

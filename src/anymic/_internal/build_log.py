@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
+
+from anymic._internal.files import write_text
 
 NAME = "ledger.jsonl"
 
@@ -74,10 +75,8 @@ class Ledger:
     ) -> None:
         if self._stream is not None:
             self._stream.close()
-        temporary = self.folder / f".{NAME}.{os.getpid()}"
         lines = [_line(self._entries[path]) for path in sorted(self._entries)]
-        temporary.write_text("".join(lines), encoding="utf-8")
-        temporary.replace(self.folder / NAME)
+        write_text(self.folder / NAME, "".join(lines))
 
     def find(self, path: str, made_from: str) -> Entry | None:
         """Return the entry of a file that is there, whole, and made from exactly this."""

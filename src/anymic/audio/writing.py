@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from anymic._internal.files import atomic_path
 from anymic.audio.clip import Clip
 from anymic.audio.inspection import inspect
 from anymic.errors import AudioError
@@ -30,7 +29,7 @@ _WAV_LIMIT_BYTES = 0xFFFFFFFF - 4096
 def write(
     path: str | os.PathLike[str], audio: Clip, /, *, subtype: str | None = None, clip: bool = False
 ) -> None:
-    """Write a clip to a file, beside it first and then in its place: never half a file.
+    """Write a clip to a file, whole or not at all.
 
     Integers are the samples times 2^(bits-1), rounded, without dither, so that what was read from
     integers is written back as the same integers (+1.0 becomes the highest, one step below).
@@ -78,17 +77,16 @@ def write(
             expected="less than 4 GiB of WAV",
             fix="write FLAC",
         )
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with soundfile.SoundFile(
-            beside, "w", audio.rate_hz, channels=1, subtype=coding, format=form
-        ) as file:
-            # In blocks: libsndfile's Vorbis encoder overflows the stack on long arrays.
-            for begin in range(0, len(audio.samples), _BLOCK_SAMPLES):
-                file.write(_coded(audio.samples[begin : begin + _BLOCK_SAMPLES], coding))
-        if form == "WAV":
-            _forget_time(beside)
-        os.replace(beside, target)
+        with atomic_path(target, make_folder=False) as unfinished:
+            with soundfile.SoundFile(
+                unfinished, "w", audio.rate_hz, channels=1, subtype=coding, format=form
+            ) as file:
+                # In blocks: libsndfile's Vorbis encoder overflows the stack on long arrays.
+                for begin in range(0, len(audio.samples), _BLOCK_SAMPLES):
+                    file.write(_coded(audio.samples[begin : begin + _BLOCK_SAMPLES], coding))
+            if form == "WAV":
+                _forget_time(unfinished)
     except (OSError, soundfile.SoundFileError) as error:
         reason = getattr(error, "error_string", error)
         raise AudioError(
@@ -96,9 +94,6 @@ def write(
             expected="a folder that exists and has room, and a rate that the format knows",
             fix="make the folder, or choose another format",
         ) from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def _coded(samples: NDArray[np.float32], coding: str) -> NDArray[np.generic]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -13,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal import settings as config
+from anymic._internal.files import atomic_folder, file_digest
 from anymic.bundle.calibrators import (
     CALIBRATION,
     CALIBRATORS,
@@ -27,7 +25,6 @@ from anymic.bundle.format import (
     FORMAT,
     INDEX,
     VERSION,
-    checksum,
     parse,
     read_index,
     verify,
@@ -160,7 +157,7 @@ class Ensemble:
     def save(self, folder: str | Path) -> Path:
         """Write the ensemble into `folder`, which is made where it is missing.
 
-        Everything is first written whole beside its place. An existing ensemble is replaced only
+        Everything is first written to a temporary folder. An existing ensemble is replaced only
         then, `bundle.json` last, so that an interruption leaves the old one, the new one, or one
         that `load` refuses.
 
@@ -183,19 +180,8 @@ class Ensemble:
                 expected="a new folder, or an ensemble to replace",
                 fix="choose another place",
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=folder, prefix=".bundle."))
-        try:
-            self._write(beside)
-            if (folder / MEMBERS).exists():
-                os.replace(folder / MEMBERS, beside / "replaced")
-            for name in PARTS:
-                (folder / name).unlink(missing_ok=True)
-            for name in (MEMBERS, *PARTS, INDEX):
-                if (beside / name).exists():
-                    os.replace(beside / name, folder / name)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        with atomic_folder(folder, index=INDEX, optional=PARTS) as unfinished:
+            self._write(unfinished)
         return folder
 
     def _write(self, folder: Path) -> None:
@@ -220,7 +206,7 @@ class Ensemble:
             voting=self.voting,
             members=tuple(names),
             training=self.training,
-            sha256={name: checksum(folder / name) for name in files},
+            sha256={name: file_digest(folder / name) for name in files},
             identifier=identifier,
             calibration=calibration,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from anymic._internal import settings as config
+from anymic._internal.files import file_digest
 from anymic.bundle.contract import InputContract
 from anymic.errors import BundleError, ConfigError, version_fix
 from anymic.features import FrontendConfig
@@ -152,7 +152,7 @@ def verify(
         raise BundleError(
             f"bundle {folder} without {' and '.join(missing)}", expected=wanted, fix=remedy
         )
-    altered = [name for name in names if checksum(folder / name) != sha256.get(name)]
+    altered = [name for name in names if file_digest(folder / name) != sha256.get(name)]
     if altered:
         raise BundleError(
             f"bundle {folder}, whose {' and '.join(altered)} was altered since it was saved",
@@ -174,12 +174,3 @@ def read_tensors(folder: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
             expected="a safetensors file",
             fix="copy the whole folder again from where it was trained",
         ) from error
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -17,6 +14,7 @@ from torch import nn
 
 from anymic import models
 from anymic._internal import settings as config
+from anymic._internal.files import atomic_folder, file_digest
 from anymic.bundle.calibrators import CALIBRATION, read_calibration, write_calibration
 from anymic.bundle.contract import InputContract
 from anymic.bundle.device_parts import (
@@ -37,7 +35,6 @@ from anymic.bundle.format import (
     Correction,
     NetworkRecord,
     Record,
-    checksum,
     read_record,
     read_tensors,
     verify,
@@ -169,7 +166,7 @@ class Bundle:
     def save(self, folder: str | Path) -> Path:
         """Write the bundle into `folder`, which is made where it is missing.
 
-        Every file is first written whole beside its place. An existing bundle is replaced only
+        Every file is first written to a temporary folder. An existing bundle is replaced only
         then, `bundle.json` last, so that an interruption leaves the old bundle, the new one, or
         (between two renames) one that `load` refuses; never one that predicts something else.
         Other files in the folder stay.
@@ -188,20 +185,13 @@ class Bundle:
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
             raise BundleError(f"a file {folder}", expected="a folder", fix="choose another place")
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=folder, prefix=".bundle."))
-        try:
-            files = self._write(beside)
-            for name in (*files, INDEX):
-                os.replace(beside / name, folder / name)
-            for name in {PROFILE, IDENTIFIER, SPECTRUM, CALIBRATION}.difference(files):
-                (folder / name).unlink(missing_ok=True)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        optional = (PROFILE, IDENTIFIER, SPECTRUM, CALIBRATION)
+        with atomic_folder(folder, index=INDEX, optional=optional) as unfinished:
+            self._write(unfinished)
         return folder
 
-    def _write(self, folder: Path) -> list[str]:
-        """Write all files of the bundle; return the names of those that are checksummed."""
+    def _write(self, folder: Path) -> None:
+        """Write all files of the bundle."""
         from safetensors.torch import save
 
         # Not save_file, which hides the file from everyone but its writer.
@@ -227,7 +217,7 @@ class Bundle:
             temperature=self.temperature,
             training=self.training,
             fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
-            sha256={name: checksum(folder / name) for name in files},
+            sha256={name: file_digest(folder / name) for name in files},
             identifier=identifier,
             spectrum=spectrum,
             calibration=calibration,
@@ -241,7 +231,6 @@ class Bundle:
                 fix="convert the value first",
             ) from error
         (folder / INDEX).write_text(text + "\n", encoding="utf-8")
-        return files
 
     def _correction(self) -> Correction:
         if self.profile is None:

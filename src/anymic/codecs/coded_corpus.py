@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from anymic._internal.build_log import Ledger
+from anymic._internal.files import key_of
 from anymic.audio import Clip
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
@@ -20,7 +21,6 @@ from anymic.data.derived import (
     Rendered,
     Source,
     Written,
-    digest,
     make,
     refuse_foreign,
     refuse_nothing,
@@ -139,7 +139,7 @@ def _render(source: Source, clip: Clip, codec: Codec) -> Rendered:
 
 
 def _made_from(source: Source, codec: Codec, origin: list[Any]) -> str:
-    return digest([CODING_VERSION, codec.name, codec.kbps, codec.rate_hz, origin])
+    return key_of([CODING_VERSION, codec.name, codec.kbps, codec.rate_hz, origin])
 
 
 def _table(manifest: Manifest, codecs: CodecSet, made: list[Made[Codec]]) -> pd.DataFrame:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import threading
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.files import key_of, write_bytes
 from anymic.codecs import streams
 from anymic.codecs.table import Entry
 
@@ -44,14 +41,10 @@ class KeptFiles:
         except FileNotFoundError:
             pass
         data = streams.encode(entry, samples, rate_hz=rate_hz, kbps=kbps)
-        file.parent.mkdir(exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-        temporary.write_bytes(data)
-        temporary.replace(file)
+        write_bytes(file, data)
         return data
 
     def _name(self, entry: Entry, samples: NDArray[np.float32], rate_hz: int, kbps: float) -> str:
         made_by = [entry.encoder, streams.encoder_version(entry), entry.container, rate_hz, kbps]
-        known = hashlib.sha256(json.dumps([KEEPING_VERSION, *made_by]).encode())
-        known.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
-        return f"{entry.name}-{kbps:g}/{known.hexdigest()[:32]}"
+        content = np.ascontiguousarray(samples, dtype="<f4").tobytes()
+        return f"{entry.name}-{kbps:g}/{key_of([KEEPING_VERSION, *made_by], content)}"

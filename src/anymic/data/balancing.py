@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +17,7 @@ import pandas as pd
 
 from anymic import audio
 from anymic._internal.build_log import Entry, Ledger
+from anymic._internal.files import file_state, key_of
 from anymic._internal.threads import processors
 from anymic.audio import Clip
 from anymic.data.derived import refuse_foreign
@@ -280,10 +279,9 @@ def _one(job: _Job) -> str | None:
 
 def _made_from(job: _Job) -> str:
     """Hash everything that decides the samples of one file."""
-    state = job.source.stat() if job.source.is_file() else None
-    origin = [state.st_size, state.st_mtime_ns] if state else []
+    origin = file_state(job.source)
     parts = [VERSION, job.semitones, job.top_db, job.rate_hz, job.start_s, job.duration_s, origin]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return key_of(parts)
 
 
 def _relative(job: _Job, out: Path) -> str:

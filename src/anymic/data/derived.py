@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ import pandas as pd
 
 from anymic import audio
 from anymic._internal.build_log import NAME, Entry, Ledger
+from anymic._internal.files import file_state
 from anymic._internal.threads import in_order
 from anymic.audio import Clip
 from anymic.data.manifest import Manifest
@@ -36,11 +35,8 @@ class Source:
     @property
     def origin(self) -> list[Any]:
         """What tells that the file has changed: its size and time of change, and the stretch."""
-        try:
-            state = self.path.stat()
-        except OSError:
-            return []  # reading it will say what is wrong
-        return [state.st_size, state.st_mtime_ns, self.start_s, self.duration_s]
+        state = file_state(self.path)
+        return [*state, self.start_s, self.duration_s] if state else []
 
 
 @dataclass(frozen=True)
@@ -118,12 +114,6 @@ def sources(manifest: Manifest) -> list[Source]:
             manifest.paths(), name_stems(manifest), starts, lengths, strict=True
         )
     ]
-
-
-def digest(parts: Sequence[Any]) -> str:
-    """Hash everything that decides the samples of one file, plain values all of them."""
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def make(

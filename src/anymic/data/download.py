@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from anymic._internal.files import file_digest
 from anymic.errors import AnymicError, ConfigError
 
 
@@ -206,11 +206,7 @@ def unpack(archive: Path, root: Path) -> None:
 
 
 def _say_unverified(archive: Archive, file: Path) -> None:
-    with file.open("rb") as stream:
-        digest = hashlib.md5(usedforsecurity=False)
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    received = digest.hexdigest()
+    received = file_digest(file, "md5")
     same = "the same as" if received == archive.seen_md5 else "not the same as"
     seen = f", {same} the {archive.seen_md5} that others recorded" if archive.seen_md5 else ""
     print(

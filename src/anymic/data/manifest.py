@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.files import file_state, write_text
 from anymic.data.tables import (
     INTEGER_COLUMNS,
     NUMBER_COLUMNS,
@@ -143,17 +143,7 @@ class Manifest:
         csv = Path(csv)
         folder = os.path.abspath(csv.parent)
         table = self.table.assign(path=[_relative(path, folder) for path in self.paths()])
-        text = table.to_csv(index=False, lineterminator="\n")
-        os.makedirs(folder, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{csv.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, csv)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_text(csv, table.to_csv(index=False, lineterminator="\n"))
         return csv
 
     def where(self, **equal: Any) -> Manifest:
@@ -250,6 +240,13 @@ class Manifest:
             cells = [column, *map(cell_text, table[column].tolist())]
             hasher.update("\x1f".join(cells).encode() + b"\x1e")
         return hasher.hexdigest()
+
+    def state(self) -> str:
+        """Return the digest of the rows, and what tells that an audio file has changed.
+
+        That is each file's place, size and time of change: the key of what is made from them.
+        """
+        return self.digest() + "".join(f"{path}{file_state(path)}" for path in self.paths())
 
     def clip_ids(self) -> list[str]:
         """One id a row: 16 hexadecimal digits of SHA-256 over ``path|start_s``.

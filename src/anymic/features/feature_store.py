@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import audio
+from anymic._internal.files import atomic_path, key_of
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, AudioError, Failure
 from anymic.features.frontend import Frontend
@@ -118,7 +118,7 @@ def open_features(
 
     The file is named by a hash of the front-end's settings, the device gains, the manifest and
     each audio file's size and date, so a changed file or setting is never answered from an old
-    cache; it is written beside and renamed, so a half-written one is never read.
+    cache; it is written whole or not at all, so a half-written one is never read.
 
     Parameters
     ----------
@@ -137,7 +137,6 @@ def open_features(
     path = Path(cache) / f"{key}.features"
     found = _read(path)
     if found is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, manifest, frontend, length, progress)
         found = _read(path)
         if found is None:
@@ -148,21 +147,13 @@ def open_features(
 
 
 def _key(manifest: Manifest, frontend: Frontend, length: Length) -> str:
-    digest = hashlib.sha256()
     settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
     del settings["deltas"]  # which are made of what is stored
     for name in ("scaling", "window_samples", "centred", "mel_triangles"):  # newer than the format
         if settings[name] == getattr(FrontendConfig, name):
             del settings[name]
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    digest.update("\0".join(frontend.device_names).encode())
-    digest.update(frontend.gains.cpu().numpy().tobytes())
-    digest.update(manifest.digest().encode())
-    for path in manifest.paths():
-        state = path.stat() if path.is_file() else None
-        stamp = (state.st_size, state.st_mtime_ns) if state else ()
-        digest.update(f"{path}{stamp}".encode())
-    return digest.hexdigest()[:32]
+    gains = frontend.gains.cpu().numpy().tobytes()
+    return key_of(settings, "\0".join(frontend.device_names), gains, manifest.state())
 
 
 def _write(
@@ -179,10 +170,9 @@ def _write(
     )
     index = frontend.device_index(devices)
     shape = (len(manifest), config.bands, config.frames(round(length.clip_s * config.rate_hz)))
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
     failures: list[Failure] = []
     rows: list[int] = []
-    try:
+    with atomic_path(path) as unfinished:
         array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
         for batch in _batches(_clips(manifest, config.rate_hz, length)):
             good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]
@@ -203,9 +193,6 @@ def _write(
         ).encode()
         with unfinished.open("ab") as file:
             file.write(footer + len(footer).to_bytes(8, "little") + MAGIC)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @torch.inference_mode()

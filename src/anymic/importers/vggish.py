@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 import zipfile
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from anymic import models
+from anymic._internal.files import file_digest
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import AnymicError, BundleError
 from anymic.features import Frontend
@@ -92,7 +92,7 @@ def import_vggish(
             network = models.build("vggish", classes=0, **arguments)
         _require_shapes(path, state, network.state_dict())
         network.load_state_dict(state, assign=True)
-        origin = {"weights": path.name, "sha256": _digest(path)}
+        origin = {"weights": path.name, "sha256": file_digest(path)}
     return Bundle(
         network=network,
         frontend=Frontend(VGGISH),
@@ -157,7 +157,7 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
             fix="check the network, or fetch it by hand and pass its path",
         ) from error
     promised = Path(name).stem.rpartition("-")[2]
-    digest = _digest(path)
+    digest = file_digest(path)
     if not digest.startswith(promised):
         os.replace(path, path.with_suffix(".damaged"))
         raise AnymicError(
@@ -257,11 +257,3 @@ def _unreadable(path: Path, error: BaseException) -> BundleError:
 
 def _more(names: list[str]) -> str:
     return f" and {len(names) - 1} more" if len(names) > 1 else ""
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from anymic._internal.files import atomic_file, write_arrays, write_text
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
@@ -253,21 +252,18 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     if kind == "npz":
         arrays: dict[str, Any] = {"features": embeddings.features, "starts_s": embeddings.starts_s}
         arrays |= {f"{name}s": np.array(known[name]) for name in known if name != "start_s"}
-        with _whole(out) as file:
-            np.savez(file, **arrays)
+        write_arrays(out, **arrays)
         return out
     numbers = pd.DataFrame(embeddings.features)
     if kind == "csv":
         numbers.columns = pd.Index([f"feature_{number}" for number in numbers])
-        with _whole(out) as file:
+        with atomic_file(out) as file:
             pd.concat([pd.DataFrame(known), numbers], axis=1).to_csv(file, index=False)
         return out
-    with _whole(out / TENSORS) as file:
+    with atomic_file(out / TENSORS) as file:
         numbers.to_csv(file, sep="\t", header=False, index=False)
-    with _whole(out / METADATA) as file:
-        file.write(_metadata(known).encode())
-    with _whole(out / PROJECTOR) as file:
-        file.write(_PROJECTION.encode())
+    write_text(out / METADATA, _metadata(known))
+    write_text(out / PROJECTOR, _PROJECTION)
     return out
 
 
@@ -289,16 +285,3 @@ def _metadata(known: Mapping[str, Iterable[Any]]) -> str:
     rows = [tuple(known), *zip(*known.values(), strict=True)]
     lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in rows]
     return "\n".join(lines) + "\n"
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside its place that is moved there once it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            yield file
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

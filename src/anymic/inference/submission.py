@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from anymic._internal.files import write_text
 from anymic.errors import AnymicError, ConfigError
 from anymic.inference.prediction import Prediction
 
@@ -68,11 +68,5 @@ class Submission:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(HEADER)
         writer.writerows((name, labels) for name, (_, labels) in self._rows.items())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        try:
-            beside.write_text(text.getvalue(), encoding="utf-8", newline="")
-            beside.replace(self.path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_text(self.path, text.getvalue())
         return self.path

@@ -16,6 +16,7 @@ import torch
 
 from anymic import models
 from anymic._internal import machine
+from anymic._internal.files import write_arrays
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.bundle.weights import tensors_of
@@ -293,10 +294,8 @@ def _write_answers(out: Path, answers: Mapping[int, Any], clips: Any) -> None:
 
     table = clips.manifest.table
     devices = table["device"] if "device" in table else [""] * len(table)
-    beside = out / f".{ANSWERS}.npz"
-    np.savez(
-        beside,
-        allow_pickle=False,
+    write_arrays(
+        out / ANSWERS,
         epochs=np.array(list(answers)),
         probabilities=np.stack(list(answers.values())),
         targets=clips.targets,
@@ -306,5 +305,4 @@ def _write_answers(out: Path, answers: Mapping[int, Any], clips: Any) -> None:
         devices=np.array(list(devices), dtype=str),
         groups=np.array(recordings(clips.manifest)),
     )
-    beside.replace(out / ANSWERS)
     shutil.rmtree(out / MEASURED, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from anymic._internal.files import atomic_file
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.data.manifest import Manifest
 from anymic.features import Frontend
@@ -83,10 +83,8 @@ class Listener(lightning.Callback):
 
 def keep(folder: Path, epoch: int, probabilities: NDArray[np.float32]) -> None:
     """Write an epoch's answers, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{epoch}.{os.getpid()}.npy"
-    np.save(beside, probabilities)
-    beside.replace(folder / f"{epoch}.npy")
+    with atomic_file(folder / f"{epoch}.npy") as file:
+        np.save(file, probabilities)
 
 
 def kept(folder: Path) -> dict[int, NDArray[np.float32]]:

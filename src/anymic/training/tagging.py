@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import models
+from anymic._internal.files import key_of, write_arrays
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
@@ -276,16 +275,13 @@ def open_sequences(
         assert isinstance(network, Tagger)
         width = len(network.standardization.mean)
         apart = heard.features.reshape(len(heard.features), -1, width).transpose(0, 2, 1)
-        cache.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.part.npz")
         failures = [[one.path, one.reason] for one in heard.failures]
-        np.savez(
-            beside,
+        write_arrays(
+            path,
             features=apart.astype(np.float16),
             rows=heard.rows,
             failures=np.array(json.dumps(failures)),
         )
-        beside.replace(path)
     elif progress is not None:
         progress(len(manifest))
     with np.load(path, allow_pickle=False) as found:
@@ -296,17 +292,13 @@ def open_sequences(
 def _key(manifest: Manifest, bundle: Bundle) -> str:
     network = bundle.network
     assert isinstance(network, Tagger)
-    digest = hashlib.sha256()
+    weights = [
+        name.encode() + value.cpu().contiguous().numpy().tobytes()
+        for module in (network.embedder, bundle.frontend)
+        for name, value in module.state_dict().items()
+    ]
     settings = [to_mapping(bundle.frontend.config), to_mapping(bundle.contract)]
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    for module in (network.embedder, bundle.frontend):
-        for name, value in module.state_dict().items():
-            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-    digest.update(manifest.digest().encode())
-    for path in manifest.paths():
-        state = path.stat() if path.is_file() else None
-        digest.update(f"{path}{(state.st_size, state.st_mtime_ns) if state else ()}".encode())
-    return digest.hexdigest()[:32]
+    return key_of(settings, *weights, manifest.state())
 
 
 def _examples(parts: Parts, found: Sequences) -> Examples:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.files import write_arrays
 from anymic._internal.processes import do_all
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest, concatenate
@@ -167,9 +168,7 @@ def _tested(fold: Path) -> tuple[Manifest, Manifest]:
 
 
 def _keep(place: Path, answers: Mapping[str, NDArray[np.float64]]) -> None:
-    unfinished = place.with_name(f".{os.getpid()}.npz")
-    np.savez(unfinished, allow_pickle=False, **answers)
-    unfinished.replace(place)
+    write_arrays(place, **answers)
 
 
 def _listen(

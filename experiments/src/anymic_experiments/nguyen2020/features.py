@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.files import write_arrays
 from anymic._internal.processes import do_all
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
@@ -86,9 +87,7 @@ def _hear(run: Run, places: Path) -> None:
             strict=True,
         )
     }
-    unfinished = kept.with_name(f".{kept.stem}.{os.getpid()}.npz")
-    np.savez(unfinished, allow_pickle=False, features=features, **columns)
-    unfinished.replace(kept)
+    write_arrays(kept, features=features, **columns)
 
 
 def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> float:

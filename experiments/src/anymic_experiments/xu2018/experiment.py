@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from anymic._internal.files import file_digest, write_text
 from anymic._internal.processes import do_all, visible_gpus
 from anymic._internal.settings import to_mapping
 from anymic.bundle.voting import vote
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
 from anymic.errors import ConfigError, ManifestError
-from anymic.evaluation.report.rows import Row, row, write_text
+from anymic.evaluation.report.rows import Row, row
 from anymic.importers.vggish import import_vggish
 from anymic.metrics.scores import mean_average_precision_at
 from anymic_experiments import page
@@ -175,7 +175,7 @@ class Experiment:
             "scale": self.scale,
             "size": to_mapping(self.sizes),
             "manifest": Manifest.read(self.data).digest(),
-            "weights": None if self.weights is None else _digest(self.weights),
+            "weights": None if self.weights is None else file_digest(self.weights),
         }
         path = self.out / STATE
         if path.is_file():
@@ -213,7 +213,3 @@ class Experiment:
         found = self.answers(line)
         interval = mean_average_precision_at(found.probabilities, found.targets, found.groups)
         return row(METRIC, interval, line=line.name)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic._internal import machine
+from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle, load
 from anymic.data.balancing import even
 from anymic.data.manifest import Manifest
@@ -168,8 +169,7 @@ class Workshop:
             cache=cache,
         )
         facts = vars(answer(tagger, clips.where(split="test"), cache))
-        np.savez(place / "answers.npz", allow_pickle=False, **facts)
-        (place / "answers.npz").replace(target)
+        write_arrays(target, **facts)
         shutil.rmtree(place)
 
     def _prepared(self, fold: str, *, shifted: bool) -> Manifest:

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from anymic import audio
+from anymic._internal.files import write_text
 from anymic.data.corpora.synthesis.drawing import LABELS, Take, draw_location, draw_take, render
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
@@ -196,10 +197,7 @@ def _claim(out: Path, settings: Settings) -> None:
         if found != wanted:
             raise _foreign(note, found, f"scenes of {wanted}")
         return
-    out.mkdir(parents=True, exist_ok=True)
-    temporary = note.with_name(f".{note.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(note)
+    write_text(note, json.dumps(wanted, indent=1) + "\n")
 
 
 def _read_note(note: Path) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.files import write_text
 from anymic.devices.analysis import check_analysis
 from anymic.errors import DeviceError, version_fix
 
@@ -240,22 +239,14 @@ class DeviceProfile:
             ) from error
 
     def write(self, path: str | Path) -> Path:
-        """Write the profile as JSON: beside the place first, then moved there."""
+        """Write the profile as JSON, whole or not at all."""
         path = Path(path)
         if not path.parent.is_dir():
             raise DeviceError(
                 f"no folder {path.parent}", expected="a folder to write to", fix="create it"
             )
         text = json.dumps(self.to_mapping(), indent=1, allow_nan=False) + "\n"
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
+        write_text(path, text)
         return path
 
     @classmethod

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from anymic._internal.files import atomic_folder, file_digest
 from anymic.errors import DeviceError
 
 FORMAT = "anymic-device-identifier"
@@ -22,7 +19,7 @@ _REMEDY = "pass the folder that `anymic devices fit --out` wrote"
 
 
 def write(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write both files beside their place, then move them there, the index last.
+    """Write both files, whole or not at all.
 
     Raises
     ------
@@ -33,17 +30,11 @@ def write(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
 
     if folder.exists() and not folder.is_dir():
         raise DeviceError(f"a file {folder}", expected="a folder", fix="choose another place")
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(dir=folder, prefix=".identifier."))
-    try:
-        (beside / WEIGHTS).write_bytes(save(dict(tensors)))
-        index = {**record, "sha256": {WEIGHTS: _checksum(beside / WEIGHTS)}}
+    with atomic_folder(folder, index=INDEX) as unfinished:
+        (unfinished / WEIGHTS).write_bytes(save(dict(tensors)))
+        index = {**record, "sha256": {WEIGHTS: file_digest(unfinished / WEIGHTS)}}
         text = json.dumps(index, indent=1, allow_nan=False) + "\n"
-        (beside / INDEX).write_text(text, encoding="utf-8")
-        for name in (WEIGHTS, INDEX):
-            os.replace(beside / name, folder / name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        (unfinished / INDEX).write_text(text, encoding="utf-8")
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -79,7 +70,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise DeviceError(
             f"{folder} without {WEIGHTS}", expected="both files", fix="copy the whole folder again"
         )
-    if not isinstance(sums, dict) or sums.get(WEIGHTS) != _checksum(weights):
+    if not isinstance(sums, dict) or sums.get(WEIGHTS) != file_digest(weights):
         raise DeviceError(
             f"identifier {folder}, whose {WEIGHTS} was altered since it was saved",
             expected=f"the SHA-256 in its {INDEX}",
@@ -93,7 +84,3 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             expected="a safetensors file",
             fix="copy the whole folder again",
         ) from error
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anymic._internal.build_log import Ledger
+from anymic._internal.files import key_of
 from anymic._internal.settings import preset_file, to_mapping
 from anymic.audio import Clip
 from anymic.data.derived import (
@@ -19,7 +20,6 @@ from anymic.data.derived import (
     Rendered,
     Source,
     Written,
-    digest,
     make,
     refuse_foreign,
     refuse_nothing,
@@ -163,7 +163,7 @@ def _made_from(source: Source, name: str, origin: list[Any], *, devices: DeviceS
         noise_seed(devices.seed, name, source.stem),
         origin,
     ]
-    return digest(parts)
+    return key_of(parts)
 
 
 def _write_table(

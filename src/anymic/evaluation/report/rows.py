@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.files import write_text
 from anymic.errors import AnymicError
 from anymic.metrics.scores import Interval
 
@@ -138,17 +138,6 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
             f"{path} with rows that are incomplete ({error})", expected="rows as written by anymic"
         ) from error
     return rows, {key: value for key, value in content.items() if key not in _RESERVED}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file beside its place and then rename it: complete or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _refuse(constant: str) -> float:

@@ -17,6 +17,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from anymic._internal.files import atomic_path
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -107,11 +109,8 @@ def series(number: int) -> tuple[str, str]:
 def save_png(figure: Figure, path: str | Path) -> Path:
     """Write the figure as PNG, 160 dots an inch, complete or not at all."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    with quiet_style():
-        figure.savefig(beside, format="png", dpi=PNG_DPI)
-    beside.replace(path)
+    with quiet_style(), atomic_path(path) as unfinished:
+        figure.savefig(unfinished, format="png", dpi=PNG_DPI)
     return path
 
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anymic._internal.files import write_text
 from anymic.errors import Failure
 from anymic.evaluation.report.evaluation import Column, by_device, evaluate
 from anymic.evaluation.report.page import ReportFigure, render
-from anymic.evaluation.report.rows import ReportError, Row, write_json, write_text
+from anymic.evaluation.report.rows import ReportError, Row, write_json
 from anymic.evaluation.report.style import save_png
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.tables import Table

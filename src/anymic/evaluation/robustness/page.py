@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.files import write_text
 from anymic.bundle import Bundle, Ensemble
 from anymic.evaluation.report.cells import counted
 from anymic.evaluation.report.style import save_png
@@ -85,7 +86,6 @@ def write_page(
         Markdown about the model that the page begins with.
     """
     place, name = Path(folder), page_name(model)
-    place.mkdir(parents=True, exist_ok=True)
     picture = save_png(heat_map(findings), place / f"{name}.png")
     facts = f"- **Model.** {_describe(bundle, model)}"
     facts += f" *Beware: {header['warning']}.*" if header.get("warning") else ""
@@ -107,7 +107,7 @@ def write_page(
         made=made(header),
     )
     page = place / f"{name}.md"
-    page.write_text(text, encoding="utf-8")
+    write_text(page, text)
     return [page, picture]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import models
+from anymic._internal.files import atomic_folder
 from anymic._internal.settings import to_mapping
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, version_fix
@@ -122,11 +122,10 @@ class VectorHead:
         return found
 
     def save(self, folder: str | Path) -> Path:
-        """Write `head.json` and `weights.safetensors`, the index last."""
+        """Write `head.json` and `weights.safetensors`, whole or not at all."""
         from safetensors.torch import save
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         own = {"mean": torch.from_numpy(self.mean), "scale": torch.from_numpy(self.scale)}
         weights = {f"network.{key}": value for key, value in self.network.state_dict().items()}
         index = {
@@ -140,13 +139,9 @@ class VectorHead:
             "training": dict(self.training),
             "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
         }
-        for name, content in (
-            (WEIGHTS, save({**own, **weights})),
-            (INDEX, (json.dumps(index, indent=1) + "\n").encode()),
-        ):
-            beside = folder / f".{name}.{os.getpid()}.part"
-            beside.write_bytes(content)
-            beside.replace(folder / name)
+        with atomic_folder(folder, index=INDEX) as unfinished:
+            (unfinished / WEIGHTS).write_bytes(save({**own, **weights}))
+            (unfinished / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
         return folder
 
 
