@@ -15,12 +15,13 @@ from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle import load as load_bundle
 from anymic.cli import main
+from anymic.data.embeddings import Vectors, read_vectors
 from anymic.devices.correction.apply import apply_to_waveform
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.errors import BundleError, DeviceError
+from anymic.inference.embedding_head import VectorHead, load_head
 from anymic.inference.predictor import Predictor
-from anymic.training.vectors import VectorHead, Vectors, load_head, read_vectors
 
 # Sums of small products are ordered differently with one thread and with two.
 pytestmark = pytest.mark.usefixtures("one_thread")

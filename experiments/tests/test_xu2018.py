@@ -17,7 +17,7 @@ from anymic.errors import AnymicError, ConfigError, ManifestError
 from anymic.evaluation.report import read_json
 from anymic.importers.vggish import import_vggish
 from anymic.inference.predictor import Predictor
-from anymic.training.tagging import fit_head
+from anymic.training.heads import fit_head
 from anymic_experiments.xu2018 import grid
 from anymic_experiments.xu2018.experiment import Experiment
 from anymic_experiments.xu2018.grid import FOUR, ORIGINAL, SIZES, Head, Size

@@ -12,15 +12,16 @@ import torch
 
 from anymic.bundle import load
 from anymic.cli import main
+from anymic.data.embeddings import read_vectors
 from anymic.data.manifest import Manifest
 from anymic.data.splits import set_test_aside
 from anymic.errors import ManifestError
 from anymic.evaluation.report import read_json
 from anymic.evaluation.report.rows import select
 from anymic.importers.vggish import import_vggish
+from anymic.inference.embedding_head import load_head
 from anymic.inference.predictor import Predictor
 from anymic.metrics.scores import mean_average_precision_at
-from anymic.training.vectors import load_head, read_vectors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS = ("hiss", "hum", "tick")

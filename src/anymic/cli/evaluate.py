@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from anymic.data.manifest import Manifest
     from anymic.errors import Failure
     from anymic.evaluation.report import Row
+    from anymic.inference.embedding_head import VectorHead
     from anymic.inference.prediction import ManifestPredictions
-    from anymic.training.vectors import VectorHead
 
 
 def evaluate(
@@ -217,9 +217,10 @@ def _source(
 ) -> tuple[Manifest, Callable[[Manifest], ManifestPredictions]]:
     """Return the clips, and what hears some of them."""
     from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.data.embeddings import read_vectors
     from anymic.errors import ConfigError
+    from anymic.inference.embedding_head import VectorHead
     from anymic.inference.predictor import Predictor
-    from anymic.training.vectors import VectorHead, read_vectors
 
     if isinstance(bundle, VectorHead):
         if unstated or cache is not None:

@@ -62,7 +62,7 @@ def vggish(
     from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
     from anymic.importers.vggish import fetch, import_vggish
-    from anymic.training.tagging import with_labels
+    from anymic.training.heads import with_labels
 
     chosen = [weights is not None, download is not None, random]
     if sum(chosen) != 1:

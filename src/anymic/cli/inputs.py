@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
     from anymic.data.manifest import Manifest
     from anymic.errors import Failure
-    from anymic.training.vectors import VectorHead
+    from anymic.inference.embedding_head import VectorHead
 
 ALL = "all"
 
@@ -33,9 +33,9 @@ def read_manifest(path: Path) -> Manifest:
 def load_model(folder: Path) -> Bundle | Ensemble | VectorHead:
     """Load a model, or a head on embeddings that `anymic train-head --embeddings` wrote."""
     from anymic import bundle
-    from anymic.training import vectors
+    from anymic.inference.embedding_head import is_head, load_head
 
-    return vectors.load_head(folder) if vectors.is_head(folder) else bundle.load(folder)
+    return load_head(folder) if is_head(folder) else bundle.load(folder)
 
 
 def find_files(places: Sequence[str]) -> list[Path | Failure]:

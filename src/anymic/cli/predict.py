@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from anymic.bundle import Bundle, Ensemble
     from anymic.errors import Failure
+    from anymic.inference.embedding_head import VectorHead
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor
-    from anymic.training.vectors import VectorHead
 
 NOT_SURE = "not sure"
 HEADS = ("file", "label", "probability", "device", "how it is known", "notes")
@@ -95,9 +95,9 @@ def predict(
     """
     from anymic.cli.inputs import load_model, progress_bar
     from anymic.errors import Failure
+    from anymic.inference.embedding_head import VectorHead
     from anymic.inference.prediction import require_share
     from anymic.inference.submission import Submission
-    from anymic.training.vectors import VectorHead
 
     require_share(min_confidence, "--min-confidence")
     loaded = load_model(model)
@@ -149,8 +149,8 @@ def hear(
 ) -> tuple[int, Iterable[Prediction | Failure]]:
     """Return how many answers there are, and what gives them one by one."""
     from anymic.cli.inputs import find_files
+    from anymic.inference.embedding_head import VectorHead
     from anymic.inference.predictor import Predictor
-    from anymic.training.vectors import VectorHead
 
     if isinstance(loaded, VectorHead):
         answers = _answers(loaded, places, min_confidence)
@@ -176,8 +176,8 @@ def _answers(
     head: VectorHead, places: list[str], min_confidence: float
 ) -> list[Prediction | Failure]:
     """Answer the paths of embeddings, file by file."""
+    from anymic.data.embeddings import read_vectors
     from anymic.errors import AnymicError, Failure
-    from anymic.training.vectors import read_vectors
 
     found: list[Prediction | Failure] = []
     for place in places:

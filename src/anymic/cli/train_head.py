@@ -99,10 +99,11 @@ def train_head(
     """
     from anymic.cli.evaluate import measure
     from anymic.cli.inputs import read_manifest
+    from anymic.data.embeddings import read_vectors
     from anymic.errors import ConfigError
     from anymic.training import TrainingConfig
+    from anymic.training.embedding_heads import fit_vectors
     from anymic.training.loop.augmentation import Mixup
-    from anymic.training.vectors import fit_vectors, read_vectors
 
     if (data is None, model is None) != ((embeddings is not None),) * 2:
         raise ConfigError(
@@ -236,7 +237,7 @@ def _on_clips(
     from anymic.cli.inputs import progress_bar
     from anymic.errors import BundleError
     from anymic.importers.vggish import import_vggish
-    from anymic.training.tagging import fit_head
+    from anymic.training.heads import fit_head
 
     weights = model.suffix in WEIGHTS and not model.is_dir()
     embedder = import_vggish(model) if weights else bundles.load(model)

@@ -23,7 +23,7 @@ from anymic.importers.vggish import import_vggish
 from anymic.models.tagger import Tagger
 from anymic.training import fit
 from anymic.training.finetuning import finetune
-from anymic.training.tagging import fit_head, open_sequences, with_labels
+from anymic.training.heads import fit_head, open_sequences, with_labels
 from anymic_experiments.xu2018 import grid
 from anymic_experiments.xu2018.grid import Extractor, Head, Size
 

@@ -28,7 +28,7 @@ from anymic.inference.predictor import Predictor
 from anymic.models.tagger import Tagger
 from anymic.training import TrainingConfig, load_config
 from anymic.training.finetuning import finetune
-from anymic.training.tagging import fit_head, open_sequences, untrained, with_labels
+from anymic.training.heads import fit_head, open_sequences, untrained, with_labels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS = ("hiss", "hum", "tick")

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from anymic.cli import main
+from anymic.data.embeddings import read_vectors
 from anymic.errors import BundleError, ConfigError, ManifestError
+from anymic.inference.embedding_head import load_head
 from anymic.models.segments import fixed_segments
-from anymic.training.vectors import load_head, read_vectors
 
 LABELS = ("hiss", "hum", "tick")
 
