@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench setup fdkaac clean
+.PHONY: demo test lint bench core setup fdkaac clean
 
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
@@ -26,6 +26,13 @@ bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/ensemble.py
 	$(RUN)/python benchmarks/codecs.py
 
+# The core alone must predict: an environment without any extra, and one prediction in it.
+core: pyproject.toml constraints.txt
+	rm -rf .venv-core
+	$(PYTHON) -m venv .venv-core
+	.venv-core/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	.venv-core/bin/anymic predict tests/golden/clip.flac --model tests/golden/basic1 --device B
+
 setup: $(VENV)/.ready-dev
 
 # The program that encodes HE-AAC; where it cannot be had, one line says so.
@@ -40,7 +47,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@command -v nvidia-smi > /dev/null \
 	  || $(INSTALL) --no-deps --retries 1 --timeout 10 --index-url $(CPU_INDEX) torch 2> /dev/null \
 	  || echo "note: no answer from $(CPU_INDEX); torch comes from the usual package sources"
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[train,report]'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready experiments/pyproject.toml
@@ -49,4 +56,4 @@ $(VENV)/.ready-dev: $(VENV)/.ready experiments/pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo build dist
+	rm -rf $(VENV) .venv-core demo build dist

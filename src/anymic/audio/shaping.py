@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import soxr
 
+from anymic._internal.optional import extra
 from anymic.audio.clip import Clip, checked_length, checked_rate
 from anymic.audio.inspection import check, refuse_silence
 from anymic.errors import AudioError
@@ -67,7 +68,8 @@ def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
     check(clip, allow_silence=True)
     if not clip.samples.any():
         refuse_silence(clip.path or "a clip", fix="leave it out: nothing would be left of it")
-    import librosa
+    with extra("train"):
+        import librosa
 
     _, (begin, end) = librosa.effects.trim(clip.samples, top_db=top_db)
     samples = clip.samples[int(begin) : int(end)]

@@ -18,6 +18,7 @@ import pandas as pd
 from anymic import audio
 from anymic._internal.build_log import Entry, Ledger
 from anymic._internal.files import file_state, key_of
+from anymic._internal.optional import extra
 from anymic._internal.threads import processors
 from anymic.audio import Clip
 from anymic.data.derived import refuse_foreign
@@ -170,7 +171,8 @@ def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
     AudioError
         If it is silent from beginning to end.
     """
-    import librosa
+    with extra("train"):
+        import librosa
 
     trimmed = audio.trim_silence(clip, top_db=top_db)
     samples = trimmed.samples

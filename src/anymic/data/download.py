@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anymic._internal.files import file_digest
+from anymic._internal.optional import extra
 from anymic.errors import AnymicError, ConfigError
 
 
@@ -144,7 +145,8 @@ def download(name: str, root: str | Path, *, progress: bool = True) -> None:
 
 def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = True) -> None:
     """Fetch archives into ``root/archives`` and unpack them in ``root``: see :func:`download`."""
-    import pooch
+    with extra("download"):
+        import pooch
 
     pooch.get_logger().setLevel("WARNING")
     root = Path(root)

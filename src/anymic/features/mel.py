@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anymic._internal.optional import extra
 from anymic.errors import ConfigError
 from anymic.features.frontend_config import FrontendConfig
 
@@ -44,7 +45,8 @@ def mel_filters(config: FrontendConfig) -> Tensor:
 
 
 def _librosa_filters(config: FrontendConfig) -> NDArray[np.float32]:
-    import librosa
+    with extra("train"):
+        import librosa
 
     filters: NDArray[np.float32] = librosa.filters.mel(
         sr=config.rate_hz,
@@ -65,7 +67,8 @@ def _triangles_over_mel(config: FrontendConfig) -> NDArray[np.float32]:
     max(0, min((m - e[k]) / (e[k+1] - e[k]), (e[k+2] - m) / (e[k+2] - e[k+1]))): the front-end of
     VGGish as published with it (Hershey 2017), and `tf.signal.linear_to_mel_weight_matrix`.
     """
-    import librosa
+    with extra("train"):
+        import librosa
 
     htk = config.mel_scale == "htk"
     half = config.rate_hz / 2

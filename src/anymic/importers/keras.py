@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from anymic._internal.optional import extra
 from anymic.bundle import Bundle, InputContract
 from anymic.data.corpora.tau_mobile import SCENES
-from anymic.errors import BundleError, DependencyError
+from anymic.errors import BundleError
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.keras_layers import Layer, OtherNetworkError, Plan, plan
 from anymic.models.fcnn import ClassAttention, Fcnn, arguments_of, fcnn
@@ -119,12 +120,8 @@ def import_keras(
 
 def read(path: Path) -> Checkpoint:
     """Read a checkpoint's network and weights; BundleError in one line where that cannot be."""
-    try:
+    with extra("keras"):
         import h5py
-    except ImportError as error:
-        raise DependencyError(
-            "no h5py, which reads HDF5", expected="it", fix="pip install 'anymic[keras]'"
-        ) from error
     if not path.is_file():
         raise BundleError(f"no file {path}", expected=WANTED, fix="check the path")
     if not h5py.is_hdf5(path):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from anymic import models
 from anymic._internal.files import file_digest
+from anymic._internal.optional import extra
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import AnymicError, BundleError
 from anymic.features import Frontend
@@ -143,7 +144,8 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
     AnymicError
         If there is no network, or the file is not the one that its name says.
     """
-    import pooch
+    with extra("download"):
+        import pooch
 
     pooch.get_logger().setLevel("WARNING")
     name = url.rpartition("/")[2]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from anymic import audio
+from anymic._internal.optional import extra
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
 from anymic.errors import AnymicError, AudioError, DeviceError, Failure
@@ -49,7 +50,8 @@ class Analysis:
 
     def filters(self) -> Array:
         """Return the mel filters, (band, bin)."""
-        import librosa
+        with extra("train"):
+            import librosa
 
         filters: Array = librosa.filters.mel(
             sr=self.rate_hz, n_fft=self.fft_size, n_mels=self.bands, dtype=np.float64

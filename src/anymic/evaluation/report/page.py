@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from anymic._internal.optional import extra
 from anymic.errors import Failure
 from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.style import embed
@@ -86,7 +87,8 @@ def render(
     tables : mapping of section to sequence of Table, optional
         What stands in each section; by default the rows by device, by class and by coverage.
     """
-    from jinja2 import Environment, StrictUndefined
+    with extra("report"):
+        from jinja2 import Environment, StrictUndefined
 
     found = list(rows)
     text = files("anymic.evaluation.report").joinpath("page.html").read_text(encoding="utf-8")

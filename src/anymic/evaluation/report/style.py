@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from anymic._internal.files import atomic_path
+from anymic._internal.optional import extra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +75,8 @@ _STYLE: Any = {
 @contextmanager
 def quiet_style() -> Iterator[None]:
     """Draw in the house style within the context; nothing outside it changes."""
-    import matplotlib
+    with extra("report"):
+        import matplotlib
 
     with matplotlib.rc_context(_STYLE):
         yield
@@ -84,8 +86,9 @@ def canvas(
     height_inches: float, width_inches: float = WIDTH_INCHES, **grid: Any
 ) -> tuple[Figure, Any]:
     """Return (figure, axes) on the Agg canvas, without pyplot; `grid` as for `subplots`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with extra("report"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
     FigureCanvasAgg(figure)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from anymic import audio
+from anymic._internal.optional import extra
 from anymic.audio import Clip
-from anymic.errors import DependencyError
 from anymic.evaluation.robustness.classifiers import Answer, ClassifierError, checked_labels
 
 LABELS, RATE_HZ = "labels", "rate_hz"  # metadata properties of the file
@@ -106,12 +106,8 @@ class OnnxClassifier:
 
 
 def _open(path: Path) -> Any:
-    try:
+    with extra("onnx"):
         import onnxruntime
-    except ImportError:
-        raise DependencyError(
-            f"an ONNX model ({path}) without onnxruntime", fix="pip install 'anymic[onnx]'"
-        ) from None
     if not path.is_file():
         raise ClassifierError(f"no file {path}", expected="an ONNX model", fix="check the path")
     options = onnxruntime.SessionOptions()

@@ -1,0 +1,40 @@
+"""Packages that only some verbs need: imported where they are used, each part of an extra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from anymic.errors import DependencyError
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Import the packages of an extra inside this block.
+
+    Parameters
+    ----------
+    name : str
+        The extra of anymic that installs them, such as "report".
+
+    Raises
+    ------
+    DependencyError
+        If one of them is not installed; it says how to install it.
+
+    Examples
+    --------
+    >>> with extra("report"):
+    ...     import matplotlib
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "a package").partition(".")[0]
+        if package == "anymic":
+            raise
+        raise DependencyError(
+            f"{package} is not installed",
+            expected=f"the packages of the extra {name!r}",
+            fix=f"run pip install 'anymic[{name}]'",
+        ) from error
