@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anymic.features import Frontend, FrontendConfig, Standardizer
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
+    from anymic.models import register_network
     from anymic.training import TrainingConfig, fit
 
     __version__: str
@@ -43,6 +44,7 @@ _HOMES = {
     "load": "anymic.inference.predictor",
     "metrics": "",
     "models": "",
+    "register_network": "anymic.models",
     "report": "anymic.evaluation",
 }
 
@@ -67,6 +69,7 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "register_network",
     "report",
 ]
 

@@ -135,7 +135,9 @@ def test_foreign_index(bundle_folder: Path) -> None:
 
 def test_newer_version_and_unknown_network(bundle_folder: Path) -> None:
     edit(bundle_folder, network={"name": "transformer9", "arguments": {}})
-    assert "network 'transformer9', wanted one of attention_head, basic1" in refusal(bundle_folder)
+    refused = refusal(bundle_folder)
+    assert "unknown network 'transformer9'" in refused
+    assert "import the module that registers it with anymic.register_network" in refused
     edit(bundle_folder, version=2, library="9.9")
     assert "version 2, written by anymic 9.9, wanted version 1" in refusal(bundle_folder)
 

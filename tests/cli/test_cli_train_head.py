@@ -130,7 +130,7 @@ def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -
         (["--evaluate", "--test-share", "0.01"], "no recording of hiss"),
         (["--evaluate", "--test-share", "1"], "share 1.0, wanted a share between 0 and 1"),
         (["--balanced", "--batch", "60"], "training clips of hiss, wanted at least 20 of each"),
-        (["--head", "atention"], "got --head atention, wanted attention, lstm, dense"),
+        (["--head", "atention"], "got --head atention, wanted attention, dense, lstm"),
     ):
         assert main([*given, *arguments]) == 2
         error = capsys.readouterr().err

@@ -170,7 +170,7 @@ def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Pa
 
 def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
     other = replace(small_bundle, network_name="dense_head")
-    with pytest.raises(BundleError, match="a model of dense_head, wanted a model that pools"):
+    with pytest.raises(BundleError, match="a model of dense_head, wanted a network that embeds"):
         untrained(other, list(LABELS), "attention_head", segments=6)
     with pytest.raises(BundleError, match="a model of basic1, wanted a VGGish"):
         with_labels(small_bundle, LABELS)
@@ -180,7 +180,7 @@ def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
         Predictor(vggish).predict(folder / "hum" / "0.wav")
     arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--out", "x"]
     assert main(["train-head", *arguments, "--head", "tail"]) == 2
-    assert "got --head tail, wanted attention, lstm, dense" in capsys.readouterr().err
+    assert "got --head tail, wanted attention, dense, lstm" in capsys.readouterr().err
     with pytest.raises(BundleError, match="labels"):
         replace(vggish, labels=("", ""))
 

@@ -252,6 +252,12 @@ class Bundle:
         parts = {name: getattr(record, name) for name in ("identifier", "spectrum", "calibration")}
         verify(folder, record.sha256, needed=[WEIGHTS, *named(**parts)])
         tensors = read_tensors(folder)
+        if record.network.name not in models.NETWORKS:
+            raise BundleError(
+                f"bundle {folder} with the unknown network {record.network.name!r}",
+                expected=f"a registered one ({', '.join(models.names())})",
+                fix="import the module that registers it with anymic.register_network first",
+            )
         try:
             network = models.build(
                 record.network.name, classes=len(record.labels), **record.network.arguments

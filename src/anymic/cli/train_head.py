@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from anymic.inference.submission import Submission
     from anymic.training import TrainingConfig
 
-HEADS = ("attention", "lstm", "dense")
 WEIGHTS = (".pth", ".pt", ".safetensors", ".npz")  # of VGGish, where --model names no folder
 
 
@@ -111,10 +110,8 @@ def train_head(
             expected="--data and --model, or --embeddings alone",
             fix="name the clips and what embeds them, or their embeddings",
         )
-    if head.removesuffix("_head") not in HEADS:
-        raise ConfigError(f"--head {head}", expected=", ".join(HEADS), fix="name one of them")
     config = TrainingConfig(
-        network=head if head.endswith("_head") else f"{head}_head",
+        network=_head(head),
         loss="cross_entropy",
         epochs=epochs,
         batch_size=batch,
@@ -156,6 +153,19 @@ def train_head(
         if not as_json:
             print(f"{submission}  the three best labels of each file")
     _finish(outcome, failures, as_json=as_json)
+
+
+def _head(name: str) -> str:
+    """Return the head's registered name: "lstm" is short for "lstm_head"."""
+    from anymic import models
+    from anymic.errors import ConfigError
+
+    heads = sorted(spec.name for spec in models.NETWORKS.specs() if spec.head)
+    for known in (name, f"{name}_head"):
+        if known in heads:
+            return known
+    short = ", ".join(head.removesuffix("_head") for head in heads)
+    raise ConfigError(f"--head {name}", expected=short, fix="name one of them")
 
 
 def _open_submission(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from anymic.models.network import Network, Segment, mean_of_maps
+from anymic.models.registry import register_network
 
 KERNEL = 3
 
@@ -43,7 +44,7 @@ class Basic(Network):
         channels: int = 1,
     ) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.embedding_size = channels, widths[-1]
         inputs = (channels, *widths[:-1])
         self.blocks = nn.Sequential(
             *(ConvolutionBlock(*sizes) for sizes in zip(inputs, widths, strides, strict=True))
@@ -83,6 +84,7 @@ class Basic(Network):
         return logits
 
 
+@register_network("basic1", embeds=True)
 def basic1(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     """Build Kosmider 2019, table 1: five blocks of 16 to 64 channels.
 
@@ -94,6 +96,7 @@ def basic1(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     return Basic(widths, (1, 2, 1, 2, 1), classes=classes, channels=channels)
 
 
+@register_network("basic2", embeds=True)
 def basic2(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     """Build Kosmider 2019, table 2: `basic1` and two more blocks of 128 channels."""
     widths = _times(width, (16, 32, 32, 64, 64, 128, 128))

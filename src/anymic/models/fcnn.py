@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment
+from anymic.models.registry import register_network
 
 EPSILON = 1e-3  # of batch normalization in Keras, with which the papers worked
 RATIO = 2  # classes to hidden units of the attention
@@ -191,6 +192,7 @@ def _layers(inputs: int, each: Convolution, epsilon: float) -> list[nn.Module]:
     return layers
 
 
+@register_network("fcnn", embeds=True)
 def fcnn(
     *,
     classes: int,

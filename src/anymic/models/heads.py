@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment
+from anymic.models.registry import register_network
 
 HIDDEN = 600
 LEVELS = 3
 DROPOUT = 0.4
 
 
+@register_network("dense_head", head=True)
 class DenseHead(Network):
     """Three dense layers, a classifier on each, and a last layer on all three classifiers.
 
@@ -77,6 +79,7 @@ class DenseHead(Network):
         return logits
 
 
+@register_network("lstm_head", head=True)
 class LSTMHead(Network):
     """An LSTM that reads the segments in their order, and one layer on what it ends with.
 
@@ -154,6 +157,7 @@ class Attention(nn.Module):
         return pooled
 
 
+@register_network("attention_head", head=True)
 class AttentionHead(Network):
     """Three dense layers, an attention on each, and a last layer on all three.
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment
+from anymic.models.registry import NETWORKS, build, register_network
 
 
 class Standardization(nn.Module):
@@ -97,3 +101,41 @@ class Tagger(Network):
         """Return logits: (batch, channel, band, frame) to (batch, classes)."""
         logits: Tensor = self.head(self.standardization(self.sequence(features)))
         return logits
+
+
+@register_network("tagger")
+def tagger(
+    *,
+    classes: int,
+    embedder: Mapping[str, Any],
+    head: Mapping[str, Any],
+    segment_frames: int,
+) -> Tagger:
+    """Build a network that embeds every segment of a clip and classifies their sequence.
+
+    Parameters
+    ----------
+    classes : int
+    embedder, head : mapping
+        The name of a network and its arguments: {"name": "vggish", "width": 0.125}. The head's
+        `inputs` are the numbers of one embedding.
+    segment_frames : int
+        96 for VGGish.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such network, or the first does not embed.
+    """
+    first, second = dict(embedder), dict(head)
+    spec = NETWORKS.get(str(first.pop("name", "")))
+    below = build(spec.name, classes=0 if spec.without_labels else 1, **first)  # labels go unused
+    inputs = getattr(below, "embedding_size", None)
+    if not spec.embeds or not isinstance(inputs, int):
+        raise ConfigError(
+            f"network {spec.name!r} does not embed segments",
+            expected=f"one of {', '.join(one.name for one in NETWORKS.specs() if one.embeds)}",
+            fix="choose another `embedder`",
+        )
+    above = build(str(second.pop("name", "")), classes=classes, inputs=inputs, **second)
+    return Tagger(below, above, segment_frames=segment_frames, inputs=inputs)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment
+from anymic.models.registry import register_network
 
 BANDS, FRAMES = 64, 96  # of a patch: 0.96 s at a hop of 10 ms
 EMBEDDING = 128
@@ -15,6 +16,7 @@ POOLINGS = STACK.count(POOL)
 DENSE = 4096
 
 
+@register_network("vggish", embeds=True, patch=(BANDS, FRAMES), without_labels=True)
 class VGGish(Network):
     """Convolutions, two layers of 4096, an embedding of 128, and a head where there are labels.
 

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from anymic import models
 from anymic._internal.settings import to_mapping
 from anymic.data.embeddings import Vectors
-from anymic.errors import ConfigError
 from anymic.inference.embedding_head import VectorHead
 from anymic.models.segments import fixed_segments
 from anymic.training.config import TrainingConfig
-from anymic.training.heads import HEADS, SEGMENTS, stand_in
+from anymic.training.heads import SEGMENTS, require_head, stand_in
 from anymic.training.loop.trainer import train
 from anymic.training.parts import Examples, split
 
@@ -37,12 +36,7 @@ def fit_vectors(
     ManifestError
         If there are no training clips, or one label only.
     """
-    if config.network not in HEADS or segments < 1:
-        raise ConfigError(
-            f"the head {config.network!r} on {segments} segments",
-            expected=f"one of {', '.join(HEADS)}, on 1 or more",
-            fix="choose --head and --segments",
-        )
+    require_head(config.network, segments=segments)
     parts = split(vectors.clips, config)
     labels = parts.training.labels
     place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}

@@ -99,6 +99,11 @@ def fit(
     network = fresh_network(
         config.network, classes=len(data.labels), seed=config.seed, arguments=arguments
     )
+    channels, bands = arguments.get("channels", 1), config.frontend.bands
+    frames = config.crop_frames or store.features.shape[-1]
+    if isinstance(network, models.WrappedModule):
+        shape = {"channels": channels, "bands": bands, "frames": frames}
+        models.check_network(network, classes=len(data.labels), **shape)
     record = train(network, frontend, data, config, out, resume, progress, trainer or {})
     bundle = Bundle(
         network=network,
@@ -108,7 +113,7 @@ def fit(
             rate_hz=config.frontend.rate_hz,
             clip_s=length.clip_s,
             shorter="repeat" if config.shorter == "repeat" else "pad",
-            hop_s=patch_distance_s(config.frontend) if config.network == "vggish" else None,
+            hop_s=_patch_hop_s(config),
         ),
         network_name=config.network,
         network_arguments=arguments,
@@ -211,6 +216,12 @@ def fresh_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return models.build(name, classes=classes, **arguments)
+
+
+def _patch_hop_s(config: TrainingConfig) -> float | None:
+    """Return how far apart the windows of a network with a fixed input begin, else None."""
+    patch = models.NETWORKS.get(config.network).patch
+    return patch and patch_distance_s(config.frontend, frames=patch[1])
 
 
 def _fitted_on(

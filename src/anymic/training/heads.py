@@ -20,15 +20,13 @@ from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, Failure, ManifestError
 from anymic.features import Frontend, FrontendConfig, Standardizer
-from anymic.features.patches import PATCH_FRAMES, patch_distance_s, patch_length_s
+from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.embedder import SequenceEmbedder
 from anymic.models.tagger import Tagger
 from anymic.training import TrainingConfig
 from anymic.training.loop.trainer import train
 from anymic.training.parts import Examples, Parts, split
 
-HEADS = ("dense_head", "lstm_head", "attention_head")
-EMBEDDERS = ("vggish", "basic1", "basic2", "fcnn")
 SEGMENT_S = 0.96  # of the models that are no VGGish
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
@@ -83,12 +81,7 @@ def fit_head(
     ManifestError
         If there are no training clips, one label only, or a label of which none can be used.
     """
-    if config.network not in HEADS or segments < 1:
-        raise ConfigError(
-            f"the head {config.network!r} on {segments} segments",
-            expected=f"one of {', '.join(HEADS)}, on 1 or more",
-            fix="choose --head and --segments",
-        )
+    require_head(config.network, segments=segments)
     out = Path(out)
     parts = split(manifest, config)
     labels = parts.training.labels
@@ -153,9 +146,9 @@ def untrained(
     Raises
     ------
     BundleError
-        If the model is none of `EMBEDDERS`.
+        If the model's network does not embed.
     """
-    _require(embedder, EMBEDDERS, "a model that pools features, or a VGGish")
+    _require(embedder, lambda spec: spec.embeds, "a network that embeds")
     config = embedder.frontend.config
     own_frames = _segment_frames(embedder)
     heard = {key: value for key, value in embedder.network_arguments.items() if key != "head"}
@@ -207,17 +200,31 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
     BundleError
         If the model is no VGGish.
     """
-    _require(embedder, ("vggish",), "a VGGish")
+    _require(embedder, lambda spec: spec.without_labels, "a VGGish")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = models.build("vggish", classes=len(labels), **embedder.network_arguments)
+        network = models.build(
+            embedder.network_name, classes=len(labels), **embedder.network_arguments
+        )
     known = embedder.network.state_dict()
     kept = {name: value for name, value in known.items() if not name.startswith("classifier.")}
     network.load_state_dict({**network.state_dict(), **kept})
     return replace(embedder, network=network, labels=tuple(labels), calibration=None)
 
 
-def _require(embedder: Bundle, names: Sequence[str], what: str) -> None:
+def require_head(name: str, *, segments: int) -> None:
+    """Raise ConfigError if a network is no head, or there is no segment to classify."""
+    heads = [spec.name for spec in models.NETWORKS.specs() if spec.head]
+    if name not in heads or segments < 1:
+        raise ConfigError(
+            f"the head {name!r} on {segments} segments",
+            expected=f"one of {', '.join(heads)}, on 1 or more",
+            fix="choose another head or number of segments",
+        )
+
+
+def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what: str) -> None:
+    names = [spec.name for spec in models.NETWORKS.specs() if fits(spec)]
     if embedder.network_name not in names:
         raise BundleError(
             f"a model of {embedder.network_name}",
@@ -227,8 +234,9 @@ def _require(embedder: Bundle, names: Sequence[str], what: str) -> None:
 
 
 def _segment_frames(embedder: Bundle) -> int:
-    if embedder.network_name == "vggish":
-        return PATCH_FRAMES
+    patch = models.NETWORKS.get(embedder.network_name).patch
+    if patch is not None:
+        return patch[1]
     config, network = embedder.frontend.config, embedder.network
     assert isinstance(network, models.Network)
     return max(round(SEGMENT_S * config.rate_hz / config.hop_samples), network.smallest_input)

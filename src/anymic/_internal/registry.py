@@ -1,0 +1,139 @@
+"""Tables of things that are found by name and added to by one call: networks, metrics, codecs."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from typing import Any, Generic, TypeVar
+
+from anymic.errors import ConfigError
+
+EXTENSIONS = "anymic.extensions"
+"""The entry-point group of other packages' modules that are imported to register their own."""
+
+Spec = TypeVar("Spec")
+
+
+class Registry(Generic[Spec]):
+    """What is known under a name, with what callers need to know about it.
+
+    The built-in things of a kind stand in the modules of one package, each with its registration.
+    These modules, and those of other packages (entry points of the group `anymic.extensions`), are
+    imported at the first look-up, so that a new thing is one file and nothing has to list it.
+
+    Parameters
+    ----------
+    kind : str
+        What an error message calls one: "network".
+    package : str
+        The package whose modules register the built-in ones: "anymic.models".
+    """
+
+    def __init__(self, kind: str, *, package: str) -> None:
+        self.kind, self.package = kind, package
+        self._specs: dict[str, Spec] = {}
+        self._made_by: dict[str, Any] = {}
+        self._complete = False
+        self._lock = threading.RLock()
+
+    def add(self, name: str, spec: Spec, *, made_by: Any = None) -> None:
+        """Register `spec` under `name`.
+
+        Parameters
+        ----------
+        name : str
+        spec : object
+        made_by : object, optional
+            The class or function behind it; by default the spec itself. The same object may be
+            registered again, and so may a new definition of the same class or function: the
+            cell of a notebook, run twice.
+
+        Raises
+        ------
+        ConfigError
+            If the name is empty, or taken by something else.
+        """
+        made_by = spec if made_by is None else made_by
+        if not name or not isinstance(name, str):
+            raise ConfigError(f"the name {name!r} of a {self.kind}", expected="a text")
+        with self._lock:
+            if name in self._specs and not _is_same(self._made_by[name], made_by):
+                raise ConfigError(
+                    f"a second {self.kind} named {name!r}",
+                    expected="a name that is not taken",
+                    fix="choose another name",
+                )
+            self._specs[name], self._made_by[name] = spec, made_by
+
+    def get(self, name: str) -> Spec:
+        """Return what is registered under `name`.
+
+        Raises
+        ------
+        ConfigError
+            If there is nothing of that name; the message lists the known names.
+        """
+        self._load()
+        if name not in self._specs:
+            near = difflib.get_close_matches(str(name).lower(), list(self._specs), n=1)
+            raise ConfigError(
+                f"the unknown {self.kind} {name!r}"
+                + (f" (did you mean {near[0]!r}?)" if near else ""),
+                expected=f"one of {', '.join(self._specs)}",
+                fix=f"check the name, or import the module that registers this {self.kind} first",
+            )
+        return self._specs[name]
+
+    def names(self) -> list[str]:
+        """Return every name, in the order of registration: the built-in ones first."""
+        self._load()
+        return list(self._specs)
+
+    def specs(self) -> list[Spec]:
+        """Return everything that is registered, in the order of `names`."""
+        self._load()
+        return list(self._specs.values())
+
+    def name_of(self, made_by: Any) -> str | None:
+        """Return the name under which a class or function is registered, None if under none."""
+        self._load()
+        return next((name for name, one in self._made_by.items() if one is made_by), None)
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._specs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def _load(self) -> None:
+        """Import what registers things of this kind; once, and not while it is being imported."""
+        with self._lock:
+            if self._complete:
+                return
+            self._complete = True
+            try:
+                for module in iter_modules(import_module(self.package).__path__):
+                    import_module(f"{self.package}.{module.name}")
+                for point in entry_points(group=EXTENSIONS):
+                    point.load()
+            except BaseException:
+                self._complete = False
+                raise
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    if first is second or first == second:
+        return True
+    places = [
+        (getattr(one, "__module__", ""), str(getattr(one, "__qualname__", "")))
+        for one in (first, second)
+    ]
+    return places[0] == places[1] and places[0][1] != "" and "<lambda>" not in places[0][1]
