@@ -16,8 +16,9 @@ from anymic.devices.correction.blind import (
     device_covariance,
 )
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
-from anymic.devices.correction.spectra import ClipSpectra, mean_log_magnitude, measure
+from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+from anymic.devices.correction.take_statistics import mean_log_magnitude
 from anymic.errors import AudioError, DeviceError
 
 RATE, FFT, HOP = 8000, 256, 128

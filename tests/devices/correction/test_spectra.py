@@ -106,7 +106,7 @@ def test_bad_clips_are_failures_and_the_rest_goes_on(tmp_path: Path) -> None:
         "b5.wav",
     }
     assert "equal lengths" in failed["a3.wav"]
-    assert "no frame that sounds in all clips" in failed["a4.wav"]
+    assert "no frame that is active in all clips" in failed["a4.wav"]
     assert "8000 Hz" in failed["a5.wav"]
     assert sorted(spectra.takes) == ["1", "2"]
 

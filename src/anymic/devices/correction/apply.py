@@ -59,7 +59,22 @@ def apply_to_stft(stft: Spectrum, gains: NDArray[np.float64]) -> Spectrum:
 def apply_to_waveform(
     clip: Clip, gains: NDArray[np.float64], *, fft_size: int = 2048, hop_samples: int = 512
 ) -> Clip:
-    """Return the clip with its spectrum corrected: STFT, multiply, overlap-add.
+    """Return the clip with its spectrum corrected; see `apply_to_samples`.
+
+    Its rate must be that of the profile (`DeviceProfile.require`).
+    """
+    samples = apply_to_samples(clip.samples, gains, fft_size=fft_size, hop_samples=hop_samples)
+    return replace(clip, samples=samples)
+
+
+def apply_to_samples(
+    samples: NDArray[np.floating],
+    gains: NDArray[np.float64],
+    *,
+    fft_size: int = 2048,
+    hop_samples: int = 512,
+) -> NDArray[np.float32]:
+    """Return samples with their spectrum corrected: STFT, multiply, overlap-add.
 
     Length and alignment stay exactly; gains of 1 give the samples back within float32 rounding.
     Analysis and synthesis window are Hann; every sample lies in the full number of windows, so
@@ -67,8 +82,8 @@ def apply_to_waveform(
 
     Parameters
     ----------
-    clip : Clip
-        Not changed. Its rate must be that of the profile (`DeviceProfile.require`).
+    samples : (sample,)
+        Not changed. Their rate must be that of the profile (`DeviceProfile.require`).
     gains : (bin,)
         Positive amplitude factors for fft_size // 2 + 1 bins.
     fft_size, hop_samples : int
@@ -76,7 +91,7 @@ def apply_to_waveform(
 
     Returns
     -------
-    Clip
+    (sample,) float32
         The samples can exceed full scale where gains do: nothing is clipped here.
 
     Raises
@@ -88,11 +103,11 @@ def apply_to_waveform(
     _check_bins(fft_size // 2 + 1, gains)
     from scipy.fft import irfft, rfft
 
-    count = len(clip.samples)
+    count = len(samples)
     # Zeros all round, so that every sample lies in the full number of windows.
     frames = -(-(count + fft_size) // hop_samples) + 1
     padded = np.zeros((frames - 1) * hop_samples + fft_size, dtype=np.float32)
-    padded[fft_size : fft_size + count] = clip.samples
+    padded[fft_size : fft_size + count] = samples
     output = np.zeros_like(padded)
     factors = gains.astype(np.float32)
     synthesis = _synthesis_window(fft_size, hop_samples)
@@ -101,7 +116,7 @@ def apply_to_waveform(
         for frame in irfft(rfft(block) * factors, n=fft_size) * synthesis:
             output[start : start + fft_size] += frame
             start += hop_samples
-    return replace(clip, samples=output[fft_size : fft_size + count].copy())
+    return output[fft_size : fft_size + count].copy()
 
 
 def _synthesis_window(fft_size: int, hop_samples: int) -> NDArray[np.float32]:

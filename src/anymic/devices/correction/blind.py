@@ -214,7 +214,7 @@ class MeanSpectrum:
         AudioError
             If it is silent.
         """
-        from anymic.devices.correction.spectra import mean_log_magnitude
+        from anymic.devices.correction.take_statistics import mean_log_magnitude
 
         return mean_log_magnitude(
             samples,

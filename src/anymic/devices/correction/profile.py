@@ -156,6 +156,51 @@ class DeviceProfile:
                 fix="set the front-end to it, or make a profile with that FFT size",
             )
 
+    def apply(
+        self, samples: NDArray[np.floating], rate_hz: int, *, device: str
+    ) -> NDArray[np.float32]:
+        """Return samples of `device` with the spectrum of the reference.
+
+        Length and alignment stay; nothing is clipped or normalized, see
+        `anymic.devices.correction.apply.apply_to_samples`.
+
+        Parameters
+        ----------
+        samples : (sample,) or (clip, sample), float
+            Not changed.
+        rate_hz : int
+            The rate of the samples: that of the profile. Nothing is resampled here.
+        device : str
+            The device that recorded the samples.
+
+        Returns
+        -------
+        float32
+            Of the shape of `samples`.
+
+        Raises
+        ------
+        DeviceError
+            If the rate is another, the profile does not know the device, or `samples` is no
+            array of waveforms.
+
+        Examples
+        --------
+        >>> profile = DeviceProfile.read("profile.json")  # doctest: +SKIP
+        >>> corrected = profile.apply(samples, 44100, device="B")  # doctest: +SKIP
+        """
+        from anymic.devices.correction.apply import apply_to_samples
+        from anymic.devices.correction.arrays import checked_clips
+
+        self.require(rate_hz=rate_hz)
+        gains = self.gains_for(device)
+        clips = checked_clips(samples, "waveform", fft_size=self.fft_size)
+        corrected = [
+            apply_to_samples(clip, gains, fft_size=self.fft_size, hop_samples=self.hop_samples)
+            for clip in clips
+        ]
+        return np.stack(corrected).reshape(np.shape(samples))
+
     def to_mapping(self) -> dict[str, Any]:
         """Return the plain mapping that is written as JSON."""
         return {

@@ -1,34 +1,55 @@
-"""Spectrum correction: gains a frequency bin that make every device sound like the reference."""
+"""Spectrum correction: gains, one a frequency bin, that equalize the spectra of devices."""
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
-from anymic.devices.correction.estimators import ESTIMATORS, Estimation, failed, no_takes
-from anymic.devices.correction.profile import DeviceGains, DeviceProfile
-from anymic.devices.correction.spectra import ClipSpectra, measure
+from anymic.devices.correction.apply import apply_to_samples
+from anymic.devices.correction.arrays import (
+    ArrayError,
+    Domain,
+    Unknown,
+    check_choices,
+    checked_clips,
+    one_a_row,
+)
+from anymic.devices.correction.clip_sources import ArrayClips, read_rows
+from anymic.devices.correction.estimators import Estimation, failed, no_takes
+from anymic.devices.correction.gain_fitting import (
+    check_estimation,
+    choose_devices,
+    estimate_profile,
+    notes_of,
+)
+from anymic.devices.correction.profile import DeviceProfile
+from anymic.devices.correction.spectra import ClipSpectra, measure, measure_clips
 from anymic.errors import DeviceError, Failure
 
-FEW_TAKES = 5
 
-
-class SpectrumCorrection:
+class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Learn, for each device, the gains that turn its spectrum into the reference's.
+
+    A transformer by scikit-learn's rules: `fit` learns gains from clips of several devices,
+    `transform` multiplies the spectra of new clips by the gains of their devices. Clips are
+    files (a `Manifest`, or a DataFrame with its columns) or arrays (see `domain`).
 
     Parameters
     ----------
     reference : str or sequence of str
-        The device to sound like; several devices make a virtual reference, their mean, each
-        weighing the same; "all" means every device of the manifest. Gains of a single reference
-        device are exactly 1. With a virtual reference every device has gains, those that make up
-        the reference too.
+        The device whose spectrum the others are given; several devices make a virtual
+        reference, their mean, each weighing the same; "all" means every device. Gains of a single
+        reference device are exactly 1. With a virtual reference every device has gains, those
+        that make up the reference too.
     estimator : str
         With `X(take, device)` the mean over time of the magnitude of the STFT:
 
@@ -40,7 +61,7 @@ class SpectrumCorrection:
           jointly active frames, each bin's loud frames weighing most, alike for all devices of
           the take (see `ClipSpectra`); a virtual reference is the geometric mean of its devices.
         - ``geometric_unaligned``: the same with each device's mean over all of its own clips,
-          aligned or not; right as far as devices heard similar sounds on average.
+          aligned or not; right as far as the devices recorded similar sounds on average.
     floor_db : float
         Spectra are taken to be at least this, relative to their own root mean square over bins
         (log magnitudes: relative to the loudest frame of their clip), so that an empty bin gives
@@ -52,6 +73,13 @@ class SpectrumCorrection:
         the take at once (see `ClipSpectra`).
     fft_size, hop_samples : int
         The analysis: Hann window, as in the front-end.
+    domain : {"waveform", "stft", "magnitude"}
+        What arrays hold, in `fit` and in `transform`: real samples (clip, sample), complex STFTs
+        (clip, bin, frame), or linear magnitudes (clip, bin, frame), of at least 0. `transform`
+        also accepts one clip without the first axis. Gains learned in one domain are valid in all.
+    unknown : {"error", "identity"}
+        What `transform` does with clips of a device without gains: refuse them, or return them
+        as they are.
 
     Attributes
     ----------
@@ -63,26 +91,46 @@ class SpectrumCorrection:
         Clips that could not be used.
     spectra_ : ClipSpectra
         What was measured.
+    resample_ : bool
+        Whether `transform` resamples files to the rate of the gains: if `fit` was told a rate.
 
     Notes
     -----
     Which clips: where the manifest has aligned takes, the three aligned estimators (all but
     ``geometric_unaligned``) use, for each device, the takes that this device *and* every
-    reference device recorded, so that what was heard cancels; other clips are not used.
+    reference device recorded, so that the sound itself cancels; other clips are not used.
     ``ratio_of_means`` needs no alignment: without any take in the manifest it uses all clips of
     each device. The other two refuse then.
 
-    What the gains are: where a device hears the sound well above its own noise, all estimators
+    What the gains are: where a device records the sound well above its own noise, all estimators
     give the inverse of its response. Where its noise prevails, means compare sound with noise,
     and gains stay below the inverse. That is wanted: the full inverse would raise noise that the
     reference does not have. So an estimator is to be judged by the accuracy it leads to, not by
     its likeness to the inverse response.
+
+    In a pipeline, pass a DataFrame of files, whose column `device` says what recorded each clip.
+    With arrays, `device` and `take` are scikit-learn metadata (`set_fit_request`,
+    `set_transform_request`).
+
+    Examples
+    --------
+    >>> generator = np.random.default_rng(0)
+    >>> sound = generator.standard_normal((8, 16000))  # eight takes of one second
+    >>> clips = np.concatenate([sound, 0.5 * sound])  # B records at half the level of A
+    >>> devices, takes = ["A"] * 8 + ["B"] * 8, [*range(8), *range(8)]
+    >>> correction = SpectrumCorrection(reference="A")
+    >>> correction = correction.fit(clips, device=devices, take=takes, rate_hz=16000)
+    >>> float(correction.profile_.gains_for("B").mean().round(3))
+    2.0
+    >>> correction.transform(clips, device=devices).shape
+    (16, 16000)
     """
 
     profile_: DeviceProfile
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
     spectra_: ClipSpectra
+    resample_: bool
 
     def __init__(
         self,
@@ -94,6 +142,8 @@ class SpectrumCorrection:
         silence_db: float = -40.0,
         fft_size: int = 2048,
         hop_samples: int = 512,
+        domain: Domain = "waveform",
+        unknown: Unknown = "error",
     ) -> None:
         self.reference = reference
         self.estimator = estimator
@@ -102,59 +152,78 @@ class SpectrumCorrection:
         self.silence_db = silence_db
         self.fft_size = fft_size
         self.hop_samples = hop_samples
+        self.domain = domain
+        self.unknown = unknown
 
     def fit(
         self,
-        manifest: Manifest,
+        X: Manifest | pd.DataFrame | ArrayLike,
+        y: object = None,
         *,
+        device: str | Iterable[str] | None = None,
+        take: Iterable[object] | None = None,
         devices: Sequence[str] | None = None,
         rate_hz: int | None = None,
     ) -> SpectrumCorrection:
-        """Read the clips of `manifest` once and learn gains for its devices.
+        """Read the clips once and learn gains for their devices.
 
         Parameters
         ----------
-        manifest : Manifest
-            Training clips only. Needs `device`, and `take` for aligned estimators.
+        X : Manifest, DataFrame or array
+            Training clips only. A table needs `path` and `device`, and `take` for aligned
+            estimators; an array is (clip, sample) or (clip, bin, frame), see `domain`.
+        y : object
+            Ignored.
+        device : sequence of str
+            For an array: the device that recorded each clip. Tables have a column.
+        take : sequence, optional
+            For an array: equal for clips that were recorded at the same moment; None or "" for a
+            clip without aligned partner.
         devices : sequence of str, optional
-            The devices to make gains for; by default all in the manifest.
+            The devices to make gains for; by default all.
         rate_hz : int, optional
-            Resample clips to this rate; by default all must have one rate.
+            For files: resample clips to this rate; by default all must have one rate. For an
+            array: the rate of the samples, or of those that the spectra were computed from.
 
         Raises
         ------
         ManifestError
             If a column is missing.
         DeviceError
-            If a setting cannot be, a device is unknown or there is no aligned take.
+            If a setting cannot be, a device is unknown, there is no aligned take, or an array
+            does not fit the domain.
         """
         self._check_settings()
+        if not isinstance(X, Manifest | pd.DataFrame):
+            spectra = self._measure_array(X, device, take, rate_hz)
+            self.resample_ = False
+            return self.fit_spectra(spectra, devices=devices)
+        if device is not None or take is not None:
+            raise DeviceError(
+                "`device` or `take` beside a table",
+                expected="these in the columns of the table",
+                fix="leave the arguments out",
+            )
+        manifest = _as_manifest(X)
         manifest.require("device", purpose="spectrum correction")
         if self.estimator in ("mean_of_ratios", "geometric"):
             manifest.require("take", purpose=f"the aligned estimator {self.estimator}")
-        reference, chosen = self._choose(devices, manifest.devices)
-        heard = manifest.where(device=sorted({*chosen, *reference}))
-        has_takes = "take" in heard.table and bool((heard.table["take"] != "").any())
+        reference, chosen = choose_devices(self.reference, devices, manifest.devices)
+        used = manifest.where(device=sorted({*chosen, *reference}))
+        has_takes = "take" in used.table and bool((used.table["take"] != "").any())
         aligned = has_takes and self.estimator != "geometric_unaligned"
-        for device in chosen if aligned else ():
-            if not len(heard.takes(sorted({*reference, device}))):
-                raise no_takes(reference, device)
-        spectra = measure(
-            heard,
-            fft_size=self.fft_size,
-            hop_samples=self.hop_samples,
-            floor_db=self.floor_db,
-            silence_db=self.silence_db,
-            rate_hz=rate_hz,
-            aligned_only=aligned,
-        )
+        for name in chosen if aligned else ():
+            if not len(used.takes(sorted({*reference, name}))):
+                raise no_takes(reference, name)
+        spectra = measure(used, rate_hz=rate_hz, aligned_only=aligned, **self._analysis())
         lost = sorted({*chosen, *reference} - set(spectra.devices))
         if lost:
             raise DeviceError(
                 f"no usable clip of device {' and '.join(lost)}{failed(spectra.failures)}",
                 expected="at least 1",
-                fix="mend the files, or leave the device out",
+                fix="correct the files, or leave the device out",
             )
+        self.resample_ = rate_hz is not None
         return self.fit_spectra(spectra, devices=chosen)
 
     def fit_spectra(
@@ -169,119 +238,167 @@ class SpectrumCorrection:
             aligned take.
         """
         self._check_settings()
-        self._check_analysis_of(spectra)
-        known = sorted(set(spectra.devices))
-        reference, chosen = self._choose(devices, known)
+        spectra.require(**self._analysis())
+        reference, chosen = choose_devices(self.reference, devices, sorted(set(spectra.devices)))
         estimation = Estimation(spectra, reference, self.estimator, self.floor_db, self.limit_db)
-        gains: dict[str, DeviceGains] = {}
-        used: set[int] = set()
-        for device in sorted({*chosen, *reference}):
-            if reference == (device,):
-                continue
-            gains[device], rows = estimation.solve(device)
-            used |= rows
-        if len(reference) == 1:
-            used = used or set(spectra.rows(reference[0]).tolist())
-            behind = sum(spectra.devices[row] == reference[0] for row in used)
-            bins = spectra.fft_size // 2 + 1
-            gains[reference[0]] = DeviceGains(np.ones(bins), behind, np.zeros(bins))
-        self.profile_ = DeviceProfile(
-            rate_hz=spectra.rate_hz,
-            fft_size=spectra.fft_size,
-            reference=reference,
-            estimator=self.estimator,
-            devices={name: gains[name] for name in sorted(gains)},
-            floor_db=float(self.floor_db),
-            limit_db=float(self.limit_db),
-            silence_db=float(self.silence_db),
-            hop_samples=spectra.hop_samples,
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            fitted_on=tuple(spectra.clip_ids[row] for row in sorted(used)),
-        )
+        self.profile_ = estimate_profile(estimation, chosen)
         self.failures_, self.spectra_ = spectra.failures, spectra
-        self.notes_ = _notes(self.profile_, spectra.failures)
+        self.notes_ = notes_of(self.profile_, spectra.failures)
         for note in self.notes_:
             warnings.warn(note, stacklevel=2)
         return self
 
-    def _choose(
-        self, devices: Sequence[str] | None, known: Sequence[str]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the reference devices and the devices to make gains for, both checked."""
-        if self.reference == "all":
-            reference = tuple(sorted(known))
+    def transform(
+        self,
+        X: Manifest | pd.DataFrame | ArrayLike,
+        *,
+        device: str | Iterable[str | None] | None = None,
+    ) -> NDArray[Any]:
+        """Return the clips multiplied by the gains of their devices.
+
+        Parameters
+        ----------
+        X : Manifest, DataFrame or array
+            The clips. A table needs `path`, and `device` unless that is passed here; its files
+            must have equal lengths and the rate of the gains, or are resampled to the rate that
+            `fit` was told. An array is as in `fit`, at the rate of the gains, of any length; one
+            clip may lack the first axis. Not changed.
+        device : str or sequence of str
+            What recorded the clips: one name for all, or one for each.
+
+        Returns
+        -------
+        array
+            Waveforms as float32 (see `anymic.devices.correction.apply.apply_to_samples`; nothing
+            is clipped), spectra in their own type; of the shape of `X`, (clip, sample) for a
+            table.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        DeviceError
+            If a device has no gains and `unknown` is "error", or an array does not fit the domain.
+        """
+        check_is_fitted(self, "profile_")
+        check_choices(self.domain, self.unknown)
+        profile = self.profile_
+        if isinstance(X, Manifest | pd.DataFrame):
+            manifest = _as_manifest(X)
+            if device is None:
+                manifest.require("device", purpose="spectrum correction")
+                device = manifest.table["device"]
+            clips = self._read(manifest)
+            shape = clips.shape
         else:
-            names = _known(self.reference, known, what="reference device")
-            reference = tuple(sorted(set(names)))
-        chosen = _known(devices, known) if devices else tuple(known)
-        if len({*chosen, *reference}) < 2:
-            raise DeviceError(
-                f"no device but {', '.join(known) or 'none'}",
-                expected="a reference and at least one device to correct",
-                fix="add clips of another device to the manifest",
+            if device is None:
+                raise ArrayError(
+                    "an array without devices",
+                    expected="the device that recorded each clip",
+                    fix="pass `device`, one name for all clips or one for each",
+                )
+            clips = checked_clips(X, self.domain, fft_size=profile.fft_size)
+            shape = np.asarray(X).shape
+        gains = _gains_of_rows(profile, one_a_row(device, len(clips)), unknown=self.unknown)
+        corrected: NDArray[Any]
+        if self.domain == "waveform":
+            analysis = {"fft_size": profile.fft_size, "hop_samples": profile.hop_samples}
+            corrected = np.stack(
+                [
+                    apply_to_samples(clip, factors, **analysis)
+                    for clip, factors in zip(clips, gains, strict=True)
+                ]
             )
-        return reference, chosen
+        else:
+            corrected = clips * gains[:, :, None].astype(clips.real.dtype)
+        return corrected.reshape(shape)
+
+    def fit_transform(
+        self,
+        X: Manifest | pd.DataFrame | ArrayLike,
+        y: object = None,
+        *,
+        device: str | Iterable[str] | None = None,
+        **fit_arguments: Any,
+    ) -> NDArray[Any]:
+        """Fit, then transform the same clips; see `fit` and `transform`."""
+        return self.fit(X, y, device=device, **fit_arguments).transform(X, device=device)
+
+    def __sklearn_tags__(self) -> Any:
+        """Say what scikit-learn may expect: clips of any length, in two axes or three."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = self.domain == "waveform"
+        tags.input_tags.three_d_array = self.domain != "waveform"
+        tags.input_tags.positive_only = self.domain == "magnitude"
+        spectra = self.domain != "waveform"
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if spectra else []
+        return tags
+
+    def _analysis(self) -> dict[str, Any]:
+        names = ("fft_size", "hop_samples", "floor_db", "silence_db")
+        return {name: getattr(self, name) for name in names}
+
+    def _measure_array(
+        self,
+        values: ArrayLike,
+        device: str | Iterable[str] | None,
+        take: Iterable[object] | None,
+        rate_hz: int | None,
+    ) -> ClipSpectra:
+        if device is None or isinstance(device, str) or rate_hz is None:
+            raise ArrayError(
+                "an array without " + ("rate_hz" if rate_hz is None else "a device for each clip"),
+                expected="`device`, one name for each clip, and `rate_hz`",
+                fix="pass both, or a Manifest or DataFrame of files",
+            )
+        source = ArrayClips(
+            checked_clips(values, self.domain, fft_size=self.fft_size),
+            device=device,
+            take=take,
+            rate_hz=rate_hz,
+            fft_size=self.fft_size,
+            hop_samples=self.hop_samples,
+        )
+        return measure_clips(source, **self._analysis())
+
+    def _read(self, manifest: Manifest) -> NDArray[np.float32]:
+        """Return the samples of the files, (clip, sample), at the rate of the gains."""
+        if self.domain != "waveform":
+            raise DeviceError(
+                f"files in the domain {self.domain}",
+                expected="files in the domain waveform, or an array of spectra",
+                fix="compute the spectra first, or leave `domain` at waveform",
+            )
+        return read_rows(manifest, rate_hz=self.profile_.rate_hz, resample=self.resample_)
 
     def _check_settings(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)
-        if self.estimator not in ESTIMATORS:
-            near = difflib.get_close_matches(str(self.estimator), ESTIMATORS, n=1)
-            raise DeviceError(
-                f"estimator {self.estimator!r}",
-                expected="one of " + ", ".join(ESTIMATORS),
-                fix=f"did you mean {near[0]!r}?" if near else "choose one of them",
-            )
-        for name, value, right in (
-            ("floor_db", self.floor_db, -300 <= self.floor_db < 0),
-            ("limit_db", self.limit_db, 0 < self.limit_db <= 300),
-            ("silence_db", self.silence_db, -300 <= self.silence_db < 0),
-        ):
-            if not right:
-                wanted = "above 0, up to 300 dB" if name == "limit_db" else "-300 dB to below 0"
-                raise DeviceError(f"{name} of {value}", expected=wanted, fix="use the default")
-        if not isinstance(self.reference, str) and not list(self.reference):
-            raise DeviceError(
-                "no reference device", expected="at least one", fix="name one, or 'all'"
-            )
-
-    def _check_analysis_of(self, spectra: ClipSpectra) -> None:
-        for name in ("fft_size", "hop_samples", "floor_db", "silence_db"):
-            got, wanted = getattr(spectra, name), getattr(self, name)
-            if got != wanted:
-                raise DeviceError(
-                    f"spectra measured with {name} {got}",
-                    expected=f"{name} {wanted} as in the correction",
-                    fix="measure them again, or set the correction to it",
-                )
-
-
-def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") -> tuple[str, ...]:
-    names = (names,) if isinstance(names, str) else tuple(names)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        raise DeviceError(
-            f"{what} {', '.join(map(repr, unknown))}",
-            expected="devices of the manifest: " + ", ".join(sorted(known)),
-            fix=f"did you mean {near[0]!r}?" if near else "name one of them",
+        check_choices(self.domain, self.unknown)
+        check_estimation(
+            self.reference,
+            self.estimator,
+            floor_db=self.floor_db,
+            limit_db=self.limit_db,
+            silence_db=self.silence_db,
         )
-    return names
 
 
-def _notes(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, ...]:
-    notes = []
-    for name, device in profile.devices.items():
-        if device.count < FEW_TAKES:
-            notes.append(
-                f"device {name}: only {device.count} clips behind its gains; 10 to 30 are usual"
-            )
-        limit = 10 ** (profile.limit_db / 20) * (1 - 1e-9)
-        limited = int(np.sum((device.gains >= limit) | (device.gains <= 1 / limit)))
-        if limited:
-            notes.append(
-                f"device {name}: {limited} of {len(device.gains)} bins at the limit of "
-                f"{profile.limit_db:g} dB"
-            )
-    if failures:
-        notes.append(f"some clips could not be used{failed(failures)}")
-    return tuple(notes)
+def _gains_of_rows(
+    profile: DeviceProfile, devices: Sequence[str], *, unknown: Unknown
+) -> NDArray[np.float64]:
+    """Return the gains of each row's device, (row, bin)."""
+    ones = np.ones(profile.fft_size // 2 + 1)
+    known = {
+        name: ones
+        if unknown == "identity" and name not in profile.devices
+        else profile.gains_for(name)
+        for name in dict.fromkeys(devices)
+    }
+    return np.stack([known[name] for name in devices])
+
+
+def _as_manifest(table: Manifest | pd.DataFrame) -> Manifest:
+    """Return a manifest of a DataFrame; correction needs no labels."""
+    if isinstance(table, Manifest):
+        return table
+    return Manifest.from_table(table if "label" in table else table.assign(label="not stated"))

@@ -1,0 +1,212 @@
+"""Where spectrum correction gets the clips of a take from: files of a manifest, or arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic.data.manifest import Manifest
+from anymic.devices.correction.arrays import ArrayError, one_a_row
+from anymic.devices.correction.take_statistics import Frames, MagnitudeFrames, SampleFrames
+from anymic.errors import AnymicError, DeviceError, Failure
+
+
+class ClipSource(Protocol):
+    """Clips with a device and perhaps a take each, read take by take.
+
+    Attributes
+    ----------
+    clip_ids, devices, takes
+        One entry a clip, as in `ClipSpectra`.
+    rate_hz : int or None
+        The rate of the clips; None until the first one was read.
+    failures : list of Failure
+        Clips that could not be used.
+    """
+
+    clip_ids: list[str]
+    devices: list[str]
+    takes: list[str | None]
+    rate_hz: int | None
+    failures: list[Failure]
+
+    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
+        """Return row and frames of the clips of one take that can be used."""
+
+    def refuse(self, rows: Sequence[int], reason: DeviceError) -> None:
+        """Add a failure for each of these rows."""
+
+
+class ManifestClips:
+    """The clips of a manifest, read from their files.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With a device in every row.
+    rate_hz : int or None
+        Resample to this rate; None: every clip must have the rate of the first one.
+    fft_size, hop_samples : int
+        The analysis. Clips of one take may differ in length by one FFT size.
+    """
+
+    def __init__(
+        self, manifest: Manifest, rate_hz: int | None, *, fft_size: int, hop_samples: int
+    ) -> None:
+        self.clip_ids = manifest.clip_ids()
+        self.devices = [str(name) for name in manifest.table["device"]]
+        self.takes = _takes(manifest)
+        self.rate_hz = rate_hz
+        self.failures: list[Failure] = []
+        self._asked_hz = rate_hz
+        self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
+        self._manifest = manifest
+        self._paths = manifest.paths()
+
+    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
+        """Read the clips of one take; files that cannot be used become failures."""
+        found: list[tuple[int, NDArray[np.float32]]] = []
+        for row in rows:
+            try:
+                found.append((row, self._samples(row)))
+            except AnymicError as error:
+                self.failures.append(Failure(str(self._paths[row]), str(error)))
+        lengths = [len(samples) for _, samples in found]
+        if lengths and max(lengths) - min(lengths) > self._analysis["fft_size"]:
+            self.refuse(
+                [row for row, _ in found],
+                DeviceError(
+                    f"clips of {min(lengths)} to {max(lengths)} samples in one take",
+                    expected="equal lengths",
+                    fix="cut the recordings to the same moment",
+                ),
+            )
+            return []
+        return [(row, SampleFrames(samples, **self._analysis)) for row, samples in found]
+
+    def refuse(self, rows: Sequence[int], reason: DeviceError) -> None:
+        """Add a failure for the file of each of these rows."""
+        self.failures.extend(Failure(str(self._paths[row]), str(reason)) for row in rows)
+
+    def _samples(self, row: int) -> NDArray[np.float32]:
+        clip = read_row(self._manifest, row, rate_hz=self._asked_hz)
+        self.rate_hz = self.rate_hz or clip.rate_hz
+        if clip.rate_hz != self.rate_hz:
+            raise DeviceError(
+                f"{clip.rate_hz} Hz",
+                expected=f"{self.rate_hz} Hz as in the other clips",
+                fix="resample the file, or state a rate for all clips",
+            )
+        return clip.samples
+
+
+class ArrayClips:
+    """The clips of an array that was checked already (`anymic.devices.correction.arrays`).
+
+    Parameters
+    ----------
+    values : array, (clip, sample) or (clip, bin, frame)
+        Waveforms, complex STFTs or magnitudes.
+    device, take
+        As in `SpectrumCorrection.fit`.
+    rate_hz : int
+        Of the waveforms, or of those that the spectra were computed from.
+    fft_size, hop_samples : int
+        The analysis of waveforms.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[Any],
+        *,
+        device: Iterable[str],
+        take: Iterable[object] | None,
+        rate_hz: int,
+        fft_size: int,
+        hop_samples: int,
+    ) -> None:
+        self.clip_ids = [f"row {row}" for row in range(len(values))]
+        self.devices = one_a_row(device, len(values))
+        if "" in self.devices:
+            raise ArrayError(
+                f"row {self.devices.index('')} without a device",
+                expected="a device for each clip",
+                fix="name it, or leave the clip out",
+            )
+        takes = [] if take is None else [None if one is None else str(one) for one in take]
+        names = one_a_row(takes or None, len(values), what="take")
+        self.takes = [name or None for name in names]
+        self.rate_hz: int | None = rate_hz
+        self.failures: list[Failure] = []
+        self._values = values
+        self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
+
+    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
+        """Return the clips of one take; those in which every value is zero become failures."""
+        found: list[tuple[int, Frames]] = []
+        for row in rows:
+            values = self._values[row]
+            if not values.any():
+                self.refuse([row], DeviceError("a clip without any sound", fix="leave it out"))
+            elif values.ndim == 1:
+                found.append((row, SampleFrames(values.astype(np.float32), **self._analysis)))
+            else:
+                found.append((row, MagnitudeFrames(np.abs(values))))
+        return found
+
+    def refuse(self, rows: Sequence[int], reason: DeviceError) -> None:
+        """Add a failure for each of these rows."""
+        self.failures.extend(Failure(self.clip_ids[row], str(reason)) for row in rows)
+
+
+def read_row(manifest: Manifest, row: int, *, rate_hz: int | None = None) -> audio.Clip:
+    """Read the clip of one row: the part of its file that `start_s` and `duration_s` state."""
+    start_s, duration_s = (
+        float(manifest.table[name].iloc[row]) if name in manifest.table else np.nan
+        for name in ("start_s", "duration_s")
+    )
+    return audio.read(
+        manifest.paths()[row],
+        rate_hz=rate_hz,
+        start_s=start_s if np.isfinite(start_s) else 0.0,
+        duration_s=duration_s if np.isfinite(duration_s) else None,
+    )
+
+
+def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np.float32]:
+    """Read the clips of all rows as one array, (clip, sample).
+
+    Raises
+    ------
+    DeviceError
+        If the clips differ in length, or one has another rate and `resample` is not set.
+    """
+    clips = [
+        read_row(manifest, row, rate_hz=rate_hz if resample else None)
+        for row in range(len(manifest))
+    ]
+    for clip in clips:
+        if clip.rate_hz != rate_hz:
+            raise DeviceError(
+                f"{clip.rate_hz} Hz in {clip.path}",
+                expected=f"{rate_hz} Hz, the rate of the gains",
+                fix="resample the file, or fit with `rate_hz`",
+            )
+    lengths = sorted({len(clip.samples) for clip in clips})
+    if len(lengths) > 1:
+        raise DeviceError(
+            f"clips of {lengths[0]} to {lengths[-1]} samples",
+            expected="equal lengths, for an array (clip, sample)",
+            fix="transform them one by one, or state `duration_s` in the table",
+        )
+    return np.stack([clip.samples for clip in clips])
+
+
+def _takes(manifest: Manifest) -> list[str | None]:
+    if "take" not in manifest.table:
+        return [None] * len(manifest)
+    return [str(take) or None for take in manifest.table["take"]]

@@ -1,0 +1,160 @@
+"""Mean spectra of the clips of one take, over all frames and over the active ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import rfft
+
+from anymic.devices.analysis import FRAMES_A_BLOCK, centred, windowed_blocks
+from anymic.errors import AudioError
+
+
+@dataclass(frozen=True)
+class ClipStatistics:
+    """The row of one clip in `ClipSpectra`, which explains the attributes."""
+
+    magnitude: NDArray[np.float64]
+    log_magnitude: NDArray[np.float64]
+    joint_log_magnitude: NDArray[np.float64]
+    frames: int
+    active_frames: int
+
+
+class Frames(Protocol):
+    """The frames of one clip."""
+
+    @property
+    def bins(self) -> int:
+        """The number of frequency bins."""
+
+    def levels(self) -> NDArray[np.float32]:
+        """Return the root-mean-square magnitude over the bins of the full spectrum, (frame,)."""
+
+    def magnitudes(self) -> Iterator[NDArray[np.float32]]:
+        """Yield new blocks (frame, bin) of magnitudes, `FRAMES_A_BLOCK` frames each."""
+
+
+class SampleFrames:
+    """The centred, windowed frames of samples (sample,)."""
+
+    def __init__(self, samples: NDArray[np.float32], *, fft_size: int, hop_samples: int) -> None:
+        self._padded = centred(samples, fft_size)
+        self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
+        self.bins = fft_size // 2 + 1
+
+    def levels(self) -> NDArray[np.float32]:
+        """Return the levels (frame,), from the samples by Parseval's theorem."""
+        blocks = windowed_blocks(self._padded, **self._analysis)
+        return np.concatenate([np.sqrt(np.einsum("fs,fs->f", block, block)) for block in blocks])
+
+    def magnitudes(self) -> Iterator[NDArray[np.float32]]:
+        """Yield blocks (frame, bin) of magnitudes."""
+        for block in windowed_blocks(self._padded, **self._analysis):
+            yield np.abs(rfft(block, overwrite_x=True))
+
+
+class MagnitudeFrames:
+    """The frames of a magnitude spectrogram (bin, frame), linear."""
+
+    def __init__(self, magnitude: NDArray[np.floating]) -> None:
+        self._magnitude = magnitude.T.astype(np.float32)
+        self.bins = self._magnitude.shape[1]
+
+    def levels(self) -> NDArray[np.float32]:
+        """Return the levels (frame,); all bins but the first and the last stand for two."""
+        power = np.square(self._magnitude)
+        bins = power.shape[1]
+        both = 2 * power.sum(axis=1) - power[:, 0] - power[:, -1]
+        return np.asarray(np.sqrt(both / (2 * (bins - 1))), dtype=np.float32)
+
+    def magnitudes(self) -> Iterator[NDArray[np.float32]]:
+        """Yield blocks (frame, bin) of magnitudes."""
+        for start in range(0, len(self._magnitude), FRAMES_A_BLOCK):
+            yield self._magnitude[start : start + FRAMES_A_BLOCK].copy()
+
+
+def statistics_of_take(
+    clips: Sequence[Frames], *, floor_db: float, silence_db: float
+) -> list[ClipStatistics]:
+    """Return the mean spectra of the clips of one take, in their order."""
+    if not clips:
+        return []
+    levels = [clip.levels() for clip in clips]
+    active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
+    shortest = min((len(one) for one in active), default=0)
+    joint = np.all([one[:shortest] for one in active], axis=0)
+    floors = [float(level.max()) * 10 ** (floor_db / 20) for level in levels]
+    return _averages(clips, active, joint, floors)
+
+
+def mean_log_magnitude(
+    samples: NDArray[np.float32],
+    *,
+    fft_size: int = 2048,
+    hop_samples: int = 512,
+    floor_db: float = -100.0,
+    silence_db: float = -40.0,
+) -> NDArray[np.float64]:
+    """Return the mean log magnitude (bin,) of the active frames of one recording.
+
+    The result is that of `ClipSpectra.log_magnitude` for the same samples (sample,).
+
+    Raises
+    ------
+    AudioError
+        If every sample is zero.
+    """
+    if not samples.any():
+        raise AudioError(
+            "a recording without any sound",
+            expected="at least one sample that is not zero",
+            fix="leave it out",
+        )
+    frames = SampleFrames(samples, fft_size=fft_size, hop_samples=hop_samples)
+    (found,) = statistics_of_take([frames], floor_db=floor_db, silence_db=silence_db)
+    return found.log_magnitude
+
+
+def _averages(
+    clips: Sequence[Frames],
+    active: Sequence[NDArray[np.bool_]],
+    joint: NDArray[np.bool_],
+    floors: Sequence[float],
+) -> list[ClipStatistics]:
+    """Return the means of the clips of one take; `joint` (frame,) covers the shortest."""
+    shape = (len(clips), clips[0].bins)
+    linear, own, shared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    weight = np.zeros(shape[1])
+    start = 0
+    for block in zip_longest(*(clip.magnitudes() for clip in clips)):
+        logs = []
+        for clip, magnitude in enumerate(block):
+            if magnitude is None:
+                continue
+            linear[clip] += magnitude.sum(axis=0)
+            np.maximum(magnitude, np.float32(floors[clip]), out=magnitude)
+            logs.append(np.log(magnitude, out=magnitude))
+            own[clip] += active[clip][start : start + len(magnitude)].astype(np.float32) @ logs[-1]
+        sounding = np.flatnonzero(joint[start : start + max(map(len, logs))])
+        if len(sounding):  # before the end of the shortest clip, so every clip is among `logs`
+            together = [log[sounding] for log in logs]
+            loudness = np.exp(np.mean(together, axis=0))
+            weight += loudness.sum(axis=0)
+            shared += [(loudness * log).sum(axis=0) for log in together]
+        start += max(map(len, logs))
+    return [
+        ClipStatistics(
+            magnitude=linear[clip] / len(active[clip]),
+            log_magnitude=own[clip] / max(int(active[clip].sum()), 1),
+            joint_log_magnitude=shared[clip] / np.maximum(weight, np.finfo(float).tiny),
+            frames=len(active[clip]),
+            active_frames=int(joint.sum()),
+        )
+        for clip in range(len(clips))
+    ]
