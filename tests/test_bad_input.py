@@ -324,12 +324,12 @@ def test_clips_that_may_not_calibrate(
     first = Manifest.read(clips).clip_ids()[0]
     run = replace(small_bundle, fitted_on={"weights": (first,)}).save(tmp_path / "run")
     before = sorted((path.name, path.read_bytes()) for path in run.iterdir())
-    command = ["calibrate-probabilities", run, "--data", clips]
+    command = ["calibrate", run, "--data", clips]
     assert "1 of which its weights were learned from" in refused(*command, "--split", "train")
     assert "1 of which are of the split test" in refused(*command, "--split", "test")
     assert "trained without validation clips" in refused(*command)
     few = table(tmp_path / "f.csv", path=names[1:], label=["dog"], device=["B"])
-    command = ["calibrate-probabilities", run, "--data", few, "--split", "all"]
+    command = ["calibrate", run, "--data", few, "--split", "all"]
     assert "1 of B, wanted at least 30 clips" in refused(*command, "--per-device")
     assert "1 of dog, 0 of rain, 0 of siren" in refused(*command, "--method", "isotonic")
     assert sorted((path.name, path.read_bytes()) for path in run.iterdir()) == before

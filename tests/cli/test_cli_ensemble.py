@@ -207,8 +207,11 @@ def test_an_ensemble_is_no_member(
     ("options", "line"),
     [
         (["--workers", "2"], "got --workers 2 without --members"),
-        (["--members", "2", "--devices", "2"], "got --devices 2 with --members"),
-        (["--members", "2", "--strategy", "ddp"], "got --strategy ddp with --members"),
+        (["--members", "2", "--trainer", "devices=2"], "got --trainer devices=2 with --members"),
+        (
+            ["--members", "2", "--trainer", "strategy=ddp"],
+            "got --trainer strategy=ddp with --members",
+        ),
     ],
 )
 def test_train_refuses_in_one_line(

@@ -6,20 +6,23 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
-import typer
 
 from anymic.cli import app, main
+from anymic.cli.verbs import verbs
 from anymic.training.config import presets
 
 VERBS = ("train", "evaluate", "predict", "calibrate", "correct", "demo", "data", "reproduce")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "anymic", *arguments],
+        env=env,
         capture_output=True,
         text=True,
         check=False,
@@ -33,20 +36,7 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"\n  {verb} " in text
 
 
-def verbs(app: typer.Typer, *path: str) -> list[tuple[str, ...]]:
-    """List the words of every verb, those of groups included: ("data", "show")."""
-    found = []
-    for command in app.registered_commands:
-        assert command.callback is not None
-        found.append((*path, command.name or command.callback.__name__))
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        assert group.name is not None
-        found += verbs(group.typer_instance, *path, group.name)
-    return found
-
-
-@pytest.mark.parametrize("verb", verbs(app), ids=" ".join)
+@pytest.mark.parametrize("verb", verbs(), ids=" ".join)
 def test_help_of_a_verb_shows_an_example(
     verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +55,62 @@ def test_help_names_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("anymic ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "new"),
+    [
+        ("calibrate-probabilities run --data clips.csv", "anymic calibrate"),
+        ("calibrate takes.csv --reference A --out profile.json", "anymic devices profile"),
+        ("calibrate takes.csv --split train", "anymic devices profile"),
+        ("calibrate takes --out=profile.json", "anymic devices profile"),
+        ("data even clips.csv --out balanced", "anymic data balance"),
+        ("devices route run --unknown blind", "anymic devices policy"),
+        ("train --data clips --out run --devices 2", "--trainer devices=2"),
+        ("train --data clips --out run --num-nodes=3", "--trainer num_nodes=3"),
+        ("finetune run --data clips --out tuned --accelerator gpu", "--trainer accelerator=gpu"),
+    ],
+)
+def test_an_old_name_gives_the_new_one(
+    arguments: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"`{new}`" in err
+    assert err.count("\n") == 1
+
+
+def test_verbs_of_other_packages(tmp_path: Path) -> None:
+    """A function is a verb; what cannot be loaded is one line, and ends no other verb."""
+    (tmp_path / "hello_verb.py").write_text(
+        "def hello(name: str = 'you') -> None:\n"
+        '    """Greet someone."""\n'
+        "    print(f'hello {name}')\n"
+    )
+    entry = tmp_path / "hello-1.0.dist-info"
+    entry.mkdir()
+    (entry / "METADATA").write_text("Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n")
+    (entry / "entry_points.txt").write_text(
+        "[anymic.commands]\nhello = hello_verb:hello\nbroken = no_such_module:app\n"
+        "number = sys:maxsize\ntrain = hello_verb:hello\n"
+    )
+    ran = partial(
+        run, env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(tmp_path)])}
+    )
+    assert ran("hello", "--name", "all").stdout == "hello all\n"
+    shown = ran("--help")
+    assert shown.returncode == 0
+    assert "Greet someone" in shown.stdout
+    assert "cannot be loaded" in shown.stdout
+    for name, why in (("broken", "No module named 'no_such_module'"), ("number", "is int")):
+        done = ran(name, "--anything")
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert done.stderr.count("\n") == 1
+        assert why in done.stderr
+        assert "of the package hello" in done.stderr
+    assert "--preset" in ran("train", "--help").stdout
 
 
 @pytest.mark.parametrize(

@@ -155,8 +155,8 @@ def test_kept_features_give_the_same_report(corpus: Path, model: Path, tmp_path:
         (["--set", "epoch=4"], "got unknown key 'epoch' (did you mean 'epochs'?)"),
         (["--preset", "kosmidr"], "got preset 'kosmidr', wanted one of"),
         (["--config", "missing.yaml"], "got no file missing.yaml"),
-        (["--strategy", "dpp"], "got --strategy dpp, which the trainer refuses"),
-        (["--accelerator", "tpu"], "got --accelerator tpu, which the trainer refuses"),
+        (["--trainer", "strategy=dpp"], "got strategy=dpp, which the trainer refuses"),
+        (["--trainer", "accelerator=tpu"], "got accelerator=tpu, which the trainer refuses"),
     ],
 )
 def test_train_refuses_in_one_line(

@@ -89,7 +89,7 @@ def test_silence_is_one_line_and_the_rest_goes_on(
     assert "quiet.wav" in str(error.value)
     soundfile.write(tmp_path / "0.wav", np.zeros(RATE), RATE)
     csv = corpus.write(tmp_path / "clips.csv")
-    arguments = ["data", "even", str(csv), "--out", str(tmp_path / "out"), "--workers", "1"]
+    arguments = ["data", "balance", str(csv), "--out", str(tmp_path / "out"), "--workers", "1"]
     assert main([*arguments, "--json"]) == 1
     outcome = json.loads(capsys.readouterr().out)
     assert [Path(one["path"]).name for one in outcome["failures"]] == ["0.wav"]

@@ -42,7 +42,7 @@ def read_calibration(
         raise BundleError(
             f"{folder / CALIBRATION} that does not fit its model ({error})",
             expected=f"a calibrator for {labels} labels",
-            fix="calibrate again with anymic calibrate-probabilities",
+            fix="calibrate again with anymic calibrate",
         ) from error
 
 

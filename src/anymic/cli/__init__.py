@@ -1,4 +1,4 @@
-"""The command line: every verb in its own file, none of them with maths in it."""
+"""The command line: one file a verb, imported when the verb is used."""
 
 from __future__ import annotations
 
@@ -9,25 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from anymic.cli import (
-    calibrate,
-    calibrate_probabilities,
-    codec,
-    correct,
-    data,
-    demo,
-    devices,
-    embed,
-    ensemble,
-    evaluate,
-    finetune,
-    import_,
-    plot,
-    predict,
-    robustness,
-    train,
-    train_head,
-)
+from anymic.cli.verbs import Verbs
 
 # Click's ClickException; typer has come to keep click to itself.
 WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
@@ -35,14 +17,15 @@ WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 TERMINATED = 143
 
-ABOUT = """Sound classifiers that hear the same through any microphone and any codec.
+ABOUT = """Sound classifiers that give the same answer through any microphone and any codec.
 
-The way from recordings to a report: a table of clips (data), a model (train), what it is worth
-on each device (evaluate), and its answers (predict). Every verb explains itself with --help.
-To see it all run on sounds made on the spot: anymic demo
+The usual order: make a manifest of the clips (data), train a model (train), measure it on each
+device (evaluate), and classify recordings (predict). Every verb has its own --help.
+To try it all on synthetic sounds: anymic demo
 """
 
 app = typer.Typer(
+    cls=Verbs,
     help=ABOUT,
     no_args_is_help=True,
     add_completion=False,
@@ -64,40 +47,10 @@ def _show_version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     pass
-
-
-app.command()(train.train)
-app.command("train-head")(train_head.train_head)
-app.command()(finetune.finetune)
-app.command()(evaluate.evaluate)
-app.command()(robustness.robustness)
-app.command()(predict.predict)
-app.command()(embed.embed)
-app.command()(ensemble.ensemble)
-app.add_typer(import_.app, name="import")
-app.add_typer(plot.app, name="plot")
-app.add_typer(data.app, name="data")
-app.command()(calibrate.calibrate)
-app.command("calibrate-probabilities")(calibrate_probabilities.calibrate_probabilities)
-app.add_typer(devices.app, name="devices")
-app.command()(correct.correct)
-app.add_typer(codec.app, name="codec")
-app.command()(demo.demo)
-
-
-def _add_plugins() -> None:
-    """Add the verbs of other packages: entry points of the group `anymic.commands`."""
-    from importlib.metadata import entry_points
-
-    for point in entry_points(group="anymic.commands"):
-        app.add_typer(point.load(), name=point.name)
-
-
-_add_plugins()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

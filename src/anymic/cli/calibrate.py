@@ -1,156 +1,137 @@
-"""``anymic calibrate``: from aligned recordings to a device profile."""
+"""``anymic calibrate``: a trained model learns how sure it may be."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.data.manifest import Manifest
-    from anymic.devices.correction.profile import DeviceProfile
-    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+    from anymic.calibration import Method
+    from anymic.training.calibrating import Calibrated, Trust
 
 
 def calibrate(
-    manifest: Annotated[
-        Path, typer.Argument(help="A CSV with path, label, device and, for aligned clips, take.")
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The folder of a trained model or an ensemble.")
     ],
-    reference: Annotated[
+    data: Annotated[Path, typer.Option(help="A manifest (or folder) with the clips to fit on.")],
+    method: Annotated[
         str,
         typer.Option(
-            help="The device to sound like; several as B,C make a virtual one; all for all."
+            help="temperature (one number; no answer changes) or isotonic (a step function for"
+            " each label; wants many clips)."
         ),
-    ] = "A",
-    out: Annotated[Path, typer.Option(help="The device profile to write.")] = Path("profile.json"),
-    estimator: Annotated[
-        str,
-        typer.Option(help="ratio_of_means, mean_of_ratios, geometric or geometric_unaligned."),
-    ] = "ratio_of_means",
-    device: Annotated[
-        list[str] | None, typer.Option(help="Only this device; may be repeated. [default: all]")
-    ] = None,
+    ] = "temperature",
     split: Annotated[
-        list[str] | None,
-        typer.Option(help="Only clips of this split; may be repeated. [default: all]"),
+        str | None,
+        typer.Option(
+            help="Fit on this split's clips; all for every clip."
+            " [default: the clips that were set aside when RUN was trained]"
+        ),
     ] = None,
-    rate: Annotated[
-        int | None, typer.Option(help="Resample to this rate in Hz. [default: the clips' own]")
+    per_device: Annotated[
+        bool,
+        typer.Option("--per-device", help="One calibrator a device, besides that of all clips."),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a new model here. [default: change RUN]")
     ] = None,
-    fft: Annotated[int, typer.Option(help="FFT size in samples.")] = 2048,
-    hop: Annotated[int, typer.Option(help="Hop in samples.")] = 512,
-    floor_db: Annotated[float, typer.Option(help="Spectra count as at least this.")] = -100.0,
-    limit_db: Annotated[float, typer.Option(help="No gain beyond this, up or down.")] = 40.0,
-    silence_db: Annotated[
-        float, typer.Option(help="Frames this far below a clip's loudest are left out.")
-    ] = -40.0,
-    plot: Annotated[Path | None, typer.Option(help="Draw the gains into this PNG.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Keep features in this folder, for the next time.")
+    ] = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Learn how each device colours sound, from clips recorded side by side.
+    """Make a trained model's probabilities mean what they say.
 
-    Rows of the manifest with equal `take` were recorded at the same moment; 10 to 30 takes a
-    device are enough. The profile is for `anymic correct`, and for `anymic devices add`.
+    The model answers for clips that it learned nothing from; what its probabilities must become
+    to be as sure as its answers are right is fitted, and kept in the model. `anymic predict` and
+    `anymic evaluate` then give calibrated probabilities. Not one weight changes. A calibrator
+    that the model had before is replaced.
 
-    Example: anymic calibrate takes.csv --reference A --out profile.json --plot gains.png
+    Log loss, Brier score and calibration error are shown before and after: on the clips that the
+    calibrator was fitted on ("on these clips", which flatters it), and in five parts, each by a
+    calibrator that was fitted on the other parts' recordings ("held out"). What it is worth on
+    clips that had no part in it `anymic evaluate` says.
+
+    Refused are clips that the model learned from, or of the same recordings; clips of the
+    manifest's split test; and devices (--per-device) with too few clips.
+
+    The exit status is 1 if some files could not be used; they are listed.
+
+    Example: anymic calibrate run --data manifest.csv --method temperature
     """
-    import warnings
+    from anymic import bundle as bundles
+    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic.training import calibrating
 
-    from anymic.data.manifest import Manifest
-    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
-    from anymic.errors import DeviceError
-
-    if plot is not None and plot.suffix.lower() != ".png":
-        raise DeviceError(f"{plot} to draw into", expected="a .png file", fix="name it so")
-    table = Manifest.read(manifest)
-    if split:
-        table = _of_splits(table, split)
-    elif "split" in table.table and table.table["split"].nunique() > 1:
-        print("note: clips of all splits are used; --split train keeps to one", file=sys.stderr)
-    names = [name.strip() for name in reference.split(",") if name.strip()]
-    correction = SpectrumCorrection(
-        reference="all" if names == ["all"] else names,
-        estimator=estimator,
-        floor_db=floor_db,
-        limit_db=limit_db,
-        silence_db=silence_db,
-        fft_size=fft,
-        hop_samples=hop,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the notes, which are printed below
-        correction.fit(table, devices=device, rate_hz=rate)
-    correction.profile_.write(out)
-    if plot is not None:
-        from anymic.evaluation.report.gains import gains_figure
-        from anymic.evaluation.report.style import save_png
-
-        save_png(gains_figure(correction.profile_), plot)
-    _report(correction, out, plot, as_json=as_json)
-    if correction.failures_:
+    chosen, model, manifest = _method(method), bundles.load(run), read_manifest(data)
+    with progress_bar(len(manifest), "hearing") as advance:
+        found = calibrating.calibrate(
+            model,
+            manifest,
+            method=chosen,
+            split=split,
+            per_device=per_device,
+            name=str(run),
+            cache=cache,
+            progress=advance,
+        )
+    place = found.model.save(out or run)
+    for failure in found.failures:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    _show(found, place, data, as_json=as_json)
+    if found.failures:
         raise typer.Exit(1)
 
 
-def _of_splits(manifest: Manifest, split: list[str]) -> Manifest:
-    from anymic.errors import ManifestError
+def _method(name: str) -> Method:
+    from anymic.calibration import METHODS
+    from anymic.errors import ConfigError
 
-    kept = manifest.where(split=split)
-    if not len(kept):
-        raise ManifestError(
-            f"no clip with split {' or '.join(split)}",
-            expected="one of " + ", ".join(sorted(set(manifest.table["split"]))),
-            fix="mend --split",
-        )
-    return kept
+    if name not in METHODS:
+        raise ConfigError(f"--method {name}", expected=" or ".join(METHODS), fix="name one of them")
+    return name
 
 
-def _report(correction: SpectrumCorrection, out: Path, plot: Path | None, *, as_json: bool) -> None:
-    profile = correction.profile_
-    for failure in correction.failures_:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+def _show(found: Calibrated, place: Path, data: Path, *, as_json: bool) -> None:
+    calibration = found.model.calibration
+    assert calibration is not None
     if as_json:
         outcome = {
-            "profile": str(out),
-            "plot": str(plot) if plot else None,
-            "reference": list(profile.reference),
-            "estimator": profile.estimator,
-            "rate_hz": profile.rate_hz,
-            "fft_size": profile.fft_size,
-            "devices": _summaries(profile),
-            "notes": list(correction.notes_),
-            "failures": [
-                {"path": failure.path, "reason": failure.reason} for failure in correction.failures_
-            ],
+            "model": str(place),
+            "calibration": calibration.summary(),
+            "changes": [asdict(change) for change in found.changes],
+            "failures": [asdict(failure) for failure in found.failures],
         }
-        print(json.dumps(outcome, indent=2))
+        print(json.dumps(outcome, indent=2, allow_nan=False))
         return
-    for note in correction.notes_:
-        print(f"note: {note}", file=sys.stderr)
-    _print_table(profile)
-    print(f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else ""))
-
-
-def _summaries(profile: DeviceProfile) -> dict[str, dict[str, Any]]:
-    return {name: device.summary() for name, device in profile.devices.items()}
-
-
-def _print_table(profile: DeviceProfile) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"towards {'+'.join(profile.reference)}, {profile.estimator}, "
-        f"{profile.rate_hz} Hz, FFT {profile.fft_size}"
-    )
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("device")
-    for head in ("clips", "lowest gain", "median gain", "highest gain", "median spread"):
-        table.add_column(head, justify="right")
-    for name, summary in _summaries(profile).items():
-        numbers = [summary[key] for key in ("lowest_db", "median_db", "highest_db", "spread_db")]
-        table.add_row(name, str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers))
+    for head in ("clips", "", "log loss", "Brier score", "ECE"):
+        table.add_column(head, justify="left" if not head else "right")
+    for change in found.changes:
+        name = change.device or "all clips"
+        table.add_row(name, str(change.before.clips), "before", *_cells(change.before))
+        table.add_row("", "", "after, on these clips", *_cells(change.fitted))
+        if change.held_out is not None:
+            table.add_row("", "", "after, held out", *_cells(change.held_out))
     Console().print(table)
+    print(f"{place}: calibrated, {calibration.describe()}")
+    print(f"next: anymic evaluate {place} --data {data} --split test")
+
+
+def _cells(trust: Trust) -> tuple[str, str, str]:
+    values = (trust.log_loss, trust.brier_score, trust.expected_calibration_error)
+    first, second, third = (f"{value:.3f}" for value in values)
+    return first, second, third

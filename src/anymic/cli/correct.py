@@ -15,7 +15,7 @@ from anymic.cli import options
 
 def correct(
     recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to correct.")],
-    profile: Annotated[Path, typer.Option(help="A device profile from `anymic calibrate`.")],
+    profile: Annotated[Path, typer.Option(help="A device profile from `anymic devices profile`.")],
     device: Annotated[str, typer.Option(help="The device that made the recording.")],
     out: Annotated[Path, typer.Option(help="Where to write: .wav (32-bit float), .flac or .ogg.")],
     gain_db: Annotated[

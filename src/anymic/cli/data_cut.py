@@ -11,7 +11,7 @@ import typer
 from anymic.cli import options
 
 
-def cut(
+def data_cut(
     manifest: Annotated[
         Path,
         typer.Argument(

@@ -10,7 +10,7 @@ import typer
 from anymic.cli import options
 
 
-def encode(
+def data_encode(
     manifest: Annotated[Path, typer.Argument(help="CSV of clips: path and label.")],
     codecs: Annotated[
         str,

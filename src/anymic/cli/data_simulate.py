@@ -10,7 +10,7 @@ import typer
 from anymic.cli import options
 
 
-def simulate(
+def data_simulate(
     manifest: Annotated[
         Path, typer.Argument(help="CSV of clean clips: path, label, and a split or a fold.")
     ],

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 
-def add(
+def devices_add(
     model: Annotated[Path, typer.Argument(help="The model: the folder that `anymic train` wrote.")],
-    profile: Annotated[Path, typer.Option(help="The profile that `anymic calibrate` wrote.")],
+    profile: Annotated[Path, typer.Option(help="The profile that `anymic devices profile` wrote.")],
     out: Annotated[
         Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
     ] = None,
@@ -25,7 +25,7 @@ def add(
     own reference, or against one device that the model knows.
 
     Example: anymic devices add run --profile d.json, where d.json is what
-    `anymic calibrate takes.csv --reference A --device D --out d.json` wrote.
+    `anymic devices profile takes.csv --reference A --device D --out d.json` wrote.
     """
     from anymic.bundle import Bundle
     from anymic.bundle.added_devices import add_devices

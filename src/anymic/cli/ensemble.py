@@ -53,7 +53,7 @@ def ensemble(
 
     Networks, front-ends and device profiles may differ; labels and the length and rate of clips
     may not. Members with the same front-end share its work, and those of one architecture run
-    together. The result is a model like any other: predict, evaluate, devices route take it.
+    together. The result is a model like any other: predict, evaluate, devices policy take it.
 
     Calibrated voting needs --data: every member answers for the validation clips that were set
     aside when it was trained (each has its own), and isotonic regression on these answers makes

@@ -67,7 +67,7 @@ def evaluate(
     3 labels or more MAP@3, all with n and 95 % intervals: as a table here, and as report.html
     (one page, with figures) and report.json in the report's folder. The manifest's columns device
     and group are used where they are there: clips of one group count as one recording. A device
-    that the model does not know takes its policy (`anymic devices route`); its clips share their
+    that the model does not know takes its policy (`anymic devices policy`); its clips share their
     blind gains, unless --unstated leaves each by itself.
 
     A head on embeddings (`anymic train-head --embeddings`) is measured on embeddings: --data is an

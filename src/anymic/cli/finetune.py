@@ -36,17 +36,14 @@ def finetune(
     preset: Annotated[
         str | None, typer.Option(help="Settings by name. [default: finetuning]")
     ] = None,
-    config: options.Config = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated."),
-    ] = None,
+    config_file: options.Config = None,
+    changes: options.Changes = None,
     seed: Annotated[
         int | None, typer.Option(help="Of order, augmentation, random weights.")
     ] = None,
     resume: options.Resume = False,
     cache: options.TrainingCache = None,
-    accelerator: options.Accelerator = None,
+    trainer: options.Trainer = None,
     as_json: options.Outcome = False,
 ) -> None:
     """Train a model on other clips, such as coded ones, and see what it wins and forgets.
@@ -66,31 +63,30 @@ def finetune(
     """
     from anymic.bundle import Bundle
     from anymic.cli.inputs import note_replaced, read_manifest, require_folders
-    from anymic.cli.train import check_trainer, read_settings
+    from anymic.cli.settings import read_config, read_trainer
     from anymic.training import finetuning
 
     require_folders(out, cache)
     note_replaced(out, resume=resume)
-    settings = read_settings(preset, config, changes or [], seed, default=finetuning.PRESET)
+    config = read_config(preset, config_file, changes, seed, default=finetuning.PRESET)
     if epochs is not None:
-        settings = finetuning.lasting(settings, epochs)
-    chosen = {} if accelerator is None else {"accelerator": accelerator}
+        config = finetuning.lasting(config, epochs)
+    arguments = read_trainer(trainer)
     moments = _numbers(report_epochs)
     start = Bundle.load(model)
     manifest = read_manifest(data)
-    check_trainer(chosen)
     bundle = finetuning.finetune(
         start,
         manifest,
         out,
-        config=settings,
+        config=config,
         segments=segments,
         from_scratch=from_scratch,
         report_epochs=moments,
         resume=resume,
         progress=not as_json and sys.stderr.isatty(),
         cache=cache,
-        trainer=chosen,
+        trainer=arguments,
     )
     _show(bundle, out, as_json=as_json)
     if bundle.training["failures"]:

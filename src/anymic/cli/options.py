@@ -24,7 +24,8 @@ Rows = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 
 # Of trainings.
 Config = Annotated[
-    Path | None, typer.Option(help="Settings from a YAML file, in place of a preset.")
+    Path | None,
+    typer.Option("--config", help="Settings from a YAML file, in place of a preset."),
 ]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with the run in --out after an interruption.")
@@ -32,6 +33,20 @@ Resume = Annotated[
 TrainingCache = Annotated[
     Path | None, typer.Option(help="Keep features here; runs may share it. [default: in --out]")
 ]
-Accelerator = Annotated[
-    str | None, typer.Option(help="Lightning's: auto, cpu, gpu, ... [default: auto]")
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting; repeatable: --set epochs=50 --set frontend.bands=64",
+    ),
+]
+Trainer = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trainer",
+        metavar="KEY=VALUE",
+        help="An argument of PyTorch Lightning's trainer; repeatable: --trainer accelerator=gpu "
+        "--trainer devices=2 --trainer strategy=ddp --trainer precision=32-true",
+    ),
 ]

@@ -70,11 +70,11 @@ def predict(
     is in its notes. Where no device is stated the model names it, if it was given an identifier. An
     unknown device is heard as it is, with gains estimated from the file's first half minute
     (blind; with --together, from all such files), or refused, as the model says: see `anymic
-    devices route`.
+    devices policy`.
 
     With --min-confidence 0.8, a file (or window) whose most probable label has less than 0.8 is
     answered with "not sure"; the probability stays, and the notes name that label (in JSON,
-    "answer" is null). How sure a model may be is made right by `anymic calibrate-probabilities`;
+    "answer" is null). How sure a model may be is made right by `anymic calibrate`;
     how much is answered at such a threshold, and how well, says `anymic evaluate`.
 
     Into a pipe, rows are tab-separated: file, label, probability, device, how the device is known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,6 @@ from anymic.cli import options
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
-    from anymic.training import TrainingConfig
-
-DEFAULT_PRESET = "small"
 
 
 def train(
@@ -29,34 +27,14 @@ def train(
             "nguyen2020-small, peters2022, peters2022-small, xu2018, finetuning. [default: small]"
         ),
     ] = None,
-    config: options.Config = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change a setting; may be repeated: --set epochs=50 --set frontend.bands=64",
-        ),
-    ] = None,
+    config_file: options.Config = None,
+    changes: options.Changes = None,
     seed: Annotated[
         int | None, typer.Option(help="Of weights, split, order and augmentation.")
     ] = None,
     resume: options.Resume = False,
     cache: options.TrainingCache = None,
-    accelerator: options.Accelerator = None,
-    devices: Annotated[
-        str | None, typer.Option(help="Lightning's: how many, or which. [default: 1]")
-    ] = None,
-    num_nodes: Annotated[
-        int | None, typer.Option(min=1, help="Lightning's: how many machines. [default: 1]")
-    ] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="Lightning's: ddp, fsdp, ... [default: auto]")
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="Lightning's: 32-true, bf16-mixed, ... [default: what is fastest here]"),
-    ] = None,
+    trainer: options.Trainer = None,
     members: Annotated[
         int | None,
         typer.Option(
@@ -91,40 +69,33 @@ def train(
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
     from anymic.cli.inputs import note_replaced, read_manifest, require_folders
+    from anymic.cli.settings import read_config, read_trainer
     from anymic.training import fit
 
     require_folders(out, cache)
     note_replaced(out, resume=resume)
-    settings = read_settings(preset, config, changes or [], seed)
-    flags = {
-        "accelerator": accelerator,
-        "devices": int(devices) if devices and devices.isdecimal() else devices,
-        "num_nodes": num_nodes,
-        "strategy": strategy,
-        "precision": precision,
-    }
-    chosen = {name: value for name, value in flags.items() if value is not None}
-    _check_members(members, workers, flags)
+    config = read_config(preset, config_file, changes, seed)
+    arguments = read_trainer(trainer)
+    _check_members(members, workers, arguments)
     manifest = read_manifest(data)
-    check_trainer(chosen)
     quiet = as_json or not sys.stderr.isatty()
     if members is not None:
         from anymic.training.members import fit_members
 
         places = fit_members(
             manifest,
-            settings,
+            config,
             out,
             members=members,
             workers=workers,
             progress=not quiet,
             cache=cache,
-            trainer=chosen,
+            trainer=arguments,
         )
         _show_members(places, out, data, as_json=as_json)
         return
     bundle = fit(
-        manifest, settings, out, resume=resume, progress=not quiet, cache=cache, trainer=chosen
+        manifest, config, out, resume=resume, progress=not quiet, cache=cache, trainer=arguments
     )
     if bundle.training.get("rank", 0):
         return  # another process of this run says it
@@ -133,83 +104,21 @@ def train(
         raise typer.Exit(1)
 
 
-def read_settings(
-    preset: str | None,
-    config: Path | None,
-    changes: list[str],
-    seed: int | None,
-    *,
-    default: str = DEFAULT_PRESET,
-) -> TrainingConfig:
-    """Read the settings that --preset, --config, --set and --seed say together."""
-    import yaml
-
-    from anymic.errors import ConfigError
-    from anymic.training import load_config
-
-    if preset is not None and config is not None:
-        raise ConfigError(
-            f"both --preset {preset} and --config {config}",
-            expected="one of them",
-            fix="leave one out; --set changes single settings of either",
-        )
-    values: dict[str, Any] = {}
-    for change in changes:
-        key, separator, text = change.partition("=")
-        try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            separator = ""
-        if not separator or not key:
-            raise ConfigError(
-                f"--set {change}", expected="KEY=VALUE", fix="write e.g. --set epochs=50"
-            )
-    if seed is not None:
-        values["seed"] = seed
-    if config is not None and config.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"--config {config}", expected="a .yaml file", fix="check the name")
-    source = preset or default if config is None else str(config)
-    return load_config(source, changes=values)
-
-
-def _check_members(members: int | None, workers: int | None, flags: dict[str, Any]) -> None:
-    """Refuse flags that say something else about how work is divided than --members does."""
+def _check_members(members: int | None, workers: int | None, trainer: Mapping[str, Any]) -> None:
+    """Refuse arguments that divide the work in another way than --members does."""
     from anymic.errors import ConfigError
 
     if members is None and workers is not None:
         raise ConfigError(
             f"--workers {workers} without --members", expected="both", fix="leave it out"
         )
-    given = [name for name in ("devices", "num_nodes", "strategy") if flags[name] is not None]
+    given = [name for name in ("devices", "num_nodes", "strategy") if name in trainer]
     if members is not None and given:
         raise ConfigError(
-            f"--{given[0].replace('_', '-')} {flags[given[0]]} with --members",
-            expected="a device for each member",
-            fix="say how many are trained at a time with --workers",
+            f"--trainer {given[0]}={trainer[given[0]]} with --members",
+            expected="one process for each member",
+            fix="set the number of members trained at a time with --workers",
         )
-
-
-def check_trainer(flags: dict[str, Any]) -> None:
-    """Refuse flags that Lightning refuses, before anything is computed."""
-    if not flags:
-        return
-    import logging
-
-    import pytorch_lightning as lightning
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
-
-    from anymic.errors import ConfigError
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    try:
-        lightning.Trainer(**flags, logger=False, enable_checkpointing=False)
-    except (MisconfigurationException, ImportError, ValueError, TypeError, RuntimeError) as error:
-        given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in flags.items())
-        raise ConfigError(
-            f"{given}, which the trainer refuses ({error})",
-            expected="what this machine has, as PyTorch Lightning names it",
-            fix="leave the flags out to let it choose",
-        ) from error
 
 
 def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:

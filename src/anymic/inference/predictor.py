@@ -204,7 +204,7 @@ class Predictor:
             raise BundleError(
                 f"together with unknown_device {self.bundle.contract.unknown_device!r}",
                 expected="a model that estimates gains blindly",
-                fix="anymic devices route MODEL --unknown blind --data TRAINING_MANIFEST",
+                fix="anymic devices policy MODEL --unknown blind --data TRAINING_MANIFEST",
             )
         for job in jobs:
             job.batch = job.device or ""

@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from anymic import audio
-from anymic.cli.data_simulate import simulate as simulate_verb
+from anymic.cli.data_simulate import data_simulate as simulate_verb
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order

@@ -308,7 +308,7 @@ class MeanSpectrum:
         except (KeyError, TypeError, ValueError) as error:
             raise DeviceError(
                 f"a mean spectrum whose parts do not fit ({error!r})",
-                expected="what `anymic devices route` wrote",
+                expected="what `anymic devices policy` wrote",
                 fix="measure it again",
             ) from error
 

@@ -110,7 +110,7 @@ class DeviceProfile:
             raise DeviceError(
                 "a device profile with " + "; ".join(problems),
                 expected=f"positive, finite gains for {self.fft_size // 2 + 1} bins",
-                fix="make the profile again with `anymic calibrate`",
+                fix="make the profile again with `anymic devices profile`",
             )
 
     def frequencies_hz(self) -> NDArray[np.float64]:
@@ -241,7 +241,7 @@ class DeviceProfile:
             raise DeviceError(
                 f"{where} that is not a device profile",
                 expected=f'a JSON file with "format": "{FORMAT}"',
-                fix="make one with `anymic calibrate`",
+                fix="make one with `anymic devices profile`",
             )
         if values.get("version") != VERSION:
             raise DeviceError(
@@ -274,12 +274,12 @@ class DeviceProfile:
             raise DeviceError(
                 f"{where} without the key {error}",
                 expected="a complete device profile",
-                fix="make it again with `anymic calibrate`",
+                fix="make it again with `anymic devices profile`",
             ) from error
         except (TypeError, ValueError, AttributeError) as error:
             raise DeviceError(
                 f"{where} with a value of the wrong kind ({error})",
-                expected="a device profile as `anymic calibrate` writes it",
+                expected="a device profile as `anymic devices profile` writes it",
                 fix="make it again",
             ) from error
 
@@ -309,7 +309,7 @@ class DeviceProfile:
             raise DeviceError(
                 f"no file {path}",
                 expected="a device profile",
-                fix="check the path, or make one with `anymic calibrate`",
+                fix="check the path, or make one with `anymic devices profile`",
             )
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -317,7 +317,7 @@ class DeviceProfile:
             raise DeviceError(
                 f"{path} that is not JSON ({error})",
                 expected="a device profile",
-                fix="make one with `anymic calibrate`",
+                fix="make one with `anymic devices profile`",
             ) from error
         if not isinstance(values, dict):
             values = {}

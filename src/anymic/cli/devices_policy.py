@@ -1,4 +1,4 @@
-"""``anymic devices route``: what a model does with devices that are not stated or not known."""
+"""``anymic devices policy``: what a model does with devices that are not stated or not known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 POLICIES = ("identity", "blind", "refuse")
 
 
-def route(
+def devices_policy(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
     ],
@@ -43,7 +43,7 @@ def route(
     lead to the mean spectrum of the training clips, which is measured here. Not one weight of the
     model changes. `anymic predict` and `anymic evaluate` then do so.
 
-    Example: anymic devices route run --identifier identifier --data manifest.csv --unknown blind
+    Example: anymic devices policy run --identifier identifier --data manifest.csv --unknown blind
     """
     from anymic import bundle as bundles
     from anymic.bundle.unknown_devices import route as with_routes

@@ -1,4 +1,4 @@
-"""`anymic data even`: as many clips of every label, by pitch shift."""
+"""`anymic data balance`: as many clips of every label, by pitch shift."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from anymic.cli import options
 
 
-def even(
+def data_balance(
     manifest: Annotated[
         Path,
         typer.Argument(
@@ -45,7 +45,7 @@ def even(
     OUT/manifest.csv. The same seed gives the same files; an interrupted run goes on where it
     stopped. The exit status is 1 if some files could not be used; they are listed.
 
-    Example: anymic data even freesound.csv --out freesound-even
+    Example: anymic data balance freesound.csv --out freesound-even
     """
     from anymic.cli.inputs import read_manifest
     from anymic.data.balancing import even as run

@@ -13,7 +13,7 @@ import soundfile
 
 from anymic.bundle import Bundle, load
 from anymic.cli import main
-from anymic.cli.devices_route import route
+from anymic.cli.devices_policy import devices_policy
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.errors import BundleError, ConfigError, DeviceError
@@ -59,7 +59,7 @@ def test_routes_are_kept_and_followed(
     model: Path, identifier: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = (model / "weights.safetensors").read_bytes()
-    route(model, unknown="blind", identifier=identifier, data=clips)
+    devices_policy(model, unknown="blind", identifier=identifier, data=clips)
     said = capsys.readouterr().out
     assert "mean spectrum of 24 clips" in said
     assert "identified among A, B; unknown ones are heard with gains estimated" in said
@@ -73,7 +73,7 @@ def test_routes_are_kept_and_followed(
     shared = answers(capsys, "predict", *files, "--model", model, "--device", "Z", "--together")
     assert {one["device_policy"] for one in alone + shared} == {"blind"}
     assert alone[0]["probabilities"] != pytest.approx(shared[0]["probabilities"], abs=1e-4)
-    route(model, unknown="identity")
+    devices_policy(model, unknown="identity")
     assert load(model).identifier is not None
     assert load(model).contract.unknown_device == "identity"
 
@@ -81,7 +81,7 @@ def test_routes_are_kept_and_followed(
 def test_rows_say_how_a_device_is_known(
     model: Path, identifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    route(model, identifier=identifier)
+    devices_policy(model, identifier=identifier)
     capsys.readouterr()
     assert main(["predict", str(tmp_path / "1.wav"), "--model", str(model)]) == 0
     cells = capsys.readouterr().out.rstrip("\n").split("\t")
@@ -91,7 +91,7 @@ def test_rows_say_how_a_device_is_known(
 def test_evaluate_unstated_reports_by_device_all_the_same(
     model: Path, identifier: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    route(model, identifier=identifier, out=tmp_path / "routed")
+    devices_policy(model, identifier=identifier, out=tmp_path / "routed")
     assert load(model).identifier is None
     out = tmp_path / "report"
     command = ["evaluate", str(tmp_path / "routed"), "--data", str(clips), "--out", str(out)]
@@ -105,13 +105,13 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
 
 def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--unknown loudly, wanted identity, blind, refuse"):
-        route(model, unknown="loudly")
+        devices_policy(model, unknown="loudly")
     with pytest.raises(BundleError, match="no training clips for blind gains"):
-        route(model, unknown="blind")
+        devices_policy(model, unknown="blind")
     with pytest.raises(DeviceError, match="no folder"):
-        route(model, identifier=tmp_path / "nowhere")
+        devices_policy(model, identifier=tmp_path / "nowhere")
     with pytest.raises(BundleError, match=r"without bundle\.json"):
-        route(tmp_path, unknown="refuse")
+        devices_policy(tmp_path, unknown="refuse")
 
 
 def test_together_is_for_blind_models(

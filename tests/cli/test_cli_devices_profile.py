@@ -1,4 +1,4 @@
-"""`anymic calibrate` and `anymic correct`, on aligned recordings in files."""
+"""`anymic devices profile` and `anymic correct`, on aligned recordings in files."""
 
 from __future__ import annotations
 
@@ -10,20 +10,14 @@ import pandas as pd
 import pytest
 import scipy.signal
 import soundfile
-import typer
 from typer.testing import CliRunner, Result
 
-from anymic.cli.calibrate import calibrate
-from anymic.cli.correct import correct
+from anymic.cli import app
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, AudioError, DeviceError, ManifestError
 
 RATE_HZ = 16000
 TAPS = scipy.signal.firwin2(65, [0, 0.2, 0.5, 1], [0.4, 2.0, 1.0, 0.5])
-
-app = typer.Typer()
-app.command()(calibrate)
-app.command()(correct)
 
 
 def run(*arguments: object) -> Result:
@@ -54,7 +48,7 @@ def takes(tmp_path: Path) -> Path:
 @pytest.fixture
 def profile(takes: Path) -> Path:
     out = takes.with_name("profile.json")
-    assert run("calibrate", takes, "--split", "train", "--out", out).exit_code == 0
+    assert run("devices", "profile", takes, "--split", "train", "--out", out).exit_code == 0
     return out
 
 
@@ -78,7 +72,7 @@ def test_from_recordings_to_a_corrected_file(takes: Path, profile: Path) -> None
 def test_the_profile_and_the_figure_are_written(takes: Path) -> None:
     out, plot = takes.with_name("both.json"), takes.with_name("gains.png")
     result = run(
-        "calibrate", takes, "--reference", "A,B", "--estimator", "geometric", "--fft", 512,
+        "devices", "profile", takes, "--reference", "A,B", "--estimator", "geometric", "--fft", 512,
         "--hop", 128, "--device", "B", "--out", out, "--plot", plot, "--json",
     )  # fmt: skip
     assert result.exit_code == 0
@@ -96,7 +90,7 @@ def test_the_profile_and_the_figure_are_written(takes: Path) -> None:
 def test_a_failed_clip_is_listed_and_the_rest_goes_on(takes: Path) -> None:
     takes.with_name("B0.wav").write_text("not sound")
     out = takes.with_name("profile.json")
-    result = run("calibrate", takes, "--split", "train", "--out", out)
+    result = run("devices", "profile", takes, "--split", "train", "--out", out)
     assert result.exit_code == 1
     assert "failed: " in result.stderr
     assert "B0.wav" in result.stderr
@@ -104,7 +98,9 @@ def test_a_failed_clip_is_listed_and_the_rest_goes_on(takes: Path) -> None:
 
 
 def test_few_takes_are_noted(takes: Path) -> None:
-    result = run("calibrate", takes, "--split", "test", "--out", takes.with_name("few.json"))
+    result = run(
+        "devices", "profile", takes, "--split", "test", "--out", takes.with_name("few.json")
+    )
     assert result.exit_code == 0
     assert "note: device B: only 2 clips behind its gains" in result.stderr
 
@@ -121,7 +117,7 @@ def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:
         (DeviceError, r"gains.pdf to draw into, wanted a .png", (takes, "--plot", "gains.pdf")),
     ):
         with pytest.raises(error, match=message):
-            run("calibrate", *arguments, "--out", out)
+            run("devices", "profile", *arguments, "--out", out)
     assert not out.exists()
 
 

@@ -1,4 +1,4 @@
-"""``anymic codec``: which codecs there are, and one recording heard through one of them."""
+"""``anymic codec apply``: encode and decode one recording."""
 
 from __future__ import annotations
 
@@ -11,32 +11,8 @@ import typer
 
 from anymic.cli import options
 
-app = typer.Typer(no_args_is_help=True, help="Hear recordings through MP3, AAC, Opus, SBC, ...")
 
-
-@app.command("list")
-def list_codecs(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-) -> None:
-    """Name every codec, what it offers, and whether it is available here.
-
-    Rates are those of the audio that is encoded; bitrates are nominal, in kbps, for one channel.
-    A codec that is not available is never replaced by another: the table says how to get it.
-
-    Example: anymic codec list
-    """
-    from anymic.codecs import BANK
-    from anymic.codecs.streams import describe
-
-    rows = [describe(entry) for entry in BANK.values()]
-    if as_json:
-        print(json.dumps(rows, indent=2))
-    else:
-        _print(rows)
-
-
-@app.command()
-def apply(
+def codec_apply(
     recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to encode.")],
     codec: Annotated[str, typer.Option(help="A name that `anymic codec list` gives.")],
     out: Annotated[Path, typer.Option(help="What is heard: .wav (32-bit float), .flac or .ogg.")],
@@ -122,21 +98,3 @@ def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: boo
     else:
         return
     raise ConfigError(problem, expected=wanted, fix="mend --keep, or leave it out")
-
-
-def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table()
-    for head in ("codec", "what it is", "container", "rates (kHz)", "kbps", "available"):
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        rates = ", ".join(f"{rate / 1000:g}" for rate in row["rates_hz"])
-        kbps = ", ".join(f"{one:g}" for one in row["kbps"])
-        cells = (row["codec"], row["title"], row["container"], rates, kbps)
-        table.add_row(*(cell or "·" for cell in cells), "yes" if row["available"] else "no")
-    Console().print(table)
-    for row in rows:
-        if not row["available"]:
-            print(f"{row['codec']} is not available: {row['reason']}. To get it: {row['remedy']}")

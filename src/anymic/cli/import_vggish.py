@@ -1,4 +1,4 @@
-"""``anymic import``: weights that were trained elsewhere."""
+"""``anymic import vggish``: make a model of the weights of VGGish."""
 
 from __future__ import annotations
 
@@ -10,16 +10,8 @@ import typer
 
 from anymic.cli import options
 
-app = typer.Typer(no_args_is_help=True, help="Make a model of weights that were trained elsewhere.")
 
-
-@app.callback()
-def _group() -> None:
-    pass
-
-
-@app.command()
-def vggish(
+def import_vggish(
     out: Annotated[Path, typer.Option(help="Folder for the model.")],
     weights: Annotated[
         Path | None,
@@ -61,7 +53,7 @@ def vggish(
     """
     from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
-    from anymic.importers.vggish import fetch, import_vggish
+    from anymic.importers import vggish
     from anymic.training.heads import with_labels
 
     chosen = [weights is not None, download is not None, random]
@@ -75,8 +67,8 @@ def vggish(
         raise ConfigError(
             f"--width {width:g} without --random", expected="both", fix="weights have their width"
         )
-    path = fetch(download) if download is not None else weights
-    bundle = import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
+    path = vggish.fetch(download) if download is not None else weights
+    bundle = vggish.import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
     if labels is not None:
         bundle = with_labels(bundle, read_manifest(labels).labels, seed=seed)
     bundle.save(out)
@@ -86,47 +78,3 @@ def vggish(
     else:
         then = "finetune" if labels is not None else "embed"
         print(f"{out}  VGGish, {count:,} weights; see anymic {then} --help")
-
-
-@app.command()
-def keras(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL.hdf5", help="What model.save of Keras 2 wrote.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
-    labels: Annotated[
-        str | None,
-        typer.Option(help="Names in the order of the classes: a,b,c. [default: ten are TAU's]"),
-    ] = None,
-    clip_s: Annotated[
-        float, typer.Option(help="Length of the clips that it was trained on, in seconds.")
-    ] = 10.0,
-    as_json: options.Outcome = False,
-) -> None:
-    """Take over a network of the family of Hu 2020 (`10class-fcnn`, and smaller ones).
-
-    Depth, widths, channels of the input and the number of classes are read from the file; the
-    front-end in front of it is that of the papers, for 44.1 kHz. The model predicts and is
-    fine-tuned like any other. Needs h5py: pip install 'anymic[keras]'.
-
-    Example: anymic import keras model.hdf5 --out scenes
-    """
-    from anymic.importers.keras import import_keras
-
-    names = None if labels is None else [name.strip() for name in labels.split(",")]
-    bundle = import_keras(model, labels=names, clip_s=clip_s)
-    bundle.save(out)
-    weights = bundle.network.state_dict().items()  # with running statistics, as Keras counts
-    parameters = sum(value.numel() for name, value in weights if not name.endswith("tracked"))
-    if as_json:
-        outcome = {
-            "model": str(out),
-            "labels": list(bundle.labels),
-            "parameters": parameters,
-            "network": bundle.network_arguments,
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
-        return
-    listed = ", ".join(bundle.labels)
-    print(f"{out}: {parameters:,} parameters, {len(bundle.labels)} labels: {listed}")
-    print(f"next: anymic predict FILES --model {out}")

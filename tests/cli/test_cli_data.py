@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anymic.cli.data import app
+from anymic.cli import app
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
@@ -25,7 +25,7 @@ def corpus(tmp_path):
 
 
 def anymic(*arguments):
-    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    return CliRunner().invoke(app, ["data", *(str(a) for a in arguments)], catch_exceptions=False)
 
 
 def test_a_sound_corpus(corpus):

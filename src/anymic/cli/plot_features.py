@@ -1,4 +1,4 @@
-"""``anymic plot``: pictures of what a model does."""
+"""``anymic plot features``: draw the pooled features of a model."""
 
 from __future__ import annotations
 
@@ -11,18 +11,8 @@ import typer
 if TYPE_CHECKING:
     from anymic.data.manifest import Manifest
 
-ABOUT = "Draw what a model does."
 
-app = typer.Typer(help=ABOUT, no_args_is_help=True, rich_markup_mode=None)
-
-
-@app.callback()
-def plot() -> None:
-    """Draw what a model does."""
-
-
-@app.command("features")
-def features(
+def plot_features(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
     ],

@@ -51,7 +51,7 @@ def test_the_way_from_a_run_to_calibrated_answers(
     run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "calibrated"
-    arguments = ["calibrate-probabilities", run, "--data", clips, "--out", out]
+    arguments = ["calibrate", run, "--data", clips, "--out", out]
     assert main([*map(str, arguments)]) == 0
     said = capsys.readouterr().out
     for word in ("before", "after, on these clips", "after, held out", "log loss", "ECE"):
@@ -79,7 +79,7 @@ def test_it_changes_the_run_and_is_replaced(
 ) -> None:
     found = []
     for method in ("isotonic", "temperature"):
-        arguments = ["calibrate-probabilities", run, "--data", clips, "--method", method, "--json"]
+        arguments = ["calibrate", run, "--data", clips, "--method", method, "--json"]
         assert main([*map(str, arguments)]) == 0
         found.append(json.loads(capsys.readouterr().out))
         calibration = Bundle.load(run).calibration
@@ -97,7 +97,7 @@ def test_it_changes_the_run_and_is_replaced(
 def test_evaluate_says_when_clips_calibrated_the_model(
     run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["calibrate-probabilities", str(run), "--data", str(clips)]) == 0
+    assert main(["calibrate", str(run), "--data", str(clips)]) == 0
     capsys.readouterr()
     arguments = ["evaluate", run, "--data", clips, "--split", "all", "--out", tmp_path / "report"]
     assert main([*map(str, arguments)]) == 0
@@ -118,7 +118,7 @@ def test_refusals_are_one_line_and_leave_the_run_as_it_was(
         (["--split", "spare"], "no clip whose split is 'spare' (splits: test, validation)"),
         (["--per-device"], "18 of A, 18 of B, wanted at least 30 clips of each device"),
     ):
-        command = ["calibrate-probabilities", str(run), "--data", str(clips), *options]
+        command = ["calibrate", str(run), "--data", str(clips), *options]
         assert main(command) == 2
         out, err = capsys.readouterr()
         assert line in err

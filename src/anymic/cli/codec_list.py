@@ -1,0 +1,46 @@
+"""``anymic codec list``: the codecs, and which of them are available."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+
+def codec_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
+) -> None:
+    """Name every codec, what it offers, and whether it is available here.
+
+    Rates are those of the audio that is encoded; bitrates are nominal, in kbps, for one channel.
+    A codec that is not available is never replaced by another: the table says how to get it.
+
+    Example: anymic codec list
+    """
+    from anymic.codecs import BANK
+    from anymic.codecs.streams import describe
+
+    rows = [describe(entry) for entry in BANK.values()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print(rows)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for head in ("codec", "what it is", "container", "rates (kHz)", "kbps", "available"):
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        rates = ", ".join(f"{rate / 1000:g}" for rate in row["rates_hz"])
+        kbps = ", ".join(f"{one:g}" for one in row["kbps"])
+        cells = (row["codec"], row["title"], row["container"], rates, kbps)
+        table.add_row(*(cell or "·" for cell in cells), "yes" if row["available"] else "no")
+    Console().print(table)
+    for row in rows:
+        if not row["available"]:
+            print(f"{row['codec']} is not available: {row['reason']}. To get it: {row['remedy']}")

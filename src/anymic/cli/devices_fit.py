@@ -1,0 +1,84 @@
+"""``anymic devices fit``: train an identifier of devices."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anymic.cli import options
+
+if TYPE_CHECKING:
+    from anymic.devices.identification.identifier import DeviceIdentifier
+
+
+def devices_fit(
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST", help="A manifest with the column device."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the identifier.")],
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Only rows of this split; repeatable. [default: train, where there is]"),
+    ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="A device not to be named: it shows what a stranger is; repeatable.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of weights and imitations.")] = 0,
+    as_json: options.Outcome = False,
+) -> None:
+    """Learn to name the device of a recording, and to say when it is none of the known ones.
+
+    Ten to forty uncorrected recordings of each device, at one sampling rate. What strangers sound
+    like is learned from devices --held-out, and measured on such as a network has not met; without
+    any, from imitations, which serve far worse.
+
+    Example: anymic devices fit clips.csv --out identifier --held-out D
+    """
+    from anymic.cli.inputs import read_manifest
+    from anymic.devices.identification.identifier import DeviceIdentifier
+    from anymic.errors import ManifestError
+
+    manifest = read_manifest(data)
+    if "split" in manifest.table:
+        manifest = manifest.where(split=split or ["train"])
+    elif split:
+        raise ManifestError(
+            "--split, and no such column", expected="the column split", fix="leave --split out"
+        )
+    identifier = DeviceIdentifier().fit(manifest, held_out=held_out or (), seed=seed)
+    identifier.save(out)
+    _show(identifier, out, as_json=as_json)
+    if identifier.failures_:
+        raise typer.Exit(1)
+
+
+def _show(identifier: DeviceIdentifier, out: Path, *, as_json: bool) -> None:
+    for failure in identifier.failures_:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    record = identifier.record_
+    if as_json:
+        outcome = {"identifier": str(out), "devices": list(identifier.devices), **record}
+        print(json.dumps(outcome, indent=2))
+        return
+    counts = ", ".join(f"{name} {clips}" for name, clips in record["clips"].items())
+    share = f"{100 * record['true_accepts']:.0f} % of unheard clips, all devices together"
+    print(f"{out}: {counts} clips; accepts {share}")
+    if max(record["clips"].values()) > 2 * min(record["clips"].values()):
+        print("devices with fewer clips may be accepted less often: record as many of each")
+    if "false_accepts" in record:
+        print(
+            f"held-out devices, unmet: {100 * record['false_accepts']:.0f} % pass,"
+            f" area under the ROC curve {record['auroc']:.3f}"
+        )
+    else:
+        print("no held-out device was heard: nothing says how many strangers pass")
+    print(f"next: anymic devices identify FILES --identifier {out}")

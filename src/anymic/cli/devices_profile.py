@@ -1,0 +1,156 @@
+"""``anymic devices profile``: from aligned recordings to a device profile."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from anymic.cli import options
+
+if TYPE_CHECKING:
+    from anymic.data.manifest import Manifest
+    from anymic.devices.correction.profile import DeviceProfile
+    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+
+
+def devices_profile(
+    manifest: Annotated[
+        Path, typer.Argument(help="A CSV with path, label, device and, for aligned clips, take.")
+    ],
+    reference: Annotated[
+        str,
+        typer.Option(
+            help="The device to sound like; several as B,C make a virtual one; all for all."
+        ),
+    ] = "A",
+    out: Annotated[Path, typer.Option(help="The device profile to write.")] = Path("profile.json"),
+    estimator: Annotated[
+        str,
+        typer.Option(help="ratio_of_means, mean_of_ratios, geometric or geometric_unaligned."),
+    ] = "ratio_of_means",
+    device: Annotated[
+        list[str] | None, typer.Option(help="Only this device; may be repeated. [default: all]")
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="Only clips of this split; may be repeated. [default: all]"),
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(help="Resample to this rate in Hz. [default: the clips' own]")
+    ] = None,
+    fft: Annotated[int, typer.Option(help="FFT size in samples.")] = 2048,
+    hop: Annotated[int, typer.Option(help="Hop in samples.")] = 512,
+    floor_db: Annotated[float, typer.Option(help="Spectra count as at least this.")] = -100.0,
+    limit_db: Annotated[float, typer.Option(help="No gain beyond this, up or down.")] = 40.0,
+    silence_db: Annotated[
+        float, typer.Option(help="Frames this far below a clip's loudest are left out.")
+    ] = -40.0,
+    plot: Annotated[Path | None, typer.Option(help="Draw the gains into this PNG.")] = None,
+    as_json: options.Outcome = False,
+) -> None:
+    """Learn how each device colours sound, from clips recorded side by side.
+
+    Rows of the manifest with equal `take` were recorded at the same moment; 10 to 30 takes a
+    device are enough. The profile is for `anymic correct`, and for `anymic devices add`.
+
+    Example: anymic devices profile takes.csv --reference A --out profile.json --plot gains.png
+    """
+    import warnings
+
+    from anymic.data.manifest import Manifest
+    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+    from anymic.errors import DeviceError
+
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise DeviceError(f"{plot} to draw into", expected="a .png file", fix="name it so")
+    table = Manifest.read(manifest)
+    if split:
+        table = _of_splits(table, split)
+    elif "split" in table.table and table.table["split"].nunique() > 1:
+        print("note: clips of all splits are used; --split train keeps to one", file=sys.stderr)
+    names = [name.strip() for name in reference.split(",") if name.strip()]
+    correction = SpectrumCorrection(
+        reference="all" if names == ["all"] else names,
+        estimator=estimator,
+        floor_db=floor_db,
+        limit_db=limit_db,
+        silence_db=silence_db,
+        fft_size=fft,
+        hop_samples=hop,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the notes, which are printed below
+        correction.fit(table, devices=device, rate_hz=rate)
+    correction.profile_.write(out)
+    if plot is not None:
+        from anymic.evaluation.report.gains import gains_figure
+        from anymic.evaluation.report.style import save_png
+
+        save_png(gains_figure(correction.profile_), plot)
+    _report(correction, out, plot, as_json=as_json)
+    if correction.failures_:
+        raise typer.Exit(1)
+
+
+def _of_splits(manifest: Manifest, split: list[str]) -> Manifest:
+    from anymic.errors import ManifestError
+
+    kept = manifest.where(split=split)
+    if not len(kept):
+        raise ManifestError(
+            f"no clip with split {' or '.join(split)}",
+            expected="one of " + ", ".join(sorted(set(manifest.table["split"]))),
+            fix="mend --split",
+        )
+    return kept
+
+
+def _report(correction: SpectrumCorrection, out: Path, plot: Path | None, *, as_json: bool) -> None:
+    profile = correction.profile_
+    for failure in correction.failures_:
+        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    if as_json:
+        outcome = {
+            "profile": str(out),
+            "plot": str(plot) if plot else None,
+            "reference": list(profile.reference),
+            "estimator": profile.estimator,
+            "rate_hz": profile.rate_hz,
+            "fft_size": profile.fft_size,
+            "devices": _summaries(profile),
+            "notes": list(correction.notes_),
+            "failures": [
+                {"path": failure.path, "reason": failure.reason} for failure in correction.failures_
+            ],
+        }
+        print(json.dumps(outcome, indent=2))
+        return
+    for note in correction.notes_:
+        print(f"note: {note}", file=sys.stderr)
+    _print_table(profile)
+    print(f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else ""))
+
+
+def _summaries(profile: DeviceProfile) -> dict[str, dict[str, Any]]:
+    return {name: device.summary() for name, device in profile.devices.items()}
+
+
+def _print_table(profile: DeviceProfile) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"towards {'+'.join(profile.reference)}, {profile.estimator}, "
+        f"{profile.rate_hz} Hz, FFT {profile.fft_size}"
+    )
+    table.add_column("device")
+    for head in ("clips", "lowest gain", "median gain", "highest gain", "median spread"):
+        table.add_column(head, justify="right")
+    for name, summary in _summaries(profile).items():
+        numbers = [summary[key] for key in ("lowest_db", "median_db", "highest_db", "spread_db")]
+        table.add_row(name, str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers))
+    Console().print(table)

@@ -1,0 +1,82 @@
+"""Verbs and options that have another name now: one line gives the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+VERBS = {
+    "calibrate-probabilities": "calibrate",
+    "data even": "data balance",
+    "devices route": "devices policy",
+}
+
+# Options of PyTorch Lightning's trainer, which --trainer takes now.
+TRAINER = ("accelerator", "devices", "num-nodes", "strategy", "precision")
+OPTIONS = {
+    verb: {f"--{name}": f"--trainer {name.replace('-', '_')}=" for name in TRAINER}
+    for verb in ("train", "finetune")
+}
+
+# What `calibrate` took while it estimated the gains of devices.
+OF_PROFILES = {
+    "--reference",
+    "--estimator",
+    "--device",
+    "--rate",
+    "--fft",
+    "--hop",
+    "--floor-db",
+    "--limit-db",
+    "--silence-db",
+    "--plot",
+}
+
+
+def refuse_old_name(verb: str) -> None:
+    """Refuse a verb that has another name now.
+
+    Raises
+    ------
+    ConfigError
+        It says the new name.
+    """
+    from anymic.errors import ConfigError
+
+    if verb in VERBS:
+        raise ConfigError(
+            f"`anymic {verb}` is now `anymic {VERBS[verb]}`", fix=f"run `anymic {VERBS[verb]}`"
+        )
+
+
+def refuse_old_arguments(verb: str, arguments: Sequence[str]) -> None:
+    """Refuse arguments that have another place now.
+
+    Raises
+    ------
+    ConfigError
+        It says the new place.
+    """
+    from anymic.errors import ConfigError
+
+    if verb == "calibrate" and _estimates_gains(arguments):
+        raise ConfigError(
+            "`anymic calibrate` is for probabilities, and device gains are estimated by"
+            " `anymic devices profile`",
+            fix="run `anymic devices profile` with these arguments",
+        )
+    for argument, after in zip(arguments, [*arguments[1:], ""], strict=False):
+        option, _, value = argument.partition("=")
+        if option in OPTIONS.get(verb, {}):
+            new = OPTIONS[verb][option] + (value or after)
+            raise ConfigError(f"`{option}` is now `{new}`", fix=f"pass `{new}`")
+
+
+def _estimates_gains(arguments: Sequence[str]) -> bool:
+    """Say whether these are the arguments of `devices profile`."""
+    options = {argument.partition("=")[0] for argument in arguments}
+    if "--data" in options or {"--help", "-h"} & options:
+        return False
+    files = [argument.rpartition("=")[2] for argument in arguments]
+    return bool(options & {*OF_PROFILES, "--split"}) or any(
+        file.endswith((".csv", ".tsv", ".json")) for file in files
+    )

@@ -1,0 +1,67 @@
+"""Settings of a training from the command line: presets, files, and KEY=VALUE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anymic.training import TrainingConfig
+
+DEFAULT_PRESET = "small"
+
+
+def read_config(
+    preset: str | None,
+    file: Path | None,
+    changes: Sequence[str] | None,
+    seed: int | None,
+    *,
+    default: str = DEFAULT_PRESET,
+) -> TrainingConfig:
+    """Return the settings that --preset, --config, --set and --seed give together."""
+    from anymic.errors import ConfigError
+    from anymic.training import load_config
+
+    if preset is not None and file is not None:
+        raise ConfigError(
+            f"both --preset {preset} and --config {file}",
+            expected="one of them",
+            fix="leave one out; --set changes single settings of either",
+        )
+    if file is not None and file.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"--config {file}", expected="a .yaml file", fix="check the name")
+    values = _read_pairs("--set", changes, example="epochs=50")
+    if seed is not None:
+        values["seed"] = seed
+    return load_config(preset or default if file is None else str(file), changes=values)
+
+
+def read_trainer(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Return the arguments of PyTorch Lightning's trainer that --trainer gives, checked."""
+    from anymic.training.loop.trainer_arguments import check_trainer
+
+    arguments = _read_pairs("--trainer", pairs, example="devices=2")
+    check_trainer(arguments)
+    return arguments
+
+
+def _read_pairs(option: str, pairs: Sequence[str] | None, *, example: str) -> dict[str, Any]:
+    """Read KEY=VALUE, each value as YAML."""
+    import yaml
+
+    from anymic.errors import ConfigError
+
+    values: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, separator, text = pair.partition("=")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            separator = ""
+        if not separator or not key:
+            raise ConfigError(
+                f"{option} {pair}", expected="KEY=VALUE", fix=f"write e.g. {option} {example}"
+            )
+    return values

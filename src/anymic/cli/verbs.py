@@ -1,0 +1,191 @@
+"""The table of verbs: one line a verb, whose file is imported when it is used."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from anymic.cli import renamed
+
+PLUGINS = "anymic.commands"  # the group of entry points under which other packages add verbs
+
+# In the order of --help. The verb "data show" is the function data_show in cli/data_show.py.
+VERBS = (
+    "train",
+    "train-head",
+    "finetune",
+    "evaluate",
+    "robustness",
+    "predict",
+    "embed",
+    "ensemble",
+    "calibrate",
+    "correct",
+    "devices profile",
+    "devices add",
+    "devices fit",
+    "devices identify",
+    "devices policy",
+    "data prepare",
+    "data show",
+    "data simulate",
+    "data balance",
+    "data cut",
+    "data encode",
+    "codec list",
+    "codec apply",
+    "import vggish",
+    "import keras",
+    "plot features",
+    "demo",
+)
+
+GROUPS = {
+    "devices": "Estimate device profiles, identify devices, and set what a model does with them.",
+    "data": "Make manifests: tables of clips with their labels and devices.",
+    "codec": "List codecs, and pass recordings through MP3, AAC, Opus, SBC, ...",
+    "import": "Make a model of weights that were trained elsewhere.",
+    "plot": "Draw figures of a model.",
+}
+
+
+class Verbs(TyperGroup):
+    """The verbs of the program, or of one group, each imported when it is used.
+
+    Parameters
+    ----------
+    group : str
+        Name of the group; empty for the program as a whole.
+    """
+
+    def __init__(self, *, group: str = "", **settings: Any) -> None:
+        super().__init__(**settings)
+        self.group = group
+        self.commands: Any = dict.fromkeys(_names(group))  # names only, for suggestions too
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of --help."""
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of that name; None where there is none.
+
+        Raises
+        ------
+        ConfigError
+            If the verb has another name now, or a plugin's verb cannot be loaded.
+        """
+        renamed.refuse_old_name(f"{self.group} {cmd_name}".strip())
+        if cmd_name not in self.commands:
+            return None
+        if not self.group and cmd_name in GROUPS:
+            return Verbs(
+                group=cmd_name,
+                name=cmd_name,
+                help=GROUPS[cmd_name],
+                no_args_is_help=True,
+                rich_markup_mode=None,
+            )
+        if not self.group and cmd_name in _plugins():
+            return _as_command(_loaded(_plugins()[cmd_name]), cmd_name)
+        return _as_command(_function(f"{self.group} {cmd_name}".strip()), cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Refuse what other verbs were called before, by their arguments; else as usual."""
+        if args:
+            renamed.refuse_old_arguments(f"{self.group} {args[0]}".strip(), args[1:])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each name with its line; only docstrings are read for it."""
+        rows = [(name, _first_sentence(self._about(name))) for name in self.commands]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _about(self, name: str) -> str:
+        """Return the first line of a verb's help."""
+        if not self.group and name in GROUPS:
+            return GROUPS[name]
+        if not self.group and name in _plugins():
+            return _about_plugin(name)
+        return inspect.getdoc(_function(f"{self.group} {name}".strip())) or ""
+
+
+def verbs() -> list[tuple[str, ...]]:
+    """Return the words of every verb of this package: ("train",), ("data", "show")."""
+    return [tuple(verb.split()) for verb in VERBS]
+
+
+def _names(group: str) -> list[str]:
+    """Return the names in a group, or those at the top: verbs, groups and plugins."""
+    if group:
+        return [verb.split()[1] for verb in VERBS if verb.startswith(f"{group} ")]
+    return list(dict.fromkeys([*(verb.split()[0] for verb in VERBS), *_plugins()]))
+
+
+def _function(verb: str) -> Any:
+    name = verb.replace(" ", "_").replace("-", "_")
+    return getattr(import_module(f"anymic.cli.{name}"), name)
+
+
+@cache
+def _plugins() -> dict[str, EntryPoint]:
+    """Return the verbs of other packages by name; they do not replace verbs of this package."""
+    own = {verb.split()[0] for verb in VERBS}
+    return {point.name: point for point in entry_points(group=PLUGINS) if point.name not in own}
+
+
+def _about_plugin(name: str) -> str:
+    from anymic.errors import AnymicError
+
+    try:
+        return str(_as_command(_loaded(_plugins()[name]), name).get_short_help_str(1000))
+    except AnymicError:
+        return f"(cannot be loaded: run anymic {name} to see why)"
+
+
+def _loaded(point: EntryPoint) -> Any:
+    """Return what an entry point names, a Typer application or a function.
+
+    Raises
+    ------
+    DependencyError
+        If it cannot be imported, or is neither.
+    """
+    from anymic.errors import DependencyError
+
+    package = point.dist.name if point.dist else point.value
+    try:
+        found = point.load()
+    except Exception as error:  # whatever another package raises must not end the program
+        problem = f"{type(error).__name__}: {error}"
+    else:
+        if callable(found):
+            return found
+        problem = f"{point.value} is {type(found).__name__}"
+    raise DependencyError(
+        f"the verb {point.name} of the package {package} cannot be loaded ({problem})",
+        expected="a Typer application or a function",
+        fix=f"repair or uninstall {package}",
+    )
+
+
+def _as_command(found: Any, name: str) -> Any:
+    if not isinstance(found, typer.Typer):
+        function = found
+        found = typer.Typer(add_completion=False, rich_markup_mode=None)
+        found.command(name)(function)
+    command = get_command(found)
+    command.name = name
+    return command
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split("\n\n")[0].split()).split(". ")[0].removesuffix(".")
