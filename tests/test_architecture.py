@@ -29,6 +29,13 @@ LAYERS = (
 ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
 NETWORKS = ARRAYS | {"abc", "copy", "inspect", "itertools", "torch", "torchmetrics"}
 ONLY = {"metrics": NETWORKS, "models": NETWORKS, "calibration": ARRAYS | {"sklearn"}}
+# What one module does for all of the package, and who may therefore import these.
+ONE_RULE = {
+    "concurrent.futures": {"anymic._internal.threads", "anymic._internal.processes"},
+    "multiprocessing": {"anymic._internal.processes"},
+    "tempfile": {"anymic._internal.files"},
+    "rich.progress": {"anymic._internal.progress", "anymic.data.download"},
+}
 MATHS = {"numpy", "scipy", "torch", "pandas", "sklearn", "librosa", "soundfile"}
 
 
@@ -134,6 +141,16 @@ def test_arrays_and_networks_know_nothing_of_files():
         str(one)
         for one in IMPORTS
         if one.part in ONLY and not one.own and one.target.split(".")[0] not in ONLY[one.part]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pools_temporary_files_and_bars_have_one_home():
+    wrong = [
+        str(one)
+        for one in IMPORTS
+        for rule, homes in ONE_RULE.items()
+        if f"{one.target}.".startswith(f"{rule}.") and one.module not in homes
     ]
     assert not wrong, "\n".join(wrong)
 

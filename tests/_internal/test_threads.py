@@ -112,7 +112,8 @@ def test_spread_asks_for_few_items_ahead_and_passes_errors_on(four_threads: int)
     assert not [one for one in threading.enumerate() if one.name.startswith("anymic-worker")]
 
 
-def test_in_order_is_in_order_bounded_and_raises_in_its_place() -> None:
+@pytest.mark.parametrize("ahead", [None, 10])
+def test_in_order_is_in_order_bounded_and_raises_in_its_place(ahead: int | None) -> None:
     asked: list[int] = []
 
     def items() -> Iterator[int]:
@@ -129,9 +130,9 @@ def test_in_order_is_in_order_bounded_and_raises_in_its_place() -> None:
     found = []
 
     def collect() -> None:
-        for number in in_order(work, items(), workers=3):
+        for number in in_order(work, items(), workers=3, ahead=ahead):
             found.append(number)
-            assert len(asked) <= number + 1 + 4
+            assert len(asked) <= number + 2 + (ahead or 3)
 
     with pytest.raises(AnymicError, match="30"):
         collect()

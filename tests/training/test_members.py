@@ -133,7 +133,7 @@ def note(path: Path) -> None:
 
 def test_jobs_are_done_in_processes_that_share_the_gpus(tmp_path: Path) -> None:
     paths = [tmp_path / str(number) for number in range(3)]
-    done = list(in_processes(note, paths, workers=2, gpus=["4", "GPU-5"]))
+    done = [path for path, _ in in_processes(note, paths, workers=2, gpus=["4", "GPU-5"])]
     assert sorted(done) == paths
     found = dict(path.read_text().split() for path in paths)
     assert str(os.getpid()) not in found

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal.files import write_arrays
+from anymic._internal.threads import in_order
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.inference.predictor import Predictor
@@ -57,8 +56,7 @@ def members(outcomes: Iterable[Outcome], runs: str | Path) -> list[Member]:
     runs : path
         The folder of the runs, where their bundles are.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda outcome: _member(outcome, Path(runs)), outcomes))
+    return list(in_order(lambda outcome: _member(outcome, Path(runs)), outcomes))
 
 
 def _member(outcome: Outcome, runs: Path) -> Member:

@@ -1,4 +1,4 @@
-"""What this machine does best: number format, memory format, allocator, threads."""
+"""What this machine has and does best: processors, number format, allocator."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ import torch
 MMAP_MAXIMUM, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2  # options of glibc's mallopt(3)
 LARGE_BYTES = 2**31 - 1
 PAD_BYTES = 256 * 2**20
+
+
+def processors() -> int:
+    """Return how many processors this process may use, which can be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

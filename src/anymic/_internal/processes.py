@@ -1,4 +1,4 @@
-"""Many trainings at a time: a process each, with its share of the machine."""
+"""Work in processes, each with its share of the machine, that end with the one that began."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from anymic._internal.machine import processors
+from anymic._internal.progress import track
+
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
 
 Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def in_processes(
-    work: Callable[[Job], None], jobs: Sequence[Job], *, workers: int, gpus: Sequence[str] = ()
-) -> Iterator[Job]:
-    """Do every job; yield each when it is done, in the order in which they finish.
+    work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, gpus: Sequence[str] = ()
+) -> Iterator[tuple[Job, Result]]:
+    """Do every job; yield each with its result, in the order in which they finish.
 
     Parameters
     ----------
@@ -37,14 +41,13 @@ def in_processes(
     """
     if workers == 1 or len(jobs) < 2:
         for job in jobs:
-            work(job)
-            yield job
+            yield job, work(job)
         return
     fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
     free = fresh.SimpleQueue()
     for number in range(workers if gpus else 0):
         free.put(gpus[number % len(gpus)])
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = max(1, processors() // workers)
     with ProcessPoolExecutor(
         workers,
         mp_context=fresh,
@@ -54,8 +57,7 @@ def in_processes(
         waiting = {pool.submit(work, job): job for job in jobs}
         try:
             for done in as_completed(waiting):
-                done.result()
-                yield waiting[done]
+                yield waiting[done], done.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -70,15 +72,9 @@ def do_all(
     doing: str = "training",
 ) -> None:
     """Do every job as `in_processes` does, with a bar on stderr, named `doing`, where wanted."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (doing, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not progress or not jobs) as bar:
-        task = bar.add_task("", total=len(jobs))
-        for _ in in_processes(work, jobs, workers=workers, gpus=gpus):
-            bar.advance(task)
+    done = in_processes(work, jobs, workers=workers, gpus=gpus)
+    for _ in track(done, len(jobs), doing, shown=progress):
+        pass
 
 
 def visible_gpus() -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 import torch
 
+from anymic._internal.machine import processors
 from anymic.errors import AnymicError
 
 Job = TypeVar("Job")
@@ -72,9 +72,13 @@ def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
 
 
 def in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int | None = None
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int | None = None,
+    ahead: int | None = None,
 ) -> Iterator[Result]:
-    """Apply a function in threads; yield the results in order, at most `workers` of them waiting.
+    """Apply a function in threads; yield the results in order, a bounded number of them waiting.
 
     For work that runs outside the interpreter's lock: reading, filtering, coding. Work of torch's
     is for `spread`.
@@ -87,24 +91,22 @@ def in_order(
         Asked for a few ahead of the results.
     workers : int, optional
         Threads, 1 or more; by default one a processor.
+    ahead : int, optional
+        How many results at most wait for their use; by default as many as there are threads.
     """
     workers = workers or processors()
+    ahead = ahead or workers
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > workers:
+                if len(waiting) > ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

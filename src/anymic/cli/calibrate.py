@@ -68,7 +68,8 @@ def calibrate(
     Example: anymic calibrate run --data manifest.csv --method temperature
     """
     from anymic import bundle as bundles
-    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import read_manifest
     from anymic.training import calibrating
 
     chosen, model, manifest = _method(method), bundles.load(run), read_manifest(data)

@@ -114,7 +114,8 @@ def _refuse_unclear(
 
 
 def _hear_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
-    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import read_manifest
     from anymic.errors import ManifestError
 
     manifest = read_manifest(data)
@@ -135,7 +136,8 @@ def _hear_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[E
 def _hear_files(embedder: Embedder, paths: list[str], device: str | None) -> tuple[Embeddings, int]:
     from dataclasses import replace
 
-    from anymic.cli.inputs import find_files, progress_bar
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import find_files
     from anymic.errors import Failure
 
     places = find_files(paths)

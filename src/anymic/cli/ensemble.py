@@ -64,8 +64,8 @@ def ensemble(
     Example: anymic ensemble run/members/* --voting calibrated --select 'accuracy>=0.70'
     --data manifest.csv --out run/ensemble
     """
+    from anymic._internal.progress import progress_bar
     from anymic.bundle import Ensemble
-    from anymic.cli.inputs import progress_bar
     from anymic.training.ensemble_builder import Builder, least_accuracy
 
     chosen = _voting(voting)

@@ -216,7 +216,8 @@ def _source(
     cache: Path | None,
 ) -> tuple[Manifest, Callable[[Manifest], ManifestPredictions]]:
     """Return the clips, and what hears some of them."""
-    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import read_manifest
     from anymic.data.embeddings import read_vectors
     from anymic.errors import ConfigError
     from anymic.inference.embedding_head import VectorHead

@@ -33,7 +33,8 @@ def plot_features(
     Example: anymic plot features run --data manifest.csv --out features.png
     """
     from anymic import bundle
-    from anymic.cli.inputs import progress_bar, read_manifest
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import read_manifest
     from anymic.errors import ConfigError
     from anymic.evaluation.report.features import features_figure
     from anymic.evaluation.report.style import save_png

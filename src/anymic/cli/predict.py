@@ -93,7 +93,8 @@ def predict(
 
     Example: anymic predict recordings/ --model run --device B
     """
-    from anymic.cli.inputs import load_model, progress_bar
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import load_model
     from anymic.errors import Failure
     from anymic.inference.embedding_head import VectorHead
     from anymic.inference.prediction import require_share

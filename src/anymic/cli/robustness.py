@@ -98,7 +98,8 @@ def robustness(
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp
     --codecs codecs --out robustness --fail-under worst=0.60
     """
-    from anymic.cli.inputs import progress_bar, require_folders, trained_on
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import require_folders, trained_on
     from anymic.errors import ConfigError
     from anymic.evaluation.report import run_header
     from anymic.evaluation.robustness import Floor, fallen, grid, read_conditions, write_findings

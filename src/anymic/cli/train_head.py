@@ -205,7 +205,8 @@ def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
 
 def _answer(answers: Submission, model: Path, places: list[str]) -> list[dict[str, str]]:
     """Write the submission; return the files that failed."""
-    from anymic.cli.inputs import load_model, progress_bar
+    from anymic._internal.progress import progress_bar
+    from anymic.cli.inputs import load_model
     from anymic.cli.predict import hear
     from anymic.errors import Failure
 
@@ -244,7 +245,7 @@ def _on_clips(
 ) -> tuple[Sequence[str], Mapping[str, Any]]:
     """Train on clips; return the labels and the record of the training."""
     from anymic import bundle as bundles
-    from anymic.cli.inputs import progress_bar
+    from anymic._internal.progress import progress_bar
     from anymic.errors import BundleError
     from anymic.importers.vggish import import_vggish
     from anymic.training.heads import fit_head

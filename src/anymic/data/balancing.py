@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,10 @@ import pandas as pd
 from anymic import audio
 from anymic._internal.build_log import Entry, Ledger
 from anymic._internal.files import file_state, key_of
+from anymic._internal.machine import processors
 from anymic._internal.optional import extra
-from anymic._internal.threads import processors
+from anymic._internal.processes import in_processes
+from anymic._internal.progress import track
 from anymic.audio import Clip
 from anymic.data.derived import refuse_foreign
 from anymic.data.manifest import Manifest
@@ -232,37 +232,15 @@ def _make(
     progress: bool,
     doing: str,
 ) -> list[tuple[_Job, Failure]]:
-    from rich.console import Console
-    from rich.progress import track
-
-    failures = []
-    results = track(
-        _results(jobs, workers),
-        description=doing,
-        total=len(jobs),
-        console=Console(stderr=True),
-        disable=not progress,
-    )
-    for job, reason in results:
+    failures: dict[_Job, Failure] = {}
+    results = in_processes(_one, jobs, workers=workers)
+    for job, reason in track(results, len(jobs), doing, shown=progress):
         if reason is None:
             path = _relative(job, out)
             ledger.add(Entry(path, _made_from(job), job.target.stat().st_size, 0))
         else:
-            failures.append((job, Failure(str(job.source), reason)))
-    return failures
-
-
-def _results(jobs: Sequence[_Job], workers: int) -> Iterator[tuple[_Job, str | None]]:
-    """Make the files; yield each job and what went wrong."""
-    if workers == 1 or len(jobs) < 2:
-        yield from ((job, _one(job)) for job in jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        try:
-            yield from zip(jobs, pool.map(_one, jobs), strict=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            failures[job] = Failure(str(job.source), reason)
+    return [(job, failures[job]) for job in jobs if job in failures]
 
 
 def _one(job: _Job) -> str | None:

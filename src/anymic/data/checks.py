@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,8 @@ from typing import Literal
 import numpy as np
 
 from anymic import audio
+from anymic._internal.progress import track
+from anymic._internal.threads import in_order
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
@@ -116,18 +117,8 @@ def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
 
 
 def _examine_all(paths: list[Path], workers: int, progress: bool) -> list[_File]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    shown = progress and console.is_terminal
-    with (
-        Progress(*columns, console=console, disable=not shown, transient=True) as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        return list(bar.track(pool.map(_examine, paths), len(paths), description="reading files"))
+    found = in_order(_examine, paths, workers=workers)
+    return list(track(found, len(paths), "reading files", shown=progress))
 
 
 def _examine(path: Path) -> _File:

@@ -13,6 +13,7 @@ import pandas as pd
 from anymic import audio
 from anymic._internal.build_log import NAME, Entry, Ledger
 from anymic._internal.files import file_state
+from anymic._internal.progress import track
 from anymic._internal.threads import in_order
 from anymic.audio import Clip
 from anymic.data.manifest import Manifest
@@ -154,8 +155,6 @@ def make(
     list of Made
         One a job, in their order.
     """
-    from rich.console import Console
-    from rich.progress import track
 
     def one(job: tuple[Source, Sequence[Version]]) -> Made[Version]:
         source, versions = job
@@ -185,15 +184,7 @@ def make(
             made.failure = Failure(str(source.path), str(error))
         return made
 
-    return list(
-        track(
-            in_order(one, jobs, workers=workers),
-            description=doing,
-            total=len(jobs),
-            console=Console(stderr=True),
-            disable=not progress,
-        )
-    )
+    return list(track(in_order(one, jobs, workers=workers), len(jobs), doing, shown=progress))
 
 
 def write_table(table: pd.DataFrame, csv: Path, first: Sequence[str]) -> Manifest:

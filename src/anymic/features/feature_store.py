@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic._internal.files import atomic_path, key_of
+from anymic._internal.threads import in_order
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, AudioError, Failure
 from anymic.features.frontend import Frontend
@@ -207,7 +207,7 @@ def _features(
 def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:
     """Read clips in threads, a few ahead, in the manifest's order."""
 
-    def one(job: tuple[int, Path, dict[str, Any]]) -> tuple[int, Any]:
+    def one(job: tuple[int, Path, dict[Any, Any]]) -> tuple[int, Any]:
         row, path, values = job
         try:
             return row, read_clip(path, values, rate_hz=rate_hz, length=length)
@@ -216,9 +216,7 @@ def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[i
 
     rows = manifest.table.to_dict("records")
     jobs = zip(range(len(rows)), manifest.paths(), rows, strict=True)
-    with ThreadPoolExecutor(READERS) as pool:
-        while ahead := list(islice(jobs, 4 * BATCH)):
-            yield from pool.map(one, ahead)
+    return in_order(one, jobs, workers=READERS, ahead=4 * BATCH)
 
 
 def _batches(items: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:

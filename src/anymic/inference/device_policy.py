@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymic._internal.threads import READERS
+from anymic._internal.threads import READERS, in_order
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.devices.correction.blind import MeanSpectrum
@@ -109,10 +108,10 @@ class Router:
         for job in jobs:
             if job.batch is not None and job.device not in self.devices:
                 batches.setdefault(job.batch, []).append(job)
-        with ThreadPoolExecutor(READERS, thread_name_prefix="anymic-listener") as pool:
-            for batch in batches.values():
-                heard = list(pool.map(self._preview, batch)) if len(batch) > 1 else []
-                spectra = [one for one in heard if one is not None]
+        for batch in batches.values():
+            if len(batch) > 1:
+                found = in_order(self._preview, batch, workers=READERS)
+                spectra = [one for one in found if one is not None]
                 if spectra:
                     self._share(batch, self._blind(spectra))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.machine import processors
 from anymic._internal.processes import do_all, visible_gpus
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
@@ -100,7 +100,7 @@ def fit_members(
         length = Length(settled.clip_s or 0.0, settled.shorter, settled.longer)
         open_features(in_one_order(pool), Frontend(settled.frontend), shared, length=length)
     gpus = visible_gpus() if _may_use_gpus(trainer or {}) else []
-    at_once = workers or len(gpus) or os.cpu_count() or 1
+    at_once = workers or len(gpus) or processors()
     at_once = min(at_once, max(1, len(jobs)))
     do_all(_train, jobs, workers=at_once, gpus=gpus, progress=progress)
     return places

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic._internal.files import write_arrays
+from anymic._internal.machine import processors
 from anymic._internal.processes import do_all
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest, concatenate
@@ -95,7 +95,7 @@ def hear(
     identifiers = {fold: _identifier(Manifest.read(fold)) for _, fold in missing}
     jobs = [Hearing(run, fold, identifiers[fold]) for run, fold in missing]
     work = partial(_hear, places=places)
-    do_all(work, jobs, workers=os.cpu_count() or 1, progress=progress, doing="hearing")
+    do_all(work, jobs, workers=processors(), progress=progress, doing="hearing")
     each = [_heard(run, places, fold) for run, fold in zip(runs, folds, strict=True)]
     hits: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     facts: dict[str, list[pd.DataFrame]] = {}

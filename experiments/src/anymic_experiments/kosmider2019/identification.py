@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.threads import in_order
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.descriptions import Descriptions, describe_manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
@@ -108,8 +108,7 @@ def run(folds: Sequence[Path], out: str | Path, *, seeds: Sequence[int]) -> Curv
     kept = Path(out) / f"identification-{digest.hexdigest()[:12]}.json"
     if kept.is_file():
         return Curve(read_json(kept)[0])
-    with ThreadPoolExecutor(2) as pool:
-        parts = list(pool.map(_describe, folds))
+    parts = list(in_order(_describe, folds, workers=2))
     rows: list[Row] = []
     for clips in SIZES:
         fitted = [

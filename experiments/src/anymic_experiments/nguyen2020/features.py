@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal.files import write_arrays
+from anymic._internal.machine import processors
 from anymic._internal.processes import do_all
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
@@ -62,7 +62,7 @@ def hear(runs: Sequence[Run], places: Path, *, progress: bool = True) -> list[Po
     """
     missing = [run for run in runs if not _kept(run, places).is_file()]
     work = partial(_hear, places=places)
-    do_all(work, missing, workers=os.cpu_count() or 1, progress=progress, doing="hearing")
+    do_all(work, missing, workers=processors(), progress=progress, doing="hearing")
     found = []
     for run in runs:
         with np.load(_kept(run, places)) as kept:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,8 @@ import pandas as pd
 
 from anymic import audio
 from anymic._internal.files import write_text
+from anymic._internal.progress import track
+from anymic._internal.threads import in_order
 from anymic.data.corpora.synthesis.drawing import LABELS, Take, draw_location, draw_take, render
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
@@ -119,7 +119,9 @@ def scenes(
             audio.write(path, clip, subtype="PCM_16")
 
     (out / "audio").mkdir(exist_ok=True)
-    _each(make, drawn, workers=workers or _cores(), progress=progress)
+    done = in_order(make, drawn, workers=workers)
+    for _ in track(done, len(drawn), "making scenes", shown=progress):
+        pass
     rows = [
         {
             "path": _path(take),
@@ -162,28 +164,6 @@ def _takes(settings: Settings) -> Iterator[Take]:
                 yield draw_take(location, moment)
 
 
-def _each(
-    work: Callable[[Take], None], drawn: Sequence[Take], *, workers: int, progress: bool
-) -> None:
-    """Do the work for each take, on threads: transforms, draws and FLAC run beside each other."""
-    from rich.console import Console
-    from rich.progress import track
-
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for _ in track(
-                pool.map(work, drawn),
-                description="making scenes",
-                total=len(drawn),
-                console=Console(stderr=True),
-                disable=not progress,
-            ):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def _path(take: Take) -> str:
     return f"audio/{take.name}.flac"
 
@@ -214,10 +194,3 @@ def _foreign(note: Path, found: object, wanted: str) -> ManifestError:
     return ManifestError(
         f"{note} with {found}", expected=wanted, fix="choose another folder or delete this one"
     )
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1

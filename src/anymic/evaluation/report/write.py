@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anymic._internal.files import write_text
+from anymic._internal.machine import processors
 from anymic.errors import Failure
 from anymic.evaluation.report.evaluation import Column, by_device, evaluate
 from anymic.evaluation.report.page import ReportFigure, render
@@ -45,7 +45,7 @@ def run_header(**facts: Any) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    machine = f"{platform.system()} {platform.machine()}, {processors()} processors"
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {**facts, "versions": versions, "machine": machine, "created": created}
 

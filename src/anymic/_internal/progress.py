@@ -1,0 +1,43 @@
+"""Progress bars on stderr, shown only where that is a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+@contextmanager
+def progress_bar(total: int, doing: str, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show a bar while the block runs; give the function that advances it by a number of items.
+
+    Parameters
+    ----------
+    total : int
+        Items in all.
+    doing : str
+        What stands before the bar, such as "reading files".
+    shown : bool
+        Whether a bar is wanted; there is none where stderr is no terminal.
+    """
+    if not (shown and total and sys.stderr.isatty()):
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (doing, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def track(items: Iterable[Item], total: int, doing: str, *, shown: bool = True) -> Iterator[Item]:
+    """Yield the items, with a bar that says how many have been used. See `progress_bar`."""
+    with progress_bar(total, doing, shown=shown) as advance:
+        for item in items:
+            yield item
+            advance(1)
