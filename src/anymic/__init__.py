@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from anymic import audio, metrics, models
     from anymic.audio import AudioInfo, Clip
     from anymic.bundle import Bundle, InputContract
+    from anymic.codecs import register_codec
     from anymic.data.manifest import Manifest
     from anymic.devices.correction.profile import DeviceProfile
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -44,6 +45,7 @@ _HOMES = {
     "load": "anymic.inference.predictor",
     "metrics": "",
     "models": "",
+    "register_codec": "anymic.codecs",
     "register_network": "anymic.models",
     "report": "anymic.evaluation",
 }
@@ -69,6 +71,7 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "register_codec",
     "register_network",
     "report",
 ]

@@ -14,20 +14,21 @@ from scipy import signal
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.codecs import BANK, Codec, fdkaac, streams
+from anymic.codecs import CODECS, Codec, table
+from anymic.codecs.backends.vorbis import nominal_kbps
 from anymic.codecs.codec import delay
 from anymic.errors import AudioError, ConfigError, DependencyError
 
-ALL = [Codec(name, kbps=kbps) for name, entry in BANK.items() for kbps in entry.kbps]
+ALL = [Codec(name, kbps=kbps) for name in CODECS for kbps in CODECS.get(name).kbps]
 PETERS = [("aac", 32), ("aac", 64), ("he-aac", 16), ("he-aac", 32), ("mp3", 32), ("mp3", 64)]
 PETERS += [("opus", 64), ("sbc", 64)]
-ONE_EACH = [Codec(name, kbps=entry.kbps[-1]) for name, entry in BANK.items() if entry.kbps]
+ONE_EACH = [Codec(spec.name, kbps=spec.kbps[-1]) for spec in CODECS.specs() if spec.kbps]
 REAL = ("1-17367-A-10", "1-116765-A-41")
 
 
 def available(codec: Codec) -> Codec:
     """Skip a test where the codec cannot be encoded."""
-    reason, remedy = streams.problem(codec.entry)
+    reason, remedy = table.problem(codec.spec)
     if reason:
         pytest.skip(f"{codec.name}: {reason}; {remedy}")
     return codec
@@ -92,7 +93,7 @@ def test_other_rates_come_back_in_place_as_well(codec, rate_hz):
     assert (coded.clip.rate_hz, len(coded.clip.samples)) == (rate_hz, rate_hz)
     own = 1 if rate_hz == 48000 else 0.5  # of this rate, whose samples are longer
     assert abs(lag(clip, coded.clip)) <= own + 1 / 8
-    assert coded.rate_hz in codec.entry.rates_at(codec.kbps)
+    assert coded.rate_hz in codec.spec.rates_at(codec.kbps)
 
 
 @pytest.mark.parametrize("codec", ONE_EACH, ids=lambda codec: codec.slug)
@@ -168,12 +169,12 @@ def test_what_was_encoded_is_what_it_says():
     for codec in ONE_EACH:
         if codec.name in wanted and codec.available:
             data = codec.apply(noise()).data
-            form = codec.entry.container.replace("adts", "aac")
+            form = codec.spec.container.replace("adts", "aac")
             with av.open(io.BytesIO(data), "r", format=form) as container:
                 assert container.streams.audio[0].codec_context.name == wanted[codec.name]
     vorbis = Codec("vorbis", kbps=64).apply(noise()).data
     assert soundfile.info(io.BytesIO(vorbis)).subtype == "VORBIS"
-    assert streams._nominal_kbps(vorbis) == pytest.approx(64, rel=0.01)
+    assert nominal_kbps(vorbis) == pytest.approx(64, rel=0.01)
 
 
 def test_he_aac_has_band_replication():
@@ -219,21 +220,19 @@ def test_what_is_not_offered_is_refused(make, words):
 
 def test_a_missing_program_is_said_and_nothing_takes_its_place(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    fdkaac.problem.cache_clear()
-    streams.problem.cache_clear()
+    table.problem.cache_clear()
     try:
         codec = Codec("he-aac", kbps=32)
         assert not codec.available
         with pytest.raises(DependencyError, match=r"fdkaac is not installed.*apt-get install"):
             codec.apply(noise())
     finally:
-        fdkaac.problem.cache_clear()
-        streams.problem.cache_clear()
+        table.problem.cache_clear()
 
 
 def test_a_missing_encoder_is_said():
     """PyAV's wheels leave libfdk_aac out, for its licence."""
-    reason, remedy = streams.problem(replace(BANK["aac"], encoder="libfdk_aac"))
+    reason, remedy = table.problem(replace(CODECS.get("aac"), encoder="libfdk_aac"))
     assert "no encoder libfdk_aac" in reason
     assert "PyAV" in remedy
 

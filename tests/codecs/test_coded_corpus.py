@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from anymic import audio
 from anymic.audio import Clip
 from anymic.cli import app, main
-from anymic.codecs import Codec, CodecSet, fdkaac, streams
+from anymic.codecs import Codec, CodecSet, table
 from anymic.codecs.coded_corpus import encode
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits, split_groups
@@ -123,15 +123,13 @@ def test_corpora_that_cannot_be_encoded_are_refused(corpus, tmp_path, monkeypatc
     with pytest.raises(ManifestError, match="another folder"):
         encode(manifest, CODECS, foreign, progress=False)
     monkeypatch.setenv("PATH", "/nowhere")
-    fdkaac.problem.cache_clear()
-    streams.problem.cache_clear()
+    table.problem.cache_clear()
     try:
         codecs = CodecSet.from_mapping({"codecs": {"mp3": 32, "he-aac": 32}})
         with pytest.raises(DependencyError, match="codec he-aac, which is not available"):
             encode(manifest, codecs, tmp_path / "new", progress=False)
     finally:
-        fdkaac.problem.cache_clear()
-        streams.problem.cache_clear()
+        table.problem.cache_clear()
     assert not (tmp_path / "new").exists()
 
 

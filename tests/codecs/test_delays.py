@@ -21,9 +21,9 @@ from scipy import signal
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.codecs import BANK, Codec, streams
+from anymic.codecs import CODECS, Codec, table
 
-ALL = [Codec(name, kbps=kbps) for name, entry in BANK.items() for kbps in entry.kbps]
+ALL = [Codec(name, kbps=kbps) for name in CODECS for kbps in CODECS.get(name).kbps]
 Samples = NDArray[np.floating]
 RATE_HZ = 44100
 SEARCHED = 64  # samples to either side
@@ -38,7 +38,7 @@ AMR_FILTERS = (
 
 def available(codec: Codec) -> Codec:
     """Skip a test where the codec cannot be encoded."""
-    reason, remedy = streams.problem(codec.entry)
+    reason, remedy = table.problem(codec.spec)
     if reason:
         pytest.skip(f"{codec.name}: {reason}; {remedy}")
     return codec

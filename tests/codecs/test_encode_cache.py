@@ -1,4 +1,4 @@
-"""Kept files: the same as encoded anew, found by what was encoded, never by its name."""
+"""Cached files: the same as encoded anew, found by what was encoded, never by its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from anymic.audio import Clip
-from anymic.codecs import Codec, KeptFiles, streams
+from anymic.codecs import Codec, EncodeCache
+from anymic.codecs.backends.lame import Lame
 
 RATE = 16000
 GENERATOR = np.random.default_rng(5)
@@ -18,10 +19,10 @@ CODECS = [Codec("mp3", kbps=24), Codec("mp3", kbps=32), Codec("g722"), Codec("vo
 
 @pytest.mark.parametrize("codec", CODECS, ids=str)
 def test_what_comes_back_is_the_same(codec: Codec, tmp_path: Path) -> None:
-    kept = KeptFiles(tmp_path / "kept")
+    kept = EncodeCache(tmp_path / "kept")
     wanted = codec.apply(CLIP)
     for _ in range(2):
-        found = codec.apply(CLIP, kept=kept)
+        found = codec.apply(CLIP, cache=kept)
         np.testing.assert_array_equal(found.clip.samples, wanted.clip.samples)
         assert found.kbps == wanted.kbps
     (file,) = (one for one in kept.folder.rglob("*") if one.is_file())
@@ -29,22 +30,22 @@ def test_what_comes_back_is_the_same(codec: Codec, tmp_path: Path) -> None:
 
 
 def test_nothing_is_encoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept, codec = KeptFiles(tmp_path), CODECS[0]
-    codec.apply(CLIP, kept=kept)
+    kept, codec = EncodeCache(tmp_path), CODECS[0]
+    codec.apply(CLIP, cache=kept)
     encoded: list[float] = []
-    encode = streams.encode
+    encode = Lame.encode
 
     def count(*given: object, **settings: float) -> bytes:
         encoded.append(settings["kbps"])
         return encode(*given, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(streams, "encode", count)
-    codec.apply(CLIP, kept=KeptFiles(tmp_path))
+    monkeypatch.setattr(Lame, "encode", count)
+    codec.apply(CLIP, cache=EncodeCache(tmp_path))
     assert encoded == []
     louder = Clip(2 * CLIP.samples, RATE)  # other samples, and a file that is gone, are encoded
-    codec.apply(louder, kept=kept)
+    codec.apply(louder, cache=kept)
     for file in tmp_path.rglob("*"):
         if file.is_file():
             file.unlink()
-    codec.apply(CLIP, kept=kept)
+    codec.apply(CLIP, cache=kept)
     assert encoded == [24, 24]

@@ -54,7 +54,7 @@ def codec_apply(
     outcome = {
         "path": str(out),
         "codec": chosen.name,
-        "container": chosen.entry.container,
+        "container": chosen.spec.container,
         "kbps": chosen.kbps,
         "measured_kbps": coded.kbps,
         "bytes": len(coded.data),

@@ -18,10 +18,10 @@ def codec_list(
 
     Example: anymic codec list
     """
-    from anymic.codecs import BANK
-    from anymic.codecs.streams import describe
+    from anymic.codecs import CODECS
+    from anymic.codecs.table import describe
 
-    rows = [describe(entry) for entry in BANK.values()]
+    rows = [describe(spec) for spec in CODECS.specs()]
     if as_json:
         print(json.dumps(rows, indent=2))
     else:

@@ -1,8 +1,19 @@
 """Codecs: what MP3, AAC, Opus, SBC and others do to a clip, in memory and aligned."""
 
+from anymic.codecs.backend import Backend, Bitrates, CodecSpec
 from anymic.codecs.codec import Codec, Coded
 from anymic.codecs.codec_set import CodecSet
-from anymic.codecs.encode_cache import KeptFiles
-from anymic.codecs.table import BANK, Entry, Offer
+from anymic.codecs.encode_cache import EncodeCache
+from anymic.codecs.table import CODECS, register_codec
 
-__all__ = ["BANK", "Codec", "CodecSet", "Coded", "Entry", "KeptFiles", "Offer"]
+__all__ = [
+    "CODECS",
+    "Backend",
+    "Bitrates",
+    "Codec",
+    "CodecSet",
+    "CodecSpec",
+    "Coded",
+    "EncodeCache",
+    "register_codec",
+]

@@ -1,25 +1,25 @@
-"""A codec at a bitrate: a clip goes in, and comes back as it is heard through the codec."""
+"""A codec at a bitrate: a clip goes in, is encoded and decoded, and comes back."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.codecs import streams
-from anymic.codecs import table as bank
+from anymic.codecs.backend import CodecSpec
 from anymic.codecs.delays import delay_samples, probe
-from anymic.codecs.encode_cache import KeptFiles
+from anymic.codecs.encode_cache import EncodeCache
+from anymic.codecs.table import CODECS, listed, problem
 from anymic.errors import AudioError, ConfigError, DependencyError
 
 
 @dataclass(frozen=True, eq=False)
 class Coded:
-    """A clip as it is heard through a codec.
+    """A clip that was passed through a codec.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Coded:
     codec : Codec
         The codec, and the nominal bitrate.
     kbps : float or None
-        The bitrate that it took: bits of the whole file, container and headers included, over the
+        The measured bitrate: bits of the whole file, container and headers included, over the
         clip's duration. None for the original.
     data : bytes
         That file.
@@ -54,7 +54,7 @@ class Codec:
     Attributes
     ----------
     name : str
-        A name of the bank; "wav" is the original, which passes unchanged.
+        A name of the codec table; "wav" is the original, which passes unchanged.
     kbps : float, optional
         Nominal bitrate, one that the codec offers; left out where it offers only one.
     rate_hz : int, optional
@@ -72,8 +72,8 @@ class Codec:
     rate_hz: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        entry = bank.entry(self.name)
-        offered = entry.kbps
+        spec = self.spec
+        offered = spec.kbps
         if self.kbps is None and len(offered) == 1:
             object.__setattr__(self, "kbps", float(offered[0]))
         elif self.kbps is not None and self.kbps in offered:
@@ -82,16 +82,14 @@ class Codec:
             said = "no bitrate" if self.kbps is None else f"{self.kbps:g} kbps"
             raise ConfigError(
                 f"{said} for {self.name}",
-                expected=f"one of {bank.listed(offered)} kbps"
-                if offered
-                else "none: it has no bitrate",
+                expected=f"one of {listed(offered)} kbps" if offered else "none: it has no bitrate",
                 fix="choose one of these" if offered else "leave it out",
             )
-        rates = entry.rates_hz if self.kbps is None else entry.rates_at(self.kbps)
+        rates = spec.rates_hz if self.kbps is None else spec.rates_at(self.kbps)
         if self.rate_hz is not None and self.rate_hz not in rates:
             raise ConfigError(
                 f"{self.rate_hz} Hz for {self}, which cannot carry it",
-                expected=f"one of {bank.listed(rates)} Hz" if rates else "none: it is the original",
+                expected=f"one of {listed(rates)} Hz" if rates else "none: it is the original",
                 fix="choose one of these, or leave the rate out" if rates else "leave it out",
             )
 
@@ -114,9 +112,14 @@ class Codec:
         return cls(name, kbps=kbps)
 
     @property
-    def entry(self) -> bank.Entry:
-        """The codec's line in the bank."""
-        return bank.entry(self.name)
+    def spec(self) -> CodecSpec:
+        """The codec in the table."""
+        return CODECS.get(self.name)
+
+    @property
+    def is_original(self) -> bool:
+        """Whether it is no codec at all: the clip passes unchanged."""
+        return self.spec.backend is None
 
     @property
     def slug(self) -> str:
@@ -132,7 +135,7 @@ class Codec:
     @property
     def available(self) -> bool:
         """Whether it can be encoded on this machine."""
-        return not streams.problem(self.entry)[0]
+        return not problem(self.spec)[0]
 
     def require(self) -> Codec:
         """Return the codec itself, if it can be encoded on this machine.
@@ -142,22 +145,22 @@ class Codec:
         DependencyError
             It cannot; the line says why and how to get it. No other codec takes its place.
         """
-        reason, remedy = streams.problem(self.entry)
+        reason, remedy = problem(self.spec)
         if reason:
             raise DependencyError(
                 f"codec {self.name}, which is not available here: {reason}", fix=remedy
             )
         return self
 
-    def apply(self, clip: Clip, *, kept: KeptFiles | None = None) -> Coded:
+    def apply(self, clip: Clip, *, cache: EncodeCache | None = None) -> Coded:
         """Encode a clip and decode it again, in memory.
 
         Parameters
         ----------
         clip : Clip
             Any rate and length; silence too.
-        kept : KeptFiles, optional
-            Where encoded files are kept, for clips that are heard again; the result is the same.
+        cache : EncodeCache, optional
+            Where encoded files are kept, for clips that are encoded again; the result is the same.
 
         Returns
         -------
@@ -176,24 +179,24 @@ class Codec:
         if self.kbps is None:
             return Coded(clip, self, None, b"", clip.rate_hz, 0.0)
         self.require()
-        rate_hz = self.rate_hz or self.entry.rate_for(self.kbps, clip.rate_hz)
+        rate_hz = self.rate_hz or self.spec.rate_for(self.kbps, clip.rate_hz)
         late = delay(self, clip.rate_hz)
-        data, heard = _pass(self, clip, rate_hz, late_s=late / clip.rate_hz, kept=kept)
+        data, decoded = _pass(self, clip, rate_hz, late_s=late / clip.rate_hz, cache=cache)
         begin, count = round(late), len(clip.samples)
-        heard = heard[begin:] if begin >= 0 else np.pad(heard, (-begin, 0))
-        if len(heard) < count:
+        decoded = decoded[begin:] if begin >= 0 else np.pad(decoded, (-begin, 0))
+        if len(decoded) < count:
             raise AudioError(
-                f"{len(heard)} samples of {count} back from {self}",
+                f"{len(decoded)} samples of {count} back from {self}",
                 expected="all of them",
                 fix="this is a fault of anymic or of the encoder: please report it",
             )
-        notes = [f"heard through {self} kbps"]
+        notes = [f"passed through {self} kbps"]
         if rate_hz != clip.rate_hz:
             notes.append(f"encoded at {rate_hz} Hz, resampled there and back")
-        over = float(np.mean(np.abs(clip.samples) > 1)) if self.entry.sample_format == "s16" else 0
+        over = float(np.mean(np.abs(clip.samples) > 1)) if self.spec.sample_format == "s16" else 0
         if over:
             notes.append(f"limited to full scale by the encoder: {100 * over:.2g} % of samples")
-        samples = np.ascontiguousarray(heard[:count])
+        samples = np.ascontiguousarray(decoded[:count])
         return Coded(
             clip=replace(clip, samples=samples, notes=(*clip.notes, *notes)),
             codec=self,
@@ -204,7 +207,7 @@ class Codec:
         )
 
 
-@cache
+@functools.cache
 def delay(codec: Codec, clip_rate_hz: int) -> float:
     """Measure how late a codec is, in samples of the clip's rate.
 
@@ -219,14 +222,14 @@ def delay(codec: Codec, clip_rate_hz: int) -> float:
     if codec.kbps is None:
         return 0.0
     codec.require()
-    rate_hz = codec.rate_hz or codec.entry.rate_for(codec.kbps, clip_rate_hz)
+    rate_hz = codec.rate_hz or codec.spec.rate_for(codec.kbps, clip_rate_hz)
     sound = probe(clip_rate_hz)
-    _, heard = _pass(codec, Clip(sound, clip_rate_hz), rate_hz, late_s=0.0)
-    return delay_samples(sound, heard)
+    _, decoded = _pass(codec, Clip(sound, clip_rate_hz), rate_hz, late_s=0.0)
+    return delay_samples(sound, decoded)
 
 
 def _pass(
-    codec: Codec, clip: Clip, rate_hz: int, *, late_s: float, kept: KeptFiles | None = None
+    codec: Codec, clip: Clip, rate_hz: int, *, late_s: float, cache: EncodeCache | None = None
 ) -> tuple[bytes, NDArray[np.float32]]:
     """Return the encoded file, and its sound at the clip's rate, late by the codec's delay."""
     assert codec.kbps is not None
@@ -234,7 +237,9 @@ def _pass(
     tail = max(0, int(np.ceil(late_s * clip.rate_hz))) + 2 * -(-clip.rate_hz // rate_hz)
     longer = replace(clip, samples=np.pad(clip.samples, (0, tail)))
     into = audio.resample(longer, rate_hz).samples
-    encode = streams.encode if kept is None else kept.encode
-    data = encode(codec.entry, into, rate_hz=rate_hz, kbps=codec.kbps)
-    samples, heard_hz = streams.decode(codec.entry, data)
-    return data, audio.resample(Clip(samples, heard_hz), clip.rate_hz).samples
+    backend = codec.spec.backend
+    assert backend is not None
+    encode = backend.encode if cache is None else cache.encode
+    data = encode(codec.spec, into, rate_hz=rate_hz, kbps=codec.kbps)
+    samples, decoded_hz = backend.decode(codec.spec, data)
+    return data, audio.resample(Clip(samples, decoded_hz), clip.rate_hz).samples

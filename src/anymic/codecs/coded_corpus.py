@@ -58,7 +58,7 @@ def encode(
     workers: int | None = None,
     progress: bool = True,
 ) -> Encoding:
-    """Pass every clip of `manifest` through every codec and write what is heard.
+    """Pass every clip of `manifest` through every codec and write the result.
 
     Written below `out`: `audio/<codec>/<stem>.flac` (24 bits), the decoded clip with the rate,
     length and alignment of its original; `manifest.csv` with a row for every clip and codec: the
@@ -101,7 +101,7 @@ def encode(
     _refuse_coded(manifest)
     refuse_foreign(out)
     out.mkdir(parents=True, exist_ok=True)
-    coders = [codec for codec in chosen if codec.name != ORIGINAL]
+    coders = [codec for codec in chosen if not codec.is_original]
     with Ledger(out) as ledger:
         made = make(
             [(source, coders) for source in sources(manifest)],
@@ -153,7 +153,7 @@ def _table(manifest: Manifest, codecs: CodecSet, made: list[Made[Codec]]) -> pd.
         for codec in codecs:
             record = {**records[row], "source": records[row]["path"], "group": groups[row]}
             record |= {"codec": codec.name, "kbps": codec.kbps, "measured_kbps": ""}
-            if codec.name == ORIGINAL:
+            if codec.is_original:
                 record["path"] = str(paths[row])
             else:
                 entry = one.entries[codec]

@@ -1,4 +1,4 @@
-"""What the clips of a manifest were heard through, by name."""
+"""What the clips of a manifest were passed through, by name."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PROBE_S = 1.5
-_REST_S = 0.5  # longer than any codec here is late
+_REST_S = 0.5  # longer than the delay of any codec here
 
 
 def probe(rate_hz: int) -> NDArray[np.float32]:

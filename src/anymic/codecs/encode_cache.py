@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal.files import key_of, write_bytes
-from anymic.codecs import streams
-from anymic.codecs.table import Entry
+from anymic.codecs.backend import CodecSpec
 
-KEEPING_VERSION = 1  # raise it when the same samples and settings begin to give other files
+VERSION = 1  # raise it when the same samples and settings begin to give other files
 
 
-class KeptFiles:
+class EncodeCache:
     """What encoders made of which samples, in a folder.
 
     A file is found by the samples themselves, the encoder and its version, rate and bitrate: it
@@ -32,19 +31,23 @@ class KeptFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def encode(
-        self, entry: Entry, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
+        self, spec: CodecSpec, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
     ) -> bytes:
-        """Return the whole file as `anymic.codecs.streams.encode` does, made now or before."""
-        file = self.folder / self._name(entry, samples, rate_hz, kbps)
+        """Return the whole file as the codec's backend makes it, made now or before."""
+        file = self.folder / self._name(spec, samples, rate_hz, kbps)
         try:
             return file.read_bytes()
         except FileNotFoundError:
             pass
-        data = streams.encode(entry, samples, rate_hz=rate_hz, kbps=kbps)
+        assert spec.backend is not None
+        data = spec.backend.encode(spec, samples, rate_hz=rate_hz, kbps=kbps)
         write_bytes(file, data)
         return data
 
-    def _name(self, entry: Entry, samples: NDArray[np.float32], rate_hz: int, kbps: float) -> str:
-        made_by = [entry.encoder, streams.encoder_version(entry), entry.container, rate_hz, kbps]
+    def _name(
+        self, spec: CodecSpec, samples: NDArray[np.float32], rate_hz: int, kbps: float
+    ) -> str:
+        assert spec.backend is not None
+        made_by = [spec.encoder, spec.backend.version(spec), spec.container, rate_hz, kbps]
         content = np.ascontiguousarray(samples, dtype="<f4").tobytes()
-        return f"{entry.name}-{kbps:g}/{key_of([KEEPING_VERSION, *made_by], content)}"
+        return f"{spec.name}-{kbps:g}/{key_of([VERSION, *made_by], content)}"

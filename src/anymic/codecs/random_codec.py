@@ -1,4 +1,4 @@
-"""Training clips heard through codecs: who hears which is drawn anew every epoch."""
+"""Training clips passed through codecs: which clip through which is drawn anew every epoch."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from anymic.errors import ConfigError
 
 @dataclass(frozen=True)
 class Codecs:
-    """A share of the training clips is heard through a codec, another share every epoch.
+    """A share of the training clips is passed through a codec, another share every epoch.
 
     Attributes
     ----------
     share : float
-        Probability that a clip is heard through a codec in an epoch; the rest is heard as it is.
+        Probability that a clip is passed through a codec in an epoch; the rest stays as it is.
     set : tuple of str
         The codecs and bitrates, such as "mp3 32"; each is as likely as the others.
 
@@ -41,10 +41,10 @@ class Codecs:
                 expected="a share over 0 and up to 1, and at least one codec",
                 fix='write such as `codecs: {share: 0.5, set: ["mp3 32", "aac 64"]}`',
             )
-        if any(codec.name == ORIGINAL for codec in self.codecs):
+        if any(codec.is_original for codec in self.codecs):
             raise ConfigError(
                 f"the original, {ORIGINAL}, among the codecs of training",
-                expected="codecs only: clips that get none are heard as they are",
+                expected="codecs only: clips that get none stay as they are",
                 fix="leave it out, and lower the share instead",
             )
 
@@ -54,7 +54,7 @@ class Codecs:
         return CodecSet(tuple(Codec.parse(text) for text in dict.fromkeys(self.set)))
 
     def draw(self, clips: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Draw what each clip is heard through in one epoch.
+        """Draw what each clip is passed through in one epoch.
 
         Returns
         -------

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic._internal.threads import in_order
 from anymic.audio import Clip
-from anymic.codecs import KeptFiles
+from anymic.codecs import EncodeCache
 from anymic.data.derived import name_stems
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import hear, noise_seed
@@ -78,7 +78,7 @@ def listen(
     devices: DeviceSet | None,
     channel: Channel,
     clip_s: float | None,
-    kept: KeptFiles | None,
+    encode_cache: EncodeCache | None,
     workers: int | None,
     progress: Callable[[int], None] | None,
 ) -> Answers:
@@ -92,7 +92,7 @@ def listen(
     known = False
 
     def work(job: _Job) -> _Heard:
-        return _Heard(job) if job.row in failures else _hear(job, devices, channel, kept)
+        return _Heard(job) if job.row in failures else _hear(job, devices, channel, encode_cache)
 
     for heard in in_order(work, _jobs(manifest, conditions, clip_s), workers=workers):
         job = heard.job
@@ -154,7 +154,9 @@ def _or_default(length_s: float, clip_s: float | None) -> float | None:
     return clip_s if math.isnan(length_s) else float(length_s)
 
 
-def _hear(job: _Job, devices: DeviceSet | None, channel: Channel, kept: KeptFiles | None) -> _Heard:
+def _hear(
+    job: _Job, devices: DeviceSet | None, channel: Channel, encode_cache: EncodeCache | None
+) -> _Heard:
     """Pass a clip through its device, and that through each codec; runs in a thread."""
     clips: list[Clip] = []
     kbps: list[float] = []
@@ -170,7 +172,7 @@ def _hear(job: _Job, devices: DeviceSet | None, channel: Channel, kept: KeptFile
             name = condition.name
             if not clips:
                 read = _through_device(read, condition.device, job.take, devices)
-            coded = condition.codec.apply(read, kept=kept)
+            coded = condition.codec.apply(read, cache=encode_cache)
             # The path is for messages only, and says in which condition they came up.
             place = "" if condition.is_clean else f" ({name})"
             clips.append(replace(coded.clip, path=f"{job.path}{place}"))

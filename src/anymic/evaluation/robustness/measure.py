@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from anymic._internal.settings import preset_file, read_yaml
-from anymic.codecs import Codec, CodecSet, KeptFiles
+from anymic.codecs import Codec, CodecSet, EncodeCache
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order
 from anymic.evaluation.robustness.classifiers import BundleClassifier, Classifier, as_classifier
@@ -94,7 +94,7 @@ def robustness(
         devices=microphones,
         channel=contract.channel if contract else "mean",
         clip_s=contract.clip_s if contract else None,
-        kept=None if cache is None else KeptFiles(cache),
+        encode_cache=None if cache is None else EncodeCache(cache),
         workers=workers,
         progress=progress,
     )

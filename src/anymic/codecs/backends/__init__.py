@@ -1,0 +1,1 @@
+"""One file a backend, with the codecs that it encodes; found by `anymic.codecs.table`."""

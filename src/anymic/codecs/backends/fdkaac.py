@@ -1,0 +1,82 @@
+"""HE-AAC by the program fdkaac, through pipes: no file is written."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic.codecs.backend import Backend, Bitrates, CodecSpec, refused, to_int16
+from anymic.codecs.table import register_codec
+from anymic.errors import AudioError
+
+PROGRAM = "fdkaac"
+REMEDY = (
+    "install it: on Debian `apt-get install fdkaac` with the components contrib and non-free "
+    "(`make fdkaac` does both), elsewhere https://github.com/nu774/fdkaac"
+)
+_HE_AAC_V1 = "5"  # MPEG-4 audio object type: AAC with spectral band replication
+_ADTS = "2"
+_PATIENCE_S = 600.0
+
+
+class Fdkaac(Backend):
+    """Encodes HE-AAC v1 (SBR, no parametric stereo) at a constant bitrate."""
+
+    def problem(self, spec: CodecSpec) -> tuple[str, str]:
+        """Return that the program is missing, or its library has no HE-AAC.
+
+        It is tried: distributions that leave out what was patented have the one without the other.
+        """
+        path = shutil.which(PROGRAM)
+        if path is None:
+            return f"the program {PROGRAM} is not installed", REMEDY
+        try:
+            self.encode(spec, np.zeros(8192, np.float32), rate_hz=44100, kbps=32)
+        except AudioError as error:
+            return f"{path} does not encode HE-AAC here ({error.problem})", REMEDY
+        return "", ""
+
+    def encode(
+        self, spec: CodecSpec, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
+    ) -> bytes:
+        """Return an ADTS stream.
+
+        Raises
+        ------
+        AudioError
+            The program fails; the last line that it wrote is in the message.
+        """
+        command = [PROGRAM, "-S", "-p", _HE_AAC_V1, "-b", str(round(kbps * 1000)), "-f", _ADTS]
+        command += ["-R", "--raw-channels", "1", "--raw-rate", str(rate_hz)]
+        command += ["--raw-format", "S16L", "-o", "-", "-"]
+        try:
+            done = subprocess.run(
+                command,
+                input=to_int16(samples).astype("<i2", copy=False).tobytes(),
+                capture_output=True,
+                timeout=_PATIENCE_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise AudioError(f"{PROGRAM} does not run ({error})", fix=REMEDY) from None
+        if done.returncode or not done.stdout:
+            lines = done.stderr.decode(errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
+            raise refused(PROGRAM, rate_hz, kbps, last)
+        return done.stdout
+
+
+register_codec(
+    CodecSpec(
+        "he-aac",
+        "HE-AAC v1 (AAC-LC and spectral band replication)",
+        container="adts",
+        encoder=PROGRAM,
+        backend=Fdkaac(),
+        sample_format="s16",
+        bitrates=(Bitrates((32000, 44100, 48000), (16, 24, 32, 48, 64)),),
+    )
+)
