@@ -231,7 +231,7 @@ def test_models_of_another_version_are_refused(
         (open_head if name == "head" else open_model)(folder)
     line = str(caught.value)
     assert "\n" not in line
-    assert f"of version {version}, written by anymic {library}, wanted version 1" in line
+    assert f"of version {version}, written by anymic {library}. Expected version 1" in line
     assert f"install anymic {library}, which wrote it" in line
 
 
@@ -252,14 +252,14 @@ def test_devices_of_another_version_are_refused(version: int, age: str, tmp_path
 def test_a_model_with_a_part_of_another_version_is_refused(part: str, tmp_path: Path) -> None:
     own = json.loads((GOLDEN / "fcnn" / "bundle.json").read_text(encoding="utf-8"))[part]
     folder = altered("fcnn", "bundle.json", tmp_path, **{part: {**own, "version": 999}})
-    with pytest.raises(BundleError, match=r"version 999, wanted .* version \d") as caught:
+    with pytest.raises(BundleError, match=r"version 999\. Expected .* version \d") as caught:
         open_model(folder)
     assert "\n" not in str(caught.value)
 
 
 def test_a_head_of_another_format_is_refused(tmp_path: Path) -> None:
     folder = altered("head", "head.json", tmp_path, format="anymic-bundle")
-    with pytest.raises(BundleError, match=r"no head of anymic, wanted .*anymic-head"):
+    with pytest.raises(BundleError, match=r"no head of anymic\. Expected .*anymic-head"):
         open_head(folder)
 
 

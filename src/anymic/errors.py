@@ -1,4 +1,4 @@
-"""What can go wrong, in one line: the problem, what was expected, and how to fix it."""
+"""The errors of the library. Each is one line: the problem, what was expected, and the fix."""
 
 from __future__ import annotations
 
@@ -7,28 +7,40 @@ from importlib.metadata import version
 
 
 class AnymicError(Exception):
-    """The root of every error this library raises on purpose.
+    """The base class of every error that the library raises on purpose.
+
+    The message is one line of sentences: `Problem. Expected <expected>. Fix.`
 
     Parameters
     ----------
     problem : str
-        What was found, with the file or field it was found in.
+        What is wrong, with the file or setting in question: a short statement.
     expected : str
-        What would have been accepted.
+        What would have been accepted: a noun phrase.
     fix : str
-        What the user can do about it.
+        What the user can do about it: an imperative.
+
+    Examples
+    --------
+    >>> print(AnymicError("no file x.yaml", expected="a YAML file", fix="check the path"))
+    No file x.yaml. Expected a YAML file. Check the path.
     """
 
     def __init__(self, problem: str, *, expected: str = "", fix: str = "") -> None:
         self.problem = problem
         self.expected = expected
         self.fix = fix
-        line = problem if problem.startswith("got ") else f"got {problem}"
-        if expected:
-            line += f", wanted {expected}"
-        if fix:
-            line += f": {fix}"
-        super().__init__(" ".join(line.split()))
+        parts = (problem, f"Expected {expected}" if expected else "", fix)
+        super().__init__(" ".join(_sentence(part) for part in parts if part.strip()))
+
+
+def _sentence(text: str) -> str:
+    """Return the text on one line, with a full stop, and a capital where it begins with a word."""
+    text = " ".join(text.split())
+    first = text.split(" ", 1)[0]
+    if first.isalpha() and first.islower():  # not a path, a flag or the name of a setting
+        text = text[0].upper() + text[1:]
+    return text if text.endswith((".", "?", "!")) else text + "."
 
 
 class AudioError(AnymicError):

@@ -50,12 +50,12 @@ def test_length_is_rounded_to_whole_samples() -> None:
 
 
 def test_fitting_is_named_never_implied() -> None:
-    with pytest.raises(AudioError, match=r"got a.wav of 1.000 s, wanted 2.000 s: .*shorter='pad'"):
+    with pytest.raises(AudioError, match=r"a.wav of 1.000 s\. Expected 2.000 s\. .*shorter='pad'"):
         audio.fit_length(noise(8000), 2.0, longer="crop")
-    with pytest.raises(AudioError, match=r"got a.wav of 1.000 s, wanted 0.500 s: .*longer='crop'"):
+    with pytest.raises(AudioError, match=r"a.wav of 1.000 s\. Expected 0.500 s\. .*longer='crop'"):
         audio.fit_length(noise(8000), 0.5, shorter="pad")
     for wrong in ({"shorter": "crop"}, {"longer": "pad"}):
-        with pytest.raises(AudioError, match="wanted '"):
+        with pytest.raises(AudioError, match="Expected '"):
             audio.fit_length(noise(8), 1.0, **wrong)  # type: ignore[arg-type]
     for length_s in (0.0, -1.0, 1e-9, float("nan")):
         with pytest.raises(AudioError, match="length_s="):

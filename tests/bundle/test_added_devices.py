@@ -101,4 +101,4 @@ def test_the_command_changes_the_model_in_place(
     assert "knows A, B, D" in capsys.readouterr().out
     assert Bundle.load(run).devices == ("A", "B", "D")
     assert main(["devices", "add", str(run), "--profile", str(new)]) == 2
-    assert capsys.readouterr().err.startswith("error: got gains for D, known to the model already")
+    assert capsys.readouterr().err.startswith("error: Gains for D, known to the model already")

@@ -139,7 +139,7 @@ def test_newer_version_and_unknown_network(bundle_folder: Path) -> None:
     assert "unknown network 'transformer9'" in refused
     assert "import the module that registers it with anymic.register_network" in refused
     edit(bundle_folder, version=2, library="9.9")
-    assert "version 2, written by anymic 9.9, wanted version 1" in refusal(bundle_folder)
+    assert "version 2, written by anymic 9.9. Expected version 1" in refusal(bundle_folder)
 
 
 def test_unknown_keys_are_named_with_their_path(bundle_folder: Path) -> None:
@@ -156,7 +156,7 @@ def test_weights_that_do_not_fit(bundle_folder: Path) -> None:
     edit(
         bundle_folder, labels=["dog", "rain", "siren"], network={"name": "basic2", "arguments": {}}
     )
-    assert "wanted the weights of basic2 for 3 labels" in refusal(bundle_folder)
+    assert "Expected the weights of basic2 for 3 labels" in refusal(bundle_folder)
 
 
 def test_parts_that_do_not_belong_together(small_bundle: Bundle) -> None:

@@ -48,9 +48,11 @@ def test_one_member_alone_decides(voting: str) -> None:
 
 def test_refusals() -> None:
     p = members()
-    with pytest.raises(ConfigError, match="voting 'hard', wanted soft, calibrated or geometric"):
+    with pytest.raises(
+        ConfigError, match=r"voting 'hard'\. Expected soft, calibrated or geometric"
+    ):
         vote(p, "hard")
-    with pytest.raises(ConfigError, match="0 calibrators for 5 members, wanted one each"):
+    with pytest.raises(ConfigError, match=r"0 calibrators for 5 members\. Expected one each"):
         vote(p, "calibrated")
-    with pytest.raises(ConfigError, match=r"shape \(30, 3\), wanted \(member, clip, label\)"):
+    with pytest.raises(ConfigError, match=r"shape \(30, 3\)\. Expected \(member, clip, label\)"):
         vote(p[0], "soft")

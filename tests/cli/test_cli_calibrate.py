@@ -112,17 +112,17 @@ def test_refusals_are_one_line_and_leave_the_run_as_it_was(
 ) -> None:
     before = (run / "bundle.json").read_bytes()
     for options, line in (
-        (["--method", "platt"], "--method platt, wanted temperature or isotonic"),
+        (["--method", "platt"], "--method platt. Expected temperature or isotonic"),
         (["--split", "test"], "12 clips to calibrate on, 12 of which are of the split test"),
         (["--split", "all"], "48 clips to calibrate on, 12 of which are of the split test"),
         (["--split", "spare"], "no clip whose split is 'spare' (splits: test, validation)"),
-        (["--per-device"], "18 of A, 18 of B, wanted at least 30 clips of each device"),
+        (["--per-device"], "18 of A, 18 of B. Expected at least 30 clips of each device"),
     ):
         command = ["calibrate", str(run), "--data", str(clips), *options]
         assert main(command) == 2
         out, err = capsys.readouterr()
         assert line in err
-        assert err.startswith("error: got ")
+        assert err.startswith("error: ")
         assert err.count("\n") == 1
         assert out == ""
     assert (run / "bundle.json").read_bytes() == before

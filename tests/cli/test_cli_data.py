@@ -41,7 +41,7 @@ def test_problems_are_listed_and_left_out(corpus):
     out = corpus / "manifest.csv"
     result = anymic("prepare", "folder", "--root", corpus, "--out", out)
     assert result.exit_code == 1
-    assert re.search(r"empty +dog/b\.wav: got a file of 0 bytes", result.stdout)
+    assert re.search(r"empty +dog/b\.wav: The file has 0 bytes", result.stdout)
     assert "2 clips, 1 left out" in result.stdout
     assert len(Manifest.read(out)) == 2
 

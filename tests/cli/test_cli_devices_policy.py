@@ -104,7 +104,7 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
 
 
 def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--unknown loudly, wanted identity, blind, refuse"):
+    with pytest.raises(ConfigError, match=r"--unknown loudly\. Expected identity, blind, refuse"):
         devices_policy(model, unknown="loudly")
     with pytest.raises(BundleError, match="no training clips for blind gains"):
         devices_policy(model, unknown="blind")
@@ -121,6 +121,6 @@ def test_together_is_for_blind_models(
     assert main(command) == 2
     line = capsys.readouterr().err
     assert line.startswith(
-        "error: got together with unknown_device 'identity', wanted a model that"
+        "error: Together with unknown_device 'identity'. Expected a model that"
     )
     assert line.count("\n") == 1

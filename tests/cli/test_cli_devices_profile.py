@@ -112,9 +112,13 @@ def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:
         (DeviceError, "reference device 'Z'", (takes, "--reference", "Z")),
         (DeviceError, "did you mean 'geometric'", (takes, "--estimator", "geometrc")),
         (DeviceError, "device 'Q'", (takes, "--device", "Q")),
-        (ManifestError, "no clip with split tset, wanted one of test", (takes, "--split", "tset")),
+        (
+            ManifestError,
+            "no clip with split tset. Expected one of test",
+            (takes, "--split", "tset"),
+        ),
         (DeviceError, "an FFT size of 511", (takes, "--fft", 511)),
-        (DeviceError, r"gains.pdf to draw into, wanted a .png", (takes, "--plot", "gains.pdf")),
+        (DeviceError, r"gains.pdf to draw into\. Expected a .png", (takes, "--plot", "gains.pdf")),
     ):
         with pytest.raises(error, match=message):
             run("devices", "profile", *arguments, "--out", out)
@@ -125,7 +129,7 @@ def test_another_rate_is_refused_with_the_remedy(takes: Path, profile: Path) -> 
     other = takes.with_name("other.wav")
     soundfile.write(other, np.random.default_rng(1).uniform(-0.1, 0.1, 4800), 48000)
     out = takes.with_name("out.wav")
-    with pytest.raises(DeviceError, match=r"got 48000 Hz, wanted 16000 Hz.*resample the audio"):
+    with pytest.raises(DeviceError, match=r"48000 Hz\. Expected 16000 Hz.*resample the audio"):
         run("correct", other, "--profile", profile, "--device", "B", "--out", out)
     assert not out.exists()
 
@@ -160,7 +164,7 @@ def test_json_says_what_was_done(takes: Path, profile: Path) -> None:
 
 def test_correct_refuses_what_cannot_be(takes: Path, profile: Path) -> None:
     heard, out = takes.with_name("B7.wav"), takes.with_name("out.wav")
-    with pytest.raises(DeviceError, match="got device 'C', wanted one of A, B"):
+    with pytest.raises(DeviceError, match=r"Device 'C'\. Expected one of A, B"):
         run("correct", heard, "--profile", profile, "--device", "C", "--out", out)
     with pytest.raises(DeviceError, match="as both input and output"):
         run("correct", heard, "--profile", profile, "--device", "B", "--out", heard)

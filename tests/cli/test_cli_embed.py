@@ -72,7 +72,7 @@ def test_failures_of_places_and_files(
     assert main(["embed", *places, *options]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "2 of 3 files failed"
     assert main(["embed", "nowhere.wav", *options[:2], "--out", str(sounds / "none.npz")]) == 2
-    assert "error: got no window with features (got no file" in capsys.readouterr().err
+    assert "error: No window with features (No file" in capsys.readouterr().err
     assert not (sounds / "none.npz").exists()
 
 

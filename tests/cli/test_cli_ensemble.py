@@ -120,7 +120,7 @@ def test_selection_leaves_out_and_says_so(
     made = ("ensemble", place, "--select", "accuracy>=0.2", "--out", tmp_path / "none")
     assert main(arguments(*made)) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: got no member with accuracy>=0.2 (the best of 1, ")
+    assert err.startswith("error: No member with accuracy>=0.2 (the best of 1, ")
     assert err.count("\n") == 1
     assert not (tmp_path / "none").exists()
 
@@ -138,13 +138,13 @@ def test_a_split_that_nobody_was_trained_on_calibrates(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--voting", "hard"], "got --voting hard, wanted soft, calibrated, geometric"),
-        (["--voting", "calibrated"], "got --voting calibrated without --data"),
-        (["--split", "aside"], "got --split aside without --voting calibrated and --data"),
-        (["--select", "accuracy>70"], "got the selection 'accuracy>70', wanted accuracy>= and a"),
-        (["--select", "accuracy>=1.0", "{worse}"], "got members of different labels: high and"),
-        (["{first}"], "twice, wanted each model once"),
-        (["{corpus}"], "without bundle.json, wanted the folder of a bundle"),
+        (["--voting", "hard"], "--voting hard. Expected soft, calibrated, geometric"),
+        (["--voting", "calibrated"], "--voting calibrated without --data"),
+        (["--split", "aside"], "--split aside without --voting calibrated and --data"),
+        (["--select", "accuracy>70"], "The selection 'accuracy>70'. Expected accuracy>= and a"),
+        (["--select", "accuracy>=1.0", "{worse}"], "Members of different labels: high and"),
+        (["{first}"], "twice. Expected each model once"),
+        (["{corpus}"], "without bundle.json. Expected the folder of a bundle"),
         (["--voting", "calibrated", "--data", "{csv}", "--split", "train"], "of which its weights"),
         (
             ["--voting", "calibrated", "--data", "{csv}", "--split", "x"],
@@ -198,7 +198,7 @@ def test_an_ensemble_is_no_member(
     out = tmp_path / "out"
     assert main(arguments("ensemble", members(run)[0], "--out", out)) == 0  # one alone may
     assert main(arguments("ensemble", out, "--out", tmp_path / "again")) == 2
-    assert "an ensemble, wanted single models" in capsys.readouterr().err
+    assert "an ensemble. Expected single models" in capsys.readouterr().err
     assert main(arguments("ensemble", members(run)[0], "--out", run)) == 2
     assert "a folder members that belongs to no ensemble" in capsys.readouterr().err
 
@@ -206,11 +206,11 @@ def test_an_ensemble_is_no_member(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--workers", "2"], "got --workers 2 without --members"),
-        (["--members", "2", "--trainer", "devices=2"], "got --trainer devices=2 with --members"),
+        (["--workers", "2"], "--workers 2 without --members"),
+        (["--members", "2", "--trainer", "devices=2"], "--trainer devices=2 with --members"),
         (
             ["--members", "2", "--trainer", "strategy=ddp"],
-            "got --trainer strategy=ddp with --members",
+            "--trainer strategy=ddp with --members",
         ),
     ],
 )

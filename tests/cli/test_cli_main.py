@@ -179,6 +179,6 @@ def test_a_reader_that_leaves_is_no_error(bundle_folder: Path) -> None:
 def test_module_and_program_are_the_same() -> None:
     done = run("predict", "x.wav", "--model", "nowhere")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: got no folder nowhere")
+    assert done.stderr.startswith("error: No folder nowhere")
     assert done.stdout == ""
     assert app.info.no_args_is_help

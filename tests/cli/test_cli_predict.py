@@ -92,7 +92,7 @@ def test_json(sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[s
     first, second, third = json.loads(out)
     assert err == "1 of 3 files failed\n"
     assert second["path"] == "nowhere.wav"
-    assert second["failed"].startswith("got no file at nowhere.wav")
+    assert second["failed"].startswith("No file at nowhere.wav")
     assert set(first["probabilities"]) == {"dog", "rain", "siren"}
     assert first["device"] is None
     assert first["device_from"] == "assumed"
@@ -121,7 +121,7 @@ def test_an_accelerator_that_is_not_there(
 ) -> None:
     arguments = ["predict", "a.wav", "--model", str(bundle_folder), "--accelerator", "vulcan9"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith("error: got accelerator 'vulcan9'")
+    assert capsys.readouterr().err.startswith("error: Accelerator 'vulcan9'")
 
 
 def test_not_sure_in_text_and_json(

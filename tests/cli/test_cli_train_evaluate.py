@@ -128,7 +128,7 @@ def test_evaluate_goes_on_past_a_bad_file(
     arguments = ["evaluate", model, "--data", tmp_path / "clips.csv", "--out", tmp_path / "out"]
     assert main(list(map(str, arguments))) == 1
     out, err = capsys.readouterr()
-    assert err.startswith(f"failed: {corpus / 'settings.yaml'}: got ")
+    assert err.startswith(f"failed: {corpus / 'settings.yaml'}: ")
     assert "NaN" not in out
     rows_read, header = read_json(tmp_path / "out" / "report.json")
     assert rows_read[0].n == 4
@@ -149,14 +149,14 @@ def test_kept_features_give_the_same_report(corpus: Path, model: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--preset", "small", "--config", "x.yaml"], "got both --preset small and --config x"),
-        (["--set", "epochs"], "got --set epochs, wanted KEY=VALUE"),
-        (["--set", "temperature=0"], "got temperature of 0.0, wanted positive numbers, "),
-        (["--set", "epoch=4"], "got unknown key 'epoch' (did you mean 'epochs'?)"),
-        (["--preset", "kosmidr"], "got preset 'kosmidr', wanted one of"),
-        (["--config", "missing.yaml"], "got no file missing.yaml"),
-        (["--trainer", "strategy=dpp"], "got strategy=dpp, which the trainer refuses"),
-        (["--trainer", "accelerator=tpu"], "got accelerator=tpu, which the trainer refuses"),
+        (["--preset", "small", "--config", "x.yaml"], "Both --preset small and --config x"),
+        (["--set", "epochs"], "--set epochs. Expected KEY=VALUE"),
+        (["--set", "temperature=0"], "Temperature of 0.0. Expected positive numbers, "),
+        (["--set", "epoch=4"], "Unknown key 'epoch' (did you mean 'epochs'?)"),
+        (["--preset", "kosmidr"], "Preset 'kosmidr'. Expected one of"),
+        (["--config", "missing.yaml"], "No file missing.yaml"),
+        (["--trainer", "strategy=dpp"], "strategy=dpp, which the trainer refuses"),
+        (["--trainer", "accelerator=tpu"], "accelerator=tpu, which the trainer refuses"),
     ],
 )
 def test_train_refuses_in_one_line(
@@ -170,7 +170,7 @@ def test_train_refuses_in_one_line(
     assert main(["train", *data, *arguments]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"error: {line}")
-    assert err.count(", wanted ") <= 1  # an error within another is not wrapped in a second one
+    assert err.count(". Expected ") <= 1  # an error within another is not wrapped in a second one
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -181,7 +181,7 @@ def test_evaluate_refuses_a_split_that_is_not_there(
     arguments = ["evaluate", str(model), "--data", str(corpus / "clips.csv"), "--split", "tset"]
     assert main(arguments) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: got no clip whose split is 'tset' (splits: test, train, valid")
+    assert err.startswith("error: No clip whose split is 'tset' (splits: test, train, valid")
 
 
 def test_evaluate_refuses_map_at_more_than_there_are_labels(

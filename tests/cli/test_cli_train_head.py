@@ -125,12 +125,12 @@ def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -
     given += ["--out", str(tmp_path / "out"), *SMALL]
     csv = ["--submission", str(tmp_path / "a.csv")]
     for arguments, words in (
-        (["--predict", str(sounds)], "--predict without --submission, wanted both"),
+        (["--predict", str(sounds)], "--predict without --submission. Expected both"),
         (csv, "--submission without --predict"),
         (["--evaluate", "--test-share", "0.01"], "no recording of hiss"),
-        (["--evaluate", "--test-share", "1"], "share 1.0, wanted a share between 0 and 1"),
-        (["--balanced", "--batch", "60"], "training clips of hiss, wanted at least 20 of each"),
-        (["--head", "atention"], "got --head atention, wanted attention, dense, lstm"),
+        (["--evaluate", "--test-share", "1"], "share 1.0. Expected a share between 0 and 1"),
+        (["--balanced", "--batch", "60"], "training clips of hiss. Expected at least 20 of each"),
+        (["--head", "atention"], "--head atention. Expected attention, dense, lstm"),
     ):
         assert main([*given, *arguments]) == 2
         error = capsys.readouterr().err

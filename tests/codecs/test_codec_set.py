@@ -36,7 +36,7 @@ def test_every_problem_is_in_the_one_line():
         CodecSet.from_mapping(values)
     said = str(refusal.value)
     assert "\n" not in said
-    assert said.count("wanted") == 1
+    assert said.count("Expected") == 1
     for part in ("'seed'", "'mp4'", "33 kbps", "'64' as the kbps", "mp3 32 twice", "no bitrate"):
         assert part in said, part
 

@@ -54,7 +54,7 @@ def test_all_problems_are_listed_at_once(tmp_path, wav):
         ("twin.flac", "conflict"),
     ]
     reasons = {problem.path: problem.reason for problem in problems}
-    assert reasons["slow.wav"] == "got 8000 Hz, wanted 44100 Hz: convert the file"
+    assert reasons["slow.wav"] == "The rate is 8000 Hz. Expected 44100 Hz. Convert the file."
     assert "good.wav" in reasons["copy.wav"]
     assert "twin.flac (y), labelled x here" in reasons["twin.wav"]
     assert not any("\n" in reason for reason in reasons.values())
@@ -80,7 +80,7 @@ def test_a_part_that_is_not_all_there(tmp_path, wav):
         ("outside", (2,)),
         ("outside", (3,)),
     ]
-    assert problems[0].reason.startswith("got 1 s of audio, wanted 0.6 s to 1.1 s")
+    assert problems[0].reason.startswith("The file has 1 s of audio. Expected 0.6 s to 1.1 s")
 
 
 def test_real_recordings_are_well(shared_data):

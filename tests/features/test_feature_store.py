@@ -133,7 +133,7 @@ def test_bad_clips_stand_beside_the_good_ones(corpus: Manifest, tmp_path: Path) 
     reasons = [failure.reason for failure in store.failures]
     assert len(reasons) == 3
     assert "1.000 s" in reasons[1]
-    assert "wanted 0.5 s" in reasons[1]
+    assert "Expected 0.5 s" in reasons[1]
     assert "16000 Hz" in reasons[2]
     again = open_features(corpus, frontend(), tmp_path / "cache", length=LENGTH)
     assert again.failures == store.failures

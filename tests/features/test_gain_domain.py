@@ -58,8 +58,10 @@ def test_front_ends_of_both_domains_share_nothing_they_should_not() -> None:
 
 def test_gains_of_neither_domain_are_refused() -> None:
     for wrong in ({"B": np.ones(33)}, {"B": np.ones(32), "C": np.ones(CONFIG.bins)}):
-        with pytest.raises(DeviceError, match=r"wanted 129, one a frequency bin, or .* 32, one a"):
+        with pytest.raises(
+            DeviceError, match=r"Expected 129, one a frequency bin, or .* 32, one a"
+        ):
             Frontend(CONFIG, device_gains=wrong)
     frontend = Frontend(CONFIG, device_gains={"B": np.ones(32)})
-    with pytest.raises(ConfigError, match=r"wanted \(2, 32\), a factor a clip and mel band"):
+    with pytest.raises(ConfigError, match=r"Expected \(2, 32\), a factor a clip and mel band"):
         frontend.log_mel(SAMPLES, gains=torch.ones(2, CONFIG.bins))

@@ -306,7 +306,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     writer.weights[name]["kernel"] = np.zeros((5, 5, 3, 7))
     writer.write(tmp_path / "model.hdf5")
     with pytest.raises(
-        BundleError, match=r"weights of shape \(7, 3, 5, 5\), wanted \(6, 3, 5, 5\)"
+        BundleError, match=r"weights of shape \(7, 3, 5, 5\)\. Expected \(6, 3, 5, 5\)"
     ):
         import_keras(tmp_path / "model.hdf5")
 

@@ -161,9 +161,9 @@ def test_names_of_no_format_are_refused(tmp_path: Path) -> None:
 
 def test_nothing_is_written_of_nothing(embeddings: Embeddings, tmp_path: Path) -> None:
     none = np.empty((0, 0), dtype=np.float32)
-    failed = (Failure("a.wav", "got no file at a.wav"),)
+    failed = (Failure("a.wav", "No file at a.wav"),)
     empty = Embeddings(none, (), np.empty(0), np.empty(0, dtype=np.int64), failures=failed)
     assert empty.clips()[0].shape == (0, 0)
-    with pytest.raises(AnymicError, match=r"got no file at a\.wav"):
+    with pytest.raises(AnymicError, match=r"No file at a\.wav"):
         write(empty, tmp_path / "features.csv")
     assert not (tmp_path / "features.csv").exists()

@@ -158,7 +158,7 @@ def test_unknown_devices_may_be_refused(small_bundle: Bundle) -> None:
     strict = Predictor(replace(small_bundle, contract=contract))
     clip = Clip(noise(1.0), RATE)
     assert strict.predict(clip, device="A").device_policy == "profile"
-    with pytest.raises(DeviceError, match=r"device 'Z' stated for a clip, wanted one of A, B"):
+    with pytest.raises(DeviceError, match=r"device 'Z' stated for a clip\. Expected one of A, B"):
         strict.predict(clip, device="Z")
     with pytest.raises(DeviceError, match="no device stated"):
         strict.predict(clip)
@@ -221,7 +221,7 @@ def test_manifest_from_kept_features(
 
 
 def test_wrong_arguments(small_bundle: Bundle, predictor: Predictor, files: list[Path]) -> None:
-    with pytest.raises(AudioError, match="samples without a rate, wanted rate_hz"):
+    with pytest.raises(AudioError, match=r"samples without a rate\. Expected rate_hz"):
         predictor.predict(noise(1.0))
     with pytest.raises(AudioError, match="rate_hz=8000 for"):
         predictor.predict(files[0], rate_hz=RATE)
@@ -230,7 +230,7 @@ def test_wrong_arguments(small_bundle: Bundle, predictor: Predictor, files: list
     with pytest.raises(BundleError, match="accelerator 'vulcan9'"):
         Predictor(small_bundle, accelerator="vulcan9")
     contract = InputContract(rate_hz=RATE, clip_s=0.2)
-    with pytest.raises(BundleError, match=r"13 frames x 32 bands, wanted at least 21"):
+    with pytest.raises(BundleError, match=r"13 frames x 32 bands\. Expected at least 21"):
         Predictor(replace(small_bundle, contract=contract))
 
 

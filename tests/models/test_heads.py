@@ -160,7 +160,7 @@ def test_segments_are_the_whole_network_and_share_nothing(name: str) -> None:
 
 
 def test_rejections() -> None:
-    with pytest.raises(ConfigError, match=r"wanted \(batch, segment, 7\)"):
+    with pytest.raises(ConfigError, match=r"Expected \(batch, segment, 7\)"):
         built("dense_head")(torch.zeros(2, 6, 8))
     with pytest.raises(ConfigError, match=r"dropout 1\.0"):
         built("attention_head", dropout=1.0)

@@ -94,7 +94,7 @@ def test_the_head_is_a_layer_of_100_and_one_of_the_classes() -> None:
 
 def test_rejections() -> None:
     network = models.build("vggish", classes=3, width=1 / 64)
-    with pytest.raises(ConfigError, match="64 bands x 101 frames, wanted VGGish patches"):
+    with pytest.raises(ConfigError, match=r"64 bands x 101 frames\. Expected VGGish patches"):
         network(torch.zeros(1, 1, 64, 101))
     with pytest.raises(ConfigError, match="0 times as wide"):
         models.build("vggish", classes=3, width=0)

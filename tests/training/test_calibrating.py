@@ -229,13 +229,15 @@ def test_test_clips_are_refused(model: Bundle, honest: Manifest) -> None:
 
 def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Manifest) -> None:
     few = honest.rows(np.r_[0:36, 36:48])
-    line = r"own: 12 of B, wanted at least 30 clips of each device: set more clips aside, or"
+    line = r"own: 12 of B\. Expected at least 30 clips of each device\. Set more clips aside, or"
     with pytest.raises(CalibrationError, match=line):
         calibrate(model, few, split="all", per_device=True)
     with pytest.raises(CalibrationError, match=r"36 of A \(\d+ of (dog|rain|siren)\)"):
         calibrate(model, honest, method="isotonic", per_device=True)
     one = honest.with_columns(label=["dog", "rain"] * (CLIPS // 2))
-    with pytest.raises(CalibrationError, match="72 clips to calibrate on, 0 of siren, wanted at"):
+    with pytest.raises(
+        CalibrationError, match=r"72 clips to calibrate on, 0 of siren\. Expected at"
+    ):
         calibrate(model, one, method="isotonic")
     with pytest.raises(ManifestError, match="unknown labels: cat"):
         calibrate(model, honest.with_columns(label="cat"))
@@ -248,7 +250,9 @@ def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Man
     bare = replace(model, fitted_on={})
     with pytest.raises(BundleError, match="run, trained without validation clips"):
         calibrate(bare, honest, name="run")
-    with pytest.raises(CalibrationError, match="method 'platt', wanted temperature or isotonic"):
+    with pytest.raises(
+        CalibrationError, match=r"method 'platt'\. Expected temperature or isotonic"
+    ):
         calibrate(model, honest, method="platt")  # type: ignore[arg-type]
 
 
@@ -270,5 +274,7 @@ def test_not_sure_below_a_confidence(model: Bundle, honest: Manifest) -> None:
         assert (heard.answer, heard.label) == (answer, plain.label)
         assert heard.probabilities == plain.probabilities
     for wrong in (-0.1, 1.01, float("nan")):
-        with pytest.raises(ConfigError, match=f"min_confidence {wrong}, wanted a probability from"):
+        with pytest.raises(
+            ConfigError, match=rf"min_confidence {wrong}\. Expected a probability from"
+        ):
             Predictor(model, min_confidence=wrong)

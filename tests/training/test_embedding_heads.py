@@ -100,5 +100,5 @@ def test_rejections(tmp_path: Path, capsys) -> None:
     arguments = ["--embeddings", str(tmp_path / "whole.npz"), "--hidden", "4", "--epochs", "1"]
     assert main(["train-head", *arguments, *out]) == 0
     wide = write(tmp_path / "wide.npz", features=np.zeros((len(arrays()["paths"]), 6)))
-    with pytest.raises(ConfigError, match="vectors of 6 features, wanted 5"):
+    with pytest.raises(ConfigError, match=r"vectors of 6 features\. Expected 5"):
         load_head(tmp_path / "head").predict(read_vectors(wide))

@@ -102,7 +102,9 @@ def test_finished_members_are_not_trained_again(manifest: Manifest, places: list
     after = [(place / "weights.safetensors").stat().st_mtime_ns for place in places]
     assert again == places
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True]
-    with pytest.raises(ConfigError, match="members/00 with other settings or clips, wanted the sa"):
+    with pytest.raises(
+        ConfigError, match=r"members/00 with other settings or clips\. Expected the sa"
+    ):
         fit_members(manifest, replace(CONFIG, epochs=2), out, members=3, progress=False)
 
 

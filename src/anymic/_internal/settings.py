@@ -36,13 +36,18 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
         If keys are unknown or required ones are missing, or values have the wrong type:
         every problem is reported in the one line.
     """
-    problems: list[str] = []
+    problems: list[ConfigError] = []
     result = _build(kind, values, where, problems)
-    if len(problems) == 1 and ", wanted " in problems[0]:
-        raise ConfigError(problems[0])  # what refused the value has said what it wants
+    if len(problems) == 1 and problems[0].expected:
+        raise problems[0]
     if problems:
         raise ConfigError(
-            "; ".join(problems), expected="the settings of " + kind.__name__, fix="mend the keys"
+            "; ".join(
+                f"{one.problem} (expected {one.expected})" if one.expected else one.problem
+                for one in problems
+            ),
+            expected="the settings of " + kind.__name__,
+            fix="correct these settings",
         )
     return typing.cast(Settings, result)
 
@@ -69,11 +74,11 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = _yaml_problem(error)
         raise ConfigError(
-            f"{path} that is not YAML ({reason})", expected="a YAML file", fix="mend it"
+            f"{path} is not YAML ({reason})", expected="a YAML file", fix="correct the file"
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{path} with {'nothing' if values is None else type(values).__name__} at its top",
+            f"{path} has {'nothing' if values is None else type(values).__name__} at its top level",
             expected="a mapping of settings",
             fix="write `key: value` lines",
         )
@@ -117,9 +122,10 @@ def preset_file(path: str | Path, *, example: str) -> Path:
     )
 
 
-def _build(kind: Any, values: Any, where: str, problems: list[str]) -> Any:
+def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> Any:
     if not isinstance(values, Mapping):
-        problems.append(f"{where or 'settings'}: {type(values).__name__} instead of a mapping")
+        found = f"{where or 'settings'}: {type(values).__name__} instead of a mapping"
+        problems.append(ConfigError(found))
         return None
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
@@ -130,7 +136,7 @@ def _build(kind: Any, values: Any, where: str, problems: list[str]) -> Any:
         if key not in fields:
             near = difflib.get_close_matches(str(key), list(fields), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            problems.append(f"unknown key {place!r}{hint}")
+            problems.append(ConfigError(f"unknown key {place!r}{hint}"))
             continue
         arguments[key] = _value(hints[key], value, place, problems)
     for name, field in fields.items():
@@ -138,17 +144,19 @@ def _build(kind: Any, values: Any, where: str, problems: list[str]) -> Any:
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         )
         if required and name not in values:
-            problems.append(f"missing key {f'{where}.{name}' if where else name!r}")
+            missing = f"{where}.{name}" if where else name
+            problems.append(ConfigError(f"missing key {missing!r}"))
     if len(problems) > before:
         return None
     try:
         return kind(**arguments)
     except ConfigError as error:
-        problems.append(f"{where + ': ' if where else ''}{error}")
+        place = f"{where}: " if where else ""
+        problems.append(ConfigError(place + error.problem, expected=error.expected, fix=error.fix))
         return None
 
 
-def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
+def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, place, problems)
     origin = typing.get_origin(hint)
@@ -157,9 +165,9 @@ def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
         if value is None and NoneType in choices:
             return None
         inner = [choice for choice in choices if choice is not NoneType]
-        trials: list[list[str]] = []
+        trials: list[list[ConfigError]] = []
         for choice in inner:
-            attempt: list[str] = []
+            attempt: list[ConfigError] = []
             result = _value(choice, value, place, attempt)
             if not attempt:
                 return result
@@ -170,11 +178,11 @@ def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
     if origin is typing.Literal:
         if value not in choices:
             listed = ", ".join(map(str, choices))
-            problems.append(f"{place}: {value!r} is not one of {listed}")
+            problems.append(ConfigError(f"{place}: {value!r} is not one of {listed}"))
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
-            problems.append(f"{place}: {value!r} is not a list")
+            problems.append(ConfigError(f"{place}: {value!r} is not a list"))
             return None
         return tuple(_value(choices[0], item, place, problems) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -182,7 +190,7 @@ def _value(hint: Any, value: Any, place: str, problems: list[str]) -> Any:
     if hint in (int, float, str, bool) and (
         not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))
     ):
-        problems.append(f"{place}: {value!r} is not {_named(hint)}")
+        problems.append(ConfigError(f"{place}: {value!r} is not {_named(hint)}"))
     return value
 
 

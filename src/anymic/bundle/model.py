@@ -273,7 +273,7 @@ class Bundle:
             raise
         except AnymicError as error:
             raise BundleError(
-                f"bundle {folder} with {error.problem}",
+                f"bundle {folder} cannot be loaded: {error.problem}",
                 expected=error.expected,
                 fix="install the anymic that wrote it, or train it again",
             ) from error

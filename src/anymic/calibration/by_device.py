@@ -107,7 +107,7 @@ class DeviceCalibrator:
                 self.devices_[device] = self._one().fit(p[own], t[own])
             except CalibrationError as error:
                 raise CalibrationError(
-                    f"for device {device} {error.problem}",
+                    f"device {device}: {error.problem}",
                     expected=error.expected,
                     fix=f"{error.fix}, or calibrate all devices together",
                 ) from error

@@ -64,11 +64,11 @@ def _at(place: str) -> list[Path | Failure]:
             if file.suffix.lower() in AUDIO_SUFFIXES and not file.name.startswith(".")
         ]
         suffixes = ", ".join(sorted(AUDIO_SUFFIXES))
-        reason = f"got a folder without audio, wanted files that end in {suffixes}: check the path"
+        reason = f"The folder has no audio. Expected files that end in {suffixes}. Check the path."
         return [*heard] or [Failure(place, reason)]
     if glob.has_magic(place) and not path.exists():
         matches = [Path(match) for match in sorted(glob.glob(place, recursive=True))]
-        reason = "got a pattern that matches no file, wanted files: check the pattern"
+        reason = "The pattern matches no file. Check the pattern."
         return [match for match in matches if match.is_file()] or [Failure(place, reason)]
     return [path]
 

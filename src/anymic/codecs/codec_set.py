@@ -62,7 +62,7 @@ class CodecSet:
                 try:
                     codecs.append(_codec(name, kbps))
                 except ConfigError as error:
-                    problems.append(f"{error.problem} ({error.expected})")
+                    problems.append(f"{error.problem} (expected {error.expected})")
         problems += [f"{codec} twice" for codec in dict.fromkeys(codecs) if codecs.count(codec) > 1]
         if problems:
             raise ConfigError(

@@ -102,7 +102,7 @@ def check(
             problems.append(Problem(name, *file.problem, rows=tuple(rows[path])))
             continue
         if rate_hz is not None and file.rate_hz != rate_hz:
-            reason = f"got {file.rate_hz} Hz, wanted {rate_hz} Hz: convert the file"
+            reason = f"The rate is {file.rate_hz} Hz. Expected {rate_hz} Hz. Convert the file."
             problems.append(Problem(name, "rate", reason, tuple(rows[path])))
         problems += _outside(manifest, name, file, rows[path])
     return problems + _copies(manifest, files, rows)
@@ -123,9 +123,11 @@ def _examine_all(paths: list[Path], workers: int, progress: bool) -> list[_File]
 
 def _examine(path: Path) -> _File:
     if not path.is_file():
-        return _File(problem=("missing", "got no file: check the path, or fetch it again"))
+        return _File(
+            problem=("missing", "There is no such file. Check the path, or fetch it again.")
+        )
     if path.stat().st_size == 0:
-        return _File(problem=("empty", "got a file of 0 bytes: fetch it again"))
+        return _File(problem=("empty", "The file has 0 bytes. Fetch it again."))
     digest = hashlib.sha256()
     samples, rate_hz, peak = 0, 0, 0.0
     try:
@@ -138,9 +140,9 @@ def _examine(path: Path) -> _File:
     except AudioError as error:
         return _File(problem=("unreadable", str(error)))
     if samples == 0:
-        return _File(problem=("empty", "got audio without a sample: record or fetch it again"))
+        return _File(problem=("empty", "The audio has no samples. Record or fetch it again."))
     if peak == 0.0:
-        return _File(problem=("silent", f"got {samples} samples that are all 0: leave it out"))
+        return _File(problem=("silent", f"All {samples} samples are 0. Leave the file out."))
     digest.update(str(rate_hz).encode())
     return _File(samples, rate_hz, digest.hexdigest())
 
@@ -157,7 +159,10 @@ def _outside(manifest: Manifest, name: str, file: _File, rows: list[int]) -> lis
     for row, first, last in zip(rows, start, end, strict=True):
         if last > whole + SEGMENT_SLACK_S or first >= whole:
             part = f"{first:g} s to {last:g} s" if last > first else f"from {first:g} s"
-            reason = f"got {whole:g} s of audio, wanted {part}: mend start_s and duration_s"
+            reason = (
+                f"The file has {whole:g} s of audio. Expected {part}. "
+                "Correct start_s and duration_s."
+            )
             problems.append(Problem(name, "outside", reason, (row,)))
     return problems
 
@@ -183,9 +188,9 @@ def _copies(
             listed = some(
                 f"{written[rows[other][0]]} ({', '.join(sorted(heard[other]))})" for other in others
             )
-            reason = f"got the same samples as {listed}"
-            reason += f", labelled {', '.join(sorted(heard[path]))} here: " if conflict else ": "
-            reason += "find out which label is right" if conflict else "keep one of them"
+            reason = f"The samples are the same as in {listed}"
+            reason += f", labelled {', '.join(sorted(heard[path]))} here. " if conflict else ". "
+            reason += "Find out which label is right." if conflict else "Keep one of them."
             kind: Kind = "conflict" if conflict else "duplicate"
             problems.append(Problem(written[rows[path][0]], kind, reason, tuple(rows[path])))
     return problems

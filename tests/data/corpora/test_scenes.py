@@ -153,7 +153,7 @@ def test_the_corpus_is_registered_and_keeps_the_settings_it_finds(
 
 
 def test_another_seed_in_the_same_folder_is_refused(small: Manifest) -> None:
-    with pytest.raises(ManifestError, match=r"'seed': 1.*wanted.*'seed': 2.*another folder"):
+    with pytest.raises(ManifestError, match=r"'seed': 1.*Expected.*'seed': 2.*another folder"):
         scenes(small.root, seed=2, **SMALL)
 
 

@@ -87,7 +87,7 @@ def test_the_folder_above_will_do(tmp_path):
 )
 def test_the_missing_file_is_named(tmp_path, name):
     (Tree(tmp_path, 2019).write() / name).unlink()
-    with pytest.raises(ManifestError, match=f"without {name}, wanted TAU Urban"):
+    with pytest.raises(ManifestError, match=rf"without {name}\. Expected TAU Urban"):
         tau2019_mobile(tmp_path)
 
 

@@ -62,14 +62,14 @@ def test_bins_lie_from_zero_to_half_the_rate() -> None:
 
 def test_a_profile_that_does_not_fit_is_refused() -> None:
     profile().require(rate_hz=44100, fft_size=256)
-    with pytest.raises(DeviceError, match=r"got 48000 Hz, wanted 44100 Hz.*: resample the audio"):
+    with pytest.raises(DeviceError, match=r"48000 Hz\. Expected 44100 Hz.*\. Resample the audio"):
         profile().require(rate_hz=48000)
-    with pytest.raises(DeviceError, match="got an FFT size of 512, wanted 256"):
+    with pytest.raises(DeviceError, match=r"An FFT size of 512\. Expected 256"):
         profile().require(rate_hz=44100, fft_size=512)
 
 
 def test_an_unknown_device_is_refused_with_the_known_ones() -> None:
-    message = r"got device 'phone1', wanted one of A, phone-1, phone-2: did you mean 'phone-1'"
+    message = r"Device 'phone1'\. Expected one of A, phone-1, phone-2\. Did you mean 'phone-1'"
     with pytest.raises(DeviceError, match=message):
         profile().gains_for("phone1")
 
@@ -81,7 +81,7 @@ Spoil = Callable[[dict[str, Any]], object]
     ("spoil", "message"),
     [
         (lambda v: v.update(format="else"), "not a device profile"),
-        (lambda v: v.update(version=2), "of version 2, wanted version 1: install a newer anymic"),
+        (lambda v: v.update(version=2), "of version 2. Expected version 1. Install a newer anymic"),
         (lambda v: v.pop("rate_hz"), "without the key 'rate_hz'"),
         (lambda v: v.update(rate_hz="fast"), "a value of the wrong kind"),
         (lambda v: v.update(rate_hz=0), "a rate of 0 Hz"),

@@ -239,4 +239,4 @@ def test_the_commands_fit_and_identify(
     name, recordings, _ = capsys.readouterr().out.split("\t")
     assert (name, recordings) == ("B", "2 recordings")
     assert main(["devices", "identify", files[0], "--identifier", str(tmp_path / "none")]) == 2
-    assert capsys.readouterr().err.startswith("error: got no folder")
+    assert capsys.readouterr().err.startswith("error: No folder")

@@ -75,7 +75,7 @@ def written(tmp_path_factory):
         header=run_header(
             command="anymic evaluate 'my run' --data a.csv", seed=3, data="sha256 ab"
         ),
-        failures=[Failure("<u>broken</u>.wav", "got 0 bytes, wanted audio: record it again")],
+        failures=[Failure("<u>broken</u>.wav", "The file has 0 bytes. Expected audio.")],
     )
     return rows, paths, folder
 
@@ -99,7 +99,7 @@ def test_the_json_says_what_was_run_and_what_failed(written) -> None:
     assert header["recordings"] == 30
     assert header["versions"]["numpy"] == np.__version__
     assert header["failures"] == [
-        {"path": "<u>broken</u>.wav", "reason": "got 0 bytes, wanted audio: record it again"}
+        {"path": "<u>broken</u>.wav", "reason": "The file has 0 bytes. Expected audio."}
     ]
     assert np.sum(header["confusion"]["counts"]) == 120
 
@@ -170,7 +170,7 @@ def test_conditions_are_compared_in_one_table(tmp_path) -> None:
 
 
 def test_an_empty_report_still_says_what_failed(tmp_path) -> None:
-    failures = [Failure(f"{i}.wav", "got nothing") for i in range(30)]
+    failures = [Failure(f"{i}.wav", "No file.") for i in range(30)]
     page = Page(write_report(tmp_path, [], title="None", failures=failures)["html"].read_text())
     assert "30 files could not be used" in page.text
 

@@ -115,7 +115,7 @@ def test_an_array_of_unknown_labels() -> None:
 
 @pytest.mark.parametrize("answer", [None, "dog", ["dog", "rain"], 1j])
 def test_what_is_no_answer_is_not_asked_for_labels(answer: Any) -> None:
-    with pytest.raises(ClassifierError, match=r"wanted a mapping of label to probability, or an"):
+    with pytest.raises(ClassifierError, match=r"Expected a mapping of label to probability, or an"):
         FunctionClassifier(lambda samples, rate_hz: answer).classify([CLIP], [None])
 
 

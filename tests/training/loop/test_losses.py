@@ -174,7 +174,7 @@ def test_extreme_logits_in_bfloat16_stay_finite(
 
 @pytest.mark.parametrize("temperature", [0, -1.0, math.nan, math.inf])
 def test_a_temperature_that_cannot_be_is_one_clear_line(temperature: float) -> None:
-    with pytest.raises(ConfigError, match=rf"^got temperature {temperature}, wanted a positive"):
+    with pytest.raises(ConfigError, match=rf"^Temperature {temperature}\. Expected a positive"):
         SoftTargetLoss("focal", temperature=temperature)
 
 

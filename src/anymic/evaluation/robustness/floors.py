@@ -64,7 +64,7 @@ def fallen(findings: Findings, floors: Sequence[Floor]) -> str:
     }
     parts = [
         f"{floor.what} {100 * measured[floor.what][0]:.1f} %{measured[floor.what][1]}, "
-        f"wanted {100 * floor.share:.4g} %"
+        f"expected {100 * floor.share:.4g} %"
         for floor in floors
         if measured[floor.what][0] < floor.share
     ]
