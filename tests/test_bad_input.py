@@ -204,7 +204,7 @@ def test_unknown_labels(
     names = [path.name for path in good]
     clips = table(tmp_path / "clips.csv", path=names, label=["dog", "dgo"])
     line = refused("evaluate", bundle_folder, "--data", clips)
-    assert "unknown labels clips: dgo (1 rows). Expected only dog, rain, siren" in line
+    assert "Unknown labels clips: dgo (1 rows). Expected only dog, rain, siren" in line
 
 
 def test_duplicate_paths(
@@ -228,7 +228,7 @@ def test_group_on_both_sides_of_a_split(
         split=["train", "test"],
     )
     for command in (["evaluate", bundle_folder], ["train", "--out", tmp_path / "run"]):
-        assert "on both sides of a split: group park (test and train)" in refused(
+        assert "On both sides of a split: group park (test and train)" in refused(
             *command, "--data", clips
         )
 
@@ -262,7 +262,7 @@ def test_misspelt_settings(tmp_path: Path, good: list[Path], refused: Refused) -
     settings = tmp_path / "settings.yaml"
     settings.write_text("epoch: 3\nfrontend: {band: 32, rate_hz: fast}\n")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
-    assert "unknown key 'epoch' (did you mean 'epochs'?)" in line
+    assert "Unknown key 'epoch' (did you mean 'epochs'?)" in line
     assert "unknown key 'frontend.band' (did you mean 'bands'?)" in line
     assert "frontend.rate_hz: 'fast' is not a whole number" in line
     assert not (tmp_path / "run").exists()
@@ -273,7 +273,7 @@ def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Re
     settings = tmp_path / "settings.yaml"
     settings.write_text("epochs: [3\n")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
-    assert "settings.yaml that is not YAML (line 2: expected ',' or ']'" in line
+    assert "settings.yaml is not YAML (line 2: expected ',' or ']'" in line
     settings.write_text("")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
     assert "settings.yaml with nothing at its top" in line
@@ -303,14 +303,14 @@ def test_a_file_in_place_of_the_folder_to_write(
 # Probabilities
 
 
-@pytest.mark.parametrize("temperature", ["0", "-1", ".nan"])
+@pytest.mark.parametrize("Temperature", ["0", "-1", ".nan"])
 def test_a_temperature_that_cannot_be(
     tmp_path: Path, good: list[Path], refused: Refused, temperature: str
 ) -> None:
     clips = table(tmp_path / "c.csv", path=[path.name for path in good], label=["dog", "rain"])
     setting = f"temperature={temperature}"
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--set", setting)
-    assert "temperature" in line
+    assert "Temperature" in line
     assert "positive" in line
     assert not (tmp_path / "run").exists()
 
@@ -385,6 +385,6 @@ def test_bundle_with_a_foreign_file(
 
 
 def test_no_bundle_at_all(tmp_path: Path, good: list[Path], refused: Refused) -> None:
-    assert "no folder" in refused("predict", good[0], "--model", tmp_path / "nowhere")
+    assert "No folder" in refused("predict", good[0], "--model", tmp_path / "nowhere")
     assert "without bundle.json" in refused("predict", good[0], "--model", tmp_path)
     assert "the file" in refused("predict", good[0], "--model", good[1])

@@ -78,7 +78,7 @@ def test_a_folder_of_another_seed_is_refused(small: Demo) -> None:
     out = small.paths["html"].parent
     result = CliRunner().invoke(app, ["--out", str(out), "--seed", "5"])
     assert result.exit_code != 0
-    assert "choose another folder" in str(result.exception)
+    assert "Choose another folder" in str(result.exception)
 
 
 def test_gap_and_recovery_come_out_of_the_audio(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_known_devices_are_heard_as_before(small_bundle: Bundle, clip: Clip) -> 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (profile(("A",), A=np.ones(BINS), B=np.ones(BINS)), "gains for B, known.*--replace"),
+        (profile(("A",), A=np.ones(BINS), B=np.ones(BINS)), "Gains for B, known.*--replace"),
         (profile(("Q",), Q=np.ones(BINS), D=np.ones(BINS)), "towards Q.*--reference A"),
         (profile(("A",), A=np.ones(BINS)), "its own reference"),
         (replace(profile(("A",), D=np.ones(BINS)), rate_hz=16000), "16000 Hz"),

@@ -43,7 +43,7 @@ def test_what_is_loaded_is_what_was_saved(members: tuple[Bundle, Bundle], tmp_pa
     saved = Ensemble(members, "calibrated", steps, training={"select": "accuracy>=0.7"})
     loaded = bundle.load(saved.save(tmp_path / "ensemble"))
     assert isinstance(loaded, Ensemble)
-    for name in ("labels", "contract", "voting", "training", "fitted_on", "devices"):
+    for name in ("Labels", "contract", "voting", "training", "fitted_on", "devices"):
         assert getattr(loaded, name) == getattr(saved, name), name
     for one, other in zip(loaded.members, saved.members, strict=True):
         for key, value in other.network.state_dict().items():
@@ -99,7 +99,7 @@ def test_devices_are_those_that_all_members_with_a_profile_know(small_bundle: Bu
 
 
 def test_which_models_cannot_vote_together(small_bundle: Bundle) -> None:
-    with pytest.raises(BundleError, match=r"no member\. Expected at least one"):
+    with pytest.raises(BundleError, match=r"No member\. Expected at least one"):
         Ensemble(())
     renamed = replace(small_bundle, labels=("cat", "rain", "siren"))
     with pytest.raises(BundleError, match="different labels: dog and cat are in one only"):

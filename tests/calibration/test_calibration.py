@@ -91,7 +91,7 @@ def test_saved_steps_are_the_calibrator() -> None:
     again = IsotonicCalibrator.of(calibrator.inputs_, calibrator.outputs_)
     np.testing.assert_array_equal(again.transform(p), calibrator.transform(p))
     falling = tuple(steps[::-1] for steps in calibrator.outputs_)
-    with pytest.raises(CalibrationError, match="steps that do not rise"):
+    with pytest.raises(CalibrationError, match="Steps that do not rise"):
         IsotonicCalibrator.of(calibrator.inputs_, falling)
 
 
@@ -106,11 +106,11 @@ def test_refusals() -> None:
     one = np.r_[np.flatnonzero(t == 1)[:1], np.flatnonzero(t != 1)]
     with pytest.raises(CalibrationError, match=r"1 of label 1\. Expected at least 2 of each label"):
         IsotonicCalibrator().fit(p[one], t[one])
-    with pytest.raises(CalibrationError, match=r"probabilities \(40, 4\) and targets int64 \(39,"):
+    with pytest.raises(CalibrationError, match=r"Probabilities \(40, 4\) and targets int64 \(39,"):
         IsotonicCalibrator().fit(p, t[:-1])
-    with pytest.raises(CalibrationError, match=r"label numbers from 1 to 4\. Expected 0 to 3"):
+    with pytest.raises(CalibrationError, match=r"Label numbers from 1 to 4\. Expected 0 to 3"):
         IsotonicCalibrator().fit(p, np.array([1, 4] * 20))
-    with pytest.raises(CalibrationError, match=r"probabilities \(40, 3\)\. Expected \(clip, 4\)"):
+    with pytest.raises(CalibrationError, match=r"Probabilities \(40, 3\)\. Expected \(clip, 4\)"):
         IsotonicCalibrator().fit(p, t).transform(p[:, :3])
 
 
@@ -175,7 +175,7 @@ def test_a_temperature_that_cannot_be_found_is_refused() -> None:
         CalibrationError, match=r"0 of them answered right\. Expected some answered"
     ):
         TemperatureCalibrator().fit(p, p.argmin(axis=1))
-    with pytest.raises(CalibrationError, match="no clip to calibrate on"):
+    with pytest.raises(CalibrationError, match="No clip to calibrate on"):
         TemperatureCalibrator().fit(np.empty((0, 3)), np.empty(0, dtype=int))
     with pytest.raises(CalibrationError, match=r"has learned nothing\. Expected a fitted one"):
         TemperatureCalibrator().transform(p)
@@ -194,11 +194,11 @@ def two_devices(each: int = 100) -> tuple[NDArray[np.float64], NDArray, list[str
     return np.r_[sure, honest], np.r_[first, second], ["A"] * each + ["B"] * each
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["Temperature", "isotonic"])
 def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: str) -> None:
     p, t, devices = two_devices()
     found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=["A"])  # type: ignore[arg-type]
-    one = TemperatureCalibrator if method == "temperature" else IsotonicCalibrator
+    one = TemperatureCalibrator if method == "Temperature" else IsotonicCalibrator
     general, own = one().fit(p, t), one().fit(p[:100], t[:100])
     assert found.counts_ == {"": 200, "A": 100}
     for device, wanted in (("A", own), ("B", general), ("new", general), (None, general)):
@@ -209,7 +209,7 @@ def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: 
     np.testing.assert_array_equal(mixed[:100], own.transform(p[:100]))
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["Temperature", "isotonic"])
 def test_taken_apart_and_put_together_it_is_the_same(method: str) -> None:
     p, t, devices = two_devices()
     found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=True)  # type: ignore[arg-type]
@@ -218,7 +218,7 @@ def test_taken_apart_and_put_together_it_is_the_same(method: str) -> None:
     np.testing.assert_array_equal(again.transform(p, devices), found.transform(p, devices))
     assert again.describe() == found.describe()
     del arrays[next(name for name in arrays if name.startswith("1."))]
-    with pytest.raises(CalibrationError, match="a calibrator that is not whole"):
+    with pytest.raises(CalibrationError, match="A calibrator that is not whole"):
         DeviceCalibrator.from_parts(record, arrays, labels=4)
 
 

@@ -108,9 +108,9 @@ def test_few_takes_are_noted(takes: Path) -> None:
 def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:
     out = takes.with_name("profile.json")
     for error, message, arguments in (
-        (ManifestError, "no file", (takes.with_name("gone.csv"),)),
+        (ManifestError, "No file", (takes.with_name("gone.csv"),)),
         (DeviceError, "reference device 'Z'", (takes, "--reference", "Z")),
-        (DeviceError, "did you mean 'geometric'", (takes, "--estimator", "geometrc")),
+        (DeviceError, "Did you mean 'geometric'", (takes, "--estimator", "geometrc")),
         (DeviceError, "device 'Q'", (takes, "--device", "Q")),
         (
             ManifestError,
@@ -129,7 +129,7 @@ def test_another_rate_is_refused_with_the_remedy(takes: Path, profile: Path) -> 
     other = takes.with_name("other.wav")
     soundfile.write(other, np.random.default_rng(1).uniform(-0.1, 0.1, 4800), 48000)
     out = takes.with_name("out.wav")
-    with pytest.raises(DeviceError, match=r"48000 Hz\. Expected 16000 Hz.*resample the audio"):
+    with pytest.raises(DeviceError, match=r"48000 Hz\. Expected 16000 Hz.*Resample the audio"):
         run("correct", other, "--profile", profile, "--device", "B", "--out", out)
     assert not out.exists()
 
@@ -137,7 +137,7 @@ def test_another_rate_is_refused_with_the_remedy(takes: Path, profile: Path) -> 
 def test_over_full_scale_is_kept_in_wav_and_refused_in_flac(takes: Path, profile: Path) -> None:
     heard, flac = takes.with_name("B7.wav"), takes.with_name("loud.flac")
     arguments = ("correct", heard, "--profile", profile, "--device", "B", "--gain-db", 20)
-    with pytest.raises(DeviceError, match=r"pass --gain-db \d+\.\d, or write \.wav") as caught:
+    with pytest.raises(DeviceError, match=r"Pass --gain-db \d+\.\d, or write \.wav") as caught:
         run(*arguments, "--out", flac)
     assert not flac.exists()
     wav = takes.with_name("loud.wav")
@@ -168,7 +168,7 @@ def test_correct_refuses_what_cannot_be(takes: Path, profile: Path) -> None:
         run("correct", heard, "--profile", profile, "--device", "C", "--out", out)
     with pytest.raises(DeviceError, match="as both input and output"):
         run("correct", heard, "--profile", profile, "--device", "B", "--out", heard)
-    with pytest.raises(DeviceError, match="no file"):
+    with pytest.raises(DeviceError, match="No file"):
         run("correct", heard, "--profile", "gone.json", "--device", "B", "--out", out)
     with pytest.raises(DeviceError, match=r"not a device profile|not JSON"):
         run("correct", heard, "--profile", takes, "--device", "B", "--out", out)

@@ -79,11 +79,11 @@ def test_failures_of_places_and_files(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "neither paths nor --data"),
-        (["a.wav", "--data", "clips.csv"], "both paths and --data"),
+        ([], "Neither paths nor --data"),
+        (["a.wav", "--data", "clips.csv"], "Both paths and --data"),
         (["--data", "clips.csv", "--device", "A"], "--device with --data"),
         (["a.wav", "--split", "test"], "--split without --data"),
-        (["--data", "clips.csv", "--split", "dev"], "no clip whose split is 'dev'"),
+        (["--data", "clips.csv", "--split", "dev"], "No clip whose split is 'dev'"),
         (["a.wav", "--out", "features.json"], "features.json to write to"),
     ],
 )

@@ -43,7 +43,7 @@ def test_every_problem_is_in_the_one_line():
 
 @pytest.mark.parametrize("values", [{}, {"codecs": None}, {"codecs": ["mp3"]}])
 def test_a_file_without_codecs_is_refused(values):
-    with pytest.raises(ConfigError, match="no mapping `codecs`"):
+    with pytest.raises(ConfigError, match="No mapping `codecs`"):
         CodecSet.from_mapping(values)
 
 
@@ -68,7 +68,7 @@ def test_settings_come_back_from_plain_values():
         ({"share": 0.0, "set": ("mp3 32",)}, "share of 0.0"),
         ({"set": ("mp3 33",)}, "33 kbps for mp3"),
         ({"set": ("mp3 x",)}, "'mp3 x'"),
-        ({"set": ("mp3 32", "wav")}, "the original, wav, among the codecs of training"),
+        ({"set": ("mp3 32", "wav")}, "The original, wav, among the codecs of training"),
     ],
 )
 def test_draws_that_cannot_be_are_refused(settings, words):

@@ -126,7 +126,7 @@ def test_corpora_that_cannot_be_encoded_are_refused(corpus, tmp_path, monkeypatc
     table.problem.cache_clear()
     try:
         codecs = CodecSet.from_mapping({"codecs": {"mp3": 32, "he-aac": 32}})
-        with pytest.raises(DependencyError, match="codec he-aac, which is not available"):
+        with pytest.raises(DependencyError, match="Codec he-aac, which is not available"):
             encode(manifest, codecs, tmp_path / "new", progress=False)
     finally:
         table.problem.cache_clear()
@@ -158,10 +158,10 @@ def test_one_recording_through_a_codec(corpus, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--codec", "mp4", "--kbps", "32"], "codec 'mp4'"),
+        (["--codec", "mp4", "--kbps", "32"], "Codec 'mp4'"),
         (["--codec", "mp3", "--kbps", "33"], "33 kbps for mp3"),
         (["--codec", "mp3", "--kbps", "32", "--rate", "8000"], "8000 Hz for mp3 32"),
-        (["--codec", "opus"], "no bitrate for opus"),
+        (["--codec", "opus"], "No bitrate for opus"),
     ],
 )
 def test_what_cannot_be_is_one_line(corpus, tmp_path, capsys, options, words):

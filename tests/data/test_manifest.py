@@ -91,7 +91,7 @@ def test_no_table(tmp_path, text, message):
 
 
 def test_missing_or_binary_file(tmp_path):
-    with pytest.raises(ManifestError, match="no file"):
+    with pytest.raises(ManifestError, match="No file"):
         Manifest.read(tmp_path / "none.csv")
     (tmp_path / "m.csv").write_bytes(bytes(range(128, 256)))
     with pytest.raises(ManifestError, match="not readable"):
@@ -192,7 +192,7 @@ def test_concatenated_manifests_find_their_files(tmp_path):
     assert both.devices == ["A"]
     with pytest.raises(ManifestError, match="twice"):
         concatenate([one, one])
-    with pytest.raises(ManifestError, match="no manifests"):
+    with pytest.raises(ManifestError, match="No manifests"):
         concatenate([])
 
 

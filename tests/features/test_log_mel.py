@@ -126,7 +126,7 @@ def test_gains_of_another_fft_size_are_refused() -> None:
 
 
 def test_samples_without_a_batch_axis_are_refused() -> None:
-    with pytest.raises(ConfigError, match="add the batch axis"):
+    with pytest.raises(ConfigError, match="Add the batch axis"):
         Frontend(FrontendConfig())(torch.zeros(44100))
 
 
@@ -136,7 +136,7 @@ def test_bands_narrower_than_a_bin_are_refused() -> None:
 
 
 def test_every_impossible_setting_is_named_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"bands of 0; .*mel range of 5000"):
+    with pytest.raises(ConfigError, match=r"Bands of 0; .*mel range of 5000"):
         FrontendConfig(bands=0, low_hz=5000, high_hz=4000)
 
 
@@ -150,6 +150,6 @@ def test_gains_may_be_brought_along() -> None:
     wanted = frontend(samples, frontend.device_index(["B", None]))
     torch.testing.assert_close(frontend(samples, gains=brought), wanted)
     with pytest.raises(
-        ConfigError, match=r"gains of shape \(1025,\) for 2 clips\. Expected \(2, 1025"
+        ConfigError, match=r"Gains of shape \(1025,\) for 2 clips\. Expected \(2, 1025"
     ):
         frontend.log_mel(samples, gains=brought[0])

@@ -280,7 +280,7 @@ def test_other_files_are_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model.hdf5"
-    assert "no file" in refused(path, capsys)
+    assert "No file" in refused(path, capsys)
     path.write_bytes(b"RIFF....WAVEfmt ")
     assert "not HDF5" in refused(path, capsys)
     family(path)
@@ -306,7 +306,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     writer.weights[name]["kernel"] = np.zeros((5, 5, 3, 7))
     writer.write(tmp_path / "model.hdf5")
     with pytest.raises(
-        BundleError, match=r"weights of shape \(7, 3, 5, 5\)\. Expected \(6, 3, 5, 5\)"
+        BundleError, match=r"Weights of shape \(7, 3, 5, 5\)\. Expected \(6, 3, 5, 5\)"
     ):
         import_keras(tmp_path / "model.hdf5")
 

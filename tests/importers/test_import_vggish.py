@@ -118,7 +118,7 @@ def test_refused_in_one_line(state, tmp_path: Path, capsys, monkeypatch) -> None
     (tmp_path / "text.pth").write_text("hello, this is text")
     (tmp_path / "short.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
     for name, words in (
-        ("none.pth", "no file"),
+        ("none.pth", "No file"),
         ("short.pth", "cannot be read as weights"),
         ("text.pth", "cannot be read as weights .not what torch.save writes"),
         ("short.safetensors", "cannot be read as weights"),

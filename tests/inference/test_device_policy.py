@@ -298,7 +298,7 @@ def test_an_ensemble_is_routed_like_a_model(
 def test_rejections(
     trained: Bundle, training: Manifest, identifier: ByColour, tmp_path: Path
 ) -> None:
-    with pytest.raises(BundleError, match="no training clips for blind gains"):
+    with pytest.raises(BundleError, match="No training clips for blind gains"):
         route(trained, unknown="blind")
     with pytest.raises(BundleError, match="estimates gains blindly and no mean spectrum"):
         replace(trained, contract=replace(trained.contract, unknown_device="blind"))

@@ -158,7 +158,7 @@ def test_unknown_devices_may_be_refused(small_bundle: Bundle) -> None:
     strict = Predictor(replace(small_bundle, contract=contract))
     clip = Clip(noise(1.0), RATE)
     assert strict.predict(clip, device="A").device_policy == "profile"
-    with pytest.raises(DeviceError, match=r"device 'Z' stated for a clip\. Expected one of A, B"):
+    with pytest.raises(DeviceError, match=r"Device 'Z' stated for a clip\. Expected one of A, B"):
         strict.predict(clip, device="Z")
     with pytest.raises(DeviceError, match="no device stated"):
         strict.predict(clip)
@@ -221,7 +221,7 @@ def test_manifest_from_kept_features(
 
 
 def test_wrong_arguments(small_bundle: Bundle, predictor: Predictor, files: list[Path]) -> None:
-    with pytest.raises(AudioError, match=r"samples without a rate\. Expected rate_hz"):
+    with pytest.raises(AudioError, match=r"Samples without a rate\. Expected rate_hz"):
         predictor.predict(noise(1.0))
     with pytest.raises(AudioError, match="rate_hz=8000 for"):
         predictor.predict(files[0], rate_hz=RATE)

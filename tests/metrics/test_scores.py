@@ -283,7 +283,7 @@ def test_one_recording_has_no_bootstrap_interval() -> None:
 def test_other_refusals() -> None:
     with pytest.raises(MetricError, match="same clips"):
         paired_difference([1, 0], [1])
-    with pytest.raises(MetricError, match="neither groups nor n"):
+    with pytest.raises(MetricError, match="Neither groups nor n"):
         bootstrap(lambda rows: 1.0, None)
     with pytest.raises(MetricError, match="finite"):
         bootstrap(lambda rows: float("nan"), [1, 2, 3])

@@ -133,7 +133,7 @@ def test_the_mean_over_windows_is_calibrated_and_each_window_for_itself(
     np.testing.assert_allclose(heard.window_probabilities, one.transform(before))
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["Temperature", "isotonic"])
 def test_saved_and_loaded_it_answers_the_same(
     model: Bundle, honest: Manifest, tmp_path: Path, method: str
 ) -> None:
@@ -239,7 +239,7 @@ def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Man
         CalibrationError, match=r"72 clips to calibrate on, 0 of siren\. Expected at"
     ):
         calibrate(model, one, method="isotonic")
-    with pytest.raises(ManifestError, match="unknown labels: cat"):
+    with pytest.raises(ManifestError, match="Unknown labels: cat"):
         calibrate(model, honest.with_columns(label="cat"))
     with pytest.raises(
         ManifestError, match=r"no clip whose split is 'spare' \(splits: validation\)"

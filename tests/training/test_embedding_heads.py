@@ -32,7 +32,7 @@ def arrays(*, clips: int = 12, width: int = 5) -> dict[str, np.ndarray]:
     return {
         "features": np.array(features),
         "paths": np.array(paths),
-        "labels": np.array(labels),
+        "Labels": np.array(labels),
         "starts_s": np.array(starts),
     }
 
@@ -51,7 +51,7 @@ def test_a_head_learns_vectors_and_answers_as_its_network_does(tmp_path: Path, c
     arguments += ["--head", "lstm", "--mixup", "0", "--batch", "4"]
     assert main(["train-head", *arguments, "--out", str(tmp_path / "head"), "--json"]) == 0
     outcome = json.loads(capsys.readouterr().out)
-    assert outcome["labels"] == list(LABELS)
+    assert outcome["Labels"] == list(LABELS)
     head = load_head(tmp_path / "head")
     vectors = read_vectors(path, labelled=False)
     # In the order of time, whatever the order in the file.
@@ -72,11 +72,11 @@ def test_a_head_learns_vectors_and_answers_as_its_network_does(tmp_path: Path, c
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"labels": None}, "without labels"),
+        ({"Labels": None}, "without labels"),
         ({"paths": np.array(["a.wav"])}, r"paths"),
-        ({"features": np.zeros(3)}, r"features \(3,\)"),
+        ({"features": np.zeros(3)}, r"Features \(3,\)"),
         ({"features": np.full((len(arrays()["paths"]), 5), np.nan)}, "not finite"),
-        ({"labels": np.arange(len(arrays()["paths"]))}, "two labels"),
+        ({"Labels": np.arange(len(arrays()["paths"]))}, "two labels"),
         ({"features": np.array([None])}, "no .npz of plain arrays"),
     ],
 )
@@ -100,5 +100,5 @@ def test_rejections(tmp_path: Path, capsys) -> None:
     arguments = ["--embeddings", str(tmp_path / "whole.npz"), "--hidden", "4", "--epochs", "1"]
     assert main(["train-head", *arguments, *out]) == 0
     wide = write(tmp_path / "wide.npz", features=np.zeros((len(arrays()["paths"]), 6)))
-    with pytest.raises(ConfigError, match=r"vectors of 6 features\. Expected 5"):
+    with pytest.raises(ConfigError, match=r"Vectors of 6 features\. Expected 5"):
         load_head(tmp_path / "head").predict(read_vectors(wide))

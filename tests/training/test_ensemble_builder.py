@@ -138,7 +138,7 @@ def test_refusals(models: dict[str, Bundle], manifest: Manifest) -> None:
     builder = Builder(manifest)
     candidates = builder.candidates(models)
     best = (
-        r"no member with accuracy>=0.95 \(the best of 3, members/02, has 0.900\)\. Expected at lea"
+        r"No member with accuracy>=0.95 \(the best of 3, members/02, has 0.900\)\. Expected at lea"
     )
     with pytest.raises(BundleError, match=best):
         builder.build(candidates, select="accuracy>=0.95")
@@ -154,7 +154,7 @@ def test_refusals(models: dict[str, Bundle], manifest: Manifest) -> None:
     renamed = replace(models["members/01"], labels=("cat", "rain", "siren"))
     with pytest.raises(BundleError, match="members of different labels: dog and cat are in one"):
         builder.build([candidates[0], Candidate("other", renamed, 0.9)])
-    with pytest.raises(BundleError, match=r"no member\. Expected at least one"):
+    with pytest.raises(BundleError, match=r"No member\. Expected at least one"):
         builder.build([])
 
 
@@ -165,7 +165,9 @@ def test_too_few_clips_of_a_label_are_counted(
     aside = tuple(manifest.clip_ids()[:4])  # two dogs, one rain, one siren
     few = replace(bundle, fitted_on={**bundle.fitted_on, "validation": aside})
     builder = Builder(manifest)
-    with pytest.raises(CalibrationError, match="4 clips to calibrate run on, 1 of them rain, want"):
+    with pytest.raises(
+        CalibrationError, match=r"4 clips to calibrate run on, 1 of them rain. Expected"
+    ):
         builder.build(builder.candidates({"run": few}), voting="calibrated")
 
 

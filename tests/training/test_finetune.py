@@ -234,7 +234,7 @@ def test_what_cannot_be_is_refused(start: Bundle, corpus: Manifest, tmp_path: Pa
     def tune(manifest: Manifest, **options: object) -> None:
         finetune(start, manifest, tmp_path / "no", config=TUNING, progress=False, **options)  # type: ignore[arg-type]
 
-    with pytest.raises(ConfigError, match=r"segments '11'\. Expected .*10 attention"):
+    with pytest.raises(ConfigError, match=r"Segments '11'\. Expected .*10 attention"):
         tune(corpus, segments="11")
     with pytest.raises(ConfigError, match="segments ''"):
         tune(corpus, segments="")  # nothing would learn

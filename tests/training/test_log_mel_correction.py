@@ -76,7 +76,7 @@ def test_a_model_with_gains_of_bands_is_saved_and_loaded(corpus: Manifest, tmp_p
     assert bundle.profile is not None
     with pytest.raises(BundleError, match="trained with gains of mel bands"):
         add_devices(bundle, bundle.profile)
-    with pytest.raises(BundleError, match="blind gains for a model"):
+    with pytest.raises(BundleError, match="Blind gains for a model"):
         route(bundle, unknown="blind", training=corpus)
 
 
@@ -121,8 +121,8 @@ def test_geometric_means_of_bands_are_refused() -> None:
         load_config("small", changes=changes)
 
 
-@pytest.mark.parametrize("temperature", [0, -3.0, math.nan, math.inf])
+@pytest.mark.parametrize("Temperature", [0, -3.0, math.nan, math.inf])
 def test_a_temperature_that_cannot_be_is_one_clear_line(temperature: float) -> None:
-    with pytest.raises(ConfigError, match=f"temperature of {float(temperature)}") as caught:
-        load_config("small", changes={"temperature": temperature})
+    with pytest.raises(ConfigError, match=f"Temperature of {float(temperature)}") as caught:
+        load_config("small", changes={"Temperature": temperature})
     assert "\n" not in str(caught.value)

@@ -38,5 +38,5 @@ def test_other_layouts_are_refused(tmp_path, wav, files, message):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(ManifestError, match="no folder"):
+    with pytest.raises(ManifestError, match="No folder"):
         folder(tmp_path / "none")

@@ -160,7 +160,7 @@ def test_another_seed_in_the_same_folder_is_refused(small: Manifest) -> None:
 @pytest.mark.parametrize("text", ["no json", "[1]", json.dumps({"version": 1, "tempo": 3})])
 def test_a_foreign_note_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "scenes.json").write_text(text)
-    with pytest.raises(ManifestError, match="choose another folder"):
+    with pytest.raises(ManifestError, match="Choose another folder"):
         datasets.load("scenes", tmp_path)
 
 
@@ -170,5 +170,5 @@ def test_unknown_scene_is_refused() -> None:
 
 
 def test_all_bad_settings_are_named_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"seed -1.*takes 0.*clip_s nan.*rate_hz 8000"):
+    with pytest.raises(ConfigError, match=r"Seed -1.*takes 0.*clip_s nan.*rate_hz 8000"):
         Settings(seed=-1, takes=0, clip_s=float("nan"), rate_hz=8000)

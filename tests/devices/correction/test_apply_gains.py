@@ -105,5 +105,5 @@ def test_gains_that_do_not_fit_are_refused() -> None:
         apply_to_magnitude(np.ones((1025, 3)), np.ones(1024))
     with pytest.raises(DeviceError, match="axis of bins"):
         apply_to_magnitude(np.ones(1025), np.ones(1025))
-    with pytest.raises(DeviceError, match="a hop of 1500 samples"):
+    with pytest.raises(DeviceError, match="A hop of 1500 samples"):
         apply_to_waveform(noise(3000), np.ones(1025), hop_samples=1500)

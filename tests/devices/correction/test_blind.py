@@ -192,7 +192,7 @@ def test_rejections(training: Manifest, spectrum: MeanSpectrum) -> None:
         MeanSpectrum.measure(
             training.rows(range(9)), None, rate_hz=RATE, fft_size=FFT, hop_samples=HOP
         )
-    with pytest.raises(DeviceError, match=r"spectra of shape \(0, 129\)\. Expected one or more"):
+    with pytest.raises(DeviceError, match=r"Spectra of shape \(0, 129\)\. Expected one or more"):
         spectrum.gains(np.empty((0, BINS)))
     with pytest.raises(DeviceError, match="recordings of 129 bins"):
         spectrum.gains(np.zeros((2, 5)))

@@ -85,7 +85,7 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda v: v.pop("rate_hz"), "without the key 'rate_hz'"),
         (lambda v: v.update(rate_hz="fast"), "a value of the wrong kind"),
         (lambda v: v.update(rate_hz=0), "a rate of 0 Hz"),
-        (lambda v: v.update(hop_samples=200), "a hop of 200 samples"),
+        (lambda v: v.update(hop_samples=200), "A hop of 200 samples"),
         (lambda v: v.update(devices={}), "no device"),
         (lambda v: v.update(devices=[1]), "a value of the wrong kind"),
         (lambda v: v["devices"]["A"]["gains"].pop(), "128 gains for device A instead of 129"),
@@ -118,7 +118,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "no file"), ("{", "not JSON"), ("[1]", "not a device profile"), ("", "not JSON")],
+    [(None, "No file"), ("{", "not JSON"), ("[1]", "not a device profile"), ("", "not JSON")],
 )
 def test_a_file_that_is_no_profile_is_refused(
     tmp_path: Path, content: str | None, message: str
@@ -131,5 +131,5 @@ def test_a_file_that_is_no_profile_is_refused(
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeviceError, match="no folder"):
+    with pytest.raises(DeviceError, match="No folder"):
         profile().write(tmp_path / "nowhere" / "profile.json")

@@ -117,12 +117,12 @@ def test_recordings_of_one_device_are_judged_together(
                 [identifier.identify(c).probability for c in clips]
             )
         assert identifier.identify_together(clips[:1]) == identifier.identify(clips[0])
-    with pytest.raises(DeviceError, match="no clip"):
+    with pytest.raises(DeviceError, match="No clip"):
         identifier.identify_together([])
 
 
 def test_a_held_out_device_without_clips_is_refused(corpus: Manifest) -> None:
-    with pytest.raises(DeviceError, match=r"no clip of the held-out X"):
+    with pytest.raises(DeviceError, match=r"No clip of the held-out X"):
         DeviceIdentifier().fit(corpus.where(split="train"), held_out=["D", "X"])
 
 

@@ -235,9 +235,9 @@ def test_every_beginning_of_the_drawn_order_is_stratified() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"sed": 3}, "unknown key 'sed'"),
+        ({"sed": 3}, "Unknown key 'sed'"),
         ({"devices": {"A": {"nose_db": -3}}}, "devices.A.nose_db.*did you mean 'noise_db'"),
-        ({"devices": {}}, "no mapping under 'devices'"),
+        ({"devices": {}}, "No mapping under 'devices'"),
         ({"devices": {"A/B": {}}}, "cannot name a folder"),
         ({"heard": {"train": {"E": 3}}}, "device 'E' is not defined"),
         ({"heard": {"train": {"A": "some"}}}, "'some' is not all, a count or a share"),
@@ -282,8 +282,8 @@ def test_corpora_that_cannot_be_made_are_refused(corpus: Path, tmp_path: Path) -
         (manifest, heard(train={"A": 1}, tset={"A": 1}), ConfigError, "test, train"),
         (bare, plain, ManifestError, "a column split .* or fold"),
         (without, plain, ManifestError, "1 clips without a fold"),
-        (manifest.with_columns(fold=1), plain, ManifestError, "only fold 1"),
-        (two, plain, ManifestError, "clips of the devices a, b"),
+        (manifest.with_columns(fold=1), plain, ManifestError, "Only fold 1"),
+        (two, plain, ManifestError, "Clips of the devices a, b"),
         (manifest, gone, DeviceError, "x.wav; no impulse response y.wav.*--responses"),
     ]
     for table, devices, kind, says in cases:

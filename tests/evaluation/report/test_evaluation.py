@@ -116,7 +116,7 @@ def test_refusals() -> None:
     p, t, devices, groups = heard_by_devices()
     with pytest.raises(MetricError, match="3 labels for 4 columns"):
         evaluate(p, t, labels=LABELS[:3])
-    with pytest.raises(MetricError, match=r"reference device 'Z'\. Expected one of A, B, C"):
+    with pytest.raises(MetricError, match=r"Reference device 'Z'\. Expected one of A, B, C"):
         evaluate(p, t, labels=LABELS, devices=devices, reference="Z")
     with pytest.raises(MetricError, match="2 devices for 180 clips"):
         evaluate(p, t, labels=LABELS, devices=["A", "B"])

@@ -14,7 +14,7 @@ ROWS = [
 
 def test_what_is_written_is_read_back(tmp_path) -> None:
     path = write_json(ROWS, tmp_path / "deep" / "report.json", seed=3, labels=["bus", "métro"])
-    assert read_json(path) == (ROWS, {"seed": 3, "labels": ["bus", "métro"]})
+    assert read_json(path) == (ROWS, {"seed": 3, "Labels": ["bus", "métro"]})
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
@@ -57,7 +57,7 @@ def test_a_header_that_json_cannot_hold_leaves_the_old_report(tmp_path) -> None:
     before = path.read_bytes()
     with pytest.raises(ReportError, match="JSON cannot hold"):
         write_json(ROWS, path, loss=float("nan"))
-    with pytest.raises(ReportError, match="header keys version"):
+    with pytest.raises(ReportError, match="Header keys version"):
         write_json(ROWS, path, version="2")
     assert path.read_bytes() == before
 
@@ -69,7 +69,7 @@ def test_a_header_that_json_cannot_hold_leaves_the_old_report(tmp_path) -> None:
         ('{"format": "anymic-report", "version": 1, "rows": [], "x": NaN}', "NaN is not JSON"),
         ("[]", "no anymic report"),
         ('{"format": "other"}', "no anymic report"),
-        ('{"format": "anymic-report", "version": 2, "rows": []}', "install the anymic"),
+        ('{"format": "anymic-report", "version": 2, "rows": []}', "Install the anymic"),
         ('{"format": "anymic-report", "version": 1, "rows": [{"metric": "x"}]}', "incomplete"),
         ('{"format": "anymic-report", "version": 1}', "incomplete"),
     ],

@@ -76,8 +76,8 @@ NONSENSE: list[tuple[Callable[..., Any], str]] = [
     (lambda s, r: 1.0, r"shape \(\)"),
     (lambda s, r: [[0.2, 0.5, 0.3]], r"shape \(1, 3\)"),
     (lambda s, r: [0.2, np.nan, 0.3], "1 values that are not finite"),
-    (lambda s, r: [-0.1, 0.6, 0.5], r"values from -0\.1 to 0\.6"),
-    (lambda s, r: [3.0, -1.0, 0.1], "values from -1 to 3"),
+    (lambda s, r: [-0.1, 0.6, 0.5], r"Values from -0\.1 to 0\.6"),
+    (lambda s, r: [3.0, -1.0, 0.1], "Values from -1 to 3"),
     (lambda s, r: [0.2, 0.2, 0.2], r"sum to 0\.6"),
     (lambda s, r: {"dog": 0.5, "rain": 0.5}, "without siren"),
     (lambda s, r: {"dog": 0.2, "rain": 0.5, "siren": 0.3, "cat": 0.0}, "with cat besides"),
@@ -109,7 +109,7 @@ def test_nonsense_in_one_condition_names_it(clips: Manifest, microphones: Device
 
 
 def test_an_array_of_unknown_labels() -> None:
-    with pytest.raises(ClassifierError, match="pass --labels"):
+    with pytest.raises(ClassifierError, match="Pass --labels"):
         FunctionClassifier(lambda samples, rate_hz: GOOD).classify([CLIP], [None])
 
 
@@ -119,14 +119,14 @@ def test_what_is_no_answer_is_not_asked_for_labels(answer: Any) -> None:
         FunctionClassifier(lambda samples, rate_hz: answer).classify([CLIP], [None])
 
 
-@pytest.mark.parametrize("labels", [["a"], ["a", "a"], ["a", ""]])
+@pytest.mark.parametrize("Labels", [["a"], ["a", "a"], ["a", ""]])
 def test_labels_that_cannot_be(labels: list[str]) -> None:
-    with pytest.raises(ClassifierError, match="labels"):
+    with pytest.raises(ClassifierError, match="Labels"):
         FunctionClassifier(raising, labels=labels)
 
 
 def test_what_is_no_classifier() -> None:
-    with pytest.raises(ClassifierError, match="int as a classifier"):
+    with pytest.raises(ClassifierError, match="Int as a classifier"):
         as_classifier(5)
 
 

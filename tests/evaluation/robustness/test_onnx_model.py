@@ -91,11 +91,11 @@ def test_labels_and_rate_may_be_stated(onnx: Any, clips: Manifest, tmp_path: Pat
 
 
 def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path) -> None:
-    known = {"labels": "dog,rain,siren", "rate_hz": "8000"}
+    known = {"Labels": "dog,rain,siren", "rate_hz": "8000"}
     (tmp_path / "text.onnx").write_text("not a model")
     cases = {
         "does not load": tmp_path / "text.onnx",
-        "no file": tmp_path / "missing.onnx",
+        "No file": tmp_path / "missing.onnx",
         "without labels": write(onnx, tmp_path / "1.onnx", rate_hz="8000"),
         "without a rate": write(onnx, tmp_path / "2.onnx", labels="dog,rain,siren"),
         "the rate 'eight'": write(onnx, tmp_path / "3.onnx", **{**known, "rate_hz": "eight"}),
@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path
         ),
         r"values from .* for .*0\.wav": write(onnx, tmp_path / "6.onnx", softmax=False, **known),
         r"shape \(3,\) for .*0\.wav": write(
-            onnx, tmp_path / "7.onnx", **{**known, "labels": "dog,rain,siren,cat"}
+            onnx, tmp_path / "7.onnx", **{**known, "Labels": "dog,rain,siren,cat"}
         ),
         r"from .*8\.onnx for .*0\.wav": write(
             onnx, tmp_path / "8.onnx", shape=(4, "sample"), **known

@@ -181,7 +181,7 @@ def test_clips_that_a_model_refuses_say_through_what(
     small_bundle: Bundle, clips: Manifest, microphones: DeviceSet
 ) -> None:
     strict = replace(small_bundle, contract=replace(small_bundle.contract, unknown_device="refuse"))
-    with pytest.raises(ManifestError, match=r"9 clips, none .*no device stated"):
+    with pytest.raises(ManifestError, match=r"9 clips, none .*No device stated"):
         robustness(strict, clips, devices=microphones)
     known = clips.with_columns(device="A")
     with pytest.raises(ManifestError, match=r"0\.wav \(flat\)"):
@@ -207,8 +207,8 @@ def test_drawn_clips_are_even_over_labels(clips: Manifest) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "no device and no codec"),
-        ({"codecs": [Codec("wav")]}, "no device and no codec"),
+        ({}, "No device and no codec"),
+        ({"codecs": [Codec("wav")]}, "No device and no codec"),
         ({"codecs": "no-such"}, "no-such"),
         ({"devices": "no-such"}, "no-such"),
         ({"devices": "microphones", "responses": "/nowhere"}, "nowhere"),

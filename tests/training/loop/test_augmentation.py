@@ -106,8 +106,8 @@ def test_equal_generators_draw_equal_values() -> None:
         (lambda: Mixup(0.5, 0.0), r"alpha 0\.0"),
         (lambda: TimeWarp(0), "up to 0 frames"),
         (lambda: SpecAugment(frames=-1), "-1 frames"),
-        (lambda: TimeWarp(40).draw(1, 80, generator()), "clips of 80 frames.*lower time_warp"),
-        (lambda: SpecAugment(80, 27).draw(1, 20, 99, generator()), "20 bands.*lower spec_augment"),
+        (lambda: TimeWarp(40).draw(1, 80, generator()), "Clips of 80 frames.*Lower time_warp"),
+        (lambda: SpecAugment(80, 27).draw(1, 20, 99, generator()), "20 bands.*Lower spec_augment"),
     ],
 )
 def test_what_cannot_be_is_refused(make: object, message: str) -> None:
