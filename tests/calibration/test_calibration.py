@@ -194,11 +194,11 @@ def two_devices(each: int = 100) -> tuple[NDArray[np.float64], NDArray, list[str
     return np.r_[sure, honest], np.r_[first, second], ["A"] * each + ["B"] * each
 
 
-@pytest.mark.parametrize("method", ["Temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
 def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: str) -> None:
     p, t, devices = two_devices()
     found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=["A"])  # type: ignore[arg-type]
-    one = TemperatureCalibrator if method == "Temperature" else IsotonicCalibrator
+    one = TemperatureCalibrator if method == "temperature" else IsotonicCalibrator
     general, own = one().fit(p, t), one().fit(p[:100], t[:100])
     assert found.counts_ == {"": 200, "A": 100}
     for device, wanted in (("A", own), ("B", general), ("new", general), (None, general)):
@@ -209,7 +209,7 @@ def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: 
     np.testing.assert_array_equal(mixed[:100], own.transform(p[:100]))
 
 
-@pytest.mark.parametrize("method", ["Temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
 def test_taken_apart_and_put_together_it_is_the_same(method: str) -> None:
     p, t, devices = two_devices()
     found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=True)  # type: ignore[arg-type]

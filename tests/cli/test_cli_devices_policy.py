@@ -120,7 +120,5 @@ def test_together_is_for_blind_models(
     command = ["predict", str(tmp_path / "1.wav"), "--model", str(model), "--together"]
     assert main(command) == 2
     line = capsys.readouterr().err
-    assert line.startswith(
-        "error: Together with unknown_device 'identity'. Expected a model that"
-    )
+    assert line.startswith("error: Together with unknown_device 'identity'. Expected a model that")
     assert line.count("\n") == 1

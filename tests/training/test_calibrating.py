@@ -133,7 +133,7 @@ def test_the_mean_over_windows_is_calibrated_and_each_window_for_itself(
     np.testing.assert_allclose(heard.window_probabilities, one.transform(before))
 
 
-@pytest.mark.parametrize("method", ["Temperature", "isotonic"])
+@pytest.mark.parametrize("method", ["temperature", "isotonic"])
 def test_saved_and_loaded_it_answers_the_same(
     model: Bundle, honest: Manifest, tmp_path: Path, method: str
 ) -> None:

@@ -121,8 +121,8 @@ def test_geometric_means_of_bands_are_refused() -> None:
         load_config("small", changes=changes)
 
 
-@pytest.mark.parametrize("Temperature", [0, -3.0, math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0, -3.0, math.nan, math.inf])
 def test_a_temperature_that_cannot_be_is_one_clear_line(temperature: float) -> None:
     with pytest.raises(ConfigError, match=f"Temperature of {float(temperature)}") as caught:
-        load_config("small", changes={"Temperature": temperature})
+        load_config("small", changes={"temperature": temperature})
     assert "\n" not in str(caught.value)

@@ -87,7 +87,7 @@ def soft() -> tuple[np.ndarray, np.ndarray]:
     return random.normal(size=(6, 5)), targets
 
 
-@pytest.mark.parametrize(("name", "power", "Temperature"), SETTINGS)
+@pytest.mark.parametrize(("name", "power", "temperature"), SETTINGS)
 def test_values_and_gradients_are_those_of_the_formula(
     soft: tuple[np.ndarray, np.ndarray], name: str, power: float, temperature: float
 ) -> None:
@@ -106,7 +106,7 @@ def test_values_and_gradients_are_those_of_the_formula(
     )
 
 
-@pytest.mark.parametrize("Temperature", [0.1, 1.0, 10.0, 100.0])
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 10.0, 100.0])
 def test_cross_entropy_equals_pytorchs_of_divided_logits(
     soft: tuple[np.ndarray, np.ndarray], temperature: float
 ) -> None:
@@ -120,7 +120,7 @@ def test_cross_entropy_equals_pytorchs_of_divided_logits(
     torch.testing.assert_close(logits[0].grad, logits[1].grad)
 
 
-@pytest.mark.parametrize("Temperature", [0.1, 5.0, 35.0, 100.0])
+@pytest.mark.parametrize("temperature", [0.1, 5.0, 35.0, 100.0])
 @pytest.mark.parametrize("name", ["focal", "cross_entropy"])
 def test_the_gradient_at_heated_logits_is_the_unheated_one_divided(
     soft: tuple[np.ndarray, np.ndarray], name: str, temperature: float
@@ -150,7 +150,7 @@ def test_a_gradient_by_hand() -> None:
     assert logits.grad.flatten().tolist() == pytest.approx([expected, -expected], rel=1e-5)
 
 
-@pytest.mark.parametrize("Temperature", [0.1, 0.5, 1.0, 10.0, 100.0])
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 10.0, 100.0])
 @pytest.mark.parametrize(("name", "power"), [("focal", 1.0), ("focal", 0.5), ("cross_entropy", 1)])
 def test_extreme_logits_in_bfloat16_stay_finite(
     name: str, power: float, temperature: float
@@ -172,7 +172,7 @@ def test_extreme_logits_in_bfloat16_stay_finite(
         assert loss >= 0
 
 
-@pytest.mark.parametrize("Temperature", [0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0, -1.0, math.nan, math.inf])
 def test_a_temperature_that_cannot_be_is_one_clear_line(temperature: float) -> None:
     with pytest.raises(ConfigError, match=rf"^Temperature {temperature}\. Expected a positive"):
         SoftTargetLoss("focal", temperature=temperature)
