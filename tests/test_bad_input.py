@@ -278,7 +278,7 @@ def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Re
     assert "settings.yaml is not YAML (line 2: expected ',' or ']'" in line
     settings.write_text("")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
-    assert "settings.yaml with nothing at its top" in line
+    assert "settings.yaml has nothing at its top" in line
 
 
 @pytest.mark.parametrize(
@@ -389,4 +389,4 @@ def test_bundle_with_a_foreign_file(
 def test_no_bundle_at_all(tmp_path: Path, good: list[Path], refused: Refused) -> None:
     assert "No folder" in refused("predict", good[0], "--model", tmp_path / "nowhere")
     assert "without bundle.json" in refused("predict", good[0], "--model", tmp_path)
-    assert "the file" in refused("predict", good[0], "--model", good[1])
+    assert "The file" in refused("predict", good[0], "--model", good[1])

@@ -18,8 +18,8 @@ def test_an_error_is_three_sentences_on_one_line() -> None:
 
 def test_what_is_not_given_is_left_out() -> None:
     assert str(AnymicError("no file x.yaml")) == "No file x.yaml."
-    assert str(AnymicError("No file", fix="check the path")) == "No file. Check the path."
-    assert str(AnymicError("No file", expected="a file")) == "No file. Expected a file."
+    assert str(AnymicError("no file", fix="check the path")) == "No file. Check the path."
+    assert str(AnymicError("no file", expected="a file")) == "No file. Expected a file."
 
 
 @pytest.mark.parametrize("name", ["x.wav", "a/b", "--split", "start_s", "fold=3", "'dog'", "µ-law"])

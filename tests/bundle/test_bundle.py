@@ -39,7 +39,7 @@ def test_loaded_bundle_is_the_saved_one(small_bundle: Bundle, bundle_folder: Pat
     assert torch.equal(logits(loaded), logits(small_bundle))
     assert loaded.frontend.config == small_bundle.frontend.config
     for name in [
-        "Labels",
+        "labels",
         "contract",
         "network_name",
         "network_arguments",
@@ -107,7 +107,7 @@ def test_loading_needs_neither_librosa_nor_pickle(bundle_folder: Path) -> None:
 def test_missing_places_and_files(bundle_folder: Path, tmp_path: Path) -> None:
     assert "No folder" in refusal(tmp_path / "nowhere")
     assert "without bundle.json" in refusal(tmp_path)
-    assert "the file" in refusal(bundle_folder / "weights.safetensors")
+    assert "The file" in refusal(bundle_folder / "weights.safetensors")
     (bundle_folder / "profile.json").unlink()
     (bundle_folder / "weights.safetensors").unlink()
     line = refusal(bundle_folder)

@@ -43,7 +43,7 @@ def test_what_is_loaded_is_what_was_saved(members: tuple[Bundle, Bundle], tmp_pa
     saved = Ensemble(members, "calibrated", steps, training={"select": "accuracy>=0.7"})
     loaded = bundle.load(saved.save(tmp_path / "ensemble"))
     assert isinstance(loaded, Ensemble)
-    for name in ("Labels", "contract", "voting", "training", "fitted_on", "devices"):
+    for name in ("labels", "contract", "voting", "training", "fitted_on", "devices"):
         assert getattr(loaded, name) == getattr(saved, name), name
     for one, other in zip(loaded.members, saved.members, strict=True):
         for key, value in other.network.state_dict().items():

@@ -106,7 +106,7 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
 def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--unknown loudly\. Expected identity, blind, refuse"):
         devices_policy(model, unknown="loudly")
-    with pytest.raises(BundleError, match="no training clips for blind gains"):
+    with pytest.raises(BundleError, match="No training clips for blind gains"):
         devices_policy(model, unknown="blind")
     with pytest.raises(DeviceError, match="no folder"):
         devices_policy(model, identifier=tmp_path / "nowhere")

@@ -109,7 +109,7 @@ def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:
     out = takes.with_name("profile.json")
     for error, message, arguments in (
         (ManifestError, "No file", (takes.with_name("gone.csv"),)),
-        (DeviceError, "reference device 'Z'", (takes, "--reference", "Z")),
+        (DeviceError, "Reference device 'Z'", (takes, "--reference", "Z")),
         (DeviceError, "Did you mean 'geometric'", (takes, "--estimator", "geometrc")),
         (DeviceError, "device 'Q'", (takes, "--device", "Q")),
         (

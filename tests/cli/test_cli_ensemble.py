@@ -162,7 +162,7 @@ def test_refusals_in_one_line(
 ) -> None:
     worse = shutil.copytree(members(run)[0], tmp_path / "worse")
     index = json.loads((worse / "bundle.json").read_text())
-    (worse / "bundle.json").write_text(json.dumps({**index, "Labels": ["low", "mid"]}))
+    (worse / "bundle.json").write_text(json.dumps({**index, "labels": ["low", "mid"]}))
     names = {
         "{worse}": str(worse),
         "{first}": str(members(run)[0]),

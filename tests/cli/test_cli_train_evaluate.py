@@ -78,7 +78,7 @@ def test_train_takes_a_folder_and_changes(
     assert "will replace" not in err
     outcome = json.loads(out)
     assert outcome["model"] == str(tmp_path / "run")
-    assert outcome["Labels"] == ["high", "low"]
+    assert outcome["labels"] == ["high", "low"]
     assert outcome["epochs"] == 1
     assert main(["train", *map(str, [*arguments, *changes]), "--json"]) == 0
     assert f"note: {tmp_path / 'run'} holds a model, which this" in capsys.readouterr().err

@@ -133,4 +133,4 @@ def test_refused_in_one_line(state, tmp_path: Path, capsys, monkeypatch) -> None
         assert "\n" not in str(error.value)
     assert not (tmp_path / "ran").exists()
     assert main(["import", "vggish", "--out", "x"]) == 2
-    assert "none of WEIGHTS, --download and --random" in capsys.readouterr().err
+    assert "None of WEIGHTS, --download and --random" in capsys.readouterr().err

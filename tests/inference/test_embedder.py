@@ -111,10 +111,10 @@ def embeddings() -> Embeddings:
 
 def test_what_is_written_is_read_back_exactly(embeddings: Embeddings, tmp_path: Path) -> None:
     with np.load(write(embeddings, tmp_path / "new" / "features.npz")) as arrays:
-        assert set(arrays) == {"features", "paths", "starts_s", "Labels", "devices"}
+        assert set(arrays) == {"features", "paths", "starts_s", "labels", "devices"}
         assert arrays["features"].dtype == np.float32
         np.testing.assert_array_equal(arrays["features"], embeddings.features)
-        for name in ("paths", "Labels", "devices"):
+        for name in ("paths", "labels", "devices"):
             assert arrays[name].tolist() == list(getattr(embeddings, name))
     table = pd.read_csv(write(embeddings, tmp_path / "features.csv"), keep_default_na=False)
     assert table.columns[:5].tolist() == ["path", "start_s", "label", "device", "feature_0"]

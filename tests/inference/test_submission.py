@@ -36,7 +36,7 @@ def test_the_file_is_what_kaggle_asks_for(bundle_folder: Path, tmp_path: Path, c
 def test_rejections(small_bundle, tmp_path: Path, capsys) -> None:
     with pytest.raises(ConfigError, match="A model of 2 labels"):
         Submission(tmp_path / "a.csv", ["dog", "rain"])
-    with pytest.raises(ConfigError, match="the label 'sea waves'"):
+    with pytest.raises(ConfigError, match="The label 'sea waves'"):
         Submission(tmp_path / "a.csv", ["dog", "sea waves", "rain"])
     folder = replace(small_bundle).save(tmp_path / "bundle")
     for place in ("one", "two"):

@@ -242,7 +242,7 @@ def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Man
     with pytest.raises(ManifestError, match="Unknown labels: cat"):
         calibrate(model, honest.with_columns(label="cat"))
     with pytest.raises(
-        ManifestError, match=r"no clip whose split is 'spare' \(splits: validation\)"
+        ManifestError, match=r"No clip whose split is 'spare' \(splits: validation\)"
     ):
         calibrate(model, honest, split="spare")
     with pytest.raises(BundleError, match="12 of the 72 validation clips of run in"):

@@ -32,7 +32,7 @@ def arrays(*, clips: int = 12, width: int = 5) -> dict[str, np.ndarray]:
     return {
         "features": np.array(features),
         "paths": np.array(paths),
-        "Labels": np.array(labels),
+        "labels": np.array(labels),
         "starts_s": np.array(starts),
     }
 
@@ -51,7 +51,7 @@ def test_a_head_learns_vectors_and_answers_as_its_network_does(tmp_path: Path, c
     arguments += ["--head", "lstm", "--mixup", "0", "--batch", "4"]
     assert main(["train-head", *arguments, "--out", str(tmp_path / "head"), "--json"]) == 0
     outcome = json.loads(capsys.readouterr().out)
-    assert outcome["Labels"] == list(LABELS)
+    assert outcome["labels"] == list(LABELS)
     head = load_head(tmp_path / "head")
     vectors = read_vectors(path, labelled=False)
     # In the order of time, whatever the order in the file.
@@ -72,11 +72,11 @@ def test_a_head_learns_vectors_and_answers_as_its_network_does(tmp_path: Path, c
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"Labels": None}, "without labels"),
+        ({"labels": None}, "without labels"),
         ({"paths": np.array(["a.wav"])}, r"paths"),
         ({"features": np.zeros(3)}, r"Features \(3,\)"),
         ({"features": np.full((len(arrays()["paths"]), 5), np.nan)}, "not finite"),
-        ({"Labels": np.arange(len(arrays()["paths"]))}, "two labels"),
+        ({"labels": np.arange(len(arrays()["paths"]))}, "two labels"),
         ({"features": np.array([None])}, "no .npz of plain arrays"),
     ],
 )

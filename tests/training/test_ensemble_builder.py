@@ -149,7 +149,7 @@ def test_refusals(models: dict[str, Bundle], manifest: Manifest) -> None:
             builder.build([without], **options)
     with pytest.raises(ManifestError, match="0 of the 6 validation clips of members/00 in"):
         Builder(manifest.rows(np.arange(6, 18))).build(candidates, voting="calibrated")
-    with pytest.raises(ManifestError, match="no manifest to find the 6 validation clips of"):
+    with pytest.raises(ManifestError, match="No manifest to find the 6 validation clips of"):
         Builder().build(candidates, voting="calibrated")
     renamed = replace(models["members/01"], labels=("cat", "rain", "siren"))
     with pytest.raises(BundleError, match="members of different labels: dog and cat are in one"):

@@ -236,7 +236,7 @@ def test_what_cannot_be_is_refused(start: Bundle, corpus: Manifest, tmp_path: Pa
 
     with pytest.raises(ConfigError, match=r"Segments '11'\. Expected .*10 attention"):
         tune(corpus, segments="11")
-    with pytest.raises(ConfigError, match="segments ''"):
+    with pytest.raises(ConfigError, match="Segments ''"):
         tune(corpus, segments="")  # nothing would learn
     with pytest.raises(ConfigError, match="would stay random"):
         tune(corpus, segments="7", from_scratch=True)

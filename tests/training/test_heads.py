@@ -171,7 +171,7 @@ def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Pa
 def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
     other = replace(small_bundle, network_name="dense_head")
     with pytest.raises(
-        BundleError, match=r"a model of dense_head\. Expected a network that embeds"
+        BundleError, match=r"A model of dense_head\. Expected a network that embeds"
     ):
         untrained(other, list(LABELS), "attention_head", segments=6)
     with pytest.raises(BundleError, match=r"a model of basic1\. Expected a VGGish"):

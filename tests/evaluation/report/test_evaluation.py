@@ -120,7 +120,7 @@ def test_refusals() -> None:
         evaluate(p, t, labels=LABELS, devices=devices, reference="Z")
     with pytest.raises(MetricError, match="2 devices for 180 clips"):
         evaluate(p, t, labels=LABELS, devices=["A", "B"])
-    with pytest.raises(MetricError, match="groups of shape"):
+    with pytest.raises(MetricError, match="Groups of shape"):
         evaluate(p, t, labels=LABELS, groups=groups[:5])
     p[7, 1] = np.nan
     with pytest.raises(MetricError, match="not finite in 1 of 180 clips"):

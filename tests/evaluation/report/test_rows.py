@@ -14,7 +14,7 @@ ROWS = [
 
 def test_what_is_written_is_read_back(tmp_path) -> None:
     path = write_json(ROWS, tmp_path / "deep" / "report.json", seed=3, labels=["bus", "métro"])
-    assert read_json(path) == (ROWS, {"seed": 3, "Labels": ["bus", "métro"]})
+    assert read_json(path) == (ROWS, {"seed": 3, "labels": ["bus", "métro"]})
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 

@@ -119,7 +119,7 @@ def test_what_is_no_answer_is_not_asked_for_labels(answer: Any) -> None:
         FunctionClassifier(lambda samples, rate_hz: answer).classify([CLIP], [None])
 
 
-@pytest.mark.parametrize("Labels", [["a"], ["a", "a"], ["a", ""]])
+@pytest.mark.parametrize("labels", [["a"], ["a", "a"], ["a", ""]])
 def test_labels_that_cannot_be(labels: list[str]) -> None:
     with pytest.raises(ClassifierError, match="Labels"):
         FunctionClassifier(raising, labels=labels)

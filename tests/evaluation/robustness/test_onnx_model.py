@@ -91,7 +91,7 @@ def test_labels_and_rate_may_be_stated(onnx: Any, clips: Manifest, tmp_path: Pat
 
 
 def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path) -> None:
-    known = {"Labels": "dog,rain,siren", "rate_hz": "8000"}
+    known = {"labels": "dog,rain,siren", "rate_hz": "8000"}
     (tmp_path / "text.onnx").write_text("not a model")
     cases = {
         "does not load": tmp_path / "text.onnx",
@@ -111,9 +111,9 @@ def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path
         r"8000 samples .*0\.wav.* Expected 4000": write(
             onnx, tmp_path / "5.onnx", shape=("batch", 4000), **known
         ),
-        r"values from .* for .*0\.wav": write(onnx, tmp_path / "6.onnx", softmax=False, **known),
+        r"Values from .* for .*0\.wav": write(onnx, tmp_path / "6.onnx", softmax=False, **known),
         r"shape \(3,\) for .*0\.wav": write(
-            onnx, tmp_path / "7.onnx", **{**known, "Labels": "dog,rain,siren,cat"}
+            onnx, tmp_path / "7.onnx", **{**known, "labels": "dog,rain,siren,cat"}
         ),
         r"from .*8\.onnx for .*0\.wav": write(
             onnx, tmp_path / "8.onnx", shape=(4, "sample"), **known
