@@ -168,7 +168,7 @@ def _results(
     from anymic.evaluation.report.rows import row
     from anymic.metrics.recovery import recovered_share
 
-    targets = _targets(test, labels)
+    targets = test.targets(labels)
     devices = test.table["device"].to_numpy(dtype=str)
     groups = test.table["group"].to_numpy(dtype=str)
     rows: list[Row] = []
@@ -198,7 +198,7 @@ def _figures(
     from anymic.evaluation.report.gains import gains_figure
     from anymic.metrics.scores import confusion_matrix
 
-    targets = _targets(test, bundle.labels)
+    targets = test.targets(bundle.labels)
     guesses = np.asarray(probabilities.argmax(axis=1))
     counts = confusion_matrix(targets, guesses, classes=len(bundle.labels))
     figures = [
@@ -223,10 +223,6 @@ def _figures(
             )
         )
     return figures
-
-
-def _targets(test: Manifest, labels: tuple[str, ...]) -> NDArray[np.int64]:
-    return np.array([labels.index(label) for label in test.table["label"]], dtype=np.int64)
 
 
 def _header(command: str, seed: int, heard: Manifest, bundle: Bundle) -> dict[str, object]:

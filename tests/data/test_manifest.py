@@ -119,6 +119,31 @@ def test_unknown_labels_are_all_named():
     with pytest.raises(ManifestError, match=r"bus \(18 rows\), park \(18 rows\)"):
         example().require_labels(["tram"])
     example().require_labels(["bus", "park", "tram"])
+    with pytest.raises(ManifestError, match="unknown labels"):
+        example().targets(["tram"])
+
+
+def test_targets_are_places_in_the_order_given():
+    labels = ["tram", "park", "metro", "bus"]
+    manifest = example()
+    targets = manifest.targets(labels)
+    assert targets.dtype == np.int64
+    assert [labels[number] for number in targets] == manifest.table["label"].tolist()
+
+
+def test_a_recording_is_a_group_else_a_take_else_a_file():
+    table = pd.DataFrame(
+        {
+            "path": ["a.wav", "b.wav", "c.wav", "c.wav", "d.wav"],
+            "label": "bus",
+            "start_s": [0, 0, 0, 1, 0],
+            "take": ["1", "1", "", "", "2"],
+            "group": ["", "1", "", "", "g"],
+        }
+    )
+    manifest = Manifest.from_table(table)
+    wanted = ["take:1", "group:1", "path:c.wav", "path:c.wav", "group:g"]
+    assert manifest.recordings() == wanted
 
 
 def test_takes_are_aligned_and_complete():

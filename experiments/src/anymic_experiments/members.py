@@ -73,8 +73,7 @@ def _member(outcome: Outcome, runs: Path) -> Member:
             validation = manifest.rows(rows)
             heard = Predictor(bundle).predict_manifest(validation)
             probabilities = heard.probabilities
-            labels = validation.table["label"].to_numpy()[heard.rows]
-            targets = np.array([bundle.labels.index(label) for label in labels], dtype=np.int64)
+            targets = validation.rows(heard.rows).targets(bundle.labels)
         write_arrays(kept, probabilities=probabilities, targets=targets)
     with np.load(kept) as found:
         return Member(outcome, found["probabilities"], found["targets"])

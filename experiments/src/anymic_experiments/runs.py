@@ -144,7 +144,7 @@ def _finish(run: Run, out: Path) -> None:
     heard_by = table["device"].to_numpy(dtype=str) if "device" in table else codec_names(test)
     facts = {
         "labels": np.array(bundle.labels),
-        "targets": np.array([bundle.labels.index(label) for label in table["label"]]),
+        "targets": test.targets(bundle.labels),
         "devices": heard_by,
         "groups": table["group"].to_numpy(dtype=str),
     }

@@ -182,7 +182,7 @@ def measure(
     rows, paths = write_evaluation(
         folder,
         heard.probabilities,
-        [bundle.labels.index(label) for label in used.table["label"]],
+        used.targets(bundle.labels),
         labels=bundle.labels,
         devices=devices,
         groups=_recordings(used),
@@ -294,15 +294,9 @@ def _refuse_nothing(heard: int, failures: tuple[Failure, ...]) -> None:
 
 
 def _recordings(manifest: Manifest) -> list[str] | None:
-    """Name the recording of each clip: its group, else its take, else itself."""
-    table = manifest.table
-    columns = [column for column in ("group", "take") if column in table.columns]
-    if not columns:
-        return None
-    return [
-        next((f"{column} {row[column]}" for column in columns if row[column]), str(row["path"]))
-        for row in table.to_dict("records")
-    ]
+    """Name the recording of each clip; None where the manifest knows of none."""
+    known = {"group", "take"}.intersection(manifest.table.columns)
+    return manifest.recordings() if known else None
 
 
 def _reference(bundle: Bundle | Ensemble | VectorHead, manifest: Manifest) -> str | None:

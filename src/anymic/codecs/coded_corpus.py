@@ -144,7 +144,8 @@ def _made_from(source: Source, codec: Codec, origin: list[Any]) -> str:
 
 def _table(manifest: Manifest, codecs: CodecSet, made: list[Made[Codec]]) -> pd.DataFrame:
     """Return a row for every usable clip and codec, clip by clip."""
-    paths, groups = manifest.paths(), _groups(manifest)
+    paths = manifest.paths()
+    groups = [name.partition(":")[2] for name in manifest.recordings()]
     records: list[dict[Any, Any]] = manifest.table.to_dict("records")
     rows: list[dict[Any, Any]] = []
     for row, one in enumerate(made):
@@ -177,16 +178,6 @@ def _write_folds(table: pd.DataFrame, out: Path) -> dict[int, Path]:
         splits = ["test" if own == fold else "train" for own in known["fold"]]
         write_table(known.assign(split=splits), path, (*_FIRST_COLUMNS, "split"))
     return paths
-
-
-def _groups(manifest: Manifest) -> list[str]:
-    """Name the recording behind each clip: its group, else its take, else its file."""
-    groups = list(manifest.table["path"])
-    for column in ("take", "group"):
-        if column in manifest.table.columns:
-            cells = manifest.table[column]
-            groups = [cell or group for cell, group in zip(cells, groups, strict=True)]
-    return groups
 
 
 def _refuse_coded(manifest: Manifest) -> None:

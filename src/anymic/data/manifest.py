@@ -228,6 +228,18 @@ class Manifest:
                 fix="rename these labels or leave their rows out",
             )
 
+    def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """Return the number of each row's label in ``labels``: (row,).
+
+        Raises
+        ------
+        ManifestError
+            As `require_labels`.
+        """
+        self.require_labels(labels)
+        number = {label: at for at, label in enumerate(labels)}
+        return np.array([number[label] for label in self.table["label"]], dtype=np.int64)
+
     def digest(self) -> str:
         """SHA-256 over the rows: columns and cells, with paths relative to ``root``.
 
@@ -260,7 +272,10 @@ class Manifest:
         ]
 
     def recordings(self) -> list[str]:
-        """One name a row, equal for clips of one recording: group, else take, else file."""
+        """One name a row, equal for clips of one recording: its group, else take, else file.
+
+        A name is the column and the cell, such as ``take:12``: a take 12 is no group 12.
+        """
         units = [f"path:{path}" for path in self.table["path"]]
         for column in ("take", "group"):
             if column in self.table.columns:

@@ -129,7 +129,7 @@ def calibrate(
             fix="mend the files or the paths in the manifest",
         )
     used = clips.rows(heard.rows)
-    targets = np.array([model.labels.index(label) for label in used.table["label"]])
+    targets = used.targets(model.labels)
     _refuse_few(method, targets, model.labels)
     calibrator.fit(
         heard.probabilities,

@@ -49,23 +49,23 @@ def fit_vectors(
     files: list[str] = []
     where: list[NDArray[np.int64]] = []
     for part, own in zip(parts, rows, strict=True):
-        part.require_labels(labels)
+        numbers = part.targets(labels)
         begin = len(targets)
-        for label, path, row in zip(part.table["label"], part.table["path"], own, strict=True):
+        for target, path, row in zip(numbers, part.table["path"], own, strict=True):
             cut = fixed_segments((vectors.sequences[row] - mean) / scale, segments)
             examples.extend(cut.transpose(0, 2, 1).astype(np.float16))
-            targets += [labels.index(label)] * len(cut)
+            targets += [target] * len(cut)
             files += [path] * len(cut)
         where.append(np.arange(begin, len(targets), dtype=np.int64))
     where.append(np.empty(0, dtype=np.int64))  # where nothing validates
-    numbers = np.array(targets, dtype=np.int64)
+    every = np.array(targets, dtype=np.int64)
     data = Examples(
         np.stack(examples),
         tuple(labels),
         where[0],
-        numbers[where[0]],
+        every[where[0]],
         where[1],
-        numbers[where[1]],
+        every[where[1]],
         training_files=tuple(files[row] for row in where[0]),
     )
     arguments = {"inputs": len(mean), **({} if hidden is None else {"hidden": hidden})}

@@ -202,7 +202,7 @@ class Builder:
                 fix="mend the files or the paths in the manifest",
             )
         used = clips.rows(heard.rows)
-        targets = np.array([bundle.labels.index(label) for label in used.table["label"]])
+        targets = used.targets(bundle.labels)
         return Heard(tuple(used.clip_ids()), heard.probabilities, targets, heard.failures)
 
 

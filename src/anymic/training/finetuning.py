@@ -263,7 +263,7 @@ def _clips(
     codec_names(chosen)  # refused before anything is computed, where nothing is clean
     store = open_features(chosen, frontend, cache, length=length)
     used = chosen.rows(store.rows)
-    targets = np.array([bundle.labels.index(label) for label in used.table["label"]])
+    targets = used.targets(bundle.labels)
     return Measured(store.features, used, targets, bundle.labels), store.failures
 
 
@@ -290,8 +290,6 @@ def _fitted_on(bundle: Bundle, parts: Parts, *, from_scratch: bool) -> dict[str,
 
 
 def _write_answers(out: Path, answers: Mapping[int, Any], clips: Any) -> None:
-    from anymic.training.measuring import recordings
-
     table = clips.manifest.table
     devices = table["device"] if "device" in table else [""] * len(table)
     write_arrays(
@@ -303,6 +301,6 @@ def _write_answers(out: Path, answers: Mapping[int, Any], clips: Any) -> None:
         ids=np.array(clips.manifest.clip_ids()),
         codecs=codec_names(clips.manifest),
         devices=np.array(list(devices), dtype=str),
-        groups=np.array(recordings(clips.manifest)),
+        groups=np.array(clips.manifest.recordings()),
     )
     shutil.rmtree(out / MEASURED, ignore_errors=True)

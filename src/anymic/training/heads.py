@@ -312,13 +312,10 @@ def _key(manifest: Manifest, bundle: Bundle) -> str:
 def _examples(parts: Parts, found: Sequences) -> Examples:
     """Divide the sequences as the parts divide their clips."""
     together, labels = parts.together, parts.training.labels
-    names = together.table["label"].tolist()
     ids = together.clip_ids()
     validating = set() if parts.validation is None else set(parts.validation.clip_ids())
     own = np.array([ids[row] in validating for row in found.rows])
-    if parts.validation is not None:
-        parts.validation.require_labels(labels)
-    targets = np.array([labels.index(names[row]) for row in found.rows], dtype=np.int64)
+    targets = together.targets(labels)[found.rows]
     training, validation = np.flatnonzero(~own), np.flatnonzero(own)
     lost = [label for number, label in enumerate(labels) if number not in set(targets[training])]
     if lost:

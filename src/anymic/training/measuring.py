@@ -93,23 +93,13 @@ def kept(folder: Path) -> dict[int, NDArray[np.float32]]:
     return {epoch: np.load(found[epoch]) for epoch in sorted(found)}
 
 
-def recordings(manifest: Manifest) -> list[str]:
-    """Name the recording of each clip: its group, else its take, else its file."""
-    columns = [column for column in ("group", "take") if column in manifest.table]
-    rows = manifest.table.to_dict("records")
-    return [
-        next((f"{column} {row[column]}" for column in columns if row[column]), str(row["path"]))
-        for row in rows
-    ]
-
-
 def summarize(answers: Probabilities, clips: Measured) -> list[dict[str, Any]]:
     """Return rows as those of a report: accuracy by epoch for all clips, each codec, each device.
 
     On clean clips there is the difference to epoch 0 as well, in pairs: what was forgotten, where
     it is negative.
     """
-    codecs, groups = codec_names(clips.manifest), np.array(recordings(clips.manifest))
+    codecs, groups = codec_names(clips.manifest), np.array(clips.manifest.recordings())
     parts: list[tuple[dict[str, str], NDArray[np.bool_]]] = []
     for name in sorted(set(codecs), key=lambda each: (each != CLEAN, each)):
         parts.append(({"codec": name}, codecs == name))

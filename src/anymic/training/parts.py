@@ -119,11 +119,10 @@ class Examples:
         place = {clip: row for row, clip in enumerate(ids.tolist())}
         rows, targets, files = [], [], []
         for part in parts:
-            part.require_labels(labels)
-            names, paths = part.table["label"], part.table["path"]
+            numbers, names = part.targets(labels), part.table["path"]
             usable = [
-                (place[clip], labels.index(name), path)
-                for clip, name, path in zip(part.clip_ids(), names, paths, strict=True)
+                (place[clip], target, path)
+                for clip, target, path in zip(part.clip_ids(), numbers, names, strict=True)
                 if clip in place
             ]
             rows.append(np.array([row for row, _, _ in usable], dtype=np.int64))

@@ -224,5 +224,4 @@ def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
         logits = network.head(standardized).double()
     each = torch.softmax(logits / bundle.temperature, dim=1).numpy()
     mean = np.stack([each[found.rows == clip].mean(axis=0) for clip in range(len(manifest))])
-    targets = [bundle.labels.index(label) for label in manifest.table["label"]]
-    return Answers(mean, np.array(targets, dtype=np.int64), np.array(manifest.recordings()))
+    return Answers(mean, manifest.targets(bundle.labels), np.array(manifest.recordings()))

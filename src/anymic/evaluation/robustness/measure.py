@@ -103,7 +103,7 @@ def robustness(
         labels=asked.labels,
         conditions=conditions,
         probabilities=answers.probabilities,
-        targets=np.array([asked.labels.index(label) for label in used.table["label"]]),
+        targets=used.targets(asked.labels),
         recordings=np.array(used.recordings()),
         kbps=answers.kbps,
         failures=answers.failures,
