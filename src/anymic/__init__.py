@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from anymic.bundle import Bundle, InputContract
     from anymic.codecs import register_codec
     from anymic.data.manifest import Manifest
+    from anymic.devices.correction.estimators import register_estimator
     from anymic.devices.correction.profile import DeviceProfile
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.errors import AnymicError, Failure
@@ -46,6 +47,7 @@ _HOMES = {
     "metrics": "",
     "models": "",
     "register_codec": "anymic.codecs",
+    "register_estimator": "anymic.devices.correction.estimators",
     "register_network": "anymic.models",
     "report": "anymic.evaluation",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "metrics",
     "models",
     "register_codec",
+    "register_estimator",
     "register_network",
     "report",
 ]

@@ -18,14 +18,14 @@ from anymic.data.corpora.esc50 import esc50
 from anymic.devices.simulation.simulate import simulate
 from anymic.evaluation.report.rows import Row, row
 from anymic.metrics.recovery import recovered_share
-from anymic.training import CorrectionConfig, Estimator, TrainingConfig, load_config
+from anymic.training import CorrectionConfig, TrainingConfig, load_config
 from anymic_experiments.pooling import pool
 from anymic_experiments.runs import Outcome, Run, train_all
 
 NONE = "no correction"
 MEAN = "mean of all corrections"
 REFERENCES = (("A",), ("B", "C"), ("A", "B", "C"))
-ESTIMATORS: tuple[Estimator, ...] = ("ratio_of_means", "mean_of_ratios", "geometric")
+ESTIMATORS = ("ratio_of_means", "mean_of_ratios", "geometric")
 COLOURED = ("B", "C")
 
 

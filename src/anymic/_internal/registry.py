@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
-from anymic.errors import ConfigError
+from anymic.errors import AnymicError, ConfigError
 
 EXTENSIONS = "anymic.extensions"
 """The entry-point group of other packages' modules that are imported to register their own."""
@@ -31,10 +31,12 @@ class Registry(Generic[Spec]):
         What an error message calls one: "network".
     package : str
         The package whose modules register the built-in ones: "anymic.models".
+    error : type of AnymicError
+        What is raised for an unknown name, or one that is taken.
     """
 
-    def __init__(self, kind: str, *, package: str) -> None:
-        self.kind, self.package = kind, package
+    def __init__(self, kind: str, *, package: str, error: type[AnymicError] = ConfigError) -> None:
+        self.kind, self.package, self.error = kind, package, error
         self._specs: dict[str, Spec] = {}
         self._made_by: dict[str, Any] = {}
         self._complete = False
@@ -54,15 +56,15 @@ class Registry(Generic[Spec]):
 
         Raises
         ------
-        ConfigError
+        AnymicError
             If the name is empty, or taken by something else.
         """
         made_by = spec if made_by is None else made_by
         if not name or not isinstance(name, str):
-            raise ConfigError(f"the name {name!r} of a {self.kind}", expected="a text")
+            raise self.error(f"the name {name!r} of a {self.kind}", expected="a text")
         with self._lock:
             if name in self._specs and not _is_same(self._made_by[name], made_by):
-                raise ConfigError(
+                raise self.error(
                     f"a second {self.kind} named {name!r}",
                     expected="a name that is not taken",
                     fix="choose another name",
@@ -74,13 +76,13 @@ class Registry(Generic[Spec]):
 
         Raises
         ------
-        ConfigError
+        AnymicError
             If there is nothing of that name; the message lists the known names.
         """
         self._load()
         if name not in self._specs:
             near = difflib.get_close_matches(str(name).lower(), list(self._specs), n=1)
-            raise ConfigError(
+            raise self.error(
                 f"the unknown {self.kind} {name!r}"
                 + (f" (did you mean {near[0]!r}?)" if near else ""),
                 expected=f"one of {', '.join(self._specs)}",

@@ -10,13 +10,12 @@ from typing import Any, Literal
 from anymic import models
 from anymic._internal.settings import from_mapping, read_yaml
 from anymic.codecs.random_codec import Codecs
-from anymic.devices.correction.mel_gains import ESTIMATORS as BAND_ESTIMATORS
+from anymic.devices.correction.estimators import ESTIMATORS
+from anymic.devices.correction.mel_gains import for_mel_bands
 from anymic.errors import ConfigError
 from anymic.features import FrontendConfig
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
 from anymic.training.loop.losses import LossName
-
-Estimator = Literal["ratio_of_means", "mean_of_ratios", "geometric", "geometric_unaligned"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,21 @@ class CorrectionConfig:
     """
 
     reference: tuple[str, ...] = ()
-    estimator: Estimator = "ratio_of_means"
+    estimator: str = "ratio_of_means"
     domain: Literal["magnitude", "log_mel"] = "magnitude"
 
     def __post_init__(self) -> None:
-        """Refuse an estimator that mel bands do not have."""
-        if self.domain == "log_mel" and self.estimator not in BAND_ESTIMATORS:
+        """Refuse an estimator that there is not, or that mel bands do not have."""
+        if self.estimator not in ESTIMATORS:
+            raise ConfigError(
+                f"unknown estimator {self.estimator!r}",
+                expected="one of " + ", ".join(ESTIMATORS),
+                fix="choose one of them",
+            )
+        if self.domain == "log_mel" and not ESTIMATORS.get(self.estimator).mel_bands:
             raise ConfigError(
                 f"estimator {self.estimator} in the domain log_mel",
-                expected=" or ".join(BAND_ESTIMATORS),
+                expected=" or ".join(for_mel_bands()),
                 fix="choose one of them, or the domain magnitude",
             )
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from anymic import audio
 from anymic.data.manifest import Manifest
-from anymic.devices.correction.estimators import ESTIMATORS
+from anymic.devices.correction.estimators import ESTIMATORS as REGISTRY
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.response import ResponseSpec, impulse_response
@@ -23,7 +23,8 @@ from anymic.errors import DeviceError, ManifestError
 
 RATE_HZ = 16000
 BINS = 1025
-ALIGNED = tuple(name for name in ESTIMATORS if name != "geometric_unaligned")
+ESTIMATORS = REGISTRY.names()
+ALIGNED = tuple(spec.name for spec in REGISTRY.specs() if spec.takes != "ignored")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 # Gains of two devices at 0, 1, ... 8 kHz, in dB; A is flat.

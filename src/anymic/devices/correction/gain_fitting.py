@@ -30,13 +30,7 @@ def check_estimation(
     DeviceError
         If the estimator does not exist, a level is outside its range or no reference is named.
     """
-    if estimator not in ESTIMATORS:
-        near = difflib.get_close_matches(str(estimator), ESTIMATORS, n=1)
-        raise DeviceError(
-            f"estimator {estimator!r}",
-            expected="one of " + ", ".join(ESTIMATORS),
-            fix=f"did you mean {near[0]!r}?" if near else "choose one of them",
-        )
+    ESTIMATORS.get(estimator)
     for name, value, right in (
         ("floor_db", floor_db, -300 <= floor_db < 0),
         ("limit_db", limit_db, 0 < limit_db <= 300),

@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.devices.correction.estimators import Estimation
+from anymic.devices.correction.estimators import ESTIMATORS, Estimation
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra
 from anymic.errors import DeviceError
-
-ESTIMATORS = ("ratio_of_means", "mean_of_ratios")  # of mean magnitudes, which mel filters sum
 
 
 def band_gains(
@@ -41,12 +39,12 @@ def band_gains(
     Raises
     ------
     DeviceError
-        If the estimator is one of geometric means, which are not those of mel bands.
+        If the estimator is not one for mel bands.
     """
-    if profile.estimator not in ESTIMATORS:
+    if not ESTIMATORS.get(profile.estimator).mel_bands:
         raise DeviceError(
             f"the estimator {profile.estimator} for mel bands",
-            expected=" or ".join(ESTIMATORS),
+            expected=" or ".join(for_mel_bands()),
             fix="choose one of them, or the domain magnitude",
         )
     mel = replace(spectra, magnitude=spectra.magnitude @ filters.T.astype(np.float64))
@@ -59,3 +57,8 @@ def band_gains(
         else estimation.solve(name)[0].gains
         for name in profile.devices
     }
+
+
+def for_mel_bands() -> list[str]:
+    """Return the names of the estimators that may work on mel bands."""
+    return [spec.name for spec in ESTIMATORS.specs() if spec.mel_bands]

@@ -24,7 +24,7 @@ from anymic.devices.correction.arrays import (
     one_a_row,
 )
 from anymic.devices.correction.clip_sources import ArrayClips, read_rows
-from anymic.devices.correction.estimators import Estimation, failed, no_takes
+from anymic.devices.correction.estimators import ESTIMATORS, Estimation, failed, no_takes
 from anymic.devices.correction.gain_fitting import (
     check_estimation,
     choose_devices,
@@ -206,12 +206,13 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         manifest = _as_manifest(X)
         manifest.require("device", purpose="spectrum correction")
-        if self.estimator in ("mean_of_ratios", "geometric"):
+        takes = ESTIMATORS.get(self.estimator).takes
+        if takes == "required":
             manifest.require("take", purpose=f"the aligned estimator {self.estimator}")
         reference, chosen = choose_devices(self.reference, devices, manifest.devices)
         used = manifest.where(device=sorted({*chosen, *reference}))
         has_takes = "take" in used.table and bool((used.table["take"] != "").any())
-        aligned = has_takes and self.estimator != "geometric_unaligned"
+        aligned = has_takes and takes != "ignored"
         for name in chosen if aligned else ():
             if not len(used.takes(sorted({*reference, name}))):
                 raise no_takes(reference, name)
