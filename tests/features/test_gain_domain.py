@@ -49,8 +49,8 @@ def test_front_ends_of_both_domains_share_nothing_they_should_not() -> None:
     ]
     shared = SharedFrontends(frontends)
     assert sorted(map(len, shared.groups)) == [1, 2]
-    treatments = [tuple(one.gains[1] for one in frontends), (None,) * 3]
-    together = shared.log_mel(SAMPLES, treatments)
+    gains = [tuple(one.gains[1] for one in frontends), (None,) * 3]
+    together = shared.log_mel(SAMPLES, gains)
     for frontend, found in zip(frontends, together, strict=True):
         alone = frontend.log_mel(SAMPLES, frontend.device_index(["B", None]))
         torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)

@@ -15,7 +15,7 @@ from anymic.bundle.unknown_devices import route
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier, Identification
 from anymic.errors import BundleError, DeviceError, Failure, ManifestError
-from anymic.inference.device_policy import LISTEN_S
+from anymic.inference.device_policy import PREVIEW_S
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 
@@ -202,7 +202,7 @@ def test_identified_clips_leave_the_batch(
 def test_the_first_half_minute_decides(blind: Bundle, identifier: ByColour) -> None:
     """What comes later is heard the same way; silence before the first sound is waited out."""
     routed = predictor(replace(blind, identifier=identifier))
-    begin = sound(900, "B", LISTEN_S)
+    begin = sound(900, "B", PREVIEW_S)
     late = np.concatenate([np.zeros(40 * RATE, np.float32), begin, sound(901, "Z", 10.0)])
     found = routed.predict(Clip(late, RATE))
     assert (found.device, found.windows) == ("B", 80)

@@ -14,7 +14,8 @@ import torch
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, ConfigError, Failure
-from anymic.inference.embedder import PROJECTOR, TENSORS, Embedder, Embeddings, format_of, write
+from anymic.inference.embedder import Embedder, Embeddings
+from anymic.inference.embedding_files import PROJECTOR, TENSORS, format_of, write
 from anymic.inference.predictor import Predictor
 
 RATE = 8000

@@ -21,7 +21,7 @@ from anymic.bundle.voting import vote
 from anymic.calibration import IsotonicCalibrator
 from anymic.data.manifest import Manifest
 from anymic.features import Frontend, FrontendConfig
-from anymic.inference.engine import Inference
+from anymic.inference.engine import Engine
 from anymic.inference.predictor import Predictor
 
 RATE = 8000
@@ -100,9 +100,9 @@ def kinds(base: Bundle) -> dict[str, tuple[Bundle, ...]]:
 def test_members_answer_as_each_alone(small_bundle: Bundle, kind: str) -> None:
     members = kinds(small_bundle)[kind]
     samples = noise()
-    model = Inference(Ensemble(members), precision="float32", accelerator="cpu")
-    treatments = [model.profile_treatment(device) for device in DEVICES]
-    features = model.features(samples, treatments)
+    model = Engine(Ensemble(members), precision="float32", accelerator="cpu")
+    gains = [model.profile_gains(device) for device in DEVICES]
+    features = model.features(samples, gains)
     wanted = np.stack([alone(one, samples, DEVICES) for one in members])
     np.testing.assert_allclose(model.member_probabilities(features), wanted, atol=1e-5)
     np.testing.assert_allclose(model.classify(features), wanted.mean(axis=0), atol=1e-5)
@@ -117,7 +117,7 @@ def test_voting(small_bundle: Bundle, voting: str) -> None:
     each = tuple(IsotonicCalibrator().fit(own, np.arange(30) % 3) for own in p)
     calibrators = each if voting == "calibrated" else ()
     samples = noise()
-    model = Inference(Ensemble(members, voting, calibrators), precision="float32")
+    model = Engine(Ensemble(members, voting, calibrators), precision="float32")
     wanted = vote(np.stack([alone(one, samples, [None] * 5) for one in members]), voting, each)
     np.testing.assert_allclose(model.classify(model.features(samples)), wanted, atol=1e-4)
 
@@ -125,7 +125,7 @@ def test_voting(small_bundle: Bundle, voting: str) -> None:
 def test_equal_front_ends_are_one(small_bundle: Bundle) -> None:
     """Standardization aside: it belongs to the member."""
     found = {
-        name: len(Inference(Ensemble(members)).frontends)
+        name: len(Engine(Ensemble(members)).frontends)
         for name, members in kinds(small_bundle).items()
     }
     assert found == {
@@ -138,10 +138,10 @@ def test_equal_front_ends_are_one(small_bundle: Bundle) -> None:
 
 
 def test_features_that_are_the_same_are_computed_once(small_bundle: Bundle) -> None:
-    model = Inference(Ensemble(kinds(small_bundle)["own gains"]))
-    features = model.features(noise(), [model.profile_treatment("Z")] * 5)
+    model = Engine(Ensemble(kinds(small_bundle)["own gains"]))
+    features = model.features(noise(), [model.profile_gains("Z")] * 5)
     assert all(one is features[0] for one in features)
-    unlike = model.features(noise(), [model.profile_treatment("B")] * 5)
+    unlike = model.features(noise(), [model.profile_gains("B")] * 5)
     assert len({id(one) for one in unlike}) == 4
 
 
@@ -149,18 +149,18 @@ def test_bfloat16_stays_near_float32(small_bundle: Bundle) -> None:
     ensemble = Ensemble(kinds(small_bundle)["own gains"])
     found = []
     for precision in ("float32", "bfloat16"):
-        model = Inference(ensemble, precision=precision, accelerator="cpu")
-        treatments = [model.profile_treatment(device) for device in DEVICES]
-        found.append(model.classify(model.features(noise(), treatments)))
+        model = Engine(ensemble, precision=precision, accelerator="cpu")
+        gains = [model.profile_gains(device) for device in DEVICES]
+        found.append(model.classify(model.features(noise(), gains)))
     assert np.abs(found[0] - found[1]).max() < 0.01
 
 
 def test_overflow_is_seen(small_bundle: Bundle) -> None:
-    model = Inference(Ensemble(kinds(small_bundle)["own gains"]))
+    model = Engine(Ensemble(kinds(small_bundle)["own gains"]))
     samples = noise()
     samples[1] *= 1e38
-    treatments = [model.profile_treatment("B")] * 5
-    assert model.finite(model.features(samples, treatments)) == [True, False, True, True, True]
+    gains = [model.profile_gains("B")] * 5
+    assert model.finite(model.features(samples, gains)) == [True, False, True, True, True]
 
 
 def test_files_through_an_ensemble(small_bundle: Bundle, tmp_path: Path) -> None:

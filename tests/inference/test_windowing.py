@@ -48,7 +48,7 @@ def test_windows_put_together_are_the_clip(tmp_path: Path, in_memory: bool) -> N
     ("seconds", "windows", "note"),
     [
         (2.5, 3, "0.500 s padded with silence to 1.000 s"),
-        (2.49, 2, "last 0.490 s not heard: too short for a window"),
+        (2.49, 2, "last 0.490 s left out: too short for a window"),
         (2.0005, 2, ""),
         (0.1, 1, "0.100 s padded with silence to 1.000 s"),
         (0.9995, 1, ""),
@@ -72,7 +72,7 @@ def test_shorter_is_repeated_or_refused() -> None:
         list(cut(short, refuse))
     windows, end = split(cut(Clip(noise(2.9), 8000), refuse))
     assert len(windows) == 2
-    assert end.notes == ("last 0.900 s not heard: too short for a window",)
+    assert end.notes == ("last 0.900 s left out: too short for a window",)
     (window,), _ = split(cut(Clip(noise(0.9995), 8000), refuse))
     assert len(window.samples) == 8000
 

@@ -64,18 +64,19 @@ def embed(
     Example: anymic embed recordings/ --model run --out features.npz
     """
     from anymic import bundle
-    from anymic.inference import embedder as embedding
+    from anymic.inference.embedder import Embedder
+    from anymic.inference.embedding_files import format_of, write
 
     _refuse_unclear(paths, data, split, device)
-    embedding.format_of(out)
-    embedder = embedding.Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
+    format_of(out)
+    embedder = Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
     if data is not None:
         found, sources = _hear_manifest(embedder, data, split)
     else:
         found, sources = _hear_files(embedder, paths or [], device)
     for failure in found.failures:
         print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
-    embedding.write(found, out)
+    write(found, out)
     windows, numbers = found.features.shape
     if as_json:
         outcome = {

@@ -1,4 +1,4 @@
-"""Features of a whole manifest on disk: float16, memory-mapped, one file."""
+"""Features of a whole manifest on disk: memory-mapped, one file."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ READERS = 2
 BATCH = 16
 SLACK_S = 1e-3
 
+Precision = Literal["float16", "float32"]  # of the values on disk
+
 
 @dataclass(frozen=True)
 class FeatureStore:
@@ -35,7 +37,7 @@ class FeatureStore:
 
     Attributes
     ----------
-    features : array (clip, band, frame), float16, read-only
+    features : array (clip, band, frame), float16 or float32, read-only
         One entry for each row of `rows`; float16 keeps log-mel values to about 0.004.
     rows : array (clip,), int64
         The manifest's row of each entry.
@@ -43,7 +45,7 @@ class FeatureStore:
         The clips that could not be used.
     """
 
-    features: NDArray[np.float16]
+    features: NDArray[Any]
     rows: NDArray[np.int64]
     failures: tuple[Failure, ...]
 
@@ -112,6 +114,7 @@ def open_features(
     cache: Path,
     *,
     length: Length,
+    dtype: Precision = "float16",
     progress: Callable[[int], None] | None = None,
 ) -> FeatureStore:
     """Return the features of every clip of `manifest`, computed once and kept in `cache`.
@@ -130,14 +133,17 @@ def open_features(
         A folder.
     length : Length
         Length of every clip, and what happens to others.
+    dtype : {"float16", "float32"}
+        float16 is enough to train on and takes half the space; float32 gives the features as the
+        front-end computes them, so that answers do not depend on the cache.
     progress : callable, optional
         Told the number of clips done since the last call.
     """
-    key = _key(manifest, frontend, length)
+    key = _key(manifest, frontend, length, dtype)
     path = Path(cache) / f"{key}.features"
     found = _read(path)
     if found is None:
-        _write(path, manifest, frontend, length, progress)
+        _write(path, manifest, frontend, length, dtype, progress)
         found = _read(path)
         if found is None:
             raise AnymicError(f"no readable cache at {path}", fix="check the disk")
@@ -146,12 +152,14 @@ def open_features(
     return found
 
 
-def _key(manifest: Manifest, frontend: Frontend, length: Length) -> str:
+def _key(manifest: Manifest, frontend: Frontend, length: Length, dtype: Precision) -> str:
     settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
     del settings["deltas"]  # which are made of what is stored
     for name in ("scaling", "window_samples", "centred", "mel_triangles"):  # newer than the format
         if settings[name] == getattr(FrontendConfig, name):
             del settings[name]
+    if dtype != "float16":  # newer than the format, too
+        settings["dtype"] = dtype
     gains = frontend.gains.cpu().numpy().tobytes()
     return key_of(settings, "\0".join(frontend.device_names), gains, manifest.state())
 
@@ -161,6 +169,7 @@ def _write(
     manifest: Manifest,
     frontend: Frontend,
     length: Length,
+    dtype: Precision,
     progress: Callable[[int], None] | None,
 ) -> None:
     """Compute every clip and write: a .npy array, then a footer of JSON, its length and a mark."""
@@ -173,7 +182,7 @@ def _write(
     failures: list[Failure] = []
     rows: list[int] = []
     with atomic_path(path) as unfinished:
-        array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
+        array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape)
         for batch in _batches(_clips(manifest, config.rate_hz, length)):
             good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]
             failures.extend(clip for _, clip in batch if isinstance(clip, Failure))
@@ -181,7 +190,7 @@ def _write(
                 numbers = [row for row, _ in good]
                 samples = torch.from_numpy(np.stack([clip for _, clip in good]))
                 array[len(rows) : len(rows) + len(good)] = _features(
-                    frontend, samples, index[numbers]
+                    frontend, samples, index[numbers], dtype
                 )
                 rows.extend(numbers)
             if progress is not None:
@@ -197,11 +206,12 @@ def _write(
 
 @torch.inference_mode()
 def _features(
-    frontend: Frontend, samples: torch.Tensor, index: torch.Tensor
-) -> NDArray[np.float16]:
+    frontend: Frontend, samples: torch.Tensor, index: torch.Tensor, dtype: Precision
+) -> NDArray[Any]:
     place = frontend.window.device
     log_mel = frontend.log_mel(samples.to(place), index.to(place))
-    return log_mel.to("cpu", torch.float16).numpy()
+    found: NDArray[Any] = log_mel.to("cpu", getattr(torch, dtype)).numpy()
+    return found
 
 
 def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from anymic.features.frontend import Frontend, in_tiles
 
-# For each front-end: what a clip's magnitudes are multiplied by, (bin,) amplitude factors (in the
-# log-mel domain: what its bands are, (band,)), or None where it is heard as it is.
-Treatment = tuple[Tensor | None, ...]
+# The gains of one clip, for each front-end: amplitude factors (bin,) of its magnitudes, or (band,)
+# of its mel bands in the log-mel domain; None leaves the clip as it is.
+Gains = tuple[Tensor | None, ...]
 
 # For each front-end: log-mel features (batch, band, frame) before standardization.
 Features = tuple[Tensor, ...]
@@ -20,9 +20,9 @@ Features = tuple[Tensor, ...]
 class SharedFrontends:
     """Front-ends for the same clips; those of equal settings share what they can.
 
-    All of it where the clips are treated alike: their features are then the same tensor. Else the
-    Fourier transform, which on a processor is followed by one product for all of them, since
-    gains and mel filters both only weigh bins.
+    Where each clip has the same gains in all of them, everything is shared: their features are one
+    tensor. Otherwise they share the Fourier transform, which on a processor is followed by one
+    product for all of them, since gains and mel filters both only weight bins.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ class SharedFrontends:
         self.frontends = tuple(frontends)
         self.groups = _kin(self.frontends)
 
-    def log_mel(self, samples: Tensor, treatments: Sequence[Treatment] | None = None) -> Features:
+    def log_mel(self, samples: Tensor, gains: Sequence[Gains] | None = None) -> Features:
         """Return each front-end's log-mel features, before standardization.
 
         Parameters
         ----------
         samples : Tensor, (batch, sample), float32
-        treatments : sequence of Treatment, optional
-            One a clip; None hears every clip as it is.
+        gains : sequence of Gains, optional
+            One for each clip; None leaves every clip as it is.
 
         Raises
         ------
@@ -49,8 +49,8 @@ class SharedFrontends:
         """
         features: dict[int, Tensor] = {}
         for group in self.groups:
-            gains = [[clip[number] for number in group] for clip in treatments or ()]
-            found = _log_mel(self.frontends[group[0]], samples, gains, len(group))
+            own = [[clip[number] for number in group] for clip in gains or ()]
+            found = _log_mel(self.frontends[group[0]], samples, own, len(group))
             features.update(zip(group, found, strict=True))
         return tuple(features[number] for number in range(len(self.frontends)))
 
@@ -70,7 +70,7 @@ def _log_mel(
 
 
 def stack(gains: Sequence[Tensor | None]) -> Tensor | None:
-    """Return the clips' gains (batch, bin); None where every clip is heard as it is."""
+    """Return the clips' gains (batch, bin); None where no clip has any."""
     known = next((one for one in gains if one is not None), None)
     if known is None:
         return None

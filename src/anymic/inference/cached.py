@@ -1,54 +1,51 @@
-"""Predicting from features kept on disk, for clips that are heard again and again."""
+"""Predictions from features that are kept on disk, for clips that are classified repeatedly."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymic._internal.threads import spread
 from anymic.bundle import InputContract
 from anymic.data.manifest import Manifest
 from anymic.errors import Failure
 from anymic.features.feature_store import Length, open_features
-from anymic.inference.engine import Inference
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from anymic.inference.engine import Engine
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """Probabilities (clip, label) of the usable rows (clip,) of a manifest, and the others."""
+class CachedPredictions:
+    """Probabilities (clip, label) of the usable rows (clip,) of a manifest, and the failures."""
 
     probabilities: NDArray[np.float64]
     rows: NDArray[np.int64]
     failures: tuple[Failure, ...]
 
 
-def predict_stored(
-    model: Inference,
+def predict_cached(
+    engine: Engine,
     contract: InputContract,
     manifest: Manifest,
     cache: Path,
     *,
     batch_size: int,
     progress: Callable[[int], None] | None = None,
-) -> Stored:
+) -> CachedPredictions:
     """Classify the clips of a manifest, whose features are computed once and kept in `cache`.
+
+    Features are kept in float32, so the probabilities are those of the same clips without a cache.
 
     Parameters
     ----------
-    model : Inference
+    engine : Engine
     contract : InputContract
-        Its length, and what happens to shorter clips; the rest is up to `frontend.store`.
+        The length of a clip, and what happens to shorter ones; files must have the model's rate.
     manifest : Manifest
-        Its `device` column picks each clip's gains: those of the profile, or none.
+        Its `device` column names each clip's gains: those of the profile, or none.
     cache : Path
         A folder.
     batch_size : int
@@ -57,37 +54,53 @@ def predict_stored(
         Told the number of clips done since the last call.
     """
     length = Length(contract.clip_s, shorter=contract.shorter)
-    clips = _known_devices_only(model, manifest)
+    clips = _known_devices_only(engine, manifest)
     stores = [
-        open_features(clips, frontend, cache, length=length, progress=None if number else progress)
-        for number, frontend in enumerate(model.frontends)
+        open_features(
+            clips,
+            frontend,
+            cache,
+            length=length,
+            dtype="float32",
+            progress=None if number else progress,
+        )
+        for number, frontend in enumerate(engine.frontends)
     ]
-    rows = stores[0].rows
+    probabilities = classify_features(
+        engine, [store.features for store in stores], batch_size=batch_size
+    )
+    return CachedPredictions(probabilities, stores[0].rows, stores[0].failures)
+
+
+def classify_features(
+    engine: Engine, features: Sequence[NDArray[np.floating]], *, batch_size: int
+) -> NDArray[np.float64]:
+    """Return the probabilities (clip, label) of clips of one window each.
+
+    Parameters
+    ----------
+    engine : Engine
+    features : sequence of array (clip, band, frame)
+        For each of the engine's front-ends, log-mel features; they may be memory-mapped.
+    batch_size : int
+        Clips in one pass of the network.
+    """
     batches = (
-        [store.features[first : first + batch_size] for store in stores]
-        for first in range(0, len(rows), batch_size)
+        [each[first : first + batch_size] for each in features]
+        for first in range(0, len(features[0]), batch_size)
     )
 
-    def classify(kept: Sequence[NDArray[np.float16]]) -> NDArray[np.float64]:
-        features = [torch.from_numpy(each.astype(np.float32)) for each in kept]
-        return model.classify(tuple(features))
+    def classify(batch: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+        return engine.classify(tuple(torch.from_numpy(each.astype(np.float32)) for each in batch))
 
-    parts = list(compute(model, classify, batches))
-    probabilities = np.concatenate(parts) if parts else np.empty((0, len(model.labels)))
-    return Stored(probabilities, rows, stores[0].failures)
+    parts = list(engine.spread(classify, batches))
+    return np.concatenate(parts) if parts else np.empty((0, len(engine.labels)))
 
 
-def compute(
-    model: Inference, function: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[Result]:
-    """Compute in several threads on a processor, in this one for a GPU."""
-    return spread(function, items) if model.place.type == "cpu" else map(function, items)
-
-
-def _known_devices_only(model: Inference, manifest: Manifest) -> Manifest:
+def _known_devices_only(engine: Engine, manifest: Manifest) -> Manifest:
     """Leave out the names of devices that only some members of an ensemble know."""
-    known = model.devices
-    if all(set(frontend.device_names) <= set(known) for frontend in model.frontends):
+    known = engine.devices
+    if all(set(frontend.device_names) <= set(known) for frontend in engine.frontends):
         return manifest
     if "device" not in manifest.table:
         return manifest

@@ -1,4 +1,4 @@
-"""Which gains a clip is heard with: stated, identified, estimated from itself, or none."""
+"""Which gains a clip is corrected with: those of a stated or identified device, blind, or none."""
 
 from __future__ import annotations
 
@@ -15,145 +15,146 @@ from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.devices.correction.blind import MeanSpectrum
 from anymic.errors import AnymicError, DeviceError
-from anymic.features import Treatment
-from anymic.inference.engine import Inference
-from anymic.inference.requests import Job
+from anymic.features import Gains
+from anymic.inference.engine import FeatureEngine
+from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import End, Window, cut
 
-# What a device is judged by: the first windows of a recording from its first sound on, so many
-# seconds of them and one at least. They wait in memory until it is decided how they are heard.
-LISTEN_S = 30.0
+# Devices are identified, and blind gains estimated, from the first windows of a recording that have
+# sound: this many seconds, and at least one window. They stay in memory until the gains are chosen.
+PREVIEW_S = 30.0
 
 Spectra = tuple[NDArray[np.float64], ...]  # of one recording, for each distinct front-end
 
 
-class Router:
-    """Decides, clip by clip, what is done about its device.
+class GainSelector:
+    """Chooses the gains of each clip.
 
-    A stated device that the model knows is taken at its word, and costs nothing. A clip for which
-    none is stated is given to the model's identifier, where it has one. What is unknown then, and
-    a stated device that the model does not know, is treated as the contract's `unknown_device`
-    says: heard as it is, with gains estimated from the clip itself, or refused.
+    A stated device that the model knows has the gains of its profile. A clip without a stated
+    device goes to the model's identifier, where it has one. The contract's `unknown_device`
+    decides about clips whose device is still unknown, and about stated devices that the model does
+    not know: no gains ("identity"), gains estimated from the clip itself ("blind"), or an error
+    ("refuse").
 
     Parameters
     ----------
     bundle : Bundle or Ensemble
-    model : Inference
+    engine : FeatureEngine
         Of the same bundle.
     """
 
-    def __init__(self, bundle: Bundle | Ensemble, model: Inference) -> None:
+    def __init__(self, bundle: Bundle | Ensemble, engine: FeatureEngine) -> None:
         self.contract, self.devices = bundle.contract, bundle.devices
         self.policy = bundle.contract.unknown_device
         self.identifier = bundle.identifier
-        self.model = model
+        self.engine = engine
         self.targets: tuple[MeanSpectrum, ...] = ()
         if self.policy == "blind":  # then every member has one
-            self.targets = tuple(one for one in model.spectra if one is not None)
-        self.least_samples = model.frontends[0].config.fft_size
-        self.more_windows = max(math.ceil(LISTEN_S / self.contract.clip_s), 1) - 1
+            self.targets = tuple(one for one in engine.spectra if one is not None)
+        self.least_samples = engine.frontends[0].config.fft_size
+        self.more_windows = max(math.ceil(PREVIEW_S / self.contract.clip_s), 1) - 1
 
-    def decide(self, job: Job) -> bool:
-        """Decide by what is stated; False where the clip must be listened to first.
+    def choose(self, request: ClipRequest) -> bool:
+        """Choose by what is known before reading; False where the clip must be read first.
 
         Raises
         ------
         DeviceError
             If the contract refuses the clip.
         """
-        if job.treatment is not None:
+        if request.gains is not None:
             return True
-        if job.device in self.devices:
-            job.treatment, job.policy = self.model.profile_treatment(job.device), "profile"
-        elif self._asks(job):
+        if request.device in self.devices:
+            request.gains, request.policy = self.engine.profile_gains(request.device), "profile"
+        elif self._to_identify(request):
             return False
         elif self.policy == "refuse":
-            raise self._refusal(job)
+            raise self._refusal(request)
         elif self.policy == "identity":
-            job.treatment, job.policy = self.model.profile_treatment(None), "identity"
-        return job.treatment is not None
+            request.gains, request.policy = self.engine.profile_gains(None), "identity"
+        return request.gains is not None
 
-    def items(self, job: Job) -> Iterator[Window | End]:
-        """Yield the job's windows, none before it is decided how they are heard.
+    def windows(self, request: ClipRequest) -> Iterator[Window | End]:
+        """Yield the windows of a clip, none with sound before its gains are chosen.
 
-        Windows of digital silence before the first sound come at once: no gain changes them.
+        Windows of digital silence before the first sound come at once: gains do not change them.
 
         Raises
         ------
         AnymicError
-            What reading raises, and DeviceError as `decide`.
+            What reading raises, and DeviceError as `choose`.
         """
-        decided = self.decide(job)
-        items = self._open(job)
-        if not decided:
+        chosen = self.choose(request)
+        items = self._open(request)
+        if not chosen:
             for item in items:
-                if _sounds(item):
-                    head = [item, *islice(items, self.more_windows)]
-                    self._listen(job, _samples(head))
-                    yield from head
+                if _has_sound(item):
+                    first = [item, *islice(items, self.more_windows)]
+                    self._choose_from(request, _samples(first))
+                    yield from first
                     break
                 yield item
         yield from items
 
-    def settle(self, jobs: Sequence[Job]) -> None:
-        """Estimate the gains of each unknown device that several clips come from.
+    def share_gains(self, requests: Sequence[ClipRequest]) -> None:
+        """Estimate the gains of each unknown device that recorded several of the clips.
 
-        Jobs of unknown device with an equal `batch` are recordings of one device. They are read
-        twice, the first `LISTEN_S` seconds of each now. A clip that cannot be read is left out,
-        and fails when it is heard.
+        Requests of unknown device with an equal `device_group` are recordings of one device. They
+        are read twice, the first `PREVIEW_S` seconds of each now. A clip that cannot be read is
+        left out here, and fails when it is read again.
         """
         if self.policy != "blind":
             return
-        batches: dict[str, list[Job]] = {}
-        for job in jobs:
-            if job.batch is not None and job.device not in self.devices:
-                batches.setdefault(job.batch, []).append(job)
-        for batch in batches.values():
-            if len(batch) > 1:
-                found = in_order(self._preview, batch, workers=READERS)
+        groups: dict[str, list[ClipRequest]] = {}
+        for request in requests:
+            if request.device_group is not None and request.device not in self.devices:
+                groups.setdefault(request.device_group, []).append(request)
+        for group in groups.values():
+            if len(group) > 1:
+                found = in_order(self._preview, group, workers=READERS)
                 spectra = [one for one in found if one is not None]
                 if spectra:
-                    self._share(batch, self._blind(spectra))
+                    gains = self._blind_gains(spectra)
+                    for request in group:
+                        if request.gains is None:
+                            request.gains, request.policy = gains, "blind"
 
-    def _share(self, batch: Sequence[Job], treatment: Treatment) -> None:
-        for job in batch:
-            if job.treatment is None:
-                job.treatment, job.policy = treatment, "blind"
-
-    def _preview(self, job: Job) -> Spectra | None:
+    def _preview(self, request: ClipRequest) -> Spectra | None:
         """Return the spectra of a clip of unknown device; None if it is known or unreadable."""
         try:
-            items = self._open(job)
-            first = next(filter(_sounds, items))
+            items = self._open(request)
+            first = next(filter(_has_sound, items))
             samples = _samples([first, *islice(items, self.more_windows)])
-            if self._asks(job):
-                self._identify(job, samples)
-            return None if self.decide(job) else self._observe(samples)
+            if self._to_identify(request):
+                self._identify(request, samples)
+            return None if self.choose(request) else self._observe(samples)
         except (AnymicError, StopIteration):
             return None
 
-    def _open(self, job: Job) -> Iterator[Window | End]:
+    def _open(self, request: ClipRequest) -> Iterator[Window | End]:
         return cut(
-            job.source,
+            request.source,
             self.contract,
             least_samples=self.least_samples,
-            start_s=job.start_s,
-            duration_s=job.duration_s,
+            start_s=request.start_s,
+            duration_s=request.duration_s,
         )
 
-    def _asks(self, job: Job) -> bool:
-        return job.device_from == "assumed" and self.identifier is not None
+    def _to_identify(self, request: ClipRequest) -> bool:
+        return request.device_from == "assumed" and self.identifier is not None
 
-    def _listen(self, job: Job, samples: NDArray[np.float32]) -> None:
-        if self._asks(job):
-            self._identify(job, samples)
-        if not self.decide(job):
-            job.treatment, job.policy = self._blind([self._observe(samples)]), "blind"
+    def _choose_from(self, request: ClipRequest, samples: NDArray[np.float32]) -> None:
+        if self._to_identify(request):
+            self._identify(request, samples)
+        if not self.choose(request):
+            request.gains, request.policy = self._blind_gains([self._observe(samples)]), "blind"
 
-    def _identify(self, job: Job, samples: NDArray[np.float32]) -> None:
+    def _identify(self, request: ClipRequest, samples: NDArray[np.float32]) -> None:
         assert self.identifier is not None
-        found = self.identifier.identify(Clip(samples, self.contract.rate_hz, path=job.path))
-        job.device, job.device_from, job.identification = found.device, "identified", found
+        clip = Clip(samples, self.contract.rate_hz, path=request.path)
+        found = self.identifier.identify(clip)
+        request.device, request.device_from = found.device, "identified"
+        request.identification = found
 
     def _observe(self, samples: NDArray[np.float32]) -> Spectra:
         known: dict[tuple[float, ...], NDArray[np.float64]] = {}
@@ -165,28 +166,28 @@ class Router:
             found.append(known[key])
         return tuple(found)
 
-    def _blind(self, spectra: Sequence[Spectra]) -> Treatment:
+    def _blind_gains(self, spectra: Sequence[Spectra]) -> Gains:
         return tuple(
-            torch.from_numpy(target.gains(np.stack(each))).float().to(self.model.place)
+            torch.from_numpy(target.gains(np.stack(each))).float().to(self.engine.place)
             for target, each in zip(self.targets, zip(*spectra, strict=True), strict=True)
         )
 
-    def _refusal(self, job: Job) -> DeviceError:
-        name = job.path or "a clip"
-        what = f"device {job.device!r} {'found in' if job.identification else 'stated for'} {name}"
-        if job.device is None and job.identification:
-            nearest, share = job.identification.nearest, job.identification.probability
+    def _refusal(self, request: ClipRequest) -> DeviceError:
+        name, found = request.path or "a clip", request.identification
+        what = f"device {request.device!r} {'found in' if found else 'stated for'} {name}"
+        if request.device is None and found:
+            nearest, share = found.nearest, found.probability
             what = f"an unknown device in {name} (nearest: {nearest}, probability {share:.2f})"
-        elif job.device is None:
+        elif request.device is None:
             what = f"no device stated for {name}"
         return DeviceError(
             what,
             expected=f"one of {', '.join(self.devices)}, as the model's contract says",
-            fix="state the device, or calibrate it and train with its profile",
+            fix="state the device, or estimate its profile and train with it",
         )
 
 
-def _sounds(item: Window | End) -> bool:
+def _has_sound(item: Window | End) -> bool:
     return isinstance(item, Window) and bool(item.samples.any())
 
 

@@ -1,45 +1,35 @@
-"""From files to pooled features: what a network knows of a window before it names a label."""
+"""From files to pooled features: what a network computes for a window before it classifies it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from anymic._internal.files import atomic_file, write_arrays, write_text
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, BundleError, ConfigError, Failure
+from anymic.errors import BundleError, Failure
 from anymic.features import Features
-from anymic.inference.engine import Inference, Precision
-from anymic.inference.predictor import Predictor
-from anymic.inference.requests import Job, job_of, manifest_jobs
+from anymic.inference.engine import FeatureEngine, Precision
+from anymic.inference.pipeline import ClipPipeline
+from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
 from anymic.models.fusion import FusedBasic, fuse
-
-TENSORS, METADATA, PROJECTOR = "tensors.tsv", "metadata.tsv", "projector_config.pbtxt"
-_PROJECTION = f"""embeddings {{
-  tensor_name: "pooled features"
-  tensor_path: "{TENSORS}"
-  metadata_path: "{METADATA}"
-}}
-"""
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Pooled features of windows, and where each was heard.
+    """Pooled features of windows, and where each window comes from.
 
     Attributes
     ----------
     features : array (window, channel), float32
-        What the network's last layer classifies.
+        The input of the network's last layer.
     paths : tuple of str
         The file of each window.
     starts_s : array (window,), float64
@@ -71,48 +61,12 @@ class Embeddings:
         return sums / counts[:, None], rows
 
 
-class Pooling(Inference):
-    """Answers with pooled features where `Inference` answers with probabilities."""
-
-    def __init__(self, bundle: Bundle, *, precision: Precision, accelerator: str) -> None:
-        super().__init__(bundle, precision=precision, accelerator=accelerator)
-        self._frontend = self.frontends[0]
-        network = fuse(bundle.network, dtype=self.dtype)
-        self._network = network if self.place.type == "cpu" else network.to(self.place)
-
-    @torch.inference_mode()
-    def classify(self, features: Features) -> NDArray[np.float64]:
-        """Return the pooled features (batch, channel)."""
-        maps = self._frontend.maps(features[0].to(self.place))
-        fused = isinstance(self._network, FusedBasic)
-        with torch.autocast(
-            self.place.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16 and not fused
-        ):
-            pooled = self.pooled(maps)
-        result: NDArray[np.float64] = pooled.double().cpu().numpy()
-        return result
-
-    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return what is kept of the network's input, (batch, channel)."""
-        found: torch.Tensor = cast(Any, self._network).embed(maps)
-        return found
-
-
-class SequencePooling(Pooling):
-    """Answers with the embeddings of the segments of a `Tagger`'s window, as its head trains."""
-
-    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return them side by side, (batch, segment * feature)."""
-        found: torch.Tensor = cast(Any, self._network).sequence(maps).flatten(1)
-        return found
-
-
 class Embedder:
-    """Hears files as `Predictor` does, and keeps the pooled features instead of probabilities.
+    """Computes the pooled features of files and clips.
 
-    Windows, device gains and failures are those of a prediction. The last layer of `basic1` and
+    Windows, device gains and failures are those of `Predictor`. The last layer of `basic1` and
     `basic2`, applied to these features, gives the logits; `fcnn` pools behind its last layer, so
-    its features are the means of the maps that this layer sees.
+    its features are the means of the maps that this layer is applied to.
 
     Parameters
     ----------
@@ -126,8 +80,6 @@ class Embedder:
     BundleError
         As for `Predictor`, and if it is an ensemble: each member has features of its own.
     """
-
-    pooling: type[Pooling] = Pooling
 
     def __init__(
         self,
@@ -143,11 +95,26 @@ class Embedder:
                 expected="a single model",
                 fix="pass one of its members, such as the folder members/00 in it",
             )
-        self._predictor = Predictor(
-            bundle, batch_size=batch_size, precision=precision, accelerator=accelerator
-        )
-        self._predictor.model = self.pooling(bundle, precision=precision, accelerator=accelerator)
+        self.engine = FeatureEngine(bundle, precision=precision, accelerator=accelerator)
+        network = fuse(bundle.network, dtype=self.engine.dtype)
+        place = self.engine.place
+        self._network = network if place.type == "cpu" else network.to(place)
         self._clip_s = bundle.contract.clip_s
+        self.pipeline = ClipPipeline(bundle, self.engine, self.pool, batch_size=batch_size)
+
+    @torch.inference_mode()
+    def pool(self, features: Features) -> NDArray[np.float64]:
+        """Return the pooled features (batch, channel) of log-mel features (batch, band, frame)."""
+        maps = self.engine.frontends[0].maps(features[0].to(self.engine.place))
+        with self.engine.autocast(fused=isinstance(self._network, FusedBasic)):
+            pooled = self.pooled(maps)
+        result: NDArray[np.float64] = pooled.double().cpu().numpy()
+        return result
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return what is kept of the network's input maps, (batch, channel)."""
+        found: torch.Tensor = cast(Any, self._network).embed(maps)
+        return found
 
     def embed(
         self,
@@ -156,26 +123,31 @@ class Embedder:
         device: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Embeddings:
-        """Hear files or clips.
+        """Compute the features of files or clips.
 
         Parameters
         ----------
         sources : sequence of path or Clip
         device : str, optional
-            What all of them were recorded with.
+            What recorded all of them.
         progress : callable, optional
-            Told the number of files done since the last call.
+            Called with the number of files done since the last call.
+
+        Raises
+        ------
+        AudioError
+            If a source is neither a file nor a clip.
         """
-        return self._gather([job_of(source, device) for source in sources], progress)
+        return self._gather([request_of(one, device) for one in as_sources(sources)], progress)
 
     def embed_manifest(
         self, manifest: Manifest, *, progress: Callable[[int], None] | None = None
     ) -> Embeddings:
-        """Hear every clip of a manifest; its label goes along, its device, split and group.
+        """Compute the features of a manifest's clips, with their label, device, split and group.
 
         A row with `start_s` is that stretch of its file, as in `Predictor.predict_manifest`.
         """
-        found = self._gather(manifest_jobs(manifest, self._clip_s), progress)
+        found = self._gather(manifest_requests(manifest, self._clip_s), progress)
         known: dict[str, Any] = {
             f"{name}s": tuple(manifest.table[name].astype(str).iloc[found.rows])
             for name in ("label", "split", "group")
@@ -185,25 +157,25 @@ class Embedder:
 
     def _gather(
         self,
-        jobs: Sequence[Job],
+        requests: Sequence[ClipRequest],
         progress: Callable[[int], None] | None,
     ) -> Embeddings:
-        heard: list[tuple[int, Job]] = []
+        done: list[tuple[int, ClipRequest]] = []
         failures = []
-        for row, job in enumerate(self._predictor._run(jobs)):
-            if job.failed is None:
-                heard.append((row, job))
+        for row, request in enumerate(self.pipeline.run(requests)):
+            if request.failed is None:
+                done.append((row, request))
             else:
-                failures.append(Failure(job.path, str(job.failed)))
+                failures.append(Failure(request.path, str(request.failed)))
             if progress is not None:
                 progress(1)
-        windows = [(row, job) for row, job in heard for _ in job.starts_s]
-        devices = tuple(job.device or "" for _, job in windows)
-        found = [window for _, job in heard for window in job.probabilities]
+        windows = [(row, request) for row, request in done for _ in request.starts_s]
+        devices = tuple(request.device or "" for _, request in windows)
+        found = [window for _, request in done for window in request.windows]
         return Embeddings(
             features=np.stack(found).astype(np.float32) if found else np.empty((0, 0), np.float32),
-            paths=tuple(job.path for _, job in windows),
-            starts_s=np.array([start for _, job in heard for start in job.starts_s]),
+            paths=tuple(request.path for _, request in windows),
+            starts_s=np.array([start for _, request in done for start in request.starts_s]),
             rows=np.array([row for row, _ in windows], dtype=np.int64),
             devices=devices if any(devices) else None,
             failures=tuple(failures),
@@ -211,77 +183,12 @@ class Embedder:
 
 
 class SequenceEmbedder(Embedder):
-    """Keeps the sequence of embeddings that a `Tagger` hears of each window, before its head.
+    """Computes the sequence of embeddings that a `Tagger` passes to its head.
 
-    `Embeddings.features` are (window, segment * feature).
+    `Embeddings.features` are (window, segment * feature): the segments of a window side by side.
     """
 
-    pooling = SequencePooling
-
-
-def write(embeddings: Embeddings, out: str | Path) -> Path:
-    """Write features to a file or folder, by its name; each file appears whole or not at all.
-
-    Parameters
-    ----------
-    embeddings : Embeddings
-    out : path
-        `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups where
-        known. `.csv`: a window a row. A folder (no suffix, or one that is there): what
-        TensorBoard's projector reads, `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`.
-
-    Raises
-    ------
-    ConfigError
-        If the name says none of these.
-    AnymicError
-        If there is no window.
-    """
-    out = Path(out)
-    kind = format_of(out)
-    if not len(embeddings.paths):
-        reason = embeddings.failures[0].reason if embeddings.failures else "no clip was given"
-        raise AnymicError(
-            f"no window with features ({reason})", expected="at least one", fix="mend the files"
-        )
-    known: dict[str, Any] = {"path": embeddings.paths, "start_s": embeddings.starts_s}
-    known |= {"label": embeddings.labels} if embeddings.labels else {}
-    known |= {"device": embeddings.devices} if embeddings.devices else {}
-    known |= {"split": embeddings.splits} if embeddings.splits else {}
-    known |= {"group": embeddings.groups} if embeddings.groups else {}
-    if kind == "npz":
-        arrays: dict[str, Any] = {"features": embeddings.features, "starts_s": embeddings.starts_s}
-        arrays |= {f"{name}s": np.array(known[name]) for name in known if name != "start_s"}
-        write_arrays(out, **arrays)
-        return out
-    numbers = pd.DataFrame(embeddings.features)
-    if kind == "csv":
-        numbers.columns = pd.Index([f"feature_{number}" for number in numbers])
-        with atomic_file(out) as file:
-            pd.concat([pd.DataFrame(known), numbers], axis=1).to_csv(file, index=False)
-        return out
-    with atomic_file(out / TENSORS) as file:
-        numbers.to_csv(file, sep="\t", header=False, index=False)
-    write_text(out / METADATA, _metadata(known))
-    write_text(out / PROJECTOR, _PROJECTION)
-    return out
-
-
-def format_of(out: Path) -> Literal["npz", "csv", "projector"]:
-    """Return what `write` makes of a place; ConfigError where its name says nothing."""
-    if out.suffix in (".npz", ".csv") and not out.is_dir():
-        return "npz" if out.suffix == ".npz" else "csv"
-    if out.suffix not in (".npz", ".csv") and (out.is_dir() or not (out.suffix or out.exists())):
-        return "projector"
-    raise ConfigError(
-        f"{out} to write to",
-        expected="a file that ends in .npz or .csv, or a folder",
-        fix="choose another name",
-    )
-
-
-def _metadata(known: Mapping[str, Iterable[Any]]) -> str:
-    """Return a tab-separated table; the projector knows no quotes, so blanks become spaces."""
-    rows = [tuple(known), *zip(*known.values(), strict=True)]
-    lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in rows]
-    return "\n".join(lines) + "\n"
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return the segments' embeddings side by side, (batch, segment * feature)."""
+        found: torch.Tensor = cast(Any, self._network).sequence(maps).flatten(1)
+        return found

@@ -1,4 +1,4 @@
-"""A head on embeddings that are brought along: its files and its answers."""
+"""A head on embeddings: its files and its predictions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from anymic._internal.files import atomic_folder
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, version_fix
+from anymic.inference.answers import average, probabilities
 from anymic.inference.prediction import DevicePolicy, ManifestPredictions, Prediction
 from anymic.models.network import Network
 from anymic.models.segments import fixed_segments
@@ -37,7 +38,7 @@ class VectorHead:
         Of the network, and `arguments` that it was built with.
     labels : tuple of str
     segments : int
-        That it hears at once.
+        In a window.
     mean, scale : array (feature,), float32
     training : mapping
         How it was trained.
@@ -45,7 +46,7 @@ class VectorHead:
         Which clips were used for what, by their ids, as of a `Bundle`.
     """
 
-    calibration = profile = None  # what a head has no say in
+    calibration = profile = None  # a head has neither
 
     network: Network
     name: str
@@ -57,13 +58,18 @@ class VectorHead:
     training: Mapping[str, Any]
     fitted_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def temperature(self) -> float:
+        """The temperature that it was trained with; probabilities are softmax(logits / it)."""
+        return float(self.training.get("settings", {}).get("temperature", 1.0))
+
     def predict(self, vectors: Vectors) -> NDArray[np.float64]:
         """Return probabilities (clip, label): the mean over the parts of each clip's sequence.
 
         Raises
         ------
         ConfigError
-            If a vector has another number of features than those that it was trained on.
+            If a vector has another number of features than those it was trained on.
         """
         width = vectors.sequences[0].shape[1]
         if width != len(self.mean):
@@ -78,22 +84,22 @@ class VectorHead:
             for sequence in vectors.sequences:
                 parts = fixed_segments((sequence - self.mean) / self.scale, self.segments)
                 logits = self.network(torch.from_numpy(parts.astype(np.float32)))
-                found.append(logits.double().softmax(dim=1).mean(dim=0).numpy())
+                found.append(average(probabilities(logits, self.temperature)))
         return np.stack(found)
 
     def predict_manifest(self, vectors: Vectors, chosen: Manifest) -> ManifestPredictions:
-        """Answer some of the clips, as `Predictor.predict_manifest` does."""
+        """Classify some of the clips, as `Predictor.predict_manifest` does."""
         place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}
         rows = [place[clip] for clip in chosen.clip_ids()]
         some = Vectors(chosen, tuple(vectors.sequences[row] for row in rows))
-        nobody = (None,) * len(rows)
-        as_it_is: DevicePolicy = "identity"
+        unknown = (None,) * len(rows)
+        uncorrected: DevicePolicy = "identity"
         return ManifestPredictions(
-            self.predict(some), np.arange(len(rows)), (), nobody, (as_it_is,) * len(rows)
+            self.predict(some), np.arange(len(rows)), (), unknown, (uncorrected,) * len(rows)
         )
 
     def answers(self, vectors: Vectors, *, min_confidence: float = 0.0) -> list[Prediction]:
-        """Answer every clip, as `Predictor.predict` does; how long it lasts is not known (0 s)."""
+        """Classify every clip, as `Predictor.predict` does; its duration is not known (0 s)."""
         found = []
         for path, sequence, own in zip(
             vectors.clips.table["path"], vectors.sequences, self.predict(vectors), strict=True

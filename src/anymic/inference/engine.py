@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -14,51 +14,52 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anymic._internal import machine
+from anymic._internal.threads import spread
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.voting import vote
 from anymic.errors import BundleError
-from anymic.features import Features, Frontend, SharedFrontends, Treatment
+from anymic.features import Features, Frontend, Gains, SharedFrontends
+from anymic.inference import answers
 from anymic.models.batched import Batched
 from anymic.models.fusion import can_fuse
 
-LOUD = 40.0  # log-mel: so far from overflow that no other gains or filters of a member reach it
+# Log-mel values below this are so far from overflow that the other gains and filters of an ensemble
+# cannot reach it either.
+LOUD = 40.0
 
 Precision = Literal["auto", "float32", "bfloat16"]
 Module = TypeVar("Module", bound=nn.Module)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Members of one architecture: their places among all, and their networks in one."""
-
-    members: tuple[int, ...]
-    networks: Batched
-    fused: bool
-
-
-class Inference:
-    """What `Predictor` computes with; a rung for those who bring their own samples or features.
+class FeatureEngine:
+    """The first half of an engine: samples to log-mel features, with the gains of each device.
 
     The members of an ensemble share the work on the samples where their front-ends are equal
-    (`anymic.features.SharedFrontends`), and members of one architecture run as one call
-    (`anymic.models.batched`).
+    (`anymic.features.SharedFrontends`).
 
     Parameters
     ----------
     bundle : Bundle or Ensemble
         The model; it is not changed.
     precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the processor multiplies it natively, else float32.
+        "auto" is bfloat16 where the processor multiplies it natively, otherwise float32.
     accelerator : str
         A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
 
     Attributes
     ----------
-    labels : tuple of str
+    place : torch.device
+        Where everything is computed.
+    dtype : torch.dtype
+        What the networks' convolutions are computed in; features are float32.
+    labels, devices : tuple of str
+    members : tuple of Bundle
+        The models of an ensemble, or the one model.
     frontends : tuple of Frontend
         The distinct ones: those that differ in settings or device gains.
     spectra : tuple of (MeanSpectrum or None)
-        For each front-end, of what a network behind it was trained on: the first that has it.
+        For each front-end, the mean spectrum of the training clips of its first member.
 
     Raises
     ------
@@ -79,57 +80,52 @@ class Inference:
         self.dtype = torch.bfloat16 if kind == "bf16-mixed" else torch.float32
         self.labels, self.devices = bundle.labels, bundle.devices
         self.members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
-        self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
-        self.calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
         for member in self.members:
             _check_size(member)
         keys = [_key(member.frontend) for member in self.members]
         distinct: dict[object, Frontend] = {}
         for key, member in zip(keys, self.members, strict=True):
-            distinct.setdefault(key, _at(self.place, member.frontend))
+            distinct.setdefault(key, at(self.place, member.frontend))
         self.frontends: tuple[Frontend, ...] = tuple(distinct.values())
-        self._frontend_of = [list(distinct).index(key) for key in keys]
-        firsts = [self._frontend_of.index(number) for number in range(len(self.frontends))]
+        self.frontend_of = [list(distinct).index(key) for key in keys]
+        firsts = [self.frontend_of.index(number) for number in range(len(self.frontends))]
         self.spectra = tuple(self.members[one].spectrum for one in firsts)
         self._shared = SharedFrontends(self.frontends)
-        self._groups = self._by_architecture()
-        self._treatments: dict[str, Treatment] = {}
+        self._gains: dict[str, Gains] = {}
 
-    def profile_treatment(self, device: str | None) -> Treatment:
-        """Return the gains that each front-end has for a device; None where it knows none.
+    def profile_gains(self, device: str | None) -> Gains:
+        """Return the gains that each front-end has for a device; None where it has none.
 
-        A device that only some members know is heard by all of them as it is.
+        A device that only some members know is corrected by none of them.
         """
         if device is None or device not in self.devices:
             return (None,) * len(self.frontends)
-        if device not in self._treatments:
-            self._treatments[device] = tuple(
+        if device not in self._gains:
+            self._gains[device] = tuple(
                 frontend.gains[1 + frontend.device_names.index(device)]
                 if device in frontend.device_names
                 else None
                 for frontend in self.frontends
             )
-        return self._treatments[device]
+        return self._gains[device]
 
     @torch.inference_mode()
-    def features(
-        self, samples: torch.Tensor, treatments: Sequence[Treatment] | None = None
-    ) -> Features:
+    def features(self, samples: torch.Tensor, gains: Sequence[Gains] | None = None) -> Features:
         """Return log-mel features (batch, band, frame) for each front-end.
 
         Parameters
         ----------
         samples : Tensor, (batch, sample), float32
-        treatments : sequence of Treatment, optional
-            One a clip; None hears every clip as it is.
+        gains : sequence of Gains, optional
+            One for each clip; None leaves every clip as it is.
         """
-        return self._shared.log_mel(samples.to(self.place), treatments)
+        return self._shared.log_mel(samples.to(self.place), gains)
 
     @torch.inference_mode()
     def finite(self, features: Features) -> list[bool]:
-        """Say for each clip whether its features are numbers.
+        """Say for each clip whether its features are finite.
 
-        Ask here, not its probabilities: ReLU turns NaN into 0 in some of oneDNN's kernels.
+        The probabilities do not tell: ReLU turns NaN into 0 in some of oneDNN's kernels.
         """
         if bool((features[0].amax(dim=(1, 2)) < LOUD).all()):
             return [True] * len(features[0])
@@ -138,12 +134,67 @@ class Inference:
         found: list[bool] = total.isfinite().tolist()
         return found
 
-    def classify(self, features: Features) -> NDArray[np.float64]:
-        """Return probabilities (batch, label) of what `features` returned, as members vote.
+    def autocast(self, *, fused: bool) -> torch.autocast:
+        """Return the context for a network; fused networks choose their precision themselves."""
+        return torch.autocast(
+            self.place.type,
+            torch.bfloat16,
+            enabled=self.dtype == torch.bfloat16 and not fused,
+        )
 
-        The bundle's own calibrator comes later, behind the mean over windows (`Predictor`).
+    def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Compute batches in order: in several threads on a processor, in this one for a GPU."""
+        return spread(function, items) if self.place.type == "cpu" else map(function, items)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Members of one architecture: their places among all, and their networks in one."""
+
+    members: tuple[int, ...]
+    networks: Batched
+    fused: bool
+
+
+class Engine(FeatureEngine):
+    """What `Predictor` computes with, for callers with their own samples or features.
+
+    Members of one architecture run as one call (`anymic.models.batched`), and their logits become
+    probabilities by `anymic.inference.answers`. Parameters, attributes and errors are those of
+    `FeatureEngine`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from anymic.bundle import load
+    >>> engine = Engine(load("run"), precision="float32")  # doctest: +SKIP
+    >>> engine.classify(engine.features(torch.zeros(1, 441000)))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | Ensemble,
+        *,
+        precision: Precision = "auto",
+        accelerator: str = "auto",
+    ) -> None:
+        super().__init__(bundle, precision=precision, accelerator=accelerator)
+        self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
+        self.calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
+        self._groups = self._by_architecture()
+
+    def classify(self, features: Features) -> NDArray[np.float64]:
+        """Return the probabilities (batch, label) of windows, after the vote of the members.
+
+        The mean over windows and the bundle's own calibrator are applied to whole clips, by
+        `Predictor`.
+
+        Parameters
+        ----------
+        features : tuple of Tensor (batch, band, frame)
+            What `features` returns.
         """
-        return vote(self.member_probabilities(features), self.voting, self.calibrators)
+        return answers.vote(self.member_probabilities(features), self.voting, self.calibrators)
 
     @torch.inference_mode()
     def member_probabilities(self, features: Features) -> NDArray[np.float64]:
@@ -151,15 +202,10 @@ class Inference:
         features = tuple(one.to(self.place) for one in features)
         found = np.empty((len(self.members), len(features[0]), len(self.labels)))
         for group in self._groups:
-            with torch.autocast(
-                self.place.type,
-                torch.bfloat16,
-                enabled=self.dtype == torch.bfloat16 and not group.fused,
-            ):
-                logits = group.networks([features[self._frontend_of[one]] for one in group.members])
+            with self.autocast(fused=group.fused):
+                logits = group.networks([features[self.frontend_of[one]] for one in group.members])
             temperatures = [self.members[one].temperature for one in group.members]
-            divided = logits.double() / logits.new_tensor(temperatures).double()[:, None, None]
-            found[list(group.members)] = torch.softmax(divided, dim=2).cpu().numpy()
+            found[list(group.members)] = answers.probabilities(logits, temperatures)
         return found
 
     def _by_architecture(self) -> list[_Group]:
@@ -169,8 +215,8 @@ class Inference:
             groups.setdefault(f"{member.network_name} {arguments}", []).append(number)
         found = []
         for numbers in groups.values():
-            networks = [_at(self.place, self.members[one].network) for one in numbers]
-            frontends = [_at(self.place, self.members[one].frontend) for one in numbers]
+            networks = [at(self.place, self.members[one].network) for one in numbers]
+            frontends = [at(self.place, self.members[one].frontend) for one in numbers]
             together = Batched(
                 networks,
                 [(frontend.mean, frontend.scale) for frontend in frontends],
@@ -181,6 +227,11 @@ class Inference:
             fused = all(map(can_fuse, networks))
             found.append(_Group(tuple(numbers), together, fused))
         return found
+
+
+def at(place: torch.device, module: Module) -> Module:
+    """Return a module on the device where it is to compute; the bundle's own stays where it is."""
+    return module if place.type == "cpu" else copy.deepcopy(module).to(place)
 
 
 def _key(frontend: Frontend) -> object:
@@ -199,7 +250,7 @@ def _check_size(bundle: Bundle) -> None:
         raise BundleError(
             f"clips of {frames} frames x {bands} bands",
             expected=f"exactly {patch[1]} x {patch[0]} for {bundle.network_name}",
-            fix="give it its own front-end, and clips of one patch",
+            fix="use the network's own front-end, and clips of one patch",
         )
     if min(frames, bands) < smallest:
         raise BundleError(
@@ -207,11 +258,6 @@ def _check_size(bundle: Bundle) -> None:
             expected=f"at least {smallest} of each for {bundle.network_name}",
             fix="train with longer clips, a shorter hop, or more bands",
         )
-
-
-def _at(place: torch.device, module: Module) -> Module:
-    """Return the module where it should compute; the bundle's own stays where it is."""
-    return module if place.type == "cpu" else copy.deepcopy(module).to(place)
 
 
 def _place(accelerator: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""What the model answers: values, nothing else."""
+"""What a prediction holds: plain values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DevicePolicy = Literal["profile", "identity", "blind"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says about one clip.
+    """The model's prediction for one clip.
 
     Attributes
     ----------
@@ -27,18 +27,18 @@ class Prediction:
     probability : float
         Of that label.
     probabilities : dict of str to float
-        Of every label; they sum to 1. For several windows: the mean over them. Where the model
-        is calibrated, calibrated as the clip's device asks.
+        Of every label; they sum to 1. For several windows: the mean over them. Calibrated by the
+        clip's device where the model is calibrated.
     device : str or None
-        The device that the clip was recorded with; None where it is not known.
+        The device that recorded the clip; None where it is not known.
     device_from : {"stated", "manifest", "identified", "assumed"}
-        Who says so: an argument, the manifest's column, the model's identifier (that it is none
-        of the known ones, where `device` is None), or nobody.
+        How the device is known: from an argument, the manifest's column, the model's identifier
+        (which found none of the known devices where `device` is None), or not at all.
     device_policy : {"profile", "identity", "blind"}
-        What was done about it: the gains of the model's profile, nothing, or gains estimated from
-        the recording, or from all recordings of the device.
+        How the clip was corrected: with the gains of the model's profile, not at all, or with gains
+        estimated from the recording, or from all recordings of the device.
     windows : int
-        How many windows were heard.
+        How many windows were classified.
     start_s, duration_s : float
         The stretch of the file, in seconds.
     notes : tuple of str
@@ -46,12 +46,14 @@ class Prediction:
     window_starts_s : tuple of float
         Where each window begins.
     window_probabilities : array (window, label)
-        What the answer would be if the window were the whole clip: calibrated where the model is.
-        The mean over windows comes before that, so theirs need not be `probabilities`.
+        The probabilities if the window were the whole clip, calibrated where the model is. The
+        calibrator is applied after the mean over windows, so their mean need not be
+        `probabilities`.
     device_probability : float or None
-        The identifier's, of the named device, or of the most similar one where none is named.
+        The identifier's probability of the named device, or of the most similar one where none
+        is named.
     min_confidence : float
-        The probability from which the label is an answer (`Predictor`); 0: whatever it is.
+        The probability that the label needs to be the answer (`Predictor`).
     """
 
     path: str
@@ -74,7 +76,7 @@ class Prediction:
 
     @property
     def answer(self) -> str | None:
-        """The label, or None where its probability is below `min_confidence`: not sure."""
+        """The label, or None where its probability is below `min_confidence`."""
         return self.label if self.probability >= self.min_confidence else None
 
 
@@ -93,7 +95,7 @@ class ManifestPredictions:
     devices : tuple of (str or None)
         The device of each entry, as `Prediction.device`.
     policies : tuple of {"profile", "identity", "blind"}
-        What was done about it, as `Prediction.device_policy`.
+        How it was corrected, as `Prediction.device_policy`.
     """
 
     probabilities: NDArray[np.float64]
@@ -104,11 +106,11 @@ class ManifestPredictions:
 
 
 def require_share(value: float, name: str) -> float:
-    """Return a probability that someone asked for; ConfigError where it is none."""
+    """Return a setting that must be a probability; ConfigError where it is not."""
     if not 0 <= value <= 1:
         raise ConfigError(
             f"{name} {value}",
             expected="a probability from 0 to 1",
-            fix="0.8, say, answers where the model is at least so sure",
+            fix="choose a value such as 0.8",
         )
     return float(value)

@@ -1,30 +1,25 @@
-"""From files to predictions: load a bundle, hear, answer."""
+"""From files to predictions: load a bundle and classify files, clips and manifests."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from anymic import bundle as bundles
-from anymic._internal.threads import read_ahead
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, AudioError, BundleError, DeviceError, Failure
-from anymic.inference.cached import compute, predict_stored
-from anymic.inference.device_policy import Router
-from anymic.inference.engine import Inference, Precision
+from anymic.errors import AnymicError, BundleError, DeviceError, Failure
+from anymic.inference.answers import average, calibrate
+from anymic.inference.cached import predict_cached
+from anymic.inference.engine import Engine, Precision
+from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
-from anymic.inference.requests import Batch, Job, job_of, manifest_jobs
-from anymic.inference.windowing import End, Window
-
-BATCH_VALUES = 250_000  # of features: on a processor, what a core works on at once
-MOST_WINDOWS = 32  # in a batch, and on a GPU in each
+from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
+from anymic.inference.windowing import End
 
 
 def load(
@@ -46,7 +41,7 @@ def load(
     Raises
     ------
     BundleError
-        If it is no bundle, or not a whole one.
+        If the folder holds no bundle, or an incomplete one.
     """
     return Predictor(
         bundles.load(path),
@@ -57,47 +52,55 @@ def load(
 
 
 class Predictor:
-    """Hears files and clips with a bundle.
+    """Classifies files and clips with a bundle.
 
-    What goes in follows the bundle's contract (`InputContract`): another rate is resampled or
-    refused, channels become one by the named rule, what is longer than the model's clips is cut
-    into windows (`anymic.inference.windowing.cut`) whose probabilities are averaged, what is
-    shorter is padded, repeated or refused. What was done is in `Prediction.notes`.
+    The bundle's contract (`InputContract`) says what goes in: another rate is resampled or refused,
+    channels are mixed to one by the named rule, a clip longer than the model's clips is cut into
+    windows (`anymic.inference.windowing.cut`) whose probabilities are averaged, a shorter clip is
+    padded, repeated or refused. `Prediction.notes` says what was done.
 
-    A clip whose device the model has a profile of is corrected by it. Where no device is stated,
-    the model's identifier names it, if it has one (`anymic.inference.device_policy`). A device that
-    is not known then, or not in the profile, takes the contract's `unknown_device`: it is heard as
-    it is ("identity"), with gains estimated from the recording ("blind"), or refused.
+    A clip is corrected by the profile of its device, where the model has one. Where no device is
+    stated, the model's identifier names it, if it has one (`anymic.inference.device_policy`). The
+    contract's `unknown_device` decides about a device that is still unknown, or not in the profile:
+    the clip is not corrected ("identity"), corrected with gains estimated from the recording
+    ("blind"), or refused.
 
-    A model that was calibrated (`anymic.training.calibrating`) gives calibrated probabilities:
-    windows are averaged first, members of an ensemble vote first, and the result is calibrated as
-    the clip's device asks, stated or identified; as all devices together ask where it has no
-    calibrator of its own.
+    A calibrated model (`anymic.training.calibrating`) gives calibrated probabilities. The members
+    of an ensemble vote first, then windows are averaged, then the calibrator of the clip's device,
+    stated or identified, is applied; a device without one gets the general calibrator. See
+    `anymic.inference.answers`.
 
     Parameters
     ----------
     bundle : Bundle or Ensemble
         The model; it is not changed.
     batch_size : int, optional
-        Windows in one pass of the network, of one or several files; by default 4 to 32, the more
-        the smaller they are.
+        Windows in one pass of the network, of one or several files; by default 4 to 32, more where
+        they are smaller.
     precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the processor multiplies it natively, else float32.
+        "auto" is bfloat16 where the processor multiplies it natively, otherwise float32.
     accelerator : str
         A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
     min_confidence : float
-        The probability below which the model is not sure: `Prediction.answer` is None then.
+        `Prediction.answer` is None where the best label's probability is below this.
 
     Raises
     ------
     BundleError
         If the bundle's clips are too short for its network, or there is no such accelerator.
     ConfigError
-        If `min_confidence` is no probability.
+        If `min_confidence` is not a probability.
 
     Notes
     -----
     Making one asks the C library to keep freed memory for the next batch (`machine.keep_memory`).
+
+    Examples
+    --------
+    >>> import anymic
+    >>> predictor = anymic.load("run")  # doctest: +SKIP
+    >>> predictor.predict("clip.wav", device="phone").label  # doctest: +SKIP
+    'dog'
     """
 
     def __init__(
@@ -111,9 +114,10 @@ class Predictor:
     ) -> None:
         self.min_confidence = require_share(min_confidence, "min_confidence")
         self.bundle = bundle
-        self.model = Inference(bundle, precision=precision, accelerator=accelerator)
-        self.router = Router(bundle, self.model)
-        self.batch_size = batch_size or self._fitting_batch()
+        self.engine = Engine(bundle, precision=precision, accelerator=accelerator)
+        self.pipeline = ClipPipeline(
+            bundle, self.engine, self.engine.classify, batch_size=batch_size
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -127,87 +131,86 @@ class Predictor:
         rate_hz: int | None = None,
         device: str | None = None,
     ) -> Prediction:
-        """Hear one file, one clip, or an array of samples.
+        """Classify one file, one clip, or an array of samples.
 
         Parameters
         ----------
         source : path, Clip, or array (sample,)
-            What to hear; samples are floating numbers with full scale 1.
+            Samples are floating numbers with full scale 1.
         rate_hz : int, optional
-            The rate of an array of samples; only they need it.
+            The rate of an array of samples, in Hz; required for an array, and only for it.
         device : str, optional
-            What it was recorded with.
+            What recorded it.
 
         Raises
         ------
         AudioError
-            If it cannot be read, is silent, holds NaN, or the contract refuses it.
+            If it is not one clip, cannot be read, is silent, holds NaN, or the contract refuses it.
         DeviceError
             If the contract refuses clips of unknown devices.
         """
         self._require_labels()
-        job = next(self._run([job_of(_as_source(source, rate_hz), device)]))
-        outcome = self._outcome(job)
+        request = next(self.pipeline.run([request_of(source, device, rate_hz=rate_hz)]))
+        outcome = self._outcome(request)
         if isinstance(outcome, AnymicError):
             raise outcome
         return outcome
 
     def predict_many(
         self,
-        sources: Iterable[str | Path | Clip],
+        sources: Iterable[str | Path | Clip | ArrayLike],
         *,
+        rate_hz: int | None = None,
         devices: str | Sequence[str | None] | None = None,
         together: bool = False,
     ) -> Iterator[Prediction | Failure]:
-        """Hear many files, one result each, in their order; a bad one becomes a Failure.
+        """Classify many clips, one result each, in their order; a bad file becomes a Failure.
 
         Files are read ahead in two threads while the network works, and the windows of
         neighbouring files share its batches.
 
         Parameters
         ----------
-        sources : iterable of path or Clip
-            What to hear.
+        sources : iterable of path, Clip, or array (sample,)
+        rate_hz : int, optional
+            The rate of arrays of samples, in Hz; required for arrays, and only for them.
         devices : str, or sequence of str or None, optional
-            What all of them, or each of them, were recorded with.
+            What recorded all of them, or each of them.
         together : bool
-            Clips of unknown device are recordings of one device (of one each, where unknown
-            devices are named): blind gains are estimated from all of them.
+            Whether all clips of unknown device are recordings of one device, or of one for each
+            name: blind gains are then estimated from all of them.
 
         Raises
         ------
+        AudioError
+            If a source is neither a file, a clip nor an array with a rate.
         DeviceError
             If the number of devices is not that of the clips.
         BundleError
             If `together` is asked of a model that does not estimate gains blindly.
         """
         self._require_labels()
-        sources = list(sources)
+        listed = as_sources(sources)
         if devices is None or isinstance(devices, str):
-            devices = [devices] * len(sources)
-        if len(devices) != len(sources):
+            devices = [devices] * len(listed)
+        if len(devices) != len(listed):
             raise DeviceError(
-                f"{len(devices)} devices for {len(sources)} clips",
+                f"{len(devices)} devices for {len(listed)} clips",
                 expected="one for all or one each",
                 fix="pass None for a clip whose device is not known",
             )
-        jobs = [job_of(source, device) for source, device in zip(sources, devices, strict=True)]
+        requests = [
+            request_of(source, device, rate_hz=rate_hz)
+            for source, device in zip(listed, devices, strict=True)
+        ]
         if together:
-            self._gather(jobs)
-        for job in self._run(jobs):
-            outcome = self._outcome(job)
-            yield Failure(job.path, str(outcome)) if isinstance(outcome, AnymicError) else outcome
-
-    def _gather(self, jobs: Sequence[Job]) -> None:
-        """Make one batch of all clips that may be of one unknown device."""
-        if self.bundle.contract.unknown_device != "blind":
-            raise BundleError(
-                f"together with unknown_device {self.bundle.contract.unknown_device!r}",
-                expected="a model that estimates gains blindly",
-                fix="anymic devices policy MODEL --unknown blind --data TRAINING_MANIFEST",
-            )
-        for job in jobs:
-            job.batch = job.device or ""
+            self._group_unknown(requests)
+        for request in self.pipeline.run(requests):
+            outcome = self._outcome(request)
+            if isinstance(outcome, AnymicError):
+                yield Failure(request.path, str(outcome))
+            else:
+                yield outcome
 
     def predict_manifest(
         self,
@@ -216,10 +219,10 @@ class Predictor:
         cache: str | Path | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> ManifestPredictions:
-        """Hear every clip of a manifest; its `device` column says what each was recorded with.
+        """Classify every clip of a manifest; its `device` column says what recorded each.
 
         Where the contract says "blind", all rows of one unknown device share the gains that are
-        estimated from all of them; rows without a device are each by themselves.
+        estimated from all of them; each row without a device has gains of its own.
 
         A row with `start_s` is that stretch of its file, `duration_s` (or the model's clip length)
         long; a row without is the whole file.
@@ -227,156 +230,104 @@ class Predictor:
         Parameters
         ----------
         manifest : Manifest
-            The clips; their labels are not looked at.
+            The clips; their labels are not used.
         cache : path, optional
             A folder where features are kept (`anymic.features.feature_store`), for clips that are
-            heard again and again. Files must then have the model's rate and be no longer than its
-            clips, channels are mixed down by mean, and silence is heard. Clips that have to be
-            listened to first (identified, or blind gains) are not kept.
+            classified repeatedly. Files must then have the model's rate and be no longer than its
+            clips; channels are mixed down by mean, and silent clips are classified. Clips that
+            must be read before their gains are known (to identify the device, or for blind gains)
+            are not kept.
         progress : callable, optional
-            Told the number of clips done since the last call.
+            Called with the number of clips done since the last call.
+
+        Raises
+        ------
+        ManifestError
+            If it is not a Manifest.
         """
         self._require_labels()
-        jobs = manifest_jobs(manifest, self.bundle.contract.clip_s)
-        entries: list[tuple[int, NDArray[np.float64]]] = []
+        requests = manifest_requests(manifest, self.bundle.contract.clip_s)
+        found: dict[int, NDArray[np.float64]] = {}
         failures: list[Failure] = []
-        stored = [row for row, job in enumerate(jobs) if cache is not None and self._settled(job)]
-        if cache is not None and stored:
-            found = predict_stored(
-                self.model,
+        cached: list[int] = []
+        if cache is not None:
+            known = self.pipeline.knows_gains
+            cached = [row for row, request in enumerate(requests) if known(request)]
+        if cache is not None and cached:
+            kept = predict_cached(
+                self.engine,
                 self.bundle.contract,
-                manifest.rows(stored),
+                manifest.rows(cached),
                 Path(cache),
-                batch_size=self.batch_size,
+                batch_size=self.pipeline.batch_size,
                 progress=progress,
             )
-            rows = [stored[row] for row in found.rows.tolist()]
-            entries += zip(rows, found.probabilities, strict=True)
-            failures += found.failures
-        others = sorted(set(range(len(jobs))) - set(stored))
-        for row, job in zip(others, self._run([jobs[row] for row in others]), strict=True):
-            if job.failed is None:
-                entries.append((row, np.mean(job.probabilities, axis=0)))
+            rows = (cached[row] for row in kept.rows.tolist())
+            found.update(zip(rows, kept.probabilities, strict=True))
+            failures += kept.failures
+        others = sorted(set(range(len(requests))) - set(cached))
+        done = self.pipeline.run([requests[row] for row in others])
+        for row, request in zip(others, done, strict=True):
+            if request.failed is None:
+                found[row] = average(request.windows)
             else:
-                failures.append(Failure(job.path, str(job.failed)))
+                failures.append(Failure(request.path, str(request.failed)))
             if progress is not None:
                 progress(1)
-        entries.sort(key=lambda entry: entry[0])
-        heard = [jobs[row] for row, _ in entries]
-        mean = np.array([each for _, each in entries]).reshape(-1, len(self.labels))
+        order = sorted(found)
+        devices = tuple(requests[row].device for row in order)
+        clips = np.array([found[row] for row in order]).reshape(-1, len(self.labels))
         return ManifestPredictions(
-            self._calibrated(mean, [job.device for job in heard]),
-            np.array([row for row, _ in entries], dtype=np.int64),
+            calibrate(clips, self.bundle.calibration, devices),
+            np.array(order, dtype=np.int64),
             tuple(failures),
-            tuple(job.device for job in heard),
-            tuple(job.policy for job in heard),
+            devices,
+            tuple(requests[row].policy for row in order),
         )
+
+    def _group_unknown(self, requests: Sequence[ClipRequest]) -> None:
+        """Make one group of all clips that may be of one unknown device."""
+        policy = self.bundle.contract.unknown_device
+        if policy != "blind":
+            raise BundleError(
+                f"together with unknown_device {policy!r}",
+                expected="a model that estimates gains blindly",
+                fix="leave together out, or choose blind gains for the model's unknown devices",
+            )
+        for request in requests:
+            request.device_group = request.device or ""
 
     def _require_labels(self) -> None:
         if not self.labels:
             raise BundleError(
                 "a model without labels, which only embeds",
                 expected="a classifier",
-                fix="use anymic embed, or train a head on its embeddings",
+                fix="use Embedder, or train a head on its embeddings",
             )
 
-    def _settled(self, job: Job) -> bool:
-        """Say whether it is known without listening what the clip is heard with."""
-        try:
-            return self.router.decide(job)
-        except DeviceError:
-            return False  # and it fails with it when it is heard
-
-    def _fitting_batch(self) -> int:
-        if self.model.place.type != "cpu":
-            return MOST_WINDOWS
-        config, contract = self.model.frontends[0].config, self.bundle.contract
-        values = config.bands * config.frames(round(contract.clip_s * contract.rate_hz))
-        return min(max(BATCH_VALUES // values, 4), MOST_WINDOWS)
-
-    def _run(self, jobs: Sequence[Job]) -> Iterator[Job]:
-        """Hear every job; yield each when it is done, in order."""
-        self.router.settle(jobs)
-        unfinished: deque[Job] = deque()
-        for batch in compute(self.model, self._hear, self._batches(jobs, unfinished)):
-            batch.deliver()
-            while unfinished and unfinished[0].done:
-                yield unfinished.popleft()
-        yield from unfinished
-
-    def _batches(self, jobs: Iterable[Job], unfinished: deque[Job]) -> Iterator[Batch]:
-        """Gather windows into batches, and note each job that has begun."""
-        batch = Batch()
-        for job, item in read_ahead(jobs, self.router.items):
-            if not unfinished or unfinished[-1] is not job:
-                unfinished.append(job)
-            if isinstance(item, Window):
-                job.starts_s.append(item.start_s)
-                batch.jobs.append(job)
-                batch.windows.append(item)
-            else:
-                job.end = item
-            if len(batch.jobs) == self.batch_size:
-                yield batch
-                batch = Batch()
-        if batch.jobs:
-            yield batch
-
-    def _hear(self, batch: Batch) -> Batch:
-        """Run the network over a batch of windows; several threads may do so at once."""
-        samples = torch.from_numpy(np.stack([window.samples for window in batch.windows]))
-        as_it_is = self.model.profile_treatment(None)  # for the silence before the first sound
-        treatments = [job.treatment or as_it_is for job in batch.jobs]
-        features = self.model.features(samples, treatments)
-        batch.finite = self.model.finite(features)
-        batch.probabilities = self.model.classify(features)
-        return batch
-
-    def _outcome(self, job: Job) -> Prediction | AnymicError:
-        if job.failed is not None:
-            return job.failed
-        assert isinstance(job.end, End)
-        each = np.array(job.probabilities)
-        mean = self._calibrated(each.mean(axis=0, keepdims=True), [job.device])[0]
-        best = int(mean.argmax())
+    def _outcome(self, request: ClipRequest) -> Prediction | AnymicError:
+        if request.failed is not None:
+            return request.failed
+        assert isinstance(request.end, End)
+        calibration, device = self.bundle.calibration, request.device
+        found = request.identification
+        each = np.array(request.windows)
+        (own,) = calibrate(average(each)[None], calibration, [device])
+        best = int(own.argmax())
         return Prediction(
-            path=job.path,
+            path=request.path,
             label=self.labels[best],
-            probability=float(mean[best]),
-            probabilities=dict(zip(self.labels, mean.tolist(), strict=True)),
-            device=job.device,
-            device_from=job.device_from,
-            device_policy=job.policy,
+            probability=float(own[best]),
+            probabilities=dict(zip(self.labels, own.tolist(), strict=True)),
+            device=device,
+            device_from=request.device_from,
+            device_policy=request.policy,
             windows=len(each),
-            start_s=job.end.start_s,
-            duration_s=job.end.duration_s,
-            notes=job.end.notes,
-            window_starts_s=tuple(job.starts_s),
-            window_probabilities=self._calibrated(each, [job.device] * len(each)),
-            device_probability=job.identification.probability if job.identification else None,
+            start_s=request.end.start_s,
+            duration_s=request.end.duration_s,
+            notes=request.end.notes,
+            window_starts_s=tuple(request.starts_s),
+            window_probabilities=calibrate(each, calibration, [device] * len(each)),
+            device_probability=found.probability if found else None,
             min_confidence=self.min_confidence,
         )
-
-    def _calibrated(
-        self, probabilities: NDArray[np.float64], devices: Sequence[str | None]
-    ) -> NDArray[np.float64]:
-        """Calibrate probabilities (clip, label), where the model is calibrated."""
-        if self.bundle.calibration is None or not len(probabilities):
-            return probabilities
-        return self.bundle.calibration.transform(probabilities, devices)
-
-
-def _as_source(source: str | Path | Clip | ArrayLike, rate_hz: int | None) -> str | Path | Clip:
-    if isinstance(source, (str, Path, Clip)):
-        if rate_hz is not None:
-            raise AudioError(
-                f"rate_hz={rate_hz} for {source if not isinstance(source, Clip) else 'a clip'}",
-                expected="a rate with an array of samples only",
-                fix="leave it out: a file or clip knows its own rate",
-            )
-        return source
-    if rate_hz is None:
-        raise AudioError(
-            "samples without a rate", expected="rate_hz", fix="pass e.g. rate_hz=44100"
-        )
-    return Clip(np.asarray(source), rate_hz)

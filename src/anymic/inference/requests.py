@@ -1,18 +1,19 @@
-"""A clip on its way through prediction, and the batches its windows travel in."""
+"""A clip on its way through the pipeline, and the batches that its windows are computed in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anymic.audio import Clip
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, AudioError
-from anymic.features import Treatment
+from anymic.errors import AnymicError, AudioError, ManifestError
+from anymic.features import Gains
 from anymic.inference.prediction import DeviceFrom, DevicePolicy
 from anymic.inference.windowing import End, Window
 
@@ -21,12 +22,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Job:
-    """What to hear, and what has come back so far.
+class ClipRequest:
+    """One clip to compute something for, and what has been computed so far.
 
-    Jobs with an equal `batch` were recorded with one device. `treatment` is what it is heard with,
-    and `policy` why, both decided by `anymic.inference.device_policy`; `end` is the last thing that
-    reading said, and `error` what went wrong behind it.
+    Attributes
+    ----------
+    source : path or Clip
+    device : str or None
+        What recorded it; None where that is not known.
+    device_from : {"stated", "manifest", "identified", "assumed"}
+        Who says so, as `Prediction.device_from`.
+    start_s, duration_s : float or None
+        A stretch of the file; None for all of it.
+    device_group : str or None
+        Requests of an equal group were recorded with one device.
+    identification : Identification or None
+        What the identifier found, where it was asked.
+    gains, policy
+        What the clip is corrected with, and why; chosen by `anymic.inference.device_policy`.
+    starts_s : list of float
+        Where each window begins.
+    windows : list of array
+        What was computed for each window: probabilities (label,) or features (channel,).
+    end : End, AnymicError or None
+        How reading ended; None while it goes on.
+    error : AnymicError or None
+        What went wrong after reading.
     """
 
     source: str | Path | Clip
@@ -34,12 +55,12 @@ class Job:
     device_from: DeviceFrom = "assumed"
     start_s: float | None = None
     duration_s: float | None = None
-    batch: str | None = None
+    device_group: str | None = None
     identification: Identification | None = None
-    treatment: Treatment | None = None
+    gains: Gains | None = None
     policy: DevicePolicy = "identity"
     starts_s: list[float] = field(default_factory=list)
-    probabilities: list[NDArray[np.float64]] = field(default_factory=list)
+    windows: list[NDArray[np.float64]] = field(default_factory=list)
     end: End | AnymicError | None = None
     error: AnymicError | None = None
 
@@ -55,47 +76,135 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether it was read to its end and every window of it was heard."""
-        return self.end is not None and len(self.probabilities) == len(self.starts_s)
+        """Whether it was read to its end and all of its windows are computed."""
+        return self.end is not None and len(self.windows) == len(self.starts_s)
 
 
 @dataclass(eq=False)
-class Batch:
-    """Windows that go through the network together, and what came out."""
+class WindowBatch:
+    """Windows that are computed together, the request of each, and the results."""
 
-    jobs: list[Job] = field(default_factory=list)
+    requests: list[ClipRequest] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
-    probabilities: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    results: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     finite: list[bool] = field(default_factory=list)
 
     def deliver(self) -> None:
-        """Hand each job the probabilities of its windows."""
-        for number, job in enumerate(self.jobs):
-            row = self.probabilities[number]
-            job.probabilities.append(row)
+        """Give each request the results of its windows."""
+        for number, request in enumerate(self.requests):
+            row = self.results[number]
+            request.windows.append(row)
             if not (self.finite[number] and np.isfinite(row).all()):
+                name = request.path or "a clip"
                 peak = float(np.abs(self.windows[number].samples).max())
-                job.error = AudioError(
-                    f"{job.path or 'a clip'} with a peak of {peak:.3g}, whose features overflow",
+                request.error = AudioError(
+                    f"{name} with a peak of {peak:.3g}, whose features overflow",
                     expected="samples with full scale 1",
                     fix="lower the level",
                 )
 
 
-def job_of(source: str | Path | Clip, device: str | None) -> Job:
-    """Return the job of a file or clip whose device is stated, or not."""
-    return Job(source, device, "assumed" if device is None else "stated")
+def request_of(
+    source: str | Path | Clip | ArrayLike, device: str | None, *, rate_hz: int | None = None
+) -> ClipRequest:
+    """Return the request for a file, clip or array whose device is stated, or not.
+
+    Raises
+    ------
+    AudioError
+        As `as_source`.
+    """
+    device_from: DeviceFrom = "assumed" if device is None else "stated"
+    return ClipRequest(as_source(source, rate_hz), device, device_from)
 
 
-def manifest_jobs(manifest: Manifest, clip_s: float) -> list[Job]:
-    """Return a job a row; see `Predictor.predict_manifest`."""
-    jobs = []
+def as_source(
+    source: str | Path | Clip | ArrayLike, rate_hz: int | None = None
+) -> str | Path | Clip:
+    """Return a file or clip as it is, and samples as a clip.
+
+    Parameters
+    ----------
+    source : path, Clip, or array (sample,)
+    rate_hz : int, optional
+        The rate of an array; required for it, and refused for a file or clip.
+
+    Raises
+    ------
+    AudioError
+        If the source is something else, several sources, an array without a rate, or a file or
+        clip with one.
+    """
+    if isinstance(source, (str, Path, Clip)):
+        if rate_hz is not None:
+            raise AudioError(
+                f"rate_hz={rate_hz} for {source if not isinstance(source, Clip) else 'a clip'}",
+                expected="a rate with an array of samples only",
+                fix="leave it out: a file or clip knows its own rate",
+            )
+        return source
+    if isinstance(source, Sequence) and any(map(_is_source, source)):
+        raise AudioError(
+            f"a list of {len(source)} in place of one clip",
+            expected="one file, clip or array of samples",
+            fix="pass several to predict_many",
+        )
+    samples = np.asarray(source)
+    if samples.ndim == 0 or not np.issubdtype(samples.dtype, np.number):
+        raise AudioError(
+            f"a value of type {type(source).__name__} in place of a clip",
+            expected="a file, a Clip or an array of samples",
+            fix="pass the path of a file, or Clip(samples, rate_hz)",
+        )
+    if rate_hz is None:
+        raise AudioError(
+            "samples without a rate",
+            expected="rate_hz",
+            fix="pass rate_hz, such as 44100, or wrap them as Clip(samples, rate_hz)",
+        )
+    return Clip(samples, rate_hz)
+
+
+def as_sources(sources: Any) -> list[Any]:
+    """Return several sources as a list; AudioError where it is one, or none at all."""
+    one = isinstance(sources, (str, Path, Clip))
+    if one or isinstance(sources, Manifest) or not hasattr(sources, "__iter__"):
+        raise AudioError(
+            f"a value of type {type(sources).__name__} in place of several clips",
+            expected="a list of files or clips",
+            fix="use predict for one clip, and predict_manifest for a manifest",
+        )
+    return list(sources)
+
+
+def manifest_requests(manifest: Manifest, clip_s: float) -> list[ClipRequest]:
+    """Return a request for each row; see `Predictor.predict_manifest`.
+
+    Raises
+    ------
+    ManifestError
+        If it is no manifest.
+    """
+    if not isinstance(manifest, Manifest):
+        raise ManifestError(
+            f"a value of type {type(manifest).__name__} in place of a manifest",
+            expected="a Manifest",
+            fix="use Manifest.read for a file, Manifest.from_table for a DataFrame",
+        )
+    requests = []
     for path, values in zip(manifest.paths(), manifest.table.to_dict("records"), strict=True):
         device = values.get("device") or None
-        job = Job(str(path), device, "assumed" if device is None else "manifest", batch=device)
+        request = ClipRequest(
+            str(path), device, "assumed" if device is None else "manifest", device_group=device
+        )
         if "start_s" in values:
             length_s = values.get("duration_s", np.nan)
-            job.start_s = float(values["start_s"])
-            job.duration_s = clip_s if np.isnan(length_s) else float(length_s)
-        jobs.append(job)
-    return jobs
+            request.start_s = float(values["start_s"])
+            request.duration_s = clip_s if np.isnan(length_s) else float(length_s)
+        requests.append(request)
+    return requests
+
+
+def _is_source(item: object) -> bool:
+    """Say whether an item of a list is a clip itself, and not a number."""
+    return isinstance(item, (str, Path, Clip)) or hasattr(item, "__len__")

@@ -1,4 +1,4 @@
-"""Answers as Kaggle's Freesound General-Purpose Audio Tagging Challenge takes them."""
+"""Predictions in the format of Kaggle's Freesound General-Purpose Audio Tagging Challenge."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Submission:
     Raises
     ------
     ConfigError
-        If there are fewer than three labels, or one of them holds a blank and so could not be
-        told from two.
+        If there are fewer than three labels, or one of them contains a space, which separates
+        labels in the file.
     """
 
     def __init__(self, path: str | Path, labels: Sequence[str]) -> None:
@@ -37,25 +37,25 @@ class Submission:
         if len(labels) < ANSWERS or blank:
             raise ConfigError(
                 f"the label {blank[0]!r}" if blank else f"a model of {len(labels)} labels",
-                expected=f"at least {ANSWERS} labels without blanks, for a submission",
-                fix="train with labels such as Acoustic_guitar, or leave --submission out",
+                expected=f"at least {ANSWERS} labels without spaces, for a submission",
+                fix="train with labels such as Acoustic_guitar, or write no submission",
             )
         self.path = Path(path)
         self._rows: dict[str, tuple[str, str]] = {}  # file name: its path and labels
 
     def add(self, prediction: Prediction) -> None:
-        """Add a file's answer; equal probabilities keep the order of the labels.
+        """Add a file's prediction; equal probabilities keep the order of the labels.
 
         Raises
         ------
         AnymicError
-            If there is another file of that name: the form has room for the name only.
+            If there is another file of that name: the format has no folders.
         """
         name = Path(prediction.path).name
         if name in self._rows:
             raise AnymicError(
                 f"two files of the name {name} ({self._rows[name][0]}, {prediction.path})",
-                expected="names that differ, as a submission holds no folders",
+                expected="different names, as a submission has no folders",
                 fix="predict the folders one by one",
             )
         ordered = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
@@ -63,7 +63,7 @@ class Submission:
         self._rows[name] = (prediction.path, best)
 
     def write(self) -> Path:
-        """Write the file, whole or not at all, in the order of the predictions."""
+        """Write the file in the order of the predictions; it is never left half-written."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(HEADER)

@@ -1,4 +1,4 @@
-"""The input contract at work: from a file or clip to windows of the model's length."""
+"""From a file or clip to windows of the model's length, as the input contract says."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from anymic.audio import Clip
 from anymic.bundle import InputContract
 from anymic.errors import AudioError
 
-SLACK_S = 0.001  # a clip this much too short has the model's length: tables and codecs round
+SLACK_S = 0.001  # a clip may be this much too short: tables and codecs round lengths
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What the model hears at once.
+    """What the model classifies at once.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Window:
 
 @dataclass(frozen=True)
 class End:
-    """What is known once all of a file has been read.
+    """What is known when all of a file has been read.
 
     Attributes
     ----------
     start_s, duration_s : float
         The stretch that was cut.
     notes : tuple of str
-        What was noticed in it, and what the contract did to it.
+        What was noticed in it, and what was done to fit the contract.
     """
 
     start_s: float
@@ -60,20 +60,19 @@ def cut(
 ) -> Iterator[Window | End]:
     """Cut a file or clip into windows as the contract says; files are streamed.
 
-    What is longer than `contract.clip_s` becomes consecutive windows. The rest at its end counts
-    if it is at least half a window long, and is then lengthened by the rule `contract.shorter`
-    ("refuse" leaves it out); a rest that does not count is noted. What is shorter as a whole is
-    lengthened or refused by the same rule. With a `contract.hop_s` below `clip_s` a window begins
-    so long after the one before it, and they overlap.
+    A clip longer than `contract.clip_s` becomes consecutive windows. The rest at its end is a
+    window if it is at least half as long as one, and is then lengthened by the rule
+    `contract.shorter` ("refuse" leaves it out); a rest that is left out is noted. A clip that is
+    shorter as a whole is lengthened or refused by the same rule. With a `contract.hop_s` below
+    `clip_s` windows overlap: each begins `hop_s` after the one before it.
 
     Parameters
     ----------
     source : path or Clip
-        What to cut.
     contract : InputContract
         Rate, length, channel, and what to do with anything else.
     least_samples : int
-        What has fewer, at the contract's rate, is refused whatever the rule.
+        A clip with fewer, at the contract's rate, is refused whatever the rule.
     start_s, duration_s : float, optional
         A stretch of a file, which is read at once.
 
@@ -85,8 +84,8 @@ def cut(
     Raises
     ------
     AudioError
-        What `anymic.audio` refuses (damage and silence may show after some windows), and what
-        the contract refuses.
+        If `anymic.audio` cannot read it (damage and silence may show after some windows), or the
+        contract refuses it.
     """
     clips, notes = _open(source, contract, start_s, duration_s)
     length = contract.clip_samples
@@ -100,8 +99,8 @@ def cut(
         samples += max(new, 0)
         if windows and _is_rest(clip, length, contract):
             if new > SLACK_S * contract.rate_hz:
-                unheard_s = new / contract.rate_hz
-                notes.append(f"last {unheard_s:.3f} s not heard: too short for a window")
+                rest_s = new / contract.rate_hz
+                notes.append(f"last {rest_s:.3f} s left out: too short for a window")
             continue
         if length - len(clip.samples) > SLACK_S * contract.rate_hz:
             how = "padded with silence" if contract.shorter == "pad" else "repeated"

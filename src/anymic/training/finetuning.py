@@ -70,7 +70,8 @@ def finetune(
         of the clips.
     config : TrainingConfig, optional
         By default the preset "finetuning". What the model carries over is taken from the model:
-        network, front-end, correction, standardization, length of clips, temperature.
+        network, front-end, correction, standardization, length of clips, temperature. Its
+        `precision` is that of training and of measuring.
     segments : str
         See `anymic.models.choose_segments`.
     from_scratch : bool
@@ -95,7 +96,7 @@ def finetune(
     ManifestError
         If the labels are not the model's, or there is nothing, or nothing clean, to measure on.
     """
-    from anymic.training.measuring import Listener, hear, keep, kept, summarize
+    from anymic.training.measuring import EvaluationCallback, classify, keep, kept, summarize
 
     out = Path(out)
     machine.keep_memory()
@@ -125,7 +126,7 @@ def finetune(
         data = replace(data, coded=coded)
     clips, lost = _clips(bundle, chosen, frontend, place, length)
     epochs = _epochs(report_epochs, config.epochs)
-    keep(out / MEASURED, 0, hear(network, frontend, clips, temperature=config.temperature))
+    keep(out / MEASURED, 0, classify(bundle, clips, precision=config.precision))
     if from_scratch:
         network = fresh_network(
             bundle.network_name,
@@ -133,9 +134,11 @@ def finetune(
             seed=config.seed,
             arguments=bundle.network_arguments,
         )
-    listener = Listener(clips, epochs, out / MEASURED)
+    evaluation = EvaluationCallback(
+        bundle, clips, epochs, out / MEASURED, precision=config.precision
+    )
     arguments = dict(trainer or {})
-    arguments["callbacks"] = [*arguments.get("callbacks", ()), listener]
+    arguments["callbacks"] = [*arguments.get("callbacks", ()), evaluation]
     record = train(network, frontend, data, config, out, resume, progress, arguments, frozen=frozen)
     if int(record["rank"]) != 0:
         return replace(bundle, network=network)
@@ -261,7 +264,7 @@ def _clips(
 
     chosen.require_labels(bundle.labels)
     codec_names(chosen)  # refused before anything is computed, where nothing is clean
-    store = open_features(chosen, frontend, cache, length=length)
+    store = open_features(chosen, frontend, cache, length=length, dtype="float32")
     used = chosen.rows(store.rows)
     targets = used.targets(bundle.labels)
     return Measured(store.features, used, targets, bundle.labels), store.failures

@@ -1,22 +1,22 @@
-"""What a network is worth while it is fine-tuned: by codec and device, at chosen epochs."""
+"""How accurate a network is while it is fine-tuned: by codec and device, at chosen epochs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from anymic._internal.files import atomic_file
+from anymic.bundle import Bundle
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.data.manifest import Manifest
-from anymic.features import Frontend
+from anymic.inference.cached import classify_features
+from anymic.inference.engine import Engine, Precision
 from anymic.metrics import intervals
 from anymic.training.loop.module import TrainedClassifier
 
@@ -30,82 +30,99 @@ class Measured:
 
     Attributes
     ----------
-    features : array (clip, band, frame), float16
+    features : array (clip, band, frame), float32
+        Log-mel features by the model's front-end, before standardization.
     manifest : Manifest
         A row each.
     targets : array (clip,), int64
     labels : tuple of str
     """
 
-    features: NDArray[np.float16]
+    features: NDArray[np.float32]
     manifest: Manifest
     targets: NDArray[np.int64]
     labels: tuple[str, ...]
 
 
-@torch.no_grad()
-def hear(
-    network: nn.Module, frontend: Frontend, clips: Measured, *, temperature: float
+def classify(
+    bundle: Bundle, clips: Measured, *, precision: Precision, accelerator: str = "cpu"
 ) -> NDArray[np.float32]:
-    """Return probabilities (clip, label) in float32, with the network in inference mode."""
-    network.eval()
-    place = next(network.parameters()).device
-    found = [np.empty((0, len(clips.labels)), dtype=np.float32)]
-    for first in range(0, len(clips.features), BATCH):
-        part = torch.from_numpy(clips.features[first : first + BATCH].astype(np.float32))
-        logits = network(frontend.maps(part.to(place)))
-        found.append(torch.softmax(logits / temperature, dim=1).cpu().numpy())
-    return np.concatenate(found)
+    """Return the probabilities (clip, label) that the model predicts, in float32.
+
+    They are those of `Predictor` with the same precision, before calibration: a calibrator belongs
+    to the weights that it was fitted on.
+    """
+    engine = Engine(bundle, precision=precision, accelerator=accelerator)
+    found = classify_features(engine, [clips.features], batch_size=BATCH)
+    return found.astype(np.float32)
 
 
-class Listener(lightning.Callback):
-    """Measures after chosen epochs, and keeps what the network answered in a folder."""
+class EvaluationCallback(lightning.Callback):
+    """Classifies the clips after chosen epochs and writes the probabilities to a folder.
 
-    def __init__(self, clips: Measured, epochs: tuple[int, ...], folder: Path) -> None:
-        self.clips, self.epochs, self.folder = clips, epochs, folder
+    Parameters
+    ----------
+    bundle : Bundle
+        The model whose network is trained.
+    clips : Measured
+    epochs : tuple of int
+    folder : Path
+    precision : {"auto", "float32", "bfloat16"}
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        clips: Measured,
+        epochs: tuple[int, ...],
+        folder: Path,
+        *,
+        precision: Precision,
+    ) -> None:
+        self.bundle, self.clips = bundle, clips
+        self.epochs, self.folder, self.precision = epochs, folder, precision
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Hear the clips, if this is an epoch to do so after."""
+        """Classify the clips, if this is one of the epochs."""
         epoch = trainer.current_epoch + 1
         if epoch not in self.epochs or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, TrainedClassifier)
-        temperature = pl_module.config.temperature
-        keep(
-            self.folder,
-            epoch,
-            hear(pl_module.network, pl_module.frontend, self.clips, temperature=temperature),
+        current = replace(self.bundle, network=pl_module.network, frontend=pl_module.frontend)
+        probabilities = classify(
+            current, self.clips, precision=self.precision, accelerator=str(pl_module.device)
         )
-        pl_module.train()
+        keep(self.folder, epoch, probabilities)
+        pl_module.train()  # making a bundle has put the network in inference mode
 
 
 def keep(folder: Path, epoch: int, probabilities: NDArray[np.float32]) -> None:
-    """Write an epoch's answers, whole or not at all."""
+    """Write the probabilities of an epoch; the file is never left half-written."""
     with atomic_file(folder / f"{epoch}.npy") as file:
         np.save(file, probabilities)
 
 
 def kept(folder: Path) -> dict[int, NDArray[np.float32]]:
-    """Read every epoch's answers (clip, label), in the order of epochs."""
+    """Read the probabilities (clip, label) of every epoch, in the order of epochs."""
     found = {int(path.stem): path for path in folder.glob("[0-9]*.npy")}
     return {epoch: np.load(found[epoch]) for epoch in sorted(found)}
 
 
 def summarize(answers: Probabilities, clips: Measured) -> list[dict[str, Any]]:
-    """Return rows as those of a report: accuracy by epoch for all clips, each codec, each device.
+    """Return rows as those of a report: accuracy by epoch for each codec and each device.
 
-    On clean clips there is the difference to epoch 0 as well, in pairs: what was forgotten, where
-    it is negative.
+    Clean clips have the paired difference to epoch 0 as well; where it is negative, the network has
+    forgotten something.
     """
     codecs, groups = codec_names(clips.manifest), np.array(clips.manifest.recordings())
     parts: list[tuple[dict[str, str], NDArray[np.bool_]]] = []
     for name in sorted(set(codecs), key=lambda each: (each != CLEAN, each)):
         parts.append(({"codec": name}, codecs == name))
     for name in clips.manifest.devices:
-        heard = clips.manifest.table["device"].to_numpy() == name
-        parts.append(({"device": name}, heard))
+        recorded = clips.manifest.table["device"].to_numpy() == name
+        parts.append(({"device": name}, recorded))
     right = {epoch: each.argmax(axis=1) == clips.targets for epoch, each in answers.items()}
     rows = []
     for condition, chosen in parts:

@@ -20,6 +20,7 @@ from anymic.data.pieces import cut_rows
 from anymic.errors import BundleError
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.importers.vggish import import_vggish
+from anymic.inference.answers import average, probabilities
 from anymic.models.tagger import Tagger
 from anymic.training import fit
 from anymic.training.finetuning import finetune
@@ -221,7 +222,6 @@ def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
     sequences = torch.from_numpy(found.features).float().transpose(1, 2)
     with torch.inference_mode():
         standardized = network.standardization(sequences)
-        logits = network.head(standardized).double()
-    each = torch.softmax(logits / bundle.temperature, dim=1).numpy()
-    mean = np.stack([each[found.rows == clip].mean(axis=0) for clip in range(len(manifest))])
+        each = probabilities(network.head(standardized), bundle.temperature)
+    mean = np.stack([average(each[found.rows == clip]) for clip in range(len(manifest))])
     return Answers(mean, manifest.targets(bundle.labels), np.array(manifest.recordings()))

@@ -1,0 +1,84 @@
+"""From logits to probabilities: the one place where answers are computed.
+
+A network gives logits for each window of a clip. They become the clip's probabilities in four
+steps, always in this order:
+
+1. `probabilities` divides the logits by the network's temperature and takes the softmax;
+2. `vote` combines the members of an ensemble (`anymic.bundle.voting`);
+3. `average` takes the mean over the clip's windows;
+4. `calibrate` applies the calibrator that was fitted after training, by device.
+
+`Predictor` uses all four, with and without cached features. Heads on embeddings, the measurements
+during fine-tuning and the experiments use those that apply to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from anymic.bundle.voting import vote
+from anymic.calibration import DeviceCalibrator
+
+__all__ = ["average", "calibrate", "probabilities", "vote"]
+
+
+def probabilities(
+    logits: Tensor, temperature: float | Sequence[float] = 1.0
+) -> NDArray[np.float64]:
+    """Return softmax(logits / temperature) over the labels, computed in float64.
+
+    Parameters
+    ----------
+    logits : Tensor, (..., label)
+    temperature : float, or sequence of float
+        The temperature that the network was trained with; several are one for each entry of the
+        first axis, the members of an ensemble.
+
+    Returns
+    -------
+    array (..., label), float64
+        On the CPU. Each row sums to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> probabilities(torch.tensor([[0.0, 2.0]]), 2.0).round(3).tolist()
+    [[0.269, 0.731]]
+    """
+    divisor = torch.as_tensor(temperature, dtype=torch.float64, device=logits.device)
+    divided = logits.detach().double() / divisor.reshape(-1, *[1] * (logits.ndim - 1))
+    found: NDArray[np.float64] = torch.softmax(divided, dim=-1).cpu().numpy()
+    return found
+
+
+def average(windows: ArrayLike) -> NDArray[np.float64]:
+    """Return a clip's probabilities (label,), the mean over its windows (window, label)."""
+    mean: NDArray[np.float64] = np.asarray(windows, dtype=np.float64).mean(axis=0)
+    return mean
+
+
+def calibrate(
+    clips: NDArray[np.float64],
+    calibration: DeviceCalibrator | None,
+    devices: Sequence[str | None],
+) -> NDArray[np.float64]:
+    """Return calibrated probabilities (clip, label).
+
+    Parameters
+    ----------
+    clips : array (clip, label)
+        Means over windows; they are not changed.
+    calibration : DeviceCalibrator or None
+        None returns the probabilities as they are.
+    devices : sequence (clip,) of str or None
+        The device that recorded each clip. One without a calibrator of its own gets the general
+        one.
+    """
+    if calibration is None or not len(clips):
+        return clips
+    return calibration.transform(clips, devices)

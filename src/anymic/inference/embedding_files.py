@@ -1,0 +1,92 @@
+"""Embeddings as files: .npz, .csv, or a folder for TensorBoard's projector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from anymic._internal.files import atomic_file, write_arrays, write_text
+from anymic.errors import AnymicError, ConfigError
+from anymic.inference.embedder import Embeddings
+
+TENSORS, METADATA, PROJECTOR = "tensors.tsv", "metadata.tsv", "projector_config.pbtxt"
+_PROJECTION = f"""embeddings {{
+  tensor_name: "pooled features"
+  tensor_path: "{TENSORS}"
+  metadata_path: "{METADATA}"
+}}
+"""
+
+
+def write(embeddings: Embeddings, out: str | Path) -> Path:
+    """Write features to a file or folder, by its name; no file is ever left half-written.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    out : path
+        `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups where
+        known. `.csv`: a window a row. A folder (no suffix, or one that is there): what
+        TensorBoard's projector reads, `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`.
+
+    Raises
+    ------
+    ConfigError
+        If the name is of none of these formats.
+    AnymicError
+        If there are no windows.
+    """
+    out = Path(out)
+    kind = format_of(out)
+    if not len(embeddings.paths):
+        reason = embeddings.failures[0].reason if embeddings.failures else "no clip was given"
+        raise AnymicError(
+            f"no window with features ({reason})",
+            expected="at least one window",
+            fix="correct the files",
+        )
+    known: dict[str, Any] = {"path": embeddings.paths, "start_s": embeddings.starts_s}
+    known |= {"label": embeddings.labels} if embeddings.labels else {}
+    known |= {"device": embeddings.devices} if embeddings.devices else {}
+    known |= {"split": embeddings.splits} if embeddings.splits else {}
+    known |= {"group": embeddings.groups} if embeddings.groups else {}
+    if kind == "npz":
+        arrays: dict[str, Any] = {"features": embeddings.features, "starts_s": embeddings.starts_s}
+        arrays |= {f"{name}s": np.array(known[name]) for name in known if name != "start_s"}
+        write_arrays(out, **arrays)
+        return out
+    numbers = pd.DataFrame(embeddings.features)
+    if kind == "csv":
+        numbers.columns = pd.Index([f"feature_{number}" for number in numbers])
+        with atomic_file(out) as file:
+            pd.concat([pd.DataFrame(known), numbers], axis=1).to_csv(file, index=False)
+        return out
+    with atomic_file(out / TENSORS) as file:
+        numbers.to_csv(file, sep="\t", header=False, index=False)
+    write_text(out / METADATA, _metadata(known))
+    write_text(out / PROJECTOR, _PROJECTION)
+    return out
+
+
+def format_of(out: Path) -> Literal["npz", "csv", "projector"]:
+    """Return the format that `write` chooses for a place; ConfigError where it has none."""
+    if out.suffix in (".npz", ".csv") and not out.is_dir():
+        return "npz" if out.suffix == ".npz" else "csv"
+    if out.suffix not in (".npz", ".csv") and (out.is_dir() or not (out.suffix or out.exists())):
+        return "projector"
+    raise ConfigError(
+        f"{out} to write to",
+        expected="a file that ends in .npz or .csv, or a folder",
+        fix="choose another name",
+    )
+
+
+def _metadata(known: Mapping[str, Iterable[Any]]) -> str:
+    """Return a tab-separated table; the projector knows no quotes, so blanks become spaces."""
+    rows = [tuple(known), *zip(*known.values(), strict=True)]
+    lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in rows]
+    return "\n".join(lines) + "\n"
