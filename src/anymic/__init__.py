@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from anymic.audio import AudioInfo, Clip
     from anymic.bundle import Bundle, InputContract
     from anymic.codecs import register_codec
+    from anymic.data.corpora import register_corpus
     from anymic.data.manifest import Manifest
     from anymic.devices.correction.estimators import register_estimator
     from anymic.devices.correction.profile import DeviceProfile
@@ -47,6 +48,7 @@ _HOMES = {
     "metrics": "",
     "models": "",
     "register_codec": "anymic.codecs",
+    "register_corpus": "anymic.data.corpora",
     "register_estimator": "anymic.devices.correction.estimators",
     "register_network": "anymic.models",
     "report": "anymic.evaluation",
@@ -74,6 +76,7 @@ __all__ = [
     "metrics",
     "models",
     "register_codec",
+    "register_corpus",
     "register_estimator",
     "register_network",
     "report",

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from anymic.cli import app
+from anymic.cli import app, main
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
@@ -99,3 +99,18 @@ def test_show_counts_every_clip_once(tmp_path):
     assert re.search(r"bus\D+1\D+1\D+1\D+1\D+4", shown)
     assert re.search(r"park\D+·\D+1\D+1\D+1\D+3", shown)
     assert re.search(r"all\D+1\D+2\D+2\D+2\D+7", shown)
+
+
+def test_without_a_name_every_corpus_is_listed(capsys):
+    assert main(["data", "prepare", "--json"]) == 0
+    listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {"folder", "csv", "scenes", "esc50"} < set(listed)
+    assert listed["esc50"]["download"]
+    assert not listed["folder"]["download"]
+    assert main(["data", "prepare"]) == 0
+    assert "ESC-50: 2000 clips" in capsys.readouterr().out
+
+
+def test_the_folder_of_a_corpus_is_needed(capsys):
+    assert main(["data", "prepare", "folder"]) == 2
+    assert "--root" in capsys.readouterr().err

@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from anymic.data.download import ARCHIVES, Archive, download, fetch, unpack
+from anymic.data.corpora import CORPORA, download
+from anymic.data.download import Archive, fetch, unpack
 from anymic.errors import AnymicError, ConfigError
 
 
@@ -96,11 +97,11 @@ def test_members_outside_the_folder_are_refused(tmp_path):
 
 
 def test_every_archive_is_verified_or_says_why():
-    archives = {archive for each in ARCHIVES.values() for archive in each}
+    archives = {archive for corpus in CORPORA.specs() for archive in corpus.archives}
     assert all(len(archive.md5 or archive.seen_md5) == 32 for archive in archives)
     assert len({archive.md5 for archive in archives if archive.md5}) == 12 + 17 + 3
 
 
 def test_what_is_not_public(tmp_path):
-    with pytest.raises(ConfigError, match="download of 'folder'"):
+    with pytest.raises(ConfigError, match="'folder' cannot be downloaded"):
         download("folder", tmp_path)

@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 
 def data_prepare(
     name: Annotated[
-        str,
-        typer.Argument(
-            help="folder, csv, scenes, esc10, esc50, tau2019-mobile, tau2020-mobile, fsdkaggle2018."
-        ),
-    ],
+        str | None, typer.Argument(help="The corpus; without a name, all of them are listed.")
+    ] = None,
     root: Annotated[
-        Path, typer.Option(help="The folder that holds the corpus (for csv: the CSV file).")
-    ],
+        Path | None, typer.Option(help="The folder of the corpus (for csv: the CSV file).")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The manifest to write.")] = Path("manifest.csv"),
     download: Annotated[
         bool, typer.Option("--download", help="Fetch the corpus into --root first.")
@@ -50,17 +47,22 @@ def data_prepare(
 
     Example: anymic data prepare folder --root sounds --out sounds.csv
     """
-    from anymic.data import corpora as datasets
     from anymic.data.checks import check as check_files
     from anymic.data.checks import usable
-    from anymic.data.download import download as fetch
+    from anymic.data.corpora import CORPORA
+    from anymic.data.corpora import download as fetch
     from anymic.data.splits import check_splits
-    from anymic.errors import ManifestError
+    from anymic.errors import ConfigError, ManifestError
 
-    corpus = datasets.corpus(name)
+    if name is None:
+        _list(as_json=as_json)
+        return
+    corpus = CORPORA.get(name)
+    if root is None:
+        raise ConfigError("no folder of the corpus", expected="--root", fix="add --root FOLDER")
     if download:
         fetch(name, root)
-    manifest = corpus.load(root)
+    manifest = corpus.read(root)
     wanted_hz = rate if rate is not None else corpus.rate_hz
     problems = check_files(manifest, rate_hz=wanted_hz, workers=workers) if check else []
     kept = usable(manifest, problems)
@@ -78,6 +80,23 @@ def data_prepare(
         _print_outcome(outcome, checked=check)
     if problems or split_problem:
         raise typer.Exit(1)
+
+
+def _list(*, as_json: bool) -> None:
+    """Print every corpus that is registered."""
+    from anymic.data.corpora import CORPORA
+
+    found = [
+        {"name": corpus.name, "about": corpus.about, "download": bool(corpus.archives)}
+        for corpus in CORPORA.specs()
+    ]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    width = max(len(str(corpus["name"])) for corpus in found)
+    for corpus in found:
+        print(f"{corpus['name']:<{width}}  {corpus['about']}")
+    print("--download fetches " + ", ".join(str(one["name"]) for one in found if one["download"]))
 
 
 def _outcome(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from anymic.data.corpora import folder
+from anymic.data.corpora.folder import folder
 from anymic.errors import ManifestError
 
 

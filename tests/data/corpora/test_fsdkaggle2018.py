@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from anymic.data.corpora import fsdkaggle2018
+from anymic.data.corpora.fsdkaggle2018 import fsdkaggle2018
 from anymic.errors import ManifestError
 
 

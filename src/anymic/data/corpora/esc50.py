@@ -12,9 +12,21 @@ from typing import Literal
 import pandas as pd
 
 from anymic.data.corpora.layout import find_root, refuse
+from anymic.data.corpora.registry import register_corpus
+from anymic.data.download import Archive
 from anymic.data.manifest import Manifest
 from anymic.data.tables import read_table
 
+# The archive of a branch is made by GitHub on request and has no published checksum. The one
+# recorded here is that of three independent projects (soundata, hear-preprocess, PaddleAudio).
+ARCHIVES = (
+    Archive(
+        "https://github.com/karolpiczak/ESC-50/archive/master.zip",
+        "ESC-50-master.zip",
+        None,
+        seen_md5="7771e4b9d86d0945acce719c7a59305a",
+    ),
+)
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 
 # In the order of the numeric targets, 0 to 49.
@@ -32,6 +44,9 @@ CATEGORIES = (
 # fmt: on
 
 
+@register_corpus(
+    "esc50", about="ESC-50: 2000 clips, 50 classes, five folds", rate_hz=44100, archives=ARCHIVES
+)
 def esc50(root: str | Path, *, subset: Literal["esc10", "esc50"] = "esc50") -> Manifest:
     """Read the release: ``meta/esc50.csv`` beside ``audio/``.
 
@@ -73,6 +88,14 @@ def esc50(root: str | Path, *, subset: Literal["esc10", "esc50"] = "esc50") -> M
         }
     )
     return Manifest.from_table(rows, folder, name=subset)
+
+
+@register_corpus(
+    "esc10", about="ESC-10: 400 clips, 10 classes, five folds", rate_hz=44100, archives=ARCHIVES
+)
+def esc10(root: str | Path) -> Manifest:
+    """Read the release's subset of ten classes; see `esc50`."""
+    return esc50(root, subset="esc10")
 
 
 def _problems(table: pd.DataFrame) -> list[str]:

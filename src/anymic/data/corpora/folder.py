@@ -1,4 +1,4 @@
-"""A folder of one folder per label."""
+"""A folder of one folder for each label, or a table of clips."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from anymic.data.corpora.layout import AUDIO_SUFFIXES
+from anymic.data.corpora.registry import register_corpus
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
 from anymic.errors import ManifestError
 
 
+@register_corpus("folder", about="a folder of one folder for each label")
 def folder(root: str | Path) -> Manifest:
     """Read a folder of one folder per label; files may lie in folders below the label's.
 
@@ -61,6 +63,12 @@ def folder(root: str | Path) -> Manifest:
         for file in files
     ]
     return Manifest.from_table(pd.DataFrame(rows), root, name=root.resolve().name)
+
+
+@register_corpus("csv", about="a CSV file with the columns path and label")
+def csv(root: str | Path) -> Manifest:
+    """Read a table of clips; see `Manifest.read`."""
+    return Manifest.read(root)
 
 
 def _audio_below(folder: Path) -> list[Path]:

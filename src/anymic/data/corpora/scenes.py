@@ -20,6 +20,7 @@ from anymic import audio
 from anymic._internal.files import write_text
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
+from anymic.data.corpora.registry import register_corpus
 from anymic.data.corpora.synthesis.drawing import LABELS, Take, draw_location, draw_take, render
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
@@ -138,6 +139,7 @@ def scenes(
     return manifest
 
 
+@register_corpus("scenes", about="ten synthetic urban scenes, made here (no download)")
 def built_in(root: str | Path) -> Manifest:
     """Make or finish the scenes in a folder: those whose settings it holds, else the default ones.
 
