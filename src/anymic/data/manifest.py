@@ -110,6 +110,25 @@ class Manifest:
             )
         return cls(table=typed, root=Path(root), name=name)
 
+    @classmethod
+    def of(cls, data: Manifest | pd.DataFrame) -> Manifest:
+        """Return a manifest as it is, and a table as the manifest that :meth:`from_table` makes.
+
+        Raises
+        ------
+        ManifestError
+            If it is neither, or the table does not pass :meth:`from_table`.
+        """
+        if isinstance(data, Manifest):
+            return data
+        if isinstance(data, pd.DataFrame):
+            return cls.from_table(data)
+        raise ManifestError(
+            f"the clips are a {type(data).__name__}",
+            expected="a Manifest, or a pandas.DataFrame with the columns path and label",
+            fix="read a CSV file with Manifest.read",
+        )
+
     def __len__(self) -> int:
         return len(self.table)
 

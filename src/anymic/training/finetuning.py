@@ -1,4 +1,4 @@
-"""A trained model learns on: all of its network, or some segments, or anew from random weights."""
+"""Fine-tune a trained model: its whole network, some segments, or from random weights."""
 
 from __future__ import annotations
 
@@ -7,29 +7,28 @@ import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
 
 from anymic import models
-from anymic._internal import machine
 from anymic._internal.files import write_arrays
-from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.bundle.weights import tensors_of
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
 from anymic.features import Frontend
-from anymic.features.feature_store import Length, open_features
-from anymic.training.coded_features import coded_features
+from anymic.features.feature_store import open_features
 from anymic.training.config import TrainingConfig, load_config
-from anymic.training.fitting import fresh_network, remember
-from anymic.training.loop.trainer import train
-from anymic.training.parts import Examples, Parts, in_one_order, split
+from anymic.training.parts import Parts, in_one_order
+from anymic.training.run import TrainingRun, fresh_network
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anymic.training.measuring import Measured
 
 PRESET = "finetuning"
 REPORT_EPOCHS = (0, 1, 10, 20, 40)  # those of Peters 2022, table 2
@@ -38,7 +37,7 @@ ANSWERS, MEASURED = "measured.npz", "measured"
 
 def finetune(
     bundle: Bundle,
-    manifest: Manifest,
+    manifest: Manifest | pd.DataFrame,
     out: str | Path,
     *,
     config: TrainingConfig | None = None,
@@ -52,33 +51,33 @@ def finetune(
 ) -> Bundle:
     """Train a model's network on other clips, such as coded ones, and write the model to `out`.
 
-    Labels, front-end, device gains, standardization and temperature are carried over as they are;
-    calibration fitted after training is not, as it was that of other weights. What is not named in
-    `segments` keeps its weights and its running statistics, bit by bit.
+    Labels, front-end, device gains, standardization and temperature are carried over. Calibration
+    is not, because it was fitted to other weights. Segments that are not named in `segments` keep
+    their weights and running statistics, bit by bit.
 
     Parameters
     ----------
     bundle : Bundle
         The model to start from; it is not changed.
-    manifest : Manifest
-        Clips with the splits that `fit` knows. Accuracy is measured on those of the split "test",
-        or where there are none on those that validate: for each codec (columns `codec`, `kbps`),
-        each device, and what was forgotten on clean clips.
+    manifest : Manifest or pandas.DataFrame
+        Clips with the splits that `fit` uses. Accuracy is measured on those of the split "test",
+        or where there are none on the validation clips: for each codec (columns `codec`, `kbps`),
+        for each device, and as the difference to the given model on clean clips.
     out : path
-        The folder of the run, as for `fit`, with `measured.npz` beside: the answers (epoch, clip,
-        label) at every epoch of the report, `targets`, and `ids`, `codecs`, `devices` and `groups`
-        of the clips.
+        The folder of the run, as for `fit`, and with it `measured.npz`: the probabilities (epoch,
+        clip, label) at every epoch of the report, `targets`, and `ids`, `codecs`, `devices` and
+        `groups` of the clips.
     config : TrainingConfig, optional
-        By default the preset "finetuning". What the model carries over is taken from the model:
-        network, front-end, correction, standardization, length of clips, temperature. Its
-        `precision` is that of training and of measuring.
+        By default the preset "finetuning". Network, front-end, correction, standardization, length
+        of clips and temperature are those of the model, whatever the settings say. `precision` is
+        that of training and of measuring.
     segments : str
         See `anymic.models.choose_segments`.
     from_scratch : bool
-        Begin with random weights (of `config.seed`) in place of the model's: the retraining that
+        Start from random weights (of `config.seed`) instead of the model's: the retraining that
         fine-tuning is compared with.
     report_epochs : sequence of int
-        When to measure; those behind the last epoch are left out, and the last is always there.
+        When to measure. Epochs after the last one are left out, and the last is always included.
         Epoch 0 is the model as it was given, also with `from_scratch`.
     resume, progress, cache, trainer
         As for `fit`.
@@ -86,47 +85,44 @@ def finetune(
     Returns
     -------
     Bundle
-        Its `training["finetuned"]` says from what, which segments, and holds the rows measured.
+        Its `training["finetuned"]` holds the origin, the segments and the measured rows.
 
     Raises
     ------
     ConfigError
-        If there is no such segment, only some are to be trained from random weights, or the run to
+        If there is no such segment, only some would be trained from random weights, or the run to
         resume is another.
     ManifestError
-        If the labels are not the model's, or there is nothing, or nothing clean, to measure on.
+        If the labels are not the model's, or there is no clip, or no clean clip, to measure on.
     """
     from anymic.training.measuring import EvaluationCallback, classify, keep, kept, summarize
 
-    out = Path(out)
-    machine.keep_memory()
-    config = settings_for(bundle, config or load_config(PRESET))
+    run = TrainingRun(
+        manifest,
+        settings_for(bundle, config or load_config(PRESET)),
+        out,
+        resume=resume,
+        progress=progress,
+        cache=cache,
+        trainer=trainer,
+    )
+    config, measured = run.config, run.out / MEASURED
     network = cast(models.Network, copy.deepcopy(bundle.network))
     frozen, trained = _divide(network, segments, from_scratch=from_scratch)
-    parts = split(manifest, config)
-    _require_same_labels(bundle, parts.training)
-    chosen = _to_measure(manifest, parts)
+    _require_same_labels(bundle, run.parts.training)
+    chosen = _to_measure(run.manifest, run.parts)
     origin = {
         "weights_sha256": weights_digest(bundle),
         "segments": [segment.name for segment in trained],
         "from_scratch": from_scratch,
     }
     if not resume:
-        shutil.rmtree(out / MEASURED, ignore_errors=True)
-    remember(out, config, manifest, resume=resume, origin=origin)
+        shutil.rmtree(measured, ignore_errors=True)
+    run.begin(origin)
     frontend = copy.deepcopy(bundle.frontend)
-    length = Length(config.clip_s or 0.0, config.shorter, config.longer)
-    place = Path(cache or out / "features")
-    store = open_features(parts.together, frontend, place, length=length)
-    data = _in_order(Examples.of(parts, store), bundle.labels)
-    if config.codecs is not None:
-        coded = coded_features(
-            parts.together, store, config.codecs, frontend, place, length=length, progress=progress
-        )
-        data = replace(data, coded=coded)
-    clips, lost = _clips(bundle, chosen, frontend, place, length)
-    epochs = _epochs(report_epochs, config.epochs)
-    keep(out / MEASURED, 0, classify(bundle, clips, precision=config.precision))
+    data = run.examples(frontend, labels=bundle.labels)
+    clips = _clips(bundle, chosen, frontend, run)
+    keep(measured, 0, classify(bundle, clips, precision=config.precision))
     if from_scratch:
         network = fresh_network(
             bundle.network_name,
@@ -135,49 +131,47 @@ def finetune(
             arguments=bundle.network_arguments,
         )
     evaluation = EvaluationCallback(
-        bundle, clips, epochs, out / MEASURED, precision=config.precision
+        replace(bundle, frontend=frontend),
+        clips,
+        _epochs(report_epochs, config.epochs),
+        measured,
+        precision=config.precision,
     )
-    arguments = dict(trainer or {})
-    arguments["callbacks"] = [*arguments.get("callbacks", ()), evaluation]
-    record = train(network, frontend, data, config, out, resume, progress, arguments, frozen=frozen)
+    record = run.train(network, frontend, data, frozen=frozen, callbacks=[evaluation])
     if int(record["rank"]) != 0:
         return replace(bundle, network=network)
-    answers = kept(out / MEASURED)
+    answers = kept(measured)
+    before = bundle.fitted_on
+    if from_scratch:
+        before = {use: ids for use, ids in before.items() if use not in ("weights", "validation")}
+    record["finetuned"] = {
+        **origin,
+        "from": bundle.training,
+        "measured_clips": len(clips.targets),
+        "measured_known": _known(bundle, clips.manifest),
+        "measured": summarize(answers, clips),
+    }
     result = replace(
         bundle,
         network=network,
         frontend=frontend,
-        training={
-            "settings": to_mapping(config),
-            "anymic": version("anymic"),
-            "torch": torch.__version__,
-            "clips": len(data.training),
-            "failures": [vars(failure) for failure in (*store.failures, *lost)],
-            **record,
-            "finetuned": {
-                **origin,
-                "from": bundle.training,
-                "measured_clips": len(clips.targets),
-                "measured_known": _known(bundle, clips.manifest),
-                "measured": summarize(answers, clips),
-            },
-        },
-        fitted_on=_fitted_on(bundle, parts, from_scratch=from_scratch),
+        training=record,
+        fitted_on=run.fitted_on(before),
         calibration=None,
     )
-    _write_answers(out, answers, clips)
-    result.save(out)
+    _write_answers(run.out, answers, clips)
+    run.save(result)
     return result
 
 
 def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:
-    """Return the settings with what the model carries over; what it was made with stays its own."""
+    """Return the settings with everything that is the model's own taken from the model."""
     frontend = bundle.frontend
     standardized = bool(frontend.mean.any()) or bool((frontend.scale != 1).any())
     contract = bundle.contract
     return replace(
         config,
-        network=bundle.network_name,
+        network=bundle.network_name or config.network,
         width=float(bundle.network_arguments.get("width", 1.0)),
         frontend=frontend.config,
         correction=None,
@@ -189,7 +183,7 @@ def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:
 
 
 def lasting(config: TrainingConfig, epochs: int) -> TrainingConfig:
-    """Return the settings for so many epochs; the last cosine of warm restarts ends with them."""
+    """Return the settings for a number of epochs; the last restart ends with the last epoch."""
     restarts = (*(each for each in config.restarts if each < epochs), epochs)
     return replace(config, epochs=epochs, restarts=restarts)
 
@@ -211,7 +205,7 @@ def _divide(
         raise ConfigError(
             f"segments {wanted} from random weights",
             expected="all of them: what is not trained would stay random",
-            fix="leave out --segments or --from-scratch",
+            fix="train all segments, or start from the model's weights",
         )
     frozen = [each for place, each in enumerate(segments) if place not in places]
     return frozen, [segments[place] for place in places]
@@ -228,18 +222,7 @@ def _require_same_labels(bundle: Bundle, training: Manifest) -> None:
     raise ManifestError(
         f"training clips whose labels differ from the model's (the manifest {what})",
         expected=", ".join(bundle.labels),
-        fix="take clips of exactly these labels, or train a model of its own with anymic train",
-    )
-
-
-def _in_order(data: Examples, labels: tuple[str, ...]) -> Examples:
-    """Return the examples with their classes in the model's order, which may be any."""
-    place = np.array([labels.index(name) for name in data.labels])
-    return replace(
-        data,
-        labels=labels,
-        training_targets=place[data.training_targets],
-        validation_targets=place[data.validation_targets],
+        fix="use clips of exactly these labels, or train a new model",
     )
 
 
@@ -251,23 +234,21 @@ def _to_measure(manifest: Manifest, parts: Parts) -> Manifest:
         raise ManifestError(
             "no clip to measure on",
             expected="clips of the split test or validation",
-            fix="add a column split, or set some aside with --set validation_share=0.2",
+            fix="add a column split, or set validation_share to 0.2",
         )
     return in_one_order(parts.validation)
 
 
-def _clips(
-    bundle: Bundle, chosen: Manifest, frontend: Frontend, cache: Path, length: Length
-) -> tuple[Any, Sequence[Any]]:
-    """Return the clips to measure on that can be used, and the failures."""
+def _clips(bundle: Bundle, chosen: Manifest, frontend: Frontend, run: TrainingRun) -> Measured:
+    """Return the clips to measure on that can be used; the run keeps the failures."""
     from anymic.training.measuring import Measured
 
     chosen.require_labels(bundle.labels)
-    codec_names(chosen)  # refused before anything is computed, where nothing is clean
-    store = open_features(chosen, frontend, cache, length=length, dtype="float32")
+    codec_names(chosen)  # raises before anything is computed, where no clip is clean
+    store = open_features(chosen, frontend, run.cache, length=run.length, dtype="float32")
+    run.failures += store.failures
     used = chosen.rows(store.rows)
-    targets = used.targets(bundle.labels)
-    return Measured(store.features, used, targets, bundle.labels), store.failures
+    return Measured(store.features, used, used.targets(bundle.labels), bundle.labels)
 
 
 def _epochs(wanted: Sequence[int], last: int) -> tuple[int, ...]:
@@ -280,19 +261,7 @@ def _known(bundle: Bundle, measured: Manifest) -> int:
     return sum(clip in known for clip in measured.clip_ids())
 
 
-def _fitted_on(bundle: Bundle, parts: Parts, *, from_scratch: bool) -> dict[str, tuple[str, ...]]:
-    """Return the clips of both trainings; those of the first have no part in random weights."""
-    uses = {use: clips for use, clips in bundle.fitted_on.items() if use != "calibration"}
-    for use, part in (("weights", parts.training), ("validation", parts.validation)):
-        before = () if from_scratch else uses.pop(use, ())
-        new = () if part is None else part.clip_ids()
-        uses.pop(use, None)
-        if together := tuple(dict.fromkeys((*before, *new))):
-            uses[use] = together
-    return uses
-
-
-def _write_answers(out: Path, answers: Mapping[int, Any], clips: Any) -> None:
+def _write_answers(out: Path, answers: Mapping[int, Any], clips: Measured) -> None:
     table = clips.manifest.table
     devices = table["device"] if "device" in table else [""] * len(table)
     write_arrays(

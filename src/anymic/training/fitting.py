@@ -1,44 +1,41 @@
-"""From a manifest and settings to a bundle."""
+"""Train a classifier on the clips of a manifest."""
 
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from anymic import models
-from anymic._internal import machine
-from anymic._internal.settings import from_mapping, to_mapping
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.mel_gains import band_gains
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
-from anymic.errors import AnymicError, ConfigError
+from anymic.errors import AnymicError
 from anymic.features import Frontend, Standardizer
-from anymic.features.feature_store import Length, open_features
 from anymic.features.mel import mel_filters
 from anymic.features.patches import patch_distance_s
-from anymic.training.coded_features import coded_features
 from anymic.training.config import TrainingConfig
-from anymic.training.loop.trainer import train
-from anymic.training.parts import Examples, Parts, settle_length, split
+from anymic.training.parts import Examples
+from anymic.training.run import TrainingRun, fresh_network
 
-STATE = "training.json"
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def fit(
-    manifest: Manifest,
+    manifest: Manifest | pd.DataFrame,
     config: TrainingConfig,
     out: str | Path,
     *,
+    network: nn.Module | None = None,
     resume: bool = False,
     progress: bool = True,
     cache: str | Path | None = None,
@@ -46,22 +43,27 @@ def fit(
 ) -> Bundle:
     """Train a classifier and write it to `out` as a bundle.
 
-    The steps, each a rung that can be used by itself: split off validation clips, estimate the
-    device gains, compute the features once, learn the standardization, train, keep the best epoch.
+    The steps: set validation clips aside, estimate the device gains, compute the features once,
+    fit the standardization, train, keep the best epoch.
 
     Parameters
     ----------
-    manifest : Manifest
-        Rows whose `split` is neither empty, "train" nor "validation" are left alone.
+    manifest : Manifest or pandas.DataFrame
+        Rows whose `split` is neither empty, "train" nor "validation" are not used.
     config : TrainingConfig
     out : path
         The folder of the run: the bundle, and beside it checkpoints/ and logs/ (TensorBoard).
+    network : nn.Module, optional
+        Your own network, from features (batch, channel, band, frame) to logits (batch, label). A
+        copy of it is trained in place of `config.network`, from the weights it has. Where its
+        class is registered with `anymic.register_network` and is built from `classes` alone, the
+        bundle is written; otherwise the model exists in memory only, and a warning says so.
     resume : bool
-        Go on after an interruption; the result is that of a run without one.
+        Continue after an interruption; the result is that of a run without one.
     progress : bool
         Show a progress bar.
     cache : path, optional
-        Where features are kept; several runs may share it. By default `out`/features.
+        Folder for features; several runs may share it. By default `out`/features.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, ...
 
@@ -73,64 +75,57 @@ def fit(
     Raises
     ------
     ManifestError
-        If there are no training clips, one class only, or a group on both sides of the split.
+        If there are no training clips, one label only, or a group on both sides of the split.
     ConfigError
-        If the run to resume has other settings or clips, or clips differ in length.
+        If the run to resume has other settings or clips, clips differ in length, or the network
+        does not return (batch, label).
     """
-    out = Path(out)
-    machine.keep_memory()
-    parts = split(manifest, config)
-    config = settle_length(config, parts.training)
-    remember(out, config, manifest, resume=resume)
-    profile, gains = correct(parts.training, config)
-    frontend = Frontend(config.frontend, device_gains=gains)
-    length = Length(config.clip_s or 0.0, config.shorter, config.longer)
-    cache = Path(cache or out / "features")
-    store = open_features(parts.together, frontend, cache, length=length)
-    data = Examples.of(parts, store)
-    if config.codecs is not None:
-        coded = coded_features(
-            parts.together, store, config.codecs, frontend, cache, length=length, progress=progress
-        )
-        data = replace(data, coded=coded)
-    if config.standardize:
-        frontend.standardize_by(Standardizer().fit(store.features[row] for row in data.training))
-    arguments = config.network_arguments
-    network = fresh_network(
-        config.network, classes=len(data.labels), seed=config.seed, arguments=arguments
+    origin = None
+    if network is not None:
+        origin = {"network": f"{type(network).__module__}.{type(network).__qualname__}"}
+        config = replace(config, network=models.NETWORKS.name_of(type(network)) or config.network)
+    run = TrainingRun(
+        manifest, config, out, resume=resume, progress=progress, cache=cache, trainer=trainer
     )
-    channels, bands = arguments.get("channels", 1), config.frontend.bands
-    frames = config.crop_frames or store.features.shape[-1]
-    if isinstance(network, models.WrappedModule):
-        shape = {"channels": channels, "bands": bands, "frames": frames}
-        models.check_network(network, classes=len(data.labels), **shape)
-    record = train(network, frontend, data, config, out, resume, progress, trainer or {})
+    run.begin(origin)
+    config = run.config
+    profile, gains = correct(run.parts.training, config)
+    frontend = Frontend(config.frontend, device_gains=gains)
+    data = run.examples(frontend)
+    if config.standardize:
+        frontend.standardize_by(Standardizer().fit(data.features[row] for row in data.training))
+    name, arguments = config.network, config.network_arguments
+    if network is None:
+        built = fresh_network(name, classes=len(data.labels), seed=config.seed, arguments=arguments)
+    else:
+        (built, name), arguments = own_network(network, data, config), {}
+    if isinstance(built, models.WrappedModule):
+        _check(built, data, config)
+    record = run.train(built, frontend, data)
+    uses = run.fitted_on()
+    if config.standardize:
+        uses["standardization"] = uses["weights"]
+    if profile is not None:
+        uses["correction"] = profile.fitted_on
+    patch = models.NETWORKS.get(name).patch if name else None
     bundle = Bundle(
-        network=network,
+        network=built,
         frontend=frontend,
         labels=data.labels,
         contract=InputContract(
             rate_hz=config.frontend.rate_hz,
-            clip_s=length.clip_s,
+            clip_s=run.length.clip_s,
             shorter="repeat" if config.shorter == "repeat" else "pad",
-            hop_s=_patch_hop_s(config),
+            hop_s=patch and patch_distance_s(config.frontend, frames=patch[1]),
         ),
-        network_name=config.network,
+        network_name=name,
         network_arguments=arguments,
-        training={
-            "settings": to_mapping(config),
-            "anymic": version("anymic"),
-            "torch": torch.__version__,
-            "clips": len(data.training),
-            "failures": [vars(failure) for failure in store.failures],
-            **record,
-        },
-        fitted_on=_fitted_on(parts, profile, standardized=config.standardize),
+        training={**record, **(origin or {})},
+        fitted_on=uses,
         profile=profile,
         temperature=config.temperature,
     )
-    if int(record["rank"]) == 0:
-        bundle.save(out)
+    run.save(bundle)
     return bundle
 
 
@@ -142,7 +137,7 @@ def correct(
     Returns
     -------
     profile : DeviceProfile or None
-        None where no correction is asked for.
+        None where the settings have no correction.
     gains : dict of str to array, or None
         What the front-end applies: those of the profile, (bin,), or of mel bands, (band,).
     """
@@ -162,77 +157,29 @@ def correct(
     return profile, {name: device.gains for name, device in profile.devices.items()}
 
 
-def identity(
-    config: TrainingConfig, manifest: Manifest, origin: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return what a run is, as it is written to its folder: settings, clips, what it came from."""
-    found = {"settings": to_mapping(config), "manifest": manifest.digest()}
-    return found if origin is None else {**found, "origin": dict(origin)}
+def own_network(
+    network: nn.Module, data: Examples, config: TrainingConfig
+) -> tuple[models.Network, str]:
+    """Return a copy of a user's network, and the name that builds it again.
 
-
-def is_same(
-    state: Path,
-    config: TrainingConfig,
-    manifest: Manifest,
-    origin: Mapping[str, Any] | None = None,
-) -> bool:
-    """Say whether the run written down in a file is this one.
-
-    A setting that is newer than the file had its default then.
+    The name is "" where the network cannot be built again: its class is not registered, or its
+    weights do not fit what `classes` alone builds.
     """
-    found = json.loads(state.read_text(encoding="utf-8"))
+    own = models.as_network(copy.deepcopy(network), channels=1 + config.frontend.deltas)
+    _check(own, data, config)
+    name = models.NETWORKS.name_of(type(network)) or ""
     try:
-        settings = from_mapping(TrainingConfig, found["settings"])
-    except (AnymicError, KeyError, TypeError):
-        return False
-    return {**found, "settings": to_mapping(settings)} == identity(config, manifest, origin)
+        models.build(name, classes=len(data.labels)).load_state_dict(own.state_dict())
+    except (AnymicError, RuntimeError):
+        name = ""
+    return own, name
 
 
-def remember(
-    out: Path,
-    config: TrainingConfig,
-    manifest: Manifest,
-    *,
-    resume: bool,
-    origin: Mapping[str, Any] | None = None,
-) -> None:
-    """Write down what this run is; on resuming, refuse to go on with something else."""
-    path = out / STATE
-    if resume and path.is_file() and not is_same(path, config, manifest, origin):
-        raise ConfigError(
-            f"a run in {out} with other settings or clips",
-            expected="the same settings and manifest to resume it",
-            fix="use them, or another --out",
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    what = identity(config, manifest, origin)
-    path.write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
-
-
-def fresh_network(
-    name: str, *, classes: int, seed: int, arguments: Mapping[str, Any]
-) -> models.Network:
-    """Draw the weights from the seed, leaving the global generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return models.build(name, classes=classes, **arguments)
-
-
-def _patch_hop_s(config: TrainingConfig) -> float | None:
-    """Return how far apart the windows of a network with a fixed input begin, else None."""
-    patch = models.NETWORKS.get(config.network).patch
-    return patch and patch_distance_s(config.frontend, frames=patch[1])
-
-
-def _fitted_on(
-    parts: Parts, profile: DeviceProfile | None, *, standardized: bool
-) -> dict[str, tuple[str, ...]]:
-    training = tuple(parts.training.clip_ids())
-    uses = {"weights": training}
-    if standardized:
-        uses["standardization"] = training
-    if profile is not None:
-        uses["correction"] = profile.fitted_on
-    if parts.validation is not None:
-        uses["validation"] = tuple(parts.validation.clip_ids())
-    return uses
+def _check(network: models.Network, data: Examples, config: TrainingConfig) -> None:
+    models.check_network(
+        network,
+        classes=len(data.labels),
+        channels=1 + config.frontend.deltas,
+        bands=config.frontend.bands,
+        frames=config.crop_frames or data.features.shape[-1] - config.frontend.lost_frames,
+    )

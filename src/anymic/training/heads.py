@@ -1,13 +1,12 @@
-"""A classifier on top of an embedding: its head trained on sequences that are computed once."""
+"""Train a head on the embeddings of a model; the embeddings are computed once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -19,20 +18,24 @@ from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, Failure, ManifestError
-from anymic.features import Frontend, FrontendConfig, Standardizer
+from anymic.features import Standardizer
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.embedder import SequenceEmbedder
 from anymic.models.tagger import Tagger
-from anymic.training import TrainingConfig
-from anymic.training.loop.trainer import train
-from anymic.training.parts import Examples, Parts, split
+from anymic.training.config import TrainingConfig
+from anymic.training.loop.preparation import EmbeddingMaps
+from anymic.training.parts import Examples
+from anymic.training.run import TrainingRun, fresh_network
 
-SEGMENT_S = 0.96  # of the models that are no VGGish
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEGMENT_S = 0.96  # for networks without patches
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
 
 def fit_head(
-    manifest: Manifest,
+    manifest: Manifest | pd.DataFrame,
     embedder: Bundle,
     config: TrainingConfig,
     out: str | Path,
@@ -45,87 +48,66 @@ def fit_head(
 ) -> Bundle:
     """Train a head on the embeddings of a model and write both to `out` as one bundle.
 
-    The bundle hears windows of so many segments: a shorter clip is repeated, a longer one is split
-    into windows whose probabilities are averaged. The sequences that train are those that it will
-    hear, cut and computed by the same code; a clip of several windows is as many examples. They
-    are kept in `cache` and shared by every head of as many segments.
+    The bundle classifies windows of this many segments: a shorter clip is repeated, a longer one is
+    split into windows whose probabilities are averaged. The training sequences are cut and computed
+    by the same code as in prediction; a clip of several windows gives as many examples. They are
+    stored in `cache`, where every head with the same number of segments finds them.
 
     Parameters
     ----------
-    manifest : Manifest
+    manifest : Manifest or pandas.DataFrame
         Clips of any length. Its splits, or validation clips set aside, as for `training.fit`.
     embedder : Bundle
-        A VGGish, imported or trained, or a model of basic1, basic2 or fcnn, whose pooled features
-        of each segment are heard. It is not changed, nor trained.
+        A model whose network embeds, such as an imported VGGish; a head classifies its embeddings
+        of each segment. It is not changed, nor trained.
     config : TrainingConfig
-        `network` is the head: dense_head, lstm_head or attention_head. Front-end, correction,
-        clip length and codecs are the embedder's, and not looked at.
+        `network` is the head: dense_head, lstm_head or attention_head. Front-end, correction, clip
+        length and codecs are the embedder's; those of the settings are not used.
     out : path
     segments : int
-        That the head hears at once.
+        Number of segments in a window.
     hidden : int, optional
         Width of the head; by default 600, as in the paper.
     cache : path, optional
         A folder; by default `out`/features.
     progress : callable, optional
-        Told the number of clips heard since the last call.
+        Called with the number of clips embedded since the last call.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`.
 
     Raises
     ------
     BundleError
-        If the model is none of these.
+        If the model's network does not embed.
     ConfigError
         If `config.network` is no head, or there is no segment.
     ManifestError
         If there are no training clips, one label only, or a label of which none can be used.
     """
     require_head(config.network, segments=segments)
-    out = Path(out)
-    parts = split(manifest, config)
-    labels = parts.training.labels
+    run = TrainingRun(manifest, config, out, cache=cache, trainer=trainer)
+    labels = run.parts.training.labels
     bundle = untrained(
         embedder, labels, config.network, segments=segments, hidden=hidden, seed=config.seed
     )
-    sequences = open_sequences(
-        parts.together, bundle, Path(cache or out / "features"), progress=progress
-    )
-    data = _examples(parts, sequences)
-    tagger = bundle.network
-    assert isinstance(tagger, Tagger)
-    bands = stand_in(data.features.shape[1])
+    found = open_sequences(run.parts.together, bundle, run.cache, progress=progress)
+    run.failures += found.failures
+    data = Examples.of(run.parts.ordered(), found.features, found.rows, failures=found.failures)
+    tagger = cast(Tagger, bundle.network)
+    uses = run.fitted_on(embedder.fitted_on)
     if config.standardize:
-        bands.standardize_by(Standardizer().fit(data.features[row] for row in data.training))
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
-        torch.manual_seed(config.seed)
-        record = train(tagger.head, bands, data, config, out, False, False, trainer or {})
-    tagger.standardization.mean.copy_(bands.mean)
-    tagger.standardization.scale.copy_(bands.scale)
-    training = tuple(parts.training.clip_ids())
-    uses = {use: tuple(clips) for use, clips in embedder.fitted_on.items()}
-    uses["weights"] = tuple(dict.fromkeys((*uses.get("weights", ()), *training)))
-    if config.standardize:
+        learned = Standardizer().fit(data.features[row] for row in data.training)
+        tagger.standardization.mean.copy_(torch.from_numpy(learned.mean_))
+        tagger.standardization.scale.copy_(torch.from_numpy(learned.scale_))
         uses["standardization"] = uses["weights"]
-    if parts.validation is not None:
-        seen = uses.get("validation", ())
-        uses["validation"] = tuple(dict.fromkeys((*seen, *parts.validation.clip_ids())))
-    trained = replace(
-        bundle,
-        training={
-            "settings": to_mapping(config),
-            "anymic": version("anymic"),
-            "torch": torch.__version__,
-            "clips": len(training),
-            "examples": len(data.training),
-            "embedder": embedder.training,
-            "failures": [vars(failure) for failure in sequences.failures],
-            **record,
-        },
-        fitted_on=uses,
-        temperature=config.temperature,
-    )
-    trained.save(out)
+    record = run.train(tagger.head, EmbeddingMaps(tagger.standardization), data)
+    record |= {
+        "clips": len(run.parts.training),
+        "examples": len(data.training),
+        "embedder": embedder.training,
+    }
+    trained = replace(bundle, training=record, fitted_on=uses, temperature=config.temperature)
+    run.save(trained)
     return trained
 
 
@@ -138,10 +120,11 @@ def untrained(
     hidden: int | None = None,
     seed: int = 0,
 ) -> Bundle:
-    """Return a bundle of the embedder and a head with fresh weights.
+    """Return a bundle of the embedder and a head with random weights.
 
-    A segment is 0.96 s, the 96 frames of a VGGish, or the nearest whole number of another model's
-    frames; or more, where its network needs more.
+    A segment has the frames of the embedder's patch (96, or 0.96 s, for a VGGish). For a network
+    without patches it has the number of frames nearest to 0.96 s, or more where the network needs
+    more.
 
     Raises
     ------
@@ -151,27 +134,26 @@ def untrained(
     _require(embedder, lambda spec: spec.embeds, "a network that embeds")
     config = embedder.frontend.config
     own_frames = _segment_frames(embedder)
-    heard = {key: value for key, value in embedder.network_arguments.items() if key != "head"}
+    options = {key: value for key, value in embedder.network_arguments.items() if key != "head"}
     own = {} if hidden is None else {"hidden": hidden}
     arguments: dict[str, Any] = {
-        "embedder": {"name": embedder.network_name, **heard},
+        "embedder": {"name": embedder.network_name, **options},
         "head": {"name": head, **own},
         "segment_frames": own_frames,
     }
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = models.build("tagger", classes=len(labels), **arguments)
-    assert isinstance(network, Tagger)
+    network = cast(
+        Tagger, fresh_network("tagger", classes=len(labels), seed=seed, arguments=arguments)
+    )
     weights = embedder.network.state_dict()
     network.embedder.load_state_dict(
-        {  # the layers of its labels, which go unused, have another shape
+        {  # the layers behind the embedding, which are not used, have another shape
             name: weights[name] if weights[name].shape == value.shape else value
             for name, value in network.embedder.state_dict().items()
         }
     )
     frames = segments * own_frames
     distance_s = patch_distance_s(config, frames=frames)
-    # Centred frames need less than their distance; what is too much is not heard.
+    # Centred frames need less than their distance; the rest is not used.
     length_s = max(patch_length_s(config, frames=frames + config.lost_frames), distance_s)
     return replace(
         embedder,
@@ -190,10 +172,10 @@ def untrained(
 
 
 def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bundle:
-    """Return a VGGish with a layer of 100 and one of these labels behind it, to be fine-tuned.
+    """Return a VGGish with a layer of 100 and a layer of these labels, to be fine-tuned.
 
-    Its embedding is that of the given one, the two layers have fresh weights (Xu 2018, section
-    2.2). `anymic.training.finetuning.finetune` trains it on patches (`anymic.data.pieces`).
+    The embedding is that of the given model, the two layers have random weights (Xu 2018, section
+    2.2). `anymic.training.finetune` trains it on patches (`anymic.data.pieces`).
 
     Raises
     ------
@@ -201,11 +183,12 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
         If the model is no VGGish.
     """
     _require(embedder, lambda spec: spec.without_labels, "a VGGish")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = models.build(
-            embedder.network_name, classes=len(labels), **embedder.network_arguments
-        )
+    network = fresh_network(
+        embedder.network_name,
+        classes=len(labels),
+        seed=seed,
+        arguments=embedder.network_arguments,
+    )
     known = embedder.network.state_dict()
     kept = {name: value for name, value in known.items() if not name.startswith("classifier.")}
     network.load_state_dict({**network.state_dict(), **kept})
@@ -242,8 +225,9 @@ def _segment_frames(embedder: Bundle) -> int:
     return max(round(SEGMENT_S * config.rate_hz / config.hop_samples), network.smallest_input)
 
 
+@dataclass(frozen=True, eq=False)
 class Sequences:
-    """Sequences of a manifest's clips.
+    """Sequences of embeddings of a manifest's clips.
 
     Attributes
     ----------
@@ -253,13 +237,9 @@ class Sequences:
     failures : tuple of Failure
     """
 
-    def __init__(
-        self,
-        features: NDArray[np.float16],
-        rows: NDArray[np.int64],
-        failures: tuple[Failure, ...],
-    ) -> None:
-        self.features, self.rows, self.failures = features, rows, failures
+    features: NDArray[np.float16]
+    rows: NDArray[np.int64]
+    failures: tuple[Failure, ...]
 
 
 def open_sequences(
@@ -269,25 +249,23 @@ def open_sequences(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> Sequences:
-    """Return the embeddings' sequences of every clip, computed once and kept in `cache`.
+    """Return the sequences of embeddings of every clip, computed once and stored in `cache`.
 
-    They depend on the embedder, its front-end, the contract and the clips, and not on the head.
+    They depend on the embedder, its front-end, the contract and the clips, but not on the head.
     """
     path = cache / f"{_key(manifest, bundle)}.npz"
     if not path.is_file():
-        heard = SequenceEmbedder(bundle).embed_manifest(manifest, progress=progress)
-        if not len(heard.features):
-            reason = heard.failures[0].reason if heard.failures else "no clip was given"
-            raise ManifestError(f"no clip that can be used ({reason})", fix="mend the files")
-        network = bundle.network
-        assert isinstance(network, Tagger)
-        width = len(network.standardization.mean)
-        apart = heard.features.reshape(len(heard.features), -1, width).transpose(0, 2, 1)
-        failures = [[one.path, one.reason] for one in heard.failures]
+        embedded = SequenceEmbedder(bundle).embed_manifest(manifest, progress=progress)
+        if not len(embedded.features):
+            reason = embedded.failures[0].reason if embedded.failures else "no clip was given"
+            raise ManifestError(f"no clip that can be used ({reason})", fix="correct the files")
+        width = len(cast(Tagger, bundle.network).standardization.mean)
+        apart = embedded.features.reshape(len(embedded.features), -1, width).transpose(0, 2, 1)
+        failures = [[one.path, one.reason] for one in embedded.failures]
         write_arrays(
             path,
             features=apart.astype(np.float16),
-            rows=heard.rows,
+            rows=embedded.rows,
             failures=np.array(json.dumps(failures)),
         )
     elif progress is not None:
@@ -298,48 +276,10 @@ def open_sequences(
 
 
 def _key(manifest: Manifest, bundle: Bundle) -> str:
-    network = bundle.network
-    assert isinstance(network, Tagger)
     weights = [
         name.encode() + value.cpu().contiguous().numpy().tobytes()
-        for module in (network.embedder, bundle.frontend)
+        for module in (cast(Tagger, bundle.network).embedder, bundle.frontend)
         for name, value in module.state_dict().items()
     ]
     settings = [to_mapping(bundle.frontend.config), to_mapping(bundle.contract)]
     return key_of(settings, *weights, manifest.state())
-
-
-def _examples(parts: Parts, found: Sequences) -> Examples:
-    """Divide the sequences as the parts divide their clips."""
-    together, labels = parts.together, parts.training.labels
-    ids = together.clip_ids()
-    validating = set() if parts.validation is None else set(parts.validation.clip_ids())
-    own = np.array([ids[row] in validating for row in found.rows])
-    targets = together.targets(labels)[found.rows]
-    training, validation = np.flatnonzero(~own), np.flatnonzero(own)
-    lost = [label for number, label in enumerate(labels) if number not in set(targets[training])]
-    if lost:
-        raise ManifestError(
-            f"no usable training clip of {', '.join(lost)}",
-            expected="at least one a label",
-            fix="mend the files",
-        )
-    files = together.table["path"].tolist()
-    return Examples(
-        found.features,
-        tuple(labels),
-        training.astype(np.int64),
-        targets[training],
-        validation.astype(np.int64),
-        targets[validation],
-        training_files=tuple(files[found.rows[row]] for row in training),
-    )
-
-
-def stand_in(width: int) -> Frontend:
-    """Return what standardizes sequences as a front-end does features: band by band.
-
-    Nothing else of it is used, so its filters need not be any.
-    """
-    config = FrontendConfig(fft_size=2 * width, hop_samples=width, bands=width)
-    return Frontend(config, filters=torch.zeros(width, config.bins))

@@ -63,7 +63,7 @@ class EvaluationCallback(lightning.Callback):
     Parameters
     ----------
     bundle : Bundle
-        The model whose network is trained.
+        The model whose network is trained, with the front-end that the trainer uses.
     clips : Measured
     epochs : tuple of int
     folder : Path
@@ -90,7 +90,7 @@ class EvaluationCallback(lightning.Callback):
         if epoch not in self.epochs or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, TrainedClassifier)
-        current = replace(self.bundle, network=pl_module.network, frontend=pl_module.frontend)
+        current = replace(self.bundle, network=pl_module.network)
         probabilities = classify(
             current, self.clips, precision=self.precision, accelerator=str(pl_module.device)
         )

@@ -1,4 +1,4 @@
-"""Several trainings on one corpus, each on its own random split: the members of an ensemble."""
+"""Train the members of an ensemble on one corpus, each on its own random split."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anymic._internal.machine import processors
 from anymic._internal.processes import do_all, visible_gpus
@@ -16,15 +16,19 @@ from anymic.errors import ConfigError
 from anymic.features import Frontend
 from anymic.features.feature_store import Length, open_features
 from anymic.training.config import TrainingConfig
-from anymic.training.fitting import STATE, fit, is_same
+from anymic.training.fitting import fit
 from anymic.training.parts import in_one_order, settle_length, split
+from anymic.training.run_record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MEMBERS = "members"
 
 
 @dataclass(frozen=True)
 class Training:
-    """One member's training."""
+    """The training of one member."""
 
     manifest: Manifest
     config: TrainingConfig
@@ -34,7 +38,7 @@ class Training:
 
 
 def fit_members(
-    manifest: Manifest,
+    manifest: Manifest | pd.DataFrame,
     config: TrainingConfig,
     out: str | Path,
     *,
@@ -47,25 +51,26 @@ def fit_members(
     """Train models that differ in their seed, and so in weights, order and validation clips.
 
     The clips whose split is "train" or "validation" (all, without a column `split`) are divided
-    anew for each member, by whole groups. What is found finished is not trained again, and what
-    was interrupted goes on.
+    again for each member, by whole groups. Members that are complete are not trained again, and
+    interrupted ones continue.
 
     Parameters
     ----------
-    manifest : Manifest
+    manifest : Manifest or pandas.DataFrame
     config : TrainingConfig
-        Of the first member; the next ones have the next seeds.
+        Those of the first member; the next members have the next seeds.
     out : path
-        Gets members/00, members/01, ..., each a bundle with its logs.
+        Folder for members/00, members/01, ..., each a bundle with its logs.
     members : int
     workers : int, optional
-        Trainings at a time, each in a process of its own; by default one a GPU, else one a core.
+        Number of trainings at a time, each in its own process; by default one for each GPU, else
+        one for each core.
     progress : bool
-        Show a bar of the members.
+        Show a progress bar of the members.
     cache : path, optional
-        Where features are kept that all members share, by default `out`/features. With spectrum
-        correction each member has its own gains and so its own features, which are deleted when
-        it is trained.
+        Folder for the features that all members share, by default `out`/features. With spectrum
+        correction each member has its own gains and so its own features, which are deleted after
+        its training.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`.
 
@@ -79,13 +84,13 @@ def fit_members(
     ManifestError
         As for `fit`.
     ConfigError
-        If there are members of other settings or clips already, or as for `fit`.
+        If the folder holds members with other settings or clips, or as for `fit`.
     """
     if members < 1 or (workers is not None and workers < 1):
         raise ConfigError(
             f"{members} members and {workers} workers", expected="at least one of each"
         )
-    pool = development(manifest)
+    pool = development(Manifest.of(manifest))
     settled = settle_length(config, pool)
     digits = max(2, len(str(members - 1)))
     places = [Path(out) / MEMBERS / f"{number:0{digits}}" for number in range(members)]
@@ -93,7 +98,7 @@ def fit_members(
     jobs = []
     for number, place in enumerate(places):
         own = replace(settled, seed=config.seed + number)
-        split(pool, own)  # what cannot be divided is refused before anything is trained
+        split(pool, own)  # raises before anything is trained, where clips cannot be divided
         if not _is_finished(place, own, pool):
             jobs.append(Training(pool, own, place, shared, dict(trainer or {})))
     if shared is not None and jobs:
@@ -107,7 +112,7 @@ def fit_members(
 
 
 def development(manifest: Manifest) -> Manifest:
-    """Return the clips that may train or validate, none of them in a split yet."""
+    """Return the clips that may train or validate, all with the split "train"."""
     if "split" not in manifest.table:
         return manifest
     check_splits(manifest)
@@ -129,17 +134,8 @@ def _train(job: Training) -> None:
 
 
 def _is_finished(place: Path, config: TrainingConfig, manifest: Manifest) -> bool:
-    """Say whether a member is there; ConfigError if it is another one."""
-    state = place / STATE
-    if not state.is_file():
-        return False
-    if not is_same(state, config, manifest):
-        raise ConfigError(
-            f"a member in {place} with other settings or clips",
-            expected="the same settings and manifest to go on with it",
-            fix="use them, or another --out",
-        )
-    return (place / "bundle.json").is_file()
+    """Return whether a member is complete; ConfigError if the folder holds another training."""
+    return RunRecord(config, manifest).is_in(place) and (place / "bundle.json").is_file()
 
 
 def _may_use_gpus(trainer: Mapping[str, Any]) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.data.manifest import Manifest, concatenate
 from anymic.data.splits import check_splits, split_groups
-from anymic.errors import ConfigError, ManifestError
-from anymic.features.feature_store import FeatureStore
+from anymic.errors import ConfigError, Failure, ManifestError
 from anymic.training.config import TrainingConfig
 
 
@@ -23,10 +23,15 @@ class Parts:
     training: Manifest
     validation: Manifest | None
 
-    @property
+    @cached_property
     def together(self) -> Manifest:
         """The clips that train and those that validate, in an order that no split changes."""
         return in_one_order(concatenate(list(self)))
+
+    def ordered(self) -> Parts:
+        """Return the parts with their clips in the order of `together`."""
+        validation = None if self.validation is None else in_one_order(self.validation)
+        return Parts(in_one_order(self.training), validation)
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter([part for part in (self.training, self.validation) if part is not None])
@@ -38,7 +43,7 @@ def in_one_order(manifest: Manifest) -> Manifest:
 
 
 def split(manifest: Manifest, config: TrainingConfig) -> Parts:
-    """Take the parts that the manifest names, or set validation clips aside by whole groups.
+    """Return the parts that the manifest names, or set validation clips aside by whole groups.
 
     Raises
     ------
@@ -50,7 +55,9 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
         training, validation = manifest.where(split="train"), manifest.where(split="validation")
         if not len(training):
             raise ManifestError(
-                "no clip whose split is 'train'", expected="training clips", fix="mend `split`"
+                "no clip has the split 'train'",
+                expected="training clips",
+                fix="correct the column `split`",
             )
         if len(validation):
             return Parts(training, validation)
@@ -66,7 +73,7 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
 
 
 def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
-    """Find the length that all clips share, where none was chosen.
+    """Return the settings with the length that all clips have, where no length was chosen.
 
     Raises
     ------
@@ -90,10 +97,22 @@ def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
 
 @dataclass(frozen=True)
 class Examples:
-    """Features and classes of the usable clips; rows index the store.
+    """Features and classes of the usable clips; rows are indices of `features`.
 
-    `coded` holds the same clips' features through each codec of the settings, where there are any;
-    `training_files` names the file of each training clip, of which it may be a part.
+    Attributes
+    ----------
+    features : array (example, band, frame), float16
+        Or (example, feature, segment): sequences of embeddings.
+    labels : tuple of str
+        In the order of the classes.
+    training, validation : array (row,), int64
+        The examples that train and those that validate.
+    training_targets, validation_targets : array (row,), int64
+        The class of each of them.
+    coded : tuple of array (example, band, frame)
+        The same clips through each codec of the settings, where there are any.
+    training_files : tuple of str
+        The file of each row of `training`, which may be a part of it.
     """
 
     features: NDArray[np.float16]
@@ -106,43 +125,66 @@ class Examples:
     training_files: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, parts: Parts, store: FeatureStore) -> Examples:
-        """Take the usable clips of `parts.together` from the store.
+    def of(
+        cls,
+        parts: Parts,
+        features: NDArray[np.float16],
+        rows: NDArray[np.int64],
+        *,
+        labels: Sequence[str] | None = None,
+        failures: Sequence[Failure] = (),
+    ) -> Examples:
+        """Divide examples as the parts divide their clips, in the order of the parts' rows.
+
+        Parameters
+        ----------
+        parts : Parts
+        features : array (example, ...)
+        rows : array (example,)
+            The row of `parts.together` that each example belongs to. A clip may have several
+            examples, or none.
+        labels : sequence of str, optional
+            The order of the classes; by default the training labels, sorted.
+        failures : sequence of Failure
+            Why clips have no example, for the error message.
 
         Raises
         ------
         ManifestError
             If a label has no usable training clip, or only validation clips.
         """
-        labels = parts.training.labels
-        ids = np.array(parts.together.clip_ids())[store.rows]
-        place = {clip: row for row, clip in enumerate(ids.tolist())}
-        rows, targets, files = [], [], []
+        labels = tuple(parts.training.labels if labels is None else labels)
+        ids = parts.together.clip_ids()
+        examples: dict[str, list[int]] = {}
+        for example, row in enumerate(rows.tolist()):
+            examples.setdefault(ids[row], []).append(example)
+        found = []
         for part in parts:
-            numbers, names = part.targets(labels), part.table["path"]
-            usable = [
-                (place[clip], target, path)
-                for clip, target, path in zip(part.clip_ids(), numbers, names, strict=True)
-                if clip in place
-            ]
-            rows.append(np.array([row for row, _, _ in usable], dtype=np.int64))
-            targets.append(np.array([target for _, target, _ in usable], dtype=np.int64))
-            files.append(tuple(path for _, _, path in usable))
-        rows.append(np.empty(0, dtype=np.int64))  # where nothing validates
-        targets.append(np.empty(0, dtype=np.int64))
-        if len(set(targets[0])) < len(labels):
-            lost = "; ".join(failure.reason for failure in store.failures[:3])
+            targets = part.targets(labels).tolist()
+            clips = zip(part.clip_ids(), targets, part.table["path"], strict=True)
+            found.append(
+                [
+                    (example, target, path)
+                    for clip, target, path in clips
+                    for example in examples.get(clip, ())
+                ]
+            )
+        training, validation = found[0], found[1] if len(found) > 1 else []
+        used = {target for _, target, _ in training}
+        if lost := [label for number, label in enumerate(labels) if number not in used]:
+            reasons = "; ".join(failure.reason for failure in failures[:3])
+            why = f" ({reasons})" if reasons else ""
             raise ManifestError(
-                f"no usable training clip for some label ({lost})",
-                expected="at least one a label",
-                fix="mend the files",
+                f"no usable training clip of {', '.join(lost)}{why}",
+                expected="at least one of each label",
+                fix="correct the files",
             )
         return cls(
-            store.features,
-            tuple(labels),
-            rows[0],
-            targets[0],
-            rows[1],
-            targets[1],
-            training_files=files[0],
+            features,
+            labels,
+            np.array([example for example, _, _ in training], dtype=np.int64),
+            np.array([target for _, target, _ in training], dtype=np.int64),
+            np.array([example for example, _, _ in validation], dtype=np.int64),
+            np.array([target for _, target, _ in validation], dtype=np.int64),
+            training_files=tuple(path for _, _, path in training),
         )

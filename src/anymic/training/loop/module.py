@@ -10,32 +10,33 @@ import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
-from anymic.features import Frontend
 from anymic.models import Segment
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.batches import Batch
 from anymic.training.loop.losses import SoftTargetLoss
+from anymic.training.loop.preparation import Preparation
 from anymic.training.loop.schedules import warm_restarts
 
 SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
 
 
 class TrainedClassifier(lightning.LightningModule):
-    """A network, its standardization and its loss.
+    """A network, what prepares its input, and its loss.
 
     Parameters
     ----------
     network : nn.Module
         Features (batch, channel, band, frame) to logits (batch, class).
-    frontend : Frontend
-        Only its standardization and deltas are used here: the features come from the store.
+    frontend : Frontend or EmbeddingMaps
+        Its `maps` turns stored features into the network's input; nothing else of it is used.
     config : TrainingConfig
     fill : Tensor (channel, band, 1)
-        What a masked value of the network's input becomes.
+        The value that replaces a masked value of the network's input.
     validated : bool
         Whether there are validation clips; without them the schedule watches the training.
     frozen : sequence of Segment
-        Parts of the network that are not trained: their statistics stay, nothing drops out.
+        Parts of the network that are not trained. They stay in inference mode: their running
+        statistics do not change, and they have no dropout.
     """
 
     fill: Tensor
@@ -43,7 +44,7 @@ class TrainedClassifier(lightning.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        frontend: Frontend,
+        frontend: Preparation,
         config: TrainingConfig,
         *,
         fill: Tensor,
@@ -64,8 +65,17 @@ class TrainedClassifier(lightning.LightningModule):
         for part in self.frozen:
             part.requires_grad_(False)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save the state of torch's generator, which dropout draws from."""
+        checkpoint["torch_generator"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the generator, so that a resumed run draws what a run without a break draws."""
+        if "torch_generator" in checkpoint:
+            torch.set_rng_state(checkpoint["torch_generator"])
+
     def train(self, mode: bool = True) -> TrainedClassifier:
-        """Set training mode, where frozen parts take no share in it."""
+        """Set the mode of all parts but the frozen ones, which stay in inference mode."""
         super().train(mode)
         for part in self.frozen:
             part.eval()
@@ -83,7 +93,7 @@ class TrainedClassifier(lightning.LightningModule):
         return logits
 
     def _step(self, batch: Batch) -> Tensor:
-        """Return the loss of this process's clips and count what was right."""
+        """Return the loss of this process's clips; add to the counts of the epoch."""
         with _exact(batch.features):
             logits = self(batch)
         loss: Tensor = self.loss(logits, batch.targets)
@@ -100,26 +110,26 @@ class TrainedClassifier(lightning.LightningModule):
         return self._step(batch) * share
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Count what is right."""
+        """Add to the counts of the validation."""
         self._step(batch)
 
     def on_train_epoch_start(self) -> None:
-        """Start counting."""
+        """Reset the counts."""
         self.totals = torch.zeros(3)
 
     def on_validation_epoch_start(self) -> None:
-        """Write down the training epoch, then start counting anew."""
+        """Log the training epoch and reset the counts."""
         if not self.trainer.sanity_checking:
             self._report("training")
         self.totals = torch.zeros(3)
 
     def on_validation_epoch_end(self) -> None:
-        """Write down the validation."""
+        """Log the validation and reset the counts."""
         self._report("validation")
         self.totals = torch.zeros(3)
 
     def on_train_epoch_end(self) -> None:
-        """Write down the training epoch where no validation did."""
+        """Log the training epoch where there is no validation."""
         if self.watched == "training_accuracy":
             self._report("training")
 
@@ -185,10 +195,10 @@ class TrainedClassifier(lightning.LightningModule):
 
 
 def _exact(features: Tensor) -> AbstractContextManager[object]:
-    """Leave bfloat16 for the batches that a processor gets wrong in it.
+    """Switch to float32 for the batches whose bfloat16 gradients are wrong on a CPU.
 
-    On several threads, for an odd number of clips, oneDNN's bfloat16 gradient of a channels-last
-    convolution's weights reads memory that nobody has set (seen with PyTorch 2.13 and AMX): the
+    With several threads and an odd number of clips, oneDNN's bfloat16 gradient of the weights of a
+    channels-last convolution reads uninitialized memory (seen with PyTorch 2.13 and AMX): the
     gradient is then sometimes NaN. float32 has no such fault.
     """
     faulty = features.device.type == "cpu" and len(features) % 2 and torch.get_num_threads() > 1

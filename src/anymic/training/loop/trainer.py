@@ -1,4 +1,4 @@
-"""PyTorch Lightning's trainer, set up for a run and read out after it."""
+"""Set up PyTorch Lightning's trainer, run it, and read its outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 
 from anymic import models
 from anymic._internal import machine
-from anymic.features import Frontend, Standardizer
+from anymic.features import Standardizer
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.balanced import BalancedOrder
 from anymic.training.loop.batches import (
@@ -23,6 +23,7 @@ from anymic.training.loop.batches import (
     TrainingBatches,
     training_loader,
 )
+from anymic.training.loop.preparation import Preparation
 from anymic.training.parts import Examples
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def train(
     network: models.Network,
-    frontend: Frontend,
+    frontend: Preparation,
     data: Examples,
     config: TrainingConfig,
     out: Path,
@@ -41,34 +42,36 @@ def train(
     *,
     frozen: Sequence[models.Segment] = (),
 ) -> dict[str, Any]:
-    """Run the trainer and put the kept epoch's weights into `network`.
+    """Run the trainer and load the weights of the epoch that is kept into `network`.
 
     Parameters
     ----------
     network : Network
-    frontend : Frontend
-        With its standardization fitted.
+    frontend : Frontend or EmbeddingMaps
+        Its standardization has been fitted.
     data : Examples
     config : TrainingConfig
     out : Path
-        Gets checkpoints/ and logs/.
+        Folder for checkpoints/ and logs/.
     resume : bool
-        Go on from the last checkpoint, where there is one.
+        Continue from the last checkpoint, where there is one.
     progress : bool
     arguments : mapping
         Of `pytorch_lightning.Trainer`.
     frozen : sequence of Segment
-        Parts of the network that stay as they are, with their running statistics.
+        Parts of the network that do not change, including their running statistics.
 
     Returns
     -------
     dict
-        Epochs run, the epoch kept and by what, precision, processes and this one's rank.
+        Number of epochs, the epoch that is kept, the value it was chosen by, precision, number of
+        processes, and the rank of this process.
     """
     from anymic.training.loop.module import TrainedClassifier
 
     validated = len(data.validation) > 0
-    fill = _fill(frontend, data, config)
+    example = frontend.maps(torch.from_numpy(data.features[:1].astype("float32")))
+    fill = _fill(example.shape[1], data, config)
     module = TrainedClassifier(
         network, frontend, config, fill=fill, validated=validated, frozen=frozen
     )
@@ -87,11 +90,11 @@ def train(
                 config.mixup,
                 config.time_warp,
                 config.spec_augment,
-                config.codecs,
+                config.codecs if data.coded else None,
             ),
             coded=data.coded,
             seed=config.seed,
-            lost_frames=frontend.config.lost_frames,
+            lost_frames=data.features.shape[-1] - example.shape[-1],
             order=_order(data, config),
             **share,
         )
@@ -136,9 +139,9 @@ def train(
 
 
 def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
-    """Return what deals whole files, at most `batch_size` in a batch; balanced, one of each label.
+    """Return an order of whole files, where the settings ask for one; else None.
 
-    Files at random are balanced ones that are all of one class.
+    For the sampling "files" all files count as one class.
     """
     if config.sampling == "shuffled":
         return None
@@ -158,13 +161,13 @@ def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
     )
 
 
-def _fill(frontend: Frontend, data: Examples, config: TrainingConfig) -> torch.Tensor:
-    """Return what a masked value becomes (channel, band, 1): the training clips' mean of its band.
+def _fill(channels: int, data: Examples, config: TrainingConfig) -> torch.Tensor:
+    """Return the value that replaces a masked one, (channel, band, 1): the mean of its band.
 
-    That is 0 where features are standardized, and in their deltas. A plain 0 in log-mel features
-    that are not standardized would be a loud burst, louder than anything in the clip.
+    The mean is that of the training clips: 0 where features are standardized, and in their deltas.
+    In log-mel features that are not standardized, 0 would be louder than anything in the clip.
     """
-    fill = torch.zeros(1 + frontend.config.deltas, frontend.config.bands, 1)
+    fill = torch.zeros(channels, data.features.shape[1], 1)
     if config.spec_augment is not None and not config.standardize:
         statistics = Standardizer().fit(data.features[row] for row in data.training)
         fill[0, :, 0] = torch.from_numpy(statistics.mean_)
@@ -219,17 +222,17 @@ def _trainer(
 
 @contextmanager
 def _plain_endings() -> Iterator[None]:
-    """Raise what ended a training as what it was.
+    """Raise the exception that a signal raises in any other program.
 
-    Of an interruption Lightning makes an exit with status 1, and ignores further ones; of SIGTERM
-    an exit with status 0, as if the training were done.
+    Lightning turns an interruption into an exit with status 1 and ignores further interruptions.
+    It turns SIGTERM into an exit with status 0, as if the training were complete.
     """
-    heeded = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as ended:
         if isinstance(ended.__context__, KeyboardInterrupt):
-            signal.signal(signal.SIGINT, heeded)
+            signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
         if ended.code is None:
             raise SystemExit(128 + signal.SIGTERM) from None
@@ -238,7 +241,7 @@ def _plain_endings() -> Iterator[None]:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Keep the trainer's advice (workers, hardware found) out of the user's terminal."""
+    """Hide the trainer's advice (number of workers, hardware found)."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.ERROR)
