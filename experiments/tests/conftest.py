@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 from anymic.data.corpora.tau_mobile import SCENES, tau2019_mobile, tau2020_mobile
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Give torch one thread, and afterwards as many as it had: small networks need no more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

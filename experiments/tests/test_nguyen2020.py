@@ -10,16 +10,20 @@ import pytest
 from numpy.typing import NDArray
 
 from anymic.training import load_config
-from anymic_experiments.learning import reached
+from anymic_experiments.commands import ROOT
+from anymic_experiments.experiment import Experiment
 from anymic_experiments.members import Member
-from anymic_experiments.nguyen2020 import curve, features, grid, losses, trust
-from anymic_experiments.nguyen2020.grid import Setting
+from anymic_experiments.nguyen2020 import calibration, curve, features, losses
+from anymic_experiments.nguyen2020.settings import Settings
+from anymic_experiments.page import Page, Section
 from anymic_experiments.runs import Outcome, Run, train_all
+
+FOLDER = ROOT / "nguyen2020"
+GRID = Settings.read(FOLDER)
 
 SMALL = load_config("nguyen2020-small")
 DEVICES = np.repeat(["A", "B", "C"], 20)
 GROUPS = np.tile([f"recording {number}" for number in range(20)], 3)
-TEMPERATURES = (1.0, 10.0, 20.0, 35.0)
 
 
 def answers(right: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -35,21 +39,21 @@ def outcome(name: str, a: int, b: int, c: int) -> Outcome:
     return Outcome(run, answers(right), zeros, ("dog", "rain"), DEVICES, GROUPS)
 
 
-def member(setting: Setting, a: int, b: int, c: int, *, validation: int) -> Member:
+def member(name: str, a: int, b: int, c: int, *, validation: int) -> Member:
     """Return a run, `validation` of whose ten validation clips are right."""
     held = answers(np.arange(10) < validation)
-    return Member(outcome(setting.name, a, b, c), held, np.zeros(10, dtype=np.int64))
+    return Member(outcome(name, a, b, c), held, np.zeros(10, dtype=np.int64))
 
 
 def members() -> list[Member]:
     """Return a curve that rises with correction, falls without, and chooses T = 10."""
     found = []
-    for name in grid.CORRECTIONS:
-        for temperature in TEMPERATURES:
-            gain = {1: 0, 10: 2, 20: 1, 35: 1}[int(temperature)]
-            a, b, c = (14, 10 - gain, 8) if name == "NoCorrection" else (14, 12 + gain, 10)
-            right = 9 if temperature == 10 else 8
-            found.append(member(Setting(name, temperature), a, b, c, validation=right))
+    for condition in GRID.conditions("curve", scale="small"):
+        correction, temperature = condition.levels["correction"], condition.levels["temperature"]
+        gain = {"10": 2, "20": 1, "35": 1}.get(temperature, 0)
+        a, b, c = (14, 10 - gain, 8) if correction == "NoCorrection" else (14, 12 + gain, 10)
+        right = 9 if temperature == "10" else 8
+        found.append(member(condition.name, a, b, c, validation=right))
     return found
 
 
@@ -57,13 +61,17 @@ def found_curve(*, behind: float | None = None) -> curve.Curve:
     """Return it compared; one temperature may lie behind in training."""
     runs = members()
     ends = [0.70 if run.outcome.run.condition.endswith(f"T = {behind}") else 0.9 for run in runs]
-    return curve.compare(runs, ends, temperatures=TEMPERATURES)
+    return curve.compare(runs, ends, grid=GRID, scale="small")
+
+
+def text(section: Section) -> str:
+    """Return the section as the page has it."""
+    picture = {"picture": "x.png"} if section.figure else {}
+    return Page(FOLDER).text(section.macro, **section.facts, **picture)
 
 
 def test_the_grid_is_every_correction_at_every_temperature() -> None:
-    runs = grid.runs(
-        grid.curve("small"), [Path("1.csv"), Path("2.csv")], SMALL, "small", seeds=(0, 1, 2)
-    )
+    runs = GRID.runs("curve", folds=[Path("1.csv"), Path("2.csv")], scale="small", seeds=(0, 1, 2))
     assert len(runs) == 3 * 6 * 2 * 3
     assert len({run.condition for run in runs}) == 18
     assert {run.config.temperature for run in runs} == {1, 2, 5, 10, 20, 35}
@@ -76,12 +84,12 @@ def test_the_grid_is_every_correction_at_every_temperature() -> None:
 
 
 def test_each_temperature_is_trained_at_its_own_pace_at_small_and_at_one_at_paper() -> None:
-    small = [s.config(SMALL, "small", seed=0) for s in grid.curve("small")]
+    small = [one.config for one in GRID.conditions("curve", scale="small")]
     lengths = {c.temperature: (c.epochs, c.learning_rate) for c in small}
     assert lengths[1] == (30, 0.5)
     assert lengths[10] == (60, 5.0)
     assert lengths[35] == (60, 10.0)
-    paper = [s.config(load_config("nguyen2020"), "paper", seed=0) for s in grid.curve("paper")]
+    paper = [one.config for one in GRID.conditions("curve", scale="paper")]
     assert {(c.epochs, c.learning_rate) for c in paper} == {(150, 0.5)}
     assert {10.0, 15.0, 20.0, 30.0} <= {c.temperature for c in paper}
 
@@ -89,26 +97,28 @@ def test_each_temperature_is_trained_at_its_own_pace_at_small_and_at_one_at_pape
 def test_the_same_training_has_the_same_folder_whatever_an_experiment_calls_it(
     miniature_tau: Path,
 ) -> None:
-    manifest = miniature_tau
-    config = Setting("Ref.ABC", 10).config(SMALL, "small", seed=1)
-    assert Run("Ref.ABC, T = 10", config, manifest).key == Run("theirs", config, manifest).key
-    other = Setting("Ref.ABC", 20).config(SMALL, "small", seed=1)
-    assert Run("theirs", config, manifest).key != Run("theirs", other, manifest).key
+    runs = {
+        run.condition: run
+        for run in GRID.runs("curve", folds=[miniature_tau], scale="small", seeds=[1])
+    }
+    run, other = runs["Ref.ABC, T = 10"], runs["Ref.ABC, T = 20"]
+    assert replace(run, condition="theirs").key == run.key
+    assert other.key != run.key
 
 
 def test_the_curve_by_hand() -> None:
     found = found_curve()
     assert found.accuracy("Ref.ABC", 10, "B").value == pytest.approx(14 / 20)
-    assert found.accuracy("Ref.ABC", 10, curve.PAIR).value == pytest.approx(24 / 40)
-    assert found.gain("Ref.ABC", 10, curve.PAIR, over=curve.PLAIN).value == pytest.approx(2 / 40)
-    over = found.gain("Ref.BC", 10, curve.PAIR, over=curve.UNCORRECTED)
+    assert found.accuracy("Ref.ABC", 10, GRID.pair).value == pytest.approx(24 / 40)
+    assert found.gain("Ref.ABC", 10, GRID.pair, over=curve.PLAIN).value == pytest.approx(2 / 40)
+    over = found.gain("Ref.BC", 10, GRID.pair, over=GRID.uncorrected)
     assert over.value == pytest.approx((24 - 16) / 40)
-    assert found.chosen == dict.fromkeys(grid.CORRECTIONS, 10.0)
+    assert found.chosen == dict.fromkeys(GRID.corrections, 10.0)
 
 
 def test_table_3_has_the_papers_figures_where_they_belong() -> None:
-    lines = curve.markdown(found_curve(), dict.fromkeys(TEMPERATURES, (30, 0.5))).splitlines()
-    (ten,) = (line for line in lines if line.startswith("| Ref.ABC | 10 |"))
+    lines = text(curve.section(found_curve(), GRID, scale="small")).splitlines()
+    ten, _ = (line for line in lines if line.startswith("| Ref.ABC | 10 "))
     assert "(73.4)" in ten
     assert ten.endswith("(70.1) |")
     (fifteen,) = (line for line in lines if line.startswith("| Ref.ABC | 15 |"))
@@ -117,34 +127,36 @@ def test_table_3_has_the_papers_figures_where_they_belong() -> None:
 
 
 def test_what_has_not_converged_is_marked_and_not_compared() -> None:
-    full, found = found_curve(), found_curve(behind=20)
-    assert "Ref.ABC: T = 10" in curve.reading(full)
-    assert "NoCorrection: T = 20" in curve.reading(full)
-    assert "Not converged" not in curve.reading(full)
-    text = curve.reading(found)
-    assert "Not converged, and so not compared: Ref.ABC at T = 20, Ref.BC at T = 20" in text
-    assert "NoCorrection: T = 20" not in text
-    table = curve.markdown(found, dict.fromkeys(TEMPERATURES, (30, 0.5)))
-    assert table.count("70 (behind)") == 3
+    full, found = (
+        text(curve.section(found, GRID, scale="small"))
+        for found in (found_curve(), found_curve(behind=20))
+    )
+    assert "Ref.ABC: T = 10" in full
+    assert "NoCorrection: T = 20" in full
+    assert "Not converged" not in full
+    assert "Not converged, and so not compared: Ref.ABC at T = 20, Ref.BC at T = 20" in found
+    assert "NoCorrection: T = 20" not in found
+    assert found.count("70 (behind)") == 3
 
 
 def test_table_2_and_the_ablation_by_hand() -> None:
-    outcomes = [
-        outcome(setting.name, 16, 12 if setting.loss == "focal" else 11, 10)
-        for setting in grid.losses()
-    ]
-    mel = [s for s in grid.domains() if s.domain == "log_mel"]
-    outcomes += [outcome(setting.name, 15, 9, 9) for setting in mel]
-    found = losses.compare(outcomes)
-    where = {"correction": "Ref.BC", "device": curve.PAIR}
+    outcomes = []
+    for one in GRID.conditions("losses", "domains", scale="small"):
+        if one.levels["domain"] == "log_mel":
+            outcomes.append(outcome(one.name, 15, 9, 9))
+        else:
+            b = 12 if one.levels["loss"] == "focal" else 11
+            outcomes.append(outcome(one.name, 16, b, 10))
+    found = losses.compare(outcomes, GRID, "small")
+    where = {"correction": "Ref.BC", "device": GRID.pair}
     change = found.of("accuracy_difference", **where, loss="cross_entropy", domain="magnitude")
     assert change.value == pytest.approx(-1 / 40)
     change = found.of("accuracy_difference", **where, loss="focal", domain="log_mel")
     assert change.value == pytest.approx(-4 / 40)
-    table = losses.markdown(found)
-    assert table.count("\n") == 2 + 3
-    assert "(70.3)" in table  # 70.27 in the paper
-    assert losses.domains_markdown(found).count("log-mel bands") == 2
+    page = text(losses.section(found, GRID, seeds=1))
+    assert page.count("\n| ") == (1 + 3) + (1 + 4)
+    assert "(70.3)" in page  # 70.27 in the paper
+    assert page.count("| log-mel bands |") == 2
 
 
 def test_the_share_of_variance_between_classes_by_hand() -> None:
@@ -169,14 +181,14 @@ def test_no_recording_calibrates_itself() -> None:
 
     def calibrated(values: NDArray[np.float64]) -> NDArray[np.float64]:
         whole = Outcome(run, values, targets, ("dog", "rain"), devices, groups)
-        return trust.by_device(Member(whole, np.empty((0, 2)), np.empty(0, dtype=np.int64)))
+        return calibration.by_device(Member(whole, np.empty((0, 2)), np.empty(0, dtype=np.int64)))
 
     changed = probabilities.copy()
     mine = groups == "recording 7"
     changed[mine] = [0.6, 0.4]
     before, after = calibrated(probabilities), calibrated(changed)
     same = np.isclose(before, after).all(axis=1)
-    half = trust._halves(groups, targets)
+    half = calibration._halves(groups, targets)
     assert not same[mine].any()
     assert same[(half == half[mine][0]) & ~mine].all()
     assert not same[half != half[mine][0]].all()
@@ -191,10 +203,10 @@ def test_even_true_probabilities_have_a_calibration_error_on_few_recordings() ->
     probabilities = np.tile([0.7, 0.3], (400, 1))
     alone = np.array([f"recording {number}" for number in range(400)])
     expected = np.sqrt(2 / np.pi * 0.7 * 0.3 / 400)  # of a normal deviate
-    found = trust.error_if_perfect(probabilities, alone, draws=2000)
+    found = calibration.error_if_perfect(probabilities, alone, draws=2000)
     assert found == pytest.approx(expected, rel=0.06)
-    fours = np.repeat(alone[:100], 4)  # 100 recordings, each heard four times, count as 100
-    found = trust.error_if_perfect(probabilities, fours, draws=2000)
+    fours = np.repeat(alone[:100], 4)  # 100 recordings, each recorded four times, count as 100
+    found = calibration.error_if_perfect(probabilities, fours, draws=2000)
     assert found == pytest.approx(2 * expected, rel=0.06)
 
 
@@ -206,16 +218,18 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     assert (base.frontend.bands, base.frontend.hop_samples, base.epochs) == (256, 512, 150)
     assert (base.batch_size, base.l2, base.plateau_patience) == (64, 1e-5, 16)
     assert (base.plateau_factor, base.spec_augment) == (0.1, None)
-    runs = grid.runs(
-        [Setting("Ref.BC", 30)],
-        [miniature_tau],
-        replace(base, epochs=1, batch_size=8),
-        "paper",
+    runs = GRID.runs(
+        "curve",
+        folds=[miniature_tau],
+        scale="paper",
         seeds=[0],
+        changes={"epochs": 1, "batch_size": 8},
     )
-    (found,) = train_all(runs, tmp_path / "runs", workers=1, progress=False)
+    (run,) = (run for run in runs if run.condition == "Ref.BC, T = 30")
+    (found,) = train_all([run], tmp_path / "runs", workers=1, progress=False)
     assert found.probabilities.shape == (6, 2)
-    assert 0 <= reached(tmp_path / "runs" / runs[0].key) <= 1
-    (pooled,) = features.hear(runs, tmp_path / "runs")
+    assert 0 <= curve.reached(run.folder(tmp_path / "runs")) <= 1
+    experiment = Experiment(GRID, out=tmp_path, data=(), workers=1, progress=False)
+    ((pooled,),) = features.pooled(experiment, [run]).values()
     assert pooled.features.shape == (18, 64)
     assert sorted(set(pooled.splits)) == ["test", "train"]

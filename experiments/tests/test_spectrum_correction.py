@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,14 @@ import pytest
 
 from anymic.metrics.recovery import recovered_share
 from anymic.training import load_config
-from anymic_experiments import correction_page
-from anymic_experiments import spectrum_correction as recipe
+from anymic_experiments.commands import ROOT
+from anymic_experiments.experiment import Experiment, Paper
+from anymic_experiments.page import Page
 from anymic_experiments.runs import Outcome, Run
+from anymic_experiments.spectrum_correction import analysis
+from anymic_experiments.spectrum_correction.analysis import Settings
+
+FOLDER = ROOT / "spectrum_correction"
 
 DEVICES = np.repeat(["A", "B", "C"], 20)
 GROUPS = np.tile([f"recording {number}" for number in range(20)], 3)
@@ -43,42 +49,51 @@ def test_no_correction_recovers_nothing_and_a_full_one_everything() -> None:
     assert full.value == pytest.approx(1)
 
 
+def experiment(out: Path = Path("out")) -> Experiment[Settings]:
+    return Experiment(Settings.read(FOLDER), out=out, data=(), seeds=(0,))
+
+
+def names() -> list[str]:
+    return [one.name for one in experiment().grid.conditions("table", scale="small")]
+
+
 def test_conditions_are_compared_in_pairs() -> None:
-    names = list(recipe.conditions())
-    outcomes = [outcome(names[0], hits(18, 10, 10))]
-    outcomes += [outcome(name, hits(17, 15, 16)) for name in names[1:]]
-    findings = recipe.compare(outcomes)
-    rows = {
-        (row.metric, row.condition["condition"], row.condition.get("device")): row
-        for row in findings.rows
-    }
-    assert rows["accuracy", names[0], "B"].value == pytest.approx(0.5)
-    assert rows["accuracy_difference", names[1], "A"].value == pytest.approx(-1 / 20)
-    assert rows["accuracy_difference", names[1], "C"].value == pytest.approx(6 / 20)
-    assert rows["recovered_share", "mean of all corrections", None].value == pytest.approx(11 / 16)
-    table = correction_page.markdown(findings)
-    assert table.count("\n") == 2 + len(names) + 1
-    assert "| 69 [" in table
-    text = correction_page.reading(findings)
+    outcomes = [outcome(names()[0], hits(18, 10, 10))]
+    outcomes += [outcome(name, hits(17, 15, 16)) for name in names()[1:]]
+    found = analysis.compare(outcomes, experiment().grid)
+    plain, first = names()[:2]
+    assert found.of("accuracy", condition=plain, device="B").value == pytest.approx(0.5)
+    change = found.of("accuracy_difference", condition=first, device="A")
+    assert change.value == pytest.approx(-1 / 20)
+    change = found.of("accuracy_difference", condition=first, device="C")
+    assert change.value == pytest.approx(6 / 20)
+    share = found.of("recovered_share", condition=analysis.MEAN)
+    assert share.value == pytest.approx(11 / 16)
+    section = analysis.described(found, experiment())
+    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    assert text.count("\n| ") == 1 + len(names()) + 1
+    assert "| 69 [" in text
     assert "B 40.0 and C 40.0 points are lost against A" in text
     assert "A changes by -5.0 points on average, and by -5.0 at worst" in text
 
 
 def test_the_grid_is_no_correction_and_every_reference_with_every_estimator() -> None:
-    grid = recipe.conditions()
-    assert len(grid) == 1 + 3 * 3
-    assert grid[recipe.NONE] is None
-    pairs = {(item.reference, item.estimator) for item in grid.values() if item}
-    assert len(pairs) == 9
+    first, *corrected = experiment().grid.conditions("table", scale="small")
+    assert (first.name, first.config.correction) == ("no correction", None)
+    configs = [one.config.correction for one in corrected]
+    assert len(configs) == 3 * 3
+    assert len({(each.reference, each.estimator) for each in configs if each}) == 9
 
 
 def test_the_report_and_the_page_are_written(tmp_path: Path) -> None:
-    names = list(recipe.conditions())
-    findings = recipe.compare([outcome(name, hits(17, 12, 13)) for name in names])
-    paths = correction_page.report(
-        findings, tmp_path / "report", page=tmp_path / "docs", command="anymic x", seeds=1
-    )
+    outcomes = [outcome(name, hits(17, 12, 13)) for name in names()]
+    ours = experiment(tmp_path / "report")
+    found = analysis.compare(outcomes, ours.grid)
+    paper = Paper.read("spectrum_correction")
+    paper = replace(paper, sections={"table": lambda _: [analysis.described(found, ours)]})
+    paths, text = paper.run(ours, page_folder=tmp_path / "docs", command="anymic x")
     assert all(path.stat().st_size > 1000 for path in paths)
-    text = (tmp_path / "docs" / "spectrum_correction.md").read_text()
+    assert (tmp_path / "docs" / "spectrum_correction.md").read_text() == text
     assert "    anymic x\n" in text
-    assert "n = 20 (20 clips x 1 seeds)" in text
+    assert "n =\n20 (20 clips x 1 seeds)" in text
+    assert (tmp_path / "docs" / "spectrum_correction.png").is_file()

@@ -1,27 +1,53 @@
-"""What trained runs answer for their own validation clips: to select and to calibrate them by."""
+"""What trained runs predict for their own validation clips: to select and to calibrate them by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal.files import write_arrays
-from anymic._internal.threads import in_order
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.inference.predictor import Predictor
-from anymic_experiments.runs import Outcome
+from anymic_experiments.runner import Arrays, Stored, finish_all
+from anymic_experiments.runs import Outcome, Run
 
 SELECTED = 0.70  # validation accuracy; the report keeps members that reached 70 %
 
 
+@dataclass(frozen=True)
+class Validation(Stored):
+    """The predictions of a trained run for its own validation clips."""
+
+    run: Run
+
+    def file(self, out: Path) -> Path:
+        """Return the file of the result."""
+        return self.run.folder(out) / "validation.npz"
+
+    def arrays(self, out: Path) -> Arrays:
+        """Classify the validation clips; there are none where the run set none aside."""
+        bundle = Bundle.load(self.run.folder(out))
+        manifest = Manifest.read(self.run.manifest)
+        mine = set(bundle.fitted_on.get("validation", ()))
+        rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in mine]
+        if not rows:
+            return {
+                "probabilities": np.empty((0, len(bundle.labels))),
+                "targets": np.empty(0, dtype=np.int64),
+            }
+        validation = manifest.rows(rows)
+        found = Predictor(bundle).predict_manifest(validation)
+        targets = validation.rows(found.rows).targets(bundle.labels)
+        return {"probabilities": found.probabilities, "targets": targets}
+
+
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A trained run, what it answered on the test clips, and on its own validation clips.
+    """A trained run, its predictions for the test clips, and for its own validation clips.
 
     Attributes
     ----------
@@ -37,43 +63,34 @@ class Member:
     targets: NDArray[np.int64]
 
     @property
-    def validation_accuracy(self) -> float:
-        """The share of its own validation clips that it gets right."""
-        return float((self.validation.argmax(axis=1) == self.targets).mean())
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each of its own validation clips is classified correctly (clip,)."""
+        right: NDArray[np.bool_] = self.validation.argmax(axis=1) == self.targets
+        return right
 
     @property
     def selected(self) -> bool:
         """Whether it is good enough to vote."""
-        return len(self.targets) > 0 and self.validation_accuracy >= SELECTED
+        return len(self.targets) > 0 and float(self.right.mean()) >= SELECTED
 
 
-def members(outcomes: Iterable[Outcome], runs: str | Path) -> list[Member]:
-    """Let every run answer for its own validation clips, once.
+def members(
+    outcomes: Sequence[Outcome], runs: Path, *, workers: int = 2, progress: bool = True
+) -> list[Member]:
+    """Let every run classify its own validation clips, once.
 
     Parameters
     ----------
-    outcomes : iterable of Outcome
+    outcomes : sequence of Outcome
     runs : path
         The folder of the runs, where their bundles are.
+    workers, progress
+        As for `finish_all`.
     """
-    return list(in_order(lambda outcome: _member(outcome, Path(runs)), outcomes))
-
-
-def _member(outcome: Outcome, runs: Path) -> Member:
-    place = runs / outcome.run.key
-    kept = place / "validation.npz"
-    if not kept.is_file():
-        bundle = Bundle.load(place)
-        manifest = Manifest.read(outcome.run.manifest)
-        mine = set(bundle.fitted_on.get("validation", ()))
-        rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in mine]
-        probabilities = np.empty((0, len(bundle.labels)))
-        targets = np.empty(0, dtype=np.int64)
-        if rows:
-            validation = manifest.rows(rows)
-            heard = Predictor(bundle).predict_manifest(validation)
-            probabilities = heard.probabilities
-            targets = validation.rows(heard.rows).targets(bundle.labels)
-        write_arrays(kept, probabilities=probabilities, targets=targets)
-    with np.load(kept) as found:
-        return Member(outcome, found["probabilities"], found["targets"])
+    tasks = [Validation(outcome.run) for outcome in outcomes]
+    finish_all(tasks, runs, workers=workers, progress=progress, doing="validating")
+    found = [task.read(runs) for task in tasks]
+    return [
+        Member(outcome, each["probabilities"], each["targets"])
+        for outcome, each in zip(outcomes, found, strict=True)
+    ]

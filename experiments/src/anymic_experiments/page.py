@@ -1,19 +1,25 @@
-"""What was found, as a report and as the documentation's page."""
+"""The page of an experiment: a Jinja template of a paper, filled in with what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-from anymic.evaluation.report.cells import counted
+from anymic.errors import ConfigError
+from anymic.evaluation.report import cells
 from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.write import made
-from anymic.training import TrainingConfig
+from anymic_experiments.findings import verdict
+from anymic_experiments.published import Published
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from matplotlib.figure import Figure
+
+FILE = "page.md.j2"
 
 
 @dataclass(frozen=True)
@@ -22,119 +28,172 @@ class Section:
 
     Attributes
     ----------
-    title : str
-    text : str
-        Markdown; `{figure}` where the figure goes.
+    macro : str
+        The macro of the template that writes it; its first line is the heading.
+    facts : mapping
+        What the macro is called with.
     rows : sequence of Row
         What it rests on, for report.json.
-    name : str
-        Of the figure's file.
+    picture : str
+        The name of the figure.
     figure : Figure or None
     """
 
-    title: str
-    text: str
+    macro: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[Row] = ()
-    name: str = ""
+    picture: str = ""
     figure: Figure | None = field(default=None, compare=False)
 
-    def markdown(self, page: str) -> str:
-        """Return the section as Markdown, its figure linked as a file of `page`."""
-        picture = f"![{self.title}]({page}_{self.name}.png)" if self.figure else ""
-        return f"## {self.title}\n\n{self.text.replace('{figure}', picture)}\n"
 
-
-def introduction(
-    text: str, base: TrainingConfig, *, command: str, folds: int, seeds: int, corpus: str
-) -> str:
-    """Fill in the top of a page: the command that made it, and the settings that runs share.
+class Page:
+    """The template of a paper's page.
 
     Parameters
     ----------
-    text : str
-        With places for {command}, {folds}, {seeds}, {network}, {bands}, {hop}, {clip}, {epochs},
-        {batch} and {corpus}, or some of them.
-    base : TrainingConfig
-    command : str
-    folds, seeds : int
-    corpus : str
-        What the clips are; empty where they are the user's own.
+    folder : path
+        Of the paper: `page.md.j2` and, where the paper prints figures, `published.csv`.
+
+    Raises
+    ------
+    ConfigError
+        In one line, with the line of the template that is wrong.
     """
-    return text.format(
-        command=command,
-        folds=counted(folds, "fold"),
-        seeds=counted(seeds, "seed"),
-        network=base.network,
-        bands=base.frontend.bands,
-        hop=base.frontend.hop_samples,
-        clip="whole clips" if base.clip_s is None else f"{base.clip_s:g} s",
-        epochs=base.epochs,
-        batch=base.batch_size,
-        corpus=corpus,
-    )
+
+    def __init__(self, folder: Path) -> None:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
+
+        self.file = folder / FILE
+        self.name = folder.name
+        environment = Environment(
+            loader=FileSystemLoader(folder),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {
+            "percent": cells.percent,
+            "points": cells.points,
+            "plain": cells.plain,
+            "counted": cells.counted,
+            "signed": lambda number, digits=1: f"{number:+.{digits}f}",
+            "fixed": lambda number, digits=1: f"{number:.{digits}f}",
+            "short": lambda number: f"{number:g}",
+        }
+        environment.globals |= {
+            "published": Published.read(folder),
+            "rule": lambda columns: "|---" * columns + "|",
+            "verdict": verdict,
+            "zip": zip,
+        }
+        try:
+            self._template = environment.get_template(FILE)
+        except TemplateSyntaxError as error:
+            raise self._mistake(error.lineno, error.message or "") from None
+
+    def text(self, macro: str, **facts: Any) -> str:
+        """Return what a macro writes with these facts.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such macro, or it asks for what is not there.
+        """
+        try:
+            return str(getattr(self._template.make_module(), macro)(**facts))
+        except Exception as error:
+            line = _line(self._template, error.__traceback__)
+            raise self._mistake(line, f"{error} ({macro})") from error
+
+    def _mistake(self, line: int, reason: str) -> ConfigError:
+        return ConfigError(
+            f"{self.file}, line {line}: {reason}",
+            expected="a template that the facts fill in",
+            fix="correct the template",
+        )
+
+    def picture(self, name: str) -> str:
+        """Return the name of a figure's file beside the page."""
+        return f"{self.name}_{name}.png" if name else f"{self.name}.png"
+
+    def write(
+        self,
+        sections: Sequence[Section],
+        out: Path,
+        *,
+        title: str,
+        folder: Path | None,
+        introduction: Mapping[str, Any],
+        **facts: object,
+    ) -> tuple[list[Path], str]:
+        """Write report.json, report.html and the figures; and the page where asked.
+
+        Parameters
+        ----------
+        sections : sequence of Section
+        out : path
+            Folder of the experiment's runs; the report goes into a folder of the paper's name in
+            it, so that experiments that share runs keep their reports apart.
+        title : str
+            Of the report.
+        folder : path, optional
+            Where the page and its figures go.
+        introduction : mapping
+            What the macro of that name is called with.
+        facts
+            For the report's header: command, seeds, ...
+
+        Returns
+        -------
+        tuple
+            The files, and the page's text.
+        """
+        from anymic.evaluation.report import ReportFigure, run_header, write_report
+        from anymic.evaluation.report.style import save_png
+
+        texts = [
+            self.text(one.macro, **one.facts, **_shown(self.picture(one.picture), one))
+            for one in sections
+        ]
+        titles = [text.split("\n", 1)[0].lstrip("# ") for text in texts]
+        header = run_header(**facts)
+        paths = write_report(
+            out / self.name,
+            sections[0].rows,
+            title=title,
+            header=header,
+            figures=[
+                ReportFigure(one.picture or self.name, one.figure, name)
+                for one, name in zip(sections, titles, strict=True)
+                if one.figure is not None
+            ],
+            extra={
+                name: [vars(row) for row in one.rows]
+                for one, name in zip(sections[1:], titles[1:], strict=True)
+            },
+        )
+        written = [paths["html"], paths["json"]]
+        first = self.text("introduction", **introduction)
+        text = "\n".join([first, *texts, made(header)])
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            for one in sections:
+                if one.figure is not None:
+                    written.append(save_png(one.figure, folder / self.picture(one.picture)))
+            written.append(folder / f"{self.name}.md")
+            written[-1].write_text(text, encoding="utf-8")
+        return written, text
 
 
-def write(
-    sections: Sequence[Section],
-    introduction: str,
-    out: str | Path,
-    *,
-    title: str,
-    name: str,
-    folder: str | Path | None,
-    **facts: object,
-) -> tuple[list[Path], str]:
-    """Write report.json, report.html and the figures; and the documentation's page where asked.
+def _shown(picture: str, section: Section) -> dict[str, str]:
+    return {"picture": picture} if section.figure is not None else {}
 
-    Parameters
-    ----------
-    sections : sequence of Section
-    introduction : str
-        Markdown in front of them.
-    out : path
-        Folder of the experiment's runs; the report goes into `out`/`name`, so that experiments that
-        share runs keep their reports apart.
-    title : str
-        Of the report.
-    name : str
-        Of the page, and what the names of its figures begin with.
-    folder : path, optional
-        Where the page and its figures go.
-    facts
-        For the report's header: command, seeds, ...
 
-    Returns
-    -------
-    tuple
-        The files, and the page's text.
-    """
-    from anymic.evaluation.report import ReportFigure, run_header, write_report
-    from anymic.evaluation.report.style import save_png
-
-    header = run_header(**facts)
-    shown, *others = sections
-    paths = write_report(
-        Path(out) / name,
-        shown.rows,
-        title=title,
-        header=header,
-        figures=[
-            ReportFigure(section.name, section.figure, section.title)
-            for section in sections
-            if section.figure is not None
-        ],
-        extra={section.title: [vars(row) for row in section.rows] for section in others},
-    )
-    written = [paths["html"], paths["json"]]
-    text = "\n".join(
-        [introduction, *(section.markdown(name) for section in sections), made(header)]
-    )
-    if folder is not None:
-        place = Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        for section in sections:
-            if section.figure is not None:
-                written.append(save_png(section.figure, place / f"{name}_{section.name}.png"))
-        written.append(place / f"{name}.md")
-        written[-1].write_text(text, encoding="utf-8")
-    return written, text
+def _line(template: Template, trace: TracebackType | None) -> int:
+    """Return the line of a template that an error came from; 1 where it never got into it."""
+    line = 1
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == template.filename:
+            line = template.get_corresponding_lineno(trace.tb_lineno)
+        trace = trace.tb_next
+    return line

@@ -25,8 +25,8 @@ class Pooled:
     targets : array (clip,)
         True class numbers.
     devices, groups : array (clip,) of str
-        The device that heard each clip, and the recording it was cut from. Intervals resample
-        whole recordings, with every device, fold and seed that heard them.
+        The device that recorded each clip, and the recording it was cut from. Intervals resample
+        whole recordings, with every device, fold and seed of them.
     """
 
     probabilities: Mapping[str, NDArray[np.float64]]
@@ -70,7 +70,7 @@ class Pooled:
         Returns
         -------
         Interval or None
-            None where sum(whole) is not surely above 0: there is nothing to be a share of.
+            None where the interval of sum(whole) reaches 0: there is nothing to be a share of.
         """
         totals = intervals.resampled_totals(np.column_stack([part, whole]), self.groups)
         recordings = len(set(self.groups.tolist()))
@@ -87,7 +87,7 @@ def pool(outcomes: Iterable[Outcome]) -> Pooled:
     Raises
     ------
     AnymicError
-        If the conditions did not meet the same clips in the same order.
+        If the conditions do not have the same clips in the same order.
     """
     parts: dict[str, list[Outcome]] = {}
     for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Many training runs as one resumable piece of work: conditions x folds x seeds."""
+"""A training and its test, as a task whose folder is named by all that decides its result."""
 
 from __future__ import annotations
 
@@ -7,34 +7,47 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal import machine
-from anymic._internal.files import write_arrays
-from anymic._internal.processes import do_all
 from anymic._internal.settings import to_mapping
+from anymic.bundle import Bundle
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError
 from anymic.inference.predictor import Predictor
 from anymic.training import TrainingConfig, fit
+from anymic_experiments.runner import Arrays, Stored, finish_all
 
 RESULT = "test.npz"
-# Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
-# run is as good as one on another processor.
+FEATURES = "features"
 FIRST_FRONTEND = (  # the front-end's settings when the first runs were named: these never change
     *("rate_hz", "fft_size", "hop_samples", "bands", "low_hz", "high_hz"),
     *("mel_scale", "mel_norm", "power", "log_offset"),
 )
+# Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
+# run is as good as one on another processor.
 TRAINING_VERSION = 1
 
 
+def changed_settings(config: TrainingConfig) -> dict[str, Any]:
+    """Return the settings that are not the defaults: a new setting renames no old run."""
+    plain = to_mapping(TrainingConfig())
+    return {key: value for key, value in to_mapping(config).items() if value != plain[key]}
+
+
+def named_by(facts: Sequence[Any], manifest: Path) -> str:
+    """Return the name of a folder that changes with these facts or with the clips."""
+    digest = hashlib.sha256(json.dumps(list(facts), sort_keys=True).encode())
+    digest.update(Manifest.read(manifest).digest().encode())
+    return digest.hexdigest()[:16]
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(Stored):
     """One training and its test.
 
     Attributes
@@ -53,21 +66,77 @@ class Run:
     @property
     def key(self) -> str:
         """A name for the run's folder that changes with its settings or its clips."""
-        # Only what differs from the defaults: a setting that is new changes no old run's name.
-        plain = to_mapping(TrainingConfig())
-        chosen = {k: v for k, v in to_mapping(self.config).items() if v != plain[k]}
+        chosen = changed_settings(self.config)
         if chosen.get("correction", {}).get("domain") == "magnitude":  # new inside an old setting
             del chosen["correction"]["domain"]
         if "frontend" in chosen:  # so are all of its that were not there at first
+            plain = to_mapping(TrainingConfig())["frontend"]
             chosen["frontend"] = {
                 name: value
                 for name, value in chosen["frontend"].items()
-                if name in FIRST_FRONTEND or value != plain["frontend"][name]
+                if name in FIRST_FRONTEND or value != plain[name]
             }
-        settings = json.dumps([TRAINING_VERSION, chosen], sort_keys=True)
-        digest = hashlib.sha256(settings.encode())
-        digest.update(Manifest.read(self.manifest).digest().encode())
-        return digest.hexdigest()[:16]
+        return named_by([TRAINING_VERSION, chosen], self.manifest)
+
+    def folder(self, out: Path) -> Path:
+        """Return the folder of the training, where its bundle is."""
+        return out / self.key
+
+    def file(self, out: Path) -> Path:
+        """Return the file of the test's probabilities."""
+        return self.folder(out) / RESULT
+
+    def finish(self, out: Path) -> None:
+        """Train and test; checkpoints go once the result is there."""
+        super().finish(out)
+        shutil.rmtree(self.folder(out) / "checkpoints", ignore_errors=True)
+
+    def arrays(self, out: Path) -> Arrays:
+        """Train, and classify the test clips.
+
+        Raises
+        ------
+        AnymicError
+            If a test clip cannot be used.
+        """
+        place = self.folder(out)
+        manifest = Manifest.read(self.manifest)
+        bundle = fit(
+            manifest,
+            self.config,
+            place,
+            resume=place.is_dir(),
+            progress=False,
+            cache=out / FEATURES,
+        )
+        test = manifest.where(split="test")
+        probabilities = classify(bundle, test)
+        table = test.table
+        devices = table["device"].to_numpy(dtype=str) if "device" in table else codec_names(test)
+        return {
+            "probabilities": probabilities,
+            "labels": np.array(bundle.labels),
+            "targets": test.targets(bundle.labels),
+            "devices": devices,
+            "groups": table["group"].to_numpy(dtype=str),
+        }
+
+
+def classify(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
+    """Return the probabilities (clip, class) of all clips.
+
+    Raises
+    ------
+    AnymicError
+        If a clip cannot be used.
+    """
+    found = Predictor(bundle).predict_manifest(manifest)
+    if found.failures:
+        raise AnymicError(
+            f"{len(found.failures)} test clips that cannot be used ({found.failures[0].reason})",
+            fix="check the corpus with `anymic data prepare`",
+        )
+    return found.probabilities
 
 
 @dataclass(frozen=True)
@@ -82,8 +151,8 @@ class Outcome:
         True class numbers.
     labels : tuple of str
     devices, groups : array (clip,) of str
-        The device that heard each clip, in a corpus without devices the codec (such as "mp3 32",
-        or "clean"); and the recording it was cut from.
+        The device that recorded each clip, in a corpus without devices the codec (such as
+        "mp3 32", or "clean"); and the recording it was cut from.
     """
 
     run: Run
@@ -95,70 +164,28 @@ class Outcome:
 
 
 def train_all(
-    runs: Sequence[Run], out: str | Path, *, workers: int = 2, progress: bool = True
+    runs: Sequence[Run], out: Path, *, workers: int = 2, progress: bool = True
 ) -> list[Outcome]:
-    """Train and test every run, each once: what is found finished in `out` is not repeated.
+    """Train and test every run, each once, and return their outcomes in order.
 
     Parameters
     ----------
     runs : sequence of Run
     out : path
         Folder of all runs: a folder each, named by `Run.key`, and the features they share.
-    workers : int
-        Processes at a time; each gets its share of the processors.
-    progress : bool
-        Show a progress bar on stderr.
-
-    Returns
-    -------
-    list of Outcome
-        In the order of `runs`.
-
-    Raises
-    ------
-    AnymicError
-        If a test clip cannot be used.
+    workers, progress
+        As for `finish_all`.
     """
-    out = Path(out)
-    places = {run: out / run.key for run in runs}
-    missing = [run for run, place in places.items() if not (place / RESULT).is_file()]
-    do_all(partial(_finish, out=out), missing, workers=workers, progress=progress)
-    return [_outcome(run, places[run]) for run in runs]
+    finish_all(runs, out, workers=workers, progress=progress)
+    return [_outcome(run, run.read(out)) for run in runs]
 
 
-def _finish(run: Run, out: Path) -> None:
-    """Train one run, test it, and write the result last, so that a half-done run is redone."""
-    machine.keep_memory()
-    place, cache = out / run.key, out / "features"
-    manifest = Manifest.read(run.manifest)
-    bundle = fit(manifest, run.config, place, resume=place.is_dir(), progress=False, cache=cache)
-    test = manifest.where(split="test")
-    predictions = Predictor(bundle).predict_manifest(test)
-    if predictions.failures:
-        failure = predictions.failures[0]
-        raise AnymicError(
-            f"{len(predictions.failures)} test clips that cannot be used ({failure.reason})",
-            fix="check the corpus with `anymic data prepare`",
-        )
-    table = test.table
-    heard_by = table["device"].to_numpy(dtype=str) if "device" in table else codec_names(test)
-    facts = {
-        "labels": np.array(bundle.labels),
-        "targets": test.targets(bundle.labels),
-        "devices": heard_by,
-        "groups": table["group"].to_numpy(dtype=str),
-    }
-    write_arrays(place / RESULT, probabilities=predictions.probabilities, **facts)
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
-
-
-def _outcome(run: Run, place: Path) -> Outcome:
-    with np.load(place / RESULT) as found:
-        return Outcome(
-            run,
-            probabilities=found["probabilities"],
-            targets=found["targets"],
-            labels=tuple(found["labels"].tolist()),
-            devices=found["devices"],
-            groups=found["groups"],
-        )
+def _outcome(run: Run, found: Arrays) -> Outcome:
+    return Outcome(
+        run,
+        probabilities=found["probabilities"],
+        targets=found["targets"],
+        labels=tuple(found["labels"].tolist()),
+        devices=found["devices"],
+        groups=found["groups"],
+    )

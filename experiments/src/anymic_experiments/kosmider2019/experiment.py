@@ -11,7 +11,8 @@ from anymic.data.corpora.esc50 import esc50
 from anymic.devices.simulation.simulate import simulate
 from anymic.errors import ConfigError
 from anymic.training import TrainingConfig, load_config
-from anymic_experiments import members, page
+from anymic_experiments import members
+from anymic_experiments import old_page as page
 from anymic_experiments.kosmider2019 import (
     devices,
     ensembles,
@@ -23,7 +24,7 @@ from anymic_experiments.kosmider2019 import (
     texts,
 )
 from anymic_experiments.kosmider2019.grid import PRESETS, Scale
-from anymic_experiments.page import Section
+from anymic_experiments.old_page import Section
 from anymic_experiments.pooling import pool
 from anymic_experiments.runs import Outcome, Run, train_all
 

@@ -4,36 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anymic.evaluation.report.cells import percent, points
+from anymic.errors import AnymicError
 from anymic.evaluation.report.rows import Row, row
-from anymic_experiments.findings import Findings
+from anymic_experiments.commands import ROOT, Scale
+from anymic_experiments.drawing import upright
+from anymic_experiments.findings import Findings, clear
 from anymic_experiments.members import Member
-from anymic_experiments.nguyen2020.grid import CORRECTIONS, Setting
+from anymic_experiments.nguyen2020.settings import Settings
+from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
+from anymic_experiments.published import Published
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAIR = "B and C"
-PLAIN, UNCORRECTED = "T = 1", "NoCorrection"  # what gains are over
-DEVICES = {"A": ("A",), "B": ("B",), "C": ("C",), PAIR: ("B", "C")}
-BEHIND = 0.10  # training accuracy that a temperature may lack against T = 1 and still be compared
-# Table 3 of the paper, in per cent: accuracy on A, B, C and the mean of B and C. The line of T = 1
-# with Ref.ABC and Ref.BC is that of table 2 (focal loss), which has no columns for B and C.
-PAPER: dict[tuple[str, float], tuple[float | None, ...]] = {
-    ("Ref.ABC", 1): (72.3, None, None, 67.6),
-    ("Ref.ABC", 10): (73.4, 66.5, 73.7, 70.1),
-    ("Ref.ABC", 15): (72.3, 66.9, 72.6, 69.7),
-    ("Ref.BC", 1): (70.27, None, None, 65.9),
-    ("Ref.BC", 30): (72.2, 65.9, 72.8, 69.4),
-    ("NoCorrection", 1): (71.6, 58.0, 59.3, 58.6),
-    ("NoCorrection", 20): (72.8, 60.9, 63.0, 62.0),
-}
-BASELINE = (61.9, 39.6, 43.1, 41.4)
+LAST = 3  # epochs; one alone is noisy
+PLAIN = "T = 1"
+
+
+def reached(run: Path, metric: str = "training_accuracy") -> float:
+    """Return the mean of a metric over the last three epochs of a run.
+
+    Parameters
+    ----------
+    run : path
+        The folder of the run; `logs` in it is read.
+    metric : str
+        As training logs it. The training accuracy is that of the clips as they were trained on,
+        mixed up and masked, so that it stays below 1 however well they are known.
+
+    Raises
+    ------
+    AnymicError
+        If the log is not there, or does not hold the metric.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
+
+    log = EventAccumulator(str(run / "logs"))
+    log.Reload()
+    if metric not in log.Tags().get("scalars", ()):
+        raise AnymicError(
+            f"{run} without a log of {metric}",
+            expected="the logs of its training",
+            fix="delete the folder and run again",
+        )
+    return float(np.mean([event.value for event in log.Scalars(metric)[-LAST:]]))
 
 
 @dataclass(frozen=True)
@@ -49,180 +71,148 @@ class Curve(Findings):
         seeds.
     chosen : dict of str to float
         The temperature that each correction's validation clips choose.
+    behind : float
+        See `Settings`.
     """
 
     temperatures: tuple[float, ...]
     reached: Mapping[tuple[str, float], float]
     chosen: Mapping[str, float]
+    behind: float
 
     def accuracy(self, correction: str, temperature: float, device: str) -> Row:
         """Return the accuracy of one place."""
-        where = {"correction": correction, "temperature": f"{temperature:g}", "device": device}
-        return self.of("accuracy", **where)
+        return self.of("accuracy", correction=correction, temperature=temperature, device=device)
 
     def gain(self, correction: str, temperature: float, device: str, *, over: str) -> Row:
         """Return the accuracy gained over T = 1, or over no correction."""
-        where = {"correction": correction, "temperature": f"{temperature:g}", "device": device}
-        return self.of("accuracy_difference", **where, against_condition=over)
+        return self.of(
+            "accuracy_difference",
+            correction=correction,
+            temperature=temperature,
+            device=device,
+            against_condition=over,
+        )
 
     def converged(self, correction: str, temperature: float) -> bool:
         """Whether training came about as far as at T = 1, so that accuracies may be compared."""
-        return self.reached[correction, temperature] >= self.reached[correction, 1] - BEHIND
+        ends = self.reached[correction, temperature], self.reached[correction, 1]
+        return ends[0] >= ends[1] - self.behind
 
 
 def compare(
-    members: Sequence[Member], reached: Sequence[float], *, temperatures: Sequence[float]
+    members: Sequence[Member], ends: Sequence[float], *, grid: Settings, scale: Scale
 ) -> Curve:
     """Return accuracy by correction, temperature and device, and what heating changes.
 
     Parameters
     ----------
     members : sequence of Member
-        The trained runs of `grid.curve`, every fold and seed.
-    reached : sequence of float
+        The trained runs of the grid `curve`, every fold and seed.
+    ends : sequence of float
         The training accuracy at the end of each.
-    temperatures : sequence of float
+    grid, scale
     """
     pooled = pool(member.outcome for member in members)
+    conditions = grid.conditions("curve", scale=scale)
+    names = {(c.levels["correction"], float(c.levels["temperature"])): c.name for c in conditions}
     rows: list[Row] = []
-    for correction in CORRECTIONS:
-        plain = Setting(correction).name
-        for temperature in temperatures:
-            name = Setting(correction, temperature).name
-            where = {"correction": correction, "temperature": f"{temperature:g}"}
-            for device, heard in DEVICES.items():
-                place = {**where, "device": device}
-                rows.append(row("accuracy", pooled.accuracy(name, *heard), **place))
-                if temperature != 1:
-                    change = pooled.gain(name, plain, *heard)
-                    rows.append(
-                        row("accuracy_difference", change, **place, against_condition=PLAIN)
-                    )
-                if CORRECTIONS[correction] is not None:
-                    change = pooled.gain(name, Setting(UNCORRECTED, temperature).name, *heard)
-                    over = {**place, "against_condition": UNCORRECTED}
-                    rows.append(row("accuracy_difference", change, **over))
-    settings = [(name, t) for name in CORRECTIONS for t in temperatures]
+    for (correction, temperature), name in names.items():
+        for device, recorders in grid.devices.items():
+            place = {
+                "correction": correction,
+                "temperature": f"{temperature:g}",
+                "device": device,
+            }
+            rows.append(row("accuracy", pooled.accuracy(name, *recorders), **place))
+            against = {}
+            if temperature != 1:
+                against[PLAIN] = names[correction, 1]
+            if correction != grid.uncorrected:
+                against[grid.uncorrected] = names[grid.uncorrected, temperature]
+            for over, other in against.items():
+                change = pooled.gain(name, other, *recorders)
+                rows.append(row("accuracy_difference", change, **place, against_condition=over))
+    own = {
+        key: [each for each in zip(members, ends, strict=True) if _named(each[0], name)]
+        for key, name in names.items()
+    }
+    right = {key: sum(int(member.right.sum()) for member, _ in found) for key, found in own.items()}
+    temperatures = tuple(t for correction, t in names if correction == grid.uncorrected)
     return Curve(
         rows,
-        temperatures=tuple(temperatures),
-        reached={key: float(np.mean(_of(key, members, reached))) for key in settings},
-        chosen={name: _chosen(name, members, temperatures) for name in CORRECTIONS},
+        temperatures=temperatures,
+        reached={key: float(np.mean([end for _, end in found])) for key, found in own.items()},
+        chosen={
+            correction: max(temperatures, key=lambda t: right[correction, t])
+            for correction in grid.corrections
+        },
+        behind=grid.behind,
     )
 
 
-def _of(key: tuple[str, float], members: Sequence[Member], values: Sequence[float]) -> list[float]:
-    name = Setting(*key).name
-    return [
-        value
-        for member, value in zip(members, values, strict=True)
-        if member.outcome.run.condition == name
+def _named(member: Member, name: str) -> bool:
+    return member.outcome.run.condition == name
+
+
+def section(found: Curve, grid: Settings, *, scale: Scale) -> Section:
+    """Return table 3, figure 3 and what they say."""
+    published = Published.read(ROOT / "nguyen2020")
+    configs = {c.config.temperature: c.config for c in grid.conditions("curve", scale=scale)}
+    printed: dict[str, dict[float, float]] = {name: {} for name in grid.corrections}
+    for name in published.rows("3"):
+        correction, _, temperature = name.partition(" ")
+        if temperature:
+            value = published.of("3", name, grid.pair)
+            printed[correction][float(temperature)] = value
+    heated = {}
+    for correction, by_temperature in printed.items():
+        hottest = max((t for t in by_temperature if t != 1), key=lambda t: by_temperature[t])
+        nearest = min(found.temperatures, key=lambda t: abs(np.log(t / hottest)))
+        if found.converged(correction, nearest):
+            heated[correction] = nearest, by_temperature[hottest] - by_temperature[1]
+    corrected = [
+        found.gain(name, t, grid.pair, over=grid.uncorrected)
+        for name in grid.corrections
+        if name != grid.uncorrected
+        for t in found.temperatures
+        if found.converged(name, t) and found.converged(grid.uncorrected, t)
     ]
-
-
-def _chosen(correction: str, members: Sequence[Member], temperatures: Sequence[float]) -> float:
-    """Return the temperature with the most validation clips right, the smallest of equals."""
-    right = {
-        temperature: sum(
-            int((member.validation.argmax(axis=1) == member.targets).sum())
-            for member in members
-            if member.outcome.run.condition == Setting(correction, temperature).name
-        )
-        for temperature in temperatures
+    facts = {
+        "found": found,
+        "grid": grid,
+        "plain": PLAIN,
+        "lengths": {t: (config.epochs, config.learning_rate) for t, config in configs.items()},
+        "lines": [
+            (name, t)
+            for name, temperatures in printed.items()
+            for t in sorted({*found.temperatures, *temperatures})
+        ],
+        "heated": heated,
+        "corrected": corrected,
+        "above": len(clear(corrected)),
     }
-    return max(right, key=lambda temperature: right[temperature])
+    return Section("curve", facts, found.rows, "figure3", figure(found, grid))
 
 
-def markdown(curve: Curve, lengths: Mapping[float, tuple[int, float]]) -> str:
-    """Return table 3, every temperature of every correction, the paper's figures in brackets.
-
-    Parameters
-    ----------
-    curve : Curve
-    lengths : dict of float to (int, float)
-        The epochs and the learning rate of each temperature.
-    """
-    lines = [
-        f"| correction | T | epochs, rate | reached | {' | '.join(DEVICES)} |",
-        "|---" * (4 + len(DEVICES)) + "|",
-    ]
-    for correction in CORRECTIONS:
-        printed = {t for name, t in PAPER if name == correction}
-        for temperature in sorted({*curve.temperatures, *printed}):
-            paper = PAPER.get((correction, temperature), (None,) * len(DEVICES))
-            if temperature not in curve.temperatures:
-                cells = [f"({figure:.1f})" if figure else "" for figure in paper]
-                lines.append(_line(correction, temperature, "", "", *cells))
-                continue
-            epochs, rate = lengths[temperature]
-            behind = "" if curve.converged(correction, temperature) else " (behind)"
-            cells = []
-            for device, figure in zip(DEVICES, paper, strict=True):
-                found = curve.accuracy(correction, temperature, device)
-                beside = f" ({figure:.1f})" if figure else ""
-                cells.append(percent(found, interval_digits=0) + beside)
-            reached = f"{100 * curve.reached[correction, temperature]:.0f}{behind}"
-            lines.append(_line(correction, temperature, f"{epochs}, {rate:g}", reached, *cells))
-    return "\n".join(lines) + "\n"
-
-
-def _line(correction: str, temperature: float, *cells: str) -> str:
-    return "| " + " | ".join([correction, f"{temperature:g}", *cells]) + " |"
-
-
-def gains_markdown(curve: Curve) -> str:
-    """Return what heating changes against T = 1, and what the validation clips choose."""
-    lines = [
-        "| correction | T | A, over T = 1 | B and C, over T = 1 | B and C, over no correction |",
-        "|---" * 5 + "|",
-    ]
-    for correction in CORRECTIONS:
-        for temperature in curve.temperatures:
-            heated = [
-                points(curve.gain(correction, temperature, device, over=PLAIN))
-                if temperature != 1
-                else ""
-                for device in ("A", PAIR)
-            ]
-            corrected = ""
-            if CORRECTIONS[correction] is not None:
-                corrected = points(curve.gain(correction, temperature, PAIR, over=UNCORRECTED))
-            mark = " (chosen)" if curve.chosen[correction] == temperature else ""
-            lines.append(
-                _line(correction, temperature, *heated, corrected).replace(
-                    f"| {temperature:g} |", f"| {temperature:g}{mark} |", 1
-                )
-            )
-    return "\n".join(lines) + "\n"
-
-
-def figure(curve: Curve) -> Figure:
+def figure(curve: Curve, grid: Settings) -> Figure:
     """Draw figure 3: accuracy over temperature, on A, and on B and C; hollow: not converged."""
-    from anymic.evaluation.report.style import PAPER as WHITE
-    from anymic.evaluation.report.style import bare, canvas, quiet_style, series
+    from anymic.evaluation.report.style import PAPER, bare, canvas, quiet_style, series
 
     with quiet_style():
         drawing, panels = canvas(3.4, 9.0, ncols=2, sharey=True, sharex=True)
-        for axes, device in zip(panels, ("A", PAIR), strict=True):
-            for number, correction in enumerate(CORRECTIONS):
+        for axes, device in zip(panels, (next(iter(grid.devices)), grid.pair), strict=True):
+            for number, correction in enumerate(grid.corrections):
                 colour, marker = series(number)
                 found = [curve.accuracy(correction, t, device) for t in curve.temperatures]
                 # Beside each other, so that no interval hides another.
                 places = [t * 1.05 ** (number - 1) for t in curve.temperatures]
                 axes.plot(places, [100 * item.value for item in found], color=colour, lw=1.4)
                 for place, t, item in zip(places, curve.temperatures, found, strict=True):
-                    if item.low is not None and item.high is not None:
-                        axes.vlines(place, 100 * item.low, 100 * item.high, color=colour, lw=1.0)
                     full = curve.converged(correction, t)
-                    axes.plot(
-                        place,
-                        100 * item.value,
-                        marker,
-                        ms=6.5,
-                        mfc=colour if full else WHITE,
-                        mec=colour,
-                        label=correction if t == curve.temperatures[0] else None,
-                    )
+                    label = correction if t == curve.temperatures[0] else None
+                    fill = {"mfc": colour if full else PAPER, "mec": colour, "label": label}
+                    upright(axes, place, item, marker, color=colour, width=1.0, **fill)
             axes.set_xscale("log")
             axes.set_xticks(curve.temperatures, [f"{t:g}" for t in curve.temperatures])
             axes.minorticks_off()
@@ -232,71 +222,3 @@ def figure(curve: Curve) -> Figure:
         panels[0].set_ylabel("accuracy (%) with 95 % interval")
         panels[0].legend(loc="lower left")
     return drawing
-
-
-def reading(curve: Curve) -> str:
-    """Say what agrees with the paper and what does not, in sentences that follow the numbers."""
-    sentences = []
-    behind = [
-        f"{name} at T = {t:g}"
-        for name in CORRECTIONS
-        for t in curve.temperatures
-        if not curve.converged(name, t)
-    ]
-    if behind:
-        sentences.append(f"Not converged, and so not compared: {', '.join(behind)}.")
-    for correction, (temperature, paper) in _paper_gains(curve.temperatures).items():
-        if not curve.converged(correction, temperature):
-            continue
-        found = curve.gain(correction, temperature, PAIR, over=PLAIN)
-        sentences.append(
-            f"{correction}: T = {temperature:g} changes B and C by {points(found)} points; in the "
-            f"paper heating brings {paper:+.1f}{_verdict(found, paper / 100)}."
-        )
-    chosen = [
-        f"{name} T = {t:g} ({points(curve.gain(name, t, PAIR, over=PLAIN))} points on B and C)"
-        for name, t in curve.chosen.items()
-        if t != 1
-    ]
-    if chosen:
-        sentences.append(f"Validation clips choose {', '.join(chosen)} over T = 1.")
-    gains = {
-        (name, t): curve.gain(name, t, PAIR, over=UNCORRECTED)
-        for name, reference in CORRECTIONS.items()
-        if reference is not None
-        for t in curve.temperatures
-        if curve.converged(name, t) and curve.converged("NoCorrection", t)
-    }
-    values = [100 * item.value for item in gains.values()]
-    clear = sum(1 for item in gains.values() if item.low is not None and item.low > 0)
-    if values:
-        sentences.append(
-            f"Correction gains {min(values):+.1f} to {max(values):+.1f} points on B and C at the "
-            f"same temperature ({clear} of {len(values)} intervals above 0; in the paper +9.0 at "
-            "T = 1 with Ref.ABC)."
-        )
-    return " ".join(sentences)
-
-
-def _paper_gains(temperatures: Sequence[float]) -> dict[str, tuple[float, float]]:
-    """Return the temperature nearest to the paper's best, and what heating brings there."""
-    gains = {}
-    for correction in CORRECTIONS:
-        heated = {t: v[3] for (name, t), v in PAPER.items() if name == correction and t != 1}
-        best, value = max(heated.items(), key=lambda item: item[1] or 0)
-        plain = PAPER[correction, 1][3]
-        assert value is not None
-        assert plain is not None
-        nearest = min(temperatures, key=lambda t: abs(np.log(t / best)))
-        gains[correction] = (nearest, value - plain)
-    return gains
-
-
-def _verdict(found: Row, paper: float) -> str:
-    """Return whether the paper's gain lies within our interval."""
-    if found.low is None or found.high is None:
-        return ""
-    if found.low <= paper <= found.high:
-        zero = "and so does no change at all" if found.low <= 0 <= found.high else "and zero not"
-        return f", which lies within our interval, {zero}"
-    return ", which lies outside our interval"

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal.files import write_arrays
-from anymic._internal.machine import processors
-from anymic._internal.processes import do_all
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
-from anymic.evaluation.report.cells import plain
 from anymic.evaluation.report.rows import Row, row
 from anymic.inference.embedder import Embedder
 from anymic.metrics import intervals
+from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
+from anymic_experiments.page import Section
+from anymic_experiments.runner import Arrays, Stored
 from anymic_experiments.runs import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CORRECTION = "Ref.ABC"
-PANELS: tuple[float, ...] = (1, 5, 10, 35)  # temperatures that the paper draws
+    from anymic_experiments.nguyen2020.settings import Settings
+
 HALVES = {"train": "Training set", "test": "Test set"}
-DEVICES = ("A", "B", "C")
+COLUMNS = {"labels": "label", "devices": "device", "groups": "group", "splits": "split"}
 VERSION = 1  # raise it when the same networks begin to give other features
 
 
@@ -50,44 +48,38 @@ class Pooled:
     splits: NDArray[np.str_]
 
 
-def hear(runs: Sequence[Run], places: Path, *, progress: bool = True) -> list[Pooled]:
-    """Let trained networks hear the training and test clips of A, B and C, once.
+@dataclass(frozen=True)
+class Embedding(Stored):
+    """The pooled features of a trained run's training and test clips, of some devices."""
 
-    Parameters
-    ----------
-    runs : sequence of Run
-    places : Path
-        The folder of the runs, where their bundles are, and where the features are kept.
-    progress : bool
-    """
-    missing = [run for run in runs if not _kept(run, places).is_file()]
-    work = partial(_hear, places=places)
-    do_all(work, missing, workers=processors(), progress=progress, doing="hearing")
-    found = []
-    for run in runs:
-        with np.load(_kept(run, places)) as kept:
-            found.append(Pooled(**{name: kept[name] for name in kept.files}))
+    run: Run
+    devices: tuple[str, ...]
+
+    def file(self, out: Path) -> Path:
+        """Return the file of the features."""
+        return self.run.folder(out) / f"pooled-{VERSION}.npz"
+
+    def arrays(self, out: Path) -> Arrays:
+        """Embed the clips."""
+        manifest = Manifest.read(self.run.manifest)
+        manifest = manifest.where(split=list(HALVES), device=list(self.devices))
+        embedder = Embedder(Bundle.load(self.run.folder(out)))
+        features, rows = embedder.embed_manifest(manifest).clips()
+        table = manifest.rows(rows).table
+        columns = {name: table[column].to_numpy(dtype=str) for name, column in COLUMNS.items()}
+        return {"features": features, **columns}
+
+
+def pooled(experiment: Experiment[Settings], runs: Sequence[Run]) -> dict[float, list[Pooled]]:
+    """Return the pooled features of trained runs by temperature, each run embedded once."""
+    devices = tuple(dict.fromkeys(d for some in experiment.grid.devices.values() for d in some))
+    tasks = [Embedding(run, devices) for run in runs]
+    experiment.finish(tasks, doing="embedding")
+    found: dict[float, list[Pooled]] = {}
+    for task in tasks:
+        features = Pooled(**task.read(experiment.places))
+        found.setdefault(task.run.config.temperature, []).append(features)
     return found
-
-
-def _kept(run: Run, places: Path) -> Path:
-    return places / run.key / f"pooled-{VERSION}.npz"
-
-
-def _hear(run: Run, places: Path) -> None:
-    kept = _kept(run, places)
-    manifest = Manifest.read(run.manifest).where(split=list(HALVES), device=list(DEVICES))
-    features, rows = Embedder(Bundle.load(places / run.key)).embed_manifest(manifest).clips()
-    table = manifest.rows(rows).table
-    columns = {
-        name: table[column].to_numpy(dtype=str)
-        for name, column in zip(
-            ("labels", "devices", "groups", "splits"),
-            ("label", "device", "group", "split"),
-            strict=True,
-        )
-    }
-    write_arrays(kept, features=features, **columns)
 
 
 def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> float:
@@ -105,26 +97,26 @@ def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> flo
     return float(between / np.square(centred).sum())
 
 
-def compare(heard: Mapping[float, Sequence[Pooled]]) -> Findings:
+def compare(found: Mapping[float, Sequence[Pooled]]) -> Findings:
     """Return how compact classes and how far apart devices are, by temperature and half.
 
     Parameters
     ----------
-    heard : mapping of float to sequence of Pooled
+    found : mapping of float to sequence of Pooled
         By temperature: every fold and seed, in the same order. A run's share is one number, and
         the interval resamples runs.
     """
     rows = []
-    for temperature, runs in heard.items():
+    for temperature, runs in found.items():
         for split in HALVES:
-            shares: dict[str, list[float]] = {"label": [], "device": []}
-            for run in runs:
-                inside = run.splits == split
-                for what, names in (("label", run.labels), ("device", run.devices)):
-                    shares[what].append(share_between(run.features[inside], names[inside]))
-            for what, values in shares.items():
-                where = {"temperature": f"{temperature:g}", "split": split, "between": what}
-                rows.append(_mean("share_of_variance", np.array(values), where))
+            for between, column in (("label", "labels"), ("device", "devices")):
+                inside = [run.splits == split for run in runs]
+                shares = [
+                    share_between(run.features[kept], getattr(run, column)[kept])
+                    for run, kept in zip(runs, inside, strict=True)
+                ]
+                where = {"temperature": f"{temperature:g}", "split": split, "between": between}
+                rows.append(_mean("share_of_variance", np.array(shares), where))
     return Findings(rows)
 
 
@@ -139,29 +131,20 @@ def _mean(metric: str, values: NDArray[np.float64], where: dict[str, str]) -> Ro
     return row(metric, intervals.bootstrap(statistic, np.arange(len(values))), **where)
 
 
-def markdown(found: Findings, temperatures: Sequence[float]) -> str:
-    """Return the shares of variance as a table."""
-    columns = [(split, between) for between in ("label", "device") for split in HALVES]
-    names = {"label": "classes", "device": "devices"}
-    heads = [f"between {names[between]}, {split}" for split, between in columns]
-    lines = [f"| T | {' | '.join(heads)} |", "|---" * (1 + len(columns)) + "|"]
-    for temperature in temperatures:
-        cells = [
-            plain(
-                found.of(
-                    "share_of_variance",
-                    temperature=f"{temperature:g}",
-                    split=split,
-                    between=between,
-                )
-            )
-            for split, between in columns
-        ]
-        lines.append(f"| {temperature:g} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def section(found: Mapping[float, Sequence[Pooled]]) -> Section:
+    """Return the shares of variance and figure 2."""
+    first = {temperature: runs[0] for temperature, runs in found.items()}
+    shares = compare(found)
+    facts = {
+        "found": shares,
+        "temperatures": tuple(found),
+        "columns": [(split, between) for between in ("label", "device") for split in HALVES],
+        "runs": len(next(iter(found.values()))),
+    }
+    return Section("features", facts, shares.rows, "figure2", figure(first))
 
 
-def figure(heard: Mapping[float, Pooled]) -> Figure:
+def figure(found: Mapping[float, Pooled]) -> Figure:
     """Draw figure 2: a column a temperature, training clips above, test clips below, by class.
 
     Each column has the plane of its training clips' first two principal components.
@@ -169,10 +152,10 @@ def figure(heard: Mapping[float, Pooled]) -> Figure:
     from anymic.evaluation.report.features import principal_plane
     from anymic.evaluation.report.style import MUTED, bare, canvas, quiet_style, series
 
-    labels = sorted(set(next(iter(heard.values())).labels.tolist()))
+    labels = sorted(set(next(iter(found.values())).labels.tolist()))
     with quiet_style():
-        drawing, grid = canvas(5.0, 10.0, nrows=2, ncols=len(heard), squeeze=False)
-        for column, (temperature, run) in enumerate(heard.items()):
+        drawing, grid = canvas(5.0, 10.0, nrows=2, ncols=len(found), squeeze=False)
+        for column, (temperature, run) in enumerate(found.items()):
             plane = principal_plane(run.features, run.splits == "train")
             for line, (split, title) in enumerate(HALVES.items()):
                 axes = grid[line, column]

@@ -11,8 +11,8 @@ from anymic.bundle import Bundle
 from anymic.codecs.conditions import CLEAN
 from anymic.errors import ConfigError
 from anymic.training import TrainingConfig, load_config
-from anymic_experiments import page
-from anymic_experiments.page import Section
+from anymic_experiments import old_page as page
+from anymic_experiments.old_page import Section
 from anymic_experiments.peters2022 import corpus, grid, scalings, segments, table, texts
 from anymic_experiments.peters2022.corpus import Fold
 from anymic_experiments.peters2022.grid import Scale

@@ -20,9 +20,9 @@ from anymic.errors import ConfigError, ManifestError
 from anymic.evaluation.report.rows import Row, row
 from anymic.importers.vggish import import_vggish
 from anymic.metrics.scores import mean_average_precision_at
-from anymic_experiments import page
+from anymic_experiments import old_page as page
 from anymic_experiments.folding import by_fold
-from anymic_experiments.page import Section
+from anymic_experiments.old_page import Section
 from anymic_experiments.xu2018 import grid, texts
 from anymic_experiments.xu2018.contrasts import contrasts
 from anymic_experiments.xu2018.grid import Line, Scale, Size

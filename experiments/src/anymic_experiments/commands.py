@@ -1,0 +1,146 @@
+"""How a paper is asked for: the part of its grid file that the command line is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from anymic._internal.settings import from_mapping, read_yaml
+from anymic.errors import ConfigError
+
+GRID = "grid.yaml"
+ROOT = Path(__file__).parent
+Scale = Literal["paper", "small"]
+Settings = TypeVar("Settings")
+KINDS = ("table", "figure", "experiment")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of an experiment that can be asked for alone.
+
+    Attributes
+    ----------
+    name : str
+    table, figure : int or None
+        The number in the paper: `--table 2`, `--figure 2`.
+    experiment : str or None
+        Its letter in the paper: `--experiment A`.
+    flag : str or None
+        A flag of its own: `--scalings`.
+    help : str
+        What the flag does.
+    """
+
+    name: str
+    table: int | None = None
+    figure: int | None = None
+    experiment: str | None = None
+    flag: str | None = None
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that this paper alone has.
+
+    Attributes
+    ----------
+    help : str
+    kind : {"path", "number"}
+    default : int or None
+    """
+
+    help: str
+    kind: Literal["path", "number"] = "path"
+    default: int | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the command line of a paper says.
+
+    Attributes
+    ----------
+    about : str
+        The text of `--help`.
+    corpus : {"devices", "clips", "simulated"}
+        devices: manifests of several devices, one a fold, or multi-microphone ESC-10. clips: one
+        manifest. simulated: multi-microphone ESC-10.
+    parts : tuple of Part
+    seeds : int
+        How many, where nothing else is asked for.
+    scales : dict of str to str
+        The help of each scale; empty where there is one alone.
+    options : dict of str to Option
+    """
+
+    about: str
+    corpus: Literal["devices", "clips", "simulated"]
+    parts: tuple[Part, ...]
+    seeds: int = 2
+    scales: dict[Scale, str] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
+
+    def chosen(self, asked: Mapping[str, Iterable[Any] | bool | None]) -> tuple[str, ...]:
+        """Return the names of the parts that options ask for.
+
+        Parameters
+        ----------
+        asked : mapping
+            Values by option: {"table": [3], "ensembles": True}.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such table, figure or experiment.
+        """
+        names = [part.name for part in self.parts if part.flag and asked.get(part.flag)]
+        for kind in KINDS:
+            known = {str(number): part for part in self.parts if (number := getattr(part, kind))}
+            values = asked.get(kind) or ()
+            assert not isinstance(values, bool)
+            for value in values:
+                if str(value).upper() not in known:
+                    raise ConfigError(
+                        f"--{kind} {value}",
+                        expected=" or ".join(f"--{kind} {name}" for name in known),
+                    )
+                names.append(known[str(value).upper()].name)
+        return tuple(part.name for part in self.parts if part.name in names)
+
+
+def papers() -> dict[str, Path]:
+    """Return the folder of every paper by the name of its command."""
+    found = sorted(path.parent for path in ROOT.glob(f"*/{GRID}"))
+    return {folder.name.replace("_", "-"): folder for folder in found}
+
+
+def read_command(folder: Path) -> Command:
+    """Read the command line of a paper from its grid file.
+
+    Raises
+    ------
+    ConfigError
+        In one line, with the file and the key or the line that is wrong.
+    """
+    values = read_yaml(folder / GRID)
+    return checked(Command, values.get("command"), folder / GRID, where="command")
+
+
+def checked(kind: type[Settings], values: Any, file: Path, *, where: str = "") -> Settings:
+    """Build settings that were read from a file; what is wrong with them names the file.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or missing, or a value has the wrong type.
+    """
+    try:
+        return from_mapping(kind, values, where=where)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{file}: {error.problem}", expected=error.expected, fix=error.fix
+        ) from error

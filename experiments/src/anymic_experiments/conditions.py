@@ -1,0 +1,199 @@
+"""What is compared: every combination of the levels of some factors, as a grid file names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anymic._internal.settings import read_yaml
+from anymic.errors import ConfigError
+from anymic.training import TrainingConfig, load_config
+from anymic_experiments.commands import GRID, Command, Scale, checked
+from anymic_experiments.runs import Run
+
+Found = TypeVar("Found", bound="Grid")
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a factor: what it is called, and which settings it changes.
+
+    Attributes
+    ----------
+    name : str or None
+        Its part of a condition's name; None is its key, an empty one is left out.
+    settings, paper, small : dict
+        Settings of training at both scales, or at one; a dot reaches inside.
+    scales : tuple of str
+        Where it exists.
+    """
+
+    name: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    paper: dict[str, Any] = field(default_factory=dict)
+    small: dict[str, Any] = field(default_factory=dict)
+    scales: tuple[Scale, ...] = ("paper", "small")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one line of a table is trained with.
+
+    Attributes
+    ----------
+    name : str
+    levels : mapping of str to str
+        By factor.
+    config : TrainingConfig
+        Of seed 0.
+    lines : int
+        Seeds are this far apart, so that lines with weights of their own have seeds between them.
+    """
+
+    name: str
+    levels: Mapping[str, str]
+    config: TrainingConfig
+    lines: int = 1
+
+    def seeded(self, seed: int) -> TrainingConfig:
+        """Return the settings of its training with this seed."""
+        return replace(self.config, seed=seed * self.lines + self.config.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The grid file of a paper, as far as papers have it in common.
+
+    Attributes
+    ----------
+    title : str
+    command : Command
+    presets : dict of str to str
+        The training preset of each scale.
+    factors : dict of str to dict of str to Level
+    grids : dict of str to tuple of dict of str to tuple of str
+        By name: blocks, each of which is every combination of the levels that it names.
+    seed_factors : tuple of str
+        Every combination of their levels has a seed of its own: its weights, splits and orders.
+    devices : dict of str to tuple of str
+        The devices that tables have columns for, alone or several together.
+    simulations : dict of str to str
+        The presets of simulated devices that clips are passed through: `corpus`, and others.
+    """
+
+    title: str
+    command: Command
+    presets: dict[Scale, str]
+    factors: dict[str, dict[str, Level]] = field(default_factory=dict)
+    grids: dict[str, tuple[dict[str, tuple[str, ...]], ...]] = field(default_factory=dict)
+    seed_factors: tuple[str, ...] = ()
+    devices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    simulations: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls: type[Found], folder: Path) -> Found:
+        """Read a paper's grid file.
+
+        Raises
+        ------
+        ConfigError
+            In one line, with the file and the key or the line that is wrong.
+        """
+        file = folder / GRID
+        grid = checked(cls, read_yaml(file), file)
+        known = {name: set(levels) for name, levels in grid.factors.items()}
+        for name, blocks in grid.grids.items():
+            for factor, levels in (
+                (key, set(own)) for block in blocks for key, own in block.items()
+            ):
+                wrong = levels - known.get(factor, set())
+                if wrong:
+                    raise ConfigError(
+                        f"{file}: grids.{name}: no {factor} {', '.join(sorted(wrong))}",
+                        expected=f"levels of factors.{factor}",
+                        fix="correct the grid",
+                    )
+        return grid
+
+    def conditions(
+        self, *names: str, scale: Scale, changes: Mapping[str, Any] | None = None
+    ) -> list[Condition]:
+        """Return the conditions of grids, none twice.
+
+        Parameters
+        ----------
+        names : str
+            Of grids.
+        scale : {"paper", "small"}
+        changes : mapping, optional
+            Settings in place of the preset's, for tests: {"epochs": 1}.
+
+        Raises
+        ------
+        ConfigError
+            If a level changes a setting that training does not have.
+        """
+        found: dict[str, Condition] = {}
+        for block in (block for name in names for block in self.grids[name]):
+            own = [factor for factor in self.factors if factor in block]
+            for keys in product(*(block[factor] for factor in own)):
+                levels = {f: (key, self.factors[f][key]) for f, key in zip(own, keys, strict=True)}
+                if all(scale in level.scales for _, level in levels.values()):
+                    condition = self._condition(levels, scale, changes or {})
+                    found.setdefault(condition.name, condition)
+        return list(found.values())
+
+    def runs(
+        self,
+        *names: str,
+        folds: Iterable[Path],
+        seeds: Sequence[int],
+        scale: Scale,
+        changes: Mapping[str, Any] | None = None,
+    ) -> list[Run]:
+        """Return every condition, fold and seed; whole seeds first, so that what is done is usable.
+
+        Parameters
+        ----------
+        names : str
+            Of grids.
+        folds : iterable of Path
+            A manifest a fold, with the splits train and test.
+        seeds : sequence of int
+        scale, changes
+            As for `conditions`.
+        """
+        conditions = self.conditions(*names, scale=scale, changes=changes)
+        folds = tuple(folds)
+        return [
+            Run(condition.name, condition.seeded(seed), fold)
+            for seed in seeds
+            for fold in folds
+            for condition in conditions
+        ]
+
+    def _condition(
+        self, levels: dict[str, tuple[str, Level]], scale: Scale, changes: Mapping[str, Any]
+    ) -> Condition:
+        parts = [key if level.name is None else level.name for key, level in levels.values()]
+        name = ", ".join(part for part in parts if part)
+        settings = dict(changes)
+        for _, level in levels.values():
+            settings |= {**level.settings, **(level.paper if scale == "paper" else level.small)}
+        line, lines = 0, 1
+        for factor in self.seed_factors:
+            places = list(self.factors[factor])
+            line = line * len(places) + places.index(levels[factor][0])
+            lines *= len(places)
+        try:
+            config = load_config(self.presets[scale], changes={**settings, "seed": line})
+        except ConfigError as error:
+            raise ConfigError(
+                f"{GRID} of {self.title}, {name}: {error.problem}",
+                expected=error.expected,
+                fix=error.fix,
+            ) from error
+        return Condition(name, {f: key for f, (key, _) in levels.items()}, config, lines)

@@ -1,0 +1,70 @@
+"""The clips of an experiment: a manifest a fold, given or made of ESC-10."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from anymic.data.corpora.esc50 import esc50
+from anymic.data.manifest import Manifest
+from anymic.data.splits import check_splits
+from anymic.devices.simulation.simulate import simulate
+from anymic.errors import ManifestError
+
+
+def simulated(esc50_root: Path, responses: Path, out: Path, *, preset: str) -> tuple[Path, ...]:
+    """Pass ESC-10 through measured microphones and return one manifest a fold.
+
+    Parameters
+    ----------
+    esc50_root : path
+        ESC-50 as published.
+    responses : path
+        The impulse responses of MicIRP.
+    out : path
+        Folder of the corpus; what is in it already is not made again.
+    preset : str
+        The set of devices.
+    """
+    made = simulate(esc50(esc50_root, subset="esc10"), preset, out, responses=responses)
+    return tuple(made.folds.values())
+
+
+def by_fold(manifest: Manifest) -> dict[str, Manifest]:
+    """Return the corpus once for each fold, with a column `split`: that fold tests, others train.
+
+    Clips of no fold train always.
+
+    Raises
+    ------
+    ManifestError
+        If there is no column `fold`.
+    """
+    manifest.require("fold", purpose="a test set")
+    folds = manifest.table["fold"].to_numpy()
+    return {
+        f"fold{number}": manifest.with_columns(split=np.where(folds == number, "test", "train"))
+        for number in sorted(set(folds.tolist()) - {-1})
+    }
+
+
+def has_split(manifest: Manifest) -> bool:
+    """Say whether a manifest names training and test clips itself.
+
+    Raises
+    ------
+    ManifestError
+        If it does, and there are none of one of them, or a recording is in both.
+    """
+    if "split" not in manifest.table.columns:
+        return False
+    check_splits(manifest)
+    for part in ("train", "test"):
+        if not len(manifest.where(split=part)):
+            raise ManifestError(
+                f"no clip whose split is {part!r}",
+                expected="clips to train on and clips to test",
+                fix="correct `split`, or name folds in its place",
+            )
+    return True

@@ -1,0 +1,190 @@
+"""An experiment of a paper: its grid file, its clips, and where its results are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from anymic.training import TrainingConfig, load_config
+from anymic_experiments.commands import ROOT, Scale
+from anymic_experiments.conditions import Grid
+from anymic_experiments.corpora import simulated
+from anymic_experiments.members import Member, members
+from anymic_experiments.page import Page, Section
+from anymic_experiments.runner import Task, finish_all
+from anymic_experiments.runs import Outcome, Run, train_all
+
+Settings = TypeVar("Settings", bound=Grid)
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[Settings]):
+    """What to do, and where.
+
+    Attributes
+    ----------
+    grid : Grid
+        The paper's grid file.
+    out : Path
+        Folder of all that is made; what is found finished is not made again, and runs that another
+        experiment left there with the same settings and clips are used.
+    data : tuple of Path
+        Manifests: of a corpus of devices one a fold.
+    scale : {"paper", "small"}
+    seeds : tuple of int
+    workers : int
+        Processes at a time.
+    progress : bool
+    asked : tuple of str
+        The parts that are asked for; none is all that the data allow.
+    simulated : bool
+        Whether the folds are multi-microphone ESC-10.
+    options : mapping
+        What only this paper asks for, by name.
+    changes : mapping
+        Settings in place of the presets', for tests: {"epochs": 1}.
+    """
+
+    grid: Settings
+    out: Path
+    data: tuple[Path, ...]
+    scale: Scale = "small"
+    seeds: tuple[int, ...] = (0, 1)
+    workers: int = 2
+    progress: bool = True
+    asked: tuple[str, ...] = ()
+    simulated: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Path:
+        """The folder of the runs."""
+        return self.out / "runs"
+
+    @property
+    def base(self) -> TrainingConfig:
+        """The preset of the scale."""
+        return load_config(self.grid.presets[self.scale])
+
+    def runs(self, *names: str, seeds: Sequence[int] | None = None) -> list[Run]:
+        """Return the runs of grids, every fold and seed."""
+        return self.grid.runs(
+            *names,
+            folds=self.data,
+            seeds=self.seeds if seeds is None else seeds,
+            scale=self.scale,
+            changes=self.changes,
+        )
+
+    def train(self, *names: str, seeds: Sequence[int] | None = None) -> list[Outcome]:
+        """Train and test what is missing of grids, every fold and seed."""
+        return self.train_runs(self.runs(*names, seeds=seeds))
+
+    def train_runs(self, runs: Sequence[Run]) -> list[Outcome]:
+        """Train and test what is missing of these runs."""
+        return train_all(runs, self.places, workers=self.workers, progress=self.progress)
+
+    def finish(self, tasks: Iterable[Task], *, doing: str = "training") -> None:
+        """Do what is missing of these tasks."""
+        finish_all(tasks, self.places, workers=self.workers, progress=self.progress, doing=doing)
+
+    def members(self, outcomes: Sequence[Outcome]) -> list[Member]:
+        """Let these runs classify their own validation clips."""
+        return members(outcomes, self.places, workers=self.workers, progress=self.progress)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper: what its folder holds.
+
+    Attributes
+    ----------
+    folder : Path
+    grid : Grid
+    sections : mapping of str to callable
+        What makes the sections of each part.
+    introduction : callable
+        Returns what only this paper's introduction says, of an experiment.
+    """
+
+    folder: Path
+    grid: Grid
+    sections: Mapping[str, Callable[[Any], Iterable[Section]]]
+    introduction: Callable[[Any], Mapping[str, Any]]
+
+    @classmethod
+    def read(cls, name: str) -> Paper:
+        """Read a paper's grid file and load its analysis.
+
+        Parameters
+        ----------
+        name : str
+            Of its folder. `analysis.py` there has `SECTIONS`, by part, and where it needs them a
+            `Settings`, which extends `Grid`, a `prepare` of an experiment, and `introduction`.
+        """
+        module = import_module(f"anymic_experiments.{name}.analysis")
+        folder = ROOT / name
+        return cls(
+            folder,
+            getattr(module, "Settings", Grid).read(folder),
+            module.SECTIONS,
+            getattr(module, "introduction", lambda _: {}),
+        )
+
+    def run(
+        self,
+        experiment: Experiment[Any],
+        *,
+        page_folder: Path | None = None,
+        command: str,
+    ) -> tuple[list[Path], str]:
+        """Make what is missing, compare, and write the report.
+
+        Parameters
+        ----------
+        experiment : Experiment
+        page_folder : path, optional
+            Also write the documentation's page there.
+        command : str
+            The command that made it, as the page shows it.
+
+        Returns
+        -------
+        tuple
+            The files written, and the page's text.
+        """
+        page = Page(self.folder)
+        esc50, responses = (experiment.options.get(name) for name in ("esc50", "responses"))
+        if esc50 is not None and responses is not None:
+            preset = self.grid.simulations["corpus"]
+            folds = simulated(esc50, responses, experiment.out / "corpus", preset=preset)
+            experiment = replace(experiment, data=folds, simulated=True)
+        sections = [
+            section
+            for part in self.grid.command.parts
+            if part.name in experiment.asked or not experiment.asked
+            for section in self.sections[part.name](experiment)
+        ]
+        sections.append(Section("decisions", {"scale": experiment.scale}))
+        introduction = {
+            "command": command,
+            "seeds": len(experiment.seeds),
+            "scale": experiment.scale,
+            "base": experiment.base,
+            "folds": len(experiment.data),
+            "simulated": experiment.simulated,
+            **self.introduction(experiment),
+        }
+        return page.write(
+            sections,
+            experiment.out,
+            title=self.grid.title,
+            folder=page_folder,
+            introduction=introduction,
+            command=command,
+            seeds=list(experiment.seeds),
+        )

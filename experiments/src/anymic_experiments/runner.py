@@ -1,0 +1,91 @@
+"""Many pieces of work, resumable and in several processes: each is done once and kept."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic._internal import machine
+from anymic._internal.files import write_arrays
+from anymic._internal.processes import do_all, visible_gpus
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Task(Protocol):
+    """A piece of work that leaves its result in a folder and can be sent to another process."""
+
+    def done(self, out: Path) -> bool:
+        """Say whether the result is there."""
+
+    def finish(self, out: Path) -> None:
+        """Do it, and write the result last, so that half-done work is done again."""
+
+
+class Stored:
+    """A task whose result is one file of arrays."""
+
+    @abstractmethod
+    def file(self, out: Path) -> Path:
+        """Return the file of the result."""
+
+    @abstractmethod
+    def arrays(self, out: Path) -> Arrays:
+        """Do the work."""
+
+    def done(self, out: Path) -> bool:
+        """Say whether the result is there."""
+        return self.file(out).is_file()
+
+    def finish(self, out: Path) -> None:
+        """Do the work and keep its result."""
+        write_arrays(self.file(out), **self.arrays(out))
+
+    def read(self, out: Path) -> dict[str, NDArray[Any]]:
+        """Return the result as it was kept."""
+        with np.load(self.file(out)) as found:
+            return {name: found[name] for name in found.files}
+
+
+def finish_all(
+    tasks: Iterable[Task],
+    out: Path,
+    *,
+    workers: int = 2,
+    progress: bool = True,
+    doing: str = "training",
+) -> None:
+    """Do every task, each once: what is found finished in `out` is not repeated.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+    out : path
+        Folder of all results.
+    workers : int
+        Processes at a time; each gets its share of the processors, and of the GPUs.
+    progress : bool
+        Show a progress bar on stderr.
+    doing : str
+        What the bar is called.
+    """
+    missing = [task for task in dict.fromkeys(tasks) if not task.done(out)]
+    do_all(
+        partial(_finish, out=out),
+        missing,
+        workers=workers,
+        gpus=visible_gpus(),
+        progress=progress,
+        doing=doing,
+    )
+
+
+def _finish(task: Task, out: Path) -> None:
+    machine.keep_memory()
+    task.finish(out)

@@ -1,0 +1,1 @@
+"""How much of the gap between microphones spectrum correction closes, on real recordings."""

@@ -1,0 +1,187 @@
+"""The files that a paper is made of: what is wrong with one is said in one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from anymic.cli import main
+from anymic.errors import ConfigError
+from anymic_experiments.commands import ROOT, Command, Part, papers, read_command
+from anymic_experiments.conditions import Grid
+from anymic_experiments.experiment import Paper
+from anymic_experiments.page import Page
+from anymic_experiments.published import Published
+
+GRID = """title: A paper
+command:
+  about: Reproduce a paper.
+  corpus: devices
+  parts: [{name: table, table: 1}]
+presets: {paper: kosmider2019, small: kosmider2019-small}
+factors:
+  network:
+    basic1: {settings: {network: basic1}}
+    basic2: {settings: {network: basic2}, scales: [paper]}
+  correction:
+    without: {name: "", settings: {correction: null}}
+    with: {name: correction, settings: {correction.reference: [A]}, small: {epochs: 3}}
+seed_factors: [network]
+grids:
+  table:
+    - {network: [basic1, basic2], correction: [without, with]}
+"""
+
+
+def grid(folder: Path, text: str = GRID) -> Grid:
+    (folder / "grid.yaml").write_text(text)
+    return Grid.read(folder)
+
+
+def test_conditions_are_every_combination_of_levels(tmp_path: Path) -> None:
+    found = grid(tmp_path)
+    paper = found.conditions("table", scale="paper")
+    assert [one.name for one in paper] == [
+        *("basic1", "basic1, correction", "basic2", "basic2, correction")
+    ]
+    assert [one.config.epochs for one in paper] == [150] * 4
+    assert [one.seeded(3).seed for one in paper] == [6, 6, 7, 7]
+    small = found.conditions("table", scale="small")
+    assert [(one.name, one.config.epochs) for one in small] == [
+        ("basic1", 30),
+        ("basic1, correction", 3),
+    ]
+    assert small[1].config.correction is not None
+    assert small[1].config.correction.reference == ("A",)
+    assert found.conditions("table", "table", scale="small") == small
+
+
+def test_runs_are_whole_seeds_one_after_the_other(tmp_path: Path) -> None:
+    folds = [Path("1.csv"), Path("2.csv")]
+    runs = grid(tmp_path).runs("table", folds=folds, seeds=(0, 1), scale="paper")
+    assert len(runs) == 4 * 2 * 2
+    assert [run.manifest for run in runs] == 2 * (4 * folds[:1] + 4 * folds[1:])
+    assert [run.config.seed for run in runs] == 2 * [0, 0, 1, 1] + 2 * [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ("title:", "titel:", r"grid\.yaml: unknown key 'titel' \(did you mean 'title'\?\)"),
+        ("corpus: devices", "corpus: films", "grid.yaml: command.corpus: 'films' is not one of"),
+        ("table: 1", "table: one", "grid.yaml: command.parts.table: 'one' is not a whole number"),
+        ("factors:", "factors: [", "grid.yaml that is not YAML .*line "),
+        ("[without, with]", "[without, half]", "grid.yaml: grids.table: no correction half"),
+        ("{epochs: 3}", "[3]", r"grid.yaml: factors.correction.with.small: \[3\] is not a mapping"),
+    ],
+)
+def test_a_mistake_in_a_grid_file_is_one_line(
+    wrong: str, right: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=said) as error:
+        grid(tmp_path, GRID.replace(wrong, right))
+    assert "\n" not in str(error.value)
+
+
+def test_a_setting_that_training_does_not_have_names_the_condition(tmp_path: Path) -> None:
+    found = grid(tmp_path, GRID.replace("{epochs: 3}", "{epochen: 3}"))
+    with pytest.raises(ConfigError, match=r"grid.yaml of A paper, basic1, correction: .*'epochen'"):
+        found.conditions("table", scale="small")
+
+
+@pytest.mark.parametrize(
+    ("template", "line", "said"),
+    [
+        ("{% macro table(n) %}\n{% if n %}\n{% endmacro %}\n", 3, "endmacro"),
+        ("{% macro table(n) %}\ntwo\n{{ m }}\n{% endmacro %}\n", 3, "'m' is undefined"),
+        ("{% macro table(n) %}\n{{ n | percents }}\n{% endmacro %}\n", 2, "percents"),
+        ("{% macro table(n) %}\n\n\n{{ n + 'x' }}\n{% endmacro %}\n", 4, "unsupported operand"),
+        ("{% macro tables(n) %}\n{{ n }}\n{% endmacro %}\n", 1, "table"),
+        ("{% macro table(m) %}\n{% endmacro %}\n", 1, "takes no keyword argument 'n'"),
+    ],
+)
+def test_a_mistake_in_a_template_is_one_line(
+    template: str, line: int, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "page.md.j2").write_text(template)
+    with pytest.raises(ConfigError, match=f"page.md.j2, line {line}: .*{said}") as error:
+        Page(tmp_path).text("table", n=1)
+    assert "\n" not in str(error.value)
+
+
+def test_published_figures_are_read_by_table_row_and_column(tmp_path: Path) -> None:
+    file = tmp_path / "published.csv"
+    file.write_text('table,row,column,value\n2,"A, loud",10,0.5\n2,B,10,-3\n3,B,10,7\n')
+    found = Published.read(tmp_path)
+    assert found.of("2", "A, loud", 10) == 0.5
+    assert found.maybe("2", "A, loud", 20) is None
+    assert found.rows("2") == ["A, loud", "B"]
+    assert Published.read(tmp_path / "none").values == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("table,row,value\n", 1),
+        ("table,row,column,value\n2,A,10,many\n", 2),
+        ("table,row,column,value\n2,A,10,1\n2,A,10,2\n", 3),
+        ("table,row,column,value\n2,A,1\n", 2),
+    ],
+)
+def test_a_mistake_in_published_figures_is_one_line(text: str, line: int, tmp_path: Path) -> None:
+    (tmp_path / "published.csv").write_text(text)
+    with pytest.raises(ConfigError, match=f"published.csv, line {line}: ") as error:
+        Published.read(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", [folder.name for folder in papers().values()])
+def test_every_paper_is_whole(name: str) -> None:
+    paper = Paper.read(name)
+    assert list(paper.sections) == [part.name for part in paper.grid.command.parts]
+    scales = paper.grid.command.scales or ("small",)
+    assert set(paper.grid.presets) == set(scales)
+    for scale in scales:
+        for grid_name in paper.grid.grids:
+            assert paper.grid.conditions(grid_name, scale=scale)
+        assert Page(ROOT / name).text("decisions", scale=scale)
+
+
+def test_options_choose_parts() -> None:
+    parts = (
+        Part("one", table=2, figure=3),
+        Part("two", experiment="B"),
+        Part("three", flag="fast"),
+    )
+    command = Command(about="", corpus="clips", parts=parts)
+    assert command.chosen({"fast": True, "figure": ["3"], "table": None}) == ("one", "three")
+    assert command.chosen({"experiment": ["b"], "fast": False}) == ("two",)
+    assert command.chosen({}) == ()
+    with pytest.raises(ConfigError, match=r"--table 3.*--table 2"):
+        command.chosen({"table": ["3"]})
+
+
+def test_a_command_is_read_without_the_rest_of_the_grid(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "nguyen2020" / "grid.yaml", tmp_path)
+    assert read_command(tmp_path).seeds == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--scale", "large"], "--scale large"),
+        (["--table", "1"], "--table 1"),
+        (["--data", "a.csv", "--esc50", "e", "--responses", "r"], "an unclear choice of data"),
+        (["--esc50", "e"], "an unclear choice of data"),
+        ([], "no data"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    arguments: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", "nguyen2020", "--out", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
