@@ -72,7 +72,7 @@ def test_runs_are_whole_seeds_one_after_the_other(tmp_path: Path) -> None:
         ("title:", "titel:", r"grid\.yaml: unknown key 'titel' \(did you mean 'title'\?\)"),
         ("corpus: devices", "corpus: films", "grid.yaml: command.corpus: 'films' is not one of"),
         ("table: 1", "table: one", "grid.yaml: command.parts.table: 'one' is not a whole number"),
-        ("factors:", "factors: [", "grid.yaml that is not YAML .*line "),
+        ("factors:", "factors: [", r"grid.yaml is not YAML .*line "),
         ("[without, with]", "[without, half]", "grid.yaml: grids.table: no correction half"),
         ("{epochs: 3}", "[3]", r"grid.yaml: factors.correction.with.small: \[3\] is not a mapping"),
     ],
@@ -173,9 +173,9 @@ def test_a_command_is_read_without_the_rest_of_the_grid(tmp_path: Path) -> None:
     [
         (["--scale", "large"], "--scale large"),
         (["--table", "1"], "--table 1"),
-        (["--data", "a.csv", "--esc50", "e", "--responses", "r"], "an unclear choice of data"),
-        (["--esc50", "e"], "an unclear choice of data"),
-        ([], "no data"),
+        (["--data", "a.csv", "--esc50", "e", "--responses", "r"], "n unclear choice of data"),
+        (["--esc50", "e"], "n unclear choice of data"),
+        ([], "No data"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(

@@ -264,7 +264,7 @@ def test_rejections(corpus: Path, tmp_path: Path) -> None:
         _ = Experiment(two, tmp_path).folds
     assert list(Experiment(corpus, tmp_path).folds) == ["fold1", "fold2", "fold3", "fold4"]
     untested = manifest.with_columns(split=["train"] * len(manifest)).write(tmp_path / "no.csv")
-    with pytest.raises(ManifestError, match="no clip whose split is 'test'"):
+    with pytest.raises(ManifestError, match="No clip whose split is 'test'"):
         _ = Experiment(untested, tmp_path).folds
     torch.save(models.build("basic1", classes=3).state_dict(), tmp_path / "w.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
