@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from anymic.cli import main
-from anymic.cli.inputs import find_files
+from anymic.data.files import find_files
 from anymic.errors import Failure
 from anymic.inference.predictor import load
 
@@ -58,7 +58,7 @@ def test_rows_are_what_python_says(
         alone = predictor.predict(path, device="B")
         assert label == alone.label
         assert float(probability) == pytest.approx(alone.probability, abs=2e-3)
-        assert (device, known) == ("B", "stated: profile")
+        assert (device, known) == ("B", "device stated: corrected")
 
 
 def test_a_device_that_the_model_does_not_know_is_noted(
@@ -69,7 +69,7 @@ def test_a_device_that_the_model_does_not_know_is_noted(
     known = ", ".join(load(bundle_folder).bundle.devices)
     out, err = capsys.readouterr()
     assert err == f"note: Q is none of the model's devices ({known})\n"
-    assert "stated: identity" in out
+    assert "device stated: not corrected" in out
 
 
 def test_windows_and_top(

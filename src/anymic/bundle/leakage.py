@@ -79,3 +79,25 @@ def shared_recording(some: Manifest, others: Manifest) -> tuple[str, list[str]] 
         if both := sorted(ours & theirs):
             return column, both
     return None
+
+
+def fitted_clips_warning(fitted_on: Mapping[str, Sequence[str]], clips: Manifest) -> str:
+    """Return a warning if a model was fitted on some of these clips, else an empty text.
+
+    Parameters
+    ----------
+    fitted_on : mapping of str to sequence of str
+        That of the model: for each use, the ids of the clips it was fitted on.
+    clips : Manifest
+        To evaluate on.
+    """
+    ids = set(clips.clip_ids())
+    known = {use: ids.intersection(fitted) for use, fitted in fitted_on.items()}
+    count = len(set().union(*known.values()))
+    if not count:
+        return ""
+    uses = ", ".join(use for use, fitted in known.items() if fitted)
+    return (
+        f"the model was fitted on {count} of these {len(clips)} clips ({uses}):"
+        " what is measured on them says nothing about new ones"
+    )

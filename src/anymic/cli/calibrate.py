@@ -69,10 +69,10 @@ def calibrate(
     """
     from anymic import bundle as bundles
     from anymic._internal.progress import progress_bar
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.training import calibrating
 
-    chosen, model, manifest = _method(method), bundles.load(run), read_manifest(data)
+    chosen, model, manifest = _method(method), bundles.load(run), as_manifest(data)
     with progress_bar(len(manifest), "hearing") as advance:
         found = calibrating.calibrate(
             model,

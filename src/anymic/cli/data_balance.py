@@ -47,11 +47,11 @@ def data_balance(
 
     Example: anymic data balance freesound.csv --out freesound-even
     """
-    from anymic.cli.inputs import read_manifest
     from anymic.data.balancing import even as run
+    from anymic.data.reading import as_manifest
 
     result = run(
-        read_manifest(manifest),
+        as_manifest(manifest),
         out,
         seed=seed,
         semitones=semitones,

@@ -31,10 +31,10 @@ def data_cut(
 
     Example: anymic data cut freesound.csv --out patches.csv
     """
-    from anymic.cli.inputs import read_manifest
     from anymic.data.pieces import cut_rows
+    from anymic.data.reading import as_manifest
 
-    pieces, failures = cut_rows(read_manifest(manifest), length_s=length, distance_s=every)
+    pieces, failures = cut_rows(as_manifest(manifest), length_s=length, distance_s=every)
     pieces.write(out)
     failed = [{"path": one.path, "reason": one.reason} for one in failures]
     if as_json:

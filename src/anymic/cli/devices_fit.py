@@ -43,11 +43,11 @@ def devices_fit(
 
     Example: anymic devices fit clips.csv --out identifier --held-out D
     """
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import ManifestError
 
-    manifest = read_manifest(data)
+    manifest = as_manifest(data)
     if "split" in manifest.table:
         manifest = manifest.where(split=split or ["train"])
     elif split:

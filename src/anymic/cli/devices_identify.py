@@ -35,7 +35,7 @@ def devices_identify(
     Example: anymic devices identify recordings/ --identifier identifier
     """
     from anymic import audio
-    from anymic.cli.inputs import find_files
+    from anymic.data.files import find_files
     from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import AnymicError, Failure
 

@@ -47,7 +47,7 @@ def devices_policy(
     """
     from anymic import bundle as bundles
     from anymic.bundle.unknown_devices import route as with_routes
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import ConfigError
 
@@ -59,7 +59,7 @@ def devices_policy(
         bundles.load(model),
         unknown=unknown,  # type: ignore[arg-type]
         identifier=None if identifier is None else DeviceIdentifier.load(identifier),
-        training=None if data is None else read_manifest(data),
+        training=None if data is None else as_manifest(data),
     )
     place = changed.save(out or model)
     if data is not None:

@@ -116,10 +116,10 @@ def _refuse_unclear(
 
 def _hear_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
     from anymic._internal.progress import progress_bar
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.errors import ManifestError
 
-    manifest = read_manifest(data)
+    manifest = as_manifest(data)
     if split not in (None, "all"):
         manifest.require("split", purpose=f"--split {split}")
         there = sorted(set(manifest.table["split"]) - {""})
@@ -138,7 +138,7 @@ def _hear_files(embedder: Embedder, paths: list[str], device: str | None) -> tup
     from dataclasses import replace
 
     from anymic._internal.progress import progress_bar
-    from anymic.cli.inputs import find_files
+    from anymic.data.files import find_files
     from anymic.errors import Failure
 
     places = find_files(paths)

@@ -104,7 +104,7 @@ def _clips(
     data: Path | None, split: str | None, voting: Voting
 ) -> tuple[Manifest | None, Manifest | None]:
     """Return the manifest, and its clips to calibrate on where a split names them."""
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.errors import ConfigError, ManifestError
 
     if voting == "calibrated" and data is None:
@@ -119,7 +119,7 @@ def _clips(
             expected="both, as only these calibrate on clips",
             fix="leave it out, or pass both",
         )
-    manifest = None if data is None else read_manifest(data)
+    manifest = None if data is None else as_manifest(data)
     if manifest is None or split is None:
         return manifest, None
     manifest.require("split", purpose=f"--split {split}")

@@ -51,7 +51,7 @@ def import_vggish(
 
     Example: anymic import vggish vggish-10086976.pth --out vggish
     """
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.errors import ConfigError
     from anymic.importers import vggish
     from anymic.training.heads import with_labels
@@ -70,7 +70,7 @@ def import_vggish(
     path = vggish.fetch(download) if download is not None else weights
     bundle = vggish.import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
     if labels is not None:
-        bundle = with_labels(bundle, read_manifest(labels).labels, seed=seed)
+        bundle = with_labels(bundle, as_manifest(labels).labels, seed=seed)
     bundle.save(out)
     count = sum(value.numel() for value in bundle.network.parameters())
     if as_json:

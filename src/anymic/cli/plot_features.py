@@ -34,7 +34,7 @@ def plot_features(
     """
     from anymic import bundle
     from anymic._internal.progress import progress_bar
-    from anymic.cli.inputs import read_manifest
+    from anymic.data.reading import as_manifest
     from anymic.errors import ConfigError
     from anymic.evaluation.report.features import features_figure
     from anymic.evaluation.report.style import save_png
@@ -42,7 +42,7 @@ def plot_features(
 
     if out.suffix.lower() != ".png":
         raise ConfigError(f"{out} to draw into", expected="a .png file", fix="name it so")
-    chosen = _of_both_splits(read_manifest(data))
+    chosen = _of_both_splits(as_manifest(data))
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
     with progress_bar(len(chosen), "hearing") as advance:
         found = embedder.embed_manifest(chosen, progress=advance)

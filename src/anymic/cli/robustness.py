@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +13,7 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.data.manifest import Manifest
-    from anymic.evaluation.robustness import Classifier, Findings
+    from anymic.evaluation.robustness import Classifier, Robustness
 
 
 def robustness(
@@ -98,12 +96,12 @@ def robustness(
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp
     --codecs codecs --out robustness --fail-under worst=0.60
     """
-    from anymic._internal.progress import progress_bar
-    from anymic.cli.inputs import require_folders, trained_on
+    from anymic.cli.inputs import require_folders
+    from anymic.cli.printing import command_line, note, print_failures
     from anymic.errors import ConfigError
     from anymic.evaluation.report import run_header
-    from anymic.evaluation.robustness import Floor, fallen, grid, read_conditions, write_findings
-    from anymic.evaluation.robustness import robustness as run
+    from anymic.evaluation.robustness import Floor, fallen
+    from anymic.evaluation.robustness import robustness as measure
     from anymic.evaluation.robustness.page import write_page
 
     if about and page is None:
@@ -112,50 +110,41 @@ def robustness(
         )
     require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
-    classifier = _classifier(bundle, model, labels, rate_hz)
-    chosen, name = _choose(data, split, fold, clips, seed)
-    own = getattr(classifier, "predictor", None)
-    note = trained_on(own.bundle, chosen) if own else ""
-    if note:
-        print(f"note: {note}", file=sys.stderr)
-    heard = read_conditions(devices, codecs, responses=responses)
-    with progress_bar(len(chosen) * len(grid(*heard)), "hearing") as advance:
-        findings = run(
-            classifier,
-            chosen,
-            devices=heard[0],
-            codecs=heard[1],
-            cache=cache,
-            workers=workers,
-            seed=seed,
-            progress=advance,
-        )
-    tested = Path(str(model)).name if bundle is None else bundle.resolve().name
-    header = run_header(
-        command=shlex.join(["anymic", *sys.argv[1:]]),
-        model=str(bundle or model),
-        data=str(data),
-        devices=devices or "",
-        codecs=codecs or "",
-        digest=chosen.digest(),
-        **({"warning": note} if note else {}),
+    found = measure(
+        _classifier(bundle, model, labels, rate_hz),
+        data,
+        devices=devices,
+        codecs=codecs,
+        responses=responses,
+        split=split,
+        fold=fold,
+        clips=clips,
+        cache=cache,
+        workers=workers,
+        seed=seed,
+        progress=True,
     )
-    paths = write_findings(findings, out, title=f"Robustness of {tested} on {name}", header=header)
+    note(found.warning)
+    facts = {"command": command_line(), "model": str(bundle or model)}
+    tested = Path(str(model)).name if bundle is None else bundle.resolve().name
+    found = replace(found, title=f"Robustness of {tested} on {found.clips_name}")
+    paths = found.write(out, **facts)
     if page is not None:
         paths["page"], paths["picture"] = write_page(
-            findings,
+            found,
             page,
             model=tested,
-            data=name,
-            header=header,
-            bundle=own.bundle if own else None,
+            data=found.clips_name,
+            header=run_header(**{**facts, **found.facts, **facts}),
+            bundle=found.model,
             about=about,
         )
-    _show(findings, paths, as_json=as_json)
-    line = fallen(findings, floors)
+    print_failures(found.failures)
+    _show(found, paths, as_json=as_json)
+    line = fallen(found, floors)
     if line:
         print(line, file=sys.stderr)
-    if line or findings.failures:
+    if line or found.failures:
         raise typer.Exit(1)
 
 
@@ -179,25 +168,7 @@ def _classifier(
     return load_classifier(model, labels=named, rate_hz=rate_hz)
 
 
-def _choose(
-    data: Path, split: str | None, fold: int | None, clips: int | None, seed: int
-) -> tuple[Manifest, str]:
-    """Return the clips that are heard, and what to call them."""
-    from anymic.cli.inputs import choose_split, read_manifest
-    from anymic.evaluation.robustness import draw_clips
-
-    manifest, name = choose_split(read_manifest(data), split)
-    if fold is not None:
-        manifest.require("fold", purpose=f"--fold {fold}")
-        manifest, name = manifest.where(fold=fold), f"{name}, fold {fold}"
-    if clips is not None and clips < len(manifest):
-        manifest, name = draw_clips(manifest, clips, seed=seed), f"{name}, {clips} of its clips"
-    return manifest, name
-
-
-def _show(findings: Findings, paths: dict[str, Path], *, as_json: bool) -> None:
-    for failure in findings.failures:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+def _show(findings: Robustness, paths: dict[str, Path], *, as_json: bool) -> None:
     if as_json:
         outcome: dict[str, Any] = {
             "rows": [asdict(row) for row in findings.rows],
@@ -209,10 +180,10 @@ def _show(findings: Findings, paths: dict[str, Path], *, as_json: bool) -> None:
     from rich.console import Console
 
     from anymic.evaluation.report.tables import rich_table
-    from anymic.evaluation.robustness import condition_table, sentence
+    from anymic.evaluation.robustness import condition_table
 
     Console().print(rich_table(condition_table(findings)))
-    print(sentence(findings))
+    print(findings)
     print(f"{paths['html']}  the report, with the heat map")
     print(f"{paths['json']}  the same in numbers")
     if "page" in paths:

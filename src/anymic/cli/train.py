@@ -68,8 +68,9 @@ def train(
 
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
-    from anymic.cli.inputs import note_replaced, read_manifest, require_folders
+    from anymic.cli.inputs import note_replaced, require_folders
     from anymic.cli.settings import read_config, read_trainer
+    from anymic.data.reading import as_manifest
     from anymic.training import fit
 
     require_folders(out, cache)
@@ -77,7 +78,7 @@ def train(
     config = read_config(preset, config_file, changes, seed)
     arguments = read_trainer(trainer)
     _check_members(members, workers, arguments)
-    manifest = read_manifest(data)
+    manifest = as_manifest(data)
     quiet = as_json or not sys.stderr.isatty()
     if members is not None:
         from anymic.training.members import fit_members

@@ -96,10 +96,12 @@ def train_head(
 
     Example: anymic train-head --data sounds/ --model vggish --out tagger --evaluate
     """
-    from anymic.cli.evaluate import measure
-    from anymic.cli.inputs import read_manifest
+    from anymic.cli.evaluate import as_mapping, print_evaluation
+    from anymic.cli.printing import command_line, note
     from anymic.data.embeddings import read_vectors
+    from anymic.data.reading import as_manifest
     from anymic.errors import ConfigError
+    from anymic.evaluation import evaluate as evaluation
     from anymic.training import TrainingConfig
     from anymic.training.embedding_heads import fit_vectors
     from anymic.training.loop.augmentation import Mixup
@@ -121,13 +123,13 @@ def train_head(
         seed=seed,
     )
     vectors = None if embeddings is None else read_vectors(embeddings)
-    clips = read_manifest(cast(Path, data)) if vectors is None else vectors.clips
+    clips = as_manifest(cast(Path, data)) if vectors is None else vectors.clips
     answers = _open_submission(unlabelled, submission, clips)
     if evaluate:
         clips = _with_test(clips, test_share, seed, out)
     if vectors is not None:
-        heard = replace(vectors, clips=clips)
-        trained = fit_vectors(heard, config, out, segments=segments, hidden=hidden)
+        vectors = replace(vectors, clips=clips)
+        trained = fit_vectors(vectors, config, out, segments=segments, hidden=hidden)
         labels: Sequence[str] = trained.labels
         record = trained.training
     else:
@@ -141,12 +143,15 @@ def train_head(
             f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
         )
     if evaluate:
-        place = cast(Path, data or embeddings)
-        measured = measure(out, place, manifest=clips, split="test", seed=seed)
-        failures += map(asdict, measured.failures)
-        outcome["report"] = measured.as_mapping()
+        found = evaluation.evaluate(
+            out, clips if vectors is None else vectors, split="test", seed=seed
+        )
+        paths = found.write(out / "report", command=command_line())
+        note(found.warning)
+        failures += map(asdict, found.failures)
+        outcome["report"] = as_mapping(found, paths)
         if not as_json:
-            measured.show()
+            print_evaluation(found, paths)
     if answers is not None:
         failures += _answer(answers, out, unlabelled or [])
         outcome["submission"] = str(submission)
@@ -206,13 +211,12 @@ def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
 def _answer(answers: Submission, model: Path, places: list[str]) -> list[dict[str, str]]:
     """Write the submission; return the files that failed."""
     from anymic._internal.progress import progress_bar
-    from anymic.cli.inputs import load_model
-    from anymic.cli.predict import hear
     from anymic.errors import Failure
+    from anymic.inference.files import load_model, predict_files
 
-    count, results = hear(load_model(model), places)
+    count, results = predict_files(load_model(model), places)
     failed = []
-    with progress_bar(count, "hearing") as advance:
+    with progress_bar(count, "predicting") as advance:
         for result in results:
             if isinstance(result, Failure):
                 failed.append(asdict(result))
@@ -254,7 +258,7 @@ def _on_clips(
     embedder = import_vggish(model) if weights else bundles.load(model)
     if not isinstance(embedder, bundles.Bundle):
         raise BundleError("an ensemble", expected="a single model", fix="name one of its members")
-    with progress_bar(len(manifest), "hearing") as advance:
+    with progress_bar(len(manifest), "embedding") as advance:
         trained = fit_head(
             manifest,
             embedder,

@@ -8,6 +8,8 @@ from anymic.data.manifest import Manifest
 from anymic.data.tables import some
 from anymic.errors import ManifestError
 
+ALL = "all"  # in place of the name of a split: every clip
+
 
 def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manifest, Manifest]:
     """Divide a manifest in two without dividing a group.
@@ -117,3 +119,50 @@ def check_splits(manifest: Manifest) -> None:
             expected="each group, take and file in one split only",
             fix="put all its rows in one split, or leave the split of the others empty",
         )
+
+
+def choose_split(
+    manifest: Manifest, split: str | None = None, *, default: str = ALL, purpose: str
+) -> Manifest:
+    """Return the clips of one split, or of all.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    split : str, optional
+        Name of the split, or "all"; by default `default` where there is a column ``split``, else
+        all clips.
+    default : str
+    purpose : str
+        What the clips are for, for the message: "evaluate on".
+
+    Raises
+    ------
+    ManifestError
+        If there is no column ``split`` or no clip of that split, or a group, take or file is on
+        both sides of a split.
+    """
+    if "split" not in manifest.table.columns:
+        if split not in (None, ALL):
+            manifest.require("split", purpose=f"the split {split}")
+        return manifest
+    check_splits(manifest)
+    wanted = split or default
+    if wanted == ALL:
+        return manifest
+    chosen = manifest.where(split=wanted)
+    if not len(chosen):
+        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
+        raise ManifestError(
+            f"no clip whose split is {wanted!r} (splits: {there})",
+            expected=f"clips to {purpose}",
+            fix=f"choose a split that is there, or {ALL} for every clip",
+        )
+    return chosen
+
+
+def split_name(manifest: Manifest, split: str | None, *, default: str = "test") -> str:
+    """Return what to call the clips of a split: "sounds, test"."""
+    name = manifest.name or "clips"
+    chosen = split or (default if "split" in manifest.table.columns else ALL)
+    return name if chosen == ALL else f"{name}, {chosen}"

@@ -14,6 +14,7 @@ from anymic.evaluation.report import (
     Row,
     compare,
     evaluate,
+    evaluation_rows,
     read_json,
     run_header,
     write_evaluation,
@@ -64,13 +65,18 @@ def written(tmp_path_factory):
     t = np.tile(random.integers(3, size=60), 2)
     p = random.dirichlet(np.ones(3), size=120) * 0.6 + 0.4 * np.eye(3)[t]
     folder = tmp_path_factory.mktemp("report")
-    rows, paths = write_evaluation(
+    of = {
+        "labels": ["bus", "<b>park</b>", "tram & metro"],
+        "devices": np.repeat(["A", "<i>B</i>"], 60),
+        "groups": np.tile(np.arange(60) // 2, 2),
+    }
+    rows = evaluation_rows(p, t, **of)
+    paths = write_evaluation(
         folder,
+        rows,
         p,
         t,
-        labels=["bus", "<b>park</b>", "tram & metro"],
-        devices=np.repeat(["A", "<i>B</i>"], 60),
-        groups=np.tile(np.arange(60) // 2, 2),
+        **of,
         title="An <em>evaluation</em>",
         header=run_header(
             command="anymic evaluate 'my run' --data a.csv", seed=3, data="sha256 ab"

@@ -103,8 +103,7 @@ def write_report(
     return paths
 
 
-def write_evaluation(
-    folder: str | Path,
+def evaluation_rows(
     probabilities: ArrayLike,
     targets: ArrayLike,
     *,
@@ -113,43 +112,19 @@ def write_evaluation(
     groups: Column = None,
     reference: str | None = None,
     map_at: int | None = None,
-    seed: int = 0,
-    title: str = "Evaluation",
-    header: Mapping[str, Any] | None = None,
-    failures: Sequence[Failure] = (),
-    profile: DeviceProfile | None = None,
     min_confidence: float | None = None,
-) -> tuple[list[Row], dict[str, Path]]:
-    """Evaluate and write the whole report: what `anymic evaluate` does after predicting.
+    seed: int = 0,
+) -> list[Row]:
+    """Return all rows of a report: those of `evaluate`, and accuracy by confidence.
 
     Parameters
     ----------
-    folder, title, header, failures
-        As in `write_report`.
     probabilities, targets, labels, devices, groups, reference, map_at, seed
         As in `anymic.evaluation.report.evaluate`.
-    profile : DeviceProfile, optional
-        The gains that the model corrects with, for their figure.
     min_confidence : float, optional
-        Say as well how many clips are answered from this confidence on, and how many rightly.
-
-    Returns
-    -------
-    rows : list of Row
-    paths : dict of str to Path
+        Also measure how many clips are answered from this confidence on, and how well.
     """
-    from anymic.evaluation.report.figures import (
-        accuracy_by_class,
-        accuracy_by_device,
-        confusion,
-        reliability,
-    )
-    from anymic.evaluation.report.gains import gains_figure
-    from anymic.evaluation.report.selective import (
-        accuracy_over_coverage,
-        selective_rows,
-        threshold_rows,
-    )
+    from anymic.evaluation.report.selective import selective_rows, threshold_rows
 
     p, t = check_probabilities(probabilities, targets)
     rows = evaluate(
@@ -165,6 +140,48 @@ def write_evaluation(
     rows += selective_rows(p, t, devices, groups)
     if min_confidence is not None:
         rows += threshold_rows(p, t, min_confidence, devices, groups)
+    return rows
+
+
+def write_evaluation(
+    folder: str | Path,
+    rows: Iterable[Row],
+    probabilities: ArrayLike,
+    targets: ArrayLike,
+    *,
+    labels: Sequence[str],
+    devices: Column = None,
+    groups: Column = None,
+    seed: int = 0,
+    title: str = "Evaluation",
+    header: Mapping[str, Any] | None = None,
+    failures: Sequence[Failure] = (),
+    profile: DeviceProfile | None = None,
+) -> dict[str, Path]:
+    """Write the report of one model's probabilities, with all figures; return where it is.
+
+    Parameters
+    ----------
+    folder, title, header, failures
+        As in `write_report`.
+    rows : iterable of Row
+        As `evaluation_rows` returns them.
+    probabilities, targets, labels, devices, groups, seed
+        What the rows were computed from.
+    profile : DeviceProfile, optional
+        The gains that the model corrects with, for their figure.
+    """
+    from anymic.evaluation.report.figures import (
+        accuracy_by_class,
+        accuracy_by_device,
+        confusion,
+        reliability,
+    )
+    from anymic.evaluation.report.gains import gains_figure
+    from anymic.evaluation.report.selective import accuracy_over_coverage
+
+    rows = list(rows)
+    p, t = check_probabilities(probabilities, targets)
     counts = confusion_matrix(t, np.asarray(p.argmax(axis=1)), classes=len(labels))
     figures = []
     if by_device(devices):
@@ -210,10 +227,9 @@ def write_evaluation(
         "resampling": f"{RESAMPLES} resamples, seed {seed}",
     }
     extra = {"confusion": {"labels": list(labels), "counts": counts.tolist()}}
-    paths = write_report(
+    return write_report(
         folder, rows, title=title, header=facts, figures=figures, failures=failures, extra=extra
     )
-    return rows, paths
 
 
 def made(header: Mapping[str, object]) -> str:

@@ -11,7 +11,12 @@ from anymic.evaluation.robustness.conditions import Condition, grid
 from anymic.evaluation.robustness.findings import Findings
 from anymic.evaluation.robustness.floors import Floor, fallen
 from anymic.evaluation.robustness.loading import load_classifier
-from anymic.evaluation.robustness.measure import draw_clips, read_conditions, robustness
+from anymic.evaluation.robustness.measure import (
+    Robustness,
+    draw_clips,
+    read_conditions,
+    robustness,
+)
 from anymic.evaluation.robustness.onnx_model import OnnxClassifier
 from anymic.evaluation.robustness.write import condition_table, sentence, write_findings
 
@@ -24,6 +29,7 @@ __all__ = [
     "Floor",
     "FunctionClassifier",
     "OnnxClassifier",
+    "Robustness",
     "as_classifier",
     "condition_table",
     "draw_clips",

@@ -2,36 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from anymic._internal.progress import progress_bar
 from anymic._internal.settings import preset_file, read_yaml
+from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.leakage import fitted_clips_warning
 from anymic.codecs import Codec, CodecSet, EncodeCache
 from anymic.data.manifest import Manifest
+from anymic.data.reading import as_manifest
+from anymic.data.splits import choose_split, split_name
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order
 from anymic.evaluation.robustness.classifiers import BundleClassifier, Classifier, as_classifier
 from anymic.evaluation.robustness.conditions import grid
 from anymic.evaluation.robustness.findings import Findings
 from anymic.evaluation.robustness.listening import listen
+from anymic.evaluation.robustness.write import sentence, write_findings
+
+
+@dataclass(frozen=True, eq=False)
+class Robustness(Findings):
+    """Findings, and what they were measured on.
+
+    Attributes
+    ----------
+    model : Bundle, Ensemble or None
+        The model of this library that was measured; None for any other classifier.
+    clips_name : str
+        What the clips are called.
+    warning : str
+        How many of the clips the model was fitted on, and for what; empty if none.
+    facts : mapping
+        What was measured, for the header of the report.
+    title : str
+    """
+
+    model: Bundle | Ensemble | None = None
+    clips_name: str = ""
+    warning: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    title: str = "Robustness"
+
+    def __str__(self) -> str:
+        """Return the finding in a few sentences."""
+        return sentence(self)
+
+    def write(self, folder: str | Path, **facts: Any) -> dict[str, Path]:
+        """Write report.html and report.json with the heat map; return where they are.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there; a report already in it is replaced.
+        facts
+            More of them for the header, such as command="...", or others in their place.
+        """
+        header = {**facts, **self.facts, **facts}
+        return write_findings(self, folder, title=self.title, header=header)
 
 
 def robustness(
     classifier: Classifier | Any,
-    manifest: Manifest,
+    manifest: Manifest | pd.DataFrame | str | Path,
     *,
     devices: DeviceSet | str | Path | None = None,
     codecs: Iterable[Codec] | str | Path | None = None,
     responses: str | Path | None = None,
     labels: Sequence[str] | None = None,
+    split: str | None = None,
+    fold: int | None = None,
+    clips: int | None = None,
     cache: str | Path | None = None,
     workers: int | None = None,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
-) -> Findings:
-    """Hear every clip through every device and codec, and ask a classifier each time.
+    progress: bool = False,
+) -> Robustness:
+    """Pass every clip through every device and codec, and classify it each time.
 
     The conditions are all pairs of (as recorded, each device) and (not encoded, each codec at each
     bitrate); the first is the clean clip. A clip goes through the device first, at the rate of its
@@ -47,9 +99,10 @@ def robustness(
     ----------
     classifier : Classifier, Predictor, Bundle, Ensemble, path of a bundle, or callable
         See `anymic.evaluation.robustness.classifiers.as_classifier`.
-    manifest : Manifest
-        Labelled clips. Its groups, or takes, are the recordings that intervals resample; a row's
-        `device` is what the clip was recorded with.
+    manifest : Manifest, DataFrame or path
+        Labelled clips; a path is a CSV file or a folder of one folder per label. The groups, or
+        takes, are the recordings that intervals resample; a row's `device` is what recorded the
+        clip.
     devices : DeviceSet, path of its YAML, or name of a preset, optional
         Only its devices and its seed are used, not who hears what.
     codecs : codecs, path of a YAML, or name of a preset, optional
@@ -57,15 +110,22 @@ def robustness(
         Folder of the impulse responses; by default that of the YAML.
     labels : sequence of str, optional
         Of a callable that does not know its own.
+    split : str, optional
+        Clips of this split only, "all" for every clip; by default those of "test" where there is
+        a column `split`, else all.
+    fold : int, optional
+        Clips of this fold only.
+    clips : int, optional
+        Only so many clips, drawn in proportion to the labels, by `seed`.
     cache : path, optional
         Folder where encoded clips are kept. What is in it is not encoded again: by a run that goes
         on after an interruption, or one with another classifier and the same clips.
     workers : int, optional
         Threads that filter and encode; by default one a processor.
     seed : int
-        Of the resamples behind intervals.
-    progress : callable, optional
-        Told how many clips were heard since the last call, of clips times conditions.
+        Of the resamples behind intervals, and of `clips`.
+    progress : bool
+        Show a progress bar, if stderr is a terminal.
 
     Raises
     ------
@@ -82,24 +142,28 @@ def robustness(
         which clip.
     """
     asked = as_classifier(classifier, labels=labels)
+    chosen, name = select_clips(as_manifest(manifest), split, fold, clips, seed=seed)
     if asked.labels:
-        manifest.require_labels(asked.labels)
-    microphones, chosen = read_conditions(devices, codecs, responses=responses)
-    conditions = grid(microphones, chosen)
-    contract = asked.predictor.bundle.contract if isinstance(asked, BundleClassifier) else None
-    answers = listen(
-        asked,
-        manifest,
-        conditions,
-        devices=microphones,
-        channel=contract.channel if contract else "mean",
-        clip_s=contract.clip_s if contract else None,
-        encode_cache=None if cache is None else EncodeCache(cache),
-        workers=workers,
-        progress=progress,
-    )
-    used = manifest.rows(answers.rows.tolist())
-    return Findings(
+        chosen.require_labels(asked.labels)
+    microphones, coded = read_conditions(devices, codecs, responses=responses)
+    conditions = grid(microphones, coded)
+    model = asked.predictor.bundle if isinstance(asked, BundleClassifier) else None
+    with progress_bar(len(chosen) * len(conditions), "predicting", shown=progress) as advance:
+        answers = listen(
+            asked,
+            chosen,
+            conditions,
+            devices=microphones,
+            channel=model.contract.channel if model else "mean",
+            clip_s=model.contract.clip_s if model else None,
+            encode_cache=None if cache is None else EncodeCache(cache),
+            workers=workers,
+            progress=advance,
+        )
+    used = chosen.rows(answers.rows.tolist())
+    warning = fitted_clips_warning(model.fitted_on, chosen) if model else ""
+    named = _name(classifier)
+    return Robustness(
         labels=asked.labels,
         conditions=conditions,
         probabilities=answers.probabilities,
@@ -108,7 +172,38 @@ def robustness(
         kbps=answers.kbps,
         failures=answers.failures,
         seed=seed,
+        model=model,
+        clips_name=name,
+        warning=warning,
+        facts={
+            "model": str(classifier) if isinstance(classifier, str | Path) else named,
+            "data": str(manifest) if isinstance(manifest, str | Path) else name,
+            "devices": _settings_name(devices, microphones.devices if microphones else ()),
+            "codecs": _settings_name(codecs, coded),
+            "digest": chosen.digest(),
+            **({"warning": warning} if warning else {}),
+        },
+        title=f"Robustness of {named} on {name}",
     )
+
+
+def select_clips(
+    manifest: Manifest,
+    split: str | None = None,
+    fold: int | None = None,
+    clips: int | None = None,
+    *,
+    seed: int = 0,
+) -> tuple[Manifest, str]:
+    """Return the clips to measure on, and what to call them; parameters as of `robustness`."""
+    chosen = choose_split(manifest, split, default="test", purpose="evaluate on")
+    name = split_name(manifest, split)
+    if fold is not None:
+        chosen.require("fold", purpose=f"the fold {fold}")
+        chosen, name = chosen.where(fold=fold), f"{name}, fold {fold}"
+    if clips is not None and clips < len(chosen):
+        chosen, name = draw_clips(chosen, clips, seed=seed), f"{name}, {clips} of its clips"
+    return chosen, name
 
 
 def read_conditions(
@@ -149,3 +244,14 @@ def _devices(path: str | Path | None, responses: str | Path | None) -> DeviceSet
     if "heard" not in values and isinstance(named, Mapping) and named:
         values["heard"] = {"all": {str(name): "all" for name in named}}
     return DeviceSet.from_mapping(values, responses=responses or file.parent)
+
+
+def _name(classifier: Any) -> str:
+    if isinstance(classifier, str | Path):
+        return Path(classifier).resolve().name
+    return str(getattr(classifier, "name", "a classifier"))
+
+
+def _settings_name(given: Any, names: Iterable[Any]) -> str:
+    """Return the file or preset that was named, else what is in it."""
+    return str(given) if isinstance(given, str | Path) else ", ".join(map(str, names))

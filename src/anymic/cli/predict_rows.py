@@ -1,0 +1,172 @@
+"""How `anymic predict` prints its results: rows, a table, or JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from anymic.errors import Failure
+    from anymic.inference.prediction import Prediction
+
+NOT_SURE = "not sure"
+KNOWN = {
+    "stated": "device stated",
+    "manifest": "device in the manifest",
+    "identified": "device identified",
+    "assumed": "device unknown",
+}
+DONE = {
+    "profile": "corrected",
+    "blind": "corrected with estimated gains",
+    "identity": "not corrected",
+}
+HEADS = ("file", "label", "probability", "device", "correction", "notes")
+
+
+def printer(*, windows: bool, top: int, as_json: bool) -> TabSeparated:
+    """Return what prints the results: JSON, or a table in a terminal, or rows into a pipe."""
+    if as_json:
+        return Json(windows, top)
+    return Terminal(windows, top) if sys.stdout.isatty() else TabSeparated(windows, top)
+
+
+class TabSeparated:
+    """Tab-separated rows, each as soon as it is known."""
+
+    def __init__(self, windows: bool, top: int) -> None:
+        self.windows, self.top = windows, top
+
+    def add(self, result: Prediction | Failure) -> None:
+        """Print or keep one result."""
+        for cells in _rows(result, self.windows, self.top):
+            print("\t".join(" ".join(cell.split()) for cell in cells), flush=True)
+
+    def finish(self) -> None:
+        """Print what was kept."""
+
+
+class Terminal(TabSeparated):
+    """One table at the end."""
+
+    def __init__(self, windows: bool, top: int) -> None:
+        super().__init__(windows, top)
+        self.table = _empty_table(windows, top)
+
+    def add(self, result: Prediction | Failure) -> None:
+        """Add the rows of one result to the table."""
+        from rich.markup import escape
+
+        for cells in _rows(result, self.windows, self.top):
+            style = "red" if "failed" in cells[-2:-1] else None
+            self.table.add_row(*map(escape, cells), style=style)
+
+    def finish(self) -> None:
+        """Print the table."""
+        from rich.console import Console
+
+        Console().print(self.table)
+
+
+class Json(TabSeparated):
+    """A list of one object a file."""
+
+    def __init__(self, windows: bool, top: int) -> None:
+        super().__init__(windows, top)
+        self.found: list[dict[str, Any]] = []
+
+    def add(self, result: Prediction | Failure) -> None:
+        """Keep one result."""
+        self.found.append(_as_mapping(result, self.windows, self.top))
+
+    def finish(self) -> None:
+        """Print the list."""
+        print(json.dumps(self.found, indent=2, allow_nan=False))
+
+
+def _empty_table(windows: bool, top: int) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    more = [name for place in range(2, top + 1) for name in (f"label {place}", "probability")]
+    for name in (HEADS[0], *(["start (s)"] if windows else []), *HEADS[1:3], *more, *HEADS[3:]):
+        number = name in ("probability", "start (s)")
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tuple[str, ...]]:
+    """Return the cells of a result's rows."""
+    from anymic.errors import Failure
+
+    if isinstance(result, Failure):
+        blank = [""] * (2 * top + 1 + windows)
+        yield (result.path, *blank, "failed", result.reason)
+        return
+    behind = (result.device or "", _correction(result))
+    least = result.min_confidence
+    if not windows:
+        best, notes = _best(result.probabilities, top, least)
+        yield (result.path, *best, *behind, "; ".join((*notes, *result.notes)))
+        return
+    each = zip(result.window_starts_s, result.window_probabilities.tolist(), strict=True)
+    for start_s, probabilities in each:
+        named = dict(zip(result.probabilities, probabilities, strict=True))
+        best, notes = _best(named, top, least)
+        cells = (result.path, f"{start_s:.3f}", *best, *behind)
+        yield (*cells, "; ".join((*notes, *result.notes)))
+
+
+def _correction(result: Prediction) -> str:
+    """Say how the device is known and what was done about it: "device stated: corrected"."""
+    known = KNOWN[result.device_from]
+    if result.device_probability is not None:
+        known = known if result.device else "device not recognized"
+        known += f" ({result.device_probability:.2f})"
+    return f"{known}: {DONE[result.device_policy]}"
+
+
+def _best(
+    probabilities: dict[str, float], top: int, least: float
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the cells of the most probable labels, blank where there are none; and a note.
+
+    Below the least confidence the first cell says so, and the note says what would stand there.
+    """
+    ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
+    cells = [cell for label, share in ordered for cell in (label, f"{share:.4f}")]
+    notes: tuple[str, ...] = ()
+    if ordered[0][1] < least:
+        notes = (f"below {least:g}: {cells[0]}",)
+        cells[0] = NOT_SURE
+    return cells + [""] * (2 * top - len(cells)), notes
+
+
+def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[str, Any]:
+    from anymic.errors import Failure
+
+    if isinstance(result, Failure):
+        return {"path": result.path, "failed": result.reason}
+    values = {**asdict(result), "answer": result.answer}
+    starts_s = values.pop("window_starts_s")
+    each = values.pop("window_probabilities").tolist()
+    labels, least = list(result.probabilities), result.min_confidence
+    if top > 1:
+        best = sorted(result.probabilities.items(), key=lambda item: -item[1])[:top]
+        values["top"] = [{"label": label, "probability": share} for label, share in best]
+    if windows:
+        values["each_window"] = [
+            {
+                "start_s": start_s,
+                "answer": labels[row.index(max(row))] if max(row) >= least else None,
+                "probabilities": dict(zip(labels, row, strict=True)),
+            }
+            for start_s, row in zip(starts_s, each, strict=True)
+        ]
+    return values
