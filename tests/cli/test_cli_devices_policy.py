@@ -97,7 +97,7 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
     out = tmp_path / "report"
     command = ["evaluate", str(tmp_path / "routed"), "--data", str(clips), "--out", str(out)]
     assert main([*command, "--unstated"]) == 0
-    assert "the device named was right for 2" in capsys.readouterr().err
+    assert "the identified device was right for 2" in capsys.readouterr().err
     report = json.loads((out / "report.json").read_text())
     devices = {one["condition"].get("device") for one in report["rows"]}
     assert {"A", "B"} <= devices
@@ -109,7 +109,7 @@ def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None
         devices_policy(model, unknown="loudly")
     with pytest.raises(BundleError, match="No training clips for blind gains"):
         devices_policy(model, unknown="blind")
-    with pytest.raises(DeviceError, match="no folder"):
+    with pytest.raises(DeviceError, match="No folder"):
         devices_policy(model, identifier=tmp_path / "nowhere")
     with pytest.raises(BundleError, match=r"without bundle\.json"):
         devices_policy(tmp_path, unknown="refuse")

@@ -189,4 +189,4 @@ def test_evaluate_refuses_map_at_more_than_there_are_labels(
 ) -> None:
     arguments = ["evaluate", str(model), "--data", str(corpus / "clips.csv"), "--map-at", "30"]
     assert main(arguments) == 2
-    assert "--map-at 30 for a model of" in capsys.readouterr().err
+    assert "MAP@30 for a model of" in capsys.readouterr().err
