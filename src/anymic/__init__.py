@@ -1,4 +1,11 @@
-"""Sound classifiers that hear the same through any microphone and any codec."""
+"""Sound classifiers that give the same answer through any microphone and any codec.
+
+The functions do what the verbs of the command line do::
+
+    load, train, finetune, evaluate, robustness, calibrate, profile, identify
+
+Packages below hold the parts that they are made of: `anymic.audio`, `anymic.features`, ...
+"""
 
 from __future__ import annotations
 
@@ -8,19 +15,26 @@ if TYPE_CHECKING:
     from anymic import audio, metrics, models
     from anymic.audio import AudioInfo, Clip
     from anymic.bundle import Bundle, InputContract
-    from anymic.codecs import register_codec
+    from anymic.codecs import Codec, register_codec
     from anymic.data.corpora import register_corpus
     from anymic.data.manifest import Manifest
+    from anymic.devices.correction.estimate import profile
     from anymic.devices.correction.estimators import register_estimator
     from anymic.devices.correction.profile import DeviceProfile
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+    from anymic.devices.identification.identifier import DeviceIdentifier
+    from anymic.devices.identification.identify import identify
     from anymic.errors import AnymicError, Failure
     from anymic.evaluation import report
+    from anymic.evaluation.evaluate import evaluate
+    from anymic.evaluation.robustness import robustness
     from anymic.features import Frontend, FrontendConfig, Standardizer
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
     from anymic.models import register_network
-    from anymic.training import TrainingConfig, fit
+    from anymic.training import TrainingConfig, finetune
+    from anymic.training import fit as train
+    from anymic.training.calibrating import calibrate
 
     __version__: str
 
@@ -31,6 +45,8 @@ _HOMES = {
     "AudioInfo": "anymic.audio",
     "Bundle": "anymic.bundle",
     "Clip": "anymic.audio",
+    "Codec": "anymic.codecs",
+    "DeviceIdentifier": "anymic.devices.identification.identifier",
     "DeviceProfile": "anymic.devices.correction.profile",
     "Failure": "anymic.errors",
     "Frontend": "anymic.features",
@@ -43,15 +59,21 @@ _HOMES = {
     "Standardizer": "anymic.features",
     "TrainingConfig": "anymic.training",
     "audio": "",
-    "fit": "anymic.training",
+    "calibrate": "anymic.training.calibrating",
+    "evaluate": "anymic.evaluation.evaluate",
+    "finetune": "anymic.training",
+    "identify": "anymic.devices.identification.identify",
     "load": "anymic.inference.predictor",
     "metrics": "",
     "models": "",
+    "profile": "anymic.devices.correction.estimate",
     "register_codec": "anymic.codecs",
     "register_corpus": "anymic.data.corpora",
     "register_estimator": "anymic.devices.correction.estimators",
     "register_network": "anymic.models",
     "report": "anymic.evaluation",
+    "robustness": "anymic.evaluation.robustness",
+    "train": "anymic.training",
 }
 
 __all__ = [
@@ -59,6 +81,8 @@ __all__ = [
     "AudioInfo",
     "Bundle",
     "Clip",
+    "Codec",
+    "DeviceIdentifier",
     "DeviceProfile",
     "Failure",
     "Frontend",
@@ -71,15 +95,21 @@ __all__ = [
     "Standardizer",
     "TrainingConfig",
     "audio",
-    "fit",
+    "calibrate",
+    "evaluate",
+    "finetune",
+    "identify",
     "load",
     "metrics",
     "models",
+    "profile",
     "register_codec",
     "register_corpus",
     "register_estimator",
     "register_network",
     "report",
+    "robustness",
+    "train",
 ]
 
 
@@ -96,7 +126,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"anymic.{name}")
     if name == "report":
         return import_module("anymic.evaluation.report")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_HOMES[name]), "fit" if name == "train" else name)
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,26 +66,20 @@ def calibrate(
 
     Example: anymic calibrate run --data manifest.csv --method temperature
     """
-    from anymic import bundle as bundles
-    from anymic._internal.progress import progress_bar
-    from anymic.data.reading import as_manifest
+    from anymic.cli.printing import print_failures
     from anymic.training import calibrating
 
-    chosen, model, manifest = _method(method), bundles.load(run), as_manifest(data)
-    with progress_bar(len(manifest), "hearing") as advance:
-        found = calibrating.calibrate(
-            model,
-            manifest,
-            method=chosen,
-            split=split,
-            per_device=per_device,
-            name=str(run),
-            cache=cache,
-            progress=advance,
-        )
+    found = calibrating.calibrate(
+        run,
+        data,
+        method=_method(method),
+        split=split,
+        per_device=per_device,
+        cache=cache,
+        progress=True,
+    )
     place = found.model.save(out or run)
-    for failure in found.failures:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+    print_failures(found.failures)
     _show(found, place, data, as_json=as_json)
     if found.failures:
         raise typer.Exit(1)

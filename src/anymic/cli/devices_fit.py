@@ -44,16 +44,12 @@ def devices_fit(
     Example: anymic devices fit clips.csv --out identifier --held-out D
     """
     from anymic.data.reading import as_manifest
+    from anymic.data.splits import clips_of_split
     from anymic.devices.identification.identifier import DeviceIdentifier
-    from anymic.errors import ManifestError
 
     manifest = as_manifest(data)
-    if "split" in manifest.table:
-        manifest = manifest.where(split=split or ["train"])
-    elif split:
-        raise ManifestError(
-            "--split, and no such column", expected="the column split", fix="leave --split out"
-        )
+    if split or "split" in manifest.table:
+        manifest = clips_of_split(manifest, split or "train", purpose="fit an identifier on")
     identifier = DeviceIdentifier().fit(manifest, held_out=held_out or (), seed=seed)
     identifier.save(out)
     _show(identifier, out, as_json=as_json)

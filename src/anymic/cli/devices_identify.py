@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,43 +35,37 @@ def devices_identify(
 
     Example: anymic devices identify recordings/ --identifier identifier
     """
-    from anymic import audio
-    from anymic.data.files import find_files
-    from anymic.devices.identification.identifier import DeviceIdentifier
-    from anymic.errors import AnymicError, Failure
+    from anymic.devices.identification.identify import identify, identify_together
+    from anymic.errors import Failure
 
-    known = DeviceIdentifier.load(identifier)
     rows: list[dict[str, object]] = []
-    described = []
-    failed = 0
-    for place in find_files(paths):
-        try:
-            if isinstance(place, Failure):
-                raise AnymicError(place.reason)
-            described.append(known.describe(audio.read(place)))
-        except AnymicError as error:
+    lines: Iterable[tuple[str, Identification | Failure]]
+    if together:
+        all_files = identify_together(identifier, paths)
+        lines = [(failure.path, failure) for failure in all_files.failures]
+    else:
+        lines = identify(identifier, paths)
+    files = failed = 0
+    for path, found in lines:
+        files += 1
+        if isinstance(found, Failure):
             failed += 1
-            path = place.path if isinstance(place, Failure) else str(place)
-            reason = place.reason if isinstance(place, Failure) else str(error)
-            rows.append({"path": path, "failed": reason})
-            if not as_json:
-                print(f"{path}\tfailed\t{reason}", file=sys.stderr if together else sys.stdout)
-            continue
-        if not together:
-            found = known.identify_features(described[-1][None])[0]
-            rows.append({"path": str(place), **vars(found)})
-            if not as_json:
-                print(f"{place}\t{_name(found)}\t{found.probability:.3f}", flush=True)
-    total = len(described) + failed
-    if together and described:
-        found = known.identify_features_together(described)
-        rows.append({"recordings": len(described), **vars(found)})
+            rows.append({"path": path, "failed": found.reason})
+            line = f"{path}\tfailed\t{found.reason}"
+        else:
+            rows.append({"path": path, **vars(found)})
+            line = f"{path}\t{_name(found)}\t{found.probability:.3f}"
         if not as_json:
-            print(f"{_name(found)}\t{len(described)} recordings\t{found.probability:.3f}")
+            print(line, file=sys.stderr if together else sys.stdout, flush=True)
+    if together and all_files.found is not None:
+        one, files = all_files.found, files + all_files.recordings
+        rows.append({"recordings": all_files.recordings, **vars(one)})
+        if not as_json:
+            print(f"{_name(one)}\t{all_files.recordings} recordings\t{one.probability:.3f}")
     if as_json:
         print(json.dumps(rows, indent=2))
     if failed:
-        print(f"{failed} of {total} files failed", file=sys.stderr)
+        print(f"{failed} of {files} files failed", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -12,7 +12,6 @@ import typer
 from anymic.cli import options
 
 if TYPE_CHECKING:
-    from anymic.data.manifest import Manifest
     from anymic.devices.correction.profile import DeviceProfile
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 
@@ -61,15 +60,16 @@ def devices_profile(
     """
     import warnings
 
-    from anymic.data.manifest import Manifest
+    from anymic.data.reading import as_manifest
+    from anymic.data.splits import clips_of_split
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.errors import DeviceError
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise DeviceError(f"{plot} to draw into", expected="a .png file", fix="name it so")
-    table = Manifest.read(manifest)
+    table = as_manifest(manifest)
     if split:
-        table = _of_splits(table, split)
+        table = clips_of_split(table, split, purpose="estimate gains from")
     elif "split" in table.table and table.table["split"].nunique() > 1:
         print("note: clips of all splits are used; --split train keeps to one", file=sys.stderr)
     names = [name.strip() for name in reference.split(",") if name.strip()]
@@ -94,19 +94,6 @@ def devices_profile(
     _report(correction, out, plot, as_json=as_json)
     if correction.failures_:
         raise typer.Exit(1)
-
-
-def _of_splits(manifest: Manifest, split: list[str]) -> Manifest:
-    from anymic.errors import ManifestError
-
-    kept = manifest.where(split=split)
-    if not len(kept):
-        raise ManifestError(
-            f"no clip with split {' or '.join(split)}",
-            expected="one of " + ", ".join(sorted(set(manifest.table["split"]))),
-            fix="mend --split",
-        )
-    return kept
 
 
 def _report(correction: SpectrumCorrection, out: Path, plot: Path | None, *, as_json: bool) -> None:

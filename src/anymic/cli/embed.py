@@ -64,6 +64,7 @@ def embed(
     Example: anymic embed recordings/ --model run --out features.npz
     """
     from anymic import bundle
+    from anymic.cli.printing import print_failures
     from anymic.inference.embedder import Embedder
     from anymic.inference.embedding_files import format_of, write
 
@@ -71,11 +72,10 @@ def embed(
     format_of(out)
     embedder = Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
     if data is not None:
-        found, sources = _hear_manifest(embedder, data, split)
+        found, sources = _embed_manifest(embedder, data, split)
     else:
-        found, sources = _hear_files(embedder, paths or [], device)
-    for failure in found.failures:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+        found, sources = _embed_files(embedder, paths or [], device)
+    print_failures(found.failures)
     write(found, out)
     windows, numbers = found.features.shape
     if as_json:
@@ -114,27 +114,21 @@ def _refuse_unclear(
         )
 
 
-def _hear_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
+def _embed_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
     from anymic._internal.progress import progress_bar
     from anymic.data.reading import as_manifest
-    from anymic.errors import ManifestError
+    from anymic.data.splits import clips_of_split
 
     manifest = as_manifest(data)
-    if split not in (None, "all"):
-        manifest.require("split", purpose=f"--split {split}")
-        there = sorted(set(manifest.table["split"]) - {""})
-        manifest = manifest.where(split=split)
-        if not len(manifest):
-            raise ManifestError(
-                f"no clip whose split is {split!r}",
-                expected=f"one of {', '.join(there) or 'none'}",
-                fix="mend --split",
-            )
-    with progress_bar(len(manifest), "hearing") as advance:
+    if split is not None:
+        manifest = clips_of_split(manifest, split, purpose="embed")
+    with progress_bar(len(manifest), "embedding") as advance:
         return embedder.embed_manifest(manifest, progress=advance), len(manifest)
 
 
-def _hear_files(embedder: Embedder, paths: list[str], device: str | None) -> tuple[Embeddings, int]:
+def _embed_files(
+    embedder: Embedder, paths: list[str], device: str | None
+) -> tuple[Embeddings, int]:
     from dataclasses import replace
 
     from anymic._internal.progress import progress_bar
@@ -144,6 +138,6 @@ def _hear_files(embedder: Embedder, paths: list[str], device: str | None) -> tup
     places = find_files(paths)
     never = tuple(place for place in places if isinstance(place, Failure))
     files = [place for place in places if not isinstance(place, Failure)]
-    with progress_bar(len(files), "hearing") as advance:
+    with progress_bar(len(files), "embedding") as advance:
         found = embedder.embed(files, device=device, progress=advance)
     return replace(found, failures=(*never, *found.failures)), len(places)

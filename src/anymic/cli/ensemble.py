@@ -75,7 +75,7 @@ def ensemble(
     models = _load(runs)
     Ensemble(tuple(models.values()))  # those that cannot vote together are refused first
     total = len(models) if chosen == "calibrated" else 0
-    with progress_bar(total, "hearing") as advance:
+    with progress_bar(total, "predicting") as advance:
         builder = Builder(manifest, calibration=calibration, cache=cache, progress=advance)
         candidates = builder.candidates(models)
         found = builder.build(candidates, voting=chosen, select=select)
@@ -105,7 +105,8 @@ def _clips(
 ) -> tuple[Manifest | None, Manifest | None]:
     """Return the manifest, and its clips to calibrate on where a split names them."""
     from anymic.data.reading import as_manifest
-    from anymic.errors import ConfigError, ManifestError
+    from anymic.data.splits import clips_of_split
+    from anymic.errors import ConfigError
 
     if voting == "calibrated" and data is None:
         raise ConfigError(
@@ -122,16 +123,7 @@ def _clips(
     manifest = None if data is None else as_manifest(data)
     if manifest is None or split is None:
         return manifest, None
-    manifest.require("split", purpose=f"--split {split}")
-    clips = manifest.where(split=split)
-    if not len(clips):
-        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
-        raise ManifestError(
-            f"no clip whose split is {split!r} (splits: {there})",
-            expected="clips to calibrate on",
-            fix="pass --split with one that is there",
-        )
-    return manifest, clips
+    return manifest, clips_of_split(manifest, split, purpose="calibrate on")
 
 
 def _load(runs: list[Path]) -> dict[str, Bundle]:

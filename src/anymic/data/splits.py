@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from anymic.data.manifest import Manifest
@@ -121,44 +123,57 @@ def check_splits(manifest: Manifest) -> None:
         )
 
 
-def choose_split(
-    manifest: Manifest, split: str | None = None, *, default: str = ALL, purpose: str
-) -> Manifest:
-    """Return the clips of one split, or of all.
+def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: str) -> Manifest:
+    """Return the clips of one split or several; all clips for "all".
 
     Parameters
     ----------
     manifest : Manifest
-    split : str, optional
-        Name of the split, or "all"; by default `default` where there is a column ``split``, else
-        all clips.
-    default : str
+    split : str or sequence of str
     purpose : str
         What the clips are for, for the message: "evaluate on".
 
     Raises
     ------
     ManifestError
-        If there is no column ``split`` or no clip of that split, or a group, take or file is on
-        both sides of a split.
+        If there is no column ``split``, or no clip of that split.
     """
-    if "split" not in manifest.table.columns:
-        if split not in (None, ALL):
-            manifest.require("split", purpose=f"the split {split}")
+    names = [split] if isinstance(split, str) else list(split)
+    if names == [ALL]:
         return manifest
-    check_splits(manifest)
-    wanted = split or default
-    if wanted == ALL:
-        return manifest
-    chosen = manifest.where(split=wanted)
+    manifest.require("split", purpose=f"the split {' or '.join(names)}")
+    chosen = manifest.where(split=names)
     if not len(chosen):
         there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
         raise ManifestError(
-            f"no clip whose split is {wanted!r} (splits: {there})",
+            f"no clip whose split is {' or '.join(map(repr, names))} (splits: {there})",
             expected=f"clips to {purpose}",
             fix=f"choose a split that is there, or {ALL} for every clip",
         )
     return chosen
+
+
+def choose_split(
+    manifest: Manifest, split: str | None = None, *, default: str = ALL, purpose: str
+) -> Manifest:
+    """Return the clips of one split, by default of `default` where there is a column ``split``.
+
+    Parameters
+    ----------
+    manifest, split, purpose
+        As for `clips_of_split`.
+    default : str
+
+    Raises
+    ------
+    ManifestError
+        As `clips_of_split`, or if a group, take or file is on both sides of a split.
+    """
+    divided = "split" in manifest.table.columns
+    if divided:
+        check_splits(manifest)
+    wanted = split or (default if divided else ALL)
+    return clips_of_split(manifest, wanted, purpose=purpose)
 
 
 def split_name(manifest: Manifest, split: str | None, *, default: str = "test") -> str:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from anymic import bundle as bundles
 from anymic import metrics
+from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
 from anymic.calibration import LEAST_CLIPS, CalibrationError, DeviceCalibrator, Method
 from anymic.data.manifest import Manifest
+from anymic.data.reading import as_manifest
+from anymic.data.splits import clips_of_split
 from anymic.errors import BundleError, Failure, ManifestError
 from anymic.inference.predictor import Predictor
 
 FOLDS = 5
-TEST, ALL = "test", "all"
+TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -71,15 +76,15 @@ class Calibrated:
 
 
 def calibrate(
-    model: Bundle | Ensemble,
-    manifest: Manifest,
+    model: Bundle | Ensemble | str | Path,
+    manifest: Manifest | pd.DataFrame | str | Path,
     *,
     method: Method = "temperature",
     split: str | None = None,
     per_device: bool | Sequence[str] = False,
-    name: str = "the model",
+    name: str | None = None,
     cache: str | Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: bool = False,
 ) -> Calibrated:
     """Fit a calibrator to a model's answers for clips that it learned nothing from.
 
@@ -89,9 +94,9 @@ def calibrate(
 
     Parameters
     ----------
-    model : Bundle or Ensemble
-        It is not changed.
-    manifest : Manifest
+    model : Bundle, Ensemble or path
+        It is not changed; a path is its folder.
+    manifest : Manifest, DataFrame or path
         With labels; where there is a column device, it is told to the model.
     method : {"temperature", "isotonic"}
     split : str, optional
@@ -100,11 +105,11 @@ def calibrate(
     per_device : bool or sequence of str
         The devices that get a calibrator of their own besides the general one; True: all.
     name : str
-        What to call the model where it is refused.
+        What to call the model where it is refused; by default its path.
     cache : path, optional
         A folder where features are kept.
-    progress : callable, optional
-        Told the number of clips heard since the last call.
+    progress : bool
+        Show a progress bar, if stderr is a terminal.
 
     Raises
     ------
@@ -118,10 +123,13 @@ def calibrate(
         If the clips, or those of a device, are too few.
     """
     calibrator = DeviceCalibrator(method)
-    clips = calibration_clips(model, manifest, split, name=name)
+    if isinstance(model, str | Path):
+        name, model = name or str(model), bundles.load(model)
+    clips = calibration_clips(model, as_manifest(manifest), split, name=name or "the model")
     clips.require_labels(model.labels)
     plain = _uncalibrated(model)
-    heard = Predictor(plain).predict_manifest(clips, cache=cache, progress=progress)
+    with progress_bar(len(clips), "predicting", shown=progress) as advance:
+        heard = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
     if not len(heard.rows):
         raise ManifestError(
             f"{len(clips)} clips, none of which can be used ({heard.failures[0].reason})",
@@ -153,7 +161,11 @@ def calibration_clips(
     model: Bundle | Ensemble, manifest: Manifest, split: str | None = None, *, name: str = "a model"
 ) -> Manifest:
     """Return the clips to calibrate a model on, or refuse them; parameters as of `calibrate`."""
-    clips = _own(model, manifest, name) if split is None else _of_split(manifest, split)
+    clips = (
+        _own(model, manifest, name)
+        if split is None
+        else clips_of_split(manifest, split, purpose="calibrate on")
+    )
     _refuse_test(clips, manifest)
     members = model.members if isinstance(model, Ensemble) else (model,)
     for member in members:
@@ -180,21 +192,6 @@ def _own(model: Bundle | Ensemble, manifest: Manifest, name: str) -> Manifest:
             fix="pass its training manifest, or --split with other clips (all: every clip)",
         )
     return manifest.rows(rows)
-
-
-def _of_split(manifest: Manifest, split: str) -> Manifest:
-    if split == ALL:
-        return manifest
-    manifest.require("split", purpose=f"--split {split}")
-    clips = manifest.where(split=split)
-    if not len(clips):
-        there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
-        raise ManifestError(
-            f"no clip whose split is {split!r} (splits: {there})",
-            expected="clips to calibrate on",
-            fix="pass --split with one that is there, or --split all",
-        )
-    return clips
 
 
 def _refuse_test(clips: Manifest, manifest: Manifest) -> None:

@@ -1,0 +1,63 @@
+"""From recordings of several devices to a device profile, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from anymic.data.manifest import Manifest
+from anymic.data.reading import as_manifest
+from anymic.data.splits import clips_of_split
+from anymic.devices.correction.profile import DeviceProfile
+from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+
+
+def profile(
+    takes: Manifest | pd.DataFrame | str | Path,
+    *,
+    reference: str | Sequence[str] = "A",
+    devices: Sequence[str] | None = None,
+    split: str | Sequence[str] | None = None,
+    rate_hz: int | None = None,
+    **settings: Any,
+) -> DeviceProfile:
+    """Estimate the gains that correct each device towards the reference.
+
+    Notes on the fit, such as few takes or files that could not be used, are given as warnings;
+    `SpectrumCorrection` keeps them as data.
+
+    Parameters
+    ----------
+    takes : Manifest, DataFrame or path
+        Clips with their `device`, and for aligned estimators their `take`.
+    reference : str or sequence of str
+        The device to correct towards; the mean of several; "all" for that of all.
+    devices : sequence of str, optional
+        Only these devices.
+    split : str or sequence of str, optional
+        Only clips of these splits; pass "train" if the profile is for a classifier.
+    rate_hz : int, optional
+        Resample clips to this rate; by default all must have one rate.
+    settings
+        Other parameters of `SpectrumCorrection`: estimator, fft_size, limit_db, ...
+
+    Raises
+    ------
+    ManifestError, DeviceError
+        As `SpectrumCorrection.fit`.
+
+    Examples
+    --------
+    ::
+
+        gains = anymic.profile("takes.csv", reference="A")
+        gains.write("profile.json")
+    """
+    manifest = as_manifest(takes)
+    if split is not None:
+        manifest = clips_of_split(manifest, split, purpose="estimate gains from")
+    correction = SpectrumCorrection(reference=reference, **settings)
+    return correction.fit(manifest, devices=devices, rate_hz=rate_hz).profile_
