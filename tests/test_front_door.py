@@ -88,14 +88,14 @@ def test_evaluate_refuses(model: Path, clips: Path) -> None:
         anymic.evaluate(model, clips, min_confidence=2.0)
     with pytest.raises(ConfigError, match="MAP@9"):
         anymic.evaluate(model, clips, map_at=9)
-    with pytest.raises(ManifestError, match="list in place of a table"):
+    with pytest.raises(ManifestError, match="List in place of a table"):
         anymic.evaluate(model, ["a.wav"])  # type: ignore[arg-type]
 
 
 def test_robustness_is_the_verb(
     model: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "codecs.yaml").write_text("codecs: {g711-mu: [64]}\n")
+    (tmp_path / "codecs.yaml").write_text("codecs: {mu-law: [64]}\n")
     codecs = str(tmp_path / "codecs.yaml")
     command = ["robustness", str(model), "--data", str(clips), "--codecs", codecs, "--clips", "6"]
     assert main([*command, "--out", str(tmp_path / "report"), "--json"]) == 0
