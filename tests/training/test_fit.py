@@ -254,6 +254,21 @@ def test_clips_of_different_lengths_are_refused(corpus: Manifest, tmp_path: Path
         fit(manifest, CONFIG, tmp_path / "run", progress=False)
 
 
+def test_a_data_frame_is_a_manifest(corpus: Manifest, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1)
+    table = corpus.table.assign(path=[str(path) for path in corpus.paths()])
+    same = Manifest.from_table(table)
+    found = [
+        fit(data, config, tmp_path / str(number), progress=False, cache=tmp_path / "cache")
+        for number, data in enumerate((table, same))
+    ]
+    assert found[0].fitted_on == found[1].fitted_on
+    states = [bundle.network.state_dict() for bundle in found]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    with pytest.raises(ManifestError, match=r"The clips are a list\. Expected a Manifest"):
+        fit([1, 2], config, tmp_path / "no", progress=False)  # type: ignore[arg-type]
+
+
 def test_one_label_is_refused(corpus: Manifest, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="1 label"):
         fit(corpus.where(label="low"), CONFIG, tmp_path, progress=False)

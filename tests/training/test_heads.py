@@ -174,7 +174,7 @@ def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
         BundleError, match=r"A model of dense_head\. Expected a network that embeds"
     ):
         untrained(other, list(LABELS), "attention_head", segments=6)
-    with pytest.raises(BundleError, match=r"a model of basic1\. Expected a VGGish"):
+    with pytest.raises(BundleError, match=r"A model of basic1\. Expected a VGGish"):
         with_labels(small_bundle, LABELS)
     vggish = import_vggish(width=1 / 64)
     vggish.save(tmp_path / "vggish")

@@ -183,6 +183,12 @@ class Bundle:
             place is a file.
         """
         folder = Path(folder)
+        if not self.network_name:
+            raise BundleError(
+                "the network cannot be built again by name",
+                expected="a registered network that is built from `classes` alone",
+                fix="register its class with anymic.register_network, and train it again",
+            )
         if folder.exists() and not folder.is_dir():
             raise BundleError(f"a file {folder}", expected="a folder", fix="choose another place")
         optional = (PROFILE, IDENTIFIER, SPECTRUM, CALIBRATION)

@@ -169,7 +169,8 @@ def own_network(
     _check(own, data, config)
     name = models.NETWORKS.name_of(type(network)) or ""
     try:
-        models.build(name, classes=len(data.labels)).load_state_dict(own.state_dict())
+        again = fresh_network(name, classes=len(data.labels), seed=config.seed, arguments={})
+        again.load_state_dict(own.state_dict())
     except (AnymicError, RuntimeError):
         name = ""
     return own, name
