@@ -72,6 +72,13 @@ def test_a_device_that_the_model_does_not_know_is_noted(
     assert "device stated: not corrected" in out
 
 
+def test_an_unknown_device_is_said_to_be_not_corrected(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(sounds / "a.wav"), "--model", str(bundle_folder)]) == 0
+    assert capsys.readouterr().out.split("\t")[3:5] == ["", "device unknown: not corrected"]
+
+
 def test_windows_and_top(
     sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,15 +47,15 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 
 class ByColour(DeviceIdentifier):
-    """Names a device by the slope of the spectrum, so that these tests hang on no learning."""
+    """Names a device by the slope of the spectrum, so that these tests depend on no training."""
 
     def __init__(self, devices: tuple[str, ...] = ("A", "B"), rate_hz: int = RATE) -> None:
         super().__init__()
         self.rate_hz, self.devices, self.fitted_on = rate_hz, devices, ("an identifier's clip",)
-        self.asked = 0
+        self.calls = 0
 
     def identify(self, clip: Clip) -> Identification:
-        self.asked += 1
+        self.calls += 1
         power = np.abs(np.fft.rfft(clip.samples)) ** 2
         hz = np.fft.rfftfreq(len(clip.samples), 1 / RATE)
         bands = [np.log10(power[(hz > f) & (hz < 1.2 * f)].mean()) for f in (200, 400, 800, 1600)]
@@ -77,9 +77,9 @@ def trained(small_bundle: Bundle, training: Manifest) -> Bundle:
 
 @pytest.fixture
 def blind(trained: Bundle, training: Manifest) -> Bundle:
-    routed = route(trained, unknown="blind", training=training)
-    assert isinstance(routed, Bundle)
-    return routed
+    changed = route(trained, unknown="blind", training=training)
+    assert isinstance(changed, Bundle)
+    return changed
 
 
 def predictor(bundle: Bundle | Ensemble) -> Predictor:
@@ -91,56 +91,56 @@ def shares(prediction: Prediction | Failure) -> list[float]:
     return list(prediction.probabilities.values())
 
 
-def test_a_stated_device_is_taken_at_its_word(
+def test_a_stated_device_is_not_identified(
     blind: Bundle, small_bundle: Bundle, identifier: ByColour
 ) -> None:
-    """Known or not: what is stated is not asked of the identifier, and nothing else changes."""
-    routed = replace(blind, identifier=identifier)
+    """Known to the model or not: the identifier is not used, and nothing else changes."""
+    changed = replace(blind, identifier=identifier)
     clip = Clip(sound(1), RATE)
-    stated = predictor(routed).predict(clip, device="B")
+    stated = predictor(changed).predict(clip, device="B")
     assert shares(stated) == shares(predictor(small_bundle).predict(clip, device="B"))
     assert (stated.device_from, stated.device_policy) == ("stated", "profile")
     assert stated.device_probability is None
-    unknown = predictor(routed).predict(clip, device="Z")
+    unknown = predictor(changed).predict(clip, device="Z")
     assert (unknown.device, unknown.device_from) == ("Z", "stated")
     assert unknown.device_policy == "blind"
-    assert identifier.asked == 0
+    assert identifier.calls == 0
 
 
-def test_an_identified_device_is_as_good_as_a_stated_one(
+def test_an_identified_device_is_corrected_as_a_stated_one(
     trained: Bundle, identifier: ByColour
 ) -> None:
-    routed = route(trained, identifier=identifier)
+    changed = route(trained, identifier=identifier)
     for seed, device in enumerate("ABAB", start=900):
         clip = Clip(sound(seed, device), RATE)
-        found = predictor(routed).predict(clip)
+        found = predictor(changed).predict(clip)
         assert (found.device, found.device_from) == (device, "identified")
         assert found.device_policy == "profile"
         assert found.device_probability == identifier.identify(clip).probability
         assert shares(found) == shares(predictor(trained).predict(clip, device=device))
 
 
-def test_a_stranger_takes_the_policy(
+def test_an_unknown_device_follows_the_policy(
     blind: Bundle, identifier: ByColour, training: Manifest
 ) -> None:
     clip = Clip(sound(900, "Z"), RATE)
     assert identifier.identify(clip).device is None
     for policy in ("identity", "blind", "refuse"):
-        routed = route(blind, identifier=identifier, unknown=policy)
+        changed = route(blind, identifier=identifier, unknown=policy)
         if policy == "refuse":
             with pytest.raises(
                 DeviceError, match=r"unknown device in a clip \(nearest: [AB], prob"
             ):
-                predictor(routed).predict(clip)
+                predictor(changed).predict(clip)
             continue
-        found = predictor(routed).predict(clip)
+        found = predictor(changed).predict(clip)
         assert (found.device, found.device_from) == (None, "identified")
         assert found.device_policy == policy
         assert found.device_probability == identifier.identify(clip).probability
 
 
 def test_blind_gains_are_those_of_the_spectrum(blind: Bundle) -> None:
-    """Found again by hand, from the parts: the model hears the clip as if the gains were known."""
+    """Against the same gains, computed by hand and known to the model as those of a device."""
     clip = Clip(sound(900, "Z"), RATE)
     assert blind.spectrum is not None
     gains = blind.spectrum.gains(blind.spectrum.observe(clip.samples)[None])
@@ -154,26 +154,26 @@ def test_blind_gains_are_those_of_the_spectrum(blind: Bundle) -> None:
 
 
 def test_clips_of_one_device_share_their_gains(blind: Bundle, tmp_path: Path) -> None:
-    """The rows of a manifest's unknown device, and what is said to belong together."""
-    strangers = corpus(tmp_path, "ZZZZB", first=900)
+    """The rows of a manifest's unknown device, and clips that are passed as together."""
+    unknown = corpus(tmp_path, "ZZZZB", first=900)
     assert blind.spectrum is not None
     spectra = [blind.spectrum.observe(sound(seed, "Z")) for seed in range(900, 904)]
     together = _with_gains(blind, blind.spectrum.gains(np.array(spectra)))
-    paths = strangers.paths()[:4]
+    paths = unknown.paths()[:4]
     wanted = [shares(together.predict(path, device="Y")) for path in paths]
-    heard = predictor(blind).predict_manifest(strangers)
-    np.testing.assert_allclose(heard.probabilities[:4], wanted, atol=1e-6)
-    assert heard.policies == ("blind",) * 4 + ("profile",)
-    assert heard.devices == ("Z",) * 4 + ("B",)
-    found = list(predictor(blind).predict_many(paths, together=True))
-    np.testing.assert_allclose([shares(one) for one in found], wanted, atol=1e-6)
+    found = predictor(blind).predict_manifest(unknown)
+    np.testing.assert_allclose(found.probabilities[:4], wanted, atol=1e-6)
+    assert found.policies == ("blind",) * 4 + ("profile",)
+    assert found.devices == ("Z",) * 4 + ("B",)
+    many = predictor(blind).predict_many(paths, together=True)
+    np.testing.assert_allclose([shares(one) for one in many], wanted, atol=1e-6)
     alone = list(predictor(blind).predict_many(paths))
     assert not np.allclose([shares(one) for one in alone], wanted, atol=1e-3)
-    unnamed = predictor(blind).predict_manifest(strangers.with_columns(device=""))
+    unnamed = predictor(blind).predict_manifest(unknown.with_columns(device=""))
     np.testing.assert_allclose(unnamed.probabilities[:4], [shares(one) for one in alone], atol=1e-6)
 
 
-def test_a_bad_file_spoils_no_batch(blind: Bundle, tmp_path: Path) -> None:
+def test_a_bad_file_fails_alone(blind: Bundle, tmp_path: Path) -> None:
     paths = corpus(tmp_path, "ZZZ", first=900).paths()
     good = list(predictor(blind).predict_many(paths, together=True))
     (tmp_path / "x.wav").write_text("no audio")
@@ -185,7 +185,7 @@ def test_a_bad_file_spoils_no_batch(blind: Bundle, tmp_path: Path) -> None:
         assert shares(one) == pytest.approx(shares(other), abs=1e-6)
 
 
-def test_identified_clips_leave_the_batch(
+def test_identified_clips_leave_the_group(
     blind: Bundle, identifier: ByColour, tmp_path: Path
 ) -> None:
     paths = corpus(tmp_path, "ZBZ", first=900).paths()
@@ -199,12 +199,12 @@ def test_identified_clips_leave_the_batch(
         assert shares(one) == pytest.approx(shares(other), abs=1e-6)
 
 
-def test_the_first_half_minute_decides(blind: Bundle, identifier: ByColour) -> None:
-    """What comes later is heard the same way; silence before the first sound is waited out."""
-    routed = predictor(replace(blind, identifier=identifier))
+def test_the_first_half_minute_is_identified(blind: Bundle, identifier: ByColour) -> None:
+    """All windows get the gains it leads to; silence before the first sound does not count."""
+    changed = predictor(replace(blind, identifier=identifier))
     begin = sound(900, "B", PREVIEW_S)
     late = np.concatenate([np.zeros(40 * RATE, np.float32), begin, sound(901, "Z", 10.0)])
-    found = routed.predict(Clip(late, RATE))
+    found = changed.predict(Clip(late, RATE))
     assert (found.device, found.windows) == ("B", 80)
     stated = predictor(blind).predict(Clip(late, RATE), device="B")
     np.testing.assert_allclose(
@@ -215,17 +215,17 @@ def test_the_first_half_minute_decides(blind: Bundle, identifier: ByColour) -> N
     )
 
 
-def test_kept_features_are_for_devices_that_are_known(
+def test_features_are_cached_for_known_devices(
     blind: Bundle, identifier: ByColour, tmp_path: Path
 ) -> None:
-    """With a cache the answers are those without, row by row."""
+    """With a cache the probabilities are those without, row by row."""
     clips = corpus(tmp_path, "ZBAZB", first=900).with_columns(device=["Z", "B", "", "Z", ""])
     one = predictor(replace(blind, identifier=identifier))
-    direct, kept = one.predict_manifest(clips), one.predict_manifest(clips, cache=tmp_path / "c")
-    assert direct.devices == kept.devices == ("Z", "B", "A", "Z", "B")
-    assert direct.policies == kept.policies
-    np.testing.assert_array_equal(direct.rows, kept.rows)
-    np.testing.assert_allclose(direct.probabilities, kept.probabilities, atol=2e-3)
+    direct, cached = one.predict_manifest(clips), one.predict_manifest(clips, cache=tmp_path / "c")
+    assert direct.devices == cached.devices == ("Z", "B", "A", "Z", "B")
+    assert direct.policies == cached.policies
+    np.testing.assert_array_equal(direct.rows, cached.rows)
+    np.testing.assert_allclose(direct.probabilities, cached.probabilities, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -233,14 +233,14 @@ def learned(training: Manifest) -> DeviceIdentifier:
     return DeviceIdentifier().fit(training)
 
 
-def test_a_bundle_keeps_its_routes(
+def test_a_bundle_saves_its_device_policy(
     blind: Bundle, learned: DeviceIdentifier, tmp_path: Path
 ) -> None:
-    routed = route(blind, identifier=learned)
-    folder = routed.save(tmp_path / "routed")
+    changed = route(blind, identifier=learned)
+    folder = changed.save(tmp_path / "policy")
     again = load(folder)
     for clip in (Clip(sound(900, "Z"), RATE), Clip(sound(901, "B"), RATE)):
-        assert predictor(again).predict(clip) == predictor(routed).predict(clip)
+        assert predictor(again).predict(clip) == predictor(changed).predict(clip)
     assert again.fitted_on["identifier"] == learned.fitted_on
     assert again.fitted_on["spectrum"] == blind.fitted_on["weights"]
     (folder / "spectrum.safetensors").write_bytes(b"0" * 99)
@@ -266,7 +266,7 @@ def test_bundles_of_before_still_load(small_bundle: Bundle, bundle_folder: Path)
     assert predictor(load(bundle_folder)).predict(clip) == predictor(small_bundle).predict(clip)
 
 
-def test_an_ensemble_is_routed_like_a_model(
+def test_an_ensemble_follows_the_policy_of_a_model(
     trained: Bundle,
     identifier: ByColour,
     learned: DeviceIdentifier,
@@ -277,10 +277,10 @@ def test_an_ensemble_is_routed_like_a_model(
     frontend = type(trained.frontend)(trained.frontend.config)
     other = replace(trained, frontend=frontend, profile=None)
     members = (trained, other)
-    routed = route(Ensemble(members), unknown="blind", identifier=identifier, training=training)
-    assert isinstance(routed, Ensemble)
+    changed = route(Ensemble(members), unknown="blind", identifier=identifier, training=training)
+    assert isinstance(changed, Ensemble)
     clip = Clip(sound(900, "Z"), RATE)
-    found = predictor(routed).predict(clip)
+    found = predictor(changed).predict(clip)
     assert (found.device_from, found.device_policy) == ("identified", "blind")
     each = [
         predictor(route(one, unknown="blind", training=training)).predict(clip) for one in members
@@ -288,11 +288,11 @@ def test_an_ensemble_is_routed_like_a_model(
     np.testing.assert_allclose(
         shares(found), np.mean([shares(one) for one in each], axis=0), atol=1e-5
     )
-    assert predictor(routed).predict(Clip(sound(901, "B"), RATE)).device == "B"
-    kept = load(replace(routed, identifier=learned).save(tmp_path / "ensemble"))
-    wanted = predictor(replace(routed, identifier=learned))
-    assert predictor(kept).predict(clip) == wanted.predict(clip)
-    assert kept.fitted_on["identifier"] == learned.fitted_on
+    assert predictor(changed).predict(Clip(sound(901, "B"), RATE)).device == "B"
+    saved = load(replace(changed, identifier=learned).save(tmp_path / "ensemble"))
+    wanted = predictor(replace(changed, identifier=learned))
+    assert predictor(saved).predict(clip) == wanted.predict(clip)
+    assert saved.fitted_on["identifier"] == learned.fitted_on
 
 
 def test_rejections(

@@ -13,7 +13,7 @@ import torch
 
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, BundleError, ConfigError, Failure
+from anymic.errors import AnymicError, AudioError, BundleError, ConfigError, Failure
 from anymic.inference.embedder import Embedder, Embeddings
 from anymic.inference.embedding_files import PROJECTOR, TENSORS, format_of, write
 from anymic.inference.predictor import Predictor
@@ -148,6 +148,14 @@ def test_tensorboard_reads_the_folder(embeddings: Embeddings, tmp_path: Path) ->
 def test_an_ensemble_is_refused(small_bundle: Bundle) -> None:
     with pytest.raises(BundleError, match=r"ensemble of 2 models.*members/00"):
         Embedder(Ensemble((small_bundle, small_bundle)))
+
+
+def test_what_is_neither_a_file_nor_a_clip_is_refused(small_bundle: Bundle) -> None:
+    embedder = Embedder(small_bundle)
+    with pytest.raises(AudioError, match="Samples without a rate"):
+        embedder.embed([np.zeros(RATE, np.float32)])  # type: ignore[list-item]
+    with pytest.raises(AudioError, match="A value of type str in place of several clips"):
+        embedder.embed("a.wav")
 
 
 def test_names_of_no_format_are_refused(tmp_path: Path) -> None:

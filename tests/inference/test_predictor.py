@@ -13,7 +13,7 @@ import anymic
 from anymic.audio import Clip
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest
-from anymic.errors import AudioError, BundleError, DeviceError, Failure
+from anymic.errors import AudioError, BundleError, DeviceError, Failure, ManifestError
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 
@@ -109,7 +109,7 @@ def test_many_are_as_each_alone(predictor: Predictor, files: list[Path]) -> None
 
 
 def test_a_bad_end_spoils_its_file_only(predictor: Predictor, tmp_path: Path) -> None:
-    """A file whose fault shows after some windows were heard, between two good ones."""
+    """A file that turns out to be damaged after some windows, between two good ones."""
     spoilt = noise(5.5)
     spoilt[-1] = np.nan
     for name, samples in (("a", noise(1.0)), ("b", spoilt), ("c", noise(1.0))):
@@ -164,7 +164,7 @@ def test_unknown_devices_may_be_refused(small_bundle: Bundle) -> None:
         strict.predict(clip)
 
 
-def test_a_model_without_profile_hears_every_device_alike(small_bundle: Bundle) -> None:
+def test_a_model_without_profile_treats_every_device_alike(small_bundle: Bundle) -> None:
     frontend = type(small_bundle.frontend)(small_bundle.frontend.config)
     plain = replace(small_bundle, frontend=frontend, profile=None)
     one, other = Predictor(plain).predict_many([Clip(noise(1.0), RATE)] * 2, devices=["B", None])
@@ -187,28 +187,28 @@ def manifest(tmp_path: Path, files: list[Path]) -> Manifest:
 
 def test_manifest(predictor: Predictor, manifest: Manifest, files: list[Path]) -> None:
     steps: list[int] = []
-    heard = predictor.predict_manifest(manifest, progress=steps.append)
-    assert heard.rows.tolist() == [0, 1, 2, 4, 5, 6]
-    assert [failure.path for failure in heard.failures] == [str(files[3])]
+    found = predictor.predict_manifest(manifest, progress=steps.append)
+    assert found.rows.tolist() == [0, 1, 2, 4, 5, 6]
+    assert [failure.path for failure in found.failures] == [str(files[3])]
     assert sum(steps) == len(manifest)
-    for row, probabilities in zip(heard.rows, heard.probabilities, strict=True):
+    for row, probabilities in zip(found.rows, found.probabilities, strict=True):
         alone = predictor.predict(files[row], device="B" if row % 2 else None)
         np.testing.assert_allclose(probabilities, list(alone.probabilities.values()), atol=1e-6)
 
 
 def test_manifest_of_stretches(predictor: Predictor, tmp_path: Path, files: list[Path]) -> None:
     rows = [{"path": files[1].name, "label": "dog", "start_s": start} for start in (0.0, 1.5)]
-    heard = predictor.predict_manifest(Manifest.from_table(pd.DataFrame(rows), tmp_path))
+    found = predictor.predict_manifest(Manifest.from_table(pd.DataFrame(rows), tmp_path))
     samples, _ = soundfile.read(files[1], dtype="float32")
-    for found, begin in zip(heard.probabilities, (0, 12000), strict=True):
+    for own, begin in zip(found.probabilities, (0, 12000), strict=True):
         alone = predictor.predict(samples[begin : begin + 8000], rate_hz=RATE)
-        np.testing.assert_allclose(found, list(alone.probabilities.values()), atol=1e-6)
+        np.testing.assert_allclose(own, list(alone.probabilities.values()), atol=1e-6)
 
 
-def test_manifest_from_kept_features(
+def test_manifest_from_cached_features(
     predictor: Predictor, manifest: Manifest, tmp_path: Path
 ) -> None:
-    """The cache keeps float16; what it cannot keep (longer files) is a failure there."""
+    """The probabilities are those without a cache; a longer file is a failure with one."""
     cache = tmp_path / "cache"
     first = predictor.predict_manifest(manifest, cache=cache)
     second = predictor.predict_manifest(manifest, cache=cache)
@@ -217,7 +217,7 @@ def test_manifest_from_kept_features(
     assert len(first.failures) == 4
     direct = predictor.predict_manifest(manifest)
     same = np.isin(direct.rows, first.rows)
-    np.testing.assert_allclose(first.probabilities, direct.probabilities[same], atol=2e-3)
+    np.testing.assert_allclose(first.probabilities, direct.probabilities[same], atol=1e-6)
 
 
 def test_wrong_arguments(small_bundle: Bundle, predictor: Predictor, files: list[Path]) -> None:
@@ -232,6 +232,49 @@ def test_wrong_arguments(small_bundle: Bundle, predictor: Predictor, files: list
     contract = InputContract(rate_hz=RATE, clip_s=0.2)
     with pytest.raises(BundleError, match=r"13 frames x 32 bands\. Expected at least 21"):
         Predictor(replace(small_bundle, contract=contract))
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (["a.wav", "b.wav"], "A list of 2 in place of one clip.*predict_many"),
+        ([Clip(noise(1.0), RATE)], "A list of 1 in place of one clip"),
+        ([noise(1.0), noise(2.0)], "A list of 2 in place of one clip"),
+        (None, "A value of type NoneType in place of a clip.*Clip"),
+        (7, "A value of type int in place of a clip"),
+        (pd.DataFrame({"path": ["a.wav"]}), "A value of type DataFrame in place of a clip"),
+    ],
+)
+def test_what_is_not_one_clip_is_refused(predictor: Predictor, source: object, line: str) -> None:
+    with pytest.raises(AudioError, match=line) as error:
+        predictor.predict(source, rate_hz=RATE)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_not_several_clips_is_refused(predictor: Predictor, files: list[Path]) -> None:
+    def many(sources: object, **options: object) -> None:
+        list(predictor.predict_many(sources, **options))  # type: ignore[arg-type]
+
+    with pytest.raises(AudioError, match=r"Samples without a rate\. Expected rate_hz.*Clip\("):
+        many([files[0], noise(1.0)])
+    with pytest.raises(AudioError, match=r"type str in place of several clips.*predict"):
+        many(str(files[0]))
+    with pytest.raises(AudioError, match="A value of type Clip in place of several clips"):
+        many(Clip(noise(1.0), RATE))
+    with pytest.raises(AudioError, match="A value of type int in place of several clips"):
+        many(3)
+    with pytest.raises(AudioError, match="A value of type float32 in place of a clip"):
+        many(noise(0.01))  # the samples of one clip
+    with pytest.raises(AudioError, match="A value of type NoneType in place of a clip"):
+        many([None])
+    with pytest.raises(AudioError, match="rate_hz=8000 for"):
+        many([files[0]], rate_hz=RATE)
+    table = pd.DataFrame({"path": ["a.wav"], "label": ["dog"]})
+    with pytest.raises(ManifestError, match="A value of type DataFrame in place of a manifest"):
+        predictor.predict_manifest(table)  # type: ignore[arg-type]
+    manifest = Manifest.from_table(table)
+    with pytest.raises(AudioError, match=r"type Manifest in place of .*predict_manifest"):
+        many(manifest)
 
 
 def test_the_way_of_the_readme(bundle_folder: Path, files: list[Path]) -> None:

@@ -14,7 +14,9 @@ from anymic.inference.predictor import load
 from anymic.inference.submission import Submission
 
 
-def test_the_file_is_what_kaggle_asks_for(bundle_folder: Path, tmp_path: Path, capsys) -> None:
+def test_the_file_has_the_format_of_the_competition(
+    bundle_folder: Path, tmp_path: Path, capsys
+) -> None:
     """The header and form of the competition's sample_submission.csv, for clips of any length."""
     for number, seconds in enumerate((0.3, 1.0, 2.7)):
         samples = np.random.default_rng(number).uniform(-0.5, 0.5, round(8000 * seconds))
@@ -46,5 +48,5 @@ def test_rejections(small_bundle, tmp_path: Path, capsys) -> None:
     out = tmp_path / "submission.csv"
     places = [str(tmp_path / "one"), str(tmp_path / "two"), "--model", str(folder)]
     assert main(["predict", *places, "--submission", str(out)]) == 2
-    assert "two files of the name a.wav" in capsys.readouterr().err
+    assert "Two files of the name a.wav" in capsys.readouterr().err
     assert not out.exists()

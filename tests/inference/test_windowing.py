@@ -55,9 +55,9 @@ def test_windows_put_together_are_the_clip(tmp_path: Path, in_memory: bool) -> N
     ],
 )
 def test_what_is_left_over(seconds: float, windows: int, note: str) -> None:
-    heard, end = split(cut(Clip(noise(seconds), 8000), CONTRACT))
-    assert len(heard) == windows
-    assert all(len(one.samples) == 8000 for one in heard)
+    found, end = split(cut(Clip(noise(seconds), 8000), CONTRACT))
+    assert len(found) == windows
+    assert all(len(one.samples) == 8000 for one in found)
     assert end.notes == ((note,) if note else ())
     assert end.duration_s == pytest.approx(seconds, abs=1e-4)
 

@@ -1,1 +1,1 @@
-"""From files to answers: windows, device gains, the engine, predictions and embeddings."""
+"""From files to predictions: windows, device gains, the engine, probabilities, embeddings."""

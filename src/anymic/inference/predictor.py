@@ -187,7 +187,7 @@ class Predictor:
         DeviceError
             If the number of devices is not that of the clips.
         BundleError
-            If `together` is asked of a model that does not estimate gains blindly.
+            If `together` is set for a model that does not estimate gains blindly.
         """
         self._require_labels()
         listed = as_sources(sources)

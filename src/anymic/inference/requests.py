@@ -31,13 +31,13 @@ class ClipRequest:
     device : str or None
         What recorded it; None where that is not known.
     device_from : {"stated", "manifest", "identified", "assumed"}
-        Who says so, as `Prediction.device_from`.
+        How the device is known, as `Prediction.device_from`.
     start_s, duration_s : float or None
         A stretch of the file; None for all of it.
     device_group : str or None
         Requests of an equal group were recorded with one device.
     identification : Identification or None
-        What the identifier found, where it was asked.
+        What the identifier found, where it was used.
     gains, policy
         What the clip is corrected with, and why; chosen by `anymic.inference.device_policy`.
     starts_s : list of float

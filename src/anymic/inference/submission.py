@@ -11,7 +11,7 @@ from anymic._internal.files import write_text
 from anymic.errors import AnymicError, ConfigError
 from anymic.inference.prediction import Prediction
 
-ANSWERS = 3
+LABELS_OF_A_FILE = 3
 HEADER = ("fname", "label")
 
 
@@ -34,10 +34,10 @@ class Submission:
 
     def __init__(self, path: str | Path, labels: Sequence[str]) -> None:
         blank = [label for label in labels if len(label.split()) != 1]
-        if len(labels) < ANSWERS or blank:
+        if len(labels) < LABELS_OF_A_FILE or blank:
             raise ConfigError(
                 f"the label {blank[0]!r}" if blank else f"a model of {len(labels)} labels",
-                expected=f"at least {ANSWERS} labels without spaces, for a submission",
+                expected=f"at least {LABELS_OF_A_FILE} labels without spaces, for a submission",
                 fix="train with labels such as Acoustic_guitar, or write no submission",
             )
         self.path = Path(path)
@@ -59,7 +59,7 @@ class Submission:
                 fix="predict the folders one by one",
             )
         ordered = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-        best = " ".join(label for label, _ in ordered[:ANSWERS])
+        best = " ".join(label for label, _ in ordered[:LABELS_OF_A_FILE])
         self._rows[name] = (prediction.path, best)
 
     def write(self) -> Path:
