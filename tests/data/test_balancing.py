@@ -14,7 +14,7 @@ import soundfile
 from anymic import audio
 from anymic.audio import Clip
 from anymic.cli import main
-from anymic.data.balancing import even, prepare
+from anymic.data.balancing import balance, prepare
 from anymic.data.manifest import Manifest
 from anymic.data.shifts import draw_shifts
 from anymic.errors import AudioError, ConfigError, ManifestError
@@ -48,7 +48,7 @@ def corpus(tmp_path: Path) -> Manifest:
 
 
 def test_labels_are_even_and_shifts_are_heard(corpus: Manifest, tmp_path: Path) -> None:
-    result = even(corpus, tmp_path / "out", seed=3, workers=1, progress=False)
+    result = balance(corpus, tmp_path / "out", seed=3, workers=1, progress=False)
     table = result.manifest.table
     training = table[table["split"] == "train"]
     assert Counter(training["label"]) == {"bell": 5, "horn": 5}
@@ -63,7 +63,7 @@ def test_labels_are_even_and_shifts_are_heard(corpus: Manifest, tmp_path: Path) 
         assert -12 < shift < 12
         assert pitch(samples) == pytest.approx(own * 2 ** (shift / 12), rel=0.02)
         assert row["group"].endswith(row["source"])
-    again = even(corpus, tmp_path / "out", seed=3, workers=1, progress=False)
+    again = balance(corpus, tmp_path / "out", seed=3, workers=1, progress=False)
     assert (again.written, again.kept) == (0, len(table))
     assert again.manifest.table.equals(table)
 
@@ -100,9 +100,9 @@ def test_silence_is_one_line_and_the_rest_goes_on(
 
 def test_rejections(corpus: Manifest, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Expected 2 or more"):
-        even(corpus, tmp_path / "out", semitones=1)
+        balance(corpus, tmp_path / "out", semitones=1)
     with pytest.raises(ManifestError, match="No clip whose split is 'train'"):
         draw_shifts(corpus.where(split="test"), seed=0)
     (tmp_path / "manifest.csv").write_text("path,label\n")
     with pytest.raises(ManifestError, match="was not written here before"):
-        even(corpus, tmp_path)
+        balance(corpus, tmp_path)

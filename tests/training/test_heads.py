@@ -15,7 +15,7 @@ import torch
 from anymic import models
 from anymic.bundle import Ensemble, load
 from anymic.cli import main
-from anymic.data.balancing import even
+from anymic.data.balancing import balance
 from anymic.data.corpora.folder import folder as read_folder
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
@@ -211,7 +211,7 @@ def test_four_extractors_answer_as_their_geometric_mean(folder: Path) -> None:
 def test_vggish_is_fine_tuned_on_balanced_patches(folder: Path, tmp_path: Path) -> None:
     """From imported weights, through patches of one length, to the embedder of a tagger."""
     import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")
-    prepared = even(
+    prepared = balance(
         read_folder(folder), tmp_path / "even", rate_hz=16000, workers=1, progress=False
     )
     patches, _ = cut_rows(prepared.manifest, length_s=0.975, distance_s=0.96)

@@ -1,10 +1,9 @@
-"""What each written file was made from, so that an interrupted run goes on where it stopped."""
+"""The build log of a folder: what each of its files was made from, so that a rerun can go on."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +11,12 @@ from typing import TextIO
 
 from anymic._internal.files import write_text
 
-NAME = "ledger.jsonl"
+NAME = "build_log.jsonl"
+OLD_NAME = "ledger.jsonl"  # of folders that were written before
 
 
 @dataclass(frozen=True)
-class Entry:
+class BuiltFile:
     """One written file.
 
     Attributes
@@ -30,7 +30,7 @@ class Entry:
     over_full_scale : int
         How many samples the converter limited.
     kbps : float, optional
-        For a clip that went through a codec, the bitrate that it took.
+        For a clip that went through a codec, the bitrate of its file.
     """
 
     path: str
@@ -40,8 +40,8 @@ class Entry:
     kbps: float | None = None
 
 
-class Ledger:
-    """The file `ledger.jsonl` of a corpus: one line a file, appended when the file is complete.
+class BuildLog:
+    """The file `build_log.jsonl` of a folder: one line a file, appended when the file is complete.
 
     Opened as a context: an interruption loses nothing but the line being written, which the next
     run does not read. Leaving the context puts the lines in order, so that equal runs leave equal
@@ -50,19 +50,20 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._entries: dict[str, Entry] = {}
-        self._lock = threading.Lock()
+        self._files: dict[str, BuiltFile] = {}
         self._stream: TextIO | None = None
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> BuildLog:
         file = self.folder / NAME
+        if (old := self.folder / OLD_NAME).is_file() and not file.exists():
+            old.replace(file)
         if file.is_file():
             for line in file.read_text(encoding="utf-8").splitlines():
                 try:
-                    entry = Entry(**json.loads(line))
+                    entry = BuiltFile(**json.loads(line))
                 except (ValueError, TypeError):
                     continue
-                self._entries[entry.path] = entry
+                self._files[entry.path] = entry
         self._stream = file.open("a", encoding="utf-8")
         self._stream.write("\n")  # ends a line that an interruption may have left half written
         return self
@@ -75,26 +76,30 @@ class Ledger:
     ) -> None:
         if self._stream is not None:
             self._stream.close()
-        lines = [_line(self._entries[path]) for path in sorted(self._entries)]
+        lines = [_line(self._files[path]) for path in sorted(self._files)]
         write_text(self.folder / NAME, "".join(lines))
 
-    def find(self, path: str, made_from: str) -> Entry | None:
-        """Return the entry of a file that is there, whole, and made from exactly this."""
-        entry = self._entries.get(path)
+    @staticmethod
+    def exists_in(folder: Path) -> bool:
+        """Say whether files of this folder were logged."""
+        return (folder / NAME).exists() or (folder / OLD_NAME).exists()
+
+    def find(self, path: str, made_from: str) -> BuiltFile | None:
+        """Return a file that is there, whole, and made from exactly this; else None."""
+        entry = self._files.get(path)
         if entry is None or entry.made_from != made_from:
             return None
         file = self.folder / path
         return entry if file.is_file() and file.stat().st_size == entry.bytes else None
 
-    def add(self, entry: Entry) -> None:
-        """Note a complete file; safe from several threads."""
-        with self._lock:
-            self._entries[entry.path] = entry
-            if self._stream is not None:
-                self._stream.write(_line(entry))
-                self._stream.flush()
+    def add(self, entry: BuiltFile) -> None:
+        """Note a complete file."""
+        self._files[entry.path] = entry
+        if self._stream is not None:
+            self._stream.write(_line(entry))
+            self._stream.flush()
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: BuiltFile) -> str:
     known = {name: value for name, value in dataclasses.asdict(entry).items() if value is not None}
     return json.dumps(known, sort_keys=True) + "\n"

@@ -45,9 +45,9 @@ def data_balance(
     OUT/manifest.csv. The same seed gives the same files; an interrupted run goes on where it
     stopped. The exit status is 1 if some files could not be used; they are listed.
 
-    Example: anymic data balance freesound.csv --out freesound-even
+    Example: anymic data balance freesound.csv --out freesound-balanced
     """
-    from anymic.data.balancing import even as run
+    from anymic.data.balancing import balance as run
     from anymic.data.reading import as_manifest
 
     result = run(

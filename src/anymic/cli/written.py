@@ -1,4 +1,4 @@
-"""What the verbs that write a corpus in several versions say about it."""
+"""What the verbs that write a derived corpus say about it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from anymic.data.derived import Written
+    from anymic.data.derived import Derived
 
 
 def say(
-    result: Written,
+    result: Derived,
     out: Path,
     *,
     columns: tuple[str, str],
@@ -26,15 +26,15 @@ def say(
 
     Parameters
     ----------
-    result : Written
+    result : Derived
     out : path
         Its folder.
     columns : tuple
-        What a version is called, and the number shown of each.
+        What a variant is called, and the number shown of each.
     lines : sequence
-        A version, that number, and how many of its clips went over full scale.
+        A variant, that number, and how many of its clips went over full scale.
     plain : mapping
-        What --json says of the versions.
+        What --json says of the variants.
     as_json : bool
     """
     if as_json:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from anymic._internal.build_log import Ledger
-from anymic._internal.files import key_of
 from anymic.audio import Clip
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.table import ORIGINAL
-from anymic.data.derived import (
-    TABLE,
-    Made,
-    Rendered,
-    Source,
-    Written,
-    make,
-    refuse_foreign,
-    refuse_nothing,
-    sources,
-    write_table,
-)
+from anymic.data.derived import Derived, DerivedCorpus, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
@@ -35,8 +20,8 @@ _FIRST_COLUMNS = ("path", "label", "codec", "kbps", "measured_kbps")
 
 
 @dataclass(frozen=True)
-class Encoding(Written):
-    """What `encode` wrote; its versions are codecs.
+class Encoding(Derived):
+    """What `encode` wrote; its variants are codecs.
 
     Attributes
     ----------
@@ -65,11 +50,11 @@ def encode(
     manifest's columns, `codec`, `kbps` (nominal: the condition), `measured_kbps` (that of this
     clip's file), `source` (the original path) and `group`, so that no split divides what comes
     from one recording; for a manifest with a `fold` and no `split`, one `foldK.csv` a fold, with a
-    `split` column: fold K is the test set, the others are for training; and `ledger.jsonl`, which
-    says what each file was made from. Rows of the codec "wav" name the original file, of which no
-    copy is made.
+    `split` column: fold K is the test set, the others are for training; and `build_log.jsonl`,
+    which says what each file was made from. Rows of the codec "wav" name the original file, of
+    which no copy is made.
 
-    A rerun keeps the files that the ledger knows to be made from the same codec and the same
+    A rerun keeps the files that the build log knows to be made from the same codec and the same
     source, and makes the others. The workers are threads: the coders run outside the
     interpreter's lock.
 
@@ -99,85 +84,80 @@ def encode(
     chosen = codecs if isinstance(codecs, CodecSet) else CodecSet.read(codecs)
     chosen.require()
     _refuse_coded(manifest)
-    refuse_foreign(out)
-    out.mkdir(parents=True, exist_ok=True)
-    coders = [codec for codec in chosen if not codec.is_original]
-    with Ledger(out) as ledger:
-        made = make(
-            [(source, coders) for source in sources(manifest)],
-            ledger,
-            _render,
-            folder_of=lambda codec: codec.slug,
-            made_from=_made_from,
-            silence=True,
-            workers=workers,
-            progress=progress,
-            doing="encoding",
-        )
-    refuse_nothing([one for one in made if one.failure is None], made)
-    table = _table(manifest, chosen, made)
-    entries = [pair for one in made for pair in one.entries.items()]
+    coders = [codec for codec in chosen if codec.name != ORIGINAL]
+    corpus = DerivedCorpus(manifest, out, _Coding(), workers=workers, progress=progress)
+    corpus.build(dict.fromkeys(range(len(manifest)), coders), doing="encoding")
+    rows = _rows(manifest, chosen, corpus)
     rates: dict[Codec, list[float]] = {}
-    for codec, entry in entries:
-        rates.setdefault(codec, []).append(entry.kbps or 0.0)
-    over = Counter(codec for codec, entry in entries if entry.over_full_scale)
-    written = sum(one.written for one in made)
+    for codec, file in corpus.files:
+        rates.setdefault(codec, []).append(file.kbps or 0.0)
+    over = corpus.count_over_full_scale()
     return Encoding(
-        manifest=write_table(table, out / TABLE, _FIRST_COLUMNS),
-        folds=_write_folds(table, out),
-        failures=tuple(one.failure for one in made if one.failure is not None),
-        written=written,
-        kept=len(entries) - written,
+        manifest=corpus.write(rows, first=_FIRST_COLUMNS),
+        folds=_write_folds(rows, corpus, manifest),
+        failures=corpus.failures,
+        written=corpus.written,
+        kept=corpus.kept,
         measured_kbps={codec: sum(found) / len(found) for codec, found in rates.items()},
         over_full_scale={codec: over[codec] for codec in coders},
     )
 
 
-def _render(source: Source, clip: Clip, codec: Codec) -> Rendered:
-    coded = codec.apply(clip)
-    return Rendered(coded.clip, 24, int((abs(coded.clip.samples) > 1).sum()), coded.kbps)
+@dataclass(frozen=True)
+class _Coding:
+    """The recipe: encode and decode a clip."""
+
+    rate_hz: int | None = None
+    allow_silence: bool = True
+
+    def file_name(self, source: Source, variant: Codec) -> str:
+        return f"{variant.slug}/{source.stem}"
+
+    def made_from(self, source: Source, variant: Codec, origin: list[Any]) -> list[Any]:
+        return [CODING_VERSION, variant.name, variant.kbps, variant.rate_hz, origin]
+
+    def render(self, source: Source, clip: Clip, variant: Codec) -> Rendered:
+        coded = variant.apply(clip)
+        return Rendered(coded.clip, 24, int((abs(coded.clip.samples) > 1).sum()), coded.kbps)
 
 
-def _made_from(source: Source, codec: Codec, origin: list[Any]) -> str:
-    return key_of([CODING_VERSION, codec.name, codec.kbps, codec.rate_hz, origin])
-
-
-def _table(manifest: Manifest, codecs: CodecSet, made: list[Made[Codec]]) -> pd.DataFrame:
+def _rows(
+    manifest: Manifest, codecs: CodecSet, corpus: DerivedCorpus[Codec]
+) -> list[dict[Any, Any]]:
     """Return a row for every usable clip and codec, clip by clip."""
     paths = manifest.paths()
     groups = [name.partition(":")[2] for name in manifest.recordings()]
-    records: list[dict[Any, Any]] = manifest.table.to_dict("records")
     rows: list[dict[Any, Any]] = []
-    for row, one in enumerate(made):
-        if one.failure is not None:
+    for row, made in corpus.made.items():
+        if made.failure is not None:
             continue
         for codec in codecs:
-            record = {**records[row], "source": records[row]["path"], "group": groups[row]}
-            record |= {"codec": codec.name, "kbps": codec.kbps, "measured_kbps": ""}
-            if codec.is_original:
-                record["path"] = str(paths[row])
+            columns = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
+            if codec.name == ORIGINAL:
+                path, columns["measured_kbps"] = str(paths[row]), ""
             else:
-                entry = one.entries[codec]
-                record |= {"path": entry.path, "measured_kbps": f"{entry.kbps:.2f}"}
-                if "start_s" in record:  # the written file is the clip
-                    record["start_s"] = 0.0
-            rows.append(record)
-    return pd.DataFrame(rows)
+                file = made.files[codec]
+                path, columns["measured_kbps"] = file.path, f"{file.kbps:.2f}"
+                if "start_s" in manifest.table.columns:  # the written file is the clip
+                    columns["start_s"] = 0.0
+            rows.append(corpus.row(row, path, **columns))
+    return rows
 
 
-def _write_folds(table: pd.DataFrame, out: Path) -> dict[int, Path]:
+def _write_folds(
+    rows: Sequence[dict[Any, Any]], corpus: DerivedCorpus[Codec], manifest: Manifest
+) -> dict[int, Path]:
     """Write a table a fold, that fold its test set, where there are folds and no splits."""
-    if "fold" not in table.columns or "split" in table.columns:
+    if "fold" not in manifest.table.columns or "split" in manifest.table.columns:
         return {}
-    folds = sorted({int(fold) for fold in table["fold"] if fold >= 0})
+    known = [row for row in rows if row["fold"] >= 0]  # a clip of no fold is in manifest.csv only
+    folds = sorted({int(row["fold"]) for row in known})
     if len(folds) < 2:
         return {}
-    paths = {fold: out / f"fold{fold}.csv" for fold in folds}
-    known = table[table["fold"] >= 0]  # a clip of no fold is in manifest.csv only
-    for fold, path in paths.items():
-        splits = ["test" if own == fold else "train" for own in known["fold"]]
-        write_table(known.assign(split=splits), path, (*_FIRST_COLUMNS, "split"))
-    return paths
+    for fold in folds:
+        split = [{**row, "split": "test" if row["fold"] == fold else "train"} for row in known]
+        corpus.write(split, f"fold{fold}.csv", first=(*_FIRST_COLUMNS, "split"))
+    return {fold: corpus.folder / f"fold{fold}.csv" for fold in folds}
 
 
 def _refuse_coded(manifest: Manifest) -> None:

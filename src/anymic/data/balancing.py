@@ -1,73 +1,61 @@
-"""Classes made even by pitch shift, clips trimmed and normalized: prepared once, kept on disk."""
+"""Labels balanced by pitch shift, of clips trimmed and normalized: prepared once, on disk."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from anymic import audio
-from anymic._internal.build_log import Entry, Ledger
-from anymic._internal.files import file_state, key_of
-from anymic._internal.machine import processors
 from anymic._internal.optional import extra
-from anymic._internal.processes import in_processes
-from anymic._internal.progress import track
 from anymic.audio import Clip
-from anymic.data.derived import refuse_foreign
+from anymic.data.derived import Derived, DerivedCorpus, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.data.shifts import SEMITONES, draw_shifts
-from anymic.errors import AnymicError, AudioError, ConfigError, Failure, ManifestError
+from anymic.errors import AudioError, ConfigError
 
 VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "split", "group", "semitones", "source")
 
 
 @dataclass(frozen=True)
-class Evening:
-    """What `even` wrote.
+class Balanced(Derived):
+    """What `balance` wrote; its variants are shifts in semitones.
 
     Attributes
     ----------
-    manifest : Manifest
-        Every prepared clip, as in `manifest.csv`.
-    failures : tuple of Failure
-        Clips that could not be used; they are in no row.
     added : dict of str to int
         Label and how many shifted clips it got.
-    written, kept : int
-        Files made now, and files of an earlier run that were still right.
     """
 
-    manifest: Manifest
-    failures: tuple[Failure, ...]
     added: dict[str, int]
-    written: int
-    kept: int
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One file to make: a row's clip, trimmed, shifted by so many semitones, normalized."""
+class _Shifting:
+    """The recipe: trim, resample, shift by so many semitones, normalize."""
 
-    row: int
-    source: Path
-    start_s: float
-    duration_s: float | None
-    semitones: int
     top_db: float
     rate_hz: int | None
-    target: Path
+    allow_silence: bool = False
+
+    def file_name(self, source: Source, variant: int) -> str:
+        return f"{source.stem}{variant:+d}" if variant else source.stem
+
+    def made_from(self, source: Source, variant: int, origin: list[Any]) -> list[Any]:
+        stretch = [source.start_s, source.duration_s]
+        return [VERSION, variant, self.top_db, self.rate_hz, *stretch, origin[:2]]
+
+    def render(self, source: Source, clip: Clip, variant: int) -> Rendered:
+        return Rendered(prepare(clip, semitones=variant, top_db=self.top_db), bits=24)
 
 
-def even(
+def balance(
     manifest: Manifest,
     out: str | Path,
     *,
@@ -78,8 +66,8 @@ def even(
     clips: int | None = None,
     workers: int | None = None,
     progress: bool = True,
-) -> Evening:
-    """Prepare a corpus as Xu 2018 does: trim, normalize, and shift in pitch until classes are even.
+) -> Balanced:
+    """Prepare a corpus as Xu 2018 does: trim, normalize, and balance its labels by pitch shift.
 
     Every clip is trimmed of silence at both ends and scaled to a peak of 1. Then each label of the
     training clips (all, where there is no column `split`) gets shifted clips until it has as many
@@ -89,7 +77,7 @@ def even(
 
     Written below `out`: `audio/*.flac` (24 bits), `manifest.csv` with the columns `semitones` (0:
     not shifted), `source` and `group` (so that no split divides what comes from one recording),
-    and `ledger.jsonl`: a rerun keeps what was made from the same source and settings.
+    and `build_log.jsonl`: a rerun keeps what was made from the same source and settings.
 
     Parameters
     ----------
@@ -124,34 +112,46 @@ def even(
         raise ConfigError(
             f"shifts between -{semitones} and {semitones} semitones", expected="2 or more"
         )
-    refuse_foreign(out)
     draw = partial(draw_shifts, manifest, seed=seed, semitones=semitones, clips=clips)
     shifts = draw()
-    out.mkdir(parents=True, exist_ok=True)
-    make = partial(_make, out=out, workers=workers or processors(), progress=progress)
-    plain = [(row, 0) for row in range(len(manifest))]
-    with Ledger(out) as ledger:
-        jobs = _jobs(manifest, plain, out, top_db, rate_hz)
-        missing = [job for job in jobs if _find(ledger, job, out) is None]
-        failures = make(missing, ledger, doing="preparing")
-        lost = {job.row for job, _ in failures}
-        if 0 < len(lost) < len(manifest):  # what cannot be used makes no label larger
-            shifts = draw(without=lost)
-        jobs = _jobs(manifest, [*plain, *shifts], out, top_db, rate_hz)
-        others = [job for job in jobs if job.semitones and job.row not in lost]
-        others = [job for job in others if _find(ledger, job, out) is None]
-        failures += make(others, ledger, doing="shifting")
-    missing += others
-    lost = {job.row for job, _ in failures}
-    done = [job for job in jobs if job.row not in lost]
-    written = _write_table(manifest, done, out, [failure for _, failure in failures])
-    labels = manifest.table["label"].tolist()
-    return Evening(
-        manifest=written,
-        failures=tuple({failure.path: failure for _, failure in failures}.values()),
-        added=dict(Counter(labels[job.row] for job in done if job.semitones)),
-        written=len(missing) - len(failures),
-        kept=len(jobs) - len(missing),
+    corpus = DerivedCorpus(
+        manifest,
+        out,
+        _Shifting(top_db, rate_hz),
+        processes=True,
+        workers=workers,
+        progress=progress,
+    )
+    every = range(len(manifest))
+    corpus.build(dict.fromkeys(every, (0,)), doing="preparing")
+    lost = {row for row in every if corpus.made[row].failure}
+    if 0 < len(lost) < len(manifest):  # what cannot be used makes no label larger
+        shifts = draw(without=lost)
+    wanted: dict[int, list[int]] = {}
+    for row, shift in shifts:
+        if row not in lost:
+            wanted.setdefault(row, []).append(shift)
+    corpus.build(wanted, doing="shifting")
+    labels, recordings = manifest.table["label"].tolist(), manifest.recordings()
+    added: Counter[str] = Counter()
+    rows = []
+    # A label so small that its clips have no shift left stays smaller: no clip comes twice.
+    for row, shift in dict.fromkeys([*((row, 0) for row in every), *shifts]):
+        made = corpus.made[row]
+        if made.failure is None:
+            path = made.files[shift].path
+            rows.append(corpus.row(row, path, semitones=shift, group=recordings[row]))
+            added.update([labels[row]] if shift else [])
+    for each in rows:  # the written file is the clip, and a shifted one is no take of the others
+        for column in ("start_s", "duration_s", "take"):
+            each.pop(column, None)
+    return Balanced(
+        manifest=corpus.write(rows, first=_FIRST_COLUMNS),
+        folds={},
+        failures=tuple({failure.path: failure for failure in corpus.failures}.values()),
+        written=corpus.written,
+        kept=corpus.kept,
+        added=dict(added),
     )
 
 
@@ -191,102 +191,3 @@ def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
             fix="leave it out",
         )
     return replace(trimmed, samples=(samples / peak).astype(np.float32))
-
-
-def _jobs(
-    manifest: Manifest,
-    wanted: Sequence[tuple[int, int]],
-    out: Path,
-    top_db: float,
-    rate_hz: int | None,
-) -> list[_Job]:
-    """Return a job for every (row, semitones); none twice."""
-    paths, table = manifest.paths(), manifest.table
-    often = Counter(path.stem for path in paths)
-    starts = table["start_s"].tolist() if "start_s" in table.columns else [0.0] * len(table)
-    lengths = table["duration_s"].tolist() if "duration_s" in table.columns else [None] * len(table)
-    ids = manifest.clip_ids()
-    jobs: dict[Path, _Job] = {}
-    for row, shift in wanted:
-        stem = paths[row].stem
-        name = stem if often[stem] == 1 else f"{stem}-{ids[row]}"
-        target = out / "audio" / (f"{name}{shift:+d}.flac" if shift else f"{name}.flac")
-        length_s = None if pd.isna(lengths[row]) else lengths[row]
-        # A label so small that its clips have no shift left stays smaller: a manifest holds no
-        # clip twice.
-        job = _Job(row, paths[row], starts[row], length_s, shift, top_db, rate_hz, target)
-        jobs.setdefault(target, job)
-    return list(jobs.values())
-
-
-def _find(ledger: Ledger, job: _Job, out: Path) -> Entry | None:
-    return ledger.find(_relative(job, out), _made_from(job))
-
-
-def _make(
-    jobs: Sequence[_Job],
-    ledger: Ledger,
-    *,
-    out: Path,
-    workers: int,
-    progress: bool,
-    doing: str,
-) -> list[tuple[_Job, Failure]]:
-    failures: dict[_Job, Failure] = {}
-    results = in_processes(_one, jobs, workers=workers)
-    for job, reason in track(results, len(jobs), doing, shown=progress):
-        if reason is None:
-            path = _relative(job, out)
-            ledger.add(Entry(path, _made_from(job), job.target.stat().st_size, 0))
-        else:
-            failures[job] = Failure(str(job.source), reason)
-    return [(job, failures[job]) for job in jobs if job in failures]
-
-
-def _one(job: _Job) -> str | None:
-    """Make one file; return the reason where it cannot be."""
-    try:
-        clip = audio.read(
-            job.source, rate_hz=job.rate_hz, start_s=job.start_s, duration_s=job.duration_s
-        )
-        prepared = prepare(clip, semitones=job.semitones, top_db=job.top_db)
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        audio.write(job.target, prepared, subtype="PCM_24", clip=True)
-    except AnymicError as error:
-        return str(error)
-    return None
-
-
-def _made_from(job: _Job) -> str:
-    """Hash everything that decides the samples of one file."""
-    origin = file_state(job.source)
-    parts = [VERSION, job.semitones, job.top_db, job.rate_hz, job.start_s, job.duration_s, origin]
-    return key_of(parts)
-
-
-def _relative(job: _Job, out: Path) -> str:
-    return job.target.relative_to(out).as_posix()
-
-
-def _write_table(
-    manifest: Manifest, done: Sequence[_Job], out: Path, failures: Sequence[Failure]
-) -> Manifest:
-    if not done:
-        raise ManifestError(
-            f"no clip that could be used (the first: {failures[0].reason})",
-            fix="check the manifest's paths",
-        )
-    records: list[dict[Any, Any]] = manifest.table.to_dict("records")
-    recordings = manifest.recordings()
-    rows = []
-    for job in done:
-        row = {**records[job.row], "source": records[job.row]["path"], "path": _relative(job, out)}
-        row |= {"semitones": job.semitones, "group": recordings[job.row]}
-        # The written file is the clip.
-        rows.append({key: row[key] for key in row if key not in ("start_s", "duration_s", "take")})
-    table = pd.DataFrame(rows)
-    first = [column for column in _FIRST_COLUMNS if column in table.columns]
-    table = table[first + [column for column in table.columns if column not in first]]
-    written = Manifest.from_table(table, out, name=manifest.name)
-    written.write(out / "manifest.csv")
-    return written

@@ -1,18 +1,25 @@
-"""A corpus in several versions: every clip as each device or codec gives it, written once."""
+"""Corpora made from a corpus: every clip in some variants, each file written once.
+
+A variant is a device that the clip is passed through, a codec, a shift in pitch. What differs
+between such corpora is a `Recipe`; `DerivedCorpus` writes the audio and the tables.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import pandas as pd
 
 from anymic import audio
-from anymic._internal.build_log import NAME, Entry, Ledger
-from anymic._internal.files import file_state
+from anymic._internal.build_log import BuildLog, BuiltFile
+from anymic._internal.files import file_state, key_of
+from anymic._internal.machine import processors
+from anymic._internal.processes import in_processes
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
 from anymic.audio import Clip
@@ -21,12 +28,13 @@ from anymic.errors import AnymicError, Failure, ManifestError
 
 TABLE = "manifest.csv"
 
-Version = TypeVar("Version", bound=Hashable)
+Variant = TypeVar("Variant", bound=Hashable)
+RecipeVariant = TypeVar("RecipeVariant", bound=Hashable, contravariant=True)
 
 
 @dataclass(frozen=True)
 class Source:
-    """One clip of a corpus, a file or a stretch of one; `stem` names its versions."""
+    """One clip of a corpus, a file or a stretch of one; `stem` names its files."""
 
     path: Path
     stem: str
@@ -42,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A version of a clip, to be written with so many bits.
+    """A variant of a clip, to be written with so many bits.
 
     Attributes
     ----------
@@ -52,32 +60,49 @@ class Rendered:
     over_full_scale : int
         Samples that are limited to full scale, or were.
     kbps : float or None
-        The bitrate it took, where it was encoded.
+        The bitrate of the encoded clip, where it was encoded.
     """
 
     clip: Clip
     bits: int
-    over_full_scale: int
+    over_full_scale: int = 0
     kbps: float | None = None
 
 
-@dataclass
-class Made(Generic[Version]):
-    """What became of one clip: a file a version, or the reason why some are missing."""
+class Recipe(Protocol[RecipeVariant]):
+    """How a variant of a clip is made, and what its file is called."""
 
-    entries: dict[Version, Entry] = field(default_factory=dict)
-    written: int = 0
-    failure: Failure | None = None
+    @property
+    def rate_hz(self) -> int | None:
+        """What clips are resampled to when they are read; None: each keeps its rate."""
+        ...
+
+    @property
+    def allow_silence(self) -> bool:
+        """Whether a clip of digital silence can be used."""
+        ...
+
+    def file_name(self, source: Source, variant: RecipeVariant) -> str:
+        """Return the path below `audio/`, without its suffix."""
+        ...
+
+    def made_from(self, source: Source, variant: RecipeVariant, origin: list[Any]) -> list[Any]:
+        """Return all that decides the samples of the file, `origin` of the source among it."""
+        ...
+
+    def render(self, source: Source, clip: Clip, variant: RecipeVariant) -> Rendered:
+        """Return a variant of a clip; it runs in a thread, or in another process."""
+        ...
 
 
 @dataclass(frozen=True)
-class Written:
+class Derived:
     """A corpus that was written.
 
     Attributes
     ----------
     manifest : Manifest
-        Every clip and version, as in `manifest.csv`.
+        Every clip and variant, as in `manifest.csv`.
     folds : dict of int to Path
         Fold and its table `foldK.csv`, where the corpus has folds and no splits: fold K is the
         split "test" and the others are "train".
@@ -94,6 +119,165 @@ class Written:
     kept: int
 
 
+@dataclass
+class Made(Generic[Variant]):
+    """What became of one clip: a file a variant, or the reason why some are missing."""
+
+    files: dict[Variant, BuiltFile] = field(default_factory=dict)
+    written: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class _Job(Generic[Variant]):
+    """The files of one clip that are missing: for each variant the path and the key."""
+
+    row: int
+    source: Source
+    missing: dict[Variant, tuple[str, str]]
+
+
+class DerivedCorpus(Generic[Variant]):
+    """A folder with variants of a corpus's clips: `audio/*.flac`, tables, and a build log.
+
+    A rerun keeps the files that the log knows to be made from the same source and settings. Files
+    are byte-identical whatever the number of workers.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The original clips.
+    folder : Path
+        Made where it is missing.
+    recipe : Recipe
+    processes : bool
+        Whether the work holds the interpreter's lock and needs processes instead of threads.
+    workers : int, optional
+        Clips worked on at the same time; by default one a processor.
+    progress : bool
+        Whether to show a bar on stderr.
+
+    Raises
+    ------
+    ManifestError
+        If the folder holds a manifest that was not written here.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        folder: Path,
+        recipe: Recipe[Variant],
+        *,
+        processes: bool = False,
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        if (folder / TABLE).exists() and not BuildLog.exists_in(folder):
+            raise ManifestError(
+                f"a folder {folder} with a {TABLE} that was not written here before",
+                expected="a new folder, or one that an earlier run wrote",
+                fix="name another folder",
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.recipe = recipe
+        self.made: dict[int, Made[Variant]] = {}
+        self._sources = _sources(manifest)
+        self._records: list[dict[Any, Any]] = manifest.table.to_dict("records")
+        self._processes, self._workers, self._progress = processes, workers, progress
+
+    def build(self, wanted: Mapping[int, Collection[Variant]], *, doing: str) -> None:
+        """Write the variants of rows that are not there yet; `doing` names the bar.
+
+        A clip that cannot be used is the failure of its row, and the others go on.
+        """
+        with BuildLog(self.folder) as log:
+            jobs = [self._job(log, row, variants) for row, variants in wanted.items()]
+            jobs = [job for job in jobs if job.missing or not wanted[job.row]]
+            done = self._render_all(jobs)
+            for row, files, failure in track(done, len(jobs), doing, shown=self._progress):
+                for file in files.values():
+                    log.add(file)
+                self.made[row].files.update(files)
+                self.made[row].written += len(files)
+                self.made[row].failure = failure
+
+    def _job(self, log: BuildLog, row: int, variants: Collection[Variant]) -> _Job[Variant]:
+        source, made = self._sources[row], self.made.setdefault(row, Made())
+        origin = source.origin
+        missing: dict[Variant, tuple[str, str]] = {}
+        for variant in variants:
+            path = f"audio/{self.recipe.file_name(source, variant)}.flac"
+            key = key_of(self.recipe.made_from(source, variant, origin))
+            known = log.find(path, key)
+            if known is None:
+                missing[variant] = (path, key)
+            else:
+                made.files[variant] = known
+        return _Job(row, source, missing)
+
+    def _render_all(
+        self, jobs: Sequence[_Job[Variant]]
+    ) -> Iterator[tuple[int, dict[Variant, BuiltFile], Failure | None]]:
+        work = partial(_render, recipe=self.recipe, folder=self.folder)
+        if not self._processes:
+            return in_order(work, jobs, workers=self._workers)
+        done = in_processes(work, jobs, workers=self._workers or processors())
+        return (result for _, result in done)
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The clips that could not be used, in the order of the manifest's rows."""
+        return tuple(one.failure for one in self.made.values() if one.failure is not None)
+
+    @property
+    def written(self) -> int:
+        """How many files were made now."""
+        return sum(one.written for one in self.made.values())
+
+    @property
+    def kept(self) -> int:
+        """How many files of an earlier run were still right."""
+        return sum(len(one.files) for one in self.made.values()) - self.written
+
+    @property
+    def files(self) -> list[tuple[Variant, BuiltFile]]:
+        """Every file with its variant."""
+        return [pair for one in self.made.values() for pair in one.files.items()]
+
+    def count_over_full_scale(self) -> Counter[Variant]:
+        """Count each variant's files in which samples were limited to full scale."""
+        return Counter(variant for variant, file in self.files if file.over_full_scale)
+
+    def row(self, row: int, path: str, **columns: Any) -> dict[Any, Any]:
+        """Return the original's row with another path, the original one as `source`, and more."""
+        record = self._records[row]
+        return {**record, "source": record["path"], "path": path, **columns}
+
+    def write(
+        self, rows: Sequence[Mapping[Any, Any]], name: str = TABLE, *, first: Sequence[str]
+    ) -> Manifest:
+        """Write a table, the columns `first` before the others.
+
+        Raises
+        ------
+        ManifestError
+            If there is no row: no clip could be used.
+        """
+        if not rows:
+            raise ManifestError(
+                f"no clip that could be used (the first: {self.failures[0].reason})",
+                fix="check the manifest's paths",
+            )
+        table = pd.DataFrame(rows)
+        front = [column for column in first if column in table.columns]
+        table = table[front + [column for column in table.columns if column not in front]]
+        written = Manifest.from_table(table, self.folder, name=Path(name).stem)
+        written.write(self.folder / name)
+        return written
+
+
 def name_stems(manifest: Manifest) -> list[str]:
     """Name each row: by its file's stem, with the clip's id where two clips share a stem."""
     stems = [path.stem for path in manifest.paths()]
@@ -104,8 +288,7 @@ def name_stems(manifest: Manifest) -> list[str]:
     ]
 
 
-def sources(manifest: Manifest) -> list[Source]:
-    """Return the clips of a manifest, in its order."""
+def _sources(manifest: Manifest) -> list[Source]:
     table = manifest.table
     starts = table["start_s"].tolist() if "start_s" in table.columns else [0.0] * len(table)
     lengths = table["duration_s"].tolist() if "duration_s" in table.columns else [None] * len(table)
@@ -117,108 +300,28 @@ def sources(manifest: Manifest) -> list[Source]:
     ]
 
 
-def make(
-    jobs: Sequence[tuple[Source, Sequence[Version]]],
-    ledger: Ledger,
-    render: Callable[[Source, Clip, Version], Rendered],
-    *,
-    folder_of: Callable[[Version], str],
-    made_from: Callable[[Source, Version, list[Any]], str],
-    silence: bool,
-    workers: int | None,
-    progress: bool,
-    doing: str,
-) -> list[Made[Version]]:
-    """Write `audio/<folder>/<stem>.flac` for every clip and version that is not there yet.
-
-    Parameters
-    ----------
-    jobs : sequence of (Source, versions)
-        Each clip is read once for all of its versions.
-    ledger : Ledger
-        Of the folder to write to; it knows what is there, and from what it was made.
-    render : callable
-        Returns a version of a clip; it runs in a thread.
-    folder_of : callable
-        Names the folder of a version.
-    made_from : callable
-        Hashes what decides the samples of a file, its source's `origin` among it.
-    silence : bool
-        Whether a clip of digital silence is one that can be used.
-    workers : int, optional
-        Threads; by default one a processor.
-    progress : bool
-        Whether to show a bar on stderr, named `doing`.
-
-    Returns
-    -------
-    list of Made
-        One a job, in their order.
-    """
-
-    def one(job: tuple[Source, Sequence[Version]]) -> Made[Version]:
-        source, versions = job
-        made = Made[Version]()
-        try:
-            origin = source.origin
-            missing: dict[Version, tuple[str, str]] = {}
-            for version in versions:
-                path = f"audio/{folder_of(version)}/{source.stem}.flac"
-                key = made_from(source, version, origin)
-                known = ledger.find(path, key)
-                if known is None:
-                    missing[version] = (path, key)
-                else:
-                    made.entries[version] = known
-            if missing or not versions:
-                clip = audio.read(
-                    source.path,
-                    start_s=source.start_s,
-                    duration_s=source.duration_s,
-                    allow_silence=silence,
-                )
-            for version, (path, key) in missing.items():
-                made.entries[version] = _write(ledger, path, key, render(source, clip, version))
-                made.written += 1
-        except AnymicError as error:
-            made.failure = Failure(str(source.path), str(error))
-        return made
-
-    return list(track(in_order(one, jobs, workers=workers), len(jobs), doing, shown=progress))
-
-
-def write_table(table: pd.DataFrame, csv: Path, first: Sequence[str]) -> Manifest:
-    """Write a manifest, these of its columns first."""
-    front = [column for column in first if column in table.columns]
-    table = table[front + [column for column in table.columns if column not in front]]
-    written = Manifest.from_table(table, csv.parent, name=csv.stem)
-    written.write(csv)
-    return written
-
-
-def refuse_nothing(usable: Sequence[Any], made: Iterable[Made[Version]]) -> None:
-    """Refuse to write a table without a row: no clip could be used."""
-    if not usable:
-        reason = next(one.failure.reason for one in made if one.failure)
-        raise ManifestError(
-            f"no clip that could be used (the first: {reason})", fix="check the manifest's paths"
+def _render(
+    job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path
+) -> tuple[int, dict[Variant, BuiltFile], Failure | None]:
+    """Read a clip once and write its missing variants; return them, and what went wrong."""
+    done: dict[Variant, BuiltFile] = {}
+    source = job.source
+    try:
+        clip = audio.read(
+            source.path,
+            rate_hz=recipe.rate_hz,
+            start_s=source.start_s,
+            duration_s=source.duration_s,
+            allow_silence=recipe.allow_silence,
         )
-
-
-def refuse_foreign(out: Path) -> None:
-    """Refuse a folder that holds a manifest which was not written here."""
-    if (out / TABLE).exists() and not (out / NAME).exists():
-        raise ManifestError(
-            f"a folder {out} with a {TABLE} that was not written here before",
-            expected="a new folder, or one that an earlier run wrote",
-            fix="name another folder",
-        )
-
-
-def _write(ledger: Ledger, path: str, made_from: str, rendered: Rendered) -> Entry:
-    file = ledger.folder / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    audio.write(file, rendered.clip, subtype=f"PCM_{rendered.bits}", clip=True)
-    entry = Entry(path, made_from, file.stat().st_size, rendered.over_full_scale, rendered.kbps)
-    ledger.add(entry)
-    return entry
+        for variant, (path, key) in job.missing.items():
+            rendered = recipe.render(source, clip, variant)
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            audio.write(file, rendered.clip, subtype=f"PCM_{rendered.bits}", clip=True)
+            done[variant] = BuiltFile(
+                path, key, file.stat().st_size, rendered.over_full_scale, rendered.kbps
+            )
+    except AnymicError as error:
+        return job.row, done, Failure(str(source.path), str(error))
+    return job.row, done, None

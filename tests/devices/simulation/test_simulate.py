@@ -167,8 +167,8 @@ def test_an_interrupted_or_changed_corpus_is_mended(
     before = contents(out)
     (out / "audio/B/clip03.flac").unlink()
     (out / "audio/C/clip04.flac").write_bytes(b"half a fi")
-    ledger = (out / "ledger.jsonl").read_text().splitlines()
-    (out / "ledger.jsonl").write_text("\n".join([*ledger[:-5], ledger[-1][:20]]))
+    log = (out / "build_log.jsonl").read_text().splitlines()
+    (out / "build_log.jsonl").write_text("\n".join([*log[:-5], log[-1][:20]]))
     assert simulate(clean(corpus), settings, out, progress=False).written == 2 + 5
     assert contents(out) == before
     values = json.loads(json.dumps(SETTINGS))

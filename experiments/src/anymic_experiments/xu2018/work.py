@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from anymic._internal import machine
 from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle, load
-from anymic.data.balancing import even
+from anymic.data.balancing import balance
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
 from anymic.errors import BundleError
@@ -83,7 +83,7 @@ class Workshop:
 
     def prepare(self, clips: Clips, *, workers: int = 1) -> None:
         """Make the clips, in so many processes; what is there is not made again."""
-        even(
+        balance(
             clips.manifest,
             self._clips(clips.fold, shifted=clips.shifted),
             rate_hz=RATE_HZ,

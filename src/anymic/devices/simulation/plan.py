@@ -1,4 +1,4 @@
-"""Who hears what: the clips of a corpus, the devices that hear each, and in which split."""
+"""Which devices record which clips of a corpus, and in which split."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from anymic.errors import ManifestError
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """Clip `row` of a manifest, heard by `device`, as part of `split`."""
+class PlannedClip:
+    """Clip `row` of a manifest, to be recorded by `device` as part of `split`."""
 
     row: int
     device: str
@@ -46,7 +46,7 @@ def name_takes(manifest: Manifest) -> Manifest:
         raise ManifestError(
             f"a manifest with the columns {', '.join(columns)}",
             expected="a column split (train, test) or fold (1, 2 ...)",
-            fix="add one: it decides which clips each device hears",
+            fix="add one: it decides which clips each device records",
         )
     if "split" not in columns and (manifest.table["fold"] < 0).any():
         raise ManifestError(
@@ -60,8 +60,8 @@ def name_takes(manifest: Manifest) -> Manifest:
     return named
 
 
-def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Hearing]]:
-    """Draw who hears what.
+def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[PlannedClip]]:
+    """Draw which device records which clips.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Hearin
     ConfigError
         If `devices.heard` names other splits than there are.
     ManifestError
-        If a device should hear more clips than there are.
+        If a device should record more clips than there are.
     """
     labels = manifest.table["label"].tolist()
     if "split" in manifest.table.columns:
@@ -94,12 +94,12 @@ def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Hearin
 
 def _part(
     labels: Sequence[str], splits: Sequence[str], devices: DeviceSet, *, salt: int
-) -> list[Hearing]:
+) -> list[PlannedClip]:
     devices.require_splits(splits)
-    hearings = []
+    planned = []
     for split in sorted(set(splits)):
         rows = [row for row, own in enumerate(splits) if own == split]
         drawn = devices.draw(split, [labels[row] for row in rows], salt=salt)
         for device, indices in drawn.items():
-            hearings += [Hearing(rows[index], device, split) for index in indices]
-    return sorted(hearings, key=lambda one: (one.row, one.device))
+            planned += [PlannedClip(rows[index], device, split) for index in indices]
+    return sorted(planned, key=lambda one: (one.row, one.device))
