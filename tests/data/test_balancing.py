@@ -1,4 +1,4 @@
-"""Classes made even: counts, pitch and silence of real files; what is kept and what refused."""
+"""Labels balanced: counts, pitch and silence of real files; what is kept and what refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def corpus(tmp_path: Path) -> Manifest:
     return Manifest.from_table(table, tmp_path, name="tones")
 
 
-def test_labels_are_even_and_shifts_are_heard(corpus: Manifest, tmp_path: Path) -> None:
+def test_labels_are_balanced_and_shifts_change_the_pitch(corpus: Manifest, tmp_path: Path) -> None:
     result = balance(corpus, tmp_path / "out", seed=3, workers=1, progress=False)
     table = result.manifest.table
     training = table[table["split"] == "train"]

@@ -1,4 +1,4 @@
-"""Which clips are shifted in pitch, and how far, so that training clips are even over labels."""
+"""Which clips are shifted in pitch, and how far, to balance the labels of training clips."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_shifts(
     clips: int | None = None,
     without: Collection[int] = (),
 ) -> list[tuple[int, int]]:
-    """Return (row, semitones) of the shifted clips that make the labels of training clips even.
+    """Return (row, semitones) of the shifted clips that balance the labels of training clips.
 
     With `clips`, each label gets so many at least. Rows of `without` count nothing.
 
@@ -40,7 +40,7 @@ def draw_shifts(
     if not rows:
         raise ManifestError(
             "no clip whose split is 'train'" + (" that can be used" if without else ""),
-            expected="clips to make even",
+            expected="clips to balance",
             fix="mend `split`, or the files",
         )
     most = max(map(len, rows.values())) if clips is None else clips
