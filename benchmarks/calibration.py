@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.calibration import CalibrationError, IsotonicCalibrator, TemperatureCalibrator
-from anymic.metrics.scores import expected_calibration_error, log_loss
+from anymic.metrics import expected_calibration_error, log_loss
 
 LABELS, SPREAD, TOO_SURE, DRAWS, OTHERS = 10, 3.0, 1 / 0.6, 20, 20_000
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from anymic.features import Frontend, FrontendConfig, Standardizer
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
+    from anymic.metrics import register_metric
     from anymic.models import register_network
     from anymic.training import TrainingConfig, finetune
     from anymic.training import fit as train
@@ -70,6 +71,7 @@ _HOMES = {
     "register_codec": "anymic.codecs",
     "register_corpus": "anymic.data.corpora",
     "register_estimator": "anymic.devices.correction.estimators",
+    "register_metric": "anymic.metrics",
     "register_network": "anymic.models",
     "report": "anymic.evaluation",
     "robustness": "anymic.evaluation.robustness",
@@ -106,6 +108,7 @@ __all__ = [
     "register_codec",
     "register_corpus",
     "register_estimator",
+    "register_metric",
     "register_network",
     "report",
     "robustness",

@@ -196,7 +196,7 @@ def _figures(
     from anymic.evaluation.report import ReportFigure
     from anymic.evaluation.report.figures import accuracy_by_class, accuracy_by_device, confusion
     from anymic.evaluation.report.gains import gains_figure
-    from anymic.metrics.scores import confusion_matrix
+    from anymic.metrics import confusion_matrix
 
     targets = test.targets(bundle.labels)
     guesses = np.asarray(probabilities.argmax(axis=1))

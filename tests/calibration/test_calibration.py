@@ -18,7 +18,7 @@ from anymic.calibration import (
     IsotonicCalibrator,
     TemperatureCalibrator,
 )
-from anymic.metrics.scores import log_loss
+from anymic.metrics import log_loss
 
 
 def clips(count: int, seed: int, *, sure: float = 1.0) -> tuple[NDArray[np.float64], NDArray]:

@@ -21,7 +21,7 @@ from anymic.evaluation.report.rows import select
 from anymic.importers.vggish import import_vggish
 from anymic.inference.embedding_head import load_head
 from anymic.inference.predictor import Predictor
-from anymic.metrics.scores import mean_average_precision_at
+from anymic.metrics import mean_average_precision_at
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LABELS = ("hiss", "hum", "tick")

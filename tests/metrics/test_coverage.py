@@ -7,8 +7,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from anymic.metrics import MetricError
 from anymic.metrics.coverage import coverage_curve
-from anymic.metrics.scores import MetricError
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.retrieval import retrieval_average_precision
 
-from anymic.metrics.scores import (
+from anymic.metrics import (
     MetricError,
     accuracy,
     bounded_mean,

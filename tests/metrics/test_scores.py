@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
-from anymic.metrics.scores import (
+from anymic.metrics import (
     Interval,
     MetricError,
     accuracy,

@@ -133,11 +133,12 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
 
     from anymic.evaluation.report import Row
     from anymic.evaluation.report.tables import comparison_table, describe, rich_table
+    from anymic.metrics import ACCURACY
 
     rows = [Row(**row) for row in tuned["measured"]]
-    table = comparison_table([row for row in rows if row.metric == "accuracy"], column="epoch")
+    table = comparison_table([row for row in rows if row.metric == ACCURACY.name], column="epoch")
     Console().print(rich_table(table))
-    forgotten = [row for row in rows if row.metric == "accuracy_difference"]
+    forgotten = [row for row in rows if row.metric == ACCURACY.difference]
     if forgotten:
         print(
             f"clean audio, epoch {forgotten[-1].condition['epoch']} against the model as it was:"

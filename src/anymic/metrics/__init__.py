@@ -9,6 +9,15 @@ from anymic.metrics.intervals import (
     design_effect,
     paired_difference,
 )
+from anymic.metrics.registry import (
+    ACCURACY,
+    METRICS,
+    RANKING,
+    Metric,
+    metric_named,
+    register_metric,
+    score_all,
+)
 from anymic.metrics.scores import (
     BINS,
     EPS,
@@ -27,9 +36,13 @@ from anymic.metrics.scores import (
 )
 
 __all__ = [
+    "ACCURACY",
     "BINS",
     "EPS",
+    "METRICS",
+    "RANKING",
     "Interval",
+    "Metric",
     "MetricError",
     "accuracy",
     "bootstrap",
@@ -45,7 +58,10 @@ __all__ = [
     "log_loss",
     "log_losses",
     "mean_average_precision_at",
+    "metric_named",
     "paired_difference",
     "probability_scores",
     "reciprocal_ranks_at",
+    "register_metric",
+    "score_all",
 ]

@@ -1,6 +1,6 @@
 """How far a number can be trusted: intervals that know which clips were cut from one recording.
 
-Clips of one recording (or of one moment heard by several devices) succeed and fail together, so
+Clips of one recording (or of one moment recorded by several devices) succeed and fail together, so
 they count for less than as many independent clips. `groups` names the recording of each clip;
 every interval here resamples or weighs whole groups.
 """

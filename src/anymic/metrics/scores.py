@@ -1,4 +1,4 @@
-"""What a classifier's probabilities are worth: arrays in, numbers with intervals out.
+"""Scores of a classifier's probabilities: arrays in, numbers with intervals out.
 
 Everything here takes arrays of one row a clip and never returns NaN: what cannot be computed
 raises `MetricError`. Intervals (`accuracy`, `bootstrap`, `paired_difference`) come from
@@ -20,44 +20,17 @@ from anymic.metrics.intervals import (
     Groups,
     Interval,
     MetricError,
-    accuracy,
-    bootstrap,
     bounded_mean,
-    design_effect,
     group_index,
-    paired_difference,
     percentiles,
     ratio,
     resampled_totals,
 )
-
-__all__ = [
-    "BINS",
-    "EPS",
-    "Interval",
-    "MetricError",
-    "accuracy",
-    "bootstrap",
-    "bounded_mean",
-    "brier_score",
-    "brier_scores",
-    "calibration_bins",
-    "check_probabilities",
-    "confusion_matrix",
-    "design_effect",
-    "device_contrasts",
-    "expected_calibration_error",
-    "log_loss",
-    "log_losses",
-    "mean_average_precision_at",
-    "paired_difference",
-    "probability_scores",
-    "reciprocal_ranks_at",
-]
+from anymic.metrics.registry import METRICS, Metric
 
 BINS = 15  # of the calibration error, as in Guo 2017
 EPS = 1e-7  # probabilities are clipped to [EPS, 1] before the logarithm: about float32's rounding
-SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities: what bfloat16 arithmetic may cost
+SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities: the rounding of bfloat16
 
 
 def check_probabilities(
@@ -262,6 +235,24 @@ def probability_scores(
     return scores
 
 
+for _name, _title, _function, _detail in (
+    ("log_loss", "log loss", log_loss, False),
+    ("brier_score", "Brier score", brier_score, True),
+    ("expected_calibration_error", "ECE", expected_calibration_error, False),
+):
+    METRICS.add(
+        _name,
+        Metric(
+            _name,
+            _title,
+            better="lower",
+            function=_function,
+            intervals=probability_scores,
+            detail=_detail,
+        ),
+    )
+
+
 def device_contrasts(
     correct: ArrayLike,
     devices: Sequence[Any] | NDArray[Any],
@@ -274,7 +265,7 @@ def device_contrasts(
 ) -> tuple[Interval, dict[str, Interval]]:
     """Return the mean of the devices' accuracies, and each device's difference to a reference.
 
-    Both over the same resamples of whole groups: a recording heard by several devices is drawn
+    Both over the same resamples of whole groups: a recording made by several devices is drawn
     for all of them at once, so the differences are paired where the recordings are.
 
     Parameters
@@ -307,12 +298,12 @@ def device_contrasts(
             expected=f"one device a clip{f', {reference} among them' if reference else ''}",
             fix="name the device of each clip",
         )
-    heard = np.stack([names == name for name in known], axis=1).astype(np.float64)
-    columns = np.concatenate([heard, heard * hits[:, None]], axis=1)
+    recorded = np.stack([names == name for name in known], axis=1).astype(np.float64)
+    columns = np.concatenate([recorded, recorded * hits[:, None]], axis=1)
     totals = resampled_totals(columns, groups, resamples=resamples, seed=seed)
     resampled = ratio(totals[:, len(known) :], totals[:, : len(known)])
-    clips = heard.sum(axis=0)
-    values = (heard * hits[:, None]).sum(axis=0) / clips
+    clips = recorded.sum(axis=0)
+    values = (recorded * hits[:, None]).sum(axis=0) / clips
     count = group_index(groups, hits.size)[1]
     present = ~np.isnan(resampled)
     means = ratio(np.where(present, resampled, 0.0).sum(axis=1), present.sum(axis=1) * 1.0)
@@ -333,7 +324,7 @@ def device_contrasts(
 def confusion_matrix(
     targets: ArrayLike, predictions: ArrayLike, *, classes: int
 ) -> NDArray[np.int64]:
-    """Return how often each true class (row) was taken for each class (column).
+    """Return how many clips of each true class (row) were classified as each class (column).
 
     Raises
     ------

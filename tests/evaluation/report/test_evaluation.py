@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anymic.evaluation.report import compare, evaluate, select, write_json
-from anymic.metrics.scores import (
+from anymic.metrics import (
     MetricError,
     accuracy,
     device_contrasts,

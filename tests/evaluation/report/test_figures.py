@@ -15,7 +15,7 @@ from anymic.evaluation.report.figures import (
 )
 from anymic.evaluation.report.gains import gains_figure
 from anymic.evaluation.report.style import PNG_DPI, embed, inline_svg, save_png
-from anymic.metrics.scores import confusion_matrix
+from anymic.metrics import confusion_matrix
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from anymic.evaluation.report.tables import (
     device_table,
     threshold_table,
 )
-from anymic.metrics.scores import accuracy
+from anymic.metrics import accuracy
 
 
 @pytest.fixture(scope="module")

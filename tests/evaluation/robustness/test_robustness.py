@@ -21,7 +21,7 @@ from anymic.evaluation.report import read_json
 from anymic.evaluation.robustness import Findings, draw_clips, robustness, write_findings
 from anymic.evaluation.robustness.write import condition_table, sentence
 from anymic.inference.predictor import Predictor
-from anymic.metrics.scores import paired_difference
+from anymic.metrics import paired_difference
 
 MU_LAW = Codec("mu-law")
 

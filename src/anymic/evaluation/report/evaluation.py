@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic.evaluation.report.rows import Row, row
-from anymic.evaluation.report.tables import RANKING
-from anymic.metrics.scores import (
+from anymic.metrics import (
+    ACCURACY,
+    RANKING,
+    Interval,
     MetricError,
     accuracy,
-    brier_score,
     check_probabilities,
     device_contrasts,
-    expected_calibration_error,
-    log_loss,
     mean_average_precision_at,
     paired_difference,
-    probability_scores,
+    score_all,
 )
 
 Column = Sequence[Any] | NDArray[Any] | None
@@ -38,7 +37,7 @@ def evaluate(
     map_at: int | None = None,
     seed: int = 0,
 ) -> list[Row]:
-    """Return accuracy, log loss, Brier score and calibration error, each with its interval.
+    """Return accuracy and every registered metric, each with its interval.
 
     Parameters
     ----------
@@ -66,10 +65,10 @@ def evaluate(
         accuracy: of all clips ({}), of each device ({"device": d}), of each class
         ({"label": c}: the recall); mean_average_precision_at_3: of the same; macro_accuracy: the
         mean over devices; accuracy_difference: each device minus the reference
-        ({"device": d, "against_device": r}); log_loss, brier_score, expected_calibration_error:
-        of all clips and of each device. A device or class without clips has no row; a metric over
-        a single recording has a value without an interval, except accuracy and MAP@k, whose
-        interval can still be stated.
+        ({"device": d, "against_device": r}); log_loss, brier_score, expected_calibration_error
+        and what `anymic.register_metric` added: of all clips and of each device. A device or
+        class without clips has no row; a metric over a single recording has a value without an
+        interval, except accuracy and MAP@k, whose interval can still be stated.
 
     Raises
     ------
@@ -86,14 +85,16 @@ def evaluate(
         )
     source = np.arange(len(t)) if groups is None else np.asarray(groups)
     correct = p.argmax(axis=1) == t
-    rows = [row("accuracy", accuracy(correct, source))]
-    rows += _trust_rows(p, t, source, seed)
+    rows = [row(ACCURACY.name, accuracy(correct, source))]
+    rows += _score_rows(p, t, source, seed)
     if devices is not None:
         rows += _device_rows(p, t, source, devices, reference, seed)
     for number, label in enumerate(labels):
         of_class = t == number
         if of_class.any():
-            rows.append(row("accuracy", accuracy(correct[of_class], source[of_class]), label=label))
+            rows.append(
+                row(ACCURACY.name, accuracy(correct[of_class], source[of_class]), label=label)
+            )
     if map_at is not None or len(labels) >= ANSWERS:
         rows += _ranking_rows(p, t, source, labels, devices, ANSWERS if map_at is None else map_at)
     return rows
@@ -148,7 +149,7 @@ def compare(
             condition |= {"device": device} if device else {}
             if len(set(source[kept].tolist())) > 1:
                 change = paired_difference(other[kept], base[kept], source[kept], seed=seed)
-                rows.append(row("accuracy_difference", change, **condition))
+                rows.append(row(ACCURACY.difference, change, **condition))
     return rows
 
 
@@ -172,14 +173,14 @@ def _device_rows(
         )
     rows = []
     for device, kept in members.items():
-        rows.append(row("accuracy", accuracy(correct[kept], source[kept]), device=device))
-        rows += _trust_rows(p[kept], t[kept], source[kept], seed, device=device)
+        rows.append(row(ACCURACY.name, accuracy(correct[kept], source[kept]), device=device))
+        rows += _score_rows(p[kept], t[kept], source[kept], seed, device=device)
     if len(members) > 1 and len(set(source.tolist())) > 1:
         first = reference or next(iter(members))
         macro, differences = device_contrasts(correct, devices, source, reference=first, seed=seed)
-        rows.append(row("macro_accuracy", macro))
+        rows.append(row(ACCURACY.over_devices, macro))
         for device, change in differences.items():
-            rows.append(row("accuracy_difference", change, device=device, against_device=first))
+            rows.append(row(ACCURACY.difference, change, device=device, against_device=first))
     return rows
 
 
@@ -206,18 +207,15 @@ def _ranking_rows(
     ]
 
 
-def _trust_rows(
+def _score_rows(
     p: NDArray[np.float64], t: NDArray[np.intp], source: NDArray[Any], seed: int, **condition: str
 ) -> list[Row]:
-    if len(set(source.tolist())) > 1:
-        scores = probability_scores(p, t, source, seed=seed)
-        return [row(name, score, **condition) for name, score in scores.items()]
-    values = {
-        "log_loss": log_loss(p, t),
-        "brier_score": brier_score(p, t),
-        "expected_calibration_error": expected_calibration_error(p, t),
-    }
-    return [Row(condition, name, value, None, None, len(t)) for name, value in values.items()]
+    return [
+        row(name, found, **condition)
+        if isinstance(found, Interval)
+        else Row(condition, name, found, None, None, len(t))
+        for name, found in score_all(p, t, source, seed=seed).items()
+    ]
 
 
 def by_device(devices: Column) -> dict[str, NDArray[np.bool_]]:

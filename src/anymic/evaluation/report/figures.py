@@ -26,7 +26,8 @@ from anymic.evaluation.report.style import (
     series,
 )
 from anymic.evaluation.report.tables import conditions
-from anymic.metrics.scores import (
+from anymic.metrics import (
+    ACCURACY,
     BINS,
     accuracy,
     calibration_bins,
@@ -53,8 +54,12 @@ def accuracy_by_device(rows: Iterable[Row], *, title: str = "Accuracy by device"
     shown = [
         row
         for row in rows
-        if (row.metric == "accuracy" and "device" in row.condition and "label" not in row.condition)
-        or row.metric == "macro_accuracy"
+        if (
+            row.metric == ACCURACY.name
+            and "device" in row.condition
+            and "label" not in row.condition
+        )
+        or row.metric == ACCURACY.over_devices
     ]
     return _dots(
         {
@@ -68,7 +73,7 @@ def accuracy_by_device(rows: Iterable[Row], *, title: str = "Accuracy by device"
 
 def accuracy_by_class(rows: Iterable[Row], *, title: str = "Accuracy by class") -> Figure:
     """Draw the accuracy of each class (its recall) with its interval, the easiest on top."""
-    shown = [row for row in rows if row.metric == "accuracy" and set(row.condition) >= {"label"}]
+    shown = [row for row in rows if row.metric == ACCURACY.name and set(row.condition) >= {"label"}]
     easiest = {row.condition["label"]: 0.0 for row in shown}
     for row in shown:
         easiest[row.condition["label"]] -= row.value

@@ -14,7 +14,6 @@ from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.style import embed
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.tables import (
-    RANKING,
     Table,
     class_table,
     comparison_table,
@@ -23,18 +22,19 @@ from anymic.evaluation.report.tables import (
     device_table,
     estimate,
     interval,
-    metric_name,
     threshold_table,
 )
-from anymic.metrics.scores import BINS, EPS
+from anymic.metrics import ACCURACY, BINS, EPS, METRICS, RANKING, metric_named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECTIONS = ("Devices", "Classes", "Confidence", "Corrections")
 _MINUS = "\u2212"
-_HEADLINE = ("accuracy", "macro_accuracy", "log_loss", "expected_calibration_error")
-_TITLES = {"accuracy": "accuracy, all clips", "macro_accuracy": "accuracy, mean of devices"}
+_TITLES = {
+    ACCURACY.name: "accuracy, all clips",
+    ACCURACY.over_devices: "accuracy, mean of devices",
+}
 
 
 @dataclass(frozen=True)
@@ -165,15 +165,16 @@ def _headline(rows: Sequence[Row]) -> list[dict[str, str]]:
     """Return the numbers of all clips; none where several conditions are compared."""
     plain = {row.metric: row for row in rows if not row.condition}
     ranking = [metric for metric in plain if metric.startswith(RANKING)]
+    scores = [each.name for each in METRICS.specs() if each.function and not each.detail]
     return [
         {
-            "name": _TITLES.get(metric, metric_name(metric)),
+            "name": _TITLES.get(metric, metric_named(metric).title),
             "value": _typeset(estimate(plain[metric])),
             "interval": _typeset(interval(plain[metric])),
         }
-        for metric in (*_HEADLINE[:2], *ranking, *_HEADLINE[2:])
+        for metric in (ACCURACY.name, ACCURACY.over_devices, *ranking, *scores)
         if metric in plain
-    ] + ([{"name": "clips", "value": str(plain["accuracy"].n), "interval": ""}] if plain else [])
+    ] + ([{"name": "clips", "value": str(plain[ACCURACY.name].n), "interval": ""}] if plain else [])
 
 
 def _typeset(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from anymic._internal.files import write_text
 from anymic.errors import AnymicError
-from anymic.metrics.scores import Interval
+from anymic.metrics import Interval
 
 FORMAT = "anymic-report"
 VERSION = 1

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from anymic.evaluation.report.evaluation import Column, by_device
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.style import PAPER, bare, canvas, quiet_style, series
+from anymic.metrics import accuracy, check_probabilities
 from anymic.metrics.coverage import coverage_curve
-from anymic.metrics.scores import accuracy, check_probabilities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

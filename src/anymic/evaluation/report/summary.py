@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.tables import condition_name, conditions, estimate, interval
+from anymic.metrics import ACCURACY
 
 _NAMED = 3  # devices named one by one; more are counted
 
@@ -37,7 +38,7 @@ def summary(rows: Iterable[Row]) -> str:
     base = next(
         row
         for row in found
-        if row.metric == "accuracy" and row.condition.get("device") == reference
+        if row.metric == ACCURACY.name and row.condition.get("device") == reference
     )
     return f"Accuracy on {reference} is {_full(base)}. {_of_devices(differences, reference)}"
 
@@ -75,7 +76,8 @@ def _of_conditions(rows: Sequence[Row], names: Sequence[str]) -> str:
     by_name = conditions(rows)
     overall = {name: row for name in names if (row := _overall(by_name[name]))}
     base, best = names[0], max(names, key=lambda name: overall[name].value)
-    what = "Mean accuracy over devices" if overall[base].metric == "macro_accuracy" else "Accuracy"
+    averaged = overall[base].metric == ACCURACY.over_devices
+    what = "Mean accuracy over devices" if averaged else "Accuracy"
     if best == base:
         return f"{what} is highest with {base}: {_full(overall[base])}."
     text = (
@@ -84,7 +86,7 @@ def _of_conditions(rows: Sequence[Row], names: Sequence[str]) -> str:
     paired = [
         row
         for row in rows
-        if row.metric == "accuracy_difference"
+        if row.metric == ACCURACY.difference
         and condition_name(row) == best
         and "device" not in row.condition
         and base in [v for k, v in row.condition.items() if k.startswith("against_")]
@@ -100,16 +102,16 @@ def _of_conditions(rows: Sequence[Row], names: Sequence[str]) -> str:
 
 def _overall(rows: Iterable[Row]) -> Row | None:
     plain = {row.metric: row for row in rows if not {"device", "label"} & set(row.condition)}
-    return plain.get("macro_accuracy") or plain.get("accuracy")
+    return plain.get(ACCURACY.over_devices) or plain.get(ACCURACY.name)
 
 
 def _worst(rows: Iterable[Row]) -> Row | None:
-    heard = [row for row in rows if row.metric == "accuracy" and "device" in row.condition]
+    heard = [row for row in rows if row.metric == ACCURACY.name and "device" in row.condition]
     return min(heard, key=lambda row: row.value, default=None)
 
 
 def _is_device_difference(row: Row) -> bool:
-    return row.metric == "accuracy_difference" and "against_device" in row.condition
+    return row.metric == ACCURACY.difference and "against_device" in row.condition
 
 
 def _clear(row: Row) -> int:

@@ -7,33 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anymic.evaluation.report.rows import Row
+from anymic.metrics import ACCURACY, METRICS, RANKING, metric_named
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
-
-SHARES = (  # shown as per cent
-    "accuracy",
-    "macro_accuracy",
-    "accuracy_at_coverage",
-    "accuracy_when_sure",
-    "coverage",
-    "flips",
-    "mean_of_conditions",
-)
-NAMES = {
-    "accuracy": "accuracy",
-    "macro_accuracy": "mean of devices",
-    "accuracy_difference": "difference",
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-    "expected_calibration_error": "ECE",
-    "accuracy_at_coverage": "accuracy of the surest clips",
-    "confidence_at_coverage": "confidence from which so many are answered",
-    "coverage": "clips answered",
-    "accuracy_when_sure": "accuracy of these",
-}
-TRUST = ("log_loss", "brier_score", "expected_calibration_error")
-RANKING = "mean_average_precision_at_"  # and the k of MAP@k
 
 
 @dataclass(frozen=True)
@@ -55,25 +32,19 @@ class Table:
     title: str = ""
 
 
-def metric_name(metric: str) -> str:
-    """Return what a metric is called in a table: "log loss", "MAP@3"."""
-    if metric.startswith(RANKING):
-        return f"MAP@{metric.removeprefix(RANKING)}"
-    return NAMES.get(metric, metric)
-
-
 def number(row: Row, value: float) -> str:
     """Return a value of the row's metric in its unit: 83.3 (per cent), -14.0 (points), 0.712."""
-    if row.metric in SHARES:
+    unit = metric_named(row.metric).unit
+    if unit == "share":
         return f"{100 * value:.1f}"
-    if row.metric.endswith("_difference"):
+    if unit == "difference":
         return f"{100 * value:+.1f}"
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def estimate(row: Row) -> str:
     """Return the value alone: 83.3 %."""
-    return number(row, row.value) + (" %" if row.metric in SHARES else "")
+    return number(row, row.value) + (" %" if metric_named(row.metric).unit == "share" else "")
 
 
 def interval(row: Row) -> str:
@@ -85,7 +56,7 @@ def interval(row: Row) -> str:
 
 def describe(row: Row) -> str:
     """Return the row in one line: 83.3 % [79.1, 86.8] n=320; a difference is in points."""
-    points = "points" if row.metric.endswith("_difference") else ""
+    points = "points" if metric_named(row.metric).unit == "difference" else ""
     return " ".join(part for part in (estimate(row), interval(row), points, f"n={row.n}") if part)
 
 
@@ -107,21 +78,23 @@ def conditions(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
-    """Return accuracy, MAP@k and trust for each device, their mean, and all clips together.
+    """Return accuracy and the other metrics of each device, their mean, and all clips together.
 
     Parameters
     ----------
     rows : rows of one condition, as `evaluate` returns them.
     full : bool
-        With the Brier score, and with intervals for every number.
+        With metrics that are a detail, and with intervals for every number.
     """
     found = {_place(row): row for row in rows if "label" not in row.condition}
     ranking = list(dict.fromkeys(m for m, _, _ in found if m.startswith(RANKING)))
-    scores = ranking + [score for score in TRUST if full or score != "brier_score"]
+    own = [each for each in METRICS.specs() if each.function is not None]
+    scores = ranking + [each.name for each in own if full or not each.detail]
     reference = next((against for _, _, against in found if against), "")
-    devices = [device for metric, device, _ in found if metric == "accuracy" and device]
-    places = [(device, "accuracy", device) for device in devices]
-    places += [("their mean", "macro_accuracy", ""), ("all clips", "accuracy", "")]
+    main, mean, difference = ACCURACY.name, ACCURACY.over_devices, ACCURACY.difference
+    devices = [device for metric, device, _ in found if metric == main and device]
+    places = [(device, main, device) for device in devices]
+    places += [("their mean", mean, ""), ("all clips", main, "")]
 
     lines = []
     for name, metric, device in places:
@@ -130,26 +103,28 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
             continue
         cells = [name, _stacked(first)]
         if reference:
-            cells.append(_stacked(found.get(("accuracy_difference", device, reference))))
-        trust = scores if metric == "accuracy" else []  # a mean of devices has none
+            cells.append(_stacked(found.get((difference, device, reference))))
+        measured = scores if metric == main else []  # a mean of devices has none
         cells += [
             (_stacked if full or score in ranking else _estimate)(found.get((score, device, "")))
-            for score in trust
+            for score in measured
         ]
-        cells += [""] * (len(scores) - len(trust))
+        cells += [""] * (len(scores) - len(measured))
         lines.append((*cells, str(first.n)))
-    columns = ["device", "accuracy", *([f"against {reference},\npoints"] if reference else [])]
-    columns += [metric_name(score) for score in scores] + ["n"]
+    columns = ["device", ACCURACY.title, *([f"against {reference},\npoints"] if reference else [])]
+    columns += [metric_named(score).title for score in scores] + ["n"]
     return Table(tuple(columns), tuple(lines), "Accuracy by device")
 
 
 def class_table(rows: Iterable[Row]) -> Table:
     """Return the accuracy of each class (its recall) and MAP@k, the hardest first."""
     found = [row for row in rows if "label" in row.condition]
-    of_class = [row for row in found if row.metric == "accuracy"]
+    of_class = [row for row in found if row.metric == ACCURACY.name]
     of_class.sort(key=lambda row: row.value)
     ranking = {
-        row.metric: metric_name(row.metric) for row in found if row.metric.startswith(RANKING)
+        name: metric_named(name).title
+        for name in dict.fromkeys(row.metric for row in found)
+        if name.startswith(RANKING)
     }
     also = {(row.metric, row.condition["label"]): row for row in found}
     lines = []
@@ -157,11 +132,12 @@ def class_table(rows: Iterable[Row]) -> Table:
         label = row.condition["label"]
         more = [_cell(also.get((metric, label))) for metric in ranking]
         lines.append((label, _cell(row), *more, str(row.n)))
-    return Table(("class", "accuracy", *ranking.values(), "n"), tuple(lines), "Accuracy by class")
+    columns = ("class", ACCURACY.title, *ranking.values(), "n")
+    return Table(columns, tuple(lines), "Accuracy by class")
 
 
 def comparison_table(
-    rows: Iterable[Row], *, metric: str = "accuracy", column: str = "device"
+    rows: Iterable[Row], *, metric: str = ACCURACY.name, column: str = "device"
 ) -> Table:
     """Return one metric for several conditions (rows) and devices (columns).
 
@@ -169,14 +145,14 @@ def comparison_table(
     ----------
     rows : rows of several conditions
     metric : str
-        For "accuracy" the mean of devices has a column as well.
+        Where it has a mean over devices, this has a column as well.
     column : str
         The key of a row's condition that makes the columns; the other keys name the rows.
     """
     rows = list(rows)
     cells: dict[tuple[str, str], Row] = {}
     for row in rows:
-        mean = metric == "accuracy" and row.metric == "macro_accuracy"
+        mean = row.metric == metric_named(metric).over_devices
         if (row.metric == metric or mean) and "label" not in row.condition:
             place = "mean of devices" if mean else row.condition.get(column, "all clips")
             cells[condition_name(row, apart=column), place] = row
@@ -196,7 +172,7 @@ def comparison_table(
     return Table(
         ("condition", *heads),
         tuple(lines),
-        f"{_sentence(metric_name(metric))} by condition",
+        f"{_sentence(metric_named(metric).title)} by condition",
     )
 
 
@@ -213,7 +189,7 @@ def coverage_tables(rows: Iterable[Row]) -> list[Table]:
             (condition_name(row, apart="coverage"), row.condition["coverage"]): row for row in own
         }
         columns = list(dict.fromkeys(column for _, column in cells))
-        show = describe if metric == "accuracy_at_coverage" else estimate
+        show = describe if metric_named(metric).unit == "share" else estimate
         lines = [
             (name or "all clips", *(show(cells[name, column]) for column in columns))
             for name in sorted(dict.fromkeys(name for name, _ in cells), key=[""].count)
@@ -233,7 +209,7 @@ def threshold_table(rows: Iterable[Row]) -> Table:
         for keys in [[(name, metric) for metric in metrics]]
     ]
     least = found[0].condition["min_confidence"] if found else ""
-    columns = ("device", *(NAMES[metric] for metric in metrics))
+    columns = ("device", *(metric_named(metric).title for metric in metrics))
     return Table(columns, tuple(lines), f"Answered where the confidence is {least} or more")
 
 

@@ -22,8 +22,8 @@ from anymic.evaluation.report.rows import ReportError, Row, write_json
 from anymic.evaluation.report.style import save_png
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.tables import Table
+from anymic.metrics import check_probabilities, confusion_matrix
 from anymic.metrics.intervals import RESAMPLES, group_index
-from anymic.metrics.scores import check_probabilities, confusion_matrix
 
 if TYPE_CHECKING:
     from anymic.devices.correction.profile import DeviceProfile

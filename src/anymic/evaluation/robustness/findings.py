@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anymic.errors import Failure
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.robustness.conditions import Condition
-from anymic.metrics.scores import (
+from anymic.metrics import (
     Interval,
     accuracy,
     expected_calibration_error,

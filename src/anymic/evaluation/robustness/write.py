@@ -11,8 +11,8 @@ from anymic.evaluation.report.tables import Table
 from anymic.evaluation.robustness.conditions import CLEAN
 from anymic.evaluation.robustness.figures import heat_map
 from anymic.evaluation.robustness.findings import Findings
+from anymic.metrics import Interval
 from anymic.metrics.intervals import RESAMPLES
-from anymic.metrics.scores import Interval
 
 _SECTION = "Conditions"
 

@@ -1,0 +1,225 @@
+"""Metrics by name: what computes each, its interval, its unit, and which direction is better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic._internal.registry import Registry
+from anymic.metrics.intervals import (
+    Floats,
+    Groups,
+    Interval,
+    MetricError,
+    bootstrap,
+    bounded_mean,
+    group_index,
+    percentiles,
+    ratio,
+    resampled_totals,
+)
+
+Unit = Literal["share", "difference", "number"]
+Targets = NDArray[np.intp]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What reports need to know about a metric.
+
+    Attributes
+    ----------
+    name : str
+        In the rows of a report: "log_loss".
+    title : str
+        In tables: "log loss".
+    unit : {"share", "difference", "number"}
+        A share from 0 to 1 is shown as per cent, a difference of shares as points with a sign.
+    better : {"higher", "lower", ""}
+        Which values are better; "" for neither.
+    function : callable or None
+        From probabilities (clip, class) and targets (clip,) to a number. None for a metric that
+        is computed otherwise: from other rows, or with more than these two arrays.
+    intervals : callable or None
+        From probabilities, targets, groups and `seed` to intervals by name, its own among them;
+        metrics over the same resamples share it.
+    detail : bool
+        Whether it is shown in full tables only.
+    over_devices, difference : str
+        The names of the metrics that are its mean over devices, and its difference between
+        devices or conditions; "" where there is none.
+    """
+
+    name: str
+    title: str
+    unit: Unit = "number"
+    better: Literal["higher", "lower", ""] = ""
+    function: Callable[[Floats, Targets], float] | None = None
+    intervals: Callable[..., Mapping[str, Interval]] | None = None
+    detail: bool = False
+    over_devices: str = ""
+    difference: str = ""
+
+
+METRICS: Registry[Metric] = Registry("metric", package="anymic.metrics", error=MetricError)
+
+RANKING = "mean_average_precision_at_"  # and the k of MAP@k
+
+ACCURACY = Metric(
+    "accuracy",
+    "accuracy",
+    unit="share",
+    better="higher",
+    over_devices="macro_accuracy",
+    difference="accuracy_difference",
+)
+for _metric in (
+    ACCURACY,
+    Metric("macro_accuracy", "mean of devices", "share", "higher"),
+    Metric("accuracy_difference", "difference", "difference", "higher"),
+    Metric("accuracy_at_coverage", "accuracy of the surest clips", "share", "higher"),
+    Metric("confidence_at_coverage", "confidence from which so many are answered"),
+    Metric("coverage", "clips answered", "share", "higher"),
+    Metric("accuracy_when_sure", "accuracy of these", "share", "higher"),
+    Metric("flips", "flips", "share", "lower"),
+    Metric("mean_of_conditions", "mean_of_conditions", "share", "higher"),
+):
+    METRICS.add(_metric.name, _metric)
+
+
+def metric_named(name: str) -> Metric:
+    """Return the metric of a report's row; one that is not registered is a plain number."""
+    if name in METRICS:
+        return METRICS.get(name)
+    if name.startswith(RANKING):
+        return Metric(name, f"MAP@{name.removeprefix(RANKING)}", better="higher")
+    return Metric(name, name, "difference" if name.endswith("_difference") else "number")
+
+
+def register_metric(
+    name: str,
+    *,
+    title: str = "",
+    unit: Unit = "number",
+    better: Literal["higher", "lower", ""] = "higher",
+    per_clip: bool = False,
+    detail: bool = False,
+    intervals: Callable[..., Mapping[str, Interval]] | None = None,
+) -> Callable[[Function], Function]:
+    """Return a decorator that adds a metric to every report.
+
+    Parameters
+    ----------
+    name : str
+        In the rows of a report.
+    title : str
+        In tables; by default the name.
+    unit, better, detail
+        See `Metric`.
+    per_clip : bool
+        Whether the function returns a value for each clip, (clip,), whose mean is the metric.
+        Otherwise it returns one number, and the interval calls it once for each of 1000 resamples.
+    intervals : callable, optional
+        See `Metric`. By default the interval resamples whole recordings; that of values from 0 to
+        1 for each clip, with the unit "share", is `bounded_mean`.
+
+    Returns
+    -------
+    callable
+        Takes a function of probabilities (clip, class) and targets (clip,) and returns it
+        unchanged.
+
+    Raises
+    ------
+    MetricError
+        If the name is taken by another metric.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @register_metric("mean_confidence", unit="share", per_clip=True)
+    ... def mean_confidence(probabilities, targets):
+    ...     return probabilities.max(axis=1)
+    """
+
+    def decorate(function: Function) -> Function:
+        def value(p: Floats, t: Targets) -> float:
+            return _number(name, function(p, t), len(t), per_clip=per_clip)
+
+        def own(p: Floats, t: Targets, groups: Groups, *, seed: int) -> dict[str, Interval]:
+            if not per_clip:
+
+                def statistic(rows: NDArray[np.intp]) -> float:
+                    return value(p[rows], t[rows])
+
+                return {name: bootstrap(statistic, groups, n=len(t), seed=seed)}
+            value(p, t)  # refuses another shape
+            values = np.asarray(function(p, t), dtype=np.float64)
+            if unit == "share":
+                return {name: bounded_mean(values, groups)}
+            return {name: _mean_interval(values, groups, seed)}
+
+        metric = Metric(name, title or name, unit, better, value, intervals or own, detail)
+        METRICS.add(name, metric, made_by=function)
+        return function
+
+    return decorate
+
+
+def score_all(
+    probabilities: Floats, targets: Targets, groups: NDArray[Any], *, seed: int = 0
+) -> dict[str, Interval | float]:
+    """Return every metric that has a function, by name, in the order of registration.
+
+    Parameters
+    ----------
+    probabilities, targets
+        As `check_probabilities` returns them.
+    groups : (clip,)
+        The source recording of each clip.
+    seed : int
+        Of the resamples.
+
+    Returns
+    -------
+    dict of str to Interval or float
+        A number where there is a single recording, which has no interval.
+    """
+    several = len(set(groups.tolist())) > 1
+    found: dict[str, Interval | float] = {}
+    together: dict[str, Interval] = {}
+    for metric in METRICS.specs():
+        if metric.function is None:
+            continue
+        if several and metric.intervals is not None:
+            if metric.name not in together:
+                together.update(metric.intervals(probabilities, targets, groups, seed=seed))
+            found[metric.name] = together[metric.name]
+        else:
+            found[metric.name] = metric.function(probabilities, targets)
+    return found
+
+
+def _number(name: str, result: Any, clips: int, *, per_clip: bool) -> float:
+    values = np.asarray(result, dtype=np.float64)
+    if values.shape != ((clips,) if per_clip else ()) or not np.isfinite(values).all():
+        raise MetricError(
+            f"metric {name} returns {values.shape} for {clips} clips"
+            + ("" if np.isfinite(values).all() else ", not all of it finite"),
+            expected=f"finite values ({clips},)" if per_clip else "one finite number",
+            fix="correct the function, or how it is registered (`per_clip`)",
+        )
+    return float(values.mean())
+
+
+def _mean_interval(values: Floats, groups: Groups, seed: int) -> Interval:
+    columns = np.column_stack([values, np.ones(len(values))])
+    totals = resampled_totals(columns, groups, seed=seed)
+    value, count = float(values.mean()), group_index(groups, len(values))[1]
+    low, high = percentiles(value, ratio(totals[:, 0], totals[:, 1]), groups=count)
+    return Interval(value, low, high, len(values))
