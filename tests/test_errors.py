@@ -1,12 +1,21 @@
-"""Every error is one line of sentences."""
+"""Every error is one line of sentences in plain English, without options of the command line."""
 
 from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from anymic.errors import AnymicError, AudioError, Failure
 
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "anymic"
 FULL = "No file x.yaml. Expected a YAML file. Check the path."
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OF_OTHERS = {"--raw-channels", "--raw-rate", "--raw-format", "--upgrade", "--sans"}  # programs, CSS
+UNCLEAR = re.compile(r"\b(hears?|heard|listen\w*|mend|wanted|got|stranger?s?|surely|e\.g)\b")
 
 
 def test_an_error_is_three_sentences_on_one_line() -> None:
@@ -31,3 +40,46 @@ def test_a_name_at_the_beginning_keeps_its_spelling(name: str) -> None:
 
 def test_no_full_stop_is_doubled() -> None:
     assert str(AnymicError(FULL, fix="did you mean 'y.yaml'?")) == f"{FULL} Did you mean 'y.yaml'?"
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def texts(node: ast.AST) -> Iterator[ast.Constant]:
+    """Yield the strings in a node, also the constant parts of formatted ones."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part
+
+
+def test_only_the_command_line_names_its_options() -> None:
+    """A library message names the argument or the setting, which Python users have as well."""
+    named = [
+        f"{file.relative_to(PACKAGE)}:{text.lineno}: {option}"
+        for file in modules()
+        if file.relative_to(PACKAGE).parts[0] != "cli"
+        for text in texts(ast.parse(file.read_text(encoding="utf-8")))
+        for option in OPTION.findall(text.value)
+        if option not in OF_OTHERS
+    ]
+    assert not named, named
+
+
+def test_messages_are_plain_statements() -> None:
+    """No private words; `Expected` and the full stops are added where the line is put together."""
+    unclear = []
+    for file in modules():
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not _is_error(call.func):
+                continue
+            for text in texts(call):
+                plain = re.sub(r"`[^`]*`", "", text.value)  # code keeps its names
+                if UNCLEAR.search(plain) or re.search(r"[^.]\.$", plain) or "xpected" in plain[:8]:
+                    unclear.append(f"{file.relative_to(PACKAGE)}:{text.lineno}: {text.value}")
+    assert not unclear, unclear
+
+
+def _is_error(called: ast.expr) -> bool:
+    name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+    return name.endswith("Error")

@@ -231,8 +231,8 @@ def test_models_of_another_version_are_refused(
         (open_head if name == "head" else open_model)(folder)
     line = str(caught.value)
     assert "\n" not in line
-    assert f"of version {version}, written by anymic {library}. Expected version 1" in line
-    assert f"install anymic {library}, which wrote it" in line
+    assert f"has version {version}, written by anymic {library}. Expected version 1" in line
+    assert f"Install anymic {library}, which wrote it" in line
 
 
 @pytest.mark.parametrize(("version", "age"), [(0, "an older"), (999, "a newer")])
@@ -245,7 +245,7 @@ def test_devices_of_another_version_are_refused(version: int, age: str, tmp_path
         line = str(caught.value)
         assert "\n" not in line
         assert f"version {version}" in line
-        assert f"install {age} anymic than this one" in line
+        assert f"Install {age} anymic than this one" in line
 
 
 @pytest.mark.parametrize("part", ["identifier", "spectrum"])
@@ -259,7 +259,7 @@ def test_a_model_with_a_part_of_another_version_is_refused(part: str, tmp_path: 
 
 def test_a_head_of_another_format_is_refused(tmp_path: Path) -> None:
     folder = altered("head", "head.json", tmp_path, format="anymic-bundle")
-    with pytest.raises(BundleError, match=r"no head of anymic\. Expected .*anymic-head"):
+    with pytest.raises(BundleError, match=r"not the index of a head\. Expected .*anymic-head"):
         open_head(folder)
 
 

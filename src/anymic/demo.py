@@ -151,7 +151,8 @@ def _probabilities(bundle: Bundle, test: Manifest, cache: Path) -> NDArray[np.fl
     heard = Predictor(bundle).predict_manifest(test, cache=cache)
     if heard.failures:
         raise AnymicError(
-            f"{len(heard.failures)} test clips that cannot be used ({heard.failures[0].reason})",
+            f"{len(heard.failures)} test clips cannot be used. "
+            f"The first: {heard.failures[0].reason}",
             fix="delete the folder and run it again",
         )
     return heard.probabilities

@@ -37,7 +37,7 @@ class AnymicError(Exception):
 def _sentence(text: str) -> str:
     """Return the text on one line, with a full stop, and a capital where it begins with a word."""
     text = " ".join(text.split())
-    first = text.split(" ", 1)[0]
+    first = text.split(" ", 1)[0].removesuffix(",")
     if first.isalpha() and first.islower():  # not a path, a flag or the name of a setting
         text = text[0].upper() + text[1:]
     return text if text.endswith((".", "?", "!")) else text + "."

@@ -67,14 +67,16 @@ def test_channels_become_one_by_the_named_rule(tmp_path: Path, rate_hz: int, cha
     assert audio.read(path).rate_hz == rate_hz
     if channels == 1:
         np.testing.assert_array_equal(audio.read(path, channel="only").samples, frames)
-        with pytest.raises(AudioError, match=r"channel='right' .* 1 channels\. Expected 0 to 0"):
+        with pytest.raises(
+            AudioError, match=r"no channel 'right'.* 1 channels\. Expected a channel from 0 to 0"
+        ):
             audio.read(path, channel="right")
     else:
         np.testing.assert_array_equal(audio.read(path, channel="right").samples, columns[:, 1])
-        with pytest.raises(AudioError, match=f"{channels} channels .* channel='only'.*'mean'"):
+        with pytest.raises(AudioError, match=f"{channels} channels.*channel is 'only'.*'mean'"):
             audio.read(path, channel="only")
     for wrong in (channels, -1, "both", True, 1.0):
-        with pytest.raises(AudioError, match="channel="):
+        with pytest.raises(AudioError, match="channel"):
             audio.read(path, channel=wrong)  # type: ignore[arg-type]
 
 
@@ -130,7 +132,7 @@ def test_a_stretch_beyond_the_end_is_refused(
 ) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(16000), 8000)
-    with pytest.raises(AudioError, match=r"stretch .* Expected one within its 2\.000 s\. Mend"):
+    with pytest.raises(AudioError, match=r"part from .* Expected a part of its 2\.000 s\. Correct"):
         audio.read(path, start_s=start_s, duration_s=duration_s)
 
 
@@ -150,7 +152,7 @@ def test_a_stretch_beyond_the_end_is_refused(
 def test_impossible_arguments_are_refused(tmp_path: Path, wrong: dict[str, float]) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(800), 8000)
-    with pytest.raises(AudioError, match=f"{next(iter(wrong))}=.*Expected"):
+    with pytest.raises(AudioError, match=f"{next(iter(wrong))} is .*Expected"):
         audio.read(path, **wrong)  # type: ignore[arg-type]
 
 
@@ -256,9 +258,9 @@ def test_what_a_clip_refuses() -> None:
     for wrong in (np.zeros((2, 8), np.float32), np.zeros(8, np.int16)):
         with pytest.raises(AudioError, match="Expected mono float32"):
             audio.Clip(wrong, 8000)
-    with pytest.raises(AudioError, match="without a single sample"):
+    with pytest.raises(AudioError, match="has no samples"):
         audio.Clip(np.zeros(0, np.float32), 8000)
-    with pytest.raises(AudioError, match="rate_hz=0"):
+    with pytest.raises(AudioError, match="rate_hz is 0"):
         audio.Clip(np.zeros(8, np.float32), 0)
     clip = audio.Clip(np.zeros(8), 8000)
     assert clip.samples.dtype == np.float32

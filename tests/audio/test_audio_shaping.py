@@ -50,15 +50,19 @@ def test_length_is_rounded_to_whole_samples() -> None:
 
 
 def test_fitting_is_named_never_implied() -> None:
-    with pytest.raises(AudioError, match=r"a.wav of 1.000 s\. Expected 2.000 s\. .*shorter='pad'"):
+    with pytest.raises(
+        AudioError, match=r"a.wav lasts 1.000 s\. Expected 2.000 s\. .*shorter='pad'"
+    ):
         audio.fit_length(noise(8000), 2.0, longer="crop")
-    with pytest.raises(AudioError, match=r"a.wav of 1.000 s\. Expected 0.500 s\. .*longer='crop'"):
+    with pytest.raises(
+        AudioError, match=r"a.wav lasts 1.000 s\. Expected 0.500 s\. .*longer='crop'"
+    ):
         audio.fit_length(noise(8000), 0.5, shorter="pad")
     for wrong in ({"shorter": "crop"}, {"longer": "pad"}):
         with pytest.raises(AudioError, match="Expected '"):
             audio.fit_length(noise(8), 1.0, **wrong)  # type: ignore[arg-type]
     for length_s in (0.0, -1.0, 1e-9, float("nan")):
-        with pytest.raises(AudioError, match="length_s="):
+        with pytest.raises(AudioError, match="length_s is"):
             audio.fit_length(noise(8), length_s, shorter="pad", longer="crop")
 
 
@@ -80,9 +84,9 @@ def test_resampling_is_linear_and_keeps_what_fits() -> None:
     twice = audio.resample(Clip(2 * clip.samples, 8000), 16000)
     np.testing.assert_allclose(twice.samples, 2 * once.samples, atol=1e-6)
     assert (once.path, once.notes, once.start_s) == ("a.wav", ("a note",), 2.5)
-    with pytest.raises(AudioError, match="rate_hz=0"):
+    with pytest.raises(AudioError, match="rate_hz is 0"):
         audio.resample(clip, 0)
-    with pytest.raises(AudioError, match="without a single sample"):
+    with pytest.raises(AudioError, match="has no samples"):
         audio.resample(noise(1, rate_hz=44100), 8000)
 
 
@@ -111,9 +115,9 @@ def test_trimming_depth_is_relative_to_the_loudest() -> None:
 
 
 def test_what_trimming_refuses() -> None:
-    with pytest.raises(AudioError, match=r"silence.*nothing would be left"):
+    with pytest.raises(AudioError, match=r"is silent.*nothing would be left"):
         audio.trim_silence(Clip(np.zeros(8000, np.float32), 8000))
-    with pytest.raises(AudioError, match="top_db=0"):
+    with pytest.raises(AudioError, match="top_db is 0"):
         audio.trim_silence(noise(8000), top_db=0)
     with pytest.raises(AudioError, match="NaN"):
         audio.trim_silence(Clip(np.full(8000, np.nan), 8000))

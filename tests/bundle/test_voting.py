@@ -49,10 +49,10 @@ def test_one_member_alone_decides(voting: str) -> None:
 def test_refusals() -> None:
     p = members()
     with pytest.raises(
-        ConfigError, match=r"Voting 'hard'\. Expected soft, calibrated or geometric"
+        ConfigError, match=r"voting 'hard'\. Expected soft, calibrated or geometric"
     ):
         vote(p, "hard")
-    with pytest.raises(ConfigError, match=r"0 calibrators for 5 members\. Expected one each"):
+    with pytest.raises(ConfigError, match=r"0 calibrators for 5 members\. Expected one for each"):
         vote(p, "calibrated")
     with pytest.raises(ConfigError, match=r"shape \(30, 3\)\. Expected \(member, clip, label\)"):
         vote(p[0], "soft")

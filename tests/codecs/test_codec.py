@@ -203,11 +203,14 @@ def test_delays_are_those_of_the_standards():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Codec("mp4", kbps=32), ["Codec 'mp4'", "did you mean 'mp3'", "amr-nb"]),
-        (lambda: Codec("mp3", kbps=33), ["33 kbps for mp3", "32, 40, 48"]),
-        (lambda: Codec("mp3"), ["No bitrate for mp3", "32, 40"]),
-        (lambda: Codec("wav", kbps=64), ["64 kbps for wav", "Leave it out"]),
-        (lambda: Codec("amr-nb", kbps=12.2, rate_hz=16000), ["16000 Hz", "cannot carry", "8000"]),
+        (lambda: Codec("mp4", kbps=32), ["Unknown codec 'mp4'", "did you mean 'mp3'", "amr-nb"]),
+        (lambda: Codec("mp3", kbps=33), ["mp3 does not support 33 kbps", "32, 40, 48"]),
+        (lambda: Codec("mp3"), ["mp3 has no default bitrate", "32, 40"]),
+        (lambda: Codec("wav", kbps=64), ["wav does not support 64 kbps", "Leave it out"]),
+        (
+            lambda: Codec("amr-nb", kbps=12.2, rate_hz=16000),
+            ["16000 Hz", "does not support", "8000"],
+        ),
         (lambda: Codec("mp3", kbps=320, rate_hz=16000), ["16000 Hz", "32000, 44100, 48000"]),
     ],
 )

@@ -115,7 +115,7 @@ def test_a_bad_clip_is_a_failure_and_the_rest_goes_on(corpus, tmp_path, capsys):
 
 def test_corpora_that_cannot_be_encoded_are_refused(corpus, tmp_path, monkeypatch):
     manifest = Manifest.read(corpus)
-    with pytest.raises(ManifestError, match=r"4 clips that went through a codec \(mp3\)"):
+    with pytest.raises(ManifestError, match=r"4 clips are already coded \(mp3\)"):
         encode(manifest.with_columns(codec="mp3"), CODECS, tmp_path / "coded", progress=False)
     foreign = tmp_path / "foreign"
     foreign.mkdir()
@@ -126,7 +126,7 @@ def test_corpora_that_cannot_be_encoded_are_refused(corpus, tmp_path, monkeypatc
     table.problem.cache_clear()
     try:
         codecs = CodecSet.from_mapping({"codecs": {"mp3": 32, "he-aac": 32}})
-        with pytest.raises(DependencyError, match="Codec he-aac, which is not available"):
+        with pytest.raises(DependencyError, match="Codec he-aac is not available"):
             encode(manifest, codecs, tmp_path / "new", progress=False)
     finally:
         table.problem.cache_clear()
@@ -158,10 +158,10 @@ def test_one_recording_through_a_codec(corpus, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--codec", "mp4", "--kbps", "32"], "Codec 'mp4'"),
-        (["--codec", "mp3", "--kbps", "33"], "33 kbps for mp3"),
-        (["--codec", "mp3", "--kbps", "32", "--rate", "8000"], "8000 Hz for mp3 32"),
-        (["--codec", "opus"], "No bitrate for opus"),
+        (["--codec", "mp4", "--kbps", "32"], "Unknown codec 'mp4'"),
+        (["--codec", "mp3", "--kbps", "33"], "mp3 does not support 33 kbps"),
+        (["--codec", "mp3", "--kbps", "32", "--rate", "8000"], "mp3 32 does not support 8000 Hz"),
+        (["--codec", "opus"], "opus has no default bitrate"),
     ],
 )
 def test_what_cannot_be_is_one_line(corpus, tmp_path, capsys, options, words):
@@ -176,10 +176,14 @@ def test_what_cannot_be_is_one_line(corpus, tmp_path, capsys, options, words):
 @pytest.mark.parametrize(
     ("options", "keep", "words"),
     [
-        (["--codec", "mp3", "--kbps", "32"], "out.wav", "as --keep and --out"),
-        (["--codec", "mp3", "--kbps", "32"], "a/x.wav", "as both input and output"),
-        (["--codec", "mp3", "--kbps", "32"], "nowhere/x.mp3", "Expected a file in a folder"),
-        (["--codec", "wav"], "x.mp3", "--keep for the original"),
+        (["--codec", "mp3", "--kbps", "32"], "out.wav", "is both --keep and --out"),
+        (["--codec", "mp3", "--kbps", "32"], "a/x.wav", "is both input and output"),
+        (
+            ["--codec", "mp3", "--kbps", "32"],
+            "nowhere/x.mp3",
+            "Expected a file in an existing folder",
+        ),
+        (["--codec", "wav"], "x.mp3", "--keep is given for the original"),
     ],
 )
 def test_a_kept_file_costs_no_other(corpus, tmp_path, capsys, options, keep, words):

@@ -90,7 +90,7 @@ def test_real_recordings_are_well(shared_data):
 
 
 def test_no_workers(tmp_path):
-    with pytest.raises(ConfigError, match="0 workers"):
+    with pytest.raises(ConfigError, match="workers is 0"):
         check(table(tmp_path, {"a.wav": "x"}), workers=0)
 
 

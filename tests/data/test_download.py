@@ -77,7 +77,7 @@ def test_no_answer_is_one_line(tmp_path, served):
     line = str(caught.value)
     assert "\n" not in line
     assert "Connection refused" in line
-    assert "by hand into" in line
+    assert "save the file in" in line
 
 
 def test_a_page_that_is_gone_is_one_line(tmp_path, served):

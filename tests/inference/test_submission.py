@@ -36,7 +36,7 @@ def test_the_file_has_the_format_of_the_competition(
 
 
 def test_rejections(small_bundle, tmp_path: Path, capsys) -> None:
-    with pytest.raises(ConfigError, match="A model of 2 labels"):
+    with pytest.raises(ConfigError, match="model has 2 labels"):
         Submission(tmp_path / "a.csv", ["dog", "rain"])
     with pytest.raises(ConfigError, match="The label 'sea waves'"):
         Submission(tmp_path / "a.csv", ["dog", "sea waves", "rain"])

@@ -68,7 +68,7 @@ def test_shorter_is_repeated_or_refused() -> None:
     np.testing.assert_array_equal(window.samples, np.resize(short.samples, 8000))
     assert end.notes == ("0.400 s repeated to 1.000 s",)
     refuse = replace(CONTRACT, shorter="refuse")
-    with pytest.raises(AudioError, match=r"x.wav of 0.400 s\. Expected 1.000 s"):
+    with pytest.raises(AudioError, match=r"x.wav lasts 0.400 s\. Expected 1.000 s"):
         list(cut(short, refuse))
     windows, end = split(cut(Clip(noise(2.9), 8000), refuse))
     assert len(windows) == 2
@@ -78,7 +78,7 @@ def test_shorter_is_repeated_or_refused() -> None:
 
 
 def test_far_too_short() -> None:
-    with pytest.raises(AudioError, match=r"x.wav of 3 ms\. Expected at least 32 ms"):
+    with pytest.raises(AudioError, match=r"x.wav lasts 3 ms\. Expected at least 32 ms"):
         list(cut(Clip(noise(0.003), 8000, path="x.wav"), CONTRACT, least_samples=256))
 
 
@@ -89,7 +89,9 @@ def test_other_rates_are_resampled_or_refused(tmp_path: Path) -> None:
     wanted = 0.5 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
     np.testing.assert_allclose(window.samples[200:-200], wanted[200:-200], atol=1e-3)
     assert end.notes == ("resampled from 192000 Hz",)
-    with pytest.raises(AudioError, match=r"192000 Hz in .*a.wav\. Expected 8000 Hz, as the model"):
+    with pytest.raises(
+        AudioError, match=r"rate of .*a.wav is 192000 Hz\. Expected 8000 Hz, as the model"
+    ):
         list(cut(path, replace(CONTRACT, other_rates="refuse")))
 
 

@@ -92,8 +92,8 @@ def test_at_a_coverage_at_least_so_many_are_answered_and_no_more_than_need_be(an
     ("confidence", "correct", "said"),
     [
         ([], [], "shape"),
-        ([0.5], [1, 0], "1 confidences and 2 answers"),
-        ([0.5, np.nan], [1, 0], "1 of 2 not finite"),
+        ([0.5], [1, 0], "1 confidences and 2 results"),
+        ([0.5, np.nan], [1, 0], "1 of 2 values that are not finite"),
         ([0.5, 0.6], [1, 2], "between 1 and 2"),
     ],
 )

@@ -240,7 +240,7 @@ def test_confusion_matrix_equals_sklearn() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "targets", "said"),
     [
-        ([[0.5, np.nan]], [0], "not finite in 1 of 1"),
+        ([[0.5, np.nan]], [0], "of 1 of 1 clips are not finite"),
         ([[0.5, 0.6]], [0], "row sums"),
         ([[1.5, -0.5]], [0], "softmax"),
         (np.zeros((0, 3)), [], r"\(0, 3\)"),
@@ -261,11 +261,11 @@ def test_what_are_no_probabilities_is_refused_by_every_score(probabilities, targ
     ("correct", "groups", "said"),
     [
         ([], None, "at least one clip"),
-        ([1.0, np.nan], None, "1 of 2 not finite"),
+        ([1.0, np.nan], None, "1 of 2 values that are not finite"),
         ([1, 2], None, "between 1 and 2"),
         ([1, 0], ["a"], "one group for each of 2"),
-        ([1, 0], ["a", None], "1 of 2 clips without a group"),
-        ([1, 0], [1.0, np.nan], "1 of 2 clips without a group"),
+        ([1, 0], ["a", None], "1 of 2 clips have no group"),
+        ([1, 0], [1.0, np.nan], "1 of 2 clips have no group"),
     ],
 )
 def test_outcomes_that_are_none_are_refused(correct, groups, said) -> None:
@@ -283,7 +283,7 @@ def test_one_recording_has_no_bootstrap_interval() -> None:
 def test_other_refusals() -> None:
     with pytest.raises(MetricError, match="same clips"):
         paired_difference([1, 0], [1])
-    with pytest.raises(MetricError, match="Neither groups nor n"):
+    with pytest.raises(MetricError, match="neither groups nor n"):
         bootstrap(lambda rows: 1.0, None)
     with pytest.raises(MetricError, match="finite"):
         bootstrap(lambda rows: float("nan"), [1, 2, 3])

@@ -114,7 +114,7 @@ def test_a_bundle_of_an_unregistered_network_says_so(corpus: Manifest, tmp_path:
     with pytest.raises(BundleError) as caught:
         anymic.load(tmp_path / "m")
     assert "unknown network 'band_means'" in str(caught.value)
-    assert "import the module that registers it" in str(caught.value)
+    assert "Import the module that registers it" in str(caught.value)
 
 
 def test_built_in_networks_state_what_callers_ask() -> None:

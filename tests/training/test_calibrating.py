@@ -154,17 +154,19 @@ def test_a_spoilt_calibrator_is_refused(model: Bundle, honest: Manifest, tmp_pat
     path = folder / "calibration.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[:-1] + b"x")
-    with pytest.raises(BundleError, match=r"calibration.safetensors was altered"):
+    with pytest.raises(
+        BundleError, match=r"was altered since it was saved: calibration.safetensors"
+    ):
         Bundle.load(folder)
     path.unlink()
-    with pytest.raises(BundleError, match=r"without calibration.safetensors"):
+    with pytest.raises(BundleError, match=r"has no calibration.safetensors"):
         Bundle.load(folder)
     path.write_bytes(content)
     index = folder / "bundle.json"
     values = json.loads(index.read_text())
     values["calibration"]["method"] = "isotonic"
     index.write_text(json.dumps(values))
-    with pytest.raises(BundleError, match="that does not fit its model"):
+    with pytest.raises(BundleError, match="does not fit its model"):
         Bundle.load(folder)
 
 
@@ -192,34 +194,38 @@ def test_an_ensemble_is_calibrated_behind_its_vote(
     given = Predictor(loaded).predict_manifest(honest).probabilities
     np.testing.assert_allclose(given, wanted)
     assert loaded.fitted_on["calibration"] == tuple(honest.clip_ids())
-    with pytest.raises(BundleError, match="an ensemble, whose members each have their own valid"):
+    with pytest.raises(BundleError, match="is an ensemble, and each member has its own valid"):
         calibrate(ensemble, honest)
 
 
 def test_clips_that_were_learned_from_are_refused(model: Bundle, honest: Manifest) -> None:
     ids = honest.clip_ids()
     learned = replace(model, fitted_on={**model.fitted_on, "weights": tuple(ids[:5])})
-    with pytest.raises(BundleError, match="72 clips to calibrate run on, 5 of which its weights w"):
+    with pytest.raises(
+        BundleError, match="5 of the 72 clips to calibrate run on were used to train its weights"
+    ):
         calibrate(learned, honest, name="run")
     learned = replace(learned, fitted_on={"weights": tuple(ids[:1])})
     aside = honest.with_columns(split=["train"] + ["validation"] * (CLIPS - 1))
-    with pytest.raises(BundleError, match=r"with 1 groups that it learned from \(r0-0\)"):
+    with pytest.raises(BundleError, match=r"have 1 groups that it was trained on \(r0-0\)"):
         calibrate(learned, aside, split="validation")
     general = DeviceCalibrator().fit([[0.9, 0.1]] * 3, [0, 0, 1], clip_ids=ids[:1])
-    with pytest.raises(BundleError, match="1 of which its weights were learned from"):
+    with pytest.raises(
+        BundleError, match="1 of the 1 clips to calibrate a model on were used to train its weights"
+    ):
         replace(learned, calibration=general)
 
 
 def test_test_clips_are_refused(model: Bundle, honest: Manifest) -> None:
     splits = ["test"] * 7 + ["validation"] * (CLIPS - 7)
     marked = honest.with_columns(split=splits)
-    line = "72 clips to calibrate on, 7 of which are of the split test"
+    line = "7 of the 72 clips to calibrate on have the split test"
     for split in (None, "all"):
         with pytest.raises(ManifestError, match=line):
             calibrate(model, marked, split=split)
-    with pytest.raises(ManifestError, match="7 of which are of the split test"):
+    with pytest.raises(ManifestError, match="7 of the 7 clips to calibrate on have the split test"):
         calibrate(model, marked, split="test")
-    with pytest.raises(ManifestError, match=r"with 1 groups of the split test \(r0-0\)"):
+    with pytest.raises(ManifestError, match=r"share 1 groups with the split test \(r0-0\)"):
         calibrate(
             model,
             honest.with_columns(split=["test"] + splits[8:] + ["validation"] * 7),
@@ -229,7 +235,7 @@ def test_test_clips_are_refused(model: Bundle, honest: Manifest) -> None:
 
 def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Manifest) -> None:
     few = honest.rows(np.r_[0:36, 36:48])
-    line = r"own: 12 of B\. Expected at least 30 clips of each device\. Set more clips aside, or"
+    line = r"12 of B\. Expected at least 30 clips of each device\. Set more clips aside"
     with pytest.raises(CalibrationError, match=line):
         calibrate(model, few, split="all", per_device=True)
     with pytest.raises(CalibrationError, match=r"36 of A \(\d+ of (dog|rain|siren)\)"):
@@ -242,13 +248,13 @@ def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Man
     with pytest.raises(ManifestError, match="Unknown labels: cat"):
         calibrate(model, honest.with_columns(label="cat"))
     with pytest.raises(
-        ManifestError, match=r"No clip whose split is 'spare' \(splits: validation\)"
+        ManifestError, match=r"No clip has the split 'spare' \(splits: validation\)"
     ):
         calibrate(model, honest, split="spare")
     with pytest.raises(BundleError, match="12 of the 72 validation clips of run in"):
         calibrate(model, honest.rows(np.arange(12)), name="run")
     bare = replace(model, fitted_on={})
-    with pytest.raises(BundleError, match="run, trained without validation clips"):
+    with pytest.raises(BundleError, match="No validation clips were set aside for run"):
         calibrate(bare, honest, name="run")
     with pytest.raises(
         CalibrationError, match=r"method 'platt'\. Expected temperature or isotonic"

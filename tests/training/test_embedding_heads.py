@@ -92,7 +92,7 @@ def test_rejections(tmp_path: Path, capsys) -> None:
         read_vectors(tmp_path / "cut.npz")
     with pytest.raises(ManifestError, match=r"no \.npz"):
         read_vectors(tmp_path / "nowhere.npz")
-    with pytest.raises(BundleError, match="holds no head"):
+    with pytest.raises(BundleError, match="contains no head"):
         load_head(tmp_path)
     out = ["--out", str(tmp_path / "head")]
     assert main(["train-head", *out]) == 2
@@ -100,5 +100,5 @@ def test_rejections(tmp_path: Path, capsys) -> None:
     arguments = ["--embeddings", str(tmp_path / "whole.npz"), "--hidden", "4", "--epochs", "1"]
     assert main(["train-head", *arguments, *out]) == 0
     wide = write(tmp_path / "wide.npz", features=np.zeros((len(arrays()["paths"]), 6)))
-    with pytest.raises(ConfigError, match=r"Vectors of 6 features\. Expected 5"):
+    with pytest.raises(ConfigError, match=r"vectors have 6 features\. Expected 5"):
         load_head(tmp_path / "head").predict(read_vectors(wide))

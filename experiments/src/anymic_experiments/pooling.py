@@ -102,7 +102,7 @@ def pool(outcomes: Iterable[Outcome]) -> Pooled:
         for name, fact in facts.items():
             if not np.array_equal(together(name, condition), fact):
                 raise AnymicError(
-                    f"other clips in {condition} than in {first}",
+                    f"the clips of {condition} differ from those of {first}",
                     expected="the same folds and seeds of every condition",
                     fix="let the whole grid finish",
                 )

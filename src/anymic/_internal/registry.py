@@ -83,8 +83,7 @@ class Registry(Generic[Spec]):
         if name not in self._specs:
             near = difflib.get_close_matches(str(name).lower(), list(self._specs), n=1)
             raise self.error(
-                f"the unknown {self.kind} {name!r}"
-                + (f" (did you mean {near[0]!r}?)" if near else ""),
+                f"unknown {self.kind} {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
                 expected=f"one of {', '.join(self._specs)}",
                 fix=f"check the name, or import the module that registers this {self.kind} first",
             )

@@ -45,14 +45,14 @@ class Clip:
         name = self.path or "a clip"
         if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
             raise AudioError(
-                f"{name} as an array of shape {samples.shape} and type {samples.dtype}",
+                f"{name} is an array of shape {samples.shape} and type {samples.dtype}",
                 expected="mono float32 samples of shape (sample,), full scale 1.0",
                 fix="mix the channels to one and divide integers by their full scale",
             )
         if samples.size == 0:
             raise AudioError(
-                f"{name} without a single sample",
-                expected="sound",
+                f"{name} has no samples",
+                expected="at least one sample",
                 fix="leave it out, or record it again",
             )
         object.__setattr__(self, "samples", samples.astype(np.float32, copy=False))
@@ -98,7 +98,7 @@ def checked_rate(rate_hz: float, *, name: str) -> int:
     """Return the rate as an int, or raise AudioError where it is no whole number above zero."""
     if isinstance(rate_hz, bool) or not (rate_hz >= 1 and float(rate_hz).is_integer()):
         raise AudioError(
-            f"rate_hz={rate_hz} for {name}",
+            f"rate_hz is {rate_hz} for {name}",
             expected="a whole number of Hz, 1 or more",
             fix="pass a rate such as 44100",
         )
@@ -109,7 +109,7 @@ def checked_length(seconds: float, rate_hz: int, *, name: str) -> int:
     """Return round(seconds x rate) samples, or raise AudioError where that is not at least one."""
     if not (np.isfinite(seconds) and round(seconds * rate_hz) >= 1):
         raise AudioError(
-            f"{name}={seconds} s",
+            f"{name} is {seconds} s",
             expected=f"at least one sample ({1 / rate_hz:.2g} s at {rate_hz} Hz)",
             fix="pass a longer time",
         )

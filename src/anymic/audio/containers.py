@@ -48,9 +48,9 @@ class ContainerSource(Source):
         streams = self._container.streams.audio
         if not streams:
             raise AudioError(
-                f"{self.path} without an audio stream",
-                expected="audio",
-                fix="give a file with sound in it",
+                f"{self.path} has no audio stream",
+                expected="an audio file",
+                fix="pass a file that contains audio",
             )
         if len(streams) > 1:
             self.notes += (f"the first of {len(streams)} audio streams was read",)
@@ -89,8 +89,8 @@ class ContainerSource(Source):
                         self.rate_hz, self.channels = frame.sample_rate, frames.shape[1]
                     elif (frame.sample_rate, frames.shape[1]) != (self.rate_hz, self.channels):
                         raise AudioError(
-                            f"{self.path} whose rate or channels change on the way",
-                            expected="one rate and one number of channels",
+                            f"the rate or the channels change within {self.path}",
+                            expected="one rate and one number of channels in a file",
                             fix="convert it to WAV or FLAC",
                         )
                     yield frames
@@ -139,9 +139,9 @@ class ContainerSource(Source):
     def _refuse_open(self, reason: str) -> NoReturn:
         index = "" if self.content.format != "mov" else "its index (moov) may be missing: "
         raise AudioError(
-            f"{self.path}, which begins as {self.content.format} but cannot be opened "
+            f"{self.path} begins as {self.content.format} but cannot be opened "
             f"({index}{reason.strip().rstrip('.')})",
-            expected="a whole audio file",
+            expected="a complete audio file",
             fix="fetch it again, or convert it to WAV or FLAC",
         ) from None
 

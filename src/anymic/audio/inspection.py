@@ -94,7 +94,7 @@ def refuse_silence(
     fix: str = "check the recording (Python reads it with allow_silence=True)",
 ) -> NoReturn:
     """Raise the AudioError for silence."""
-    raise AudioError(f"{path} as pure silence ({how})", expected="sound", fix=fix)
+    raise AudioError(f"{path} is silent ({how})", expected="audio that is not silent", fix=fix)
 
 
 def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def _refuse_not_finite(
         bad = np.logical_or.reduce(bad, axis=1)
     first_s = start_s + int(bad.argmax()) / rate_hz
     raise AudioError(
-        f"{path} with {int(bad.sum())} NaN or infinite samples, the first at {first_s:.3f} s",
+        f"{path} has {int(bad.sum())} NaN or infinite samples, the first at {first_s:.3f} s",
         expected="finite samples",
-        fix="write the file again from its source, or cut that stretch out",
+        fix="write the file again from its source, or remove that part",
     )

@@ -233,19 +233,19 @@ def _column(source: Source, channel: Channel) -> int | None:
         if source.channels == 1:
             return 0
         raise AudioError(
-            f"{source.channels} channels in {source.path}",
-            expected="one, as channel='only' says",
+            f"{source.path} has {source.channels} channels",
+            expected="one channel, because channel is 'only'",
             fix="pass channel='mean', 'left', 'right' or a number",
         )
     index = {"left": 0, "right": 1}.get(channel) if isinstance(channel, str) else channel
     if index is None or isinstance(index, bool) or not isinstance(index, int):
         raise AudioError(
-            f"channel={channel!r}", expected="'mean', 'left', 'right', 'only' or a number"
+            f"unknown channel {channel!r}", expected="'mean', 'left', 'right', 'only' or a number"
         )
     if not 0 <= index < source.channels:
         raise AudioError(
-            f"channel={channel!r} for {source.path} with {source.channels} channels",
-            expected=f"0 to {source.channels - 1}",
+            f"{source.path} has no channel {channel!r}: it has {source.channels} channels",
+            expected=f"a channel from 0 to {source.channels - 1}",
             fix="pass channel='mean' or one that exists",
         )
     return index
@@ -254,7 +254,7 @@ def _column(source: Source, channel: Channel) -> int | None:
 def _stretch(source: Source, start_s: float, duration_s: float | None) -> tuple[int, int | None]:
     """Return the first frame and the number of frames (None: to the end)."""
     if not (np.isfinite(start_s) and start_s >= 0):
-        raise AudioError(f"start_s={start_s}", expected="0 s or more")
+        raise AudioError(f"start_s is {start_s}", expected="0 s or more")
     first = round(start_s * source.rate_hz)
     if duration_s is None:
         return first, None
@@ -266,9 +266,9 @@ def _refuse_stretch(source: Source, start_s: float, duration_s: float | None) ->
     source.finish()
     end = "the end" if duration_s is None else f"{start_s + duration_s:.3f} s"
     raise AudioError(
-        f"the stretch from {start_s:.3f} s to {end} of {source.path}",
-        expected=f"one within its {source.position / source.rate_hz:.3f} s",
-        fix="mend start_s and duration_s",
+        f"the part from {start_s:.3f} s to {end} is not within {source.path}",
+        expected=f"a part of its {source.position / source.rate_hz:.3f} s",
+        fix="correct start_s and duration_s",
     )
 
 

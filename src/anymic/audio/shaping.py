@@ -64,7 +64,9 @@ def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
         A clip with no sound at all, NaN or infinite samples; top_db of 0 or less.
     """
     if not top_db > 0:
-        raise AudioError(f"top_db={top_db}", expected="more than 0 dB", fix="pass e.g. top_db=60")
+        raise AudioError(
+            f"top_db is {top_db}", expected="more than 0 dB", fix="pass top_db=60, for example"
+        )
     check(clip, allow_silence=True)
     if not clip.samples.any():
         refuse_silence(clip.path or "a clip", fix="leave it out: nothing would be left of it")
@@ -107,16 +109,18 @@ def fit_length(
         A clip that is shorter or longer where that is refused; no such way; no length.
     """
     if shorter not in ("pad", "repeat", "refuse"):
-        raise AudioError(f"shorter={shorter!r}", expected="'pad', 'repeat' or 'refuse'")
+        raise AudioError(
+            f"unknown rule shorter={shorter!r}", expected="'pad', 'repeat' or 'refuse'"
+        )
     if longer not in ("crop", "center", "refuse"):
-        raise AudioError(f"longer={longer!r}", expected="'crop', 'center' or 'refuse'")
+        raise AudioError(f"unknown rule longer={longer!r}", expected="'crop', 'center' or 'refuse'")
     length, have = checked_length(length_s, clip.rate_hz, name="length_s"), len(clip.samples)
     if have == length:
         return clip
     if (shorter if have < length else longer) == "refuse":
         remedy = "shorter='pad' or 'repeat'" if have < length else "longer='crop' or 'center'"
         raise AudioError(
-            f"{clip.path or 'a clip'} of {clip.duration_s:.3f} s",
+            f"{clip.path or 'a clip'} lasts {clip.duration_s:.3f} s",
             expected=f"{length_s:.3f} s",
             fix=f"pass {remedy}",
         )

@@ -96,18 +96,18 @@ def sniff(path: str | os.PathLike[str]) -> Content:
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             # Opening a pipe would wait for its other end.
             raise AudioError(
-                f"{name}, a pipe or device", expected="an audio file", fix="save it to a file"
+                f"{name} is a pipe or a device", expected="an audio file", fix="save it to a file"
             )
         with open(name, "rb") as file:
             head = file.read(HEAD_BYTES)
             if not head:
                 raise AudioError(
-                    f"{name} with 0 bytes", expected="audio", fix="fetch or record it again"
+                    f"{name} has 0 bytes", expected="an audio file", fix="fetch or record it again"
                 )
             return _classify(name, file, head, status.st_size)
     except IsADirectoryError:
         raise AudioError(
-            f"the folder {name}", expected="an audio file", fix="name the files in it"
+            f"{name} is a folder", expected="an audio file", fix="pass the files in it"
         ) from None
     except FileNotFoundError:
         raise AudioError(
@@ -115,7 +115,7 @@ def sniff(path: str | os.PathLike[str]) -> Content:
         ) from None
     except (OSError, ValueError) as error:
         raise AudioError(
-            f"{name!r}, which cannot be opened ({error})",
+            f"{name!r} cannot be opened ({error})",
             expected="a readable file",
             fix="check its name and permissions",
         ) from None
@@ -136,12 +136,12 @@ def _classify(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
         return frames
     if _is_text(head):
         raise AudioError(
-            f"{name} holding text",
-            expected="audio",
+            f"{name} contains text",
+            expected="an audio file",
             fix="look inside: it may be an error page or a pointer file; fetch the audio itself",
         )
     raise AudioError(
-        f"{name}, whose bytes are no audio format known here",
+        f"{name} is in no known audio format",
         expected="WAV, FLAC, Ogg, MP3, M4A/AAC, Opus or WebM",
         fix="convert it, or fetch it again",
     )

@@ -80,7 +80,7 @@ class Source(ABC):
         if self.content.cut:
             self.refuse_cut(0)
         raise AudioError(
-            f"{self.path} with a header but no sound in it",
+            f"{self.path} has a header but no samples",
             expected="at least one sample",
             fix="leave it out, or record it again",
         )
@@ -106,7 +106,7 @@ class Source(ABC):
         )
         raise AudioError(
             f"{self.path} {reason}: only {there_s:.3f} s{promised} can be decoded",
-            expected="the whole file",
+            expected="a complete file",
             fix=f"fetch it again{part}",
         ) from None
 

@@ -58,22 +58,22 @@ def write(
     coding = (subtype or default).upper()
     if not form or not soundfile.check_format(form, coding):
         raise AudioError(
-            f"{target} to write" + (f" as {subtype}" if subtype else ""),
+            f"{target} cannot be written" + (f" as {subtype}" if subtype else ""),
             expected=", ".join(_FORMATS) + (f" ({_subtypes(form)})" if form else ""),
-            fix="pass a name or subtype such as these",
+            fix="choose one of these",
         )
     name = audio.path or "a clip"
     peak, _ = inspect(audio.samples, path=name, rate_hz=audio.rate_hz)
     if peak > 1 and coding not in _UNBOUNDED and not clip:
         raise AudioError(
-            f"{name} with a peak of {peak:.3f}",
-            expected=f"1.0 at most for {coding}",
+            f"{name} has a peak of {peak:.3f}",
+            expected=f"at most 1.0 for {coding}",
             fix=f"lower the gain by {20 * np.log10(peak):.2f} dB, write a .wav as FLOAT, "
             "or pass clip=True",
         )
     if form == "WAV" and len(audio.samples) * _BITS.get(coding, 32) // 8 > _WAV_LIMIT_BYTES:
         raise AudioError(
-            f"{audio.duration_s:.0f} s for {target}",
+            f"{audio.duration_s:.0f} s of audio do not fit into {target}",
             expected="less than 4 GiB of WAV",
             fix="write FLAC",
         )
@@ -90,9 +90,9 @@ def write(
     except (OSError, soundfile.SoundFileError) as error:
         reason = getattr(error, "error_string", error)
         raise AudioError(
-            f"{target} at {audio.rate_hz} Hz, which cannot be written ({reason})",
-            expected="a folder that exists and has room, and a rate that the format knows",
-            fix="make the folder, or choose another format",
+            f"{target} cannot be written at {audio.rate_hz} Hz ({reason})",
+            expected="an existing folder with enough space, and a rate that the format supports",
+            fix="create the folder, or choose another format",
         ) from None
 
 

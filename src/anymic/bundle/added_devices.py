@@ -39,15 +39,15 @@ def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool =
     own = bundle.profile
     if own is None:
         raise BundleError(
-            "a model without a device profile",
-            expected="one that was trained with spectrum correction",
-            fix="train it with --set correction.reference=[...]",
+            "the model has no device profile",
+            expected="a model that was trained with spectrum correction",
+            fix="train it with correction.reference in the settings",
         )
     if bundle.frontend.gain_domain == "log_mel":
         raise BundleError(
-            "a model that was trained with gains of mel bands",
-            expected="gains of frequency bins, as a profile has them",
-            fix="train it with correction.domain=magnitude",
+            "the model was trained with gains of mel bands",
+            expected="a model with gains of frequency bins, like those of a profile",
+            fix="train it with correction.domain=magnitude in the settings",
         )
     profile.require(rate_hz=own.rate_hz, fft_size=own.fft_size)
     onward = _onward(own, profile)
@@ -55,13 +55,13 @@ def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool =
     known = sorted(set(new) & set(own.devices))
     if known and not replace_known:
         raise BundleError(
-            f"gains for {', '.join(known)}, known to the model already",
-            expected="devices that are new to it",
-            fix="pass --replace to take the new gains, or calibrate with --device",
+            f"the model already has gains for {', '.join(known)}",
+            expected="devices that it does not have",
+            fix="allow the gains to be replaced, or calibrate only the new devices",
         )
     if not new:
         raise BundleError(
-            f"a profile of {', '.join(profile.devices)}, its own reference",
+            f"the profile has only its own reference, {', '.join(profile.devices)}",
             expected="a device to add",
             fix="calibrate with clips of the new device",
         )
@@ -92,9 +92,9 @@ def _onward(own: DeviceProfile, other: DeviceProfile) -> np.ndarray:
         return own.devices[other.reference[0]].gains
     single = f", or one of {', '.join(sorted(own.devices))}" if own.devices else ""
     raise BundleError(
-        f"a profile towards {'+'.join(other.reference)}",
+        f"the reference of the profile is {'+'.join(other.reference)}",
         expected=f"the model's reference {'+'.join(own.reference)}{single}",
-        fix="calibrate again with --reference " + ",".join(own.reference),
+        fix="calibrate again with the reference " + ",".join(own.reference),
     )
 
 

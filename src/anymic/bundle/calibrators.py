@@ -40,7 +40,7 @@ def read_calibration(
         return DeviceCalibrator.from_parts(record, arrays, labels=labels)
     except CalibrationError as error:
         raise BundleError(
-            f"{folder / CALIBRATION} that does not fit its model ({error})",
+            f"{folder / CALIBRATION} does not fit its model ({error.problem})",
             expected=f"a calibrator for {labels} labels",
             fix="calibrate again with anymic calibrate",
         ) from error
@@ -81,7 +81,7 @@ def read_voters(
         )
     except (KeyError, CalibrationError) as error:
         raise BundleError(
-            f"{folder / CALIBRATORS} that does not fit its members ({error})",
+            f"{folder / CALIBRATORS} does not fit its members ({error})",
             expected="a calibrator for each member and label",
             fix="build the ensemble again",
         ) from error

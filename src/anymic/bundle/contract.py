@@ -47,13 +47,13 @@ class InputContract:
         """Refuse a rate or length that cannot be."""
         if self.rate_hz < 1 or not math.isfinite(self.clip_s) or self.clip_s <= 0:
             raise ConfigError(
-                f"a rate of {self.rate_hz} Hz and clips of {self.clip_s} s",
+                f"the rate is {self.rate_hz} Hz and the length of a clip {self.clip_s} s",
                 expected="a positive rate and length",
             )
         if self.hop_s is not None and not 1 <= self.hop_s * self.rate_hz <= self.clip_samples:
             raise ConfigError(
-                f"windows of {self.clip_s} s every {self.hop_s} s",
-                expected="a distance of at least a sample and at most their length",
+                f"windows of {self.clip_s} s cannot start every {self.hop_s} s",
+                expected="a hop of at least one sample and at most the length of a window",
             )
 
     @property

@@ -30,11 +30,11 @@ def misfits(
     problems = misheard(identifier, contract)
     if spectrum is None:
         if contract.unknown_device == "blind":
-            problems.append("a contract that estimates gains blindly and no mean spectrum")
+            problems.append("the contract estimates gains blindly, and there is no mean spectrum")
     elif (spectrum.rate_hz, spectrum.fft_size) != (frontend.rate_hz, frontend.fft_size):
         problems.append(
-            f"a mean spectrum for {spectrum.rate_hz} Hz and an FFT size of {spectrum.fft_size}"
-            f" and a front-end for {frontend.rate_hz} Hz and {frontend.fft_size}"
+            f"the mean spectrum is for {spectrum.rate_hz} Hz and FFT size {spectrum.fft_size}"
+            f" and the front-end for {frontend.rate_hz} Hz and {frontend.fft_size}"
         )
     return problems
 
@@ -43,7 +43,9 @@ def misheard(identifier: DeviceIdentifier | None, contract: InputContract) -> li
     """Say whether an identifier hears another rate than the model."""
     if identifier is None or identifier.rate_hz == contract.rate_hz:
         return []
-    return [f"an identifier for {identifier.rate_hz} Hz in a model for {contract.rate_hz} Hz"]
+    return [
+        f"the identifier is for {identifier.rate_hz} Hz and the model for {contract.rate_hz} Hz"
+    ]
 
 
 def write_part(

@@ -101,7 +101,9 @@ class Ensemble:
         """Check that the members can answer together."""
         self.members = tuple(member.uncalibrated() for member in self.members)
         if not self.members:
-            raise BundleError("no member", expected="at least one model", fix="name some")
+            raise BundleError(
+                "the ensemble has no member", expected="at least one model", fix="pass its members"
+            )
         _refuse_different(self.members)
         if wrong := misheard(self.identifier, self.contract):
             raise BundleError(
@@ -110,9 +112,9 @@ class Ensemble:
         wanted = len(self.members) if self.voting == "calibrated" else 0
         if len(self.calibrators) != wanted:
             raise BundleError(
-                f"{len(self.calibrators)} calibrators for {self.voting} voting"
+                f"there are {len(self.calibrators)} calibrators for {self.voting} voting"
                 f" of {len(self.members)} members",
-                expected=str(wanted),
+                expected=f"{wanted} calibrators",
                 fix="build it with anymic.training.ensemble_builder.build",
             )
         after = self.calibration.fitted_on if self.calibration else ()
@@ -173,12 +175,12 @@ class Ensemble:
         """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
-            raise BundleError(f"a file {folder}", expected="a folder", fix="choose another place")
+            raise BundleError(f"{folder} is a file", expected="a folder", fix="choose another path")
         if (folder / MEMBERS).exists() and not _is_ensemble(folder):
             raise BundleError(
-                f"{folder} with a folder {MEMBERS} that belongs to no ensemble",
+                f"{folder} has a folder {MEMBERS} that belongs to no ensemble",
                 expected="a new folder, or an ensemble to replace",
-                fix="choose another place",
+                fix="choose another path",
             )
         with atomic_folder(folder, index=INDEX, optional=PARTS) as unfinished:
             self._write(unfinished)
@@ -214,9 +216,9 @@ class Ensemble:
             text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise BundleError(
-                f"a training record that JSON cannot hold ({error})",
-                expected="texts, finite numbers, lists and mappings",
-                fix="convert the value first",
+                f"the training record cannot be written as JSON ({error})",
+                expected="strings, finite numbers, lists and mappings",
+                fix="convert the values first",
             ) from error
         (folder / INDEX).write_text(text + "\n", encoding="utf-8")
 
@@ -233,14 +235,14 @@ class Ensemble:
         values = read_index(folder)
         if values.get("kind") != KIND:
             raise BundleError(
-                f"{folder}, a single model",
+                f"{folder} is a single model",
                 expected="an ensemble",
-                fix="load it with anymic.load or anymic.bundle.load",
+                fix="load it with `anymic.load`",
             )
         record = parse(EnsembleRecord, values, folder)
         if not record.members or not all(name.isdecimal() for name in record.members):
             raise BundleError(
-                f"{folder / INDEX} with members {', '.join(record.members) or 'none'}",
+                f"{folder / INDEX} lists the members {', '.join(record.members) or 'none'}",
                 expected="numbers",
                 fix="build the ensemble again",
             )
@@ -278,17 +280,17 @@ def _refuse_different(members: tuple[Bundle, ...]) -> None:
     for number, member in enumerate(members[1:], start=1):
         if member.labels != first.labels:
             raise BundleError(
-                f"members of different labels: {_difference(first.labels, member.labels)}"
+                f"the members have different labels: {_difference(first.labels, member.labels)}"
                 f" (members 0 and {number})",
                 expected="the same labels in the same order",
-                fix="leave one of them out, or train them on the same labels",
+                fix="leave one out, or train them on the same labels",
             )
         if member.contract != first.contract:
             raise BundleError(
-                f"members with different contracts: {first.contract} and {member.contract}"
+                f"the members have different contracts: {first.contract} and {member.contract}"
                 f" (members 0 and {number})",
                 expected="the same rate, length and rules",
-                fix="leave one of them out, or train them with the same settings",
+                fix="leave one out, or train them with the same settings",
             )
 
 

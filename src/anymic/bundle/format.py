@@ -65,26 +65,26 @@ class Record:
 def read_index(folder: Path) -> dict[str, Any]:
     """Read `bundle.json`; BundleError where there is none that this version can read."""
     wanted = f"the folder of a bundle, with a {INDEX} in it"
-    remedy = "pass the folder that `anymic train --out` wrote"
+    remedy = "pass the folder that `anymic train` wrote"
     if not folder.exists():
         raise BundleError(f"no folder {folder}", expected=wanted, fix="check the path")
     index = folder / INDEX
     if not index.is_file():
-        what = f"{folder} without {INDEX}" if folder.is_dir() else f"the file {folder}"
+        what = f"{folder} has no {INDEX}" if folder.is_dir() else f"{folder} is a file"
         raise BundleError(what, expected=wanted, fix=remedy)
     try:
         values = json.loads(index.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise BundleError(
-            f"{index} that cannot be read ({error})", expected="JSON", fix=remedy
+            f"{index} cannot be read ({error})", expected="JSON", fix=remedy
         ) from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise BundleError(
-            f"{index} that is no bundle of anymic", expected=f'"format": "{FORMAT}"', fix=remedy
+            f"{index} is not the index of a bundle", expected=f'"format": "{FORMAT}"', fix=remedy
         )
     if values.get("version") != VERSION:
         raise BundleError(
-            f"bundle {folder} of version {values.get('version')!r},"
+            f"bundle {folder} has version {values.get('version')!r},"
             f" written by anymic {values.get('library')}",
             expected=f"version {VERSION}",
             fix=version_fix(
@@ -102,13 +102,13 @@ def read_record(folder: Path) -> Record:
     values = read_index(folder)
     if "kind" in values:
         raise BundleError(
-            f"{folder}, which is an {values['kind']}",
+            f"{folder} is an {values['kind']}",
             expected="a single model",
-            fix="load it with anymic.load or anymic.bundle.load",
+            fix="load it with `anymic.load`",
         )
     record = parse(Record, values, folder)
     if not isinstance(record.network.arguments, dict):
-        raise _altered(folder, "network.arguments that is no mapping")
+        raise _altered(folder, "network.arguments is not a mapping")
     return record
 
 
@@ -120,13 +120,13 @@ def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed
         raise _altered(folder, error.problem) from error
     for name in ("training", "fitted_on", "sha256", "identifier", "spectrum", "calibration"):
         if not isinstance(getattr(record, name, None) or {}, dict):
-            raise _altered(folder, f"{name} that is no mapping")
+            raise _altered(folder, f"{name} is not a mapping")
     return record
 
 
 def _altered(folder: Path, what: str) -> BundleError:
     return BundleError(
-        f"{folder / INDEX} with {what}",
+        f"{folder / INDEX} was altered: {what}",
         expected="the settings of a bundle",
         fix="undo the change, or save the bundle again where it was trained",
     )
@@ -144,18 +144,16 @@ def verify(
     wanted = "the files listed in its " + INDEX
     names = sorted({*needed, *sha256})
     if any(name not in (*needed, *optional) for name in names):
-        raise BundleError(
-            f"bundle {folder} that lists {', '.join(names)}", expected=wanted, fix=remedy
-        )
+        raise BundleError(f"bundle {folder} lists {', '.join(names)}", expected=wanted, fix=remedy)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise BundleError(
-            f"bundle {folder} without {' and '.join(missing)}", expected=wanted, fix=remedy
+            f"bundle {folder} has no {' and no '.join(missing)}", expected=wanted, fix=remedy
         )
     altered = [name for name in names if file_digest(folder / name) != sha256.get(name)]
     if altered:
         raise BundleError(
-            f"bundle {folder}, whose {' and '.join(altered)} was altered since it was saved",
+            f"bundle {folder} was altered since it was saved: {', '.join(altered)}",
             expected=f"the SHA-256 in its {INDEX}",
             fix=remedy,
         )
@@ -170,7 +168,7 @@ def read_tensors(folder: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
         return load_file(folder / name)
     except (SafetensorError, OSError) as error:
         raise BundleError(
-            f"{folder / name} that cannot be read ({error})",
+            f"{folder / name} cannot be read ({error})",
             expected="a safetensors file",
             fix="copy the whole folder again from where it was trained",
         ) from error

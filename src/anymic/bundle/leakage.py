@@ -31,9 +31,9 @@ def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str],
         both = set(clips) & set(fitted_on.get(use, ()))
         if both:
             raise BundleError(
-                f"{len(clips)} clips to calibrate {name} on, {len(both)} of which its {use}"
-                f" {'were' if use == 'weights' else 'was'} learned from",
-                expected="clips that it has learned nothing from",
+                f"{len(both)} of the {len(clips)} clips to calibrate {name} on were used to"
+                f" train its {use}",
+                expected="clips that it was not trained on",
                 fix="calibrate on its own validation clips, or set others aside",
             )
 
@@ -63,10 +63,10 @@ def refuse_shared_recordings(
     if both:
         column, names = both
         raise BundleError(
-            f"clips to calibrate {name} on, with {len(names)} {column}s that it learned from"
+            f"the clips to calibrate {name} on have {len(names)} {column}s that it was trained on"
             f" ({names[0]})",
             expected="other recordings",
-            fix="set aside whole groups",
+            fix="set whole groups aside",
         )
 
 

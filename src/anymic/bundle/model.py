@@ -119,31 +119,31 @@ class Bundle:
         """Check that the parts fit; put the network and front-end in inference mode."""
         problems = []
         if len(set(self.labels)) < len(self.labels) or "" in self.labels:
-            problems.append(f"labels {', '.join(map(repr, self.labels))}")
+            problems.append(f"the labels are {', '.join(map(repr, self.labels))}")
         if self.frontend.config.rate_hz != self.contract.rate_hz:
             problems.append(
-                f"a front-end for {self.frontend.config.rate_hz} Hz"
-                f" and a contract for {self.contract.rate_hz} Hz"
+                f"the front-end is for {self.frontend.config.rate_hz} Hz"
+                f" and the contract for {self.contract.rate_hz} Hz"
             )
         unknown = sorted(set(self.fitted_on) - set(USES))
         if unknown:
-            problems.append(f"fitted_on {', '.join(unknown)}")
+            problems.append(f"fitted_on has {', '.join(unknown)}")
         if self.profile and set(self.profile.devices) != set(self.frontend.device_names):
             problems.append(
-                f"a profile of {', '.join(sorted(self.profile.devices))} and a front-end for "
+                f"the profile has {', '.join(sorted(self.profile.devices))} and the front-end "
                 f"{', '.join(sorted(self.frontend.device_names)) or 'no device'}"
             )
         if self.contract.unknown_device == "refuse" and not self.devices:
-            problems.append("a contract that refuses unknown devices and no known one")
+            problems.append("the contract refuses unknown devices, and there is no known device")
         problems += misfits(self.identifier, self.spectrum, self.frontend.config, self.contract)
         if not 0 < self.temperature < math.inf:
-            problems.append(f"a temperature of {self.temperature}")
+            problems.append(f"the temperature is {self.temperature}")
         if problems:
             raise BundleError(
-                "a bundle with " + "; ".join(problems),
+                "the parts of the bundle do not fit: " + "; ".join(problems),
                 expected="different labels, one rate, the devices of the profile, "
                 f"a positive temperature, and clips fitted for {', '.join(USES)}",
-                fix="put together what was trained together",
+                fix="use the parts of one training",
             )
         if self.calibration is not None:
             refuse_overlap(self.fitted_on, self.calibration.fitted_on, "a model")
@@ -190,7 +190,7 @@ class Bundle:
                 fix="register its class with anymic.register_network, and train it again",
             )
         if folder.exists() and not folder.is_dir():
-            raise BundleError(f"a file {folder}", expected="a folder", fix="choose another place")
+            raise BundleError(f"{folder} is a file", expected="a folder", fix="choose another path")
         optional = (PROFILE, IDENTIFIER, SPECTRUM, CALIBRATION)
         with atomic_folder(folder, index=INDEX, optional=optional) as unfinished:
             self._write(unfinished)
@@ -232,9 +232,9 @@ class Bundle:
             text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise BundleError(
-                f"a training record that JSON cannot hold ({error})",
-                expected="texts, finite numbers, lists and mappings",
-                fix="convert the value first",
+                f"the training record cannot be written as JSON ({error})",
+                expected="strings, finite numbers, lists and mappings",
+                fix="convert the values first",
             ) from error
         (folder / INDEX).write_text(text + "\n", encoding="utf-8")
 
@@ -260,7 +260,7 @@ class Bundle:
         tensors = read_tensors(folder)
         if record.network.name not in models.NETWORKS:
             raise BundleError(
-                f"bundle {folder} with the unknown network {record.network.name!r}",
+                f"bundle {folder} has the unknown network {record.network.name!r}",
                 expected=f"a registered one ({', '.join(models.names())})",
                 fix="import the module that registers it with anymic.register_network first",
             )
@@ -286,7 +286,7 @@ class Bundle:
         except (RuntimeError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BundleError(
-                f"bundle {folder}, whose weights do not fit its settings ({reason})",
+                f"the weights of bundle {folder} do not fit its settings ({reason})",
                 expected=f"the weights of {record.network.name} for {len(record.labels)} labels",
                 fix="save the bundle again where it was trained",
             ) from error

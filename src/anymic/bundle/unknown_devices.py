@@ -49,9 +49,9 @@ def route(
     policy = unknown or model.contract.unknown_device
     if policy == "blind" and any(one.frontend.gain_domain == "log_mel" for one in members):
         raise BundleError(
-            "blind gains for a model that was trained with gains of mel bands",
+            "the model was trained with gains of mel bands, which cannot be estimated blindly",
             expected="a model with gains of frequency bins",
-            fix="train it with correction.domain=magnitude",
+            fix="train it with correction.domain=magnitude in the settings",
         )
     if identifier is not None:
         _refuse_strangers(identifier, model)
@@ -59,9 +59,9 @@ def route(
         members = _measured(members, training)
     elif unknown == "blind" and any(member.spectrum is None for member in members):
         raise BundleError(
-            "no training clips for blind gains",
+            "blind gains need the training clips",
             expected="the clips that the model was trained on, to measure their mean spectrum",
-            fix="pass --data with the manifest of the training",
+            fix="pass the manifest of the training",
         )
     contract = replace(model.contract, unknown_device=policy)
     members = tuple(replace(member, contract=contract) for member in members)
@@ -78,7 +78,7 @@ def _refuse_strangers(identifier: DeviceIdentifier, model: Bundle | Ensemble) ->
     if set(identifier.devices) & set(model.devices):
         return
     raise BundleError(
-        f"an identifier of {', '.join(identifier.devices)} for a model that has gains for "
+        f"the identifier knows {', '.join(identifier.devices)}, and the model has gains for "
         + (", ".join(model.devices) or "no device"),
         expected="devices in common",
         fix="fit the identifier on the model's devices, under the same names",
@@ -111,8 +111,8 @@ def _trained_on(members: Sequence[Bundle], manifest: Manifest) -> Manifest:
     """Return the rows that some member was trained on; ManifestError if others pretend to be."""
     if not all(member.fitted_on.get("weights") for member in members):
         raise BundleError(
-            "a model that does not say what clips it was trained on",
-            expected="their ids",
+            "the model does not record the clips that it was trained on",
+            expected="the ids of its training clips",
             fix="train it again",
         )
     weights = {clip for member in members for clip in member.fitted_on["weights"]}
@@ -128,9 +128,8 @@ def _trained_on(members: Sequence[Bundle], manifest: Manifest) -> Manifest:
     if strange or not chosen:
         first = f" (first: {manifest.table['path'].iloc[strange[0]]})" if strange else ""
         raise ManifestError(
-            f"{len(strange) or len(ids)} of {len(ids)} clips that the model was not trained on"
-            + first,
-            expected="its training clips",
+            f"the model was not trained on {len(strange) or len(ids)} of {len(ids)} clips" + first,
+            expected="its training clips only",
             fix="pass the manifest that it was trained with",
         )
     return manifest.rows(chosen)

@@ -41,17 +41,17 @@ def vote(
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if voting not in get_args(Voting):
-        raise ConfigError(f"voting {voting!r}", expected="soft, calibrated or geometric")
+        raise ConfigError(f"unknown voting {voting!r}", expected="soft, calibrated or geometric")
     if p.ndim != 3 or not len(p):
         raise ConfigError(
-            f"probabilities of shape {p.shape}",
+            f"the probabilities have shape {p.shape}",
             expected="(member, clip, label), one member or more",
         )
     if voting == "calibrated":
         if len(calibrators) != len(p):
             raise ConfigError(
-                f"{len(calibrators)} calibrators for {len(p)} members",
-                expected="one each",
+                f"there are {len(calibrators)} calibrators for {len(p)} members",
+                expected="one for each member",
                 fix="calibrate every member on clips that it was not trained on",
             )
         p = np.stack([one.transform(own) for one, own in zip(calibrators, p, strict=True)])

@@ -23,8 +23,8 @@ def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
     wrong = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if wrong:
         raise BundleError(
-            f"weights that are not finite ({', '.join(wrong[:3])})",
-            expected="a network that has learned",
+            f"some weights are not finite ({', '.join(wrong[:3])})",
+            expected="finite weights",
             fix="train again with a lower learning rate",
         )
     return tensors

@@ -50,7 +50,9 @@ class DeviceCalibrator:
     def __init__(self, method: Method = "temperature") -> None:
         if method not in METHODS:
             raise CalibrationError(
-                f"the method {method!r}", expected=" or ".join(METHODS), fix="name one of them"
+                f"unknown method {method!r}",
+                expected=" or ".join(METHODS),
+                fix="choose one of them",
             )
         self.method = method
         self.fitted_on: tuple[str, ...] = ()
@@ -91,7 +93,7 @@ class DeviceCalibrator:
         wanted = sorted(set(names.tolist()) - {""}) if of_their_own is True else of_their_own or ()
         if of_their_own is True and not wanted:
             raise CalibrationError(
-                f"{len(t)} clips of no known device",
+                f"no device is stated for any of the {len(t)} clips",
                 expected="clips of the devices to calibrate",
                 fix="add the column device, or calibrate all devices together",
             )
@@ -210,15 +212,15 @@ class DeviceCalibrator:
             each = [found._read(arrays, number, labels) for number in range(1 + len(devices))]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationError(
-                f"a calibrator that is not whole ({error})",
-                expected="that of a fitted one",
+                f"the calibrator is incomplete ({error})",
+                expected="the values of a fitted calibrator",
                 fix="calibrate again",
             ) from error
         found.general_, found.devices_ = each[0], dict(zip(devices, each[1:], strict=True))
         if set(found.counts_) != {"", *devices}:
             raise CalibrationError(
-                f"counts for {', '.join(found.counts_)}",
-                expected=f"for {', '.join(['all', *devices])}",
+                f"the calibrator has counts for {', '.join(found.counts_)}",
+                expected=f"counts for {', '.join(['all', *devices])}",
                 fix="calibrate again",
             )
         return found
@@ -254,7 +256,7 @@ class DeviceCalibrator:
             isotonic = f"at least {LEAST_OF_LABEL} of each label from each device"
             temperature = f"at least {LEAST_OF_DEVICE} clips of each device"
             raise CalibrationError(
-                f"too few clips for a calibrator of their own: {', '.join(few)}",
+                f"too few clips for a calibrator of each device: {', '.join(few)}",
                 expected=isotonic if self.method == "isotonic" else temperature,
                 fix="set more clips aside, or calibrate all devices together",
             )
@@ -264,7 +266,10 @@ def _names(devices: Sequence[str | None] | None, clips: int) -> NDArray[np.str_]
     if devices is None:
         return np.full(clips, "")
     if len(devices) != clips:
-        raise CalibrationError(f"{len(devices)} devices for {clips} clips", expected="one a clip")
+        raise CalibrationError(
+            f"there are {len(devices)} devices for {clips} clips",
+            expected="one device for each clip",
+        )
     return np.array([name or "" for name in devices], dtype=str)
 
 

@@ -20,13 +20,13 @@ def checked_pairs(
     whole = t.dtype.kind in "iu" and t.ndim == 1
     if p.ndim != 2 or not whole or len(t) != len(p) or not np.isfinite(p).all():
         raise CalibrationError(
-            f"probabilities {p.shape} and targets {t.dtype} {t.shape}",
-            expected="finite numbers (clip, label) and a label's number for each clip",
-            fix="pass the same clips' probabilities and labels",
+            f"the probabilities have shape {p.shape}, the targets {t.shape} of {t.dtype}",
+            expected="finite numbers (clip, label) and the number of a label for each clip",
+            fix="pass the probabilities and the labels of the same clips",
         )
     if len(t) and not 0 <= t.min() <= t.max() < p.shape[1]:
         raise CalibrationError(
-            f"label numbers from {t.min()} to {t.max()}", expected=f"0 to {p.shape[1] - 1}"
+            f"the label numbers go from {t.min()} to {t.max()}", expected=f"0 to {p.shape[1] - 1}"
         )
     return p, t.astype(np.int64)
 
@@ -34,7 +34,7 @@ def checked_pairs(
 def unfitted() -> CalibrationError:
     """Return what a calibrator says that has learned nothing."""
     return CalibrationError(
-        "a calibrator that has learned nothing",
-        expected="a fitted one",
-        fix="call fit with clips that were not trained on",
+        "the calibrator is not fitted",
+        expected="a fitted calibrator",
+        fix="call `fit` with clips that the model was not trained on",
     )

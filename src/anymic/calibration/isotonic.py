@@ -83,8 +83,8 @@ class IsotonicCalibrator:
         )
         if not fits or not inputs:
             raise CalibrationError(
-                "steps that do not rise from 0 to 1",
-                expected="those of a fitted calibrator",
+                "the steps of the calibrator do not rise from 0 to 1",
+                expected="the steps of a fitted calibrator",
                 fix="calibrate again",
             )
         calibrator = cls()
@@ -104,7 +104,7 @@ class IsotonicCalibrator:
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or p.shape[1] != len(self.inputs_):
             raise CalibrationError(
-                f"probabilities {p.shape}", expected=f"(clip, {len(self.inputs_)})"
+                f"the probabilities have shape {p.shape}", expected=f"(clip, {len(self.inputs_)})"
             )
         steps = zip(p.T, self.inputs_, self.outputs_, strict=True)
         each = np.stack([np.interp(column, x, y) for column, x, y in steps], axis=1)
@@ -120,7 +120,7 @@ def _refuse_few(targets: NDArray[np.int64], labels: int) -> None:
     if len(few):
         listed = ", ".join(f"{counts[label]} of label {label}" for label in few)
         raise CalibrationError(
-            f"{len(targets)} clips to calibrate on, {listed}",
+            f"there are {len(targets)} clips to calibrate on, {listed}",
             expected=f"at least {LEAST_CLIPS} of each label",
             fix="set more clips aside",
         )

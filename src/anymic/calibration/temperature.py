@@ -59,14 +59,16 @@ class TemperatureCalibrator:
         logarithms = _logarithms(p)
         if not len(t):
             raise CalibrationError(
-                "no clip to calibrate on", expected="some", fix="set clips aside"
+                "there are no clips to calibrate on",
+                expected="at least one clip",
+                fix="set clips aside",
             )
         coldest, hottest = (_slope(1 / one, logarithms, t) for one in (COLDEST, HOTTEST))
         if not hottest < 0 < coldest:
             right = int((p[np.arange(len(t)), t] == p.max(axis=1)).sum())
             raise CalibrationError(
-                f"{len(t)} clips to find a temperature on, {right} of them answered right",
-                expected="some answered wrong, and labels more probable where they are true",
+                f"{right} of the {len(t)} clips to calibrate on are classified correctly",
+                expected="some errors, and labels that are more probable where they are true",
                 fix="set more clips aside" if right else "check the labels",
             )
         found = brentq(
@@ -86,7 +88,7 @@ class TemperatureCalibrator:
         """
         if not 0 < temperature < math.inf:
             raise CalibrationError(
-                f"a temperature of {temperature}",
+                f"the temperature is {temperature}",
                 expected="a positive number",
                 fix="calibrate again",
             )
@@ -106,7 +108,9 @@ class TemperatureCalibrator:
             raise unfitted()
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or not np.isfinite(p).all():
-            raise CalibrationError(f"probabilities {p.shape}", expected="finite, (clip, label)")
+            raise CalibrationError(
+                f"the probabilities have shape {p.shape}", expected="finite numbers (clip, label)"
+            )
         return _softmax(_logarithms(p) / self.temperature_)
 
 

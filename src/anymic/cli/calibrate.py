@@ -90,7 +90,9 @@ def _method(name: str) -> Method:
     from anymic.errors import ConfigError
 
     if name not in METHODS:
-        raise ConfigError(f"--method {name}", expected=" or ".join(METHODS), fix="name one of them")
+        raise ConfigError(
+            f"unknown --method {name}", expected=" or ".join(METHODS), fix="choose one of them"
+        )
     return name
 
 

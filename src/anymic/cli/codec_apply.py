@@ -85,16 +85,16 @@ def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: boo
     for place in (one for one in (out, keep) if one is not None):
         if place.exists() and recording.exists() and place.samefile(recording):
             raise AudioError(
-                f"{place} as both input and output", expected="another file", fix="mend --out"
+                f"{place} is both input and output", expected="another file", fix="change --out"
             )
     if keep is None:
         return
     if keep.resolve() == out.resolve():
-        problem, wanted = f"{keep} as --keep and --out", "two files: what is heard, and its code"
+        problem, wanted = f"{keep} is both --keep and --out", "two files"
     elif not encoded:
-        problem, wanted = "--keep for the original", "a codec: nothing is encoded"
+        problem, wanted = "--keep is given for the original", "a codec"
     elif not keep.parent.is_dir() or keep.is_dir():
-        problem, wanted = f"--keep {keep}", "a file in a folder that exists"
+        problem, wanted = f"--keep {keep} cannot be written", "a file in an existing folder"
     else:
         return
-    raise ConfigError(problem, expected=wanted, fix="mend --keep, or leave it out")
+    raise ConfigError(problem, expected=wanted, fix="change --keep, or leave it out")

@@ -39,10 +39,12 @@ def correct(
     from anymic.errors import DeviceError
 
     if not math.isfinite(gain_db):
-        raise DeviceError(f"--gain-db {gain_db}", expected="a number", fix="pass such as -6")
+        raise DeviceError(
+            f"--gain-db is {gain_db}", expected="a number", fix="pass -6, for example"
+        )
     if out.exists() and out.samefile(recording):
         raise DeviceError(
-            f"{out} as both input and output", expected="another file", fix="mend --out"
+            f"{out} is both input and output", expected="another file", fix="change --out"
         )
     gains = DeviceProfile.read(profile)
     factors = gains.gains_for(device) * 10 ** (gain_db / 20)
@@ -55,8 +57,8 @@ def correct(
     before, peak = (float(abs(one.samples).max()) for one in (clip, corrected))
     if peak > 1 and out.suffix.lower() != ".wav":
         raise DeviceError(
-            f"a peak of {peak:.3f} after correction",
-            expected=f"1.0 at most for {out.suffix}",
+            f"the peak after correction is {peak:.3f}",
+            expected=f"at most 1.0 for {out.suffix}",
             fix=f"pass --gain-db {gain_db - 20 * math.log10(peak) - 0.1:.1f}, or write .wav, "
             "which is 32-bit float",
         )

@@ -59,7 +59,9 @@ def data_prepare(
         return
     corpus = CORPORA.get(name)
     if root is None:
-        raise ConfigError("no folder of the corpus", expected="--root", fix="add --root FOLDER")
+        raise ConfigError(
+            "no folder of the corpus is given", expected="--root", fix="add --root FOLDER"
+        )
     if download:
         fetch(name, root)
     manifest = corpus.read(root)

@@ -53,7 +53,9 @@ def devices_policy(
 
     if unknown not in (None, *POLICIES):
         raise ConfigError(
-            f"--unknown {unknown}", expected=", ".join(POLICIES), fix="choose one of them"
+            f"unknown policy --unknown {unknown}",
+            expected=", ".join(POLICIES),
+            fix="choose one of them",
         )
     changed = with_routes(
         bundles.load(model),

@@ -66,7 +66,7 @@ def devices_profile(
     from anymic.errors import DeviceError
 
     if plot is not None and plot.suffix.lower() != ".png":
-        raise DeviceError(f"{plot} to draw into", expected="a .png file", fix="name it so")
+        raise DeviceError(f"{plot} cannot be drawn", expected="a .png file", fix="change the name")
     table = as_manifest(manifest)
     if split:
         table = clips_of_split(table, split, purpose="estimate gains from")

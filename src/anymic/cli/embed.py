@@ -100,17 +100,17 @@ def _refuse_unclear(
 
     if bool(paths) == (data is not None):
         raise ConfigError(
-            "both paths and --data" if paths else "neither paths nor --data",
+            "both paths and --data are given" if paths else "neither paths nor --data are given",
             expected="one of them",
-            fix="name the files, or a manifest of them",
+            fix="pass the files, or a manifest of them",
         )
     if device is not None and data is not None:
         raise ConfigError(
-            "--device with --data", expected="one of them", fix="a manifest names its devices"
+            "--device is given with --data", expected="one of them", fix="leave --device out"
         )
     if split is not None and data is None:
         raise ConfigError(
-            "--split without --data", expected="both", fix="files have no splits: leave it out"
+            "--split is given without --data", expected="both", fix="leave --split out"
         )
 
 

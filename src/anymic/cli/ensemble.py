@@ -95,7 +95,9 @@ def _voting(name: str) -> Voting:
 
     if name not in get_args(Voting):
         raise ConfigError(
-            f"--voting {name}", expected=", ".join(get_args(Voting)), fix="name one of them"
+            f"unknown --voting {name}",
+            expected=", ".join(get_args(Voting)),
+            fix="choose one of them",
         )
     return cast("Voting", name)
 
@@ -110,14 +112,14 @@ def _clips(
 
     if voting == "calibrated" and data is None:
         raise ConfigError(
-            "--voting calibrated without --data",
-            expected="the manifest of the training, to find the validation clips in",
+            "--voting calibrated is given without --data",
+            expected="the manifest of the training, with the validation clips",
             fix="pass --data",
         )
     if split is not None and (data is None or voting != "calibrated"):
         raise ConfigError(
-            f"--split {split} without --voting calibrated and --data",
-            expected="both, as only these calibrate on clips",
+            f"--split {split} is given without --voting calibrated and --data",
+            expected="both, because only these calibrate on clips",
             fix="leave it out, or pass both",
         )
     manifest = None if data is None else as_manifest(data)
@@ -135,14 +137,16 @@ def _load(runs: list[Path]) -> dict[str, Bundle]:
     places = set()
     for run in runs:
         if run.resolve() in places:
-            raise BundleError(f"{run} twice", expected="each model once", fix="leave one out")
+            raise BundleError(
+                f"{run} is given twice", expected="each model once", fix="leave one out"
+            )
         places.add(run.resolve())
         model = bundles.load(run)
         if isinstance(model, Ensemble):
             raise BundleError(
-                f"{run}, an ensemble",
+                f"{run} is an ensemble",
                 expected="single models",
-                fix=f"name its members, {run / 'members' / '*'}",
+                fix=f"pass its members, {run / 'members' / '*'}",
             )
         models[str(run)] = model
     return models

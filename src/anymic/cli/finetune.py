@@ -100,7 +100,7 @@ def _numbers(text: str) -> list[int]:
     parts = text.replace(" ", "").split(",")
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(
-            f"--report-epochs {text}", expected="whole numbers", fix="write e.g. 0,1,10"
+            f"--report-epochs is {text}", expected="whole numbers", fix="write 0,1,10, for example"
         )
     return [int(part) for part in parts]
 

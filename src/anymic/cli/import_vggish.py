@@ -59,13 +59,13 @@ def import_vggish(
     chosen = [weights is not None, download is not None, random]
     if sum(chosen) != 1:
         raise ConfigError(
-            "none of WEIGHTS, --download and --random" if not any(chosen) else "several weights",
-            expected="one of them",
+            ("no" if not any(chosen) else "more than one") + " source of weights is given",
+            expected="one of WEIGHTS, --download and --random",
             fix="see anymic import vggish --help",
         )
     if width != 1 and not random:
         raise ConfigError(
-            f"--width {width:g} without --random", expected="both", fix="weights have their width"
+            f"--width {width:g} is given without --random", expected="both", fix="leave --width out"
         )
     path = vggish.fetch(download) if download is not None else weights
     bundle = vggish.import_vggish(path, width=width, seed=seed, embedding_relu=not linear)

@@ -20,7 +20,7 @@ def require_folders(*places: Path | None) -> None:
     for place in filter(None, places):
         taken = next((one for one in (place, *place.parents) if one.exists()), None)
         if taken is not None and not taken.is_dir():
-            raise ConfigError(f"a file {taken}", expected="a folder", fix="choose another place")
+            raise ConfigError(f"{taken} is a file", expected="a folder", fix="choose another path")
 
 
 def note_replaced(out: Path, *, resume: bool) -> None:
@@ -44,7 +44,7 @@ def one_corpus(
     made = esc50 is not None and responses is not None
     if bool(data) == made or (esc50 is None) != (responses is None):
         raise ConfigError(
-            "no data" if not data and esc50 is None else "an unclear choice of data",
+            "no data is given" if not data and esc50 is None else "the choice of data is unclear",
             expected="either --data, once a fold, or --esc50 with --responses",
             fix=f"see {command} --help",
         )

@@ -41,7 +41,7 @@ def plot_features(
     from anymic.inference.embedder import Embedder
 
     if out.suffix.lower() != ".png":
-        raise ConfigError(f"{out} to draw into", expected="a .png file", fix="name it so")
+        raise ConfigError(f"{out} cannot be drawn", expected="a .png file", fix="change the name")
     chosen = _of_both_splits(as_manifest(data))
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
     with progress_bar(len(chosen), "hearing") as advance:
@@ -74,8 +74,8 @@ def _of_both_splits(manifest: Manifest) -> Manifest:
     there = sorted(set(manifest.table["split"]) - {""})
     if not {"train", "test"} <= set(there):
         raise ManifestError(
-            f"the splits {', '.join(there) or 'none'}",
+            f"the manifest has the splits {', '.join(there) or '(none)'}",
             expected="train and test",
-            fix="name both in the column split",
+            fix="write both in the column split",
         )
     return chosen

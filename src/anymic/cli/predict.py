@@ -126,7 +126,7 @@ def _refuse_for_embeddings(**options: object) -> None:
 
     if given := [f"--{name}" for name, value in options.items() if value]:
         raise ConfigError(
-            f"{' and '.join(given)} for a head on embeddings",
+            f"{' and '.join(given)} cannot be used with a head on embeddings",
             expected="a model of audio",
-            fix="leave it out, or train with anymic train-head --data --model",
+            fix="leave it out, or train with `anymic train-head --data --model`",
         )

@@ -105,9 +105,7 @@ def robustness(
     from anymic.evaluation.robustness.page import write_page
 
     if about and page is None:
-        raise ConfigError(
-            "--about without --page", expected="the page that it goes into", fix="add --page"
-        )
+        raise ConfigError("--about is given without --page", expected="both", fix="add --page")
     require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
     found = measure(
@@ -156,10 +154,10 @@ def _classifier(
 
     if (bundle is None) == (model is None) or (bundle is not None and (labels or rate_hz)):
         raise ConfigError(
-            "neither a MODEL nor --model"
+            "neither a MODEL nor --model is given"
             if bundle is None and model is None
-            else "a MODEL and --model, --labels or --rate-hz besides",
-            expected="one classifier: the folder of a MODEL, which knows all of this, or --model",
+            else "a MODEL is given with --model, --labels or --rate-hz",
+            expected="one classifier, either the folder of a MODEL or --model",
             fix="see anymic robustness --help",
         )
     if model is None:

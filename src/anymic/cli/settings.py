@@ -26,12 +26,12 @@ def read_config(
 
     if preset is not None and file is not None:
         raise ConfigError(
-            f"both --preset {preset} and --config {file}",
+            f"both --preset {preset} and --config {file} are given",
             expected="one of them",
-            fix="leave one out; --set changes single settings of either",
+            fix="leave one out, and change single settings with --set",
         )
     if file is not None and file.suffix not in (".yaml", ".yml"):
-        raise ConfigError(f"--config {file}", expected="a .yaml file", fix="check the name")
+        raise ConfigError(f"--config is {file}", expected="a .yaml file", fix="check the name")
     values = _read_pairs("--set", changes, example="epochs=50")
     if seed is not None:
         values["seed"] = seed
@@ -62,6 +62,8 @@ def _read_pairs(option: str, pairs: Sequence[str] | None, *, example: str) -> di
             separator = ""
         if not separator or not key:
             raise ConfigError(
-                f"{option} {pair}", expected="KEY=VALUE", fix=f"write e.g. {option} {example}"
+                f"{option} {pair} is not a setting",
+                expected="KEY=VALUE",
+                fix=f"write {option} {example}, for example",
             )
     return values

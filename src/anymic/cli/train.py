@@ -111,12 +111,12 @@ def _check_members(members: int | None, workers: int | None, trainer: Mapping[st
 
     if members is None and workers is not None:
         raise ConfigError(
-            f"--workers {workers} without --members", expected="both", fix="leave it out"
+            f"--workers {workers} is given without --members", expected="both", fix="leave it out"
         )
     given = [name for name in ("devices", "num_nodes", "strategy") if name in trainer]
     if members is not None and given:
         raise ConfigError(
-            f"--trainer {given[0]}={trainer[given[0]]} with --members",
+            f"--trainer {given[0]}={trainer[given[0]]} is given with --members",
             expected="one process for each member",
             fix="set the number of members trained at a time with --workers",
         )

@@ -108,9 +108,9 @@ def train_head(
 
     if (data is None, model is None) != ((embeddings is not None),) * 2:
         raise ConfigError(
-            "no clear input",
+            "the input is unclear",
             expected="--data and --model, or --embeddings alone",
-            fix="name the clips and what embeds them, or their embeddings",
+            fix="pass the clips and the model that embeds them, or their embeddings",
         )
     config = TrainingConfig(
         network=_head(head),
@@ -170,7 +170,7 @@ def _head(name: str) -> str:
         if known in heads:
             return known
     short = ", ".join(head.removesuffix("_head") for head in heads)
-    raise ConfigError(f"--head {name}", expected=short, fix="name one of them")
+    raise ConfigError(f"unknown --head {name}", expected=short, fix="choose one of them")
 
 
 def _open_submission(
@@ -184,9 +184,11 @@ def _open_submission(
         return None
     if not places or path is None:
         raise ConfigError(
-            "--predict without --submission" if places else "--submission without --predict",
+            "--predict is given without --submission"
+            if places
+            else "--submission is given without --predict",
             expected="both",
-            fix="name the files to answer, and the CSV for the answers",
+            fix="pass the files to classify, and the CSV file for the results",
         )
     return Submission(path, clips.labels)
 
@@ -200,9 +202,9 @@ def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
         clips = set_test_aside(clips, share=share, seed=seed)
     elif not len(clips.where(split="test")):
         raise ManifestError(
-            "splits without a clip whose split is 'test'",
-            expected="clips to measure on, for --evaluate",
-            fix="mend `split`, or leave the column out: then some are set aside",
+            "no clip has the split 'test'",
+            expected="clips to evaluate on, for --evaluate",
+            fix="correct the column split, or leave it out to set some clips aside",
         )
     clips.write(out / "clips.csv")
     return clips
@@ -257,7 +259,9 @@ def _on_clips(
     weights = model.suffix in WEIGHTS and not model.is_dir()
     embedder = import_vggish(model) if weights else bundles.load(model)
     if not isinstance(embedder, bundles.Bundle):
-        raise BundleError("an ensemble", expected="a single model", fix="name one of its members")
+        raise BundleError(
+            "the model is an ensemble", expected="a single model", fix="pass one of its members"
+        )
     with progress_bar(len(manifest), "embedding") as advance:
         trained = fit_head(
             manifest,

@@ -144,13 +144,13 @@ class Backend(ABC):
             whole = together.read()
         except (av.FFmpegError, ValueError, IndexError) as error:
             raise AudioError(
-                f"a stream of {spec.name} that FFmpeg does not decode ({error})"
+                f"FFmpeg does not decode the stream of {spec.name} ({error})"
             ) from None
         if whole is None:
             raise AudioError(
-                f"a stream of {spec.name} without a sample in it",
-                expected="sound",
-                fix="this is a fault of anymic or of the encoder: please report it",
+                f"the stream of {spec.name} has no samples",
+                expected="at least one sample",
+                fix="report this as a fault of anymic or of the encoder",
             )
         return _samples(whole), whole.sample_rate
 
@@ -164,9 +164,9 @@ def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 def refused(encoder: str, rate_hz: int, kbps: float, reason: object) -> AudioError:
     """Return the error of an encoder that does not accept a rate and bitrate."""
     return AudioError(
-        f"encoder {encoder} refuses {rate_hz} Hz at {kbps:g} kbps ({reason})",
-        expected="a rate and bitrate that it encodes",
-        fix="choose others; `anymic codec list` names them",
+        f"the encoder {encoder} does not support {rate_hz} Hz at {kbps:g} kbps ({reason})",
+        expected="a rate and bitrate that it supports",
+        fix="choose others from `anymic codec list`",
     )
 
 

@@ -79,17 +79,23 @@ class Codec:
         elif self.kbps is not None and self.kbps in offered:
             object.__setattr__(self, "kbps", float(self.kbps))
         elif self.kbps is not None or offered:
-            said = "no bitrate" if self.kbps is None else f"{self.kbps:g} kbps"
+            said = (
+                "has no default bitrate"
+                if self.kbps is None
+                else f"does not support {self.kbps:g} kbps"
+            )
             raise ConfigError(
-                f"{said} for {self.name}",
-                expected=f"one of {listed(offered)} kbps" if offered else "none: it has no bitrate",
+                f"codec {self.name} {said}",
+                expected=f"one of {listed(offered)} kbps" if offered else "no bitrate",
                 fix="choose one of these" if offered else "leave it out",
             )
         rates = spec.rates_hz if self.kbps is None else spec.rates_at(self.kbps)
         if self.rate_hz is not None and self.rate_hz not in rates:
             raise ConfigError(
-                f"{self.rate_hz} Hz for {self}, which cannot carry it",
-                expected=f"one of {listed(rates)} Hz" if rates else "none: it is the original",
+                f"codec {self} does not support {self.rate_hz} Hz",
+                expected=f"one of {listed(rates)} Hz"
+                if rates
+                else "no rate, because it is the original",
                 fix="choose one of these, or leave the rate out" if rates else "leave it out",
             )
 
@@ -107,7 +113,7 @@ class Codec:
             kbps = float(number) if number else None
         except ValueError:
             raise ConfigError(
-                f"{text!r}", expected='a codec and its kbps, such as "mp3 32"'
+                f"{text!r} is not a codec", expected='a codec and its kbps, such as "mp3 32"'
             ) from None
         return cls(name, kbps=kbps)
 
@@ -147,9 +153,7 @@ class Codec:
         """
         reason, remedy = problem(self.spec)
         if reason:
-            raise DependencyError(
-                f"codec {self.name}, which is not available here: {reason}", fix=remedy
-            )
+            raise DependencyError(f"codec {self.name} is not available here: {reason}", fix=remedy)
         return self
 
     def apply(self, clip: Clip, *, cache: EncodeCache | None = None) -> Coded:
@@ -186,9 +190,9 @@ class Codec:
         decoded = decoded[begin:] if begin >= 0 else np.pad(decoded, (-begin, 0))
         if len(decoded) < count:
             raise AudioError(
-                f"{len(decoded)} samples of {count} back from {self}",
-                expected="all of them",
-                fix="this is a fault of anymic or of the encoder: please report it",
+                f"codec {self} returned {len(decoded)} of {count} samples",
+                expected="as many samples as went in",
+                fix="report this as a fault of anymic or of the encoder",
             )
         notes = [f"passed through {self} kbps"]
         if rate_hz != clip.rate_hz:

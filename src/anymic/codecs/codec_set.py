@@ -54,7 +54,7 @@ class CodecSet:
         problems = [f"unknown key {key!r}" for key in values if key != "codecs"]
         named = values.get("codecs")
         if not isinstance(named, Mapping) or not named:
-            problems.append("no mapping `codecs` of names to bitrates")
+            problems.append("there is no mapping `codecs` of names to bitrates")
             named = {}
         codecs: list[Codec] = []
         for name, wanted in named.items():
@@ -63,12 +63,14 @@ class CodecSet:
                     codecs.append(_codec(name, kbps))
                 except ConfigError as error:
                     problems.append(f"{error.problem} (expected {error.expected})")
-        problems += [f"{codec} twice" for codec in dict.fromkeys(codecs) if codecs.count(codec) > 1]
+        problems += [
+            f"{codec} is listed twice" for codec in dict.fromkeys(codecs) if codecs.count(codec) > 1
+        ]
         if problems:
             raise ConfigError(
                 "; ".join(problems),
                 expected="codecs and their bitrates, such as `codecs: {opus: 64, mp3: [32, 64]}`",
-                fix="mend the file",
+                fix="correct the file",
             )
         return cls(tuple(codecs))
 
@@ -96,5 +98,5 @@ class CodecSet:
 
 def _codec(name: Any, kbps: Any) -> Codec:
     if kbps is not None and (isinstance(kbps, bool) or not isinstance(kbps, int | float)):
-        raise ConfigError(f"{kbps!r} as the kbps of {name}", expected="a number")
+        raise ConfigError(f"{kbps!r} is not a bitrate of {name}", expected="a number")
     return Codec(str(name), kbps=kbps)

@@ -166,7 +166,7 @@ def _refuse_coded(manifest: Manifest) -> None:
     coded = manifest.table[~manifest.table["codec"].isin(["", ORIGINAL])]
     if len(coded):
         raise ManifestError(
-            f"{len(coded)} clips that went through a codec ({coded['codec'].iloc[0]}) before",
-            expected="originals",
-            fix="take the rows whose codec is wav",
+            f"{len(coded)} clips are already coded ({coded['codec'].iloc[0]})",
+            expected="original clips",
+            fix="use only the rows whose codec is wav",
         )

@@ -32,8 +32,8 @@ def codec_names(manifest: Manifest) -> NDArray[np.str_]:
                 names[row] = codec + (f" {kbps:g}" if math.isfinite(kbps) else "")
     if CLEAN not in names:
         raise ManifestError(
-            f"{len(table)} coded clips to measure on and no clean one",
-            expected="some whose codec is empty or wav, to see what is forgotten on clean audio",
-            fix="add the originals: wav among the codecs of anymic data encode",
+            f"none of the {len(table)} clips to measure on is clean",
+            expected="clips whose codec is empty or wav, to measure the accuracy on clean audio",
+            fix="add wav to the codecs of `anymic data encode`",
         )
     return names.astype(str)

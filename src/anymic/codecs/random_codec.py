@@ -37,15 +37,15 @@ class Codecs:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1 or not self.set:
             raise ConfigError(
-                f"a share of {self.share} of the clips and {len(self.set)} codecs",
-                expected="a share over 0 and up to 1, and at least one codec",
-                fix='write such as `codecs: {share: 0.5, set: ["mp3 32", "aac 64"]}`',
+                f"the share of clips is {self.share}, with {len(self.set)} codecs",
+                expected="a share above 0 and at most 1, and at least one codec",
+                fix='write, for example, `codecs: {share: 0.5, set: ["mp3 32", "aac 64"]}`',
             )
         if any(codec.is_original for codec in self.codecs):
             raise ConfigError(
-                f"the original, {ORIGINAL}, among the codecs of training",
+                f"the codec {ORIGINAL} is the original, which needs no training",
                 expected="codecs only: clips that get none stay as they are",
-                fix="leave it out, and lower the share instead",
+                fix="remove it and lower the share instead",
             )
 
     @property

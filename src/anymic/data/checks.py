@@ -89,7 +89,7 @@ def check(
         another lossless format is found too. A row can be in several problems.
     """
     if workers < 1:
-        raise ConfigError(f"{workers} workers", expected="at least 1")
+        raise ConfigError(f"the number of workers is {workers}", expected="at least 1")
     rows: dict[Path, list[int]] = {}
     for row, path in enumerate(manifest.paths()):
         rows.setdefault(Path(os.path.normpath(path)), []).append(row)

@@ -74,15 +74,15 @@ def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = Tru
                 )
         except OSError as error:  # requests' errors are OSErrors too
             raise AnymicError(
-                f"no answer from {archive.url} ({_cause(error)})",
+                f"{archive.url} cannot be downloaded ({_cause(error)})",
                 expected=f"the file {archive.file}",
-                fix=f"check the network, or fetch it by hand into {store} and run this again",
+                fix=f"check the network, or save the file in {store} and run this again",
             ) from error
         except ValueError as error:  # what pooch raises where the hash differs
             raise AnymicError(
-                f"{archive.file} from {archive.url} with another checksum",
+                f"{archive.file} from {archive.url} has another checksum",
                 expected=f"md5 {archive.md5}",
-                fix="run this again; if it stays, the archive was damaged or replaced",
+                fix="run this again; if the error persists, the archive was damaged or replaced",
             ) from error
         if archive.md5 is None:
             _say_unverified(archive, store / archive.file)
@@ -103,7 +103,7 @@ def unpack(archive: Path, root: Path) -> None:
                 target = (root / member.filename).resolve()
                 if not target.is_relative_to(root.resolve()):
                     raise AnymicError(
-                        f"{archive} with the member {member.filename}",
+                        f"{archive} has the member {member.filename}",
                         expected=f"only files below {root}",
                         fix="do not use this archive",
                     )
@@ -112,8 +112,8 @@ def unpack(archive: Path, root: Path) -> None:
                     source.extract(member, root)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise AnymicError(
-            f"{archive}, which cannot be unpacked ({error})",
-            expected="a whole ZIP file",
+            f"{archive} cannot be unpacked ({error})",
+            expected="a complete ZIP file",
             fix="delete it and run this again, or unpack it with another program",
         ) from error
 

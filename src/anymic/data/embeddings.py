@@ -102,5 +102,5 @@ def _refusal(got: str) -> ManifestError:
     return ManifestError(
         got,
         expected="finite features (segment, number), and as many paths and labels",
-        fix="write it as anymic embed --data does",
+        fix="write it with `anymic embed`, from a manifest",
     )

@@ -92,7 +92,7 @@ class Manifest:
             had = ", ".join(map(str, table.columns)) or "none"
             problems.append(f"missing column {' and '.join(missing)} (columns: {had})")
         if table.empty:
-            problems.append("no rows")
+            problems.append("there are no rows")
         typed, numbers = tidy(table)
         problems += numbers
         for column in REQUIRED_COLUMNS:
@@ -106,7 +106,7 @@ class Manifest:
             raise ManifestError(
                 f"{len(problems)} problem{'s' * (len(problems) > 1)}{where}: {'; '.join(problems)}",
                 expected=TABLE,
-                fix="mend the table and read it again",
+                fix="correct the table and read it again",
             )
         return cls(table=typed, root=Path(root), name=name)
 
@@ -223,7 +223,7 @@ class Manifest:
         missing = [column for column in columns if column not in self.table.columns]
         if missing:
             raise ManifestError(
-                f"a manifest{self._named()} with the columns {', '.join(self.table.columns)}",
+                f"the manifest{self._named()} has the columns {', '.join(self.table.columns)}",
                 expected=f"also {', '.join(missing)} for {purpose}",
                 fix=f"add {'it' if len(missing) == 1 else 'them'} to the table",
             )
@@ -325,9 +325,9 @@ class Manifest:
         if twice.any():
             listed = some(f"{row.take} ({row.device})" for row in rows[twice].itertuples())
             raise ManifestError(
-                f"more than one row for a take and device{self._named()}: {listed}",
-                expected="each device once in a take",
-                fix="give clips that were not recorded at the same moment their own take",
+                f"some takes have two rows of a device{self._named()}: {listed}",
+                expected="one row for each take and device",
+                fix="give clips that were recorded at different times different takes",
             )
         wide = rows.pivot(index="take", columns="device", values="row")
         wide = wide.reindex(columns=list(devices)).dropna().astype(np.int64)
@@ -355,7 +355,7 @@ def concatenate(manifests: Iterable[Manifest]) -> Manifest:
     """
     parts = list(manifests)
     if not parts:
-        raise ManifestError("no manifests", expected="at least one to put together")
+        raise ManifestError("there are no manifests", expected="at least one")
     roots = [os.path.abspath(part.root) for part in parts]
     try:
         root = os.path.commonpath(roots)
@@ -387,7 +387,7 @@ def _number(column: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ManifestError(f"{column} = {value!r}", expected="a number") from None
+        raise ManifestError(f"the value of {column} is {value!r}", expected="a number") from None
 
 
 def _relative(path: str | Path, folder: str) -> str:

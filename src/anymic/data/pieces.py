@@ -48,8 +48,8 @@ def cut_rows(
     distance_s = length_s if distance_s is None else distance_s
     if not (length_s > 0 and 0 < distance_s <= length_s):
         raise ConfigError(
-            f"pieces of {length_s} s every {distance_s} s",
-            expected="a positive length, and a distance of at most that",
+            f"pieces of {length_s} s cannot start every {distance_s} s",
+            expected="a positive length, and a distance of at most the length",
         )
     rows: list[dict[Any, Any]] = []
     failures = []
@@ -67,7 +67,7 @@ def cut_rows(
             rows.append({**record, **place, "group": recording})
     if not rows:
         reason = failures[0].reason if failures else "the manifest is empty"
-        raise ManifestError(f"no clip that can be used ({reason})", fix="mend the files")
+        raise ManifestError(f"no clip can be used. The first: {reason}", fix="repair the files")
     pieces = Manifest.from_table(pd.DataFrame(rows), manifest.root, name=manifest.name)
     return pieces, tuple(failures)
 

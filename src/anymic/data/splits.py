@@ -40,12 +40,14 @@ def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manife
         A share that is not between 0 and 1, or fewer than two groups.
     """
     if not 0.0 < share < 1.0:
-        raise ManifestError(f"share {share}", expected="a share between 0 and 1, both excluded")
+        raise ManifestError(
+            f"the share is {share}", expected="a share between 0 and 1, both excluded"
+        )
     units, number = np.unique(np.asarray(manifest.recordings()), return_inverse=True)
     if len(units) < 2:
         raise ManifestError(
-            f"{len(units)} group in {len(manifest)} rows",
-            expected="at least two groups to divide",
+            f"the {len(manifest)} rows are of {len(units)} group",
+            expected="at least two groups",
             fix="add recordings, or fill the column group",
         )
     label = np.unique(manifest.table["label"].to_numpy(dtype=str), return_inverse=True)[1]
@@ -85,9 +87,9 @@ def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
         lost = [label for label in manifest.labels if label not in part.labels]
         if lost:
             raise ManifestError(
-                f"no recording of {some(lost)} to {use}, with {share:g} of all set aside",
+                f"there is no recording of {some(lost)} to {use} if {share:g} of all are set aside",
                 expected="at least one of each label",
-                fix="add recordings, choose another share, or fill a column split",
+                fix="add recordings, choose another share, or fill the column split",
             )
     own = set(test.clip_ids())
     names = ["test" if clip in own else "train" for clip in manifest.clip_ids()]
@@ -117,9 +119,9 @@ def check_splits(manifest: Manifest) -> None:
             found.append(f"{column} {listed}")
     if found:
         raise ManifestError(
-            f"on both sides of a split: {'; '.join(found)}",
-            expected="each group, take and file in one split only",
-            fix="put all its rows in one split, or leave the split of the others empty",
+            f"there are overlaps between splits: {'; '.join(found)}",
+            expected="every group, take and file in only one split",
+            fix="put all their rows in one split, or leave the split of the others empty",
         )
 
 

@@ -56,14 +56,14 @@ def read_table(
     except (ValueError, OSError) as error:  # pandas' parser errors and bad UTF-8 are ValueErrors
         reason = " ".join(str(error).split())
         raise ManifestError(
-            f"{path}, not readable as a table ({reason})",
+            f"{path} cannot be read as a table ({reason})",
             expected=wanted,
             fix="write it as UTF-8 text with a header line",
         ) from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise ManifestError(
-            f"{path} with the columns {', '.join(table.columns)}",
+            f"{path} has the columns {', '.join(table.columns)}",
             expected=f"also {', '.join(missing)}",
             fix="check that this is the file as published",
         )
@@ -92,7 +92,7 @@ def tidy(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             wrong |= (values < 0) if column == "start_s" else (values <= 0)
             columns[column] = values
         kind = "a whole number" if column in INTEGER_COLUMNS else "a number in range"
-        problems += rows_problem(f"{column} that is not {kind}", wrong, cells)
+        problems += rows_problem(f"{column} is not {kind}", wrong, cells)
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table))), problems
 
 

@@ -22,11 +22,11 @@ def check_analysis(fft_size: int, hop_samples: int) -> None:
     """
     if fft_size < 16 or fft_size % 2:
         raise DeviceError(
-            f"an FFT size of {fft_size}", expected="an even number from 16", fix="use 2048"
+            f"the FFT size is {fft_size}", expected="an even number from 16", fix="use 2048"
         )
     if not 1 <= hop_samples <= fft_size // 2:
         raise DeviceError(
-            f"a hop of {hop_samples} samples",
+            f"the hop is {hop_samples} samples",
             expected=f"1 to {fft_size // 2}, half the FFT size",
             fix="use 512 with an FFT size of 2048",
         )

@@ -243,7 +243,7 @@ def _path(manifest: Any) -> str | Path:
     if isinstance(manifest, str | Path):
         return manifest
     raise ConfigError(
-        f"{type(manifest).__name__} for a head on embeddings",
+        f"a head on embeddings cannot evaluate {type(manifest).__name__}",
         expected="an .npz of embeddings, as `anymic embed` writes it, or Vectors of it",
         fix="embed the clips first",
     )
@@ -252,8 +252,8 @@ def _path(manifest: Any) -> str | Path:
 def _refuse_for_embeddings(**options: bool) -> None:
     if given := [name for name, chosen in options.items() if chosen]:
         raise ConfigError(
-            f"{' and '.join(given)} for a head on embeddings",
-            expected="neither: no audio is read",
+            f"{' and '.join(given)} cannot be used with a head on embeddings",
+            expected="neither, because no audio is read",
             fix="leave it out",
         )
 
@@ -261,7 +261,7 @@ def _refuse_for_embeddings(**options: bool) -> None:
 def _refuse_few_labels(labels: int, map_at: int | None) -> None:
     if map_at is not None and labels < map_at:
         raise ConfigError(
-            f"MAP@{map_at} for a model of {labels} labels",
+            f"MAP@{map_at} is not possible with {labels} labels",
             expected=f"at least {map_at} labels",
             fix="leave it out: accuracy says the same",
         )
@@ -272,8 +272,8 @@ def _refuse_nothing(found: ManifestPredictions) -> None:
         return
     reason = found.failures[0].reason if found.failures else "the manifest is empty"
     raise ManifestError(
-        f"{len(found.failures)} clips, none of which can be used ({reason})",
-        expected="at least one",
+        f"none of the {len(found.failures)} clips can be used. The first: {reason}",
+        expected="at least one clip that can be used",
         fix="correct the files or the paths in the manifest",
     )
 

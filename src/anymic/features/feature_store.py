@@ -87,7 +87,7 @@ def read_clip(
     )
     if clip.rate_hz != rate_hz:
         raise AudioError(
-            f"{clip.rate_hz} Hz in {path}",
+            f"the rate of {path} is {clip.rate_hz} Hz",
             expected=f"{rate_hz} Hz",
             fix="convert the file, or set frontend.rate_hz to its rate",
         )
@@ -95,9 +95,9 @@ def read_clip(
     refused = "shorter" if missing_s > SLACK_S else "longer" if missing_s < -SLACK_S else None
     if refused and getattr(length, refused) == "refuse":
         raise AudioError(
-            f"{clip.duration_s:.3f} s in {path}",
+            f"{path} lasts {clip.duration_s:.3f} s",
             expected=f"{length.clip_s:g} s",
-            fix=f"say what to do with clips that are {refused}, or set clip_s",
+            fix=f"set the rule for clips that are {refused}, or set clip_s",
         )
     fitted = audio.fit_length(
         clip,
@@ -146,7 +146,7 @@ def open_features(
         _write(path, manifest, frontend, length, dtype, progress)
         found = _read(path)
         if found is None:
-            raise AnymicError(f"no readable cache at {path}", fix="check the disk")
+            raise AnymicError(f"the cache {path} cannot be read", fix="check the disk")
     elif progress is not None:
         progress(len(manifest))
     return found

@@ -146,7 +146,7 @@ class Frontend(nn.Module):
         """Cut samples into overlapping frames, without a copy: (batch, frame, sample)."""
         if samples.ndim != 2:
             raise ConfigError(
-                f"samples of shape {tuple(samples.shape)}",
+                f"the samples have shape {tuple(samples.shape)}",
                 expected="(batch, sample)",
                 fix="add the batch axis: samples[None]",
             )
@@ -155,8 +155,8 @@ class Frontend(nn.Module):
             samples = nn.functional.pad(samples, (length // 2, length // 2))
         elif samples.shape[1] < length:
             raise ConfigError(
-                f"{samples.shape[1]} samples",
-                expected=f"at least one frame of {length}",
+                f"the clips have {samples.shape[1]} samples",
+                expected=f"at least one frame of {length} samples",
                 fix="pad or repeat the clip first",
             )
         return samples.unfold(-1, length, hop)
@@ -165,8 +165,8 @@ class Frontend(nn.Module):
         if gains.shape != (clips, self.gains.shape[1]):
             what = "bin" if self.gain_domain == "magnitude" else "mel band"
             raise ConfigError(
-                f"gains of shape {tuple(gains.shape)} for {clips} clips",
-                expected=f"({clips}, {self.gains.shape[1]}), a factor a clip and {what}",
+                f"the gains have shape {tuple(gains.shape)} for {clips} clips",
+                expected=f"({clips}, {self.gains.shape[1]}), a factor for each clip and {what}",
                 fix="repeat the gains for every clip",
             )
         return gains[:, None, :]
@@ -263,10 +263,10 @@ def _gain_rows(
     for name, gains in device_gains.items():
         if np.shape(gains) != (size,):
             raise DeviceError(
-                f"{np.size(gains)} gains for device {name}",
-                expected=f"{config.bins}, one a frequency bin, or for every device {config.bands}, "
-                "one a mel band",
-                fix="make the profile with the front-end's rate and FFT size",
+                f"device {name} has {np.size(gains)} gains",
+                expected=f"{config.bins}, one for each frequency bin, or for every device "
+                f"{config.bands}, one for each mel band",
+                fix="calculate the profile with the front-end's rate and FFT size",
             )
         rows.append(gains)
     domain: Literal["magnitude", "log_mel"] = "log_mel" if by_band else "magnitude"

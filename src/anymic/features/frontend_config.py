@@ -71,38 +71,38 @@ class FrontendConfig:
         half = self.rate_hz / 2
         high_hz = half if self.high_hz is None else self.high_hz
         problems = [
-            f"{name} of {getattr(self, name)}"
+            f"{name} is {getattr(self, name)}"
             for name in ("rate_hz", "fft_size", "hop_samples", "bands")
             if getattr(self, name) < 1
         ]
         if self.fft_size % 2:
-            problems.append(f"odd fft_size of {self.fft_size}")
+            problems.append(f"fft_size is the odd {self.fft_size}")
         if not 1 <= self.frame_samples <= self.fft_size or self.frame_samples % 2:
-            problems.append(f"window_samples of {self.window_samples} for {self.fft_size}")
+            problems.append(f"window_samples is {self.window_samples} for {self.fft_size}")
         if self.hop_samples > self.frame_samples:
-            problems.append(f"hop_samples of {self.hop_samples} over {self.frame_samples}")
+            problems.append(f"hop_samples is {self.hop_samples} over {self.frame_samples}")
         if not 0 <= self.low_hz < high_hz <= half:
-            problems.append(f"mel range of {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
+            problems.append(f"the mel range is {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
         if self.power not in (1, 2):
-            problems.append(f"power of {self.power}")
+            problems.append(f"power is {self.power}")
         if self.log_offset <= 0:
-            problems.append(f"log_offset of {self.log_offset}")
+            problems.append(f"log_offset is {self.log_offset}")
         if self.scaling not in ("none", "clip"):
-            problems.append(f"scaling {self.scaling!r}")
+            problems.append(f"scaling is {self.scaling!r}")
         if self.deltas < 0:
-            problems.append(f"deltas of {self.deltas}")
+            problems.append(f"deltas is {self.deltas}")
         if self.mel_triangles not in ("hertz", "mel"):
-            problems.append(f"mel_triangles {self.mel_triangles!r}")
+            problems.append(f"mel_triangles is {self.mel_triangles!r}")
         elif self.mel_triangles == "mel" and self.mel_norm is not None:
-            problems.append(f"mel_norm {self.mel_norm} of filters that are triangles in mel")
+            problems.append(f"mel_norm is {self.mel_norm} for filters that are triangles in mel")
         if problems:
             raise ConfigError(
-                "; ".join(problems),
+                "invalid settings: " + "; ".join(problems),
                 expected="positive sizes, an even fft_size, an even window within it, a hop within "
                 "the window, "
                 "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset, "
                 "scaling none or clip, deltas 0 or more, mel_triangles hertz or mel (without norm)",
-                fix="mend the front-end settings",
+                fix="correct the settings of the front-end",
             )
 
     @property

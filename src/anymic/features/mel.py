@@ -37,7 +37,7 @@ def mel_filters(config: FrontendConfig) -> Tensor:
     empty = int((filters.sum(axis=1) == 0).sum())
     if empty:
         raise ConfigError(
-            f"{empty} of {config.bands} mel bands without a frequency bin",
+            f"{empty} of {config.bands} mel bands have no frequency bin",
             expected=f"bands of {config.rate_hz / config.fft_size:.1f} Hz or wider",
             fix="use fewer bands or a larger fft_size",
         )

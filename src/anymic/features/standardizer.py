@@ -47,7 +47,9 @@ class Standardizer:
             count = total
         if count == 0:
             raise ConfigError(
-                "no clip to standardize on", expected="training clips", fix="check the split"
+                "there are no clips to standardize on",
+                expected="training clips",
+                fix="check the split",
             )
         self.mean_ = mean.astype(np.float32)
         self.scale_ = np.maximum(np.sqrt(spread / count), SMALLEST_SCALE).astype(np.float32)

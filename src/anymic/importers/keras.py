@@ -94,15 +94,15 @@ def import_keras(
         labels = SCENES
     if labels is None or len(labels) != classes:
         raise BundleError(
-            f"{len(labels or ())} labels for the {classes} classes of {path}",
+            f"there are {len(labels or ())} labels for the {classes} classes of {path}",
             expected=f"{classes} names, in the order of the classes",
-            fix="pass --labels",
+            fix="pass the labels",
         )
     if found.plan.channels > 3:
         raise BundleError(
-            f"{path}, whose input has {found.plan.channels} channels",
-            expected="1 to 3: one microphone's log-mel features, deltas, and their deltas",
-            fix="networks that hear several microphones are not supported",
+            f"the input of {path} has {found.plan.channels} channels",
+            expected="1 to 3 channels: log-mel features, their deltas, and the deltas of these",
+            fix="choose a network for one microphone",
         )
     network, arguments = build(found)
     config = replace(frontend, bands=found.plan.bands, deltas=found.plan.channels - 1)
@@ -125,12 +125,12 @@ def read(path: Path) -> Checkpoint:
     if not path.is_file():
         raise BundleError(f"no file {path}", expected=WANTED, fix="check the path")
     if not h5py.is_hdf5(path):
-        raise BundleError(f"{path}, which is not HDF5", expected=WANTED, fix="check the path")
+        raise BundleError(f"{path} is not an HDF5 file", expected=WANTED, fix="check the path")
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs or "model_weights" not in file:
                 raise BundleError(
-                    f"{path} without model_config or model_weights",
+                    f"{path} has no model_config or no model_weights",
                     expected=WANTED,
                     fix="save it with model.save, not with save_weights",
                 )
@@ -141,15 +141,15 @@ def read(path: Path) -> Checkpoint:
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         raise BundleError(
-            f"{path} that cannot be read to its end ({reason})",
-            expected="a whole file",
+            f"{path} cannot be read completely ({reason})",
+            expected="a complete file",
             fix="copy it again",
         ) from error
     try:
         return Checkpoint(plan(description), weights, version)
     except OtherNetworkError as error:
         raise BundleError(
-            f"{path}, a file of another network ({error})", expected=WANTED, fix="check the file"
+            f"{path} is of another network ({error})", expected=WANTED, fix="check the file"
         ) from error
 
 
@@ -187,7 +187,7 @@ def build(found: Checkpoint) -> tuple[Fcnn, dict[str, Any]]:
             _attention(network.attention, own.perceptron, found.weights)
         except KeyError as error:
             raise BundleError(
-                f"a checkpoint without the weights of {error}", expected=WANTED, fix="check it"
+                f"the checkpoint has no weights of {error}", expected=WANTED, fix="check the file"
             ) from error
     return network, arguments
 
@@ -195,7 +195,7 @@ def build(found: Checkpoint) -> tuple[Fcnn, dict[str, Any]]:
 def _fill(tensor: torch.Tensor, values: np.ndarray) -> None:
     if tuple(tensor.shape) != values.shape:
         raise BundleError(
-            f"weights of shape {values.shape}",
+            f"some weights have shape {values.shape}",
             expected=f"{tuple(tensor.shape)}, as the description of the network says",
             fix="save the model again",
         )

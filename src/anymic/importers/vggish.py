@@ -129,7 +129,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         told = [f"without {missing[0]}" + _more(missing)] if missing else []
         told += [f"with {foreign[0]}" + _more(foreign)] if foreign else []
         raise BundleError(
-            f"{path} {' and '.join(told)}", expected=_WANTED, fix="get the weights of VGGish"
+            f"{path} {' and '.join(told)}", expected=_WANTED, fix="download the weights of VGGish"
         )
     if found["features.0.weight"].ndim != 4:
         raise _other_shapes(path, "features.0.weight", found["features.0.weight"].shape)
@@ -154,18 +154,18 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
         pooch.retrieve(url, known_hash=None, fname=name, path=folder)
     except (OSError, ValueError) as error:
         raise AnymicError(
-            f"no whole file from {url} ({' '.join(str(error).split())[:120]})",
+            f"{url} cannot be downloaded ({' '.join(str(error).split())[:120]})",
             expected=f"the file {name}",
-            fix="check the network, or fetch it by hand and pass its path",
+            fix="check the network, or download the file and pass its path",
         ) from error
     promised = Path(name).stem.rpartition("-")[2]
     digest = file_digest(path)
     if not digest.startswith(promised):
         os.replace(path, path.with_suffix(".damaged"))
         raise AnymicError(
-            f"{name} from {url} with SHA-256 {digest[:8]}...",
+            f"{name} from {url} has the SHA-256 {digest[:8]}...",
             expected=f"{promised}...",
-            fix="run this again; if it stays, the file was damaged or replaced",
+            fix="run this again; if the error persists, the file was damaged or replaced",
         )
     return path
 
@@ -182,7 +182,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     tensors = isinstance(found, Mapping) and all(isinstance(v, Tensor) for v in found.values())
     if not tensors or not found:
         raise BundleError(
-            f"{path} that holds {type(found).__name__} and not tensors by name", expected=_WANTED
+            f"{path} contains {type(found).__name__} and not tensors by name", expected=_WANTED
         )
     return {str(name): value for name, value in found.items()}
 
@@ -220,7 +220,7 @@ def _from_tensorflow(path: Path, variables: Mapping[str, Tensor]) -> dict[str, T
             value = variables.get(f"vggish/{scope}/{old}")
             if value is None:
                 raise BundleError(
-                    f"{path} without vggish/{scope}/{old}",
+                    f"{path} has no vggish/{scope}/{old}",
                     expected="all variables of the checkpoint",
                     fix="save them again",
                 )
@@ -240,9 +240,9 @@ def _other_shapes(
     path: Path, name: str, shape: torch.Size, wanted: torch.Size | None = None
 ) -> BundleError:
     return BundleError(
-        f"{path} whose {name} is of shape {tuple(shape)}",
-        expected=f"{tuple(wanted)}" if wanted else "a kernel of 3 x 3",
-        fix="get the weights of VGGish: these are of another network",
+        f"{name} of {path} has shape {tuple(shape)}",
+        expected=f"the shape {tuple(wanted)}" if wanted else "a kernel of 3 x 3",
+        fix="download the weights of VGGish, because these are of another network",
     )
 
 
@@ -251,9 +251,9 @@ def _unreadable(path: Path, error: BaseException) -> BundleError:
     said = "not what torch.save writes" if isinstance(error, KeyError) else str(error)
     reason = " ".join(said.split())[:120] or type(error).__name__
     return BundleError(
-        f"{path} that cannot be read as weights ({reason})",
+        f"{path} cannot be read as weights ({reason})",
         expected=_WANTED,
-        fix="get the file again: it is cut short, damaged, or holds more than weights",
+        fix="download the file again: it is incomplete or damaged, or contains more than weights",
     )
 
 

@@ -174,15 +174,16 @@ class GainSelector:
 
     def _refusal(self, request: ClipRequest) -> DeviceError:
         name, found = request.path or "a clip", request.identification
-        what = f"device {request.device!r} {'found in' if found else 'stated for'} {name}"
+        source = "found in" if found else "stated for"
+        what = f"the device {request.device!r} {source} {name} is unknown"
         if request.device is None and found:
             nearest, share = found.nearest, found.probability
-            what = f"an unknown device in {name} (nearest: {nearest}, probability {share:.2f})"
+            what = f"the device of {name} is unknown (nearest: {nearest}, probability {share:.2f})"
         elif request.device is None:
-            what = f"no device stated for {name}"
+            what = f"no device is stated for {name}"
         return DeviceError(
             what,
-            expected=f"one of {', '.join(self.devices)}, as the model's contract says",
+            expected=f"one of {', '.join(self.devices)}",
             fix="state the device, or estimate its profile and train with it",
         )
 

@@ -91,9 +91,9 @@ class Embedder:
     ) -> None:
         if isinstance(bundle, Ensemble):
             raise BundleError(
-                f"an ensemble of {len(bundle.members)} models, each with features of its own",
+                f"the model is an ensemble of {len(bundle.members)} models with different features",
                 expected="a single model",
-                fix="pass one of its members, such as the folder members/00 in it",
+                fix="pass one of its members, such as its folder members/00",
             )
         self.engine = FeatureEngine(bundle, precision=precision, accelerator=accelerator)
         network = fuse(bundle.network, dtype=self.engine.dtype)

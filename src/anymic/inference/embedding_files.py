@@ -45,7 +45,7 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     if not len(embeddings.paths):
         reason = embeddings.failures[0].reason if embeddings.failures else "no clip was given"
         raise AnymicError(
-            f"no window with features ({reason})",
+            f"no window has features. The first failure: {reason}",
             expected="at least one window",
             fix="correct the files",
         )
@@ -79,7 +79,7 @@ def format_of(out: Path) -> Literal["npz", "csv", "projector"]:
     if out.suffix not in (".npz", ".csv") and (out.is_dir() or not (out.suffix or out.exists())):
         return "projector"
     raise ConfigError(
-        f"{out} to write to",
+        f"{out} cannot be written",
         expected="a file that ends in .npz or .csv, or a folder",
         fix="choose another name",
     )

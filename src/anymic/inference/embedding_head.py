@@ -74,7 +74,7 @@ class VectorHead:
         width = vectors.sequences[0].shape[1]
         if width != len(self.mean):
             raise ConfigError(
-                f"vectors of {width} features",
+                f"the vectors have {width} features",
                 expected=f"{len(self.mean)}, as the head was trained on",
                 fix="embed the clips with the same model",
             )
@@ -170,8 +170,8 @@ def load_head(folder: str | Path) -> VectorHead:
         raise
     except Exception as error:
         raise BundleError(
-            f"{folder}, which holds no head ({type(error).__name__}: {error})",
-            expected=f"{INDEX} and {WEIGHTS}, as anymic train-head --embeddings writes them",
+            f"{folder} contains no head ({type(error).__name__}: {error})",
+            expected=f"{INDEX} and {WEIGHTS} of a head that was trained on embeddings",
             fix="train it again",
         ) from error
     return VectorHead(
@@ -191,14 +191,14 @@ def _require_version(folder: Path, index: Mapping[str, Any]) -> None:
     """Refuse an index of another format or version."""
     if index.get("format") != FORMAT:
         raise BundleError(
-            f"{folder / INDEX} that is no head of anymic",
+            f"{folder / INDEX} is not the index of a head",
             expected=f'"format": "{FORMAT}"',
-            fix="pass the folder that anymic train-head --embeddings wrote",
+            fix="pass the folder that `anymic train-head` wrote",
         )
     found = index.get("version", 1)  # heads were first written without a version
     if found != VERSION:
         raise BundleError(
-            f"head {folder} of version {found!r}, written by anymic {index.get('library')}",
+            f"head {folder} has version {found!r}, written by anymic {index.get('library')}",
             expected=f"version {VERSION}",
             fix=version_fix(
                 found, VERSION, written_by=index.get("library"), otherwise="train it again"

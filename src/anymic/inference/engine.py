@@ -248,13 +248,13 @@ def _check_size(bundle: Bundle) -> None:
     patch = getattr(bundle.network, "input_shape", (bands, frames))
     if (bands, frames) != patch:
         raise BundleError(
-            f"clips of {frames} frames x {bands} bands",
+            f"the clips have {frames} frames x {bands} bands",
             expected=f"exactly {patch[1]} x {patch[0]} for {bundle.network_name}",
             fix="use the network's own front-end, and clips of one patch",
         )
     if min(frames, bands) < smallest:
         raise BundleError(
-            f"clips of {frames} frames x {bands} bands",
+            f"the clips have {frames} frames x {bands} bands",
             expected=f"at least {smallest} of each for {bundle.network_name}",
             fix="train with longer clips, a shorter hop, or more bands",
         )
@@ -268,8 +268,8 @@ def _place(accelerator: str) -> torch.device:
         torch.empty(1, device=place)
     except (RuntimeError, AssertionError) as error:
         raise BundleError(
-            f"accelerator {accelerator!r}, which this machine does not have",
+            f"this machine has no accelerator {accelerator!r}",
             expected="auto, cpu or cuda",
-            fix="leave it at auto",
+            fix="use auto",
         ) from error
     return place

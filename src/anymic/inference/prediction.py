@@ -109,7 +109,7 @@ def require_share(value: float, name: str) -> float:
     """Return a setting that must be a probability; ConfigError where it is not."""
     if not 0 <= value <= 1:
         raise ConfigError(
-            f"{name} {value}",
+            f"{name} is {value}",
             expected="a probability from 0 to 1",
             fix="choose a value such as 0.8",
         )

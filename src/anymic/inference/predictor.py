@@ -195,8 +195,8 @@ class Predictor:
             devices = [devices] * len(listed)
         if len(devices) != len(listed):
             raise DeviceError(
-                f"{len(devices)} devices for {len(listed)} clips",
-                expected="one for all or one each",
+                f"there are {len(devices)} devices for {len(listed)} clips",
+                expected="one for all, or one for each clip",
                 fix="pass None for a clip whose device is not known",
             )
         requests = [
@@ -290,7 +290,7 @@ class Predictor:
         policy = self.bundle.contract.unknown_device
         if policy != "blind":
             raise BundleError(
-                f"together with unknown_device {policy!r}",
+                f"clips cannot share a device with unknown_device {policy!r}",
                 expected="a model that estimates gains blindly",
                 fix="leave together out, or choose blind gains for the model's unknown devices",
             )
@@ -300,7 +300,7 @@ class Predictor:
     def _require_labels(self) -> None:
         if not self.labels:
             raise BundleError(
-                "a model without labels, which only embeds",
+                "the model has no labels and only calculates embeddings",
                 expected="a classifier",
                 fix="use Embedder, or train a head on its embeddings",
             )

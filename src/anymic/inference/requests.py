@@ -99,7 +99,7 @@ class WindowBatch:
                 peak = float(np.abs(self.windows[number].samples).max())
                 request.error = AudioError(
                     f"{name} with a peak of {peak:.3g}, whose features overflow",
-                    expected="samples with full scale 1",
+                    expected="samples with full scale 1.0",
                     fix="lower the level",
                 )
 

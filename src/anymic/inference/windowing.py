@@ -155,7 +155,7 @@ def _rate_note(name: str, rate_hz: int, contract: InputContract) -> list[str]:
         return []
     if contract.other_rates == "refuse":
         raise AudioError(
-            f"{rate_hz} Hz in {name}",
+            f"the rate of {name} is {rate_hz} Hz",
             expected=f"{contract.rate_hz} Hz, as the model's contract says",
             fix="convert the file",
         )
@@ -193,16 +193,16 @@ def _refuse_short(clip: Clip, contract: InputContract, least_samples: int) -> No
     name, have = clip.path or "a clip", len(clip.samples)
     if have < least_samples:
         raise AudioError(
-            f"{name} of {1000 * clip.duration_s:.3g} ms",
+            f"{name} lasts {1000 * clip.duration_s:.3g} ms",
             expected=f"at least {1000 * least_samples / contract.rate_hz:.3g} ms, one FFT window",
-            fix="record longer",
+            fix="record a longer clip",
         )
     missing_s = contract.clip_s - clip.duration_s
     if contract.shorter == "refuse" and missing_s > SLACK_S:
         raise AudioError(
-            f"{name} of {clip.duration_s:.3f} s",
+            f"{name} lasts {clip.duration_s:.3f} s",
             expected=f"{contract.clip_s:.3f} s, as the model's contract says",
-            fix="record longer",
+            fix="record a longer clip",
         )
 
 

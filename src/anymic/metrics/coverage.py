@@ -56,7 +56,7 @@ class CoverageCurve:
         """
         if not 0 < coverage <= 1:
             raise MetricError(
-                f"a coverage of {coverage}", expected="more than 0, at most 1", fix="pass a share"
+                f"the coverage is {coverage}", expected="a share above 0 and at most 1"
             )
         wanted = coverage * self.clips[-1] - _ROUNDING
         return int(np.searchsorted(self.clips, wanted))
@@ -81,10 +81,10 @@ def coverage_curve(confidence: ArrayLike, correct: ArrayLike) -> CoverageCurve:
     sure, right = finite(confidence, "confidence"), finite(correct, "correct")
     if sure.shape != right.shape or not np.isin(right, (0.0, 1.0)).all():
         raise MetricError(
-            f"{sure.size} confidences and {right.size} answers"
+            f"there are {sure.size} confidences and {right.size} results"
             f" between {right.min():g} and {right.max():g}",
             expected="a confidence and 0 or 1 for each clip",
-            fix="compare predicted with true labels first",
+            fix="compare the predicted with the true labels first",
         )
     levels, level = np.unique(-sure, return_inverse=True)  # the surest first
     sizes = np.bincount(level, minlength=len(levels))

@@ -94,9 +94,9 @@ def bounded_mean(values: ArrayLike, groups: Groups = None, *, level: float = LEV
     scores = finite(values, "values")
     if scores.min() < 0 or scores.max() > 1:
         raise MetricError(
-            f"values between {scores.min():g} and {scores.max():g}",
+            f"the values are between {scores.min():g} and {scores.max():g}",
             expected="numbers from 0 to 1",
-            fix="take an interval over resamples (bootstrap)",
+            fix="use the bootstrap",
         )
     return _wilson(scores, groups, level)
 
@@ -176,7 +176,11 @@ def bootstrap(
         If there are fewer than two groups, or the statistic is not finite for a resample.
     """
     if groups is None and n is None:
-        raise MetricError("neither groups nor n", expected="one of them", fix="pass n=...")
+        raise MetricError(
+            "there are neither groups nor n",
+            expected="one of them",
+            fix="pass the number of clips as n",
+        )
     rows = len(groups) if groups is not None else int(n or 0)
     index, count = group_index(groups, rows)
     value = float(statistic(np.arange(rows)))
@@ -216,7 +220,7 @@ def paired_difference(
     first, second = finite(values_a, "values_a"), finite(values_b, "values_b")
     if first.shape != second.shape:
         raise MetricError(
-            f"{first.size} and {second.size} values",
+            f"there are {first.size} and {second.size} values",
             expected="the same clips under both conditions",
             fix="align the rows by clip before comparing",
         )
@@ -286,9 +290,9 @@ def percentiles(
     kept = resampled[~np.isnan(resampled)]
     if groups < 2 or kept.size == 0 or not np.isfinite(kept).all() or not np.isfinite(value):
         raise MetricError(
-            f"{groups} group(s) and {kept.size} usable resamples",
+            f"there are {groups} group(s) and {kept.size} usable resamples",
             expected="at least 2 groups and finite values",
-            fix="an interval over recordings needs clips of two recordings or more",
+            fix="pass clips of at least two recordings",
         )
     if centred:
         kept = kept + (value - float(np.median(kept)))
@@ -317,16 +321,16 @@ def group_index(groups: Groups, n: int) -> tuple[NDArray[np.intp], int]:
     names = np.asarray(groups)
     if names.shape != (n,):
         raise MetricError(
-            f"groups of shape {names.shape}",
+            f"the groups have shape {names.shape}",
             expected=f"one group for each of {n} clips",
             fix="pass the groups of the same rows",
         )
     missing = [name is None or name != name or name == "" for name in names.tolist()]
     if any(missing):
         raise MetricError(
-            f"{sum(missing)} of {n} clips without a group",
+            f"{sum(missing)} of {n} clips have no group",
             expected="the source recording of every clip",
-            fix="fill the column, or leave groups out to count every clip by itself",
+            fix="fill the column, or leave groups out to count every clip as a group",
         )
     if names.dtype == object:
         names = names.astype(str)
@@ -340,11 +344,11 @@ def finite(values: ArrayLike, name: str) -> Floats:
     if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
         found = f"shape {array.shape}"
         if array.ndim == 1 and array.size:
-            found = f"{int((~np.isfinite(array)).sum())} of {array.size} not finite"
+            found = f"{int((~np.isfinite(array)).sum())} of {array.size} values that are not finite"
         raise MetricError(
-            f"{name} with {found}",
-            expected="one finite number a clip, of at least one clip",
-            fix="leave out clips that failed; look for NaN further up",
+            f"the argument {name} has {found}",
+            expected="one finite number for each clip, and at least one clip",
+            fix="leave out clips that failed, and check for NaN",
         )
     return array
 
@@ -353,9 +357,9 @@ def _correct(correct: ArrayLike) -> Floats:
     hits = finite(correct, "correct")
     if not np.isin(hits, (0.0, 1.0)).all():
         raise MetricError(
-            f"correct between {hits.min():g} and {hits.max():g}",
+            f"the values of correct are between {hits.min():g} and {hits.max():g}",
             expected="0 or 1 for each clip",
-            fix="compare predicted with true labels first",
+            fix="compare the predicted with the true labels first",
         )
     return hits
 
@@ -364,7 +368,7 @@ def _draws(groups: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]
     """Yield blocks (resample, group) of drawn group numbers; the same for the same arguments."""
     if groups == 0 or resamples < 1:
         raise MetricError(
-            f"{groups} groups and {resamples} resamples", expected="at least 1 of each"
+            f"there are {groups} groups and {resamples} resamples", expected="at least 1 of each"
         )
     random = np.random.default_rng(seed)
     block = max(1, _BLOCK_CELLS // groups)

@@ -48,30 +48,30 @@ def check_probabilities(
     t = np.asarray(targets)
     if p.ndim != 2 or p.shape[0] == 0 or p.shape[1] < 2 or t.shape != p.shape[:1]:
         raise MetricError(
-            f"probabilities {p.shape} and targets {t.shape}",
+            f"the probabilities have shape {p.shape} and the targets {t.shape}",
             expected="(n, class) and (n,), at least one clip and two classes",
-            fix="check that some clips were read and that both hold the same clips",
+            fix="check that clips were read and that both are of the same clips",
         )
     bad = ~np.isfinite(p).all(axis=1)
     if bad.any():
         raise MetricError(
-            f"probabilities that are not finite in {bad.sum()} of {len(p)} clips",
-            expected="numbers",
-            fix="the network's weights or input hold NaN: report the clips as failures",
+            f"the probabilities of {bad.sum()} of {len(p)} clips are not finite",
+            expected="finite numbers",
+            fix="check the weights and the input of the network for NaN",
         )
     if p.min() < 0 or p.max() > 1 or np.abs(p.sum(axis=1) - 1).max() > SUM_TOLERANCE:
         sums = p.sum(axis=1)
         raise MetricError(
-            f"values in [{p.min():.3g}, {p.max():.3g}], row sums in "
+            f"the values are in [{p.min():.3g}, {p.max():.3g}], the row sums in "
             f"[{sums.min():.4g}, {sums.max():.4g}]",
-            expected="probabilities: in [0, 1], each row summing to 1",
-            fix="apply softmax to logits first",
+            expected="probabilities in [0, 1], where each row sums to 1",
+            fix="apply softmax to the logits first",
         )
     if t.dtype.kind not in "iu" or t.min() < 0 or t.max() >= p.shape[1]:
         raise MetricError(
-            f"targets of type {t.dtype} in [{t.min()}, {t.max()}]",
+            f"the targets are {t.dtype} in [{t.min()}, {t.max()}]",
             expected=f"class numbers from 0 to {p.shape[1] - 1}",
-            fix="number the labels as the probabilities' columns",
+            fix="number the labels like the columns of the probabilities",
         )
     return p, t.astype(np.intp)
 
@@ -102,7 +102,7 @@ def reciprocal_ranks_at(probabilities: ArrayLike, targets: ArrayLike, *, k: int 
     p, t = check_probabilities(probabilities, targets)
     if not 1 <= k <= p.shape[1]:
         raise MetricError(
-            f"{p.shape[1]} classes for a mean average precision at {k}",
+            f"there are {p.shape[1]} classes for a mean average precision at {k}",
             expected=f"at least {max(k, 1)} classes, and a rank of 1 or more",
             fix="measure accuracy, or choose another rank",
         )
@@ -294,9 +294,9 @@ def device_contrasts(
     known = sorted(set(names.tolist()) - {""})
     if not known or names.shape != hits.shape or (reference and reference not in known):
         raise MetricError(
-            f"{len(names)} devices ({', '.join(known) or 'none'}) for {hits.size} clips",
-            expected=f"one device a clip{f', {reference} among them' if reference else ''}",
-            fix="name the device of each clip",
+            f"there are {len(names)} devices ({', '.join(known) or 'none'}) for {hits.size} clips",
+            expected=f"one device for each clip{f', {reference} among them' if reference else ''}",
+            fix="pass the device of each clip",
         )
     recorded = np.stack([names == name for name in known], axis=1).astype(np.float64)
     columns = np.concatenate([recorded, recorded * hits[:, None]], axis=1)
@@ -335,15 +335,15 @@ def confusion_matrix(
     whole = t.dtype.kind in "iu" and p.dtype.kind in "iu"
     if not whole or t.ndim != 1 or t.shape != p.shape or t.size == 0:
         raise MetricError(
-            f"targets {t.dtype} {t.shape} and predictions {p.dtype} {p.shape}",
-            expected="class numbers, one of each a clip",
-            fix="pass the same clips' true and predicted classes",
+            f"the targets are {t.dtype} {t.shape} and the predictions {p.dtype} {p.shape}",
+            expected="class numbers, one of each for each clip",
+            fix="pass the true and the predicted classes of the same clips",
         )
     if min(t.min(), p.min()) < 0 or max(t.max(), p.max()) >= classes:
         raise MetricError(
-            f"class numbers from {min(t.min(), p.min())} to {max(t.max(), p.max())}",
+            f"the class numbers go from {min(t.min(), p.min())} to {max(t.max(), p.max())}",
             expected=f"0 to {classes - 1}",
-            fix="number the labels as the probabilities' columns",
+            fix="number the labels like the columns of the probabilities",
         )
     counts = np.bincount(t.astype(np.int64) * classes + p.astype(np.int64), minlength=classes**2)
     return counts.reshape(classes, classes).astype(np.int64)

@@ -222,7 +222,7 @@ def fcnn(
     else:
         layers = tuple(Convolution(**each) for each in convolutions)
     if not layers:
-        raise ConfigError("no convolution", expected="at least one")
+        raise ConfigError("the network has no convolution", expected="at least one")
     return Fcnn(layers, classes=classes, channels=channels, **arguments)
 
 

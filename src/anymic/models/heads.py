@@ -233,9 +233,9 @@ def segments_of(features: Tensor, inputs: int) -> Tensor:
     segments = features[:, 0].transpose(1, 2) if fits else features
     if segments.ndim != 3 or segments.shape[2] != inputs:
         raise ConfigError(
-            f"features of shape {tuple(features.shape)}",
+            f"the features have shape {tuple(features.shape)}",
             expected=f"(batch, segment, {inputs}) or (batch, 1, {inputs}, segment)",
-            fix="build the head with `inputs` of the embedding's width",
+            fix="build the head with `inputs` equal to the width of the embedding",
         )
     return segments
 
@@ -243,7 +243,7 @@ def segments_of(features: Tensor, inputs: int) -> Tensor:
 def _dense_layers(inputs: int, hidden: int, levels: int, dropout: float) -> nn.ModuleList:
     if min(inputs, hidden, levels) < 1 or not 0 <= dropout < 1:
         raise ConfigError(
-            f"{levels} layers of {hidden} on {inputs} inputs with dropout {dropout}",
+            f"the head has {levels} layers of {hidden} on {inputs} inputs, with dropout {dropout}",
             expected="at least one of each, and a dropout from 0 to below 1",
         )
     sizes = [inputs, *[hidden] * levels]

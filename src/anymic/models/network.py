@@ -54,14 +54,14 @@ class Network(nn.Module, ABC):
         channels, bands, frames = features.shape[-3:]
         if min(bands, frames) < self.smallest_input:
             raise ConfigError(
-                f"features of {bands} bands x {frames} frames",
+                f"the features have {bands} bands x {frames} frames",
                 expected=f"at least {self.smallest_input} of each",
                 fix="use longer clips, a shorter hop, or more bands",
             )
         if channels != self.channels:
             raise ConfigError(
-                f"features of {channels} channels",
-                expected=f"{self.channels}",
+                f"the features have {channels} channels",
+                expected=f"{self.channels} channels",
                 fix="set frontend.deltas to one less than the network's channels",
             )
 
@@ -110,8 +110,8 @@ def choose_segments(network: Network, wanted: str) -> tuple[int, ...]:
     if not chosen <= set(range(len(names))):
         listed = ", ".join(f"{number} {name}" for number, name in enumerate(names, start=1))
         raise ConfigError(
-            f"segments {wanted!r}",
+            f"there are no segments {wanted!r}",
             expected=f"all, or numbers and ranges of {listed}",
-            fix="write e.g. 7, 5-7 or 1,9-10",
+            fix="write 7, 5-7 or 1,9-10, for example",
         )
     return tuple(sorted(chosen))

@@ -155,7 +155,7 @@ def as_network(module: nn.Module, *, channels: int = 1) -> Network:
     if isinstance(module, Network):
         return module
     if not isinstance(module, nn.Module):
-        raise ConfigError(f"a network that is a {type(module).__name__}", expected=_RULE)
+        raise ConfigError(f"the network is a {type(module).__name__}", expected=_RULE)
     return WrappedModule(module, channels=channels)
 
 

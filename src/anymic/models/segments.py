@@ -33,7 +33,7 @@ def fixed_segments(sequence: NDArray[np.floating], count: int) -> NDArray[np.flo
     """
     if sequence.ndim != 2 or not len(sequence) or count < 1:
         raise ConfigError(
-            f"segments {sequence.shape} in parts of {count}",
+            f"the segments have shape {sequence.shape}, in parts of {count}",
             expected="(segment, feature), at least one segment, and parts of 1 or more",
         )
     starts = range(0, len(sequence), count)

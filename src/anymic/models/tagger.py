@@ -59,7 +59,7 @@ class Tagger(Network):
     ) -> None:
         super().__init__()
         if segment_frames < 1:
-            raise ConfigError(f"segments of {segment_frames} frames", expected="1 or more")
+            raise ConfigError(f"a segment has {segment_frames} frames", expected="1 or more")
         self.embedder, self.head = embedder, head
         self.segment_frames, self.channels = segment_frames, embedder.channels
         self.smallest_input = 1
@@ -77,8 +77,8 @@ class Tagger(Network):
         segments = frames // self.segment_frames
         if not segments:
             raise ConfigError(
-                f"features of {frames} frames",
-                expected=f"at least one segment of {self.segment_frames}",
+                f"the features have {frames} frames",
+                expected=f"at least one segment of {self.segment_frames} frames",
                 fix="use longer clips",
             )
         kept = features[..., : segments * self.segment_frames]

@@ -66,7 +66,7 @@ class VGGish(Network):
         super().__init__()
         if width <= 0 or min(classes, head) < 0 or min(embedding, channels) < 1:
             raise ConfigError(
-                f"a VGGish {width} times as wide, of {embedding} features, a head of {head} and "
+                f"the VGGish has width {width}, embedding {embedding}, head {head} and "
                 f"{classes} labels",
                 expected="a positive width and embedding, 0 or more of the others",
             )
@@ -112,7 +112,7 @@ class VGGish(Network):
         if tuple(features.shape[-2:]) != self.input_shape:
             bands, frames = features.shape[-2:]
             raise ConfigError(
-                f"features of {bands} bands x {frames} frames",
+                f"the features have {bands} bands x {frames} frames",
                 expected=f"VGGish patches of {BANDS} x {FRAMES}",
                 fix="use the front-end of VGGish, and clips of one patch",
             )

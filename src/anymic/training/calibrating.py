@@ -132,9 +132,9 @@ def calibrate(
         heard = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
     if not len(heard.rows):
         raise ManifestError(
-            f"{len(clips)} clips, none of which can be used ({heard.failures[0].reason})",
-            expected="at least one",
-            fix="mend the files or the paths in the manifest",
+            f"none of the {len(clips)} clips can be used. The first: {heard.failures[0].reason}",
+            expected="at least one clip that can be used",
+            fix="correct the files or the paths in the manifest",
         )
     used = clips.rows(heard.rows)
     targets = used.targets(model.labels)
@@ -178,18 +178,18 @@ def _own(model: Bundle | Ensemble, manifest: Manifest, name: str) -> Manifest:
     """Return the clips that were set aside when the model was trained."""
     if isinstance(model, Ensemble):
         raise BundleError(
-            f"{name}, an ensemble, whose members each have their own validation clips",
-            expected="clips that none of them learned from",
-            fix="pass --split, or build it with --voting calibrated",
+            f"{name} is an ensemble, and each member has its own validation clips",
+            expected="clips that no member was trained on",
+            fix="choose a split, or build the ensemble with calibrated voting",
         )
     wanted = set(model.fitted_on.get("validation", ()))
     rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
     if not wanted or len(rows) < len(wanted):
         had = f"{len(rows)} of the {len(wanted)} validation clips of {name} in {manifest.root}"
         raise BundleError(
-            had if wanted else f"{name}, trained without validation clips",
+            had if wanted else f"no validation clips were set aside for {name}",
             expected="clips that it was not trained on",
-            fix="pass its training manifest, or --split with other clips (all: every clip)",
+            fix="pass its training manifest, or choose a split with other clips (all: every clip)",
         )
     return manifest.rows(rows)
 
@@ -202,14 +202,15 @@ def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
     wanted, remedy = "clips that nothing is measured on later", "set other clips aside"
     if count:
         raise ManifestError(
-            f"{len(clips)} clips to calibrate on, {count} of which are of the split {TEST}",
+            f"{count} of the {len(clips)} clips to calibrate on have the split {TEST}",
             expected=wanted,
             fix=remedy,
         )
     if both := shared_recording(clips, manifest.where(split=TEST)):
         column, names = both
         raise ManifestError(
-            f"clips to calibrate on, with {len(names)} {column}s of the split {TEST} ({names[0]})",
+            f"the clips to calibrate on share {len(names)} {column}s with the split {TEST}"
+            f" ({names[0]})",
             expected=wanted,
             fix=remedy,
         )
@@ -230,7 +231,7 @@ def _refuse_few(method: Method, targets: NDArray[np.int64], labels: tuple[str, .
     few = [f"{counts[n]} of {label}" for n, label in enumerate(labels) if counts[n] < LEAST_CLIPS]
     if method == "isotonic" and few:
         raise CalibrationError(
-            f"{len(targets)} clips to calibrate on, {', '.join(few)}",
+            f"there are {len(targets)} clips to calibrate on, {', '.join(few)}",
             expected=f"at least {LEAST_CLIPS} of each label for isotonic regression",
             fix="set more clips aside, or calibrate by temperature",
         )

@@ -67,8 +67,8 @@ def coded_features(
         features.append(store.features)
     if failures:
         raise ManifestError(
-            f"{len(failures)} clips that cannot be encoded (the first: {failures[0].reason})",
-            expected="codecs that take every training clip",
+            f"{len(failures)} clips cannot be encoded. The first: {failures[0].reason}",
+            expected="codecs that encode every training clip",
             fix="leave that codec or these clips out",
         )
     return tuple(features)

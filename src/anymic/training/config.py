@@ -48,7 +48,7 @@ class CorrectionConfig:
             )
         if self.domain == "log_mel" and not ESTIMATORS.get(self.estimator).mel_bands:
             raise ConfigError(
-                f"estimator {self.estimator} in the domain log_mel",
+                f"the estimator {self.estimator} does not work in the domain log_mel",
                 expected=" or ".join(for_mel_bands()),
                 fix="choose one of them, or the domain magnitude",
             )
@@ -171,7 +171,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         """Refuse what cannot be, all of it in one line."""
         problems = [
-            f"{name} of {getattr(self, name)}"
+            f"{name} is {getattr(self, name)}"
             for name in (
                 *("epochs", "batch_size", "learning_rate", "plateau_patience", "temperature"),
                 *("width", "crop_frames", "lowest_learning_rate"),
@@ -179,24 +179,24 @@ class TrainingConfig:
             if not 0 < (1 if (value := getattr(self, name)) is None else value) < math.inf
         ]
         if self.network not in models.names():
-            problems.append(f"network {self.network!r} (known: {', '.join(models.names())})")
+            problems.append(f"network is {self.network!r} (known: {', '.join(models.names())})")
         if self.sampling not in ("shuffled", "files", "balanced"):
-            problems.append(f"sampling {self.sampling!r}")
+            problems.append(f"sampling is {self.sampling!r}")
         if not 0 <= self.validation_share < 1:
-            problems.append(f"validation_share of {self.validation_share}")
+            problems.append(f"validation_share is {self.validation_share}")
         if not 0 < self.plateau_factor < 1:
-            problems.append(f"plateau_factor of {self.plateau_factor}")
+            problems.append(f"plateau_factor is {self.plateau_factor}")
         if not 0 <= self.momentum < 1:
-            problems.append(f"momentum of {self.momentum}")
+            problems.append(f"momentum is {self.momentum}")
         if not self.restarts or list(self.restarts) != sorted({0, *self.restarts} - {0}):
-            problems.append(f"restarts {list(self.restarts)}")
+            problems.append(f"restarts is {list(self.restarts)}")
         if self.clip_s is not None and self.clip_s <= 0:
-            problems.append(f"clip_s of {self.clip_s}")
+            problems.append(f"clip_s is {self.clip_s}")
         if problems:
             raise ConfigError(
-                "; ".join(problems),
+                "invalid settings: " + "; ".join(problems),
                 expected="positive numbers, a known network, shares in 0 to 1, ascending restarts",
-                fix="mend the training settings",
+                fix="correct the training settings",
             )
 
     @property
@@ -239,9 +239,9 @@ def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> 
             values = read_yaml(path)
     else:
         raise ConfigError(
-            f"preset {name_or_path!r}",
+            f"unknown preset {name_or_path!r}",
             expected="one of " + ", ".join(presets()),
-            fix="or give a path that ends in .yaml",
+            fix="choose one of them, or pass a path that ends in .yaml",
         )
     for key, value in (changes or {}).items():
         place = values

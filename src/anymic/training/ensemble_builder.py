@@ -67,9 +67,9 @@ def least_accuracy(text: str) -> float:
     found = SELECTION.fullmatch(text)
     if found is None or float(found[1]) > 1:
         raise ConfigError(
-            f"the selection {text!r}",
+            f"the selection {text!r} is not valid",
             expected="accuracy>= and a share from 0 to 1",
-            fix="write e.g. accuracy>=0.70",
+            fix="write accuracy>=0.70, for example",
         )
     return float(found[1])
 
@@ -196,10 +196,10 @@ class Builder:
         self.failures.update({failure.path: failure for failure in heard.failures})
         if not len(heard.rows):
             raise ManifestError(
-                f"{len(clips)} clips for {name}, none of which can be used"
-                f" ({heard.failures[0].reason})",
+                f"none of the {len(clips)} clips for {name} can be used."
+                f" The first: {heard.failures[0].reason}",
                 expected="at least one",
-                fix="mend the files or the paths in the manifest",
+                fix="correct the files or the paths in the manifest",
             )
         used = clips.rows(heard.rows)
         targets = used.targets(bundle.labels)
@@ -232,22 +232,22 @@ def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Ma
     wanted = set(validation_ids(bundle))
     if not wanted:
         raise BundleError(
-            f"{name}, trained without validation clips",
+            f"no validation clips were set aside for {name}",
             expected="clips that it was not trained on",
-            fix="train it with --set validation_share=0.15, or calibrate on another split",
+            fix="train it with validation_share in the settings, or calibrate on another split",
         )
     if manifest is None:
         raise ManifestError(
-            f"no manifest to find the {len(wanted)} validation clips of {name} in",
-            expected="the one that it was trained on",
-            fix="pass --data",
+            f"the {len(wanted)} validation clips of {name} need a manifest",
+            expected="the manifest that it was trained on",
+            fix="pass that manifest",
         )
     rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
     if len(rows) < len(wanted):
         raise ManifestError(
-            f"{len(rows)} of the {len(wanted)} validation clips of {name} in {manifest.root}",
+            f"{manifest.root} has {len(rows)} of the {len(wanted)} validation clips of {name}",
             expected="all of them",
-            fix="pass the manifest that it was trained on, in its place",
+            fix="pass the manifest that it was trained on",
         )
     return manifest.rows(rows)
 
@@ -275,22 +275,22 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
     unknown = [one for one in candidates if one.accuracy is None]
     if unknown:
         first = unknown[0]
-        why = "trained without validation clips"
+        why = f"no validation clips were set aside for {first.name}"
         if validation_ids(first.bundle):
-            why = "whose accuracy was not recorded"
+            why = f"the accuracy of {first.name} was not recorded"
         raise BundleError(
-            f"{first.name}, {why} ({len(unknown)} of {len(candidates)})",
+            f"{why} ({len(unknown)} of {len(candidates)} members)",
             expected=f"an accuracy to select by ({select})",
-            fix="pass --data to measure it where clips were set aside, or leave out --select",
+            fix="pass the training manifest to measure it, or do not select",
         )
     chosen = [one for one in candidates if one.accuracy is not None and one.accuracy >= least]
     if not chosen and candidates:
         best = max(candidates, key=lambda one: one.accuracy or 0.0)
         raise BundleError(
-            f"no member with {select} (the best of {len(candidates)}, {best.name}, has"
+            f"no member has {select} (the best of {len(candidates)}, {best.name}, has"
             f" {best.accuracy:.3f})",
             expected="at least one",
-            fix="select by less, or train longer",
+            fix="choose a lower accuracy, or train longer",
         )
     return chosen
 
@@ -302,8 +302,8 @@ def _calibrator(candidate: Candidate, heard: Heard) -> IsotonicCalibrator:
         counts = np.bincount(heard.targets, minlength=len(candidate.bundle.labels))
         few = int(counts.argmin())
         raise CalibrationError(
-            f"{len(heard.targets)} clips to calibrate {candidate.name} on, {counts[few]} of them"
-            f" {candidate.bundle.labels[few]}",
+            f"there are {len(heard.targets)} clips to calibrate {candidate.name} on,"
+            f" {counts[few]} of {candidate.bundle.labels[few]}",
             expected=error.expected,
             fix="set more clips aside when it is trained",
         ) from error

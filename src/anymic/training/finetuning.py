@@ -203,8 +203,8 @@ def _divide(
     places = models.choose_segments(network, wanted)
     if from_scratch and len(places) < len(segments):
         raise ConfigError(
-            f"segments {wanted} from random weights",
-            expected="all of them: what is not trained would stay random",
+            f"only segments {wanted} would be trained from random weights",
+            expected="all segments, because the others would stay random",
             fix="train all segments, or start from the model's weights",
         )
     frozen = [each for place, each in enumerate(segments) if place not in places]
@@ -220,7 +220,7 @@ def _require_same_labels(bundle: Bundle, training: Manifest) -> None:
         f"{verb} {', '.join(sorted(names))}" for verb, names in differences if names
     )
     raise ManifestError(
-        f"training clips whose labels differ from the model's (the manifest {what})",
+        f"the labels of the training clips differ from those of the model (the manifest {what})",
         expected=", ".join(bundle.labels),
         fix="use clips of exactly these labels, or train a new model",
     )
@@ -232,7 +232,7 @@ def _to_measure(manifest: Manifest, parts: Parts) -> Manifest:
         return in_one_order(test)
     if parts.validation is None:
         raise ManifestError(
-            "no clip to measure on",
+            "there is no clip to measure on",
             expected="clips of the split test or validation",
             fix="add a column split, or set validation_share to 0.2",
         )

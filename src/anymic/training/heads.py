@@ -200,8 +200,8 @@ def require_head(name: str, *, segments: int) -> None:
     heads = [spec.name for spec in models.NETWORKS.specs() if spec.head]
     if name not in heads or segments < 1:
         raise ConfigError(
-            f"the head {name!r} on {segments} segments",
-            expected=f"one of {', '.join(heads)}, on 1 or more",
+            f"the head is {name!r} on {segments} segments",
+            expected=f"one of {', '.join(heads)}, on 1 or more segments",
             fix="choose another head or number of segments",
         )
 
@@ -210,9 +210,9 @@ def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what:
     names = [spec.name for spec in models.NETWORKS.specs() if fits(spec)]
     if embedder.network_name not in names:
         raise BundleError(
-            f"a model of {embedder.network_name}",
+            f"the network of the model is {embedder.network_name}",
             expected=f"{what} ({', '.join(names)})",
-            fix="import a VGGish with anymic import vggish, or train one of these",
+            fix="import a VGGish with `anymic import vggish`, or train one of these",
         )
 
 
@@ -258,7 +258,9 @@ def open_sequences(
         embedded = SequenceEmbedder(bundle).embed_manifest(manifest, progress=progress)
         if not len(embedded.features):
             reason = embedded.failures[0].reason if embedded.failures else "no clip was given"
-            raise ManifestError(f"no clip that can be used ({reason})", fix="correct the files")
+            raise ManifestError(
+                f"no clip can be used. The first: {reason}", fix="correct the files"
+            )
         width = len(cast(Tagger, bundle.network).standardization.mean)
         apart = embedded.features.reshape(len(embedded.features), -1, width).transpose(0, 2, 1)
         failures = [[one.path, one.reason] for one in embedded.failures]

@@ -88,7 +88,7 @@ def fit_members(
     """
     if members < 1 or (workers is not None and workers < 1):
         raise ConfigError(
-            f"{members} members and {workers} workers", expected="at least one of each"
+            f"there are {members} members and {workers} workers", expected="at least one of each"
         )
     pool = development(Manifest.of(manifest))
     settled = settle_length(config, pool)

@@ -65,7 +65,7 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
         training = manifest
     if len(training.labels) < 2:
         raise ManifestError(
-            f"training clips of {len(training.labels)} label", expected="two labels or more"
+            f"the training clips have {len(training.labels)} label", expected="at least two labels"
         )
     if config.validation_share == 0:
         return Parts(training, None)
@@ -88,7 +88,7 @@ def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
         lengths = {round(audio.probe(path).duration_s or 0.0, 3) for path in training.paths()}
     if len(lengths) > 1:
         raise ConfigError(
-            f"clips from {min(lengths)} to {max(lengths)} s",
+            f"the clips last from {min(lengths)} to {max(lengths)} s",
             expected="one length",
             fix="cut them to one length, or choose one with clip_s",
         )
@@ -175,7 +175,7 @@ class Examples:
             reasons = "; ".join(failure.reason for failure in failures[:3])
             why = f" ({reasons})" if reasons else ""
             raise ManifestError(
-                f"no usable training clip of {', '.join(lost)}{why}",
+                f"no training clip can be used of {', '.join(lost)}{why}",
                 expected="at least one of each label",
                 fix="correct the files",
             )

@@ -62,7 +62,7 @@ class RunRecord:
             settings = None
         if {**found, "settings": settings} != self.as_mapping():
             raise ConfigError(
-                f"{folder} holds a training with other settings or clips",
+                f"the training in {folder} has other settings or clips",
                 expected="the same settings and manifest to resume it",
                 fix="use them, or choose another output folder",
             )

@@ -59,7 +59,7 @@ def test_other_tables_are_refused(tmp_path, text, message):
 
 
 def test_the_missing_file_is_named(tmp_path):
-    with pytest.raises(ManifestError, match=r"without meta/esc50\.csv"):
+    with pytest.raises(ManifestError, match=r"has no meta/esc50\.csv"):
         esc50(tmp_path)
 
 

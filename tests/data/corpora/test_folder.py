@@ -23,8 +23,8 @@ def test_a_label_a_folder(tmp_path, wav):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "with no folders"),
-        (["loose.wav", "dog/a.wav"], "in no label's folder: loose.wav"),
+        ([], "has no folders"),
+        (["loose.wav", "dog/a.wav"], "not in the folder of a label: loose.wav"),
         (["dog/a.wav", "cat/a.txt", "hen/b.txt"], "no audio in cat, hen"),
     ],
 )

@@ -66,11 +66,11 @@ def test_kaggle_layout_with_the_labels_given_later(tmp_path, wav):
 
 
 def test_a_wrong_layout_names_the_missing_file(tmp_path, wav):
-    with pytest.raises(ManifestError, match=r"without FSDKaggle2018\.meta/train_post.*train\.csv"):
+    with pytest.raises(ManifestError, match=r"has no FSDKaggle2018\.meta/train_post.*train\.csv"):
         fsdkaggle2018(tmp_path)
     zenodo(tmp_path, wav)
     (tmp_path / "FSDKaggle2018.meta" / "test_post_competition_scoring_clips.csv").unlink()
-    with pytest.raises(ManifestError, match=r"without FSDKaggle2018\.meta/test_post_competition"):
+    with pytest.raises(ManifestError, match=r"has no FSDKaggle2018\.meta/test_post_competition"):
         fsdkaggle2018(tmp_path)
 
 
@@ -78,7 +78,7 @@ def test_a_wrong_layout_names_the_missing_file(tmp_path, wav):
     ("text", "message"),
     [
         ("fname,label\na.wav,Oboe\n", "also manually_verified"),
-        ("fname,label,manually_verified\na.wav,Oboe,yes\n", "manually_verified yes"),
+        ("fname,label,manually_verified\na.wav,Oboe,yes\n", "manually_verified is yes"),
         ("fname,label,manually_verified\na.wav,Kazoo,1\n", r"Unknown labels.*Kazoo \(1 rows\)"),
         ("fname,label,manually_verified\na.wav,Oboe,1\na.wav,Oboe,1\n", "the same path"),
     ],

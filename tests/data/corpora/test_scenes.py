@@ -170,5 +170,7 @@ def test_unknown_scene_is_refused() -> None:
 
 
 def test_all_bad_settings_are_named_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"Seed -1.*takes 0.*clip_s nan.*rate_hz 8000"):
+    with pytest.raises(
+        ConfigError, match=r"seed is -1.*takes is 0.*clip_s is nan.*rate_hz is 8000"
+    ):
         Settings(seed=-1, takes=0, clip_s=float("nan"), rate_hz=8000)

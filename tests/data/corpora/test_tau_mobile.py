@@ -87,7 +87,7 @@ def test_the_folder_above_will_do(tmp_path):
 )
 def test_the_missing_file_is_named(tmp_path, name):
     (Tree(tmp_path, 2019).write() / name).unlink()
-    with pytest.raises(ManifestError, match=rf"without {name}\. Expected TAU Urban"):
+    with pytest.raises(ManifestError, match=rf"has no {name}\. Expected TAU Urban"):
         tau2019_mobile(tmp_path)
 
 
@@ -132,5 +132,5 @@ def test_commas_for_tabs_are_refused(tmp_path):
     tree = Tree(tmp_path, 2019).write()
     meta = tree / "meta.csv"
     meta.write_text(meta.read_text().replace("\t", ","))
-    with pytest.raises(ManifestError, match=r"meta\.csv with the columns .*also filename"):
+    with pytest.raises(ManifestError, match=r"meta\.csv has the columns .*also filename"):
         tau2019_mobile(tree)

@@ -99,11 +99,13 @@ def test_magnitudes_and_stfts_of_both_kinds_are_multiplied_alike(shape: tuple[in
 
 
 def test_gains_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(DeviceError, match=r"Gains of shape \(513,\)\. Expected one gain a bin"):
+    with pytest.raises(
+        DeviceError, match=r"gains have shape \(513,\)\. Expected one gain for each bin"
+    ):
         apply_to_waveform(noise(3000), np.ones(513))
     with pytest.raises(DeviceError, match=r"\(1025,\)"):
         apply_to_magnitude(np.ones((1025, 3)), np.ones(1024))
     with pytest.raises(DeviceError, match="axis of bins"):
         apply_to_magnitude(np.ones(1025), np.ones(1025))
-    with pytest.raises(DeviceError, match="A hop of 1500 samples"):
+    with pytest.raises(DeviceError, match="hop is 1500 samples"):
         apply_to_waveform(noise(3000), np.ones(1025), hop_samples=1500)

@@ -64,12 +64,14 @@ def test_a_profile_that_does_not_fit_is_refused() -> None:
     profile().require(rate_hz=44100, fft_size=256)
     with pytest.raises(DeviceError, match=r"48000 Hz\. Expected 44100 Hz.*\. Resample the audio"):
         profile().require(rate_hz=48000)
-    with pytest.raises(DeviceError, match=r"An FFT size of 512\. Expected 256"):
+    with pytest.raises(DeviceError, match=r"The FFT size is 512\. Expected 256"):
         profile().require(rate_hz=44100, fft_size=512)
 
 
 def test_an_unknown_device_is_refused_with_the_known_ones() -> None:
-    message = r"Device 'phone1'\. Expected one of A, phone-1, phone-2\. Did you mean 'phone-1'"
+    message = (
+        r"no device 'phone1' \(did you mean 'phone-1'\?\)\. Expected one of A, phone-1, phone-2"
+    )
     with pytest.raises(DeviceError, match=message):
         profile().gains_for("phone1")
 
@@ -81,18 +83,21 @@ Spoil = Callable[[dict[str, Any]], object]
     ("spoil", "message"),
     [
         (lambda v: v.update(format="else"), "not a device profile"),
-        (lambda v: v.update(version=2), "of version 2. Expected version 1. Install a newer anymic"),
-        (lambda v: v.pop("rate_hz"), "without the key 'rate_hz'"),
-        (lambda v: v.update(rate_hz="fast"), "a value of the wrong kind"),
+        (
+            lambda v: v.update(version=2),
+            "has version 2. Expected version 1. Install a newer anymic",
+        ),
+        (lambda v: v.pop("rate_hz"), "has no key 'rate_hz'"),
+        (lambda v: v.update(rate_hz="fast"), "a value of the wrong type"),
         (lambda v: v.update(rate_hz=0), "a rate of 0 Hz"),
-        (lambda v: v.update(hop_samples=200), "A hop of 200 samples"),
+        (lambda v: v.update(hop_samples=200), "hop is 200 samples"),
         (lambda v: v.update(devices={}), "no device"),
-        (lambda v: v.update(devices=[1]), "a value of the wrong kind"),
+        (lambda v: v.update(devices=[1]), "a value of the wrong type"),
         (lambda v: v["devices"]["A"]["gains"].pop(), "128 gains for device A instead of 129"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, 0.0), "gains of 0 or less"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, -1.0), "gains of 0 or less"),
-        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "not finite"),
-        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "not finite"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "non-finite"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "non-finite"),
         (lambda v: v["devices"]["A"]["spread_db"].pop(), "128 spreads for device A"),
     ],
 )

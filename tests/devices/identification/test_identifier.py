@@ -117,12 +117,12 @@ def test_recordings_of_one_device_are_judged_together(
                 [identifier.identify(c).probability for c in clips]
             )
         assert identifier.identify_together(clips[:1]) == identifier.identify(clips[0])
-    with pytest.raises(DeviceError, match="No clip"):
+    with pytest.raises(DeviceError, match="no clips"):
         identifier.identify_together([])
 
 
 def test_a_held_out_device_without_clips_is_refused(corpus: Manifest) -> None:
-    with pytest.raises(DeviceError, match=r"No clip of the held-out X"):
+    with pytest.raises(DeviceError, match=r"no clip of the held-out device X"):
         DeviceIdentifier().fit(corpus.where(split="train"), held_out=["D", "X"])
 
 
@@ -216,7 +216,7 @@ def test_two_devices_are_enough(corpus: Manifest) -> None:
 def test_other_rates_and_silence_are_refused(identifier: DeviceIdentifier) -> None:
     with pytest.raises(AudioError, match="8000 Hz"):
         identifier.identify(Clip(np.ones(8000, dtype=np.float32), 8000))
-    with pytest.raises(AudioError, match="without any sound"):
+    with pytest.raises(AudioError, match="is silent"):
         identifier.identify(Clip(np.zeros(RATE_HZ, dtype=np.float32), RATE_HZ))
 
 

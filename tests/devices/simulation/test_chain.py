@@ -226,7 +226,7 @@ def test_the_clip_that_goes_in_is_not_changed() -> None:
     ("settings", "says"),
     [
         ({"respnse": {}}, "did you mean 'response'"),
-        ({"response": {}}, "empty response"),
+        ({"response": {}}, "response is empty"),
         ({"response": {"file": "x.wav", "low_cut_hz": 100}}, "both measured and parametric"),
         ({"response": {"low_cut_hz": 100, "low_cut_slope_db": 10}}, "6, 12, 18"),
         ({"response": {"peaks": [{"hz": 100, "gain": 3}]}}, "gain_db"),
@@ -247,7 +247,7 @@ def test_a_missing_silent_or_unreadable_response_is_refused(tmp_path: Path) -> N
     (tmp_path / "text.wav").write_text("not audio")
     soundfile.write(tmp_path / "hum.wav", np.zeros(100), RATE)
     for name, says in [
-        ("gone.wav", "No impulse response .*--responses"),
+        ("gone.wav", "no impulse response .*folder of the responses"),
         ("text.wav", "cannot be read"),
         ("hum.wav", "silent"),
     ]:
@@ -257,5 +257,5 @@ def test_a_missing_silent_or_unreadable_response_is_refused(tmp_path: Path) -> N
 
 
 def test_a_low_cut_above_the_clips_band_is_refused() -> None:
-    with pytest.raises(DeviceError, match="A low cut at 6000 Hz for a clip of 8000 Hz"):
+    with pytest.raises(DeviceError, match="low cut is at 6000 Hz for a clip of 8000 Hz"):
         hear(white(rate_hz=8000), Device(ResponseSpec(low_cut_hz=6000)), seed=0)

@@ -104,9 +104,9 @@ def test_equal_generators_draw_equal_values() -> None:
     [
         (lambda: Mixup(1.5, 0.2), r"share 1\.5"),
         (lambda: Mixup(0.5, 0.0), r"alpha 0\.0"),
-        (lambda: TimeWarp(0), "up to 0 frames"),
+        (lambda: TimeWarp(0), "at most 0 frames"),
         (lambda: SpecAugment(frames=-1), "-1 frames"),
-        (lambda: TimeWarp(40).draw(1, 80, generator()), "Clips of 80 frames.*Lower time_warp"),
+        (lambda: TimeWarp(40).draw(1, 80, generator()), "clips have 80 frames.*Lower time_warp"),
         (lambda: SpecAugment(80, 27).draw(1, 20, 99, generator()), "20 bands.*Lower spec_augment"),
     ],
 )

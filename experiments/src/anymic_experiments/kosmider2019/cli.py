@@ -57,11 +57,11 @@ def kosmider2019(
     from anymic_experiments.kosmider2019 import experiment
 
     if scale not in ("paper", "small"):
-        raise ConfigError(f"--scale {scale}", expected="paper or small")
+        raise ConfigError(f"--scale is {scale}", expected="paper or small")
     for name, chosen, known in (("table", table, 3), ("figure", figure, 1)):
         if chosen and set(chosen) != {known}:
             raise ConfigError(
-                f"--{name} {' '.join(map(str, chosen))}", expected=f"--{name} {known}, the only one"
+                f"--{name} is {' '.join(map(str, chosen))}", expected=f"--{name} {known}"
             )
     one_corpus(data, esc50, responses, command="anymic reproduce kosmider2019")
     parts: set[Part] = set()

@@ -116,9 +116,9 @@ def kinds(found: Sequence[Member]) -> list[Kind]:
 def _vote(found: Sequence[Member], voting: Voting) -> NDArray[np.float64]:
     if not found:
         raise AnymicError(
-            f"no member that reached {100 * SELECTED:.0f} % on its validation clips",
+            f"no member reached {100 * SELECTED:.0f} % on its validation clips",
             expected="at least one in each fold",
-            fix="train longer, or more members",
+            fix="train longer, or train more members",
         )
     calibrators = [
         IsotonicCalibrator().fit(member.validation, member.targets)

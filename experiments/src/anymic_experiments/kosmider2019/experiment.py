@@ -112,8 +112,8 @@ def run(
     """
     if "devices" in parts and not corpora.identification:
         raise ConfigError(
-            "--devices with --data",
-            expected="recordings of devices that training never met",
+            "--devices is given with --data",
+            expected="recordings of devices that are not in the training data",
             fix="use --esc50 and --responses, or anymic devices fit on your own recordings",
         )
     base = load_config(PRESETS[scale])

@@ -58,17 +58,19 @@ def peters2022(
     from anymic_experiments.peters2022.experiment import Experiment
 
     if scale not in ("paper", "small"):
-        raise ConfigError(f"--scale {scale}", expected="paper or small")
+        raise ConfigError(f"--scale is {scale}", expected="paper or small")
     parts: set[Part] = {"scalings"} if scalings else set()
     names: dict[str, Part] = {"A": "table 2", "B": "figure 2"}
     for name in experiment or ():
         if name.upper() not in names:
-            raise ConfigError(f"--experiment {name}", expected="--experiment A or --experiment B")
+            raise ConfigError(
+                f"--experiment is {name}", expected="--experiment A or --experiment B"
+            )
         parts.add(names[name.upper()])
     for kind, chosen in (("table", table), ("figure", figure)):
         for number in chosen or ():
             if number != 2:
-                raise ConfigError(f"--{kind} {number}", expected=f"--{kind} 2")
+                raise ConfigError(f"--{kind} is {number}", expected=f"--{kind} 2")
             parts.add(f"{kind} 2")  # type: ignore[arg-type]
     found = Experiment(
         data=data,

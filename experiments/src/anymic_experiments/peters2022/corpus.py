@@ -83,9 +83,9 @@ def _encode(manifest: Manifest, codecs: tuple[str, ...], out: Path, *, progress:
     encoding = encode(manifest, chosen, out, progress=progress)
     if encoding.failures:
         raise ManifestError(
-            f"{len(encoding.failures)} clips that cannot be encoded "
-            f"(the first: {encoding.failures[0].reason})",
-            fix="check the corpus with anymic data prepare",
+            f"{len(encoding.failures)} clips cannot be encoded. "
+            f"The first: {encoding.failures[0].reason}",
+            fix="check the corpus with `anymic data prepare`",
         )
     return encoding.manifest
 

@@ -56,9 +56,9 @@ class Experiment:
         """Refuse the paper's scale without the checkpoint that it fine-tunes."""
         if self.scale == "paper" and self.model is None:
             raise ConfigError(
-                "the paper's scale without a model to fine-tune",
+                "the scale of the paper needs a model to fine-tune",
                 expected="--model with the published checkpoint",
-                fix="import it with anymic import keras, or use --scale small",
+                fix="import it with `anymic import keras`, or use --scale small",
             )
 
     @property
@@ -165,7 +165,7 @@ class Experiment:
     def _scalings(self, folds: list[Fold]) -> Section:
         if self.model is not None:
             raise ConfigError(
-                "the comparison of scalings with a model",
+                "the comparison of scalings does not use a model",
                 expected="networks that are trained here",
                 fix="leave out --model",
             )

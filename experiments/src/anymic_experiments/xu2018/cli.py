@@ -43,9 +43,9 @@ def xu2018(
     from anymic_experiments.xu2018.experiment import Experiment
 
     if scale not in ("paper", "small"):
-        raise ConfigError(f"--scale {scale}", expected="paper or small")
+        raise ConfigError(f"--scale is {scale}", expected="paper or small")
     if wrong := set(table or ()) - {2, 3, 4}:
-        raise ConfigError(f"--table {min(wrong)}", expected="2, 3 or 4")
+        raise ConfigError(f"--table is {min(wrong)}", expected="2, 3 or 4")
     experiment = Experiment(
         data=data,
         out=out,

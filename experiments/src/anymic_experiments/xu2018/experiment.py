@@ -67,9 +67,9 @@ class Experiment:
         """Refuse the paper's scale without the weights that it fine-tunes."""
         if self.scale == "paper" and self.weights is None:
             raise ConfigError(
-                "the paper's scale without the weights of VGGish",
+                "the scale of the paper needs the weights of VGGish",
                 expected="--weights vggish-10086976.pth",
-                fix="fetch them with anymic import vggish --download, or use --scale small",
+                fix="download them with `anymic import vggish --download`, or use --scale small",
             )
 
     @property
@@ -88,7 +88,7 @@ class Experiment:
         manifest = Manifest.read(self.data)
         if len(manifest.labels) < 3:
             raise ManifestError(
-                f"{len(manifest.labels)} labels for MAP@3",
+                f"there are {len(manifest.labels)} labels for MAP@3",
                 expected="3 or more",
                 fix="choose a corpus with more labels",
             )
@@ -97,9 +97,9 @@ class Experiment:
             for part in ("train", "test"):
                 if not len(manifest.where(split=part)):
                     raise ManifestError(
-                        f"no clip whose split is {part!r}",
+                        f"no clip has the split {part!r}",
                         expected="clips to train on and clips to test",
-                        fix="mend `split`, or name folds in its place",
+                        fix="correct the column split, or use folds",
                     )
             return {"all": manifest.where(split=["train", "test"])}
         return by_fold(manifest)
@@ -183,8 +183,8 @@ class Experiment:
             different = [name for name in here if there.get(name) != here[name]]
             if different:
                 raise ConfigError(
-                    f"a folder {self.out} of an experiment with another {' and '.join(different)}",
-                    expected="the same, to go on with it",
+                    f"the experiment in {self.out} has another {' and '.join(different)}",
+                    expected="the same, to resume it",
                     fix="choose another --out",
                 )
         write_text(path, json.dumps(here, indent=1) + "\n")

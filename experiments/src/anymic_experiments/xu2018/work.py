@@ -218,7 +218,9 @@ def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
     assert isinstance(network, Tagger)
     found = open_sequences(manifest, bundle, cache)
     if found.failures:
-        raise BundleError(f"{len(found.failures)} test clips ({found.failures[0].reason})")
+        raise BundleError(
+            f"{len(found.failures)} clips cannot be used. The first: {found.failures[0].reason}"
+        )
     sequences = torch.from_numpy(found.features).float().transpose(1, 2)
     with torch.inference_mode():
         standardized = network.standardization(sequences)

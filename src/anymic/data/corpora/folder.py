@@ -44,7 +44,7 @@ def folder(root: str | Path) -> Manifest:
     loose = [entry.name for entry in visible if entry.is_file() and _is_audio(entry)]
     if loose:
         raise ManifestError(
-            f"audio in {root} that is in no label's folder: {some(loose)}",
+            f"some audio in {root} is not in the folder of a label: {some(loose)}",
             expected=wanted,
             fix="move these files into a folder named after their label",
         )
@@ -53,9 +53,9 @@ def folder(root: str | Path) -> Manifest:
     if bare or not found:
         what = f"no audio in {', '.join(bare)}" if bare else "no folders"
         raise ManifestError(
-            f"{root} with {what}",
+            f"{root} has {what}",
             expected=f"{wanted}, each with audio ({', '.join(sorted(AUDIO_SUFFIXES))})",
-            fix="remove the folders that are no labels, or convert the files",
+            fix="remove the folders that are not labels, or convert the files",
         )
     rows = [
         {"path": file.relative_to(root).as_posix(), "label": label}

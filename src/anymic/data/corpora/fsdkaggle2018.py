@@ -115,7 +115,7 @@ def _require_flag(table: pd.DataFrame, csv: Path) -> None:
     wrong = sorted(set(table["manually_verified"]) - {"0", "1"})
     if wrong:
         raise ManifestError(
-            f"manually_verified {', '.join(value or '(empty)' for value in wrong)} in {csv}",
+            f"manually_verified is {', '.join(value or '(empty)' for value in wrong)} in {csv}",
             expected="0 or 1",
-            fix="get the file again",
+            fix="download the file again",
         )

@@ -39,7 +39,7 @@ def find_root(
         raise ManifestError(
             f"no folder {root}",
             expected=f"the folder of {corpus}",
-            fix="check the name, or fetch the corpus with --download",
+            fix="check the name, or download the corpus",
         )
     best = root
     for folder in (root, *(root / name for name in below)):
@@ -50,9 +50,9 @@ def find_root(
             best = folder
     missing = [marker for marker in markers if not (best / marker).is_file()]
     raise ManifestError(
-        f"{best} without {', '.join(missing)}",
+        f"{best} has no {', '.join(missing)}",
         expected=f"{corpus} as published, with {', '.join(markers)}",
-        fix="give the folder that holds these files, or fetch the corpus with --download",
+        fix="pass the folder that contains these files, or download the corpus",
     )
 
 
@@ -64,5 +64,5 @@ def refuse(problems: Iterable[str], *, where: str | Path, corpus: str) -> None:
             f"{len(listed)} problem{'s' * (len(listed) > 1)} in {where}: "
             f"{some(listed, separator='; ')}",
             expected=f"{corpus} as published",
-            fix="mend these rows, or get the file again",
+            fix="correct these rows, or download the file again",
         )

@@ -56,7 +56,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name} {getattr(self, name)!r} (wanted {at_least} or more)"
+            f"{name} is {getattr(self, name)!r} (expected {at_least} or more)"
             for name, at_least in (
                 ("seed", 0),
                 ("train_locations", 1),
@@ -68,7 +68,10 @@ class Settings:
             if not getattr(self, name) >= at_least
         ]
         if problems:
-            raise ConfigError("; ".join(problems), fix="choose other settings for the scenes")
+            raise ConfigError(
+                "invalid settings: " + "; ".join(problems),
+                fix="choose other settings for the scenes",
+            )
 
 
 def scenes(
@@ -194,5 +197,5 @@ def _read_note(note: Path) -> dict[str, Any]:
 
 def _foreign(note: Path, found: object, wanted: str) -> ManifestError:
     return ManifestError(
-        f"{note} with {found}", expected=wanted, fix="choose another folder or delete this one"
+        f"{note} has {found}", expected=wanted, fix="choose another folder, or delete this one"
     )

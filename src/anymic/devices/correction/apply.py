@@ -133,8 +133,8 @@ def _synthesis_window(fft_size: int, hop_samples: int) -> NDArray[np.float32]:
 def _check_bins(bins: int | None, gains: NDArray[np.float64]) -> None:
     if gains.ndim != 1 or bins != len(gains):
         raise DeviceError(
-            f"gains of shape {gains.shape}",
-            expected="one gain a bin"
+            f"the gains have shape {gains.shape}",
+            expected="one gain for each bin"
             + (f", ({bins},)" if bins is not None else " and an axis of bins"),
             fix="use the FFT size of the device profile",
         )

@@ -32,7 +32,9 @@ def check_choices(domain: str, unknown: str) -> None:
     for name, value, choices in (("domain", domain, DOMAINS), ("unknown", unknown, UNKNOWN)):
         if value not in choices:
             raise DeviceError(
-                f"{name} {value!r}", expected="one of " + ", ".join(choices), fix="choose one"
+                f"unknown value {name}={value!r}",
+                expected="one of " + ", ".join(choices),
+                fix="choose one of them",
             )
 
 
@@ -70,24 +72,26 @@ def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArra
     ndim = axes.count(",") + 1
     if array.ndim not in (ndim - 1, ndim) or not array.size:
         raise ArrayError(
-            f"an array of shape {array.shape} in the domain {domain}",
+            f"the array has shape {array.shape} in the domain {domain}",
             expected=f"{axes}, or one clip without the first axis; at least one value",
             fix="reshape the array, or set `domain` to what it holds",
         )
     array = array[None] if array.ndim < ndim else array
     if domain != "waveform" and array.shape[1] != fft_size // 2 + 1:
         raise ArrayError(
-            f"{array.shape[1]} bins",
-            expected=f"{fft_size // 2 + 1}, those of an FFT size of {fft_size}",
+            f"the array has {array.shape[1]} bins",
+            expected=f"{fft_size // 2 + 1} bins, as the FFT size is {fft_size}",
             fix="set `fft_size` to that of the spectra",
         )
     if not np.isfinite(array).all():
         raise ArrayError(
-            "an array with NaN or infinity", expected="finite numbers", fix="leave these clips out"
+            "the array has NaN or infinite values",
+            expected="finite numbers",
+            fix="leave these clips out",
         )
     if domain == "magnitude" and (array < 0).any():
         raise ArrayError(
-            "negative magnitudes",
+            "some magnitudes are negative",
             expected="linear magnitudes of at least 0",
             fix="take the absolute value of the STFT, without a logarithm",
         )
@@ -109,7 +113,7 @@ def one_a_row(
     names = ["" if name is None else str(name) for name in values]
     if len(names) != rows:
         raise ArrayError(
-            f"{len(names)} {what} names for {rows} clips",
+            f"there are {len(names)} {what} names for {rows} clips",
             expected=f"one {what} for all clips, or one for each",
             fix=f"pass `{what}` with {rows} names",
         )

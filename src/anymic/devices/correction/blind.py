@@ -107,13 +107,11 @@ class MeanSpectrum:
             if getattr(self, name).shape != shape
         ]
         problems += [
-            f"{name} that is not finite"
-            for name in shapes
-            if not np.isfinite(getattr(self, name)).all()
+            f"non-finite {name}" for name in shapes if not np.isfinite(getattr(self, name)).all()
         ]
         if problems:
             raise DeviceError(
-                "a mean spectrum with " + "; ".join(problems),
+                "the mean spectrum has " + "; ".join(problems),
                 expected=f"finite numbers for {bins} bins and {bands} bands",
                 fix="measure it again",
             )
@@ -173,7 +171,7 @@ class MeanSpectrum:
         chosen = [row for row, one in enumerate(spectra.clip_ids) if _among(one, clip_ids)]
         if len(chosen) < FEWEST_CLIPS:
             raise DeviceError(
-                f"{len(chosen)} usable clips for a mean spectrum",
+                f"only {len(chosen)} clips can be used for the mean spectrum",
                 expected=f"at least {FEWEST_CLIPS}",
                 fix="pass the clips that the model was trained on",
             )
@@ -246,9 +244,9 @@ class MeanSpectrum:
         spectra = np.asarray(spectra, dtype=np.float64)
         if spectra.ndim != 2 or not len(spectra) or spectra.shape[1:] != self.log_magnitude.shape:
             raise DeviceError(
-                f"spectra of shape {spectra.shape}",
+                f"the spectra have shape {spectra.shape}",
                 expected=f"one or more recordings of {len(self.log_magnitude)} bins",
-                fix="pass what `observe` returned for each",
+                fix="pass the results of `observe`",
             )
         surprise = self.log_magnitude - spectra.mean(axis=0) - self.expected
         into, back = _bands(self.rate_hz, self.fft_size)
@@ -286,7 +284,7 @@ class MeanSpectrum:
         """
         if record.get("format") != FORMAT or record.get("version") != VERSION:
             raise DeviceError(
-                f"a mean spectrum of format {record.get('format')!r},"
+                f"the mean spectrum has format {record.get('format')!r},"
                 f" version {record.get('version')!r}",
                 expected=f"{FORMAT!r}, version {VERSION}",
                 fix=version_fix(record.get("version"), VERSION, otherwise="measure it again"),
@@ -307,8 +305,8 @@ class MeanSpectrum:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DeviceError(
-                f"a mean spectrum whose parts do not fit ({error!r})",
-                expected="what `anymic devices policy` wrote",
+                f"the parts of the mean spectrum do not fit ({error!r})",
+                expected="the files that `anymic devices policy` wrote",
                 fix="measure it again",
             ) from error
 

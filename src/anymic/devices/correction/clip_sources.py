@@ -80,7 +80,7 @@ class ManifestClips:
             self.refuse(
                 [row for row, _ in found],
                 DeviceError(
-                    f"clips of {min(lengths)} to {max(lengths)} samples in one take",
+                    f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
                     expected="equal lengths",
                     fix="cut the recordings to the same moment",
                 ),
@@ -97,9 +97,9 @@ class ManifestClips:
         self.rate_hz = self.rate_hz or clip.rate_hz
         if clip.rate_hz != self.rate_hz:
             raise DeviceError(
-                f"{clip.rate_hz} Hz",
+                f"the rate is {clip.rate_hz} Hz",
                 expected=f"{self.rate_hz} Hz as in the other clips",
-                fix="resample the file, or state a rate for all clips",
+                fix="resample the file, or pass a rate for all clips",
             )
         return clip.samples
 
@@ -133,9 +133,9 @@ class ArrayClips:
         self.devices = one_a_row(device, len(values))
         if "" in self.devices:
             raise ArrayError(
-                f"row {self.devices.index('')} without a device",
+                f"row {self.devices.index('')} has no device",
                 expected="a device for each clip",
-                fix="name it, or leave the clip out",
+                fix="add the device, or leave the clip out",
             )
         takes = [] if take is None else [None if one is None else str(one) for one in take]
         names = one_a_row(takes or None, len(values), what="take")
@@ -151,7 +151,7 @@ class ArrayClips:
         for row in rows:
             values = self._values[row]
             if not values.any():
-                self.refuse([row], DeviceError("a clip without any sound", fix="leave it out"))
+                self.refuse([row], DeviceError("the clip is silent", fix="leave it out"))
             elif values.ndim == 1:
                 found.append((row, SampleFrames(values.astype(np.float32), **self._analysis)))
             else:
@@ -192,16 +192,16 @@ def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np
     for clip in clips:
         if clip.rate_hz != rate_hz:
             raise DeviceError(
-                f"{clip.rate_hz} Hz in {clip.path}",
+                f"the rate of {clip.path} is {clip.rate_hz} Hz",
                 expected=f"{rate_hz} Hz, the rate of the gains",
                 fix="resample the file, or fit with `rate_hz`",
             )
     lengths = sorted({len(clip.samples) for clip in clips})
     if len(lengths) > 1:
         raise DeviceError(
-            f"clips of {lengths[0]} to {lengths[-1]} samples",
+            f"the clips have {lengths[0]} to {lengths[-1]} samples",
             expected="equal lengths, for an array (clip, sample)",
-            fix="transform them one by one, or state `duration_s` in the table",
+            fix="transform each clip separately, or set `duration_s` in the table",
         )
     return np.stack([clip.samples for clip in clips])
 

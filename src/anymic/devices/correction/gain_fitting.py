@@ -38,9 +38,11 @@ def check_estimation(
     ):
         if not right:
             wanted = "above 0, up to 300 dB" if name == "limit_db" else "-300 dB to below 0"
-            raise DeviceError(f"{name} of {value}", expected=wanted, fix="use the default")
+            raise DeviceError(f"{name} is {value}", expected=wanted, fix="use the default")
     if not isinstance(reference, str) and not list(reference):
-        raise DeviceError("no reference device", expected="at least one", fix="name one, or 'all'")
+        raise DeviceError(
+            "there is no reference device", expected="at least one", fix="pass one, or 'all'"
+        )
 
 
 def choose_devices(
@@ -69,7 +71,7 @@ def choose_devices(
     chosen = _known(devices, known) if devices else tuple(known)
     if len({*chosen, *references}) < 2:
         raise DeviceError(
-            f"no device but {', '.join(known) or 'none'}",
+            f"the manifest has only the devices {', '.join(known) or '(none)'}",
             expected="a reference and at least one device to correct",
             fix="add clips of another device to the manifest",
         )
@@ -118,9 +120,9 @@ def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") 
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, n=1)
         raise DeviceError(
-            f"{what} {', '.join(map(repr, unknown))}",
-            expected="devices of the manifest: " + ", ".join(sorted(known)),
-            fix=f"did you mean {near[0]!r}?" if near else "name one of them",
+            f"unknown {what} {', '.join(map(repr, unknown))}",
+            expected="one of " + ", ".join(sorted(known)),
+            fix=f"did you mean {near[0]!r}?" if near else "choose one of them",
         )
     return names
 

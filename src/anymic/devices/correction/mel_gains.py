@@ -43,7 +43,7 @@ def band_gains(
     """
     if not ESTIMATORS.get(profile.estimator).mel_bands:
         raise DeviceError(
-            f"the estimator {profile.estimator} for mel bands",
+            f"the estimator {profile.estimator} does not work for mel bands",
             expected=" or ".join(for_mel_bands()),
             fix="choose one of them, or the domain magnitude",
         )

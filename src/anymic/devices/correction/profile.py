@@ -108,7 +108,7 @@ class DeviceProfile:
             problems.append(f"a rate of {self.rate_hz} Hz")
         if problems:
             raise DeviceError(
-                "a device profile with " + "; ".join(problems),
+                "the device profile has " + "; ".join(problems),
                 expected=f"positive, finite gains for {self.fft_size // 2 + 1} bins",
                 fix="make the profile again with `anymic devices profile`",
             )
@@ -127,11 +127,11 @@ class DeviceProfile:
         """
         if device not in self.devices:
             near = difflib.get_close_matches(device, list(self.devices), n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise DeviceError(
-                f"device {device!r}",
+                f"the profile has no device {device!r}{hint}",
                 expected="one of " + ", ".join(sorted(self.devices)),
-                fix=hint + "calibrate the device, or name one that the profile holds",
+                fix="choose one of them, or add the device to the profile",
             )
         return self.devices[device].gains
 
@@ -145,15 +145,15 @@ class DeviceProfile:
         """
         if rate_hz != self.rate_hz:
             raise DeviceError(
-                f"{rate_hz} Hz",
+                f"the rate of the audio is {rate_hz} Hz",
                 expected=f"{self.rate_hz} Hz, the rate of the device profile",
-                fix="resample the audio, or make a profile at that rate",
+                fix="resample the audio, or calibrate at that rate",
             )
         if fft_size is not None and fft_size != self.fft_size:
             raise DeviceError(
-                f"an FFT size of {fft_size}",
+                f"the FFT size is {fft_size}",
                 expected=f"{self.fft_size}, the FFT size of the device profile",
-                fix="set the front-end to it, or make a profile with that FFT size",
+                fix="set the front-end to it, or calibrate with that FFT size",
             )
 
     def apply(
@@ -239,13 +239,13 @@ class DeviceProfile:
         """
         if values.get("format") != FORMAT:
             raise DeviceError(
-                f"{where} that is not a device profile",
+                f"{where} is not a device profile",
                 expected=f'a JSON file with "format": "{FORMAT}"',
                 fix="make one with `anymic devices profile`",
             )
         if values.get("version") != VERSION:
             raise DeviceError(
-                f"{where} of version {values.get('version')!r}",
+                f"{where} has version {values.get('version')!r}",
                 expected=f"version {VERSION}",
                 fix=version_fix(values.get("version"), VERSION, otherwise="make the profile again"),
             )
@@ -272,13 +272,13 @@ class DeviceProfile:
             )
         except KeyError as error:
             raise DeviceError(
-                f"{where} without the key {error}",
+                f"{where} has no key {error}",
                 expected="a complete device profile",
                 fix="make it again with `anymic devices profile`",
             ) from error
         except (TypeError, ValueError, AttributeError) as error:
             raise DeviceError(
-                f"{where} with a value of the wrong kind ({error})",
+                f"{where} has a value of the wrong type ({error})",
                 expected="a device profile as `anymic devices profile` writes it",
                 fix="make it again",
             ) from error
@@ -315,7 +315,7 @@ class DeviceProfile:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DeviceError(
-                f"{path} that is not JSON ({error})",
+                f"{path} is not JSON ({error})",
                 expected="a device profile",
                 fix="make one with `anymic devices profile`",
             ) from error
@@ -330,7 +330,7 @@ def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:
         if values.shape != (bins,):
             problems.append(f"{values.size} {what} for device {name} instead of {bins}")
         elif not np.isfinite(values).all():
-            problems.append(f"{what} for device {name} that are not finite")
+            problems.append(f"non-finite {what} for device {name}")
     if device.gains.shape == (bins,) and (device.gains <= 0).any():
         problems.append(f"gains of 0 or less for device {name}")
     return problems

@@ -87,7 +87,7 @@ class ClipSpectra:
             got = getattr(self, name)
             if got != wanted:
                 raise DeviceError(
-                    f"spectra measured with {name} {got}",
+                    f"the spectra were measured with {name} {got}",
                     expected=f"{name} {wanted} as in the correction",
                     fix="measure them again, or set the correction to it",
                 )
@@ -110,8 +110,8 @@ class ClipSpectra:
                 continue
             if device in found.setdefault(take, {}):
                 raise DeviceError(
-                    f"two clips of device {device} in take {take}",
-                    expected="one clip a device and take",
+                    f"take {take} has two clips of device {device}",
+                    expected="one clip for each device and take",
                     fix="give each recording its own take, or remove one of the rows",
                 )
             found[take][device] = row
@@ -189,7 +189,7 @@ def measure_clips(
             source.refuse(
                 [row for row, _ in usable],
                 DeviceError(
-                    f"no frame that is active in all clips of take {source.takes[rows[0]]}",
+                    f"no frame is active in all clips of take {source.takes[rows[0]]}",
                     expected="clips that were recorded at the same moment",
                     fix="check the take",
                 ),
@@ -219,9 +219,9 @@ def measure_clips(
 
 
 def _nothing(failures: Sequence[Failure], aligned_only: bool) -> DeviceError:
-    first = f" (first of {len(failures)}: {failures[0].reason})" if failures else ""
+    first = f". The first of {len(failures)} failures: {failures[0].reason}" if failures else ""
     return DeviceError(
-        "no clip to measure" + first,
+        "there is no clip to measure" + first,
         expected="at least one" + (" in an aligned take" if aligned_only else ""),
         fix="check the columns path, device and take of the manifest",
     )

@@ -200,8 +200,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return self.fit_spectra(spectra, devices=devices)
         if device is not None or take is not None:
             raise DeviceError(
-                "`device` or `take` beside a table",
-                expected="these in the columns of the table",
+                "`device` or `take` is passed with a table",
+                expected="both in the columns of the table",
                 fix="leave the arguments out",
             )
         manifest = _as_manifest(X)
@@ -220,8 +220,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         lost = sorted({*chosen, *reference} - set(spectra.devices))
         if lost:
             raise DeviceError(
-                f"no usable clip of device {' and '.join(lost)}{failed(spectra.failures)}",
-                expected="at least 1",
+                f"no clip can be used of device {' and '.join(lost)}{failed(spectra.failures)}",
+                expected="at least one",
                 fix="correct the files, or leave the device out",
             )
         self.resample_ = rate_hz is not None
@@ -294,7 +294,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         else:
             if device is None:
                 raise ArrayError(
-                    "an array without devices",
+                    "the array has no devices",
                     expected="the device that recorded each clip",
                     fix="pass `device`, one name for all clips or one for each",
                 )
@@ -348,7 +348,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> ClipSpectra:
         if device is None or isinstance(device, str) or rate_hz is None:
             raise ArrayError(
-                "an array without " + ("rate_hz" if rate_hz is None else "a device for each clip"),
+                "the array has no " + ("rate_hz" if rate_hz is None else "device for each clip"),
                 expected="`device`, one name for each clip, and `rate_hz`",
                 fix="pass both, or a Manifest or DataFrame of files",
             )
@@ -366,7 +366,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the samples of the files, (clip, sample), at the rate of the gains."""
         if self.domain != "waveform":
             raise DeviceError(
-                f"files in the domain {self.domain}",
+                f"files cannot be read in the domain {self.domain}",
                 expected="files in the domain waveform, or an array of spectra",
                 fix="compute the spectra first, or leave `domain` at waveform",
             )

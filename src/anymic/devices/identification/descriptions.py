@@ -122,9 +122,9 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     """
     if clip.rate_hz != analysis.rate_hz:
         raise AudioError(
-            f"{clip.rate_hz} Hz in {clip.path or 'a clip'}",
+            f"the rate of {clip.path or 'a clip'} is {clip.rate_hz} Hz",
             expected=f"{analysis.rate_hz} Hz, the rate of the identifier",
-            fix="resample it, or train an identifier at its rate",
+            fix="resample it, or fit an identifier at its rate",
         )
     log_mel = _log_mel(clip, analysis, filters)
     mean: Array = log_mel.mean(axis=0)
@@ -146,8 +146,8 @@ def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     loudest = float(level.max())
     if not loudest > 0:
         raise AudioError(
-            f"{clip.path or 'a clip'} without any sound",
-            expected="a recording in which something is heard",
+            f"{clip.path or 'a clip'} is silent",
+            expected="a recording that is not silent",
             fix="leave it out",
         )
     sounding = level >= loudest * 10 ** (analysis.silence_db / 10)
@@ -194,7 +194,7 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
             filters = analysis.filters()
         if clip.rate_hz != analysis.rate_hz:
             raise DeviceError(
-                f"clips of {analysis.rate_hz} Hz and {clip.rate_hz} Hz ({path})",
+                f"the clips have rates of {analysis.rate_hz} Hz and {clip.rate_hz} Hz ({path})",
                 expected="one sampling rate in the whole manifest",
                 fix="resample the files, or fit an identifier for each rate",
             )
@@ -202,10 +202,10 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
         kept.append(row)
     if analysis is None:
         raise DeviceError(
-            f"no usable clip ({len(failures)} failed, first: {failures[0].reason})"
+            f"no clip can be used ({len(failures)} failed). The first: {failures[0].reason}"
             if failures
-            else "no clip of a named device",
-            expected="clips of two devices or more",
+            else "no clip has a device",
+            expected="clips of at least two devices",
             fix="check the columns path and device of the manifest",
         )
     ids = manifest.clip_ids()

@@ -130,8 +130,8 @@ class DeviceIdentifier:
         """
         if missing := sorted(set(held_out) - set(clips.devices)):
             raise DeviceError(
-                f"no clip of the held-out {', '.join(missing)}",
-                expected=f"some of {', '.join(sorted(set(clips.devices)))}",
+                f"there is no clip of the held-out device {', '.join(missing)}",
+                expected=f"one of {', '.join(sorted(set(clips.devices)))}",
                 fix="correct the name, or leave it out",
             )
         strange = sorted(set(held_out))
@@ -140,9 +140,9 @@ class DeviceIdentifier:
         _check_counts(counts)
         if len(set(clips.groups)) < 2:
             raise DeviceError(
-                "clips of one recording",
-                expected="two recordings or more, by which to set the threshold",
-                fix="add recordings, or name each in the column group",
+                "all clips are of one recording",
+                expected="at least two recordings, to set the threshold",
+                fix="add recordings, or fill the column group",
             )
         numbers = {name: number for number, name in enumerate((*self.devices, *strange))}
         targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
@@ -209,7 +209,9 @@ class DeviceIdentifier:
             If there is no clip.
         """
         if not clips:
-            raise DeviceError("no clip", expected="one or more", fix="pass recordings of a device")
+            raise DeviceError(
+                "there are no clips", expected="at least one", fix="pass recordings of a device"
+            )
         return self.identify_features_together(np.array([self.describe(clip) for clip in clips]))
 
     def identify_features(self, values: NDArray[np.float64]) -> list[Identification]:
@@ -268,7 +270,7 @@ class DeviceIdentifier:
         """
         if record.get("format") != FORMAT or record.get("version") != VERSION:
             raise DeviceError(
-                f"an identifier of format {record.get('format')!r},"
+                f"the identifier has format {record.get('format')!r},"
                 f" version {record.get('version')!r}",
                 expected=f"{FORMAT!r}, version {VERSION}",
                 fix=version_fix(record.get("version"), VERSION, otherwise="fit it again"),
@@ -296,8 +298,8 @@ class DeviceIdentifier:
         except (KeyError, TypeError, ValueError, RuntimeError, AnymicError) as error:
             reason = " ".join(str(error).split())[:200]
             raise DeviceError(
-                f"an identifier whose parts do not fit ({reason})",
-                expected="what `anymic devices fit` wrote",
+                f"the parts of the identifier do not fit ({reason})",
+                expected="the files that `anymic devices fit` wrote",
                 fix="fit it again",
             ) from error
         return self
@@ -323,14 +325,15 @@ class DeviceIdentifier:
 def _check_counts(counts: Mapping[str, int]) -> None:
     if len(counts) < 2:
         raise DeviceError(
-            f"clips of {len(counts)} device" + (f" ({next(iter(counts))})" if counts else ""),
-            expected="two devices or more to tell apart",
+            f"the clips are of {len(counts)} device"
+            + (f" ({next(iter(counts))})" if counts else ""),
+            expected="at least two devices",
             fix="add clips of another device",
         )
     few = [f"{count} of {name}" for name, count in counts.items() if count < FEWEST_CLIPS]
     if few:
         raise DeviceError(
-            f"{' and '.join(few)} clips",
-            expected=f"at least {FEWEST_CLIPS} clips a device",
+            f"there are too few clips: {', '.join(few)}",
+            expected=f"at least {FEWEST_CLIPS} clips of each device",
             fix="record more, or leave the device out",
         )

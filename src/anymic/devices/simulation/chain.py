@@ -44,7 +44,7 @@ class CompressionSpec:
     def __post_init__(self) -> None:
         if self.ratio < 1 or self.attack_ms < 0 or self.release_ms < 0:
             raise ConfigError(
-                f"ratio {self.ratio:g}, attack {self.attack_ms:g} ms, release "
+                f"the compressor has ratio {self.ratio:g}, attack {self.attack_ms:g} ms, release "
                 f"{self.release_ms:g} ms",
                 expected="a ratio of at least 1 and times of at least 0 ms",
             )
@@ -92,10 +92,10 @@ class Device:
     def __post_init__(self) -> None:
         if self.noise_db is not None and self.noise_db > 0:
             raise ConfigError(
-                f"noise_db {self.noise_db:g}", expected="a level in dBFS of at most 0, such as -75"
+                f"noise_db is {self.noise_db:g}", expected="a level of at most 0 dBFS, such as -75"
             )
         if self.rate_hz is not None and self.rate_hz < 1000:
-            raise ConfigError(f"rate_hz {self.rate_hz}", expected="at least 1000 Hz")
+            raise ConfigError(f"rate_hz is {self.rate_hz}", expected="at least 1000 Hz")
 
 
 @dataclass(frozen=True)

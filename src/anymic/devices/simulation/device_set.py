@@ -76,7 +76,7 @@ class DeviceSet:
         devices: dict[str, Device] = {}
         for name, settings in _mapping(values, "devices", problems).items():
             if not _NAME.fullmatch(str(name)):
-                problems.append(f"device {name!r} that cannot name a folder")
+                problems.append(f"device {name!r} is not a valid name for a folder")
             try:
                 devices[str(name)] = from_mapping(Device, settings or {}, where=f"devices.{name}")
             except ConfigError as error:
@@ -89,8 +89,8 @@ class DeviceSet:
         if problems:
             raise ConfigError(
                 "; ".join(problems),
-                expected="a device set (devices, heard, seed)",
-                fix="mend the file",
+                expected="a device set with `devices`, `heard` and `seed`",
+                fix="correct the file",
             )
         return cls(devices=devices, heard=heard, seed=seed, responses=Path(responses))
 
@@ -124,7 +124,8 @@ class DeviceSet:
         have, named = set(splits), set(self.heard)
         if have != named:
             raise ConfigError(
-                f"`heard` for {', '.join(sorted(named))} and clips in {', '.join(sorted(have))}",
+                f"`heard` has the splits {', '.join(sorted(named))}, "
+                f"and the clips have {', '.join(sorted(have))}",
                 expected="one line under `heard` for each split of the clips",
                 fix=f"write {_EXAMPLE}",
             )
@@ -182,9 +183,9 @@ def _count(share: Share, clips: int, what: str) -> int:
     count = max(1, round(share * clips)) if isinstance(share, float) else int(share)
     if count > clips:
         raise ManifestError(
-            f"{clips} clips and {count} asked for device {what}",
-            expected="at least as many clips as a device hears",
-            fix="ask for fewer under `heard`, or for `all`",
+            f"{count} clips are asked for device {what}, and there are {clips}",
+            expected="at most the number of clips",
+            fix="write a smaller number under `heard`, or `all`",
         )
     return count
 
@@ -193,7 +194,7 @@ def _mapping(values: Mapping[str, Any], key: str, problems: list[str]) -> Mappin
     inner = values.get(key)
     if isinstance(inner, Mapping) and inner:
         return inner
-    problems.append(f"no mapping under {key!r}")
+    problems.append(f"there is no mapping under {key!r}")
     return {}
 
 

@@ -33,7 +33,7 @@ class Peak:
     def __post_init__(self) -> None:
         if self.hz <= 0 or self.q <= 0:
             raise ConfigError(
-                f"peak at {self.hz:g} Hz with q {self.q:g}", expected="hz and q above 0"
+                f"the peak has hz {self.hz:g} and q {self.q:g}", expected="hz and q above 0"
             )
 
 
@@ -67,19 +67,19 @@ class ResponseSpec:
         parametric = self.low_cut_hz is not None or self.high_cut_hz is not None or self.peaks
         if (self.file is None) == (not parametric):
             raise ConfigError(
-                "a response that is both measured and parametric"
+                "the response is both measured and parametric"
                 if self.file
-                else "an empty response",
+                else "the response is empty",
                 expected="either `file` or any of low_cut_hz, high_cut_hz, peaks",
                 fix="leave `response` out for a flat one",
             )
         for cut_hz in (self.low_cut_hz, self.high_cut_hz):
             if cut_hz is not None and cut_hz <= 0:
-                raise ConfigError(f"a cut at {cut_hz:g} Hz", expected="a frequency above 0 Hz")
+                raise ConfigError(f"the cut is at {cut_hz:g} Hz", expected="a frequency above 0 Hz")
         for slope_db in (self.low_cut_slope_db, self.high_cut_slope_db):
             if slope_db not in range(6, 49, 6):
                 raise ConfigError(
-                    f"a slope of {slope_db} dB", expected="6, 12, 18 ... 48 an octave"
+                    f"the slope is {slope_db} dB per octave", expected="6, 12, 18 ... 48"
                 )
 
 
@@ -162,9 +162,9 @@ def _file(spec: ResponseSpec, folder: str) -> _File | None:
     path = Path(folder) / spec.file
     if not path.is_file():
         raise DeviceError(
-            f"no impulse response {path}",
+            f"there is no impulse response {path}",
             expected="the audio file that the device names",
-            fix="say where the responses are (--responses DIR) or mend `response.file`",
+            fix="pass the folder of the responses, or correct `response.file`",
         )
     state = path.stat()
     return _File(str(path), state.st_size, state.st_mtime_ns)
@@ -191,15 +191,16 @@ def _measured(file: _File) -> _Measured:
         clip = audio.read(file.path, channel="left")
     except AnymicError as error:
         raise DeviceError(
-            f"an impulse response that cannot be read ({error})",
+            f"the impulse response cannot be read ({error})",
             expected="an audio file",
-            fix="mend `response.file`",
+            fix="correct `response.file`",
         ) from error
     taps = clip.samples.astype(np.float64)
     gain_db = band_gain_db(taps, clip.rate_hz)
     if not np.isfinite(gain_db):
         raise DeviceError(
-            f"a silent impulse response {file.path}", expected="energy between 100 Hz and 10 kHz"
+            f"the impulse response {file.path} is silent",
+            expected="energy between 100 Hz and 10 kHz",
         )
     digest = hashlib.sha256(taps.tobytes()).hexdigest()
     return _Measured(taps / 10 ** (gain_db / 20), clip.rate_hz, digest)
@@ -213,8 +214,8 @@ def _parametric_taps(spec: ResponseSpec, rate_hz: int) -> NDArray[np.float64]:
     if spec.low_cut_hz is not None:
         if spec.low_cut_hz >= half_hz:
             raise DeviceError(
-                f"a low cut at {spec.low_cut_hz:g} Hz for a clip of {rate_hz} Hz",
-                expected=f"one below {half_hz:g} Hz",
+                f"the low cut is at {spec.low_cut_hz:g} Hz for a clip of {rate_hz} Hz",
+                expected=f"a low cut below {half_hz:g} Hz",
                 fix="lower low_cut_hz",
             )
         order = spec.low_cut_slope_db // 6

@@ -79,8 +79,8 @@ def evaluate(
     p, t = check_probabilities(probabilities, targets)
     if len(labels) != p.shape[1]:
         raise MetricError(
-            f"{len(labels)} labels for {p.shape[1]} columns of probabilities",
-            expected="one label a column",
+            f"there are {len(labels)} labels for {p.shape[1]} columns of probabilities",
+            expected="one label for each column",
             fix="pass the labels of the bundle that made the probabilities",
         )
     source = np.arange(len(t)) if groups is None else np.asarray(groups)
@@ -134,7 +134,8 @@ def compare(
     """
     if against not in correct:
         raise MetricError(
-            f"{against!r} to compare with", expected=f"one of {', '.join(map(repr, correct))}"
+            f"there is no condition {against!r} to compare with",
+            expected=f"one of {', '.join(map(repr, correct))}",
         )
     base = np.asarray(correct[against], dtype=np.float64)
     source = np.arange(base.size) if groups is None else np.asarray(groups)
@@ -162,14 +163,16 @@ def _device_rows(
     seed: int,
 ) -> list[Row]:
     if len(devices) != len(t):
-        raise MetricError(f"{len(devices)} devices for {len(t)} clips", expected="one a clip")
+        raise MetricError(
+            f"there are {len(devices)} devices for {len(t)} clips", expected="one for each clip"
+        )
     correct = p.argmax(axis=1) == t
     members = by_device(devices)
     if reference is not None and reference not in members:
         raise MetricError(
-            f"reference device {reference!r}",
-            expected=f"one of {', '.join(members) or 'no device at all'}",
-            fix="name a device of these clips",
+            f"unknown reference device {reference!r}",
+            expected=f"one of {', '.join(members) or 'no device'}",
+            fix="choose a device of these clips",
         )
     rows = []
     for device, kept in members.items():

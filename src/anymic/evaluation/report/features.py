@@ -57,15 +57,15 @@ def principal_plane(features: ArrayLike, fitted: ArrayLike) -> Plane:
     values, chosen = np.asarray(features, dtype=np.float64), np.asarray(fitted, dtype=bool)
     if values.ndim != 2 or values.shape[1] < 2 or chosen.shape != values.shape[:1]:
         raise ReportError(
-            f"features {values.shape} and {chosen.shape} choices",
-            expected="(clip, channel) with two channels or more, and a choice a clip",
+            f"the features have shape {values.shape} and the choices {chosen.shape}",
+            expected="(clip, channel) with at least two channels, and a choice for each clip",
         )
     if chosen.sum() < LEAST or not np.isfinite(values).all():
-        what = "features that are not finite" if chosen.sum() >= LEAST else "components"
+        what = "non-finite features" if chosen.sum() >= LEAST else "too few features"
         raise ReportError(
-            f"{what} of {int(chosen.sum())} training clips",
-            expected=f"finite features of at least {LEAST}",
-            fix="name more clips, with train in the column split",
+            f"there are {what} of {int(chosen.sum())} training clips",
+            expected=f"finite features of at least {LEAST} clips",
+            fix="pass more clips with train in the column split",
         )
     components = PCA(2, svd_solver="full").fit(values[chosen])
     return Plane(components.transform(values), components.explained_variance_ratio_)
@@ -103,7 +103,7 @@ def features_figure(
     plane = principal_plane(features, halves["Training set"])
     if not halves["Test set"].any():
         raise ReportError(
-            "no test clip to draw", expected="at least one", fix="check the column split"
+            "there is no test clip to draw", expected="at least one", fix="check the column split"
         )
     colourings = {"class": np.array(labels, dtype=str)}
     if devices is not None:

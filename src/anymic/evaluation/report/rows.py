@@ -58,9 +58,9 @@ class Row:
         paired = (self.low is None) == (self.high is None)
         if not paired or self.n < 1 or not all(math.isfinite(number) for number in numbers):
             raise ReportError(
-                f"{self.metric} = {self.value} [{self.low}, {self.high}], n = {self.n}",
+                f"{self.metric} is {self.value} [{self.low}, {self.high}] and n {self.n}",
                 expected="finite numbers from at least one clip",
-                fix="leave out what could not be computed",
+                fix="leave out values that could not be calculated",
             )
 
     def under(self, **condition: str) -> Row:
@@ -90,15 +90,17 @@ def write_json(rows: Iterable[Row], path: str | Path, **header: Any) -> Path:
     path = Path(path)
     taken = [key for key in _RESERVED if key in header]
     if taken:
-        raise ReportError(f"header keys {', '.join(taken)}", expected="other names")
+        raise ReportError(
+            f"the header keys {', '.join(taken)} are reserved", expected="other names"
+        )
     content = {"format": FORMAT, "version": VERSION, **header, "rows": [asdict(r) for r in rows]}
     try:
         text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise ReportError(
-            f"a report header that JSON cannot hold ({error})",
-            expected="texts, finite numbers, lists and mappings",
-            fix="convert the value first",
+            f"the header of the report cannot be written as JSON ({error})",
+            expected="strings, finite numbers, lists and mappings",
+            fix="convert the values first",
         ) from error
     write_text(path, text + "\n")
     return path
@@ -117,17 +119,17 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, ValueError) as error:
         raise ReportError(
-            f"{path} that cannot be read ({error})", expected="a report.json of anymic"
+            f"{path} cannot be read ({error})", expected="a report.json of anymic"
         ) from error
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise ReportError(
-            f"{path}, which is no anymic report",
+            f"{path} is not a report of anymic",
             expected=f'"format": "{FORMAT}"',
             fix="pass the report.json that `anymic evaluate` wrote",
         )
     if content.get("version") != VERSION:
         raise ReportError(
-            f"{path} of version {content.get('version')}",
+            f"{path} has version {content.get('version')}",
             expected=f"version {VERSION}",
             fix="install the anymic that wrote it, or a newer one",
         )
@@ -135,7 +137,7 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
         rows = [Row(**values) for values in content["rows"]]
     except (KeyError, TypeError) as error:
         raise ReportError(
-            f"{path} with rows that are incomplete ({error})", expected="rows as written by anymic"
+            f"the rows of {path} are incomplete ({error})", expected="rows as written by anymic"
         ) from error
     return rows, {key: value for key, value in content.items() if key not in _RESERVED}
 

@@ -82,7 +82,9 @@ def write_report(
     found = list(rows)
     names = [figure.name for figure in figures]
     if len(set(names)) < len(names) or {"json", "html"} & set(names):
-        raise ReportError(f"figures named {', '.join(names)}", expected="names that differ")
+        raise ReportError(
+            f"two figures have the same name: {', '.join(names)}", expected="different names"
+        )
     finding = summary(found) if finding is None else finding
     page = render(
         found,

@@ -113,18 +113,18 @@ class FunctionClassifier:
             answer = self.function(clip.samples.copy(), clip.rate_hz)
         except (Exception, SystemExit) as error:  # whatever the function does
             raise ClassifierError(
-                f"{type(error).__name__} ({error}) from {self.name} for {clip.path or 'a clip'}",
+                f"{self.name} raised {type(error).__name__} for {clip.path or 'a clip'} ({error})",
                 expected="probabilities",
-                fix="mend the function, or leave the clip out",
+                fix="correct the function, or leave the clip out",
             ) from error
         if isinstance(answer, Mapping):
             return self._in_order(answer, clip)
         numbers = as_numbers(answer, self.name, clip)
         if not self.labels:
             raise ClassifierError(
-                f"an array from {self.name}, whose labels are not known",
-                expected="labels for it",
-                fix="pass --labels, set the function's attribute labels, or return a mapping",
+                f"{self.name} returned an array, and its labels are not known",
+                expected="the labels of the array",
+                fix="pass the labels, set the function's attribute labels, or return a mapping",
             )
         return numbers
 
@@ -134,12 +134,12 @@ class FunctionClassifier:
         missing = [label for label in self.labels if label not in answer]
         more = [label for label in answer if label not in self.labels]
         if missing or more:
-            what = [f"without {', '.join(missing)}"] if missing else []
-            what += [f"with {', '.join(more)} besides"] if more else []
+            what = [f"no {', '.join(missing)}"] if missing else []
+            what += [f"the unknown {', '.join(more)}"] if more else []
             raise ClassifierError(
-                f"an answer of {self.name} {' and '.join(what)}, for {clip.path or 'a clip'}",
+                f"the result of {self.name} for {clip.path or 'a clip'} has {' and '.join(what)}",
                 expected=f"a probability for each of {', '.join(self.labels)}",
-                fix="answer with the same labels for every clip",
+                fix="return the same labels for every clip",
             )
         return as_numbers([answer[label] for label in self.labels], self.name, clip)
 
@@ -172,7 +172,7 @@ def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classif
     if callable(model):
         return FunctionClassifier(model, labels=labels)
     raise ClassifierError(
-        f"{type(model).__name__} as a classifier",
+        f"{type(model).__name__} is not a classifier",
         expected="a model of anymic, its folder, or a function of samples and rate",
         fix="wrap it in a function",
     )
@@ -188,7 +188,7 @@ def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
         numbers: NDArray[np.float64] = np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ClassifierError(
-            f"{type(answer).__name__} from {name} for {clip.path or 'a clip'} ({error})",
+            f"{name} returned {type(answer).__name__} for {clip.path or 'a clip'} ({error})",
             expected="a mapping of label to probability, or an array of probabilities",
             fix="convert it to one of them",
         ) from None
@@ -208,19 +208,19 @@ def checked_answer(
     """
     numbers = np.asarray(answer, dtype=np.float64)
     if numbers.shape != (len(labels),):
-        problem = f"an answer of shape {numbers.shape}"
+        problem = f"the result has shape {numbers.shape}"
     elif not np.isfinite(numbers).all():
-        problem = f"{int((~np.isfinite(numbers)).sum())} values that are not finite"
+        problem = f"the result has {int((~np.isfinite(numbers)).sum())} values that are not finite"
     elif numbers.min() < 0 or numbers.max() > 1 + SUM_TOLERANCE:
-        problem = f"values from {numbers.min():.3g} to {numbers.max():.3g}"
+        problem = f"the result has values from {numbers.min():.3g} to {numbers.max():.3g}"
     elif abs(numbers.sum() - 1) > SUM_TOLERANCE:
-        problem = f"probabilities that sum to {numbers.sum():.4g}"
+        problem = f"the probabilities sum to {numbers.sum():.4g}"
     else:
         return numbers.clip(0.0, 1.0)
     raise ClassifierError(
         f"{problem} for {clip.path or 'a clip'}",
         expected=f"{len(labels)} probabilities from 0 to 1 that sum to 1",
-        fix="mend the classifier: after softmax, one a label",
+        fix="return the result of softmax, one probability for each label",
     )
 
 
@@ -229,7 +229,7 @@ def checked_labels(labels: Sequence[Any], name: str) -> tuple[str, ...]:
     texts = tuple(str(label) for label in labels)
     if texts and (len(texts) < 2 or "" in texts or len(set(texts)) < len(texts)):
         raise ClassifierError(
-            f"labels {', '.join(map(repr, texts))} of {name}",
-            expected="two or more, all of them different",
+            f"the labels of {name} are {', '.join(map(repr, texts))}",
+            expected="at least two different labels",
         )
     return texts

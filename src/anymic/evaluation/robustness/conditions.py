@@ -72,14 +72,14 @@ def grid(devices: DeviceSet | None, codecs: Sequence[Codec]) -> tuple[Condition,
     names: list[str | None] = [None, *(devices.devices if devices is not None else ())]
     if {AS_RECORDED, CLEAN} & set(names):
         raise ConfigError(
-            f"a device named {AS_RECORDED!r} or {CLEAN!r}",
-            expected="another name: these stand for clips that no device was put before",
+            f"a device is named {AS_RECORDED!r} or {CLEAN!r}",
+            expected="another name, because these mean clips without a device",
         )
     found = [Condition(name, codec) for name in names for codec in dict.fromkeys(through)]
     if len(found) == 1:
         raise ConfigError(
-            "no device and no codec",
-            expected="something to hear the clips through",
-            fix="pass --devices, --codecs or both: microphones is a preset of devices",
+            "there is no device and no codec",
+            expected="at least one device or codec",
+            fix="pass devices such as the preset microphones, codecs, or both",
         )
     return tuple(found)

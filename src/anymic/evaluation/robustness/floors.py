@@ -1,4 +1,4 @@
-"""The least that a classifier must reach: what `--fail-under` asks for."""
+"""The least that a classifier must reach: a minimum accuracy that decides the exit status."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Floor:
             share = -1.0
         if what not in WHAT or not 0 <= share <= 1:
             raise ConfigError(
-                f"{text!r} to fail under",
+                f"{text!r} is not a minimum",
                 expected=f"one of {', '.join(WHAT)}, and an accuracy from 0 to 1",
-                fix="write it as worst=0.60",
+                fix="write worst=0.60, for example",
             )
         return cls(what, share)
 

@@ -204,7 +204,7 @@ def _refuse_nothing(rows: Sequence[int], failures: dict[int, Failure]) -> None:
         return
     reason = next(iter(failures.values())).reason if failures else "the manifest is empty"
     raise ManifestError(
-        f"{len(failures)} clips, none of which can be used ({reason})",
-        expected="at least one",
-        fix="mend the files or the paths in the manifest",
+        f"none of the {len(failures)} clips can be used. The first: {reason}",
+        expected="at least one clip that can be used",
+        fix="correct the files or the paths in the manifest",
     )

@@ -41,15 +41,15 @@ def load_classifier(
         return OnnxClassifier(place, labels=labels, rate_hz=rate_hz)
     if rate_hz is not None:
         raise ClassifierError(
-            f"a rate of {rate_hz} Hz for {place}",
+            f"the rate {rate_hz} Hz cannot be set for {place}",
             expected="a rate for an .onnx file only",
-            fix="leave it out: a function is told the rate of each clip",
+            fix="leave the rate out, because a function gets the rate of each clip",
         )
     found = _named(place)
     if isinstance(found, Classifier):
         return found
     if not callable(found):
-        raise ClassifierError(f"{place}, which cannot be called", expected="a function or a class")
+        raise ClassifierError(f"{place} cannot be called", expected="a function or a class")
     return FunctionClassifier(found, labels=labels, name=place)
 
 
@@ -58,7 +58,7 @@ def _named(place: str) -> Any:
     if not module or not names:
         near = Path(place)
         found = f"{place!r}" + (" (a file or folder)" if near.exists() else "")
-        raise ClassifierError(f"{found} as --model", expected=_EXAMPLE)
+        raise ClassifierError(f"{found} is not a classifier", expected=_EXAMPLE)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -68,8 +68,8 @@ def _named(place: str) -> Any:
             found_at = getattr(found_at, name)
     except (Exception, SystemExit) as error:  # whatever the module does while it is imported
         raise ClassifierError(
-            f"{type(error).__name__} ({error}) on importing {place}",
+            f"{place} cannot be imported: {type(error).__name__} ({error})",
             expected=_EXAMPLE,
-            fix="check the name, and that Python finds the module from here",
+            fix="check the name, and that Python finds the module",
         ) from error
     return found_at

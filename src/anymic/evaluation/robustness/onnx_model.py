@@ -51,7 +51,7 @@ class OnnxClassifier:
         if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].type != "tensor(float)":
             found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
             raise ClassifierError(
-                f"{self.path} with the input {found}",
+                f"{self.path} has the input {found}",
                 expected="one input (batch, sample) of float32, the waveform",
                 fix="export the model with its front-end",
             )
@@ -64,9 +64,9 @@ class OnnxClassifier:
         self.rate_hz = rate_hz or _rate(stated.get(RATE_HZ, ""), self.path)
         if not self.labels:
             raise ClassifierError(
-                f"{self.path} without labels",
-                expected=f"their names, in the metadata property {LABELS} or stated",
-                fix="pass --labels a,b,c",
+                f"{self.path} has no labels",
+                expected=f"labels in the metadata property {LABELS}, or as an argument",
+                fix="pass the labels",
             )
 
     def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
@@ -85,13 +85,13 @@ class OnnxClassifier:
         except Exception as error:  # onnxruntime has no common root of its own
             reason = " ".join(str(error).split())
             raise ClassifierError(
-                f"{reason} from {self.path} for {clips[0].path or 'a clip'}",
+                f"{self.path} failed for {clips[0].path or 'a clip'} ({reason})",
                 expected="probabilities",
                 fix="check the model in onnxruntime",
             ) from None
         if found.ndim != 2 or len(found) != len(clips):
             raise ClassifierError(
-                f"an output {found.shape} of {self.path} for {clips[0].path or 'a clip'}",
+                f"the output of {self.path} is {found.shape} for {clips[0].path or 'a clip'}",
                 expected=f"({len(clips)}, {len(self.labels)}): (batch, label)",
             )
         return list(found.astype(np.float64))
@@ -99,9 +99,9 @@ class OnnxClassifier:
     def _refuse_length(self, clip: Clip) -> None:
         if self._samples not in (None, len(clip.samples)):
             raise ClassifierError(
-                f"{len(clip.samples)} samples at {self.rate_hz} Hz in {clip.path or 'a clip'}",
-                expected=f"{self._samples}, which {self.path} is made for",
-                fix="cut the clips (start_s, duration_s), or export it for any length",
+                f"{clip.path or 'a clip'} has {len(clip.samples)} samples at {self.rate_hz} Hz",
+                expected=f"{self._samples} samples, the input of {self.path}",
+                fix="cut the clips (start_s, duration_s), or export the model for any length",
             )
 
 
@@ -117,7 +117,7 @@ def _open(path: Path) -> Any:
     except Exception as error:  # onnxruntime has no common root of its own
         reason = " ".join(str(error).split())
         raise ClassifierError(
-            f"{path}, which onnxruntime does not load ({reason})", expected="an ONNX model"
+            f"onnxruntime does not load {path} ({reason})", expected="an ONNX model"
         ) from None
 
 
@@ -138,8 +138,8 @@ def _rate(text: str, path: Path) -> int:
         rate_hz = 0
     if rate_hz < 1:
         raise ClassifierError(
-            f"{path} with the rate {text!r}" if text else f"{path} without a rate",
-            expected=f"the rate in Hz that it hears, in the metadata property {RATE_HZ} or stated",
-            fix="pass --rate-hz",
+            f"{path} has the rate {text!r}" if text else f"{path} has no rate",
+            expected=f"a rate in Hz in the metadata property {RATE_HZ}, or as an argument",
+            fix="pass the rate",
         )
     return rate_hz

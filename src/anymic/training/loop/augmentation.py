@@ -59,7 +59,7 @@ class Mixup:
         """Refuse a share outside 0 to 1 and an alpha that is not positive."""
         if not 0 <= self.share <= 1 or self.alpha <= 0:
             raise ConfigError(
-                f"mixup share {self.share} and alpha {self.alpha}",
+                f"the mixup has share {self.share} and alpha {self.alpha}",
                 expected="a share from 0 to 1 and a positive alpha",
             )
 
@@ -123,7 +123,7 @@ class TimeWarp:
     def __post_init__(self) -> None:
         """Refuse a width that is not positive."""
         if self.width < 1:
-            raise ConfigError(f"time warp up to {self.width} frames", expected="1 or more")
+            raise ConfigError(f"the time warp is at most {self.width} frames", expected="1 or more")
 
     def draw(self, clips: int, frames: int, generator: np.random.Generator) -> TimeWarpDraw:
         """Draw centre and shift for `clips` clips of `frames` frames.
@@ -135,7 +135,7 @@ class TimeWarp:
         """
         if frames <= 2 * self.width + 1:
             raise ConfigError(
-                f"clips of {frames} frames with a time warp up to {self.width}",
+                f"the clips have {frames} frames, and the time warp is up to {self.width}",
                 expected=f"more than {2 * self.width + 1} frames",
                 fix="lower time_warp.width",
             )
@@ -205,7 +205,7 @@ class SpecAugment:
         """Refuse limits and numbers below 0."""
         if min(self.frames, self.bands, self.time_masks, self.band_masks) < 0:
             raise ConfigError(
-                f"{self.time_masks} masks of up to {self.frames} frames and {self.band_masks} of "
+                f"the masks are {self.time_masks} of {self.frames} frames and {self.band_masks} of "
                 f"up to {self.bands} bands",
                 expected="0 or more of each",
             )
@@ -222,9 +222,9 @@ class SpecAugment:
         """
         if self.frames > frames or self.bands > bands:
             raise ConfigError(
-                f"masks of up to {self.frames} frames and {self.bands} bands for features of "
-                f"{bands} bands x {frames} frames",
-                expected="masks that fit",
+                f"masks of up to {self.frames} frames and {self.bands} bands do not fit features "
+                f"of {bands} bands x {frames} frames",
+                expected="smaller masks",
                 fix="lower spec_augment.frames or spec_augment.bands",
             )
         time = _masks(self.frames, frames, (clips, self.time_masks), generator)

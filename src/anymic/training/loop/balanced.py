@@ -57,20 +57,21 @@ class BalancedOrder:
         names = np.arange(len(of_row)) if clips is None else np.asarray(clips)
         if names.shape != of_row.shape or clips_a_class < 1:
             raise ConfigError(
-                f"{len(names)} clips for {len(of_row)} rows, {clips_a_class} of a class in a batch",
+                f"there are {len(names)} clips for {len(of_row)} rows, and {clips_a_class} of a"
+                " class in a batch",
                 expected="a clip for each row, and 1 or more in a batch",
             )
         _, first, index = np.unique(names, return_index=True, return_inverse=True)
         of_clip = of_row[first]
         if (of_clip[index] != of_row).any():
-            raise ConfigError("a clip with rows of two classes", expected="one class a clip")
+            raise ConfigError("a clip has rows of two classes", expected="one class for each clip")
         members = [np.flatnonzero(of_clip == number) for number in range(classes)]
         few = [number for number, own in enumerate(members) if len(own) < clips_a_class]
         if few:
             name = labels[few[0]] if labels else f"class {few[0]}"
             smaller = f", or batches of at most {classes * min(map(len, members))}"
             raise ConfigError(
-                f"{len(members[few[0]])} training clips of {name}",
+                f"there are {len(members[few[0]])} training clips of {name}",
                 expected=f"at least {clips_a_class} of each class for a balanced batch",
                 fix="add clips of it, or leave its label out"
                 + (smaller if all(map(len, members)) else ""),

@@ -113,9 +113,9 @@ class TrainingBatches(Dataset[Batch]):
         self.read_frames = self.heard_frames + lost_frames
         if self.read_frames > features.shape[-1]:
             raise ConfigError(
-                f"crops of {self.heard_frames} frames from clips of"
+                f"crops of {self.heard_frames} frames do not fit into clips of"
                 f" {features.shape[-1] - lost_frames}",
-                expected="crops that fit",
+                expected="shorter crops",
                 fix="lower crop_frames, or leave it out",
             )
         self.rank, self.processes = rank, processes

@@ -34,18 +34,18 @@ class SoftTargetLoss(nn.Module):
     ) -> None:
         super().__init__()
         if name not in ("focal", "cross_entropy"):
-            raise ConfigError(f"loss {name!r}", expected="focal or cross_entropy")
+            raise ConfigError(f"unknown loss {name!r}", expected="focal or cross_entropy")
         if not 0 < temperature < math.inf:
             raise ConfigError(
-                f"temperature {temperature}",
+                f"the temperature is {temperature}",
                 expected="a positive number",
-                fix="1 leaves the softmax as it is, 10 heats it up",
+                fix="use 1 for the usual softmax",
             )
         if not 0 <= focal_power < math.inf:
             raise ConfigError(
-                f"focal power {focal_power}",
+                f"the focal power is {focal_power}",
                 expected="0 or more",
-                fix="1 is that of the paper, 0 is cross-entropy",
+                fix="use 1 as in the paper, or 0 for cross-entropy",
             )
         self.focal_power = focal_power if name == "focal" else 0.0
         self.temperature = temperature

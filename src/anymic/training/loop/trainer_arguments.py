@@ -46,7 +46,7 @@ def check_trainer(arguments: Mapping[str, Any]) -> None:
     known = set(inspect.signature(lightning.Trainer).parameters) - OWN
     if unknown := sorted(set(arguments) - known):
         raise ConfigError(
-            f"no argument {', '.join(unknown)} of the trainer to choose",
+            f"the trainer has no argument {', '.join(unknown)}",
             expected=", ".join(sorted(known)),
             fix="correct the name; epochs and seed are settings of the training",
         )
@@ -56,7 +56,7 @@ def check_trainer(arguments: Mapping[str, Any]) -> None:
     except (MisconfigurationException, ImportError, ValueError, TypeError, RuntimeError) as error:
         given = ", ".join(f"{name}={value}" for name, value in arguments.items())
         raise ConfigError(
-            f"{given}, which the trainer refuses ({error})",
+            f"the trainer refuses {given} ({error})",
             expected="what this machine has, as PyTorch Lightning names it",
             fix="leave the arguments out to let it choose",
         ) from error

@@ -81,7 +81,7 @@ def draw_location(scene: str, index: int, *, seed: int = 0) -> Location:
         If there is no such scene.
     """
     if scene not in SCENES:
-        raise ConfigError(f"scene {scene!r}", expected=f"one of {', '.join(LABELS)}")
+        raise ConfigError(f"unknown scene {scene!r}", expected=f"one of {', '.join(LABELS)}")
     entropy = (seed, LABELS.index(scene), index)
     generator = np.random.default_rng(entropy)
     recipe = SCENES[scene]

@@ -176,7 +176,7 @@ class Estimation:
         elif spec.takes == "required":
             without = [one.name for one in ESTIMATORS.specs() if one.takes != "required"]
             raise DeviceError(
-                f"no aligned takes for {self.estimator}",
+                f"there are no aligned takes for {self.estimator}",
                 expected="clips with equal `take`s",
                 fix=f"add a column `take`, or use {' or '.join(without)}",
             )
@@ -207,9 +207,9 @@ def no_takes(
     """Return the error that there is no take of all reference devices and `device`."""
     others = "+".join(name for name in reference if name != device)
     return DeviceError(
-        f"0 aligned takes between {others} and {device}{failed(failures)}",
-        expected="at least 1",
-        fix="record some side by side and give them equal `take`s, leave the device out, or "
+        f"there are no aligned takes of {others} and {device}{failed(failures)}",
+        expected="at least one",
+        fix="record some at the same time and give them equal `take`s, leave the device out, or "
         "use the estimator geometric_unaligned",
     )
 
@@ -218,4 +218,4 @@ def failed(failures: Sequence[Failure]) -> str:
     """Return how many clips failed and why the first did, for a message."""
     if not failures:
         return ""
-    return f" ({len(failures)} clips failed, first {failures[0].path}: {failures[0].reason})"
+    return f". {len(failures)} clips failed. The first, {failures[0].path}: {failures[0].reason}"
