@@ -36,7 +36,9 @@ class Submission:
         blank = [label for label in labels if len(label.split()) != 1]
         if len(labels) < LABELS_OF_A_FILE or blank:
             raise ConfigError(
-                f"the label {blank[0]!r}" if blank else f"a model of {len(labels)} labels",
+                f"the label {blank[0]!r} has a space"
+                if blank
+                else f"the model has {len(labels)} labels",
                 expected=f"at least {LABELS_OF_A_FILE} labels without spaces, for a submission",
                 fix="train with labels such as Acoustic_guitar, or write no submission",
             )
@@ -54,9 +56,9 @@ class Submission:
         name = Path(prediction.path).name
         if name in self._rows:
             raise AnymicError(
-                f"two files of the name {name} ({self._rows[name][0]}, {prediction.path})",
+                f"two files have the name {name} ({self._rows[name][0]}, {prediction.path})",
                 expected="different names, as a submission has no folders",
-                fix="predict the folders one by one",
+                fix="predict each folder separately",
             )
         ordered = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         best = " ".join(label for label, _ in ordered[:LABELS_OF_A_FILE])
