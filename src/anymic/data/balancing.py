@@ -109,9 +109,7 @@ def balance(
     """
     out = Path(out)
     if semitones < 2:
-        raise ConfigError(
-            f"shifts between -{semitones} and {semitones} semitones", expected="2 or more"
-        )
+        raise ConfigError(f"the largest shift is {semitones} semitones", expected="2 or more")
     draw = partial(draw_shifts, manifest, seed=seed, semitones=semitones, clips=clips)
     shifts = draw()
     corpus = DerivedCorpus(
@@ -185,9 +183,9 @@ def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
     peak = float(np.abs(samples).max())
     if not peak > 0:
         raise AudioError(
-            f"{clip.path or 'a clip'} of {trimmed.duration_s:.3f} s, of which a shift by "
-            f"{semitones} semitones leaves nothing",
-            expected="sound",
+            f"{clip.path or 'a clip'} lasts {trimmed.duration_s:.3f} s, and nothing is left "
+            f"after a shift by {semitones} semitones",
+            expected="a longer clip",
             fix="leave it out",
         )
     return replace(trimmed, samples=(samples / peak).astype(np.float32))

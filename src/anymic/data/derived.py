@@ -177,7 +177,7 @@ class DerivedCorpus(Generic[Variant]):
             raise ManifestError(
                 f"a folder {folder} with a {TABLE} that was not written here before",
                 expected="a new folder, or one that an earlier run wrote",
-                fix="name another folder",
+                fix="choose another folder",
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder

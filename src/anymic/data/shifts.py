@@ -39,9 +39,9 @@ def draw_shifts(
         rows.setdefault(table["label"].iloc[row], []).append(row)
     if not rows:
         raise ManifestError(
-            "no clip whose split is 'train'" + (" that can be used" if without else ""),
+            "no clip" + (" that can be used" if without else "") + " has the split 'train'",
             expected="clips to balance",
-            fix="mend `split`, or the files",
+            fix="correct the column split, or repair the files",
         )
     most = max(map(len, rows.values())) if clips is None else clips
     generator = np.random.default_rng(seed)
