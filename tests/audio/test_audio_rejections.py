@@ -12,6 +12,8 @@ import pytest
 import soundfile
 
 from anymic import audio
+from anymic.codecs import Codec
+from anymic.devices.identification.descriptions import Analysis, describe
 from anymic.errors import AudioError
 
 RATE_HZ = 22050
@@ -278,3 +280,18 @@ def test_a_wav_that_promises_a_little_more_is_refused(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(AudioError, match=r"only 2\.000 s of 3\.000 s"):
         audio.read(path)
+
+
+def test_an_array_in_place_of_a_clip_is_refused(tmp_path: Path) -> None:
+    samples = sound()
+    for call in (
+        lambda: audio.check(samples),
+        lambda: audio.resample(samples, 8000),
+        lambda: audio.fit_length(samples, 1.0),
+        lambda: audio.trim_silence(samples),
+        lambda: audio.write(tmp_path / "a.wav", samples),
+        lambda: Codec("mu-law").apply(samples),
+        lambda: describe(samples, Analysis(RATE_HZ), Analysis(RATE_HZ).filters()),
+    ):
+        with pytest.raises(AudioError, match=r"type ndarray in place of a Clip.*Clip\(samples"):
+            call()

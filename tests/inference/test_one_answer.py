@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import torch
 
+import anymic
 from anymic import models
 from anymic.audio import read
 from anymic.bundle import Bundle, Ensemble, InputContract
@@ -190,6 +191,17 @@ def test_many_and_manifests(
         np.testing.assert_allclose(kept.probabilities, wanted[kept.rows], atol=TOLERANCE)
 
 
+def test_evaluate(model: Bundle, clips: Manifest, wanted: np.ndarray, tmp_path: Path) -> None:
+    predictor = Predictor(model, precision="float32", accelerator="cpu")
+    found = anymic.evaluate(predictor, clips, reference="A")
+    np.testing.assert_allclose(found.probabilities, wanted, atol=TOLERANCE)
+    one_window = clips.rows(rows_of_one_window(clips))
+    kept = anymic.evaluate(predictor, one_window, cache=tmp_path)
+    np.testing.assert_allclose(
+        kept.probabilities, wanted[rows_of_one_window(clips)], atol=TOLERANCE
+    )
+
+
 @pytest.mark.parametrize("voting", ["soft", "geometric"])
 def test_an_ensemble_of_one(
     model: Bundle,
@@ -285,5 +297,7 @@ def test_a_head_answers_the_same_on_sounds_and_on_their_embeddings(
     np.testing.assert_allclose(kept.probabilities, expected[[2, 0]], atol=TOLERANCE)
     answers = head.answers(vectors)
     np.testing.assert_allclose([shares(one) for one in answers], expected, atol=TOLERANCE)
+    measured = anymic.evaluate(head, vectors)
+    np.testing.assert_allclose(measured.probabilities, expected, atol=TOLERANCE)
     without = replace(head, training={})  # a head that does not say has temperature 1
     assert np.abs(without.predict(vectors) - expected).max() > 0.03

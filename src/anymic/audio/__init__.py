@@ -3,7 +3,7 @@
 Nothing here resamples, trims, clips or changes a level unless it was asked for by name.
 """
 
-from anymic.audio.clip import AudioInfo, Clip
+from anymic.audio.clip import AudioInfo, Clip, checked_clip
 from anymic.audio.inspection import check
 from anymic.audio.reading import Channel, probe, read, stream
 from anymic.audio.shaping import fit_length, resample, trim_silence
@@ -14,6 +14,7 @@ __all__ = [
     "Channel",
     "Clip",
     "check",
+    "checked_clip",
     "fit_length",
     "probe",
     "read",

@@ -94,6 +94,17 @@ class AudioInfo:
     format: str
 
 
+def checked_clip(value: object) -> Clip:
+    """Return a clip as it is, or raise AudioError where an array or something else is passed."""
+    if not isinstance(value, Clip):
+        raise AudioError(
+            f"a value of type {type(value).__name__} in place of a Clip",
+            expected="a Clip",
+            fix="wrap an array as Clip(samples, rate_hz), read a file with anymic.audio.read",
+        )
+    return value
+
+
 def checked_rate(rate_hz: float, *, name: str) -> int:
     """Return the rate as an int, or raise AudioError where it is no whole number above zero."""
     if isinstance(rate_hz, bool) or not (rate_hz >= 1 and float(rate_hz).is_integer()):

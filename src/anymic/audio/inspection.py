@@ -7,7 +7,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.audio.clip import Clip
+from anymic.audio.clip import Clip, checked_clip
 from anymic.errors import AudioError
 
 NEAR_FULL_SCALE = 0.99
@@ -78,9 +78,9 @@ def check(clip: Clip, *, allow_silence: bool = False) -> Clip:
     Raises
     ------
     AudioError
-        NaN or infinite samples, or silence.
+        NaN or infinite samples, silence, or an array in place of a clip.
     """
-    name = clip.path or "a clip"
+    name = checked_clip(clip).path or "a clip"
     peak, _ = inspect(clip.samples, path=name, rate_hz=clip.rate_hz, start_s=clip.start_s)
     if peak == 0 and not allow_silence:
         refuse_silence(name)

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from anymic._internal.optional import extra
-from anymic.audio.clip import Clip, checked_length, checked_rate
+from anymic.audio.clip import Clip, checked_clip, checked_length, checked_rate
 from anymic.audio.inspection import check, refuse_silence
 from anymic.errors import AudioError
 
@@ -33,9 +33,9 @@ def resample(clip: Clip, rate_hz: int) -> Clip:
     Raises
     ------
     AudioError
-        A rate below 1 Hz, or so few samples that none are left.
+        A rate below 1 Hz, so few samples that none are left, or an array in place of a clip.
     """
-    rate = checked_rate(rate_hz, name=clip.path or "a clip")
+    rate = checked_rate(rate_hz, name=checked_clip(clip).path or "a clip")
     if rate == clip.rate_hz:
         return clip
     samples = soxr.resample(clip.samples, clip.rate_hz, rate, quality="HQ")
@@ -108,6 +108,7 @@ def fit_length(
     AudioError
         A clip that is shorter or longer where that is refused; no such way; no length.
     """
+    checked_clip(clip)
     if shorter not in ("pad", "repeat", "refuse"):
         raise AudioError(
             f"unknown rule shorter={shorter!r}", expected="'pad', 'repeat' or 'refuse'"

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from anymic._internal.files import atomic_path
-from anymic.audio.clip import Clip
+from anymic.audio.clip import Clip, checked_clip
 from anymic.audio.inspection import inspect
 from anymic.errors import AudioError
 
@@ -62,7 +62,7 @@ def write(
             expected=", ".join(_FORMATS) + (f" ({_subtypes(form)})" if form else ""),
             fix="choose one of these",
         )
-    name = audio.path or "a clip"
+    name = checked_clip(audio).path or "a clip"
     peak, _ = inspect(audio.samples, path=name, rate_hz=audio.rate_hz)
     if peak > 1 and coding not in _UNBOUNDED and not clip:
         raise AudioError(

@@ -118,9 +118,9 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     Raises
     ------
     AudioError
-        If the clip has another rate or is silent.
+        If the clip has another rate, is silent, or is no Clip.
     """
-    if clip.rate_hz != analysis.rate_hz:
+    if audio.checked_clip(clip).rate_hz != analysis.rate_hz:
         raise AudioError(
             f"the rate of {clip.path or 'a clip'} is {clip.rate_hz} Hz",
             expected=f"{analysis.rate_hz} Hz, the rate of the identifier",
