@@ -78,7 +78,7 @@ def test_a_group_on_both_sides_of_a_split(corpus):
 
 
 def test_a_wrong_layout_is_an_error(corpus):
-    with pytest.raises(ManifestError, match=r"without meta\.csv"):
+    with pytest.raises(ManifestError, match=r"has no meta\.csv"):
         anymic("prepare", "tau2019-mobile", "--root", corpus)
 
 

@@ -107,11 +107,11 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
 def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--unknown loudly\. Expected identity, blind, refuse"):
         devices_policy(model, unknown="loudly")
-    with pytest.raises(BundleError, match="No training clips for blind gains"):
+    with pytest.raises(BundleError, match="Blind gains need the training clips"):
         devices_policy(model, unknown="blind")
     with pytest.raises(DeviceError, match="No folder"):
         devices_policy(model, identifier=tmp_path / "nowhere")
-    with pytest.raises(BundleError, match=r"without bundle\.json"):
+    with pytest.raises(BundleError, match=r"has no bundle\.json"):
         devices_policy(tmp_path, unknown="refuse")
 
 

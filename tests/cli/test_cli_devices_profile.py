@@ -109,16 +109,20 @@ def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:
     out = takes.with_name("profile.json")
     for error, message, arguments in (
         (ManifestError, "No file", (takes.with_name("gone.csv"),)),
-        (DeviceError, "Reference device 'Z'", (takes, "--reference", "Z")),
-        (DeviceError, "Did you mean 'geometric'", (takes, "--estimator", "geometrc")),
+        (DeviceError, "reference device 'Z'", (takes, "--reference", "Z")),
+        (DeviceError, "did you mean 'geometric'", (takes, "--estimator", "geometrc")),
         (DeviceError, "device 'Q'", (takes, "--device", "Q")),
         (
             ManifestError,
-            "no clip with split tset. Expected one of test",
+            "No clip has the split tset. Expected one of test",
             (takes, "--split", "tset"),
         ),
-        (DeviceError, "an FFT size of 511", (takes, "--fft", 511)),
-        (DeviceError, r"gains.pdf to draw into\. Expected a .png", (takes, "--plot", "gains.pdf")),
+        (DeviceError, "The FFT size is 511", (takes, "--fft", 511)),
+        (
+            DeviceError,
+            r"gains.pdf cannot be drawn\. Expected a .png",
+            (takes, "--plot", "gains.pdf"),
+        ),
     ):
         with pytest.raises(error, match=message):
             run("devices", "profile", *arguments, "--out", out)
@@ -158,15 +162,15 @@ def test_json_says_what_was_done(takes: Path, profile: Path) -> None:
     outcome = json.loads(run(*arguments, "--json").stdout)
     assert outcome["notes"] == ["2 channels became one (mean)"]
     assert (outcome["samples"], outcome["device"], outcome["clips"]) == (RATE_HZ, "B", 6)
-    with pytest.raises(AudioError, match="channel='only'"):
+    with pytest.raises(AudioError, match="channel is 'only'"):
         run(*arguments, "--channel", "only")
 
 
 def test_correct_refuses_what_cannot_be(takes: Path, profile: Path) -> None:
     heard, out = takes.with_name("B7.wav"), takes.with_name("out.wav")
-    with pytest.raises(DeviceError, match=r"Device 'C'\. Expected one of A, B"):
+    with pytest.raises(DeviceError, match=r"no device 'C'\. Expected one of A, B"):
         run("correct", heard, "--profile", profile, "--device", "C", "--out", out)
-    with pytest.raises(DeviceError, match="as both input and output"):
+    with pytest.raises(DeviceError, match="is both input and output"):
         run("correct", heard, "--profile", profile, "--device", "B", "--out", heard)
     with pytest.raises(DeviceError, match="No file"):
         run("correct", heard, "--profile", "gone.json", "--device", "B", "--out", out)
@@ -174,7 +178,7 @@ def test_correct_refuses_what_cannot_be(takes: Path, profile: Path) -> None:
         run("correct", heard, "--profile", takes, "--device", "B", "--out", out)
     with pytest.raises(AudioError):
         run("correct", takes, "--profile", profile, "--device", "B", "--out", out)
-    with pytest.raises(DeviceError, match="gain-db nan"):
+    with pytest.raises(DeviceError, match="gain-db is nan"):
         run("correct", heard, "--profile", profile, "--device", "B", "--out", out,
             "--gain-db", "nan")  # fmt: skip
     assert not out.exists()

@@ -81,9 +81,9 @@ def test_failures_of_places_and_files(
     [
         ([], "Neither paths nor --data"),
         (["a.wav", "--data", "clips.csv"], "Both paths and --data"),
-        (["--data", "clips.csv", "--device", "A"], "--device with --data"),
-        (["a.wav", "--split", "test"], "--split without --data"),
-        (["--data", "clips.csv", "--split", "dev"], "No clip whose split is 'dev'"),
+        (["--data", "clips.csv", "--device", "A"], "--device is given with --data"),
+        (["a.wav", "--split", "test"], "--split is given without --data"),
+        (["--data", "clips.csv", "--split", "dev"], "No clip has the split 'dev'"),
         (["a.wav", "--out", "features.json"], "features.json to write to"),
     ],
 )

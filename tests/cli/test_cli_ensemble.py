@@ -120,7 +120,7 @@ def test_selection_leaves_out_and_says_so(
     made = ("ensemble", place, "--select", "accuracy>=0.2", "--out", tmp_path / "none")
     assert main(arguments(*made)) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: No member with accuracy>=0.2 (the best of 1, ")
+    assert err.startswith("error: No member has accuracy>=0.2 (the best of 1, ")
     assert err.count("\n") == 1
     assert not (tmp_path / "none").exists()
 
@@ -138,17 +138,23 @@ def test_a_split_that_nobody_was_trained_on_calibrates(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--voting", "hard"], "--voting hard. Expected soft, calibrated, geometric"),
-        (["--voting", "calibrated"], "--voting calibrated without --data"),
-        (["--split", "aside"], "--split aside without --voting calibrated and --data"),
-        (["--select", "accuracy>70"], "The selection 'accuracy>70'. Expected accuracy>= and a"),
-        (["--select", "accuracy>=1.0", "{worse}"], "Members of different labels: high and"),
+        (["--voting", "hard"], "Unknown --voting hard. Expected soft, calibrated, geometric"),
+        (["--voting", "calibrated"], "--voting calibrated is given without --data"),
+        (["--split", "aside"], "--split aside is given without --voting calibrated and --data"),
+        (
+            ["--select", "accuracy>70"],
+            "The selection 'accuracy>70' is not valid. Expected accuracy>= and a",
+        ),
+        (["--select", "accuracy>=1.0", "{worse}"], "The members have different labels: high and"),
         (["{first}"], "twice. Expected each model once"),
-        (["{corpus}"], "without bundle.json. Expected the folder of a bundle"),
-        (["--voting", "calibrated", "--data", "{csv}", "--split", "train"], "of which its weights"),
+        (["{corpus}"], "has no bundle.json. Expected the folder of a bundle"),
+        (
+            ["--voting", "calibrated", "--data", "{csv}", "--split", "train"],
+            "were used to train its weights",
+        ),
         (
             ["--voting", "calibrated", "--data", "{csv}", "--split", "x"],
-            "No clip whose split is 'x",
+            "No clip has the split 'x",
         ),
     ],
 )
@@ -206,11 +212,14 @@ def test_an_ensemble_is_no_member(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--workers", "2"], "--workers 2 without --members"),
-        (["--members", "2", "--trainer", "devices=2"], "--trainer devices=2 with --members"),
+        (["--workers", "2"], "--workers 2 is given without --members"),
+        (
+            ["--members", "2", "--trainer", "devices=2"],
+            "--trainer devices=2 is given with --members",
+        ),
         (
             ["--members", "2", "--trainer", "strategy=ddp"],
-            "--trainer strategy=ddp with --members",
+            "--trainer strategy=ddp is given with --members",
         ),
     ],
 )

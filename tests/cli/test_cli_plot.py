@@ -47,7 +47,7 @@ def test_what_cannot_be_drawn_is_one_line(
     table.assign(split="train").to_csv(manifest.parent / "train.csv", index=False)
     for name, out, said in (
         ("no_split.csv", "a.png", "split for a panel of training and one of test clips"),
-        ("train.csv", "a.png", "The splits train. Expected train and test"),
+        ("train.csv", "a.png", "The manifest has the splits train. Expected train and test"),
         ("clips.csv", "a.jpg", "a.jpg to draw into"),
     ):
         options = ["--data", str(manifest.parent / name), "--out", out]

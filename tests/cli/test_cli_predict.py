@@ -128,7 +128,7 @@ def test_an_accelerator_that_is_not_there(
 ) -> None:
     arguments = ["predict", "a.wav", "--model", str(bundle_folder), "--accelerator", "vulcan9"]
     assert main(arguments) == 2
-    assert capsys.readouterr().err.startswith("error: Accelerator 'vulcan9'")
+    assert capsys.readouterr().err.startswith("error: This machine has no accelerator 'vulcan9'")
 
 
 def test_not_sure_in_text_and_json(

@@ -172,7 +172,7 @@ def test_a_file_in_place_of_a_folder_is_refused_first(run: Run, option: str) -> 
     status, _, err = run(*LOUD, *THROUGH, option, "clips.csv")
     assert (status, err) == (
         2,
-        "error: A file clips.csv. Expected a folder. Choose another place.\n",
+        "error: clips.csv is a file. Expected a folder. Choose another path.\n",
     )
 
 
@@ -200,13 +200,13 @@ def test_a_wrong_floor_is_refused(run: Run, text: str) -> None:
     ("arguments", "message"),
     [
         ((*THROUGH,), "Neither a MODEL nor --model"),
-        (("somewhere", *LOUD, *THROUGH), "A MODEL and --model"),
-        (("somewhere", "--labels", "a,b", *THROUGH), "A MODEL and --model"),
+        (("somewhere", *LOUD, *THROUGH), "A MODEL is given with --model"),
+        (("somewhere", "--labels", "a,b", *THROUGH), "A MODEL is given with --model"),
         (("somewhere", *THROUGH), "somewhere"),
-        (("--model", "level_model", *THROUGH), "as --model"),
-        (("--model", "level_model:silly", *THROUGH), "Values from -1 to 2 for .*0.wav"),
-        (LOUD, "No device and no codec"),
-        ((*LOUD, *THROUGH, "--about", "words"), "--about without --page"),
+        (("--model", "level_model", *THROUGH), "is not a classifier"),
+        (("--model", "level_model:silly", *THROUGH), "values from -1 to 2 for .*0.wav"),
+        (LOUD, "no device and no codec"),
+        ((*LOUD, *THROUGH, "--about", "words"), "--about is given without --page"),
         ((*LOUD, "--codecs", "far.yaml"), "Unknown key 'devices'"),
         ((*LOUD, "--devices", "codecs.yaml"), "devices"),
         ((*LOUD, *THROUGH, "--fold", "9"), "empty|no clip"),

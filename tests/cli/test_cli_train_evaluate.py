@@ -150,10 +150,13 @@ def test_kept_features_give_the_same_report(corpus: Path, model: Path, tmp_path:
     ("arguments", "line"),
     [
         (["--preset", "small", "--config", "x.yaml"], "Both --preset small and --config x"),
-        (["--set", "epochs"], "--set epochs. Expected KEY=VALUE"),
-        (["--set", "temperature=0"], "Temperature of 0.0. Expected positive numbers, "),
+        (["--set", "epochs"], "--set epochs is not a setting. Expected KEY=VALUE"),
+        (
+            ["--set", "temperature=0"],
+            "Invalid settings: temperature is 0.0. Expected positive numbers, ",
+        ),
         (["--set", "epoch=4"], "Unknown key 'epoch' (did you mean 'epochs'?)"),
-        (["--preset", "kosmidr"], "Preset 'kosmidr'. Expected one of"),
+        (["--preset", "kosmidr"], "Unknown preset 'kosmidr'. Expected one of"),
         (["--config", "missing.yaml"], "No file missing.yaml"),
         (["--trainer", "strategy=dpp"], "strategy=dpp, which the trainer refuses"),
         (["--trainer", "accelerator=tpu"], "accelerator=tpu, which the trainer refuses"),
@@ -181,7 +184,7 @@ def test_evaluate_refuses_a_split_that_is_not_there(
     arguments = ["evaluate", str(model), "--data", str(corpus / "clips.csv"), "--split", "tset"]
     assert main(arguments) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: No clip whose split is 'tset' (splits: test, train, valid")
+    assert err.startswith("error: No clip has the split 'tset' (splits: test, train, valid")
 
 
 def test_evaluate_refuses_map_at_more_than_there_are_labels(

@@ -125,12 +125,12 @@ def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -
     given += ["--out", str(tmp_path / "out"), *SMALL]
     csv = ["--submission", str(tmp_path / "a.csv")]
     for arguments, words in (
-        (["--predict", str(sounds)], "--predict without --submission. Expected both"),
+        (["--predict", str(sounds)], "--predict is given without --submission. Expected both"),
         (csv, "--submission without --predict"),
         (["--evaluate", "--test-share", "0.01"], "No recording of hiss"),
-        (["--evaluate", "--test-share", "1"], "Share 1.0. Expected a share between 0 and 1"),
+        (["--evaluate", "--test-share", "1"], "The share is 1.0. Expected a share between 0 and 1"),
         (["--balanced", "--batch", "60"], "training clips of hiss. Expected at least 20 of each"),
-        (["--head", "atention"], "--head atention. Expected attention, dense, lstm"),
+        (["--head", "atention"], "Unknown --head atention. Expected attention, dense, lstm"),
     ):
         assert main([*given, *arguments]) == 2
         error = capsys.readouterr().err

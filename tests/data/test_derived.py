@@ -105,7 +105,7 @@ def test_a_bad_clip_is_a_failure_and_none_but_bad_ones_are_refused(
 
 def test_a_folder_of_another_manifest_is_refused(manifest: Manifest, tmp_path: Path) -> None:
     manifest.write(tmp_path / "manifest.csv")
-    with pytest.raises(ManifestError, match="was not written here before"):
+    with pytest.raises(ManifestError, match="from elsewhere"):
         derive(manifest, tmp_path)
 
 

@@ -112,5 +112,5 @@ def test_the_preset_is_the_papers() -> None:
 
 
 def test_wrong_settings_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"Scaling 'loud'; deltas of -1"):
+    with pytest.raises(ConfigError, match=r"scaling is 'loud'; deltas is -1"):
         FrontendConfig(scaling="loud", deltas=-1)  # type: ignore[arg-type]

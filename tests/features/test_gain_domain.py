@@ -59,9 +59,11 @@ def test_front_ends_of_both_domains_share_nothing_they_should_not() -> None:
 def test_gains_of_neither_domain_are_refused() -> None:
     for wrong in ({"B": np.ones(33)}, {"B": np.ones(32), "C": np.ones(CONFIG.bins)}):
         with pytest.raises(
-            DeviceError, match=r"Expected 129, one a frequency bin, or .* 32, one a"
+            DeviceError, match=r"Expected 129, one for each frequency bin, or .* 32, one for each"
         ):
             Frontend(CONFIG, device_gains=wrong)
     frontend = Frontend(CONFIG, device_gains={"B": np.ones(32)})
-    with pytest.raises(ConfigError, match=r"Expected \(2, 32\), a factor a clip and mel band"):
+    with pytest.raises(
+        ConfigError, match=r"Expected \(2, 32\), a factor for each clip and mel band"
+    ):
         frontend.log_mel(SAMPLES, gains=torch.ones(2, CONFIG.bins))

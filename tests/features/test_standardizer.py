@@ -35,5 +35,5 @@ def test_a_band_that_never_changes_stays_finite() -> None:
 
 
 def test_no_clip_is_refused() -> None:
-    with pytest.raises(ConfigError, match="No clip to standardize on"):
+    with pytest.raises(ConfigError, match="no clips to standardize on"):
         Standardizer().fit([])

@@ -84,9 +84,9 @@ def test_a_centred_short_window_is_the_other_moved() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"window_samples": 4096}, "window_samples of 4096"),
-        ({"window_samples": 401}, "window_samples of 401"),
-        ({"window_samples": 400}, "hop_samples of 512 over 400"),
+        ({"window_samples": 4096}, "window_samples is 4096"),
+        ({"window_samples": 401}, "window_samples is 401"),
+        ({"window_samples": 400}, "hop_samples is 512 over 400"),
         ({"mel_triangles": "mel"}, "triangles in mel"),
     ],
 )

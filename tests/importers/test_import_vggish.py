@@ -85,7 +85,7 @@ def test_from_weights_to_a_row_for_each_096_s(state, tmp_path: Path, capsys) -> 
     tolerance = 0.03 * np.abs(expected).max()  # bfloat16, where the processor has it
     assert np.abs(found["features"][:3] - expected).max() < tolerance
     assert main(["predict", str(tmp_path / "a.wav"), "--model", str(tmp_path / "m")]) == 2
-    assert "without labels, which only embeds" in capsys.readouterr().err
+    assert "no labels and only calculates embeddings" in capsys.readouterr().err
 
 
 def test_random_weights_for_trials(tmp_path: Path) -> None:
@@ -124,13 +124,13 @@ def test_refused_in_one_line(state, tmp_path: Path, capsys, monkeypatch) -> None
         ("short.safetensors", "cannot be read as weights"),
         ("code.pth", "cannot be read as weights"),
         ("objects.npz", "cannot be read as weights"),
-        ("part.npz", "without vggish/conv1/biases"),
+        ("part.npz", "has no vggish/conv1/biases"),
         ("other.pth", r"without features.0.weight and 17 more and with conv.weight"),
-        ("shape.pth", r"whose embeddings.2.bias is of shape \(3,\)"),
+        ("shape.pth", r"embeddings.2.bias of .* has shape \(3,\)"),
     ):
         with pytest.raises(BundleError, match=words) as error:
             import_vggish(tmp_path / name)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "ran").exists()
     assert main(["import", "vggish", "--out", "x"]) == 2
-    assert "None of WEIGHTS, --download and --random" in capsys.readouterr().err
+    assert "Expected one of WEIGHTS, --download and --random" in capsys.readouterr().err

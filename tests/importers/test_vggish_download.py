@@ -52,7 +52,7 @@ def test_a_whole_file_is_fetched_once(server: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [("cut", "No whole file from .*5000 bytes"), ("short", "with SHA-256")]
+    ("kind", "words"), [("cut", "cannot be downloaded .*5000 bytes"), ("short", "has the SHA-256")]
 )
 def test_a_truncated_download_gets_one_line_and_is_not_kept(
     server: str, tmp_path: Path, kind: str, words: str
@@ -65,5 +65,5 @@ def test_a_truncated_download_gets_one_line_and_is_not_kept(
 
 
 def test_where_there_is_no_network(tmp_path: Path) -> None:
-    with pytest.raises(AnymicError, match="Check the network, or fetch it by hand"):
+    with pytest.raises(AnymicError, match="Check the network, or download the file"):
         fetch(tmp_path, url=f"http://127.0.0.1:9/{NAME}")

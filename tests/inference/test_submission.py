@@ -48,5 +48,5 @@ def test_rejections(small_bundle, tmp_path: Path, capsys) -> None:
     out = tmp_path / "submission.csv"
     places = [str(tmp_path / "one"), str(tmp_path / "two"), "--model", str(folder)]
     assert main(["predict", *places, "--submission", str(out)]) == 2
-    assert "Two files of the name a.wav" in capsys.readouterr().err
+    assert "Two files have the name a.wav" in capsys.readouterr().err
     assert not out.exists()

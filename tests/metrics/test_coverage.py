@@ -104,5 +104,5 @@ def test_what_is_no_answer_is_refused(confidence, correct, said) -> None:
 
 @pytest.mark.parametrize("coverage", [0.0, 1.1, float("nan")])
 def test_what_is_no_share_is_refused(coverage: float) -> None:
-    with pytest.raises(MetricError, match="coverage of"):
+    with pytest.raises(MetricError, match="coverage is"):
         coverage_curve([0.5], [1]).at(coverage)

@@ -196,7 +196,7 @@ def test_what_cannot_be_registered_or_built() -> None:
     with pytest.raises(ConfigError, match=r"'band_means' cannot be built .*'width'"):
         models.build("band_means", classes=2, width=0.5)
     models.register_network("text")(lambda *, classes: "text")  # type: ignore[arg-type,return-value]
-    with pytest.raises(ConfigError, match="a network that is a str"):
+    with pytest.raises(ConfigError, match="network is a str"):
         models.build("text", classes=2)
 
 

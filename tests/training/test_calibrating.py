@@ -281,6 +281,6 @@ def test_not_sure_below_a_confidence(model: Bundle, honest: Manifest) -> None:
         assert heard.probabilities == plain.probabilities
     for wrong in (-0.1, 1.01, float("nan")):
         with pytest.raises(
-            ConfigError, match=rf"min_confidence {wrong}\. Expected a probability from"
+            ConfigError, match=rf"min_confidence is {wrong}\. Expected a probability from"
         ):
             Predictor(model, min_confidence=wrong)

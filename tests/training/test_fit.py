@@ -250,7 +250,7 @@ def test_clips_of_different_lengths_are_refused(corpus: Manifest, tmp_path: Path
         ]
     )
     manifest = Manifest.from_table(table.fillna(""), root=tmp_path)
-    with pytest.raises(ConfigError, match=r"Clips from 0.125 to 0.5 s\. Expected one length"):
+    with pytest.raises(ConfigError, match=r"clips last from 0.125 to 0.5 s\. Expected one length"):
         fit(manifest, CONFIG, tmp_path / "run", progress=False)
 
 

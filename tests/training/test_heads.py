@@ -171,18 +171,18 @@ def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Pa
 def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
     other = replace(small_bundle, network_name="dense_head")
     with pytest.raises(
-        BundleError, match=r"A model of dense_head\. Expected a network that embeds"
+        BundleError, match=r"network of the model is dense_head\. Expected a network that embeds"
     ):
         untrained(other, list(LABELS), "attention_head", segments=6)
-    with pytest.raises(BundleError, match=r"A model of basic1\. Expected a VGGish"):
+    with pytest.raises(BundleError, match=r"network of the model is basic1\. Expected a VGGish"):
         with_labels(small_bundle, LABELS)
     vggish = import_vggish(width=1 / 64)
     vggish.save(tmp_path / "vggish")
-    with pytest.raises(BundleError, match="which only embeds"):
+    with pytest.raises(BundleError, match="only calculates embeddings"):
         Predictor(vggish).predict(folder / "hum" / "0.wav")
     arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--out", "x"]
     assert main(["train-head", *arguments, "--head", "tail"]) == 2
-    assert "--head tail. Expected attention, dense, lstm" in capsys.readouterr().err
+    assert "Unknown --head tail. Expected attention, dense, lstm" in capsys.readouterr().err
     with pytest.raises(BundleError, match="labels"):
         replace(vggish, labels=("", ""))
 

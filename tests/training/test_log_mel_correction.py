@@ -76,7 +76,7 @@ def test_a_model_with_gains_of_bands_is_saved_and_loaded(corpus: Manifest, tmp_p
     assert bundle.profile is not None
     with pytest.raises(BundleError, match="trained with gains of mel bands"):
         add_devices(bundle, bundle.profile)
-    with pytest.raises(BundleError, match="Blind gains for a model"):
+    with pytest.raises(BundleError, match="gains of mel bands, which cannot be estimated blindly"):
         route(bundle, unknown="blind", training=corpus)
 
 
@@ -117,12 +117,14 @@ def test_no_old_run_changes_its_name(corpus: Manifest) -> None:
 
 def test_geometric_means_of_bands_are_refused() -> None:
     changes = {"correction": {"estimator": "geometric", "domain": "log_mel"}}
-    with pytest.raises(ConfigError, match="estimator geometric in the domain log_mel"):
+    with pytest.raises(
+        ConfigError, match="estimator geometric does not work in the domain log_mel"
+    ):
         load_config("small", changes=changes)
 
 
 @pytest.mark.parametrize("temperature", [0, -3.0, math.nan, math.inf])
 def test_a_temperature_that_cannot_be_is_one_clear_line(temperature: float) -> None:
-    with pytest.raises(ConfigError, match=f"Temperature of {float(temperature)}") as caught:
+    with pytest.raises(ConfigError, match=f"temperature is {float(temperature)}") as caught:
         load_config("small", changes={"temperature": temperature})
     assert "\n" not in str(caught.value)

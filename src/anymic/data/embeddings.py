@@ -56,18 +56,18 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
     needed = ["features", "paths", *(["labels"] if labelled else [])]
     if missing := [name for name in needed if name not in arrays]:
         raise _refusal(
-            f"{path} without {' and '.join(missing)} (it has {', '.join(arrays) or 'no array'})"
+            f"{path} has no {' and no '.join(missing)} (it has {', '.join(arrays) or 'no array'})"
         )
     features = arrays["features"]
     if features.ndim != 2 or not features.size or features.dtype.kind not in "fiu":
-        raise _refusal(f"features {features.shape} of {features.dtype} in {path}")
+        raise _refusal(f"the features of {path} are {features.shape} of {features.dtype}")
     known = [name for name in ("paths", "starts_s", *COLUMNS) if name in arrays]
     if wrong := [name for name in known if arrays[name].shape != (len(features),)]:
         raise _refusal(
             f"{len(features)} features and {arrays[wrong[0]].shape} {wrong[0]} in {path}"
         )
     if not np.isfinite(features).all():
-        raise _refusal(f"features that are not finite in {path}")
+        raise _refusal(f"some features of {path} are not finite")
     table = pd.DataFrame({"path": arrays["paths"].astype(str)})
     for name, column in COLUMNS.items():
         if name in arrays:
@@ -77,7 +77,7 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
     order = arrays["starts_s"] if "starts_s" in arrays else np.arange(len(features))
     rows = {name: own.to_numpy() for name, own in table.groupby("path").groups.items()}
     if uneven := [name for name, own in rows.items() if len(table.iloc[own].drop_duplicates()) > 1]:
-        raise _refusal(f"segments of {uneven[0]} with two labels, splits or groups in {path}")
+        raise _refusal(f"the segments of {uneven[0]} have two labels, splits or groups in {path}")
     first = table.iloc[[own[0] for own in rows.values()]].reset_index(drop=True)
     numbers = features.astype(np.float32)
     return Vectors(
@@ -95,7 +95,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     except AnymicError:
         raise
     except Exception as error:  # a zip that is damaged raises many kinds
-        raise _refusal(f"{path}, which is no .npz of plain arrays ({error})") from error
+        raise _refusal(f"{path} is not an .npz of plain arrays ({error})") from error
 
 
 def _refusal(got: str) -> ManifestError:

@@ -98,5 +98,5 @@ def test_what_has_no_plane_is_refused(clips) -> None:
         principal_plane(np.where(training[:, None], features, np.nan), training)
     with pytest.raises(ReportError, match="two channels"):
         principal_plane(features[:, :1], training)
-    with pytest.raises(ReportError, match="No test clip"):
+    with pytest.raises(ReportError, match="no test clip"):
         features_figure(features, training=training, test=np.zeros(60, bool), labels=["x"] * 60)

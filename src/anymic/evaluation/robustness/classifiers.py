@@ -113,7 +113,8 @@ class FunctionClassifier:
             answer = self.function(clip.samples.copy(), clip.rate_hz)
         except (Exception, SystemExit) as error:  # whatever the function does
             raise ClassifierError(
-                f"{self.name} raised {type(error).__name__} for {clip.path or 'a clip'} ({error})",
+                f"the classifier {self.name} raised {type(error).__name__} ({error}) for "
+                f"{clip.path or 'a clip'}",
                 expected="probabilities",
                 fix="correct the function, or leave the clip out",
             ) from error
@@ -122,7 +123,7 @@ class FunctionClassifier:
         numbers = as_numbers(answer, self.name, clip)
         if not self.labels:
             raise ClassifierError(
-                f"{self.name} returned an array, and its labels are not known",
+                f"the classifier {self.name} returned an array, and its labels are not known",
                 expected="the labels of the array",
                 fix="pass the labels, set the function's attribute labels, or return a mapping",
             )
@@ -172,7 +173,7 @@ def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classif
     if callable(model):
         return FunctionClassifier(model, labels=labels)
     raise ClassifierError(
-        f"{type(model).__name__} is not a classifier",
+        f"a value of type {type(model).__name__} is not a classifier",
         expected="a model of anymic, its folder, or a function of samples and rate",
         fix="wrap it in a function",
     )
@@ -188,7 +189,8 @@ def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
         numbers: NDArray[np.float64] = np.asarray(answer, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ClassifierError(
-            f"{name} returned {type(answer).__name__} for {clip.path or 'a clip'} ({error})",
+            f"the classifier {name} returned {type(answer).__name__} ({error}) for "
+            f"{clip.path or 'a clip'}",
             expected="a mapping of label to probability, or an array of probabilities",
             fix="convert it to one of them",
         ) from None
