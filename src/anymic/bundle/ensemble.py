@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymic._internal import settings as config
 from anymic._internal.files import atomic_folder, file_digest
 from anymic.bundle.calibrators import (
     CALIBRATION,
@@ -28,6 +26,7 @@ from anymic.bundle.format import (
     parse,
     read_index,
     verify,
+    write_index,
 )
 from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.model import Bundle
@@ -212,15 +211,7 @@ class Ensemble:
             identifier=identifier,
             calibration=calibration,
         )
-        try:
-            text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise BundleError(
-                f"the training record cannot be written as JSON ({error})",
-                expected="strings, finite numbers, lists and mappings",
-                fix="convert the values first",
-            ) from error
-        (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+        write_index(folder, record)
 
     @classmethod
     def load(cls, folder: str | Path) -> Ensemble:

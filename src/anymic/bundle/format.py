@@ -132,6 +132,19 @@ def _altered(folder: Path, what: str) -> BundleError:
     )
 
 
+def write_index(folder: Path, record: Any) -> None:
+    """Write `bundle.json`; BundleError where JSON cannot hold a value of the record."""
+    try:
+        text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            f"the training record cannot be written as JSON ({error})",
+            expected="strings, finite numbers, lists and mappings",
+            fix="convert the values first",
+        ) from error
+    (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+
+
 def verify(
     folder: Path,
     sha256: Mapping[str, str],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from anymic import models
-from anymic._internal import settings as config
 from anymic._internal.files import atomic_folder, file_digest
 from anymic.bundle.calibrators import CALIBRATION, read_calibration, write_calibration
 from anymic.bundle.contract import InputContract
@@ -38,6 +36,7 @@ from anymic.bundle.format import (
     read_record,
     read_tensors,
     verify,
+    write_index,
 )
 from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.weights import build_frontend, part_of, tensors_of
@@ -228,15 +227,7 @@ class Bundle:
             spectrum=spectrum,
             calibration=calibration,
         )
-        try:
-            text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise BundleError(
-                f"the training record cannot be written as JSON ({error})",
-                expected="strings, finite numbers, lists and mappings",
-                fix="convert the values first",
-            ) from error
-        (folder / INDEX).write_text(text + "\n", encoding="utf-8")
+        write_index(folder, record)
 
     def _correction(self) -> Correction:
         if self.profile is None:
