@@ -97,7 +97,7 @@ def long_clip(scratch: Path) -> Path:
 
 
 def _recorded(clean: Manifest, shares: dict[str, Any], out: Path) -> Manifest:
-    devices = replace(DeviceSet.read("scenes"), heard=shares)
+    devices = replace(DeviceSet.read("scenes"), recorded=shares)
     return simulate(clean, devices, out, workers=1, progress=False).manifest
 
 

@@ -56,7 +56,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         progress=False,
     ).where(label=list(LABELS))
     shares = {"train": {"A": "all"}, "test": dict.fromkeys(DEVICES, "all")}
-    recorders = replace(DeviceSet.read("scenes"), heard=shares)
+    recorders = replace(DeviceSet.read("scenes"), recorded=shares)
     recorded = simulate(clean, recorders, folder / "devices", progress=False).manifest
     rows = []
     for number, (label, device) in enumerate(product(LABELS, DEVICES)):

@@ -61,10 +61,8 @@ def finetune(
 
     Example: anymic finetune run --data coded.csv --segments 5-7 --epochs 10 --out tuned
     """
-    from anymic.bundle import Bundle
     from anymic.cli.inputs import note_replaced, require_folders
     from anymic.cli.settings import read_config, read_trainer
-    from anymic.data.reading import as_manifest
     from anymic.training import finetuning
 
     require_folders(out, cache)
@@ -74,11 +72,9 @@ def finetune(
         config = finetuning.lasting(config, epochs)
     arguments = read_trainer(trainer)
     moments = _numbers(report_epochs)
-    start = Bundle.load(model)
-    manifest = as_manifest(data)
     bundle = finetuning.finetune(
-        start,
-        manifest,
+        model,
+        data,
         out,
         config=config,
         segments=segments,

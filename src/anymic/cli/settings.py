@@ -39,12 +39,8 @@ def read_config(
 
 
 def read_trainer(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Return the arguments of PyTorch Lightning's trainer that --trainer gives, checked."""
-    from anymic.training.loop.trainer_arguments import check_trainer
-
-    arguments = _read_pairs("--trainer", pairs, example="devices=2")
-    check_trainer(arguments)
-    return arguments
+    """Return the arguments of PyTorch Lightning's trainer that --trainer gives."""
+    return _read_pairs("--trainer", pairs, example="devices=2")
 
 
 def _read_pairs(option: str, pairs: Sequence[str] | None, *, example: str) -> dict[str, Any]:

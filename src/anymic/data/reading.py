@@ -8,7 +8,6 @@ import pandas as pd
 
 from anymic.data.corpora.folder import folder
 from anymic.data.manifest import Manifest
-from anymic.errors import ManifestError
 
 
 def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
@@ -25,15 +24,7 @@ def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
     ManifestError
         If it is none of these, or not a usable table of clips.
     """
-    if isinstance(clips, Manifest):
-        return clips
-    if isinstance(clips, pd.DataFrame):
-        return Manifest.from_table(clips)
-    if isinstance(clips, str | Path):
-        path = Path(clips)
-        return folder(path) if path.is_dir() else Manifest.read(path)
-    raise ManifestError(
-        f"{type(clips).__name__} in place of a table of clips",
-        expected="a Manifest, a DataFrame, a CSV file, or a folder of one folder per label",
-        fix="make one with Manifest.from_table",
-    )
+    if not isinstance(clips, str | Path):
+        return Manifest.of(clips)
+    path = Path(clips)
+    return folder(path) if path.is_dir() else Manifest.read(path)

@@ -36,8 +36,8 @@ ANSWERS, MEASURED = "measured.npz", "measured"
 
 
 def finetune(
-    bundle: Bundle,
-    manifest: Manifest | pd.DataFrame,
+    bundle: Bundle | str | Path,
+    manifest: Manifest | pd.DataFrame | str | Path,
     out: str | Path,
     *,
     config: TrainingConfig | None = None,
@@ -57,9 +57,9 @@ def finetune(
 
     Parameters
     ----------
-    bundle : Bundle
-        The model to start from; it is not changed.
-    manifest : Manifest or pandas.DataFrame
+    bundle : Bundle or path
+        The model to start from; it is not changed. A path is its folder.
+    manifest : Manifest, DataFrame or path
         Clips with the splits that `fit` uses. Accuracy is measured on those of the split "test",
         or where there are none on the validation clips: for each codec (columns `codec`, `kbps`),
         for each device, and as the difference to the given model on clean clips.
@@ -97,6 +97,8 @@ def finetune(
     """
     from anymic.training.measuring import EvaluationCallback, classify, keep, kept, summarize
 
+    if not isinstance(bundle, Bundle):
+        bundle = Bundle.load(bundle)
     run = TrainingRun(
         manifest,
         settings_for(bundle, config or load_config(PRESET)),

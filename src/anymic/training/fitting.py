@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    manifest: Manifest | pd.DataFrame,
+    manifest: Manifest | pd.DataFrame | str | Path,
     config: TrainingConfig,
     out: str | Path,
     *,
@@ -48,8 +48,8 @@ def fit(
 
     Parameters
     ----------
-    manifest : Manifest or pandas.DataFrame
-        Rows whose `split` is neither empty, "train" nor "validation" are not used.
+    manifest : Manifest, DataFrame or path
+        A path is a CSV file or a folder of one folder per label. Rows whose `split` is neither empty, "train" nor "validation" are not used.
     config : TrainingConfig
     out : path
         The folder of the run: the bundle, and beside it checkpoints/ and logs/ (TensorBoard).

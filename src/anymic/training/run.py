@@ -14,6 +14,7 @@ from anymic import models
 from anymic._internal import machine
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
+from anymic.data.reading import as_manifest
 from anymic.errors import Failure
 from anymic.features import Frontend
 from anymic.features.feature_store import Length, open_features
@@ -21,6 +22,7 @@ from anymic.training.coded_features import coded_features
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.preparation import Preparation
 from anymic.training.loop.trainer import train
+from anymic.training.loop.trainer_arguments import check_trainer
 from anymic.training.parts import Examples, settle_length, split
 from anymic.training.run_record import RunRecord
 
@@ -37,7 +39,8 @@ class TrainingRun:
 
     Parameters
     ----------
-    data : Manifest or pandas.DataFrame
+    data : Manifest, DataFrame or path
+        A path is a CSV file or a folder of one folder per label.
     config : TrainingConfig
         With a `clip_s` of None, the length that all training clips have in common.
     out : path
@@ -55,7 +58,7 @@ class TrainingRun:
 
     def __init__(
         self,
-        data: Manifest | pd.DataFrame,
+        data: Manifest | pd.DataFrame | str | Path,
         config: TrainingConfig,
         out: str | Path,
         *,
@@ -64,8 +67,9 @@ class TrainingRun:
         cache: str | Path | None = None,
         trainer: Mapping[str, Any] | None = None,
     ) -> None:
+        check_trainer({key: value for key, value in (trainer or {}).items() if key != "callbacks"})
         machine.keep_memory()
-        self.manifest, self.config, self.out = Manifest.of(data), config, Path(out)
+        self.manifest, self.config, self.out = as_manifest(data), config, Path(out)
         self.resume, self.progress = resume, progress
         self.cache = Path(cache or self.out / "features")
         self.trainer = dict(trainer or {})

@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
         "C": {"response": {"low_cut_hz": 500}, "noise_db": -50},
         "D": {"gain_db": 30},
     },
-    "heard": {
+    "recorded": {
         "train": {"A": "all", "B": 6, "C": 0.25},
         "test": {"A": "all", "B": "all", "C": "all", "D": "all"},
     },
@@ -106,7 +106,7 @@ def test_splits_of_the_manifest_are_used_as_they_are(corpus: Path, tmp_path: Pat
     manifest = clean(corpus).with_columns(split=split)
     values = {
         "devices": {"A": {}, "B": {}},
-        "heard": {"train": {"A": "all", "B": 3}, "validation": {"A": 1}, "test": {"B": "all"}},
+        "recorded": {"train": {"A": "all", "B": 3}, "validation": {"A": 1}, "test": {"B": "all"}},
     }
     result = simulate(manifest, DeviceSet.from_mapping(values), tmp_path, progress=False)
     table = result.manifest.table
@@ -179,7 +179,7 @@ def test_an_interrupted_or_changed_corpus_is_mended(
 
 def test_a_changed_response_file_is_noticed(corpus: Path, tmp_path: Path) -> None:
     values = {"devices": {"B": {"response": {"file": "b.wav"}}}}
-    values["heard"] = {"train": {"B": "all"}, "test": {"B": "all"}}
+    values["recorded"] = {"train": {"B": "all"}, "test": {"B": "all"}}
     devices = DeviceSet.from_mapping(values, responses=tmp_path)
     soundfile.write(tmp_path / "b.wav", np.array([0.5, 0.2, 0.1]), RATE)
     assert simulate(clean(corpus), devices, tmp_path / "out", progress=False).written == 24
@@ -211,7 +211,7 @@ def test_stretches_of_one_file_are_takes_of_their_own(corpus: Path, tmp_path: Pa
             "duration_s": 0.1,
         }
     )
-    devices = DeviceSet.from_mapping({"devices": {"A": {}}, "heard": {"train": {"A": "all"}}})
+    devices = DeviceSet.from_mapping({"devices": {"A": {}}, "recorded": {"train": {"A": "all"}}})
     manifest = Manifest.from_table(table, corpus)
     result = simulate(manifest, devices, tmp_path, progress=False)
     halves = [audio.read(path).samples for path in result.manifest.paths()]
@@ -239,11 +239,12 @@ def test_every_beginning_of_the_drawn_order_is_stratified() -> None:
         ({"devices": {"A": {"nose_db": -3}}}, "devices.A.nose_db.*did you mean 'noise_db'"),
         ({"devices": {}}, "no mapping under 'devices'"),
         ({"devices": {"A/B": {}}}, "not a valid name for a folder"),
-        ({"heard": {"train": {"E": 3}}}, "device 'E' is not defined"),
-        ({"heard": {"train": {"A": "some"}}}, "'some' is not all, a count or a share"),
-        ({"heard": {"train": {"A": 1.5}}}, "1.5 is not all"),
-        ({"heard": {"train": {"A": 0}}}, "0 is not all"),
-        ({"heard": {"train": "all"}}, "is not a mapping"),
+        ({"heard": {"train": {"A": "all"}}}, "`heard` is now `recorded`"),
+        ({"recorded": {"train": {"E": 3}}}, "device 'E' is not defined"),
+        ({"recorded": {"train": {"A": "some"}}}, "'some' is not all, a count or a share"),
+        ({"recorded": {"train": {"A": 1.5}}}, "1.5 is not all"),
+        ({"recorded": {"train": {"A": 0}}}, "0 is not all"),
+        ({"recorded": {"train": "all"}}, "is not a mapping"),
         ({"seed": -1}, "seed: -1"),
     ],
 )
@@ -261,30 +262,35 @@ def test_all_problems_of_a_device_set_come_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-def heard(**heard: dict[str, Any]) -> DeviceSet:
-    return DeviceSet.from_mapping(SETTINGS | {"heard": heard})
+def recorded(**recorded: dict[str, Any]) -> DeviceSet:
+    return DeviceSet.from_mapping(SETTINGS | {"recorded": recorded})
 
 
 def test_corpora_that_cannot_be_made_are_refused(corpus: Path, tmp_path: Path) -> None:
-    manifest, plain = clean(corpus), heard(train={"A": "all"}, test={"A": "all"})
+    manifest, plain = clean(corpus), recorded(train={"A": "all"}, test={"A": "all"})
     bare = Manifest.from_table(manifest.table.drop(columns="fold"), corpus)
     without = manifest.with_columns(fold=[-1] + [1] * 23)
     two = manifest.with_columns(device=["a", "b"] * 12)
     gone = DeviceSet.from_mapping(
         {
             "devices": {"A": {"response": {"file": "x.wav"}}, "B": {"response": {"file": "y.wav"}}},
-            "heard": {"train": {"A": "all"}, "test": {"A": "all"}},
+            "recorded": {"train": {"A": "all"}, "test": {"A": "all"}},
         }
     )
     cases: list[tuple[Manifest, DeviceSet, type[AnymicError], str]] = [
         (
             manifest,
-            heard(train={"A": 19}, test={"A": 1}),
+            recorded(train={"A": 19}, test={"A": 1}),
             ManifestError,
             "19 clips are asked for device A in train, and there are 18",
         ),
-        (manifest, heard(train={"A": "all"}), ConfigError, "one line under `heard` for each split"),
-        (manifest, heard(train={"A": 1}, tset={"A": 1}), ConfigError, "test, train"),
+        (
+            manifest,
+            recorded(train={"A": "all"}),
+            ConfigError,
+            "one line under `recorded` for each split",
+        ),
+        (manifest, recorded(train={"A": 1}, tset={"A": 1}), ConfigError, "test, train"),
         (bare, plain, ManifestError, "a column split .* or fold"),
         (without, plain, ManifestError, "1 clips have no fold"),
         (manifest.with_columns(fold=1), plain, ManifestError, "only fold 1"),

@@ -43,7 +43,7 @@ def microphones() -> DeviceSet:
                 "B": {"response": {"high_cut_hz": 900}, "noise_db": -40},
                 "phone": {"response": {"low_cut_hz": 1000}, "gain_db": -6},
             },
-            "heard": {"test": {"flat": "all", "B": "all", "phone": "all"}},
+            "recorded": {"test": {"flat": "all", "B": "all", "phone": "all"}},
             "seed": 4,
         }
     )

@@ -65,7 +65,7 @@ def test_a_device_is_what_simulate_writes(
 ) -> None:
     """On the fly or on disk: the same samples, noise and all; and B's profile is used for B."""
     findings = numbers(robustness(predictor, clips, devices=microphones))
-    written = simulate(clips, microphones, tmp_path / "heard", progress=False).manifest
+    written = simulate(clips, microphones, tmp_path / "recorded", progress=False).manifest
     for name in ("B", "phone"):
         heard = predictor.predict_manifest(written.where(device=name))
         assert set(heard.policies) == {"profile" if name == "B" else "identity"}
@@ -78,7 +78,7 @@ def test_a_device_is_what_simulate_writes(
 def test_device_first_then_codec(predictor: Predictor, clips: Manifest) -> None:
     """A grid of one device and one codec has four conditions; the pair is the codec behind it."""
     devices = DeviceSet.from_mapping(
-        {"devices": {"quiet": {"gain_db": -20}}, "heard": {"test": {"quiet": "all"}}}
+        {"devices": {"quiet": {"gain_db": -20}}, "recorded": {"test": {"quiet": "all"}}}
     )
     findings = robustness(predictor, clips, devices=devices, codecs=[MU_LAW, Codec("wav"), MU_LAW])
     names = [one.name for one in findings.conditions]
@@ -149,7 +149,7 @@ def test_the_hardest_class_and_what_it_is_taken_for(clips: Manifest) -> None:
         return [0.9, 0.1, 0.0] if loud else [0.1, 0.9, 0.0]
 
     quiet = DeviceSet.from_mapping(
-        {"devices": {"far": {"gain_db": -40}}, "heard": {"test": {"far": "all"}}}
+        {"devices": {"far": {"gain_db": -40}}, "recorded": {"test": {"far": "all"}}}
     )
     findings = robustness(always_rain, clips, devices=quiet, labels=["dog", "rain", "siren"])
     assert findings.accuracy(0).value == findings.accuracy(1).value == pytest.approx(1 / 3)
@@ -224,7 +224,7 @@ def test_what_cannot_be_heard_through_is_refused(
 
 def test_a_device_named_clean_is_refused(predictor: Predictor, clips: Manifest) -> None:
     devices = DeviceSet.from_mapping(
-        {"devices": {"clean": {}}, "heard": {"test": {"clean": "all"}}}
+        {"devices": {"clean": {}}, "recorded": {"test": {"clean": "all"}}}
     )
     with pytest.raises(ConfigError, match="'clean'"):
         robustness(predictor, clips, devices=devices)

@@ -28,11 +28,11 @@ class DeviceSet:
     ----------
     devices : mapping of str to Device
         The chains.
-    heard : mapping of str to mapping of str to share
+    recorded : mapping of str to mapping of str to share
         Split, device, share: "all", a count (whole number), or a share (number with a decimal
-        point, at most 1.0). Shares are nested: within a split there is one drawn order of clips,
-        and a device that hears n clips hears the first n. So the takes of a device with few are
-        heard by every device with as many or more: these are the aligned takes.
+        point, at most 1.0). Shares are nested: within a split the clips have one random order,
+        and a device that records n clips records the first n. So the takes of a device with few
+        are recorded by every device with as many or more: these are the aligned takes.
     seed : int
         Draws the order of clips and every device's noise.
     responses : Path
@@ -40,7 +40,7 @@ class DeviceSet:
     """
 
     devices: Mapping[str, Device]
-    heard: Mapping[str, Mapping[str, Share]]
+    recorded: Mapping[str, Mapping[str, Share]]
     seed: int = 0
     responses: Path = Path()
 
@@ -51,7 +51,7 @@ class DeviceSet:
         Parameters
         ----------
         path : str or Path
-            File with the keys `devices`, `heard` and `seed`.
+            File with the keys `devices`, `recorded` and `seed`.
         responses : str or Path, optional
             Folder of the impulse responses; by default the YAML's own.
 
@@ -59,7 +59,7 @@ class DeviceSet:
         ------
         ConfigError
             If the file is missing or no YAML, keys are unknown, a value cannot be, or a device
-            is heard and not defined: every problem in the one line.
+            records and is not defined: every problem in the one line.
         """
         path = preset_file(path, example="microphones")
         return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
@@ -68,8 +68,10 @@ class DeviceSet:
     def from_mapping(cls, values: Mapping[str, Any], *, responses: str | Path = ".") -> DeviceSet:
         """Build a set from plain mappings; see `read`."""
         problems = [
-            f"unknown key {key!r}" for key in values if key not in ("devices", "heard", "seed")
+            f"unknown key {key!r}" for key in values if key not in ("devices", "recorded", "seed")
         ]
+        if "heard" in values:
+            problems = ["the key `heard` is now `recorded`"]
         seed = values.get("seed", 0)
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             problems.append(f"seed: {seed!r} is not a whole number from 0")
@@ -82,17 +84,17 @@ class DeviceSet:
             except ConfigError as error:
                 problems.append(error.problem)
                 devices[str(name)] = Device()
-        heard = {
+        recorded = {
             str(split): _shares(split, shares, devices, problems)
-            for split, shares in _mapping(values, "heard", problems).items()
+            for split, shares in _mapping(values, "recorded", problems).items()
         }
         if problems:
             raise ConfigError(
                 "; ".join(problems),
-                expected="a device set with `devices`, `heard` and `seed`",
+                expected="a device set with `devices`, `recorded` and `seed`",
                 fix="correct the file",
             )
-        return cls(devices=devices, heard=heard, seed=seed, responses=Path(responses))
+        return cls(devices=devices, recorded=recorded, seed=seed, responses=Path(responses))
 
     def check_responses(self) -> None:
         """Load every measured response once, so that a missing one fails before any work.
@@ -114,19 +116,19 @@ class DeviceSet:
             raise type(problems[0])(got, expected=problems[0].expected, fix=problems[0].fix)
 
     def require_splits(self, splits: Iterable[str]) -> None:
-        """Make sure that `heard` speaks of exactly these splits.
+        """Make sure that `recorded` speaks of exactly these splits.
 
         Raises
         ------
         ConfigError
             If it lacks one, or names one that no clip is in.
         """
-        have, named = set(splits), set(self.heard)
+        have, named = set(splits), set(self.recorded)
         if have != named:
             raise ConfigError(
-                f"`heard` has the splits {', '.join(sorted(named))}, "
+                f"`recorded` has the splits {', '.join(sorted(named))}, "
                 f"and the clips have {', '.join(sorted(have))}",
-                expected="one line under `heard` for each split of the clips",
+                expected="one line under `recorded` for each split of the clips",
                 fix=f"write {_EXAMPLE}",
             )
 
@@ -136,7 +138,7 @@ class DeviceSet:
         Parameters
         ----------
         split : str
-            A key of `heard` (see `require_splits`).
+            A key of `recorded` (see `require_splits`).
         labels : sequence of str
             The label of each of the split's clips, in the manifest's order.
         salt : int
@@ -156,7 +158,7 @@ class DeviceSet:
         order = stratified_order(labels, np.random.default_rng(key))
         return {
             device: sorted(order[: _count(share, len(labels), f"{device} in {split}")])
-            for device, share in self.heard[split].items()
+            for device, share in self.recorded[split].items()
         }
 
 
@@ -185,7 +187,7 @@ def _count(share: Share, clips: int, what: str) -> int:
         raise ManifestError(
             f"{count} clips are asked for device {what}, and there are {clips}",
             expected="at most the number of clips",
-            fix="write a smaller number under `heard`, or `all`",
+            fix="write a smaller number under `recorded`, or `all`",
         )
     return count
 
@@ -202,16 +204,16 @@ def _shares(
     split: str, shares: Any, devices: Mapping[str, Device], problems: list[str]
 ) -> dict[str, Share]:
     if not isinstance(shares, Mapping) or not shares:
-        problems.append(f"heard.{split}: {shares!r} is not a mapping such as {{A: all, B: 10}}")
+        problems.append(f"recorded.{split}: {shares!r} is not a mapping such as {{A: all, B: 10}}")
         return {}
     good: dict[str, Share] = {}
     for device, share in shares.items():
         whole = isinstance(share, int) and not isinstance(share, bool) and share >= 1
         part = isinstance(share, float) and 0 < share <= 1
         if str(device) not in devices:
-            problems.append(f"heard.{split}: device {device!r} is not defined under `devices`")
+            problems.append(f"recorded.{split}: device {device!r} is not defined under `devices`")
         elif not (whole or part or share == "all"):
-            problems.append(f"heard.{split}.{device}: {share!r} is not all, a count or a share")
+            problems.append(f"recorded.{split}.{device}: {share!r} is not all, a count or a share")
         else:
             good[str(device)] = share
     return good

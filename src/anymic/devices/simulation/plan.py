@@ -72,7 +72,7 @@ def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Planne
     Raises
     ------
     ConfigError
-        If `devices.heard` names other splits than there are.
+        If `devices.recorded` names other splits than there are.
     ManifestError
         If a device should record more clips than there are.
     """

@@ -241,8 +241,8 @@ def _devices(path: str | Path | None, responses: str | Path | None) -> DeviceSet
     file = preset_file(path, example="microphones")
     values = read_yaml(file)
     named = values.get("devices")
-    if "heard" not in values and isinstance(named, Mapping) and named:
-        values["heard"] = {"all": {str(name): "all" for name in named}}
+    if "recorded" not in values and isinstance(named, Mapping) and named:
+        values["recorded"] = {"all": {str(name): "all" for name in named}}
     return DeviceSet.from_mapping(values, responses=responses or file.parent)
 
 
