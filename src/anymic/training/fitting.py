@@ -49,7 +49,8 @@ def fit(
     Parameters
     ----------
     manifest : Manifest, DataFrame or path
-        A path is a CSV file or a folder of one folder per label. Rows whose `split` is neither empty, "train" nor "validation" are not used.
+        A path is a CSV file or a folder of one folder per label. Rows whose `split` is neither
+        empty, "train" nor "validation" are not used.
     config : TrainingConfig
     out : path
         The folder of the run: the bundle, and beside it checkpoints/ and logs/ (TensorBoard).

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from anymic._internal.optional import extra
 from anymic.errors import ConfigError
 
 # What a training chooses itself, from its settings and its folder.
@@ -40,8 +41,9 @@ def check_trainer(arguments: Mapping[str, Any]) -> None:
     """
     if not arguments:
         return
-    import pytorch_lightning as lightning
-    from lightning_fabric.utilities.exceptions import MisconfigurationException
+    with extra("train"):
+        import pytorch_lightning as lightning
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
 
     known = set(inspect.signature(lightning.Trainer).parameters) - OWN
     if unknown := sorted(set(arguments) - known):
