@@ -51,8 +51,8 @@ def model(small_bundle: Bundle, recordings: Manifest) -> Bundle:
     network.classifier.weight.data += 0.5 * torch.randn(3, 64, generator=generator)
     fitted_on = {**small_bundle.fitted_on, "validation": tuple(recordings.clip_ids())}
     found = replace(small_bundle, network=network, fitted_on=fitted_on)
-    heard = Predictor(found).predict_manifest(recordings).probabilities
-    balance = np.median(np.log(heard), axis=0)  # so that no label is always the first
+    predicted = Predictor(found).predict_manifest(recordings).probabilities
+    balance = np.median(np.log(predicted), axis=0)  # so that no label is always the first
     network.classifier.bias.data -= torch.tensor(balance, dtype=torch.float32)
     return found
 
@@ -60,9 +60,9 @@ def model(small_bundle: Bundle, recordings: Manifest) -> Bundle:
 @pytest.fixture
 def honest(model: Bundle, recordings: Manifest) -> Manifest:
     """Return the clips with labels that the model is right about, seven times of ten."""
-    heard = Predictor(model).predict_manifest(recordings).probabilities.argsort(axis=1)
+    predicted = Predictor(model).predict_manifest(recordings).probabilities.argsort(axis=1)
     rank = np.random.default_rng(0).choice([-1, -2], CLIPS, p=[0.7, 0.3])
-    found = heard[np.arange(CLIPS), rank]
+    found = predicted[np.arange(CLIPS), rank]
     return recordings.with_columns(label=[LABELS[number] for number in found])
 
 
@@ -110,11 +110,11 @@ def test_a_clip_gets_its_devices_calibrator_and_a_stranger_the_general_one(
     path = honest.paths()[0]
     for device, wanted in (("A", own), ("B", general), ("Z", general), (None, general)):
         plain = Predictor(model).predict(path, device=device)
-        heard = Predictor(found).predict(path, device=device)
+        predicted = Predictor(found).predict(path, device=device)
         before = np.array([list(plain.probabilities.values())])
         after = wanted.transform(before)[0]
-        np.testing.assert_allclose(list(heard.probabilities.values()), after)
-        assert heard.probability == max(heard.probabilities.values())
+        np.testing.assert_allclose(list(predicted.probabilities.values()), after)
+        assert predicted.probability == max(predicted.probabilities.values())
 
 
 def test_the_mean_over_windows_is_calibrated_and_each_window_for_itself(
@@ -123,14 +123,14 @@ def test_the_mean_over_windows_is_calibrated_and_each_window_for_itself(
     found = calibrate(model, honest).model
     samples = np.concatenate([soundfile.read(path)[0] for path in honest.paths()[:3]])
     clip = Clip(samples.astype(np.float32), RATE)
-    plain, heard = (Predictor(one).predict(clip, device="A") for one in (model, found))
+    plain, predicted = (Predictor(one).predict(clip, device="A") for one in (model, found))
     assert found.calibration is not None
     one = found.calibration.general_
     before = plain.window_probabilities
     np.testing.assert_allclose(
-        list(heard.probabilities.values()), one.transform(before.mean(axis=0)[None])[0]
+        list(predicted.probabilities.values()), one.transform(before.mean(axis=0)[None])[0]
     )
-    np.testing.assert_allclose(heard.window_probabilities, one.transform(before))
+    np.testing.assert_allclose(predicted.window_probabilities, one.transform(before))
 
 
 @pytest.mark.parametrize("method", ["temperature", "isotonic"])
@@ -276,9 +276,9 @@ def test_not_sure_below_a_confidence(model: Bundle, honest: Manifest) -> None:
     plain = Predictor(model).predict(path)
     assert plain.answer == plain.label
     for least, answer in ((plain.probability, plain.label), (plain.probability + 1e-6, None)):
-        heard = Predictor(model, min_confidence=least).predict(path)
-        assert (heard.answer, heard.label) == (answer, plain.label)
-        assert heard.probabilities == plain.probabilities
+        predicted = Predictor(model, min_confidence=least).predict(path)
+        assert (predicted.answer, predicted.label) == (answer, plain.label)
+        assert predicted.probabilities == plain.probabilities
     for wrong in (-0.1, 1.01, float("nan")):
         with pytest.raises(
             ConfigError, match=rf"min_confidence is {wrong}\. Expected a probability from"

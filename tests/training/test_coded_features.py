@@ -1,4 +1,4 @@
-"""Training clips heard through codecs: features, the draw of each epoch, and old runs' names."""
+"""Training clips passed through codecs: features, the draw of each epoch, and old runs' names."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def batches(**changes: object) -> TrainingBatches:
     return TrainingBatches(clean, rows, rows % 2, **{**settings, **changes})  # type: ignore[arg-type]
 
 
-def heard(some: TrainingBatches, epoch: int) -> dict[int, int]:
+def codecs_of(some: TrainingBatches, epoch: int) -> dict[int, int]:
     """Return the version of each clip in an epoch."""
     values = torch.cat([some[epoch, step].features[:, 0, 0] for step in range(len(some))]).tolist()
     return {int(value) % 100: int(value) // 100 for value in values}
 
 
 def test_every_epoch_draws_anew_and_every_run_the_same():
-    first, second = heard(batches(), 0), heard(batches(), 1)
+    first, second = codecs_of(batches(), 0), codecs_of(batches(), 1)
     assert sorted(first) == list(range(40))
-    assert first == heard(batches(), 0)
+    assert first == codecs_of(batches(), 0)
     assert first != second
     assert set(first.values()) == {0, 1, 2}
     assert 8 < sum(version == 0 for version in first.values()) < 32

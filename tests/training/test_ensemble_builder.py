@@ -82,9 +82,9 @@ def test_accuracy_is_measured_where_it_was_not_recorded(
     assert recorded_accuracy(bundle) is None
     (candidate,) = Builder(manifest).candidates({name: bundle})
     mine = manifest.rows(np.arange(6, 12))
-    heard = Predictor(bundle).predict_manifest(mine).probabilities.argmax(axis=1)
+    predicted = Predictor(bundle).predict_manifest(mine).probabilities.argmax(axis=1)
     truth = [LABELS.index(label) for label in mine.table["label"]]
-    assert candidate.accuracy == np.mean(heard == truth)
+    assert candidate.accuracy == np.mean(predicted == truth)
     (unknown,) = Builder().candidates({name: bundle})
     assert unknown.accuracy is None
     with pytest.raises(BundleError, match=r"accuracy of members/01 was not recorded \(1 of 1"):
@@ -101,8 +101,8 @@ def test_each_member_is_calibrated_on_its_own_validation_clips(
         rows = np.arange(6 * number, 6 * number + 6)
         mine = manifest.rows(rows)
         assert found.members[number].fitted_on["calibration"] == tuple(mine.clip_ids())
-        heard = Predictor(bundle).predict_manifest(mine).probabilities
-        wanted = IsotonicCalibrator().fit(heard, rows % 3).transform(p)
+        predicted = Predictor(bundle).predict_manifest(mine).probabilities
+        wanted = IsotonicCalibrator().fit(predicted, rows % 3).transform(p)
         np.testing.assert_allclose(found.calibrators[number].transform(p), wanted, err_msg=name)
     assert models["members/00"].fitted_on.keys() == {"weights", "validation"}
 

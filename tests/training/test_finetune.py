@@ -71,7 +71,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(scope="module")
 def start(corpus: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Return a model that heard the clean training clips."""
+    """Return a model that was trained on the clean training clips."""
     config = replace(CONFIG, correction=CorrectionConfig(("A",), "geometric_unaligned"))
     folder = tmp_path_factory.mktemp("start")
     return fit(corpus.where(codec=["", "wav"]), config, folder, progress=False)
@@ -156,13 +156,13 @@ def test_accuracy_is_measured_by_codec_device_and_epoch(
         assert forgotten[-1]["value"] == pytest.approx(change)
         test = corpus.where(split="test")
         assert set(found["ids"]) == set(test.clip_ids())
-        # The last epoch's answers are those of the model that was written.
+        # The last epoch's probabilities are those of the model that was written.
         from anymic.inference.predictor import Predictor
 
-        heard = Predictor(Bundle.load(tmp_path), precision="float32").predict_manifest(test)
+        predicted = Predictor(Bundle.load(tmp_path), precision="float32").predict_manifest(test)
         order = [test.clip_ids().index(clip) for clip in found["ids"]]
         np.testing.assert_allclose(
-            found["probabilities"][-1], heard.probabilities[order], atol=0.01
+            found["probabilities"][-1], predicted.probabilities[order], atol=0.01
         )
 
 
@@ -170,12 +170,14 @@ def test_retraining_starts_from_random_weights(
     start: Bundle, corpus: Manifest, tmp_path: Path
 ) -> None:
     quick = replace(TUNING, epochs=1, learning_rate=1e-9)
-    anew = finetune(start, corpus, tmp_path, config=quick, from_scratch=True, progress=False)
+    retrained = finetune(start, corpus, tmp_path, config=quick, from_scratch=True, progress=False)
     fresh = models.build("fcnn", classes=2, **start.network_arguments).state_dict()
     name = "convolutions.4.0.weight"
-    assert not torch.allclose(anew.network.state_dict()[name], start.network.state_dict()[name])
-    assert anew.network.state_dict()[name].shape == fresh[name].shape
-    assert set(anew.fitted_on["weights"]) == set(corpus.where(split="train").clip_ids())
+    assert not torch.allclose(
+        retrained.network.state_dict()[name], start.network.state_dict()[name]
+    )
+    assert retrained.network.state_dict()[name].shape == fresh[name].shape
+    assert set(retrained.fitted_on["weights"]) == set(corpus.where(split="train").clip_ids())
     with np.load(tmp_path / "measured.npz") as found:  # epoch 0 is the model as it was given
         tuned = finetune(start, corpus, tmp_path / "t", config=quick, progress=False)
         assert tuned.training["finetuned"]["from_scratch"] is False

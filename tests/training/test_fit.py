@@ -38,17 +38,17 @@ CONFIG = TrainingConfig(
 
 
 def make_corpus(folder: Path) -> Manifest:
-    """Write two kinds of noise, 0.5 s each, heard by A, and six takes of them by a duller B."""
+    """Write two kinds of noise, 0.5 s each, by A, and six takes by B, which is duller."""
     generator = np.random.default_rng(0)
     rows = []
     for number in range(32):
         label = ("low", "high")[number % 2]
         noise = generator.normal(scale=0.1, size=RATE_HZ // 2 + 1)
         samples = noise[1:] + (0.9 if label == "low" else -0.9) * noise[:-1]
-        heard = {"A": samples}
+        recorded = {"A": samples}
         if number < 6:
-            heard["B"] = samples + 0.7 * np.roll(samples, 1)
-        for device, sound in heard.items():
+            recorded["B"] = samples + 0.7 * np.roll(samples, 1)
+        for device, sound in recorded.items():
             name = f"{number}-{device}.wav"
             soundfile.write(folder / name, sound.astype(np.float32), RATE_HZ, subtype="FLOAT")
             rows.append((name, label, device, f"take{number}", f"take{number}"))
@@ -168,12 +168,12 @@ def test_the_cosine_schedule_ends_at_zero(corpus: Manifest, tmp_path: Path) -> N
 
     rates = []
 
-    class Listener(Callback):
+    class Recorder(Callback):
         def on_train_epoch_start(self, trainer: object, *_: object) -> None:
             rates.append(trainer.optimizers[0].param_groups[0]["lr"])  # type: ignore[attr-defined]
 
     config = replace(CONFIG, schedule="cosine", epochs=4, learning_rate=0.8)
-    fit(corpus, config, tmp_path, progress=False, trainer={"callbacks": [Listener()]})
+    fit(corpus, config, tmp_path, progress=False, trainer={"callbacks": [Recorder()]})
     expected = [0.4 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
     assert rates == pytest.approx(expected)
 

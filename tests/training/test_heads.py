@@ -1,4 +1,4 @@
-"""From a folder of clips of any length to tags: a head on VGGish, trained, saved and heard."""
+"""From a folder of clips of any length to tags: a head on VGGish, trained, saved and used."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ def test_a_folder_of_clips_of_any_length_in_one_command(folder: Path, tmp_path: 
         ),
         folder,
     )
-    # What trained the head is what prediction hears, window by window.
+    # The head predicts on the sequences that it was trained on, window by window.
     found = open_sequences(clips, model, tmp_path / "cache")
     network = model.network
     assert isinstance(network, Tagger)
     sequences = torch.from_numpy(found.features).float().transpose(1, 2)
     with torch.no_grad():
         expected = network.head(sequences).softmax(dim=1).double().numpy()
-    heard = Predictor(model, precision="float32").predict_manifest(clips)
-    assert not heard.failures
+    predicted = Predictor(model, precision="float32").predict_manifest(clips)
+    assert not predicted.failures
     for row in range(12):
         own = expected[found.rows == row]
         assert len(own) == (1 if row % 4 < 2 else (1, 2)[row % 4 - 2])
-        assert heard.probabilities[row] == pytest.approx(own.mean(axis=0), abs=0.02)
+        assert predicted.probabilities[row] == pytest.approx(own.mean(axis=0), abs=0.02)
     submission = tmp_path / "submission.csv"
     places = [str(folder / "hum"), "--model", str(tmp_path / "tagger")]
     assert main(["predict", *places, "--submission", str(submission)]) == 0
@@ -143,15 +143,15 @@ def test_pooled_features_of_other_networks_feed_heads(
     tagger = load(out)
     frames = tagger.network.segment_frames
     assert frames == max(60, network.smallest_input)  # 0.96 s
-    # The head hears what the model itself pools of each segment, one behind the other.
+    # The head's input is what the model pools of each segment, in their order.
     samples = torch.randn(1, round(tagger.contract.clip_s * 8000)) / 10
     with torch.no_grad():
         maps = embedder.frontend.maps(embedder.frontend.log_mel(samples))
         assert maps.shape[-1] - 2 * frames in (0, 1)
         each = [network.embed(maps[..., i * frames : (i + 1) * frames]) for i in range(2)]
-        heard = tagger.network.sequence(maps)
+        found = tagger.network.sequence(maps)
     expected = torch.stack(each, dim=1)
-    torch.testing.assert_close(heard, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     capsys.readouterr()
     assert main(["predict", str(folder / "hum"), "--model", str(out)]) == 0
 

@@ -47,8 +47,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         noise = np.random.default_rng(take).normal(scale=0.1, size=RATE_HZ // 2)
         for device, response in (("A", [1.0]), ("B", [0.5, 0.4])):
             path = f"{take}{device}.wav"
-            heard = np.convolve(noise, response)[: RATE_HZ // 2].astype(np.float32)
-            soundfile.write(folder / path, heard, RATE_HZ, subtype="FLOAT")
+            recorded = np.convolve(noise, response)[: RATE_HZ // 2].astype(np.float32)
+            soundfile.write(folder / path, recorded, RATE_HZ, subtype="FLOAT")
             rows.append((path, ("one", "two")[take % 2], device, str(take), "train"))
     table = pd.DataFrame(rows, columns=["path", "label", "device", "take", "split"])
     return Manifest.read(Manifest.from_table(table, root=folder).write(folder / "clips.csv"))

@@ -13,7 +13,7 @@ from anymic.cli import options
 
 if TYPE_CHECKING:
     from anymic.calibration import Method
-    from anymic.training.calibrating import Calibrated, Trust
+    from anymic.training.calibrating import Calibrated, CalibrationScores
 
 
 def calibrate(
@@ -127,7 +127,7 @@ def _show(found: Calibrated, place: Path, data: Path, *, as_json: bool) -> None:
     print(f"next: anymic evaluate {place} --data {data} --split test")
 
 
-def _cells(trust: Trust) -> tuple[str, str, str]:
-    values = (trust.log_loss, trust.brier_score, trust.expected_calibration_error)
+def _cells(scores: CalibrationScores) -> tuple[str, str, str]:
+    values = (scores.log_loss, scores.brier_score, scores.expected_calibration_error)
     first, second, third = (f"{value:.3f}" for value in values)
     return first, second, third

@@ -1,4 +1,4 @@
-"""From a manifest and settings to a bundle; PyTorch Lightning runs the loop."""
+"""Train, fine-tune and calibrate models; PyTorch Lightning runs the training loop."""
 
 from anymic.training.config import CorrectionConfig, TrainingConfig, load_config, presets
 from anymic.training.finetuning import finetune

@@ -1,4 +1,4 @@
-"""A trained model's probabilities are made to mean what they say, on clips that it never saw."""
+"""Calibrate the probabilities of a trained model, on clips that it was not trained on."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ TEST = "test"
 
 
 @dataclass(frozen=True)
-class Trust:
-    """What probabilities are worth on some clips; see `anymic.metrics`."""
+class CalibrationScores:
+    """How well probabilities are calibrated on some clips; see `anymic.metrics`."""
 
     clips: int
     log_loss: float
@@ -38,34 +38,34 @@ class Trust:
 
 @dataclass(frozen=True)
 class Change:
-    """What calibration does to the clips of a device; of all devices where `device` is "".
+    """Calibration scores of the clips of a device before and after; `device` "" is all clips.
 
     Attributes
     ----------
-    before : Trust
-        With the network's own probabilities.
-    fitted : Trust
-        Calibrated, on the very clips that the calibrator was fitted on, and so flattered.
-    held_out : Trust or None
-        Calibrated by a calibrator that was fitted on the other recordings, in five parts. None
-        where a part leaves the others too few clips.
+    before : CalibrationScores
+        Of the uncalibrated probabilities.
+    fitted : CalibrationScores
+        Calibrated, on the clips that the calibrator was fitted on: an optimistic estimate.
+    held_out : CalibrationScores or None
+        Calibrated in five parts, each by a calibrator fitted on the recordings of the other parts.
+        None where these have too few clips.
     """
 
     device: str
-    before: Trust
-    fitted: Trust
-    held_out: Trust | None
+    before: CalibrationScores
+    fitted: CalibrationScores
+    held_out: CalibrationScores | None
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """A calibrated model, and what became of the clips it was calibrated on.
+    """A calibrated model and its scores.
 
     Attributes
     ----------
     model : Bundle or Ensemble
     changes : tuple of Change
-        Of each device, and last of all clips.
+        One for each device; the last is that of all clips.
     failures : tuple of Failure
         Clips that could not be used.
     """
@@ -86,35 +86,35 @@ def calibrate(
     cache: str | Path | None = None,
     progress: bool = False,
 ) -> Calibrated:
-    """Fit a calibrator to a model's answers for clips that it learned nothing from.
+    """Fit a calibrator to a model's predictions for clips that it was not trained on.
 
-    It is fitted where it will stand: behind the mean over windows, behind the vote of an
-    ensemble's members, and by the device that prediction finds or is told. A calibrator that the
-    model had before is replaced.
+    The calibrator is fitted to the probabilities that it will be applied to: the mean over windows,
+    after the vote of an ensemble's members, with the device that prediction uses. It replaces a
+    calibrator that the model has.
 
     Parameters
     ----------
     model : Bundle, Ensemble or path
         It is not changed; a path is its folder.
     manifest : Manifest, DataFrame or path
-        With labels; where there is a column device, it is told to the model.
+        With labels; a column `device`, where there is one, names the device of each clip.
     method : {"temperature", "isotonic"}
     split : str, optional
         Clips of this split only; "all" for every clip; by default the model's own validation
         clips, which are found in the manifest by their ids.
     per_device : bool or sequence of str
-        The devices that get a calibrator of their own besides the general one; True: all.
+        The devices that have their own calibrator besides the general one; True for all.
     name : str
         What to call the model where it is refused; by default its path.
     cache : path, optional
-        A folder where features are kept.
+        Folder for features.
     progress : bool
         Show a progress bar, if stderr is a terminal.
 
     Raises
     ------
     BundleError
-        If the model learned from some of the clips, or from others of their recordings, or there
+        If the model was trained on some of the clips or on others of their recordings, or there
         are no validation clips.
     ManifestError
         If a clip is of the manifest's split "test", or of a recording of it, labels are unknown,
@@ -129,38 +129,39 @@ def calibrate(
     clips.require_labels(model.labels)
     plain = _uncalibrated(model)
     with progress_bar(len(clips), "predicting", shown=progress) as advance:
-        heard = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
-    if not len(heard.rows):
+        predicted = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
+    if not len(predicted.rows):
         raise ManifestError(
-            f"none of the {len(clips)} clips can be used. The first: {heard.failures[0].reason}",
+            f"none of the {len(clips)} clips can be used."
+            f" The first: {predicted.failures[0].reason}",
             expected="at least one clip that can be used",
             fix="correct the files or the paths in the manifest",
         )
-    used = clips.rows(heard.rows)
+    used = clips.rows(predicted.rows)
     targets = used.targets(model.labels)
     _refuse_few(method, targets, model.labels)
     calibrator.fit(
-        heard.probabilities,
+        predicted.probabilities,
         targets,
-        heard.devices,
+        predicted.devices,
         of_their_own=per_device,
         clip_ids=used.clip_ids(),
         labels=model.labels,
     )
-    answers = _Answers(heard.probabilities, targets, heard.devices)
+    answers = _Answers(predicted.probabilities, targets, predicted.devices)
     held_out = _held_out(answers, calibrator, _folds(used.recordings()))
     fitted = calibrator.transform(answers.probabilities, answers.devices)
     return Calibrated(
         replace(plain, calibration=calibrator),
         tuple(_changes(answers, fitted, held_out)),
-        heard.failures,
+        predicted.failures,
     )
 
 
 def calibration_clips(
     model: Bundle | Ensemble, manifest: Manifest, split: str | None = None, *, name: str = "a model"
 ) -> Manifest:
-    """Return the clips to calibrate a model on, or refuse them; parameters as of `calibrate`."""
+    """Return the clips to calibrate a model on; parameters and errors as of `calibrate`."""
     clips = (
         _own(model, manifest, name)
         if split is None
@@ -195,7 +196,7 @@ def _own(model: Bundle | Ensemble, manifest: Manifest, name: str) -> Manifest:
 
 
 def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
-    """Refuse clips of the manifest's test split, and of its recordings."""
+    """Raise ManifestError for clips of the test split, or of recordings in it."""
     if "split" not in manifest.table.columns:
         return
     count = int((clips.table["split"] == TEST).sum())
@@ -218,7 +219,7 @@ def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Of one model: probabilities (clip, label), true labels and devices (clip,)."""
+    """The predictions of a model: probabilities (clip, label), targets and devices (clip,)."""
 
     probabilities: NDArray[np.float64]
     targets: NDArray[np.int64]
@@ -226,7 +227,7 @@ class _Answers:
 
 
 def _refuse_few(method: Method, targets: NDArray[np.int64], labels: tuple[str, ...]) -> None:
-    """Refuse too few clips by the labels' names, where the calibrator only knows numbers."""
+    """Raise CalibrationError with the names of the labels that have too few clips."""
     counts = np.bincount(targets, minlength=len(labels))
     few = [f"{counts[n]} of {label}" for n, label in enumerate(labels) if counts[n] < LEAST_CLIPS]
     if method == "isotonic" and few:
@@ -251,14 +252,17 @@ def _folds(recordings: Sequence[str]) -> NDArray[np.int64]:
 def _held_out(
     answers: _Answers, fitted: DeviceCalibrator, folds: NDArray[np.int64]
 ) -> NDArray[np.float64] | None:
-    """Return probabilities calibrated without the clip's own part; None where that cannot be."""
+    """Return probabilities calibrated without the clip's own part; None with too few clips."""
     p, targets = answers.probabilities, answers.targets
     names = np.array([device or "" for device in answers.devices], dtype=str)
     found = np.empty_like(p)
     for part in np.unique(folds):
         inside = folds == part
         chosen = {device: names == device for device in fitted.devices_}
-        for of in (np.ones(len(names), dtype=bool), *chosen.values()):  # a device's own comes last
+        for of in (
+            np.ones(len(names), dtype=bool),
+            *chosen.values(),
+        ):  # last, a device's own calibrator
             if not (of & inside).any():
                 continue
             try:
@@ -277,15 +281,15 @@ def _changes(
     found = []
     for device, rows in {**chosen, "": np.ones(len(names), dtype=bool)}.items():
         before, after = (
-            _trust(p[rows], answers.targets[rows]) for p in (answers.probabilities, fitted)
+            _scores(p[rows], answers.targets[rows]) for p in (answers.probabilities, fitted)
         )
-        apart = None if held_out is None else _trust(held_out[rows], answers.targets[rows])
+        apart = None if held_out is None else _scores(held_out[rows], answers.targets[rows])
         found.append(Change(device, before, after, apart))
     return found
 
 
-def _trust(p: NDArray[np.float64], targets: NDArray[np.int64]) -> Trust:
-    return Trust(
+def _scores(p: NDArray[np.float64], targets: NDArray[np.int64]) -> CalibrationScores:
+    return CalibrationScores(
         len(targets),
         metrics.log_loss(p, targets),
         metrics.brier_score(p, targets),

@@ -1,4 +1,4 @@
-"""Features of the training clips as they are heard through codecs."""
+"""Features of training clips that are passed through codecs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def coded_features(
     length: Length,
     progress: bool = False,
 ) -> tuple[NDArray[np.float16], ...]:
-    """Return the clips' features through each codec of the set, computed once and kept.
+    """Return the features of the clips after each codec of the set; they are computed once.
 
-    What is heard is written once below `cache`/coded (see `anymic.codecs.coded_corpus.encode`), and
-    its features are kept as those of the clips themselves are: an epoch only chooses among arrays
-    that are there.
+    The decoded clips are written to `cache`/coded (see `anymic.codecs.coded_corpus.encode`), and
+    their features are stored like those of the clips themselves. An epoch only chooses among these
+    arrays.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def coded_features(
     cache : Path
     length : Length
     progress : bool
-        Show a bar while encoding.
+        Show a progress bar while encoding.
 
     Returns
     -------
@@ -54,14 +54,14 @@ def coded_features(
     DependencyError
         A codec is not available here.
     ManifestError
-        A clip that can be used as it is cannot be encoded.
+        A clip that is usable without a codec cannot be encoded.
     """
     usable = manifest.rows(clean.rows)
-    heard = encode(usable, codecs.codecs, cache / "coded", progress=progress)
-    failures = list(heard.failures)
+    coded = encode(usable, codecs.codecs, cache / "coded", progress=progress)
+    failures = list(coded.failures)
     features = []
     for codec in codecs.codecs:
-        rows = heard.manifest.where(codec=codec.name, kbps=codec.kbps)
+        rows = coded.manifest.where(codec=codec.name, kbps=codec.kbps)
         store = open_features(rows, frontend, cache, length=length)
         failures += store.failures
         features.append(store.features)

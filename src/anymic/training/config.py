@@ -1,4 +1,4 @@
-"""What can be chosen about training."""
+"""The settings of a training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anymic.training.loop.losses import LossName
 
 @dataclass(frozen=True)
 class CorrectionConfig:
-    """How recordings of different devices are made alike; see `SpectrumCorrection`.
+    """How the differences between devices are corrected; see `SpectrumCorrection`.
 
     Attributes
     ----------
@@ -30,8 +30,8 @@ class CorrectionConfig:
         How the gains are estimated.
     domain : {"magnitude", "log_mel"}
         magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
-        band, whose logarithm is added behind them (`anymic.devices.correction.mel_gains`); an
-        ablation.
+        band, whose logarithm is added after them (`anymic.devices.correction.mel_gains`); this is
+        for ablations.
     """
 
     reference: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class CorrectionConfig:
     domain: Literal["magnitude", "log_mel"] = "magnitude"
 
     def __post_init__(self) -> None:
-        """Refuse an estimator that there is not, or that mel bands do not have."""
+        """Raise ConfigError for an unknown estimator, or one that mel bands do not have."""
         if self.estimator not in ESTIMATORS:
             raise ConfigError(
                 f"unknown estimator {self.estimator!r}",
@@ -56,7 +56,7 @@ class CorrectionConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Everything that, with a manifest, determines a trained classifier.
+    """The settings that determine a trained classifier, together with the manifest.
 
     The defaults are those of Kosmider 2019, section 4, where the report gives them.
 
@@ -65,72 +65,73 @@ class TrainingConfig:
     network : str
         A name that `anymic.models.names` lists.
     width : float
-        Factor on the network's channels, for small machines.
+        Factor on the number of the network's channels; less than 1 for small machines.
     frontend : FrontendConfig
     correction : CorrectionConfig or None
-        None trains on the recordings as they are.
+        None trains on uncorrected recordings.
     standardize : bool
-        Zero mean and unit variance for each band.
+        Scale each band to zero mean and unit variance.
     clip_s : float or None
-        Length of every clip in seconds; None takes the length that all clips share.
+        Length of every clip in seconds; None is the length that all clips have.
     shorter, longer : str
-        What to do with clips of another length: refuse them, or pad (with zeros, at the end) or
-        repeat what is shorter, and crop (keep the beginning) or center what is longer.
+        What to do with clips of another length. "refuse" leaves them out as failures. Shorter
+        clips are padded with zeros at the end ("pad") or repeated ("repeat"); of longer clips the
+        beginning ("crop") or the centre ("center") is used.
     crop_frames : int or None
-        Train on so many consecutive frames of each clip, drawn anew in every epoch; None trains on
-        whole clips. Validation hears whole clips.
+        Train on this number of consecutive frames of each clip, drawn in every epoch; None trains
+        on whole clips. Validation always uses whole clips.
     loss : {"focal", "cross_entropy"}
     focal_power : float
         Exponent of (1 - p) in the focal loss.
     temperature : float
         Divisor of the logits inside the loss (heated-up softmax, Nguyen 2020).
     epochs, batch_size : int
-        Clips are dealt into equal batches of at most `batch_size`.
+        Clips are divided into equal batches of at most `batch_size`.
     sampling : {"shuffled", "files", "balanced"}
-        shuffled: every clip once an epoch. files: `batch_size` files at random in each batch, with
-        all of their rows where a row is a part of one. balanced: in each batch as many files of
-        each label (Xu 2018), so too; those of the largest label once an epoch, those of the others
-        again and again.
+        shuffled: every clip once in an epoch. files: `batch_size` random files in each batch, each
+        with all of its rows. balanced: the same number of files of each label in each batch (Xu
+        2018), each with all of its rows; files of the largest label are used once in an epoch, the
+        others repeatedly.
     optimizer : {"adadelta", "sgd"}
     learning_rate : float
         At the start.
     momentum : float
         Of SGD.
     rho, epsilon : float
-        Adadelta's decay and its term against division by zero (Zeiler 2012); 0.95 as in Keras,
-        with which the papers worked.
+        Adadelta's decay and its term against division by zero (Zeiler 2012); 0.95 is the default
+        of Keras, which the papers used.
     l2 : float
         Weight of the sum of squared convolution and linear weights in the loss.
     schedule : {"plateau", "cosine", "restarts"}
         plateau: the learning rate is multiplied by `plateau_factor` when the accuracy has not
         risen by 1e-3 for `plateau_patience` epochs. cosine: it falls along half a cosine to 0 at
-        the last epoch, which suits short trainings without validation clips. restarts: it falls
-        along half a cosine to `lowest_learning_rate` until each epoch of `restarts`, step by step.
+        the last epoch, which suits short trainings without validation clips. restarts: between the
+        epochs of `restarts` it falls along half a cosine to `lowest_learning_rate`, in every step.
     plateau_factor, plateau_patience : float, int
     restarts : tuple of int
-        The epochs after which the rate is back at `learning_rate`; after the last it stays at the
-        lowest. Hu 2020: 3, 7, 15, 31, 63, 127.
+        The epochs after which the rate returns to `learning_rate`; after the last one it stays at
+        the lowest. Hu 2020: 3, 7, 15, 31, 63, 127.
     lowest_learning_rate : float
         Of the schedule "restarts".
     mixup : Mixup or None
-        Its share of the clips and the parameter of its Beta distribution.
+        The share of clips that are mixed, and the parameter of the Beta distribution.
     time_warp : TimeWarp or None
     spec_augment : SpecAugment or None
-        Both on every clip, behind mixup.
+        Both are applied to every clip, after mixup.
     codecs : Codecs or None
-        The share of the training clips that is heard through a codec, and the codecs; before
-        mixup. Validation clips, device gains and standardization know nothing of it.
+        The share of the training clips that are passed through a codec, and the codecs; applied
+        before mixup. Validation clips, device gains and standardization do not use it.
     validation_share : float
-        Share of the training clips, by whole groups, that is set aside where the manifest names
-        no validation split. With 0 the plateau watches the training accuracy and the last
-        epoch is kept.
+        Share of the training clips, by whole groups, that is set aside where the manifest has no
+        validation split. With 0 the plateau schedule uses the training accuracy, and the last epoch
+        is kept.
     monitor : {"accuracy", "loss", "last"}
-        What picks the epoch that is kept, on the validation clips; "last" keeps the last epoch
-        and leaves these clips to be used for calibration alone.
+        The value on the validation clips that decides which epoch is kept; "last" keeps the last
+        epoch, so that these clips can be used for calibration alone.
     seed : int
-        Of weights, split, order and augmentation.
+        Seed of weights, split, order, dropout and augmentation.
     precision : {"auto", "float32", "bfloat16"}
-        auto is bfloat16 autocast where the processor multiplies it natively.
+        auto is bfloat16 autocast where the processor supports it natively.
     """
 
     network: str = "basic1"
@@ -169,7 +170,7 @@ class TrainingConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be, all of it in one line."""
+        """Raise ConfigError for values that are not possible; the message lists all of them."""
         problems = [
             f"{name} is {getattr(self, name)}"
             for name in (
@@ -201,7 +202,7 @@ class TrainingConfig:
 
     @property
     def network_arguments(self) -> dict[str, Any]:
-        """What `anymic.models.build` needs beside the network's name and classes."""
+        """The options of `anymic.models.build` besides name and classes."""
         arguments: dict[str, Any] = {}
         if self.frontend.deltas:
             arguments["channels"] = 1 + self.frontend.deltas
@@ -211,20 +212,20 @@ class TrainingConfig:
 
 
 def presets() -> list[str]:
-    """List the shipped training presets by name."""
+    """Return the names of the built-in training presets."""
     folder = resources.files("anymic") / "presets" / "training"
     return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
 
 
 def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> TrainingConfig:
-    """Read a preset by name, or a YAML file, with some settings changed.
+    """Read a preset by name, or a YAML file, and change some settings.
 
     Parameters
     ----------
     name_or_path : str
         A name that `presets` lists, or a path that ends in .yaml or .yml.
     changes : dict, optional
-        Settings to replace; a dot reaches inside: {"frontend.bands": 128}.
+        Settings to replace; a dot separates nested names: {"frontend.bands": 128}.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From trained models to an ensemble: choose its members, calibrate each, let them vote."""
+"""Build an ensemble of trained models: choose the members and calibrate each."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SELECTION = re.compile(r"\s*accuracy\s*>=\s*(\d*\.?\d+)\s*")
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A model that may become a member.
+    """A model that may become a member of an ensemble.
 
     Attributes
     ----------
     name : str
-        What to call it: where it lies.
+        Its name in messages: the folder of the model.
     bundle : Bundle
     accuracy : float or None
-        On its own validation clips; None where it has none or nobody measured it.
+        On its own validation clips; None where it has none or the accuracy was not measured.
     """
 
     name: str
@@ -42,8 +42,8 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
-    """What a model answers for labelled clips: probabilities (clip, label), targets (clip,)."""
+class LabelledPredictions:
+    """A model's predictions for labelled clips: probabilities (clip, label), targets (clip,)."""
 
     clips: tuple[str, ...]
     probabilities: NDArray[np.float64]
@@ -52,17 +52,17 @@ class Heard:
 
     @property
     def accuracy(self) -> float:
-        """The share of clips that it gets right."""
+        """The share of clips that are classified correctly."""
         return float((self.probabilities.argmax(axis=1) == self.targets).mean())
 
 
 def least_accuracy(text: str) -> float:
-    """Read a rule such as "accuracy>=0.70".
+    """Return the number of a rule such as "accuracy>=0.70".
 
     Raises
     ------
     ConfigError
-        If it is another rule, or no share.
+        If it is another rule, or the number is not between 0 and 1.
     """
     found = SELECTION.fullmatch(text)
     if found is None or float(found[1]) > 1:
@@ -75,19 +75,19 @@ def least_accuracy(text: str) -> float:
 
 
 class Builder:
-    """Makes ensembles of trained models.
+    """Build ensembles of trained models.
 
     Parameters
     ----------
     manifest : Manifest, optional
-        Where clips are found again by their ids: each model's validation clips, whose answers
-        calibrate it, and measure it where its accuracy was not recorded.
+        The clips that the models were trained on. Each model's validation clips are found in it by
+        their ids; they calibrate the model, and measure its accuracy where that was not recorded.
     calibration : Manifest, optional
-        Calibrates every model on these clips in place of its own validation clips.
+        Clips to calibrate every model on, instead of its own validation clips.
     cache : path, optional
-        A folder where features are kept.
+        Folder for features.
     progress : callable, optional
-        Told the number of models that have been heard since the last call.
+        Called with the number of models that have predicted since the last call.
     """
 
     def __init__(
@@ -101,16 +101,16 @@ class Builder:
         self.manifest, self.calibration = manifest, calibration
         self.cache, self.progress = cache, progress
         self.failures: dict[str, Failure] = {}
-        self._heard: dict[str, Heard] = {}
+        self._predictions: dict[str, LabelledPredictions] = {}
 
     def candidates(self, models: Mapping[str, Bundle]) -> list[Candidate]:
-        """Look up each model's accuracy on its own validation clips, or measure it."""
+        """Return each model with its accuracy on its own validation clips, recorded or measured."""
         found = []
         for name, model in models.items():
-            bundle = model.uncalibrated()  # members vote with their networks' own probabilities
+            bundle = model.uncalibrated()  # members vote with uncalibrated probabilities
             accuracy = recorded_accuracy(bundle)
             if accuracy is None and self.manifest is not None and validation_ids(bundle):
-                accuracy = self.hear(name, bundle).accuracy
+                accuracy = self.predict(name, bundle).accuracy
             found.append(Candidate(name, bundle, accuracy))
         return found
 
@@ -121,7 +121,7 @@ class Builder:
         voting: Voting = "soft",
         select: str | None = None,
     ) -> Ensemble:
-        """Make an ensemble of those that are good enough.
+        """Build an ensemble of all candidates, or of those that are accurate enough.
 
         Parameters
         ----------
@@ -130,29 +130,29 @@ class Builder:
             calibrated fits an isotonic regression for each label and member on clips that the
             member was not trained on.
         select : str, optional
-            A rule such as "accuracy>=0.70", on each model's own validation clips; by default all
-            of them vote.
+            A rule such as "accuracy>=0.70", applied to the accuracy on each model's own validation
+            clips; by default all candidates vote.
 
         Raises
         ------
         BundleError
             If labels or contracts differ, a model has no validation clips where they are needed,
-            none is good enough, or clips to calibrate on were learned from.
+            no model is accurate enough, or a model was trained on clips that calibrate it.
         ConfigError
-            If the rule is none.
+            If the rule is not of this form.
         ManifestError
             If validation clips are not in the manifest.
         CalibrationError
             If a member has too few clips of some label to be calibrated.
         """
         chosen = list(candidates) if select is None else _good_enough(candidates, select)
-        Ensemble(tuple(one.bundle for one in chosen))  # what cannot vote together is not heard
+        Ensemble(tuple(one.bundle for one in chosen))  # raises before anything is predicted
         members = [one.bundle for one in chosen]
         calibrators = []
         for number, one in enumerate(chosen if voting == "calibrated" else ()):
-            heard = self.hear(one.name, one.bundle, calibrate=True)
-            calibrators.append(_calibrator(one, heard))
-            fitted_on = {**one.bundle.fitted_on, "calibration": heard.clips}
+            predicted = self.predict(one.name, one.bundle, calibrate=True)
+            calibrators.append(_calibrator(one, predicted))
+            fitted_on = {**one.bundle.fitted_on, "calibration": predicted.clips}
             members[number] = replace(one.bundle, fitted_on=fitted_on)
         record = {
             "anymic": version("anymic"),
@@ -165,13 +165,13 @@ class Builder:
         }
         return Ensemble(tuple(members), voting, tuple(calibrators), training=record)
 
-    def hear(self, name: str, bundle: Bundle, *, calibrate: bool = False) -> Heard:
-        """Let a model answer for its own validation clips, or those it is to be calibrated on.
+    def predict(self, name: str, bundle: Bundle, *, calibrate: bool = False) -> LabelledPredictions:
+        """Return a model's predictions for its own validation clips, or for those to calibrate on.
 
         Raises
         ------
         BundleError
-            If it has no validation clips, or learned from these.
+            If it has no validation clips, or was trained on these.
         ManifestError
             If some are not in the manifest, or none can be used.
         """
@@ -180,34 +180,36 @@ class Builder:
             refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
             refuse_shared_recordings(bundle.fitted_on, clips, self.manifest or clips, name)
             return self._answers(bundle, clips, name)
-        if name not in self._heard:
+        if name not in self._predictions:
             clips = validation_clips(bundle, self.manifest, name)
             assert self.manifest is not None
             refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
             refuse_shared_recordings(bundle.fitted_on, clips, self.manifest, name)
-            self._heard[name] = self._answers(bundle, clips, name)
-        return self._heard[name]
+            self._predictions[name] = self._answers(bundle, clips, name)
+        return self._predictions[name]
 
-    def _answers(self, bundle: Bundle, clips: Manifest, name: str) -> Heard:
+    def _answers(self, bundle: Bundle, clips: Manifest, name: str) -> LabelledPredictions:
         clips.require_labels(bundle.labels)
-        heard = Predictor(bundle).predict_manifest(clips, cache=self.cache)
+        predicted = Predictor(bundle).predict_manifest(clips, cache=self.cache)
         if self.progress is not None:
             self.progress(1)
-        self.failures.update({failure.path: failure for failure in heard.failures})
-        if not len(heard.rows):
+        self.failures.update({failure.path: failure for failure in predicted.failures})
+        if not len(predicted.rows):
             raise ManifestError(
                 f"none of the {len(clips)} clips for {name} can be used."
-                f" The first: {heard.failures[0].reason}",
+                f" The first: {predicted.failures[0].reason}",
                 expected="at least one",
                 fix="correct the files or the paths in the manifest",
             )
-        used = clips.rows(heard.rows)
+        used = clips.rows(predicted.rows)
         targets = used.targets(bundle.labels)
-        return Heard(tuple(used.clip_ids()), heard.probabilities, targets, heard.failures)
+        return LabelledPredictions(
+            tuple(used.clip_ids()), predicted.probabilities, targets, predicted.failures
+        )
 
 
 def recorded_accuracy(bundle: Bundle) -> float | None:
-    """Return the accuracy on its validation clips that a model's training wrote down."""
+    """Return the accuracy on validation clips in the training record of a model."""
     best, monitor = bundle.training.get("best"), bundle.training.get("monitor")
     if not validation_ids(bundle) or monitor == "validation_loss":
         return None
@@ -220,14 +222,14 @@ def validation_ids(bundle: Bundle) -> tuple[str, ...]:
 
 
 def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Manifest:
-    """Find a model's own validation clips again.
+    """Return a model's own validation clips.
 
     Raises
     ------
     BundleError
-        If it was trained without.
+        If it was trained without validation clips.
     ManifestError
-        If there is no manifest, or some of them are not in it.
+        If there is no manifest, or some of the clips are not in it.
     """
     wanted = set(validation_ids(bundle))
     if not wanted:
@@ -253,7 +255,7 @@ def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Ma
 
 
 def complexity(model: Bundle | Ensemble) -> Complexity:
-    """Return what a model costs for one clip: the sum over its members."""
+    """Return size and operations of a model for one clip: the sum over its members."""
     known: dict[str, Complexity] = {}
     each = []
     for one in model.members if isinstance(model, Ensemble) else (model,):
@@ -295,14 +297,14 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
     return chosen
 
 
-def _calibrator(candidate: Candidate, heard: Heard) -> IsotonicCalibrator:
+def _calibrator(candidate: Candidate, predicted: LabelledPredictions) -> IsotonicCalibrator:
     try:
-        return IsotonicCalibrator().fit(heard.probabilities, heard.targets)
+        return IsotonicCalibrator().fit(predicted.probabilities, predicted.targets)
     except CalibrationError as error:
-        counts = np.bincount(heard.targets, minlength=len(candidate.bundle.labels))
+        counts = np.bincount(predicted.targets, minlength=len(candidate.bundle.labels))
         few = int(counts.argmin())
         raise CalibrationError(
-            f"there are {len(heard.targets)} clips to calibrate {candidate.name} on,"
+            f"there are {len(predicted.targets)} clips to calibrate {candidate.name} on,"
             f" {counts[few]} of {candidate.bundle.labels[few]}",
             expected=error.expected,
             fix="set more clips aside when it is trained",

@@ -95,7 +95,13 @@ def finetune(
     ManifestError
         If the labels are not the model's, or there is no clip, or no clean clip, to measure on.
     """
-    from anymic.training.measuring import EvaluationCallback, classify, keep, kept, summarize
+    from anymic.training.measuring import (
+        EvaluationCallback,
+        classify,
+        read_probabilities,
+        summarize,
+        write_probabilities,
+    )
 
     if not isinstance(bundle, Bundle):
         bundle = Bundle.load(bundle)
@@ -124,7 +130,7 @@ def finetune(
     frontend = copy.deepcopy(bundle.frontend)
     data = run.examples(frontend, labels=bundle.labels)
     clips = _clips(bundle, chosen, frontend, run)
-    keep(measured, 0, classify(bundle, clips, precision=config.precision))
+    write_probabilities(measured, 0, classify(bundle, clips, precision=config.precision))
     if from_scratch:
         network = fresh_network(
             bundle.network_name,
@@ -142,7 +148,7 @@ def finetune(
     record = run.train(network, frontend, data, frozen=frozen, callbacks=[evaluation])
     if int(record["rank"]) != 0:
         return replace(bundle, network=network)
-    answers = kept(measured)
+    answers = read_probabilities(measured)
     before = bundle.fitted_on
     if from_scratch:
         before = {use: ids for use, ids in before.items() if use not in ("weights", "validation")}

@@ -94,17 +94,17 @@ class EvaluationCallback(lightning.Callback):
         probabilities = classify(
             current, self.clips, precision=self.precision, accelerator=str(pl_module.device)
         )
-        keep(self.folder, epoch, probabilities)
+        write_probabilities(self.folder, epoch, probabilities)
         pl_module.train()  # making a bundle has put the network in inference mode
 
 
-def keep(folder: Path, epoch: int, probabilities: NDArray[np.float32]) -> None:
+def write_probabilities(folder: Path, epoch: int, probabilities: NDArray[np.float32]) -> None:
     """Write the probabilities of an epoch; the file is never left half-written."""
     with atomic_file(folder / f"{epoch}.npy") as file:
         np.save(file, probabilities)
 
 
-def kept(folder: Path) -> dict[int, NDArray[np.float32]]:
+def read_probabilities(folder: Path) -> dict[int, NDArray[np.float32]]:
     """Read the probabilities (clip, label) of every epoch, in the order of epochs."""
     found = {int(path.stem): path for path in folder.glob("[0-9]*.npy")}
     return {epoch: np.load(found[epoch]) for epoch in sorted(found)}

@@ -23,10 +23,10 @@ def test_each_batch_has_one_clip_of_each_class_and_no_clip_is_forgotten(seed: in
     assert order.steps == 7
     batches = [order.batch(4, step) for step in range(7)]
     assert all(sorted(TARGETS[batch]) == [0, 1, 2] for batch in batches)
-    heard = Counter(np.concatenate(batches).tolist())
-    assert set(heard) == set(range(11))
-    assert {heard[row] for row in range(7)} == {1}
-    assert {heard[row] for row in (7, 8, 9)} <= {2, 3}
+    used = Counter(np.concatenate(batches).tolist())
+    assert set(used) == set(range(11))
+    assert {used[row] for row in range(7)} == {1}
+    assert {used[row] for row in (7, 8, 9)} <= {2, 3}
 
 
 def test_a_batch_is_a_function_of_seed_and_epoch_alone() -> None:

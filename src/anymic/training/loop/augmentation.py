@@ -1,8 +1,8 @@
-"""Changes to a training batch: first drawn as a value, then applied, on any torch device.
+"""Augmentations of a training batch: parameters are drawn first, then applied on any torch device.
 
-A draw is made of plain tensors, so that it can be logged, sent to a GPU, cut into the shares of
-several processes, and replayed: the same draw gives the same batch. In training they follow each
-other as mixup, time warp, masks: what is masked is masked in the mixture.
+A draw consists of plain tensors, so that it can be logged, sent to a GPU, divided among several
+processes, and replayed: the same draw gives the same batch. In training the order is mixup, time
+warp, masks: masks apply to the mixture.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from anymic.errors import ConfigError
 
 
 class MixupDraw(NamedTuple):
-    """What mixup does to one batch: clip i becomes weight[i] of itself and the rest of a partner.
+    """Mixup of one batch: clip i becomes weight[i] of itself and 1 - weight[i] of its partner.
 
     Attributes
     ----------
     partner : Tensor (clip,), int64
-        Position in the batch of the clip that is mixed in.
+        Position in the batch of the clip to mix with.
     weight : Tensor (clip,), float32
-        Share of the clip itself; 1 leaves it as it is.
+        Share of the clip itself; 1 leaves it unchanged.
     """
 
     partner: Tensor
@@ -56,7 +56,7 @@ class Mixup:
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse a share outside 0 to 1 and an alpha that is not positive."""
+        """Raise ConfigError for a share outside 0 to 1 or an alpha that is not positive."""
         if not 0 <= self.share <= 1 or self.alpha <= 0:
             raise ConfigError(
                 f"the mixup has share {self.share} and alpha {self.alpha}",
@@ -72,14 +72,14 @@ class Mixup:
 
 
 class TimeWarpDraw(NamedTuple):
-    """Where each clip is stretched and squeezed.
+    """Time warp of one batch.
 
     Attributes
     ----------
     centre : Tensor (clip,), float32
         A frame of the clip.
     shift : Tensor (clip,), float32
-        How many frames later (earlier, where negative) it comes to be.
+        By how many frames it moves later (earlier, where negative).
     """
 
     centre: Tensor
@@ -88,19 +88,19 @@ class TimeWarpDraw(NamedTuple):
     def apply(self, features: Tensor) -> Tensor:
         """Return features (clip, ..., band, frame) whose frame `centre` has moved by `shift`.
 
-        First and last frame stay; the time between is stretched evenly on either side of the
-        centre, and frames are interpolated linearly.
+        First and last frame stay in place. Time is stretched uniformly on each side of the centre,
+        and frames are interpolated linearly.
         """
         last = features.shape[-1] - 1
         frame = torch.arange(last + 1, device=features.device, dtype=torch.float32)
         centre, goal = self.centre[:, None], (self.centre + self.shift)[:, None]
         before = frame * (centre / goal)
-        behind = last - (last - frame) * ((last - centre) / (last - goal))
-        source = torch.where(frame < goal, before, behind).clamp(0, last)
+        after = last - (last - frame) * ((last - centre) / (last - goal))
+        source = torch.where(frame < goal, before, after).clamp(0, last)
         first = source.floor().clamp(max=last - 1)
         share = (source - first).to(features.dtype)
         start = first.long()
-        # Clip by clip: a gather over the whole batch would index every band by itself.
+        # Clip by clip: a gather over the whole batch would index every band separately.
         warped = [
             torch.lerp(clip.index_select(-1, at), clip.index_select(-1, at + 1), weight)
             for clip, at, weight in zip(features, start, share, strict=True)
@@ -110,18 +110,18 @@ class TimeWarpDraw(NamedTuple):
 
 @dataclass(frozen=True)
 class TimeWarp:
-    """Move a random frame along time and stretch what lies beside it (Park 2019, section 2).
+    """Move a random frame in time and stretch the frames around it (Park 2019, section 2).
 
     Attributes
     ----------
     width : int
-        The farthest that a frame moves, in frames; Kosmider 2019: 40.
+        Largest distance that a frame moves, in frames; Kosmider 2019: 40.
     """
 
     width: int = 40
 
     def __post_init__(self) -> None:
-        """Refuse a width that is not positive."""
+        """Raise ConfigError for a width that is not positive."""
         if self.width < 1:
             raise ConfigError(f"the time warp is at most {self.width} frames", expected="1 or more")
 
@@ -147,7 +147,7 @@ class TimeWarp:
 
 
 class SpecAugmentDraw(NamedTuple):
-    """What is masked: frames and bands from `start` to before `stop`.
+    """Masked frames and bands, from `start` to before `stop`.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class SpecAugmentDraw(NamedTuple):
         ----------
         features : Tensor (clip, ..., band, frame)
         fill : Tensor (..., band, 1)
-            What a masked value becomes; zeros for standardized features.
+            The value that replaces a masked one; zeros for standardized features.
         """
         frames = _inside(self.frame_start, self.frame_stop, features.shape[-1])
         bands = _inside(self.band_start, self.band_stop, features.shape[-2])
@@ -186,14 +186,14 @@ def _inside(start: Tensor, stop: Tensor, length: int) -> Tensor:
 class SpecAugment:
     """Mask blocks of time and bands of frequency (Park 2019, section 2; limits: Kosmider 2019).
 
-    Each mask's size is drawn evenly from 0 to its limit, then its place from all that fit.
+    The size of each mask is drawn uniformly from 0 to its limit, then its position.
 
     Attributes
     ----------
     frames, bands : int
-        The widest block of time and the highest band of frequency; Kosmider 2019: 80 and 27.
+        Largest number of masked frames and bands of a mask; Kosmider 2019: 80 and 27.
     time_masks, band_masks : int
-        How many of each a clip gets.
+        Number of masks of each kind for a clip.
     """
 
     frames: int = 80
@@ -202,7 +202,7 @@ class SpecAugment:
     band_masks: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse limits and numbers below 0."""
+        """Raise ConfigError for negative limits and numbers."""
         if min(self.frames, self.bands, self.time_masks, self.band_masks) < 0:
             raise ConfigError(
                 f"the masks are {self.time_masks} of {self.frames} frames and {self.band_masks} of "

@@ -1,4 +1,4 @@
-"""Balanced mini-batches: in each as many clips of every class, whatever the classes' sizes."""
+"""Balanced batches: the same number of clips of each class, whatever the class sizes."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from anymic.errors import ConfigError
 
 
 class BalancedOrder:
-    """Which clips meet in which batch: a function of seed and epoch, as training resumes by it.
+    """The clips of each batch; they depend on the seed and the epoch alone.
 
-    Every clip of the largest class is heard once an epoch, those of the others again and again, in
-    a new order each time; no batch holds a clip twice. In Xu 2018 (section 2.2) a batch is one clip
-    of each of 41 classes, with all of its patches: about 280.
+    Every clip of the largest class is used once in an epoch. Those of the other classes are
+    repeated, in a new order each time; no batch holds a clip twice. In Xu 2018 (section 2.2) a
+    batch has one clip of each of 41 classes, with all of its patches: about 280.
 
     Parameters
     ----------
     targets : (row,) int
-        The class of each row that trains.
+        The class of each training row.
     classes : int
     seed : int
     clips : (row,), optional
-        The clip of each row, where a row is a part of one (a patch): a clip comes with all of its
-        rows. Without it every row is a clip.
+        The clip of each row, where a row is a part of one (a patch); a batch has all rows of a
+        clip. By default every row is a clip.
     clips_a_class : int
-        In a batch.
+        Number of clips of each class in a batch.
     labels : sequence of str, optional
-        The classes' names, for who reads what was refused.
+        The names of the classes, for error messages.
 
     Attributes
     ----------
     steps : int
-        Batches of an epoch.
+        Number of batches in an epoch.
 
     Raises
     ------
@@ -92,12 +92,12 @@ class BalancedOrder:
         return np.concatenate([self._rows[clip] for clip in clips]).astype(np.int64)
 
     def _stream(self, epoch: int, number: int, own: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a class's clips in the order in which an epoch takes them, some again."""
+        """Return the clips of a class in the order of an epoch, with repetitions."""
         generator = np.random.default_rng((self._seed, epoch, number))
         wanted = self.steps * self._each
         stream = generator.permutation(own)
         while len(stream) < wanted:
-            # What a batch begun with the last clips of one round must not meet again comes late.
+            # A batch may begin with the last clips of one round: these come late in the next.
             begun = stream[len(stream) - len(stream) % self._each :]
             more = generator.permutation(own)
             late = np.isin(more, begun)

@@ -1,4 +1,4 @@
-"""Which clips meet in which batch, and how they are changed: a function of seed and epoch alone."""
+"""Batches of clips and their augmentation; they depend on the seed and the epoch alone."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Batch(NamedTuple):
     Attributes
     ----------
     features : Tensor (clip, band, frame)
-        Log-mel, before standardization and deltas; already cropped and mixed.
+        Log-mel, before standardization and deltas, after cropping and mixup.
     targets : Tensor (clip, class)
     clips : int
-        In the whole batch, of which this process may have a share.
+        Number of clips of the whole batch; a process may have a part of it.
     time_warp, masks
-        What is yet to be done to the network's input.
+        Draws to apply to the network's input.
     """
 
     features: Tensor
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What happens to training clips: codecs first, the others in this order; None does not."""
+    """Changes to training clips: codecs first, then the others in this order; None is no change."""
 
     crop_frames: int | None = None
     mixup: Mixup | None = None
@@ -60,9 +60,9 @@ class Augmentation:
 class TrainingBatches(Dataset[Batch]):
     """The batches of every epoch: item (epoch, step) is one of them.
 
-    An order drawn from (seed, epoch) and changes drawn from (seed, epoch, step) make a batch
-    the same after an interruption, and the same on any number of processes: each takes every
-    `processes`-th clip of the one batch.
+    The order is drawn from (seed, epoch) and the changes from (seed, epoch, step). So a batch is
+    the same after an interruption, and the same with any number of processes: each process has
+    every `processes`-th clip of the batch.
 
     Parameters
     ----------
@@ -74,15 +74,15 @@ class TrainingBatches(Dataset[Batch]):
         The class of each of them.
     classes : int
     batch_size : int
-        Clips are dealt into equal batches of at most so many.
+        Clips are divided into equal batches of at most this size.
     augmentation : Augmentation
     seed : int
     lost_frames : int
-        That the front-end's deltas will take: crops are so much longer.
+        Frames that the front-end's deltas remove; crops are longer by this number.
     rank, processes : int
-        This process, and how many share each batch.
+        The rank of this process, and the number of processes that share each batch.
     order : BalancedOrder, optional
-        Deals the clips in place of a permutation; `batch_size` is not looked at then.
+        Divides the clips into batches instead of a permutation; `batch_size` is then not used.
 
     Raises
     ------
@@ -109,11 +109,11 @@ class TrainingBatches(Dataset[Batch]):
         self.features, self.rows, self.targets = features, rows, targets
         self.versions = (features, *coded)
         self.classes, self.augmentation, self.seed = classes, augmentation, seed
-        self.heard_frames = augmentation.crop_frames or features.shape[-1] - lost_frames
-        self.read_frames = self.heard_frames + lost_frames
+        self.input_frames = augmentation.crop_frames or features.shape[-1] - lost_frames
+        self.read_frames = self.input_frames + lost_frames
         if self.read_frames > features.shape[-1]:
             raise ConfigError(
-                f"crops of {self.heard_frames} frames do not fit into clips of"
+                f"crops of {self.input_frames} frames do not fit into clips of"
                 f" {features.shape[-1] - lost_frames}",
                 expected="shorter crops",
                 fix="lower crop_frames, or leave it out",
@@ -137,7 +137,7 @@ class TrainingBatches(Dataset[Batch]):
             start = generator.integers(0, last + 1, size=len(batch))
         reads = np.stack([batch, start, self._versions(epoch)[batch]], axis=1)
         features, targets = self._mixed(reads, mine, generator)
-        clips, bands, frames = len(batch), features.shape[1], self.heard_frames
+        clips, bands, frames = len(batch), features.shape[1], self.input_frames
         warp, masks = self.augmentation.time_warp, self.augmentation.spec_augment
         # Drawn for the whole batch, whoever has which clip of it.
         warp_draw = warp.draw(clips, frames, generator) if warp else None
@@ -151,7 +151,7 @@ class TrainingBatches(Dataset[Batch]):
         )
 
     def _deal(self, epoch: int, step: int) -> NDArray[np.int64]:
-        """Return the places of a batch's clips among those that train."""
+        """Return the positions of a batch's clips among the training clips."""
         if self.order is not None:
             return self.order.batch(epoch, step)
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
@@ -178,7 +178,7 @@ class TrainingBatches(Dataset[Batch]):
         return mixup.apply(features)[own], mixup.apply(targets)[own]
 
     def _versions(self, epoch: int) -> NDArray[np.int64]:
-        """Return which codec each clip is heard through in an epoch: 0 for none."""
+        """Return the number of the codec for each clip in an epoch; 0 is no codec."""
         if self.augmentation.codecs is None:
             return np.zeros(len(self.rows), np.int64)
         # A draw of its own, so that the order and the other changes are those without codecs.
@@ -200,13 +200,13 @@ class TrainingBatches(Dataset[Batch]):
 
 
 class EpochSteps(Sampler[tuple[int, int]]):
-    """The places (epoch, step) of one epoch, told by the trainer which epoch it is."""
+    """The positions (epoch, step) of one epoch; the trainer sets the epoch."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.epoch = steps, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Remember the epoch; the trainer calls this before each."""
+        """Set the epoch; the trainer calls this before each epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -217,12 +217,12 @@ class EpochSteps(Sampler[tuple[int, int]]):
 
 
 def training_loader(batches: TrainingBatches) -> DataLoader[Batch]:
-    """Return the loader whose every pass is one epoch of `batches`."""
+    """Return a loader; each pass is one epoch of `batches`."""
     return DataLoader(batches, batch_size=None, sampler=EpochSteps(len(batches)))
 
 
 class EvaluationBatches(Dataset[Batch]):
-    """Clips in their own order, unmixed; each process takes every `processes`-th."""
+    """Batches of clips in their order, without augmentation; shared as `TrainingBatches` is."""
 
     def __init__(
         self,
@@ -243,7 +243,7 @@ class EvaluationBatches(Dataset[Batch]):
         return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, step: int) -> Batch:
-        """Return clips number step * batch_size and the following."""
+        """Return the clips from number step * batch_size on."""
         place = slice(step * self.batch_size, (step + 1) * self.batch_size)
         features = torch.from_numpy(self.features[self.rows[place]]).float()
         classes = torch.from_numpy(self.targets[place])

@@ -1,4 +1,4 @@
-"""What training minimizes, for soft targets, with the temperature inside."""
+"""Losses for soft targets, with a temperature."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SoftTargetLoss(nn.Module):
     -sum over classes of (1 - p)**focal_power * y * log p (Lin 2017, equation 4; Nguyen 2020,
     section 2.3); focal_power 0 is cross-entropy. The temperature is that of the heated-up
     softmax (Nguyen 2020, section 2.2): the gradient at logits T z is 1/T of that at z without it.
-    Computed in float32, whatever the logits' format.
+    It is computed in float32, whatever the data type of the logits.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the learning rate falls."""
+"""Schedules of the learning rate."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 def warm_restarts(epoch: float, *, restarts: Sequence[int], highest: float, lowest: float) -> float:
     """Return the learning rate at a moment of cosine decay with warm restarts.
 
-    It falls along half a cosine from `highest` to `lowest` between one restart and the next
-    (Loshchilov 2017, equation 5; the epochs of Hu 2020), and stays there after the last.
+    Between two restarts it falls along half a cosine from `highest` to `lowest` (Loshchilov 2017,
+    equation 5; the epochs of Hu 2020). After the last restart it stays at `lowest`.
 
     Parameters
     ----------
     epoch : float
-        Epochs since the start, with the share of the one under way.
+        Epochs since the start, including the fraction of the current one.
     restarts : sequence of int
-        The epochs after which it begins anew, ascending.
+        The epochs after which it returns to `highest`, ascending.
     highest, lowest : float
     """
     begin = max((end for end in restarts if end <= epoch), default=0)

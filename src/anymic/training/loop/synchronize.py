@@ -1,4 +1,4 @@
-"""Batch normalization over the batch of all processes, on a processor too."""
+"""Batch normalization over the batch of all processes, on CPUs as well."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of every process's tensor; its gradient is the sum of every process's gradient."""
+    """The sum of the tensors of all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(_context: Any, values: Tensor) -> Tensor:
@@ -26,10 +26,10 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class SynchronizedBatchNorm(nn.BatchNorm2d):
-    """Batch normalization whose mean and variance are those of every process's clips together.
+    """Batch normalization with the mean and variance of the clips of all processes.
 
-    PyTorch's own SyncBatchNorm refuses tensors that lie on a processor; this one works wherever
-    the process group does, and gives in two processes what one gives with the whole batch.
+    PyTorch's own SyncBatchNorm does not work on CPUs; this one works wherever the process group
+    does. Two processes give the same result as one with the whole batch.
     """
 
     def forward(self, features: Tensor) -> Tensor:
@@ -61,10 +61,10 @@ class SynchronizedBatchNorm(nn.BatchNorm2d):
 
 
 class SynchronizeBatchNorm(LayerSync):
-    """Swap every batch normalization for the synchronized one, and back."""
+    """Replace every batch normalization by the synchronized one, and restore it."""
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Let each batch normalization see all processes' clips, in place."""
+        """Make each batch normalization use the clips of all processes, in place."""
         for module in model.modules():
             if type(module) is nn.BatchNorm2d:
                 module.__class__ = SynchronizedBatchNorm
