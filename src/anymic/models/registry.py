@@ -90,14 +90,15 @@ def register_network(
     Examples
     --------
     >>> import anymic, torch
-    >>> @anymic.register_network("band_means")
-    ... class BandMeans(torch.nn.Module):
+    >>> @anymic.register_network("one_layer")
+    ... class OneLayer(torch.nn.Module):
     ...     def __init__(self, *, classes):
     ...         super().__init__()
-    ...         self.classifier = torch.nn.LazyLinear(classes)
+    ...         self.convolution = torch.nn.Conv2d(1, 8, 3, padding=1)
+    ...         self.classifier = torch.nn.Linear(8, classes)
     ...
     ...     def forward(self, features):
-    ...         return self.classifier(features.mean(dim=(1, 3)))
+    ...         return self.classifier(self.convolution(features).relu().mean(dim=(2, 3)))
     """
 
     def decorate(build: Builder) -> Builder:
