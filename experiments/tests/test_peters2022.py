@@ -21,16 +21,20 @@ from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 from anymic.features import Frontend
 from anymic.training import load_config
-from anymic_experiments.peters2022 import corpus, grid, scalings, segments, table
-from anymic_experiments.peters2022.corpus import CODED, HEARD
-from anymic_experiments.peters2022.grid import WHOLE
+from anymic_experiments.commands import ROOT
+from anymic_experiments.page import Page, Section
+from anymic_experiments.peters2022 import analysis, corpus, scalings, segments, table
+from anymic_experiments.peters2022.segments import WHOLE
+from anymic_experiments.peters2022.settings import Settings
 from anymic_experiments.peters2022.tuning import Tuned, Tuning
 from anymic_experiments.runs import Outcome, Run
 
 needs_fdkaac = pytest.mark.skipif(
     not Codec("he-aac", kbps=32).available, reason="HE-AAC needs the program fdkaac"
 )
-CONDITIONS = (CLEAN, *CODED)
+FOLDER = ROOT / "peters2022"
+GRID = Settings.read(FOLDER)
+CONDITIONS = (CLEAN, *GRID.coded)
 CLIPS = 20
 CODECS = np.repeat(CONDITIONS, CLIPS)
 GROUPS = np.tile([f"recording {number}" for number in range(CLIPS)], len(CONDITIONS))
@@ -53,14 +57,20 @@ def tuned(condition: str, epochs: dict[int, np.ndarray], *, fold: int = 1) -> Tu
     return Tuned(tuning, epochs, zeros, ("dog", "rain"), CODECS, GROUPS)
 
 
+def text(section: Section) -> str:
+    """Return the section as the page has it."""
+    picture = {"picture": "x.png"} if section.figure else {}
+    return Page(FOLDER).text(section.macro, **section.facts, **picture)
+
+
 def test_table_2_by_hand() -> None:
     before = answers(clean=18, mp3_32=8, others=12)
     after = answers(clean=17, mp3_32=14, others=15)
-    found = table.compare([tuned(WHOLE, {0: before, 40: after})])
+    found = table.compare([tuned(WHOLE, {0: before, 40: after})], GRID)
     assert found.accuracy("mp3 32", 40).value == pytest.approx(14 / 20)
     assert found.change(CLEAN, 40).value == pytest.approx(-1 / 20)
-    assert found.cost("mp3 32", 0).value == pytest.approx(-10 / 20)
-    assert found.cost("all coded", 0).value == pytest.approx(-(10 + 8 * 6) / 180)
+    assert found.over_clean("mp3 32", 0).value == pytest.approx(-10 / 20)
+    assert found.over_clean("all coded", 0).value == pytest.approx(-(10 + 8 * 6) / 180)
     share = found.share("mp3 32", 40)
     assert share is not None
     assert share.value == pytest.approx(6 / 10)
@@ -68,25 +78,26 @@ def test_table_2_by_hand() -> None:
     both = found.share("other bitrate", 40)  # aac 48, aac 64 and mp3 32
     assert both is not None
     assert both.value == pytest.approx((3 + 3 + 6) / (6 + 6 + 10))
-    text = table.reading(found)
-    assert "9 of 9 conditions cost surely something; mp3 32 costs most, -50.0" in text
-    assert "After epoch 40, 60 [" in text
+    page = text(table.section(found, GRID))
+    assert "with an interval below 0, in 9 of 9 conditions; most with mp3 32, -50.0" in page
+    assert "After epoch 40, 60 [" in page
 
 
-def test_of_a_cost_that_is_not_sure_no_share_is_stated() -> None:
+def test_of_a_loss_whose_interval_reaches_0_no_share_is_stated() -> None:
     before = answers(clean=12, others=12)
-    found = table.compare([tuned(WHOLE, {0: before, 40: answers(clean=12, others=16)})])
-    assert found.cost("mp3 32", 0).value == 0
+    found = table.compare([tuned(WHOLE, {0: before, 40: answers(clean=12, others=16)})], GRID)
+    assert found.over_clean("mp3 32", 0).value == 0
     assert found.share("mp3 32", 40) is None
-    assert "no share of it is stated" in table.reading(found)
-    (line,) = (x for x in table.changes_markdown(found).splitlines() if x.startswith("| mp3 32"))
+    page = text(table.section(found, GRID))
+    assert "no share of it is stated" in page
+    _, line = (x for x in page.splitlines() if x.startswith("| mp3 32"))
     assert line.endswith("| - |")
 
 
 def test_table_2_has_the_papers_figures_where_they_belong() -> None:
     epochs = dict.fromkeys((0, 1, 10, 20, 40), answers(clean=18, others=12))
-    lines = table.markdown(table.compare([tuned(WHOLE, epochs)])).splitlines()
-    (hard,) = (line for line in lines if line.startswith("| mp3 32 |"))
+    lines = text(table.section(table.compare([tuned(WHOLE, epochs)], GRID), GRID)).splitlines()
+    hard, _ = (line for line in lines if line.startswith("| mp3 32 |"))
     assert [cell.split("(")[1] for cell in hard.split("|")[2:-1]] == [
         "25.6) ",
         "64.0) ",
@@ -94,7 +105,7 @@ def test_table_2_has_the_papers_figures_where_they_belong() -> None:
         "62.8) ",
         "58.4) ",
     ]
-    (untested,) = (line for line in lines if line.startswith("| he-aac 16 |"))
+    untested, _ = (line for line in lines if line.startswith("| he-aac 16 |"))
     assert "(" not in untested
 
 
@@ -111,30 +122,33 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
             tuned(name, gains(points[fold - 1]), fold=fold)
             for fold in (1, 2, 3)
             for name, points in names.items()
-        ]
+        ],
+        GRID,
     )
     assert found.names == (WHOLE, "segment 1", "segment 2")
     assert found.gain("segment 2", "other codec").value == pytest.approx(11 / 60)
     relative = found.relative("segment 2", "other codec")
     assert relative is not None
     assert relative.value == pytest.approx(11 / 30)
-    for part in segments.SHARED:
+    for part in ("all coded", GRID.hardest):
         share = found.share("segment 2", part)
         assert share is not None
         assert share.value == pytest.approx(11 / 24)
     # Fold 1 is left to segment 2 (10 to 4 on the others); 2 and 3 to segment 1 (8 to 6).
     assert found.choices == ("segment 2", "segment 1", "segment 1")
     assert found.gain(segments.CHOSEN, "all coded").value == pytest.approx((1 + 2 + 2) / 60)
-    assert "segment 2, the best on these test clips" in segments.reading(found)
-    assert "(2, 1, 1)" in segments.reading(found)
-    assert len(segments.figure(found).axes) == 4
+    section = segments.section(found, GRID)
+    assert "segment 2, the best on these test clips" in text(section)
+    assert "(2, 1, 1)" in text(section)
+    assert section.figure is not None
+    assert len(section.figure.axes) == 4
 
 
 def test_one_fold_has_no_other_to_choose_a_segment_by() -> None:
     epochs = {0: answers(clean=18, others=10), 10: answers(clean=18, others=12)}
-    found = segments.compare([tuned(name, epochs) for name in (WHOLE, "segment 1")])
+    found = segments.compare([tuned(name, epochs) for name in (WHOLE, "segment 1")], GRID)
     assert found.choices == ()
-    assert segments.CHOSEN not in segments.markdown(found)
+    assert segments.CHOSEN not in text(segments.section(found, GRID))
 
 
 def test_the_two_scalings_by_hand() -> None:
@@ -143,27 +157,31 @@ def test_the_two_scalings_by_hand() -> None:
         zeros = np.zeros(len(CODECS), dtype=np.int64)
         return Outcome(run, right, zeros, ("dog", "rain"), CODECS, GROUPS)
 
+    clip, bands = GRID.factors["scaling"]
     found = scalings.compare(
         [
-            outcome(grid.CLIP, answers(clean=18, others=12)),
-            outcome(grid.STANDARDIZED, answers(clean=17, others=15)),
-        ]
+            outcome(clip, answers(clean=18, others=12)),
+            outcome(bands, answers(clean=17, others=15)),
+        ],
+        GRID,
     )
-    where = {"scaling": grid.STANDARDIZED, "codec": "all coded"}
+    where = {"scaling": bands, "codec": "all coded"}
     assert found.of("accuracy_difference", **where, against_codec=CLEAN).value == pytest.approx(
         -0.1
     )
-    change = found.of("accuracy_difference", **where, against_scaling=grid.CLIP)
+    change = found.of("accuracy_difference", **where, against_scaling=clip)
     assert change.value == pytest.approx(3 / 20)
-    less = found.of("cost_difference", codec="all coded")
+    less = found.of("loss_difference", codec="all coded")
     assert less.value == pytest.approx(0.9 - 0.6 - (0.85 - 0.75))
-    assert "all coded the cost is -30.0" in scalings.reading(found)
+    page = text(scalings.section(found, GRID))
+    assert "With all coded accuracy changes by -30.0" in page
 
 
 def test_only_the_scaling_differs_between_the_two_trainings() -> None:
-    folds = [corpus.Fold("fold1", Path("clean.csv"), Path("coded.csv"))]
-    base = load_config("peters2022-small")
-    (clip,), (bands,) = (each(folds, base, seeds=[1]) for each in (grid.starts, grid.standardized))
+    folds = [Path("clean.csv")]
+    clip, bands = GRID.runs("scalings", folds=folds, seeds=[1], scale="small")
+    assert GRID.runs("starts", folds=folds, seeds=[1], scale="small") == [clip]
+    assert clip.config == replace(load_config("peters2022-small"), seed=1)
     assert (clip.config.frontend.scaling, clip.config.standardize) == ("clip", False)
     assert (bands.config.frontend.scaling, bands.config.standardize) == ("none", True)
     alike = {"standardize": False, "frontend": clip.config.frontend}
@@ -172,11 +190,13 @@ def test_only_the_scaling_differs_between_the_two_trainings() -> None:
 
 def test_experiment_b_is_every_segment_and_the_whole_network_for_ten_epochs() -> None:
     fold = corpus.Fold("fold1", Path("clean.csv"), Path("coded.csv"))
-    tunings = grid.alone(Path("start"), fold, 10, seed=1)
+    config = analysis.finetuning(GRID, GRID.segment_epochs, seed=1)
+    tunings = analysis.alone(Path("start"), fold, 10, config)
     assert [each.segments for each in tunings] == ["all", *map(str, range(1, 11))]
     assert {(each.config.epochs, each.config.seed) for each in tunings} == {(10, 1)}
     assert {each.manifest for each in tunings} == {fold.coded}
-    assert grid.whole(Path("start"), fold, seed=1).config.epochs == 40
+    config = analysis.finetuning(GRID, GRID.table_epochs, seed=1)
+    assert analysis.whole(Path("start"), fold, config).config.epochs == 40
 
 
 def make_clips(folder: Path, **columns: Any) -> Path:
@@ -196,13 +216,13 @@ def make_clips(folder: Path, **columns: Any) -> Path:
 @needs_fdkaac
 def test_each_fold_is_the_test_set_once_in_every_condition(tmp_path: Path) -> None:
     data = make_clips(tmp_path / "clips", fold=[1, 1, 2, 2])
-    folds = corpus.folds(data, tmp_path / "coded", progress=False)
+    folds = corpus.folds(data, tmp_path / "coded", GRID, progress=False)
     assert [fold.name for fold in folds] == ["fold1", "fold2"]
     for number, fold in enumerate(folds, start=1):
         clean, coded = Manifest.read(fold.clean), Manifest.read(fold.coded)
-        for manifest, heard in ((clean, {CLEAN}), (coded, {CLEAN, *HEARD})):
+        for manifest, codecs in ((clean, {CLEAN}), (coded, {CLEAN, *GRID.trained})):
             training = manifest.where(split="train")
-            assert Counter(codec_names(training)) == dict.fromkeys(heard, 2)
+            assert Counter(codec_names(training)) == dict.fromkeys(codecs, 2)
             assert set(training.table["fold"]) == {3 - number}
             test = manifest.where(split="test")
             assert Counter(codec_names(test)) == dict.fromkeys(CONDITIONS, 2)
@@ -210,20 +230,20 @@ def test_each_fold_is_the_test_set_once_in_every_condition(tmp_path: Path) -> No
 
 
 @needs_fdkaac
-def test_training_clips_of_a_given_split_are_encoded_as_fine_tuning_hears_them(
+def test_training_clips_of_a_given_split_are_encoded_as_fine_tuning_has_them(
     tmp_path: Path,
 ) -> None:
     data = make_clips(tmp_path / "clips", split=["train", "train", "test", "test"])
-    (fold,) = corpus.folds(data, tmp_path / "coded", progress=False)
+    (fold,) = corpus.folds(data, tmp_path / "coded", GRID, progress=False)
     coded = Manifest.read(fold.coded)
     assert Counter(coded.table["split"]) == {"train": 2 * 5, "test": 2 * 10}
-    assert set(codec_names(coded.where(split="train"))) == {CLEAN, *HEARD}
+    assert set(codec_names(coded.where(split="train"))) == {CLEAN, *GRID.trained}
 
 
 def test_a_corpus_without_a_test_set_is_refused(tmp_path: Path) -> None:
     data = make_clips(tmp_path / "clips", device=["A", "B"])
     with pytest.raises(ManifestError, match="fold"):
-        corpus.folds(data, tmp_path / "coded", progress=False)
+        corpus.folds(data, tmp_path / "coded", GRID, progress=False)
 
 
 def small_model(folder: Path, labels: tuple[str, ...]) -> Path:

@@ -14,7 +14,6 @@ import typer
 from anymic.errors import ConfigError
 from anymic_experiments.commands import KINDS, Command, Scale, papers, read_command
 from anymic_experiments.kosmider2019 import cli as reproduce_kosmider2019
-from anymic_experiments.peters2022 import cli as reproduce_peters2022
 from anymic_experiments.xu2018 import cli as reproduce_xu2018
 
 app = typer.Typer(
@@ -102,7 +101,7 @@ def _add(name: str, folder: Path) -> None:
 def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
     scale = given.get("scale", "small")
     if scale not in get_args(Scale):
-        raise ConfigError(f"--scale {scale}", expected=" or ".join(get_args(Scale)))
+        raise ConfigError(f"--scale is {scale}", expected=" or ".join(get_args(Scale)))
     asked = command.chosen(given)
     if command.corpus == "devices":
         _one_corpus(given, name)
@@ -133,7 +132,7 @@ def _one_corpus(given: Mapping[str, Any], name: str) -> None:
     data, esc50, responses = (given[key] for key in ("data", "esc50", "responses"))
     if bool(data) == (esc50 is not None) or (esc50 is None) != (responses is None):
         raise ConfigError(
-            "no data" if not data and esc50 is None else "an unclear choice of data",
+            "there is no data" if not data and esc50 is None else "the choice of data is unclear",
             expected="either --data, once a fold, or --esc50 with --responses",
             fix=f"see anymic reproduce {name} --help",
         )
@@ -143,5 +142,4 @@ for _name, _folder in papers().items():
     _add(_name, _folder)
 
 app.command("kosmider2019")(reproduce_kosmider2019.kosmider2019)
-app.command("peters2022")(reproduce_peters2022.peters2022)
 app.command("xu2018")(reproduce_xu2018.xu2018)

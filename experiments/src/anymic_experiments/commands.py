@@ -105,7 +105,7 @@ class Command:
             for value in values:
                 if str(value).upper() not in known:
                     raise ConfigError(
-                        f"--{kind} {value}",
+                        f"--{kind} is {value}",
                         expected=" or ".join(f"--{kind} {name}" for name in known),
                     )
                 names.append(known[str(value).upper()].name)

@@ -63,8 +63,8 @@ def has_split(manifest: Manifest) -> bool:
     for part in ("train", "test"):
         if not len(manifest.where(split=part)):
             raise ManifestError(
-                f"no clip whose split is {part!r}",
+                f"no clip has the split {part!r}",
                 expected="clips to train on and clips to test",
-                fix="correct `split`, or name folds in its place",
+                fix="correct the column split, or use folds",
             )
     return True

@@ -42,6 +42,8 @@ class Experiment(Generic[Settings]):
         The parts that are asked for; none is all that the data allow.
     simulated : bool
         Whether the folds are multi-microphone ESC-10.
+    made : object
+        What a paper's `prepare` has made of the data.
     options : mapping
         What only this paper asks for, by name.
     changes : mapping
@@ -57,6 +59,7 @@ class Experiment(Generic[Settings]):
     progress: bool = True
     asked: tuple[str, ...] = ()
     simulated: bool = False
+    made: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,6 +100,16 @@ class Experiment(Generic[Settings]):
         return members(outcomes, self.places, workers=self.workers, progress=self.progress)
 
 
+def on_simulated_devices(experiment: Experiment[Any]) -> Experiment[Any]:
+    """Make multi-microphone ESC-10 where it is asked for, else leave the data as they are."""
+    esc50, responses = (experiment.options.get(name) for name in ("esc50", "responses"))
+    if esc50 is None or responses is None:
+        return experiment
+    preset = experiment.grid.simulations["corpus"]
+    folds = simulated(esc50, responses, experiment.out / "corpus", preset=preset)
+    return replace(experiment, data=folds, simulated=True)
+
+
 @dataclass(frozen=True)
 class Paper:
     """A paper: what its folder holds.
@@ -107,6 +120,8 @@ class Paper:
     grid : Grid
     sections : mapping of str to callable
         What makes the sections of each part.
+    prepare : callable
+        Returns an experiment with its clips made.
     introduction : callable
         Returns what only this paper's introduction says, of an experiment.
     """
@@ -114,6 +129,7 @@ class Paper:
     folder: Path
     grid: Grid
     sections: Mapping[str, Callable[[Any], Iterable[Section]]]
+    prepare: Callable[[Any], Any]
     introduction: Callable[[Any], Mapping[str, Any]]
 
     @classmethod
@@ -132,6 +148,7 @@ class Paper:
             folder,
             getattr(module, "Settings", Grid).read(folder),
             module.SECTIONS,
+            getattr(module, "prepare", on_simulated_devices),
             getattr(module, "introduction", lambda _: {}),
         )
 
@@ -158,11 +175,7 @@ class Paper:
             The files written, and the page's text.
         """
         page = Page(self.folder)
-        esc50, responses = (experiment.options.get(name) for name in ("esc50", "responses"))
-        if esc50 is not None and responses is not None:
-            preset = self.grid.simulations["corpus"]
-            folds = simulated(esc50, responses, experiment.out / "corpus", preset=preset)
-            experiment = replace(experiment, data=folds, simulated=True)
+        experiment = self.prepare(experiment)
         sections = [
             section
             for part in self.grid.command.parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anymic.evaluation.report.rows import Row
@@ -46,11 +46,6 @@ def named(value: str | float) -> str:
 def clear(found: Iterable[Row]) -> list[Row]:
     """Return the rows whose interval lies above 0."""
     return [item for item in found if item.low is not None and item.low > 0]
-
-
-def best(names: Sequence[str], value: Callable[[str], float]) -> str:
-    """Return the name of the largest value, the first of equals."""
-    return max(names, key=value)
 
 
 def verdict(found: Row, published: float) -> str:

@@ -1,7 +1,8 @@
-"""A clean corpus as codecs leave it: what to train on, to fine-tune on and to test on, by fold."""
+"""A clean corpus passed through codecs: what to train, to fine-tune and to test on, by fold."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,9 @@ from anymic.codecs.coded_corpus import encode
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.codecs.table import ORIGINAL
 from anymic.data.manifest import Manifest, concatenate
-from anymic.data.splits import check_splits
 from anymic.errors import ManifestError
-from anymic_experiments.folding import by_fold
-
-# The paper's conditions, by what fine-tuning hears of them. HE-AAC is fine-tuned on there, and not
-# tested.
-HEARD = ("aac 32", "he-aac 16", "he-aac 32", "mp3 64")
-OTHER_BITRATE = ("aac 48", "aac 64", "mp3 32")
-OTHER_CODEC = ("opus 64", "sbc 64")
-CODED = (*HEARD, *OTHER_BITRATE, *OTHER_CODEC)
+from anymic_experiments.corpora import by_fold, has_split
+from anymic_experiments.peters2022.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Fold:
     coded: Path
 
 
-def folds(data: Path, out: Path, *, progress: bool = True) -> list[Fold]:
+def folds(data: Path, out: Path, grid: Settings, *, progress: bool = True) -> list[Fold]:
     """Encode a corpus and divide it; files and manifests are written below `out`.
 
     Parameters
@@ -53,6 +47,8 @@ def folds(data: Path, out: Path, *, progress: bool = True) -> list[Fold]:
         is the test set once.
     out : path
         What is in it already and still right is not made again.
+    grid : Settings
+        The codecs.
     progress : bool
 
     Raises
@@ -63,23 +59,22 @@ def folds(data: Path, out: Path, *, progress: bool = True) -> list[Fold]:
         If a codec is not available here.
     """
     manifest = Manifest.read(data)
-    if "split" in manifest.table:
-        check_splits(manifest)
-        parts = {name: manifest.where(split=name) for name in ("train", "test")}
+    if has_split(manifest):
+        wanted = {"train": grid.trained, "test": grid.coded}
         coded = concatenate(
             [
-                _encode(parts["train"], (ORIGINAL, *HEARD), out / "train", progress=progress),
-                _encode(parts["test"], (ORIGINAL, *CODED), out / "test", progress=progress),
+                _encode(manifest.where(split=part), codecs, out / part, progress=progress)
+                for part, codecs in wanted.items()
             ]
         )
-        return [_write(coded, "all", out)]
+        return [_write(coded, "all", out, grid.trained)]
     manifest.require("fold", purpose="a test set")
-    coded = _encode(manifest, (ORIGINAL, *CODED), out, progress=progress)
-    return [_write(fold, name, out) for name, fold in by_fold(coded).items()]
+    coded = _encode(manifest, grid.coded, out, progress=progress)
+    return [_write(fold, name, out, grid.trained) for name, fold in by_fold(coded).items()]
 
 
-def _encode(manifest: Manifest, codecs: tuple[str, ...], out: Path, *, progress: bool) -> Manifest:
-    chosen = CodecSet(tuple(Codec.parse(name) for name in codecs))
+def _encode(manifest: Manifest, codecs: Sequence[str], out: Path, *, progress: bool) -> Manifest:
+    chosen = CodecSet(tuple(Codec.parse(name) for name in (ORIGINAL, *codecs)))
     encoding = encode(manifest, chosen, out, progress=progress)
     if encoding.failures:
         raise ManifestError(
@@ -90,10 +85,10 @@ def _encode(manifest: Manifest, codecs: tuple[str, ...], out: Path, *, progress:
     return encoding.manifest
 
 
-def _write(coded: Manifest, name: str, out: Path) -> Fold:
+def _write(coded: Manifest, name: str, out: Path, trained: Sequence[str]) -> Fold:
     codecs = codec_names(coded)
     training = (coded.table["split"] == "train").to_numpy(dtype=bool)
     fold = Fold(name, clean=out / f"{name}-clean.csv", coded=out / f"{name}-coded.csv")
-    for path, heard in ((fold.clean, [CLEAN]), (fold.coded, [CLEAN, *HEARD])):
-        coded.rows(~training | np.isin(codecs, heard)).write(path)
+    for path, kept in ((fold.clean, [CLEAN]), (fold.coded, [CLEAN, *trained])):
+        coded.rows(~training | np.isin(codecs, kept)).write(path)
     return fold

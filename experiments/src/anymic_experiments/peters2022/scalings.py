@@ -1,4 +1,4 @@
-"""One more row: what codecs cost with features scaled clip by clip, and with standardized bands."""
+"""The accuracy lost to codecs with features scaled clip by clip, and with standardized bands."""
 
 from __future__ import annotations
 
@@ -7,90 +7,69 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from anymic.codecs.conditions import CLEAN
-from anymic.evaluation.report.cells import percent, points
 from anymic.evaluation.report.rows import Row, row
 from anymic.metrics.intervals import Interval
 from anymic_experiments.findings import Findings
-from anymic_experiments.peters2022.corpus import CODED
-from anymic_experiments.peters2022.grid import CLIP, STANDARDIZED
-from anymic_experiments.peters2022.table import CATEGORIES, HARDEST, cost
+from anymic_experiments.page import Section
+from anymic_experiments.peters2022.settings import ALL, Settings
+from anymic_experiments.peters2022.table import over_clean
 from anymic_experiments.pooling import Pooled, pool
 from anymic_experiments.runs import Outcome
 
-ALL = "all coded"
-READ = (HARDEST, ALL)
-PARTS = {CLEAN: (CLEAN,), **{name: (name,) for name in CODED}, ALL: CATEGORIES[ALL]}
+
+def _parts(grid: Settings) -> dict[str, tuple[str, ...]]:
+    tested = grid.conditions_tested
+    return {name: tested[name] for name in (CLEAN, *grid.coded, ALL)}
 
 
-def compare(outcomes: Iterable[Outcome]) -> Findings:
-    """Return accuracies and costs by scaling and codec, and the difference in pairs.
+def compare(outcomes: Iterable[Outcome], grid: Settings) -> Findings:
+    """Return accuracies and losses by scaling and codec, and the difference in pairs.
 
     Parameters
     ----------
     outcomes : iterable of Outcome
-        Of `grid.starts` and `grid.standardized`, trained on clean audio alone.
+        Of the grid `scalings`, trained on clean audio alone.
+    grid : Settings
     """
     pooled = pool(outcomes)
+    clip, bands = pooled.conditions
     rows: list[Row] = []
-    for part, heard in PARTS.items():
-        for name in (CLIP, STANDARDIZED):
+    for part, codecs in _parts(grid).items():
+        for name in (clip, bands):
             where = {"scaling": name, "codec": part}
-            rows.append(row("accuracy", pooled.accuracy(name, *heard), **where))
+            rows.append(row("accuracy", pooled.accuracy(name, *codecs), **where))
             if part != CLEAN:
-                lost = cost(pooled, name, heard)
+                lost = over_clean(pooled, name, codecs)
                 rows.append(row("accuracy_difference", lost, **where, against_codec=CLEAN))
-        change = pooled.gain(STANDARDIZED, CLIP, *heard)
-        against = {"scaling": STANDARDIZED, "codec": part, "against_scaling": CLIP}
+        change = pooled.gain(bands, clip, *codecs)
+        against = {"scaling": bands, "codec": part, "against_scaling": clip}
         rows.append(row("accuracy_difference", change, **against))
-        if part in READ:
-            rows.append(row("cost_difference", _cost_difference(pooled, heard), **against))
+        if part in (grid.hardest, ALL):
+            rows.append(row("loss_difference", _loss_difference(pooled, codecs), **against))
     return Findings(rows)
 
 
-def _cost_difference(pooled: Pooled, heard: Sequence[str]) -> Interval:
-    """Return the cost with standardized bands minus that clip by clip."""
-    coded, clean = np.isin(pooled.devices, heard), pooled.devices == CLEAN
-    change = pooled.correct(STANDARDIZED).astype(float) - pooled.correct(CLIP)
+def _loss_difference(pooled: Pooled, codecs: Sequence[str]) -> Interval:
+    """Return the accuracy over clean audio with standardized bands minus that clip by clip."""
+    clip, bands = pooled.conditions
+    coded, clean = np.isin(pooled.devices, codecs), pooled.devices == CLEAN
+    change = pooled.correct(bands).astype(float) - pooled.correct(clip)
     found = pooled.ratio(
-        change * (coded / len(heard) - clean), clean.astype(float), n=int(coded.sum())
+        change * (coded / len(codecs) - clean), clean.astype(float), n=int(coded.sum())
     )
     assert found is not None  # there always are clean clips
     return found
 
 
-def markdown(found: Findings) -> str:
-    """Return a line for each condition."""
-    lines = [
-        f"| through | {CLIP} | cost | {STANDARDIZED} | cost | {STANDARDIZED} over {CLIP} |",
-        "|---" * 6 + "|",
-    ]
-    for part in PARTS:
-        cells = []
-        for name in (CLIP, STANDARDIZED):
-            where = {"scaling": name, "codec": part}
-            cells.append(percent(found.of("accuracy", **where), interval_digits=0))
-            costs = part != CLEAN
-            lost = found.of("accuracy_difference", **where, against_codec=CLEAN) if costs else None
-            cells.append("" if lost is None else points(lost))
-        against = {"scaling": STANDARDIZED, "codec": part, "against_scaling": CLIP}
-        cells.append(points(found.of("accuracy_difference", **against)))
-        lines.append(f"| {part} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def reading(found: Findings) -> str:
-    """Say whether the scaling decides what codecs cost, in sentences that follow the numbers."""
-    sentences = []
-    for part in READ:
-        own, other = (
-            points(found.of("accuracy_difference", scaling=name, codec=part, against_codec=CLEAN))
-            for name in (CLIP, STANDARDIZED)
-        )
-        change = found.of("cost_difference", codec=part)
-        low, high = change.low or 0.0, change.high or 0.0
-        sure = "surely less" if low > 0 else "surely more" if high < 0 else "which may be chance"
-        sentences.append(
-            f"Of {part} the cost is {own} points {CLIP} and {other} with {STANDARDIZED}: "
-            f"{points(change)} points, {sure}."
-        )
-    return " ".join(sentences)
+def section(found: Findings, grid: Settings) -> Section:
+    """Return the table of both scalings, and whether they differ."""
+    clip, bands = grid.factors["scaling"]
+    facts = {
+        "found": found,
+        "parts": tuple(_parts(grid)),
+        "clip": clip,
+        "bands": bands,
+        "clean": CLEAN,
+        "read": (grid.hardest, ALL),
+    }
+    return Section("scalings", facts, found.rows)

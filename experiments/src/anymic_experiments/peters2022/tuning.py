@@ -1,30 +1,32 @@
-"""Many fine-tunings as one resumable piece of work."""
+"""A fine-tuning and its measurements, as a task whose folder is named by all that decides it."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal import machine
-from anymic._internal.processes import do_all
-from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.training import TrainingConfig, finetune
 from anymic.training.finetuning import ANSWERS, REPORT_EPOCHS, weights_digest
-from anymic_experiments.runs import TRAINING_VERSION, Outcome, Run
+from anymic_experiments.runner import Arrays, Stored
+from anymic_experiments.runs import (
+    FEATURES,
+    TRAINING_VERSION,
+    Outcome,
+    Run,
+    changed_settings,
+    named_by,
+)
 
 
 @dataclass(frozen=True)
-class Tuning:
+class Tuning(Stored):
     """One fine-tuning and its measurements.
 
     Attributes
@@ -49,18 +51,41 @@ class Tuning:
     @property
     def key(self) -> str:
         """A name for its folder: it changes with the model's weights, the settings or the clips."""
-        plain = to_mapping(TrainingConfig())
-        chosen = {k: v for k, v in to_mapping(self.config).items() if v != plain[k]}
         weights = weights_digest(Bundle.load(self.start))
-        facts = [TRAINING_VERSION, weights, self.segments, chosen]
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-        digest.update(Manifest.read(self.manifest).digest().encode())
-        return digest.hexdigest()[:16]
+        facts = [TRAINING_VERSION, weights, self.segments, changed_settings(self.config)]
+        return named_by(facts, self.manifest)
+
+    def file(self, out: Path) -> Path:
+        """Return the file of the probabilities by epoch."""
+        return out / self.key / ANSWERS
+
+    def finish(self, out: Path) -> None:
+        """Fine-tune and measure, which writes the file."""
+        place = self.file(out).parent
+        finetune(
+            Bundle.load(self.start),
+            Manifest.read(self.manifest),
+            place,
+            config=self.config,
+            segments=self.segments,
+            report_epochs=REPORT_EPOCHS,
+            resume=place.is_dir(),
+            progress=False,
+            cache=out / FEATURES,
+        )
+        shutil.rmtree(place / "checkpoints", ignore_errors=True)
+
+    def tuned(self, found: Arrays) -> Tuned:
+        """Return what was measured, of the file's arrays."""
+        epochs = found["epochs"].tolist()
+        facts: dict[str, Any] = {name: found[name] for name in ("targets", "codecs", "groups")}
+        probabilities = dict(zip(epochs, found["probabilities"], strict=True))
+        return Tuned(self, probabilities, labels=tuple(found["labels"].tolist()), **facts)
 
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """What a network answered while it was fine-tuned.
+    """What a network predicted while it was fine-tuned.
 
     Attributes
     ----------
@@ -70,7 +95,7 @@ class Tuned:
     targets : array (clip,)
     labels : tuple of str
     codecs, groups : array (clip,) of str
-        What each clip was heard through, "clean" or such as "mp3 32", and its recording.
+        What each clip was passed through, "clean" or such as "mp3 32", and its recording.
     """
 
     tuning: Tuning
@@ -81,7 +106,7 @@ class Tuned:
     groups: NDArray[np.str_]
 
     def after(self, epoch: int, condition: str) -> Outcome:
-        """Return its answers after an epoch, by codec, under the name of what is compared."""
+        """Return its predictions after an epoch, by codec, under the name of what is compared."""
         return Outcome(
             Run(condition, self.tuning.config, self.tuning.manifest),
             self.probabilities[epoch].astype(np.float64),
@@ -89,61 +114,4 @@ class Tuned:
             self.labels,
             self.codecs,
             self.groups,
-        )
-
-
-def tune_all(
-    tunings: Sequence[Tuning], out: str | Path, *, workers: int = 2, progress: bool = True
-) -> list[Tuned]:
-    """Fine-tune and measure, each once: what is found finished in `out` is not repeated.
-
-    Parameters
-    ----------
-    tunings : sequence of Tuning
-    out : path
-        Folder of all: a folder each, named by `Tuning.key`, and the features they share.
-    workers : int
-        Processes at a time; each gets its share of the processors.
-    progress : bool
-        Show a progress bar on stderr.
-
-    Returns
-    -------
-    list of Tuned
-        In the order of `tunings`.
-    """
-    out = Path(out)
-    places = {tuning: out / tuning.key for tuning in tunings}
-    missing = [each for each, place in places.items() if not (place / ANSWERS).is_file()]
-    do_all(partial(_finish, out=out), missing, workers=workers, progress=progress)
-    return [_tuned(tuning, places[tuning]) for tuning in tunings]
-
-
-def _finish(tuning: Tuning, out: Path) -> None:
-    machine.keep_memory()
-    place = out / tuning.key
-    finetune(
-        Bundle.load(tuning.start),
-        Manifest.read(tuning.manifest),
-        place,
-        config=tuning.config,
-        segments=tuning.segments,
-        report_epochs=REPORT_EPOCHS,
-        resume=place.is_dir(),
-        progress=False,
-        cache=out / "features",
-    )
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
-
-
-def _tuned(tuning: Tuning, place: Path) -> Tuned:
-    with np.load(place / ANSWERS) as found:
-        epochs = found["epochs"].tolist()
-        return Tuned(
-            tuning,
-            dict(zip(epochs, found["probabilities"], strict=True)),
-            targets=found["targets"],
-            labels=tuple(found["labels"].tolist()),
-            codecs=found["codecs"],
-            groups=found["groups"],
         )
