@@ -82,7 +82,7 @@ def test_calibration_says_what_the_validation_clips_bear_out() -> None:
 def test_an_empty_selection_is_refused() -> None:
     poor = [member(slice(0, 12), share=0.5)]
     (kind,) = [kind for kind in ensembles.kinds(poor) if kind.name == SOFT]
-    with pytest.raises(AnymicError, match="No member that reached 70 %"):
+    with pytest.raises(AnymicError, match="No member reached 70 %"):
         kind.probabilities()
 
 

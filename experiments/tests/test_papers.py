@@ -159,7 +159,7 @@ def test_options_choose_parts() -> None:
     assert command.chosen({"fast": True, "figure": ["3"], "table": None}) == ("one", "three")
     assert command.chosen({"experiment": ["b"], "fast": False}) == ("two",)
     assert command.chosen({}) == ()
-    with pytest.raises(ConfigError, match=r"--table 3.*--table 2"):
+    with pytest.raises(ConfigError, match=r"--table is 3.*--table 2"):
         command.chosen({"table": ["3"]})
 
 
@@ -171,11 +171,11 @@ def test_a_command_is_read_without_the_rest_of_the_grid(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--scale", "large"], "--scale large"),
-        (["--table", "1"], "--table 1"),
-        (["--data", "a.csv", "--esc50", "e", "--responses", "r"], "n unclear choice of data"),
-        (["--esc50", "e"], "n unclear choice of data"),
-        ([], "No data"),
+        (["--scale", "large"], "--scale is large"),
+        (["--table", "1"], "--table is 1"),
+        (["--data", "a.csv", "--esc50", "e", "--responses", "r"], "choice of data is unclear"),
+        (["--esc50", "e"], "choice of data is unclear"),
+        ([], "There is no data"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(

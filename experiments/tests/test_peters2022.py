@@ -309,10 +309,10 @@ def test_a_fine_tunings_folder_is_named_by_all_that_decides_it(tmp_path: Path) -
     ("arguments", "line"),
     [
         (["--scale", "paper"], "--model with the published checkpoint"),
-        (["--scale", "large"], "--scale large"),
-        (["--experiment", "C"], "--experiment C"),
-        (["--table", "3"], "--table 3"),
-        (["--figure", "1"], "--figure 1"),
+        (["--scale", "large"], "--scale is large"),
+        (["--experiment", "C"], "--experiment is C"),
+        (["--table", "3"], "--table is 3"),
+        (["--figure", "1"], "--figure is 1"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(

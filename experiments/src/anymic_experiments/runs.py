@@ -132,8 +132,9 @@ def classify(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
     """
     found = Predictor(bundle).predict_manifest(manifest)
     if found.failures:
+        first = found.failures[0].reason
         raise AnymicError(
-            f"{len(found.failures)} test clips cannot be used. The first: {found.failures[0].reason}",
+            f"{len(found.failures)} test clips cannot be used. The first: {first}",
             fix="check the corpus with `anymic data prepare`",
         )
     return found.probabilities
