@@ -29,7 +29,7 @@ class Location:
     Attributes
     ----------
     levels_db : mapping
-        From each ingredient heard here to its level.
+        From each ingredient of the place to its level.
     traits : mapping
         From each of these ingredients to its traits.
     decay_s, wet, damping_hz : float
@@ -87,11 +87,11 @@ def draw_location(scene: str, index: int, *, seed: int = 0) -> Location:
     recipe = SCENES[scene]
     levels_db, traits = {}, {}
     for name, part in recipe.parts.items():
-        # Drawn whether heard or not, so that a change of one share moves nothing else.
-        heard, level = generator.random() < part.share, generator.normal(0.0, LOCATION_SPREAD_DB)
+        # Drawn in either case, so that a change of one share moves nothing else.
+        present, level = generator.random() < part.share, generator.normal(0.0, LOCATION_SPREAD_DB)
         ranges = {**INGREDIENTS[name].traits, **part.traits}
         drawn = {trait: _draw(generator, span) for trait, span in ranges.items()}
-        if heard:
+        if present:
             levels_db[name] = part.level_db + level
             traits[name] = drawn
     return Location(
