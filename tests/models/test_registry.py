@@ -174,7 +174,7 @@ class _State(nn.Module):
         (_class(lambda self, x: self.linear(x.flatten(1))), "fails on features"),
         (_class(lambda self, x: [1.0]), "returns list for 2 clips and 2 labels"),
         (_Plain, "has no parameters"),
-        (_State, r"state that is no tensor \(module._extra_state\)"),
+        (_State, r"state that is not a tensor \(module._extra_state\)"),
     ],
 )
 def test_a_network_that_breaks_the_rule(

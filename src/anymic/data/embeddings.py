@@ -64,7 +64,7 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
     known = [name for name in ("paths", "starts_s", *COLUMNS) if name in arrays]
     if wrong := [name for name in known if arrays[name].shape != (len(features),)]:
         raise _refusal(
-            f"{len(features)} features and {arrays[wrong[0]].shape} {wrong[0]} in {path}"
+            f"{path} has {len(features)} features and {arrays[wrong[0]].shape} {wrong[0]}"
         )
     if not np.isfinite(features).all():
         raise _refusal(f"some features of {path} are not finite")

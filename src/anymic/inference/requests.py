@@ -98,7 +98,7 @@ class WindowBatch:
                 name = request.path or "a clip"
                 peak = float(np.abs(self.windows[number].samples).max())
                 request.error = AudioError(
-                    f"{name} with a peak of {peak:.3g}, whose features overflow",
+                    f"{name} has a peak of {peak:.3g}, and its features overflow",
                     expected="samples with full scale 1.0",
                     fix="lower the level",
                 )

@@ -263,7 +263,7 @@ def check_network(
     state = network.state_dict()
     wrong = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if wrong or not list(network.parameters()):
-        what = f"state that is no tensor ({', '.join(wrong[:3])})" if wrong else "no parameters"
+        what = f"state that is not a tensor ({', '.join(wrong[:3])})" if wrong else "no parameters"
         raise ConfigError(
             f"network {name} has {what}",
             expected="layers and nn.Parameters as attributes of the module",

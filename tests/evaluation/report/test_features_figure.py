@@ -94,7 +94,7 @@ def test_what_has_no_plane_is_refused(clips) -> None:
     features, training = clips
     with pytest.raises(ReportError, match=r"2 training clips.*at least 3"):
         principal_plane(features, np.arange(60) < 2)
-    with pytest.raises(ReportError, match="not finite"):
+    with pytest.raises(ReportError, match="non-finite"):
         principal_plane(np.where(training[:, None], features, np.nan), training)
     with pytest.raises(ReportError, match="two channels"):
         principal_plane(features[:, :1], training)

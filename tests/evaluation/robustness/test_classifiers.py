@@ -121,7 +121,7 @@ def test_what_is_no_answer_is_not_asked_for_labels(answer: Any) -> None:
 
 @pytest.mark.parametrize("labels", [["a"], ["a", "a"], ["a", ""]])
 def test_labels_that_cannot_be(labels: list[str]) -> None:
-    with pytest.raises(ClassifierError, match="Labels"):
+    with pytest.raises(ClassifierError, match="labels of"):
         FunctionClassifier(raising, labels=labels)
 
 
