@@ -219,7 +219,8 @@ def _right(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
     heard = Predictor(bundle).predict_manifest(manifest)
     if heard.failures:
         raise AnymicError(
-            f"{len(heard.failures)} test clips that cannot be used ({heard.failures[0].reason})",
+            f"{len(heard.failures)} test clips cannot be used. "
+            f"The first: {heard.failures[0].reason}",
             fix="check the corpus with `anymic data prepare`",
         )
     names = np.array(bundle.labels)[heard.probabilities.argmax(axis=1)]

@@ -51,7 +51,7 @@ def reached(run: Path, metric: str = "training_accuracy") -> float:
     log.Reload()
     if metric not in log.Tags().get("scalars", ()):
         raise AnymicError(
-            f"{run} without a log of {metric}",
+            f"{run} has no log of {metric}",
             expected="the logs of its training",
             fix="delete the folder and run again",
         )
