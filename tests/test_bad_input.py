@@ -275,7 +275,7 @@ def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Re
     settings = tmp_path / "settings.yaml"
     settings.write_text("epochs: [3\n")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
-    assert "settings.yaml is not YAML (line 2: expected ',' or ']'" in line
+    assert "settings.yaml is not YAML (line 2: did not find expected ',' or ']'" in line
     settings.write_text("")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
     assert "settings.yaml has nothing at its top" in line
@@ -328,7 +328,9 @@ def test_clips_that_may_not_calibrate(
     before = sorted((path.name, path.read_bytes()) for path in run.iterdir())
     command = ["calibrate", run, "--data", clips]
     assert "were used to train its weights" in refused(*command, "--split", "train")
-    assert "1 of which are of the split test" in refused(*command, "--split", "test")
+    assert "1 of the 1 clips to calibrate on have the split test" in refused(
+        *command, "--split", "test"
+    )
     assert "trained without validation clips" in refused(*command)
     few = table(tmp_path / "f.csv", path=names[1:], label=["dog"], device=["B"])
     command = ["calibrate", run, "--data", few, "--split", "all"]
@@ -347,7 +349,7 @@ def test_a_confidence_that_is_no_probability(
         ["evaluate", bundle_folder, "--data", tmp_path],
     ):
         line = refused(*command, option)
-        assert f"--min-confidence is {least}. Expected a probability from 0 to 1" in line
+        assert f"min_confidence is {least}. Expected a probability from 0 to 1" in line
 
 
 # Bundles
@@ -383,7 +385,7 @@ def test_bundle_with_a_foreign_file(
     assert "was altered since it was saved: weights.safetensors" in line
     (bundle_folder / "bundle.json").write_text('{"model_type": "bert"}')
     line = refused("predict", good[0], "--model", bundle_folder)
-    assert "bundle.json that is no bundle of anymic" in line
+    assert "bundle.json is not the index of a bundle" in line
 
 
 def test_no_bundle_at_all(tmp_path: Path, good: list[Path], refused: Refused) -> None:

@@ -111,7 +111,7 @@ def test_missing_places_and_files(bundle_folder: Path, tmp_path: Path) -> None:
     (bundle_folder / "profile.json").unlink()
     (bundle_folder / "weights.safetensors").unlink()
     line = refusal(bundle_folder)
-    assert "without profile.json and weights.safetensors" in line
+    assert "has no profile.json and no weights.safetensors" in line
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "profile.json"])

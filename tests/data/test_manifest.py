@@ -68,8 +68,8 @@ def test_all_problems_are_in_one_line(tmp_path):
         "5 problems",
         "empty label in row 3",
         "empty path in row 4",
-        "fold that is not a whole number in row 3 (2.5), row 4 (two)",
-        "start_s that is not a number in range in row 4 (-1)",
+        "fold is not a whole number in row 3 (2.5), row 4 (two)",
+        "start_s is not a number in range in row 4 (-1)",
         "the same path and start_s twice: ./a.wav (row 3)",
     ):
         assert part in line

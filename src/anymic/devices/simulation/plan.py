@@ -37,20 +37,20 @@ def name_takes(manifest: Manifest) -> Manifest:
     """
     if len(manifest.devices) > 1:
         raise ManifestError(
-            f"clips of the devices {', '.join(manifest.devices)}",
-            expected="clean clips, of one device at most",
-            fix="take the rows of one device",
+            f"the clips are of the devices {', '.join(manifest.devices)}",
+            expected="clips of at most one device",
+            fix="use only the rows of one device",
         )
     columns = manifest.table.columns
     if "split" not in columns and "fold" not in columns:
         raise ManifestError(
-            f"a manifest with the columns {', '.join(columns)}",
+            f"the manifest has the columns {', '.join(columns)}",
             expected="a column split (train, test) or fold (1, 2 ...)",
             fix="add one: it decides which clips each device records",
         )
     if "split" not in columns and (manifest.table["fold"] < 0).any():
         raise ManifestError(
-            f"{int((manifest.table['fold'] < 0).sum())} clips without a fold",
+            f"{int((manifest.table['fold'] < 0).sum())} clips have no fold",
             expected="a fold for every clip",
             fix="fill the column fold",
         )
@@ -82,7 +82,9 @@ def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Planne
     folds = [int(fold) for fold in manifest.table["fold"]]
     if len(set(folds)) < 2:
         raise ManifestError(
-            f"only fold {folds[0]}", expected="two folds or more", fix="add a column split instead"
+            f"there is only fold {folds[0]}",
+            expected="at least two folds",
+            fix="add a column split instead",
         )
     return {
         fold: _part(
