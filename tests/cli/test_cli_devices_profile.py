@@ -102,7 +102,7 @@ def test_few_takes_are_noted(takes: Path) -> None:
         "devices", "profile", takes, "--split", "test", "--out", takes.with_name("few.json")
     )
     assert result.exit_code == 0
-    assert "note: device B: only 2 clips behind its gains" in result.stderr
+    assert "note: device B: gains estimated from only 2 clips" in result.stderr
 
 
 def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:

@@ -17,8 +17,8 @@ def data_simulate(
     devices: Annotated[
         str,
         typer.Option(
-            help="YAML of the devices and of who hears what, or the name of a preset: microphones, "
-            "scenes."
+            help="YAML of the devices and the clips they record, or the name of a preset: "
+            "microphones, scenes."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the audio and the tables.")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from anymic.errors import DeviceError
 
 FRAMES_A_BLOCK = 256
+NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
 
 
 def check_analysis(fft_size: int, hop_samples: int) -> None:
@@ -43,8 +45,8 @@ def windowed_blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Yield blocks (frame, sample) of windowed frames of samples that are padded already.
 
-    NumPy and SciPy on one core, for a reason: work of this size is over before several threads
-    have met, and on a busy machine their meetings cost many times the work.
+    NumPy and SciPy on one core: for blocks of this size, starting and joining threads takes longer
+    than the computation.
     """
     window = hann_window(fft_size)
     frames = np.lib.stride_tricks.sliding_window_view(padded, fft_size)[::hop_samples]

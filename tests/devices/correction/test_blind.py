@@ -11,10 +11,9 @@ import soundfile
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.blind import (
     MeanSpectrum,
-    _bands,
     as_recordings,
-    device_covariance,
 )
+from anymic.devices.correction.device_prior import band_matrices, device_covariance
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -27,7 +26,7 @@ HZ = np.linspace(0, RATE / 2, BINS)
 
 
 def sound(seed: int, response: np.ndarray | None = None) -> np.ndarray:
-    """Return noise of its own colour and level, heard through a response (bin of a second,)."""
+    """Return noise of its own colour and level, recorded through a response (bin of a second,)."""
     generator = np.random.default_rng(seed)
     spectrum = np.fft.rfft(generator.standard_normal(RATE))
     octaves = np.log2(np.maximum(np.fft.rfftfreq(RATE, 1 / RATE), 20) / 500)
@@ -116,7 +115,7 @@ def test_many_recordings_give_the_unaligned_geometric_estimate(
 def test_no_other_weight_is_better_where_the_assumptions_hold(spectrum: MeanSpectrum) -> None:
     """Devices and contents drawn from the two covariances: more or less of it errs more."""
     generator = np.random.default_rng(3)
-    _, back = _bands(RATE, FFT)
+    _, back = band_matrices(RATE, FFT)
     bands = len(spectrum.bands)
     for recordings in (1, 5):
         errors = dict.fromkeys((0.0, 0.7, 1.0, 1.3), 0.0)
@@ -128,8 +127,8 @@ def test_no_other_weight_is_better_where_the_assumptions_hold(spectrum: MeanSpec
             contents = generator.multivariate_normal(
                 np.zeros(bands), spectrum.covariance, size=recordings
             )
-            heard = spectrum.log_magnitude + (contents + response) @ back.T
-            found = np.log(spectrum.gains(heard))
+            observed = spectrum.log_magnitude + (contents + response) @ back.T
+            found = np.log(spectrum.gains(observed))
             for share in errors:
                 errors[share] += np.square(share * found + back @ response).mean()
             plain += np.square((contents @ back.T).mean(axis=0)).mean()
@@ -180,8 +179,8 @@ def test_gains_are_limited(spectrum: MeanSpectrum) -> None:
 
 def test_parts_make_an_equal_one(spectrum: MeanSpectrum) -> None:
     again = MeanSpectrum.from_parts(*spectrum.to_parts())
-    heard = spectrum.observe(sound(50))[None]
-    np.testing.assert_array_equal(again.gains(heard), spectrum.gains(heard))
+    observed = spectrum.observe(sound(50))[None]
+    np.testing.assert_array_equal(again.gains(observed), spectrum.gains(observed))
     assert again.fitted_on == spectrum.fitted_on
 
 

@@ -31,8 +31,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         noise = np.random.default_rng(take).normal(scale=0.02 * (1 + take), size=RATE)
         for device, response in (("A", [1.0]), ("B", [0.6, 0.5]), ("C", [0.5, -0.4])):
             path = folder / f"{take}{device}.wav"
-            heard = np.convolve(noise, response)[:RATE].astype(np.float32)
-            soundfile.write(path, heard, RATE, subtype="FLOAT")
+            recorded = np.convolve(noise, response)[:RATE].astype(np.float32)
+            soundfile.write(path, recorded, RATE, subtype="FLOAT")
             rows.append((path.name, "noise", device, str(take)))
     table = pd.DataFrame(rows, columns=["path", "label", "device", "take"])
     return Manifest.from_table(table, root=folder)

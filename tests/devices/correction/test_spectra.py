@@ -134,7 +134,7 @@ def test_an_analysis_that_cannot_be_undone_is_refused(
         measure(manifest, fft_size=fft_size, hop_samples=hop_samples)
 
 
-def test_a_take_heard_twice_by_one_device_is_refused(tmp_path: Path) -> None:
+def test_a_take_recorded_twice_by_one_device_is_refused(tmp_path: Path) -> None:
     clips = {
         "a.wav": ("A", "t", white(1)),
         "b.wav": ("B", "t", white(1)),

@@ -44,7 +44,7 @@ def response(device: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_takes(folder: Path, *, takes: int = 12, noise: float = 0.0, extra: int = 0) -> Manifest:
-    """Write white-noise takes as heard by A, B and C, and clips that only A heard."""
+    """Write white-noise takes recorded by A, B and C, and clips recorded by A alone."""
     generator = np.random.default_rng(0)
     rows = []
     for take, device in product(range(takes + extra), "ABC"):
@@ -54,10 +54,10 @@ def write_takes(folder: Path, *, takes: int = 12, noise: float = 0.0, extra: int
                 sound = 0.5 * np.sin(np.arange(len(sound)))
         elif take >= takes:
             continue
-        heard = scipy.signal.convolve(sound, response(device)[0], mode="same")
-        heard = heard + noise * generator.standard_normal(len(heard))
+        recorded = scipy.signal.convolve(sound, response(device)[0], mode="same")
+        recorded = recorded + noise * generator.standard_normal(len(recorded))
         name = f"{device}{take}.wav"
-        soundfile.write(folder / name, heard.astype(np.float32), RATE_HZ, subtype="FLOAT")
+        soundfile.write(folder / name, recorded.astype(np.float32), RATE_HZ, subtype="FLOAT")
         row = {"path": name, "label": "x", "device": device, "take": f"t{take}"}
         rows.append(row)
     return Manifest.from_table(pd.DataFrame(rows), folder)
@@ -201,7 +201,7 @@ def test_mean_of_ratios_is_at_least_the_geometric_mean(levels_db: list[float]) -
         np.testing.assert_allclose(geometric.profile_.devices["B"].spread_db, spread, atol=1e-9)
 
 
-def test_clips_that_only_the_reference_heard_change_nothing(tmp_path: Path) -> None:
+def test_clips_of_the_reference_alone_change_nothing(tmp_path: Path) -> None:
     manifest = write_takes(tmp_path, takes=3, extra=4)
     common = manifest.where(take=["t0", "t1", "t2"])
     for estimator in ALIGNED:
@@ -369,7 +369,7 @@ def test_spectra_of_other_settings_are_refused(spectra: ClipSpectra) -> None:
         SpectrumCorrection(floor_db=-80.0).fit_spectra(spectra)
 
 
-def test_failed_clips_cost_their_take_and_are_listed(tmp_path: Path) -> None:
+def test_takes_of_failed_clips_are_left_out_and_listed(tmp_path: Path) -> None:
     manifest = write_takes(tmp_path, takes=6)
     (tmp_path / "B2.wav").write_bytes(b"")
     correction = SpectrumCorrection()
@@ -388,7 +388,7 @@ def test_failed_clips_cost_their_take_and_are_listed(tmp_path: Path) -> None:
 
 def test_few_takes_are_warned_of(manifest: Manifest) -> None:
     few = manifest.where(take=["t0", "t1"])
-    with pytest.warns(UserWarning, match="only 2 clips behind its gains"):
+    with pytest.warns(UserWarning, match="gains estimated from only 2 clips"):
         SpectrumCorrection().fit(few)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

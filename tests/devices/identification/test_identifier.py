@@ -15,13 +15,13 @@ from anymic.audio import Clip
 from anymic.cli import main
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
-from anymic.devices.identification.identifier_network import Unheard
-from anymic.devices.identification.imitation import RandomResponses
+from anymic.devices.identification.identifier_network import HeldOutScores
+from anymic.devices.identification.random_responses import RandomResponses
 from anymic.errors import AnymicError, AudioError, DeviceError
 
 RATE_HZ = 16000
 CLIPS = 12
-# Gains in dB at these frequencies: flat, dark, bright, and one with a hole that nobody learns.
+# Gains in dB at these frequencies: flat, dark, bright, and one with a notch that is not trained on.
 FREQUENCIES = (0, 200, 1000, 3000, 8000)
 DEVICES = {
     "A": (0, 0, 0, 0, 0),
@@ -32,15 +32,15 @@ DEVICES = {
 
 
 def sound(device: str, number: int) -> np.ndarray:
-    """Return a second of noise whose colour changes from clip to clip, heard by a device."""
+    """Return a second of noise whose colour changes from clip to clip, recorded by a device."""
     generator = np.random.default_rng(number)
     spectrum = np.fft.rfft(generator.normal(size=RATE_HZ))
     hertz = np.fft.rfftfreq(RATE_HZ, 1 / RATE_HZ)
     colour = generator.uniform(-1.0, 1.0) * np.log10(hertz + 100) * 6
     gain_db = np.interp(hertz, FREQUENCIES, DEVICES[device]) + colour
-    heard = np.fft.irfft(spectrum * 10 ** (gain_db / 20))
-    loudest: float = np.abs(heard).max()
-    return np.asarray(0.1 * heard / loudest)
+    recorded = np.fft.irfft(spectrum * 10 ** (gain_db / 20))
+    loudest: float = np.abs(recorded).max()
+    return np.asarray(0.1 * recorded / loudest)
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +63,14 @@ def identifier(corpus: Manifest) -> DeviceIdentifier:
     return DeviceIdentifier().fit(training, held_out=["D"], seed=0)
 
 
-def test_unheard_clips_are_named(corpus: Manifest, identifier: DeviceIdentifier) -> None:
+def test_new_clips_are_named(corpus: Manifest, identifier: DeviceIdentifier) -> None:
     test = corpus.where(split="test", device=["A", "B", "C"])
     found = [identifier.identify(audio.read(path)) for path in test.paths()]
     assert [item.nearest for item in found] == list(test.table["device"])
     assert all(0 < item.probability <= 1 for item in found)
 
 
-def test_a_device_that_nobody_learned_scores_lower(
-    corpus: Manifest, identifier: DeviceIdentifier
-) -> None:
+def test_an_unknown_device_scores_lower(corpus: Manifest, identifier: DeviceIdentifier) -> None:
     def scores(*devices: str) -> list[float]:
         paths = corpus.where(split="test", device=list(devices)).paths()
         return [identifier.identify(audio.read(path)).score for path in paths]
@@ -84,12 +82,12 @@ def test_a_device_that_nobody_learned_scores_lower(
 def test_the_threshold_refuses_as_many_known_as_it_accepts_held_out(
     identifier: DeviceIdentifier,
 ) -> None:
-    # Scored by networks that had not met D: imitations of strangers alone taught them.
+    # Scored by networks trained without D, on simulated unknown devices only.
     refused = 1 - identifier.record_["true_accepts"]
     assert abs(refused - identifier.record_["false_accepts"]) <= 3 / CLIPS
     generator = np.random.default_rng(0)
-    unheard = Unheard(generator.normal(1, 1, 20000), generator.normal(-1, 1, 5000))
-    assert unheard.threshold(0.95) == pytest.approx(0, abs=0.05)  # half-way, by symmetry
+    scores = HeldOutScores(generator.normal(1, 1, 20000), generator.normal(-1, 1, 5000))
+    assert scores.threshold(0.95) == pytest.approx(0, abs=0.05)  # half-way, by symmetry
 
 
 def test_without_held_out_devices_a_share_of_known_clips_is_accepted(corpus: Manifest) -> None:
@@ -159,7 +157,7 @@ def test_what_was_saved_answers_alike(
     clip = audio.read(corpus.paths()[-1])
     assert loaded.identify(clip) == identifier.identify(clip)
     assert loaded.fitted_on == identifier.fitted_on
-    assert len(loaded.fitted_on) == 4 * CLIPS  # the held-out device shows what a stranger is
+    assert len(loaded.fitted_on) == 4 * CLIPS  # the held-out device is among them
 
 
 def test_an_altered_file_is_refused(identifier: DeviceIdentifier, tmp_path: Path) -> None:
@@ -172,7 +170,7 @@ def test_an_altered_file_is_refused(identifier: DeviceIdentifier, tmp_path: Path
         DeviceIdentifier.load(folder)
 
 
-def test_imitated_responses_are_smooth_and_differ() -> None:
+def test_random_responses_are_smooth_and_differ() -> None:
     drawn = RandomResponses(64).draw(500, np.random.default_rng(0))
     np.testing.assert_allclose(drawn.mean(axis=1), 0, atol=1e-9)
     steps = np.abs(np.diff(drawn, axis=1)).mean()
@@ -195,7 +193,7 @@ def test_too_little_to_learn_from_is_refused(
 
 
 def test_a_device_whose_clips_are_all_of_one_recording(corpus: Manifest) -> None:
-    """One of the four networks has never met it; no score may become a NaN."""
+    """One of the four networks was trained without it; no score may become a NaN."""
     training = corpus.where(split="train", device=["A", "B"])
     table = training.table
     alone = training.with_columns(group=np.where(table["device"] == "A", "a", table["take"]))

@@ -12,7 +12,7 @@ from scipy import signal
 
 from anymic._internal.settings import from_mapping
 from anymic.audio import Clip
-from anymic.devices.simulation.chain import CompressionSpec, Device, hear, noise_seed
+from anymic.devices.simulation.chain import CompressionSpec, Device, noise_seed, record
 from anymic.devices.simulation.response import Peak, ResponseSpec
 from anymic.errors import ConfigError, DeviceError
 
@@ -37,27 +37,27 @@ def white(*, level: float = 0.05, duration_s: float = 10.0, rate_hz: int = RATE)
 def gain_at(hz: float, device: Device) -> float:
     clip = sine(hz)
     middle = slice(RATE // 2, -RATE // 2)
-    heard = hear(clip, device, seed=0).clip.samples
-    return level_db(heard[middle]) - level_db(clip.samples[middle])
+    recorded = record(clip, device, seed=0).clip.samples
+    return level_db(recorded[middle]) - level_db(clip.samples[middle])
 
 
 def test_the_identity_device_only_rounds() -> None:
     on_grid = Clip(np.arange(-32768, 32768, 5, dtype=np.float32) / 32768, RATE)
-    np.testing.assert_array_equal(hear(on_grid, Device(), seed=0).clip.samples, on_grid.samples)
+    np.testing.assert_array_equal(record(on_grid, Device(), seed=0).clip.samples, on_grid.samples)
     off_grid = white()
     for bits in (16, 24):
-        heard = hear(off_grid, Device(bits=bits), seed=0)
-        assert np.abs(heard.clip.samples - off_grid.samples).max() <= 2.0**-bits
-        assert heard.over_full_scale == 0
+        recorded = record(off_grid, Device(bits=bits), seed=0)
+        assert np.abs(recorded.clip.samples - off_grid.samples).max() <= 2.0**-bits
+        assert recorded.over_full_scale == 0
 
 
 def test_a_sine_beyond_full_scale_is_limited_and_counted() -> None:
     clip = sine(100.0, peak=0.9)
-    heard = hear(clip, Device(gain_db=6.0), seed=0)
-    assert heard.over_full_scale == np.count_nonzero(np.abs(clip.samples * 10**0.3) > 1)
-    assert heard.over_full_scale > 1000
-    assert heard.clip.samples.max() == 1 - 2.0**-15
-    assert heard.clip.samples.min() == -1
+    recorded = record(clip, Device(gain_db=6.0), seed=0)
+    assert recorded.over_full_scale == np.count_nonzero(np.abs(clip.samples * 10**0.3) > 1)
+    assert recorded.over_full_scale > 1000
+    assert recorded.clip.samples.max() == 1 - 2.0**-15
+    assert recorded.clip.samples.min() == -1
 
 
 @pytest.mark.parametrize(("hz", "gain_db", "q"), [(1000.0, 9.0, 2.0), (250.0, -12.0, 0.7)])
@@ -87,7 +87,7 @@ def test_parametric_responses_follow_scipys_own_filter() -> None:
     )
     clip = white(duration_s=2.0)
     wanted = signal.sosfilt(sections, clip.samples)
-    np.testing.assert_allclose(hear(clip, device, seed=0).clip.samples, wanted, atol=2e-6)
+    np.testing.assert_allclose(record(clip, device, seed=0).clip.samples, wanted, atol=2e-6)
 
 
 def lopsided_response(folder: Path, *, rate_hz: int, delay: int = 90) -> Path:
@@ -100,10 +100,10 @@ def lopsided_response(folder: Path, *, rate_hz: int, delay: int = 90) -> Path:
     return path
 
 
-def transfer(clip: Clip, heard: Clip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def transfer(clip: Clip, recorded: Clip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return frequencies and magnitude of the transfer, from the cross-spectrum (Welch)."""
     size = 4096
-    hz, cross = signal.csd(clip.samples, heard.samples, fs=clip.rate_hz, nperseg=size)
+    hz, cross = signal.csd(clip.samples, recorded.samples, fs=clip.rate_hz, nperseg=size)
     _, own = signal.welch(clip.samples, fs=clip.rate_hz, nperseg=size)
     return hz, np.abs(cross) / own
 
@@ -122,9 +122,9 @@ def test_white_noise_takes_the_measured_response(tmp_path: Path, rate_hz: int) -
     path = lopsided_response(tmp_path, rate_hz=rate_hz)
     device = Device(ResponseSpec(file=path.name), bits=24)
     clip = white(level=0.02)
-    heard = hear(clip, device, seed=0, responses=str(tmp_path)).clip
-    assert len(heard.samples) == len(clip.samples)
-    hz, gain = transfer(clip, heard)
+    recorded = record(clip, device, seed=0, responses=str(tmp_path)).clip
+    assert len(recorded.samples) == len(clip.samples)
+    hz, gain = transfer(clip, recorded)
     inside = (hz > 100) & (hz < 18_000)
     error_db = 20 * np.log10(gain[inside] / normalized(path, hz[inside]))
     assert np.sqrt(np.mean(error_db**2)) < 0.5
@@ -135,17 +135,17 @@ def test_real_microphones_colour_as_measured_and_stay_aligned(shared_data: Path,
     folder = shared_data / "micirp"
     device = Device(ResponseSpec(file=f"{name}.wav"), bits=24)
     clip = white(level=0.02)
-    heard = hear(clip, device, seed=0, responses=str(folder)).clip
-    hz, gain = transfer(clip, heard)
+    recorded = record(clip, device, seed=0, responses=str(folder)).clip
+    hz, gain = transfer(clip, recorded)
     inside = (hz > 150) & (hz < 9000)
     error_db = 20 * np.log10(gain[inside] / normalized(folder / f"{name}.wav", hz[inside]))
     assert np.median(np.abs(error_db)) < 0.5
-    assert lag(clip, heard) == 0
+    assert lag(clip, recorded) == 0
 
 
-def lag(clip: Clip, heard: Clip) -> int:
-    """Return by how many samples `heard` is late, from the cross-correlation."""
-    correlation = signal.correlate(heard.samples, clip.samples, method="fft")
+def lag(clip: Clip, recorded: Clip) -> int:
+    """Return by how many samples `recorded` is late, from the cross-correlation."""
+    correlation = signal.correlate(recorded.samples, clip.samples, method="fft")
     return int(np.argmax(np.abs(correlation))) - (len(clip.samples) - 1)
 
 
@@ -154,7 +154,7 @@ def test_a_late_response_leaves_the_take_in_time(tmp_path: Path, rate_hz: int) -
     path = lopsided_response(tmp_path, rate_hz=rate_hz, delay=1000)
     device = Device(ResponseSpec(file=path.name), rate_hz=20_000)
     clip = white()
-    late = lag(clip, hear(clip, device, seed=0, responses=str(tmp_path)).clip)
+    late = lag(clip, record(clip, device, seed=0, responses=str(tmp_path)).clip)
     assert abs(late) <= (rate_hz != RATE)  # other rates: to the nearest sample
 
 
@@ -164,9 +164,9 @@ def test_the_noise_floor_has_its_level_and_colour(colour: str) -> None:
     device = from_mapping(
         Device, {"noise_db": -60, "noise_colour": colour, "gain_db": 20, "bits": 24}
     )
-    heard = hear(quiet, device, seed=noise_seed(1, "B", "x")).clip
-    assert level_db(heard.samples) == pytest.approx(-60, abs=0.3)
-    hz, power = signal.welch(heard.samples, fs=RATE, nperseg=8192)
+    recorded = record(quiet, device, seed=noise_seed(1, "B", "x")).clip
+    assert level_db(recorded.samples) == pytest.approx(-60, abs=0.3)
+    hz, power = signal.welch(recorded.samples, fs=RATE, nperseg=8192)
     low, high = power[(hz > 100) & (hz < 200)].mean(), power[(hz > 6400) & (hz < 12_800)].mean()
     octaves_db = 10 * np.log10(low / high)
     assert octaves_db == pytest.approx(18 if colour == "pink" else 0, abs=1.0)
@@ -178,9 +178,9 @@ def test_noise_depends_on_seed_device_and_take_only() -> None:
     }
     assert len(seeds) == 4
     clip, device = white(duration_s=0.1), Device(noise_db=-40)
-    first = hear(clip, device, seed=7).clip.samples
-    np.testing.assert_array_equal(first, hear(clip, device, seed=7).clip.samples)
-    assert np.abs(first - hear(clip, device, seed=8).clip.samples).max() > 1e-3
+    first = record(clip, device, seed=7).clip.samples
+    np.testing.assert_array_equal(first, record(clip, device, seed=7).clip.samples)
+    assert np.abs(first - record(clip, device, seed=8).clip.samples).max() > 1e-3
 
 
 @pytest.mark.parametrize(("threshold_db", "ratio"), [(-30.0, 4.0), (-12.0, 2.0)])
@@ -191,8 +191,8 @@ def test_compression_has_the_stated_ratio_above_the_threshold(
     settled = slice(RATE, None)
     for over_db in (-6.0, 5.0, 10.0):
         clip = sine(1000.0, peak=10 ** ((threshold_db + over_db) / 20))
-        heard = hear(clip, device, seed=0).clip.samples
-        change_db = level_db(heard[settled]) - level_db(clip.samples[settled])
+        recorded = record(clip, device, seed=0).clip.samples
+        change_db = level_db(recorded[settled]) - level_db(clip.samples[settled])
         wanted_db = -max(over_db, 0.0) * (1 - 1 / ratio)
         assert change_db == pytest.approx(wanted_db, abs=0.1)
 
@@ -200,9 +200,9 @@ def test_compression_has_the_stated_ratio_above_the_threshold(
 def test_compression_attacks_in_its_time_constant() -> None:
     spec = CompressionSpec(threshold_db=-40, ratio=1e6, attack_ms=50, release_ms=200)
     clip = sine(1000.0, peak=0.5)
-    heard = hear(clip, Device(compression=spec, bits=24), seed=0).clip.samples
+    recorded = record(clip, Device(compression=spec, bits=24), seed=0).clip.samples
     block = slice(round(0.049 * RATE), round(0.051 * RATE))
-    reduction_db = level_db(clip.samples[block]) - level_db(heard[block])
+    reduction_db = level_db(clip.samples[block]) - level_db(recorded[block])
     whole_db = 40 + 20 * np.log10(0.5)
     assert reduction_db == pytest.approx(whole_db * (1 - np.exp(-1)), abs=0.5)
 
@@ -210,7 +210,7 @@ def test_compression_attacks_in_its_time_constant() -> None:
 def test_a_rate_limit_ends_the_band_at_half_of_it() -> None:
     device = Device(rate_hz=16_000)
     assert gain_at(5000, device) == pytest.approx(0, abs=0.05)
-    above = hear(sine(10_000), device, seed=0).clip.samples
+    above = record(sine(10_000), device, seed=0).clip.samples
     assert np.abs(above[RATE // 2 : -RATE // 2]).max() < 1e-4
     assert gain_at(10_000, Device(rate_hz=96_000)) == pytest.approx(0, abs=1e-3)
 
@@ -218,7 +218,7 @@ def test_a_rate_limit_ends_the_band_at_half_of_it() -> None:
 def test_the_clip_that_goes_in_is_not_changed() -> None:
     clip = white(duration_s=0.5)
     before = clip.samples.copy()
-    hear(clip, Device(gain_db=20, noise_db=-20, rate_hz=8000), seed=0)
+    record(clip, Device(gain_db=20, noise_db=-20, rate_hz=8000), seed=0)
     np.testing.assert_array_equal(clip.samples, before)
 
 
@@ -253,9 +253,9 @@ def test_a_missing_silent_or_unreadable_response_is_refused(tmp_path: Path) -> N
     ]:
         device = Device(ResponseSpec(file=name))
         with pytest.raises(DeviceError, match=says):
-            hear(sine(100.0), device, seed=0, responses=str(tmp_path))
+            record(sine(100.0), device, seed=0, responses=str(tmp_path))
 
 
 def test_a_low_cut_above_the_clips_band_is_refused() -> None:
     with pytest.raises(DeviceError, match="low cut is at 6000 Hz for a clip of 8000 Hz"):
-        hear(white(rate_hz=8000), Device(ResponseSpec(low_cut_hz=6000)), seed=0)
+        record(white(rate_hz=8000), Device(ResponseSpec(low_cut_hz=6000)), seed=0)

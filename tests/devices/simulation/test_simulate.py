@@ -1,4 +1,4 @@
-"""Laws of a simulated corpus: who hears what, aligned takes, equal bytes, failures as results."""
+"""Laws of a simulated corpus: the draw, aligned takes, equal bytes, failures as results."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_each_device_hears_its_share_in_every_fold(
+def test_each_device_records_its_share_in_every_fold(
     corpus: Path, settings: Path, tmp_path: Path
 ) -> None:
     result = simulate(clean(corpus), settings, tmp_path / "out", progress=False)
@@ -120,13 +120,13 @@ def test_splits_of_the_manifest_are_used_as_they_are(corpus: Path, tmp_path: Pat
     assert result.written == 22
 
 
-def test_files_hold_what_the_device_heard(corpus: Path, settings: Path, tmp_path: Path) -> None:
+def test_files_hold_what_the_device_recorded(corpus: Path, settings: Path, tmp_path: Path) -> None:
     result = simulate(clean(corpus), settings, tmp_path / "out", progress=False)
     for row in result.manifest.where(device="A", take="clip07").table.itertuples():
         source = audio.read(corpus / row.source)
-        heard = audio.read(tmp_path / "out" / row.path)
-        np.testing.assert_array_equal(heard.samples, source.samples)
-        assert heard.rate_hz == RATE
+        recording = audio.read(tmp_path / "out" / row.path)
+        np.testing.assert_array_equal(recording.samples, source.samples)
+        assert recording.rate_hz == RATE
     assert soundfile.info(tmp_path / "out/audio/A/clip07.flac").subtype == "PCM_16"
     assert result.over_full_scale == {"A": 0, "B": 0, "C": 0, "D": 24}
 
@@ -239,7 +239,7 @@ def test_every_beginning_of_the_drawn_order_is_stratified() -> None:
         ({"devices": {"A": {"nose_db": -3}}}, "devices.A.nose_db.*did you mean 'noise_db'"),
         ({"devices": {}}, "no mapping under 'devices'"),
         ({"devices": {"A/B": {}}}, "not a valid name for a folder"),
-        ({"heard": {"train": {"A": "all"}}}, "`heard` is now `recorded`"),
+        ({"recorded": {"train": {"A": "all"}}}, "`recorded` is now `recorded`"),
         ({"recorded": {"train": {"E": 3}}}, "device 'E' is not defined"),
         ({"recorded": {"train": {"A": "some"}}}, "'some' is not all, a count or a share"),
         ({"recorded": {"train": {"A": 1.5}}}, "1.5 is not all"),

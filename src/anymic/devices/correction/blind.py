@@ -1,11 +1,9 @@
-"""Gains for a device that nobody calibrated, from its recordings alone."""
+"""Blind gains: those of an unknown device, estimated from its recordings alone."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anymic.data.manifest import Manifest
+from anymic.devices.analysis import NEPER_DB
+from anymic.devices.correction.device_prior import (
+    PRIOR_FINE_DB,
+    band_matrices,
+    bands_hz,
+    device_covariance,
+)
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import DeviceError, version_fix
 
@@ -25,38 +30,25 @@ Array = NDArray[np.float64]
 FORMAT, VERSION = "anymic-mean-spectrum", 1
 FEWEST_CLIPS = 10
 LIMIT_DB = 40.0
-NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
-
-# How much the response of a device differs from what is expected of it: standard deviations at
-# these frequencies, straight lines over log frequency between them. The shape is that of the root
-# mean square over 22 measured microphones (MicIRP, 0 dB from 100 Hz to 10 kHz), with no less than
-# 6 dB in the middle, where those measured 3 to 6, for there are brighter and duller ones.
-PRIOR_HZ = (62.0, 125.0, 250.0, 4000.0, 8000.0, 11_000.0, 16_000.0)
-PRIOR_DB = (15.0, 10.0, 6.0, 6.0, 8.0, 15.0, 30.0)
-# The correlation of a response at two frequencies falls by 1/e over so many octaves.
-PRIOR_OCTAVES = 2.0
-# Within a band a response departs by this from the straight line between the bands.
-PRIOR_FINE_DB = 1.0
-
-BANDS, LOWEST_HZ = 32, 40.0
 
 
 @dataclass(frozen=True, eq=False)
 class MeanSpectrum:
-    """What a network was trained on, on average, and what unknown devices are compared with.
+    """The mean spectrum of a network's training clips, the target of blind gains.
 
-    A recording's mean log spectrum is what was heard (its content) plus the log response of the
-    device. Content differs from clip to clip by far more than devices do, so the plain difference
-    to the mean spectrum (`geometric_unaligned`) is right for many recordings together, and for a
-    single one would erase what tells the classes apart. `gains` is the most probable difference
-    given both spreads, under normal distributions: with content covariance S of one clip, measured
-    here, and device covariance K, assumed (`device_covariance`), of n recordings ::
+    A recording's mean log spectrum is the sum of the sound (its content) and the log response of
+    the device. Content varies between clips by far more than responses between devices, so the
+    plain difference to the mean spectrum (`geometric_unaligned`) is right for many recordings
+    together, and for a single one would remove what distinguishes the classes. `gains` is the most
+    probable difference given both spreads, under normal distributions: with content covariance S
+    of one clip, measured here, and device covariance K, assumed (`device_covariance`), of n
+    recordings ::
 
         log g = p + K (K + S / n)^-1 (log_magnitude - mean of the recordings - p)
 
-    in bands evenly spaced over log frequency; in each bin, what the bands leave is weighted by the
-    same rule. p is what is expected of an unknown device: the mean of the known devices' log gains.
-    For many recordings g becomes that of `geometric_unaligned`.
+    in bands evenly spaced over log frequency; in each bin, the residual of the bands is weighted by
+    the same rule. p is the expectation for an unknown device: the mean of the known devices' log
+    gains. For many recordings g becomes that of `geometric_unaligned`.
 
     Attributes
     ----------
@@ -71,9 +63,9 @@ class MeanSpectrum:
     covariance : (band, band), natural logarithm squared
         Of the clips' spectra in `bands`.
     spread : (bin,), natural logarithm
-        Standard deviation over clips of what the bands leave of each bin.
+        Standard deviation over clips of the residual of the bands.
     count : int
-        Clips behind it.
+        The number of clips.
     fitted_on : tuple of str
         Their ids (`Manifest.clip_ids`).
 
@@ -133,8 +125,8 @@ class MeanSpectrum:
         manifest : Manifest
             The clips that the network was trained on.
         profile : DeviceProfile or None
-            What corrected them; clips of devices that are not in it, or not named, count as
-            they are.
+            Corrects them; clips without a device, or of a device that is not in it, are used
+            uncorrected.
         rate_hz, fft_size, hop_samples
             Those of the network's front-end; by default those of the profile, without one the
             clips' own rate, 2048 and 512.
@@ -165,7 +157,7 @@ class MeanSpectrum:
         *,
         clip_ids: Collection[str] | None = None,
     ) -> MeanSpectrum:
-        """Take the mean of spectra already measured, or of some of them; see `measure`."""
+        """Average spectra already measured, or some of them; see `measure`."""
         from sklearn.covariance import ledoit_wolf
 
         chosen = [row for row, one in enumerate(spectra.clip_ids) if _among(one, clip_ids)]
@@ -181,10 +173,10 @@ class MeanSpectrum:
             profile.require(rate_hz=spectra.rate_hz, fft_size=spectra.fft_size)
             known = {name: np.log(device.gains) for name, device in profile.devices.items()}
         gains = [known.get(spectra.devices[row], np.zeros(bins)) for row in chosen]
-        heard = spectra.log_magnitude[chosen] + gains
-        mean = heard.mean(axis=0)
-        into, back = _bands(spectra.rate_hz, spectra.fft_size)
-        coarse = (heard - mean) @ into.T
+        corrected = spectra.log_magnitude[chosen] + gains
+        mean = corrected.mean(axis=0)
+        into, back = band_matrices(spectra.rate_hz, spectra.fft_size)
+        coarse = (corrected - mean) @ into.T
         return cls(
             rate_hz=spectra.rate_hz,
             fft_size=spectra.fft_size,
@@ -194,7 +186,7 @@ class MeanSpectrum:
             log_magnitude=mean,
             expected=np.mean([*known.values()], axis=0) if known else np.zeros(bins),
             covariance=ledoit_wolf(coarse, assume_centered=True)[0],
-            spread=(heard - mean - coarse @ back.T).std(axis=0),
+            spread=(corrected - mean - coarse @ back.T).std(axis=0),
             count=len(chosen),
             fitted_on=tuple(spectra.clip_ids[row] for row in chosen),
         )
@@ -228,8 +220,8 @@ class MeanSpectrum:
         Parameters
         ----------
         spectra : (recording, bin)
-            From `observe`, or `ClipSpectra.log_magnitude`: one a recording, however long, since
-            what sounds in a recording goes on sounding in it.
+            From `observe`, or `ClipSpectra.log_magnitude`: one a recording, however long, because
+            the content of one recording is not independent over time.
 
         Returns
         -------
@@ -248,11 +240,11 @@ class MeanSpectrum:
                 expected=f"one or more recordings of {len(self.log_magnitude)} bins",
                 fix="pass the results of `observe`",
             )
-        surprise = self.log_magnitude - spectra.mean(axis=0) - self.expected
-        into, back = _bands(self.rate_hz, self.fft_size)
+        difference = self.log_magnitude - spectra.mean(axis=0) - self.expected
+        into, back = band_matrices(self.rate_hz, self.fft_size)
         device, content = device_covariance(self.bands), self.covariance / len(spectra)
-        coarse = into @ surprise
-        fine = surprise - back @ coarse
+        coarse = into @ difference
+        fine = difference - back @ coarse
         fine_variance = (PRIOR_FINE_DB / NEPER_DB) ** 2
         fine *= fine_variance / (fine_variance + self.spread**2 / len(spectra))
         log_gains = (
@@ -263,7 +255,7 @@ class MeanSpectrum:
         return gains
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return what `from_parts` makes an equal one of: plain JSON values, and tensors."""
+        """Return the state, for `from_parts`: plain JSON values, and tensors."""
         names = ("rate_hz", "fft_size", "hop_samples", "floor_db", "silence_db", "count")
         record = {name: getattr(self, name) for name in names}
         record |= {"format": FORMAT, "version": VERSION, "fitted_on": list(self.fitted_on)}
@@ -275,7 +267,7 @@ class MeanSpectrum:
 
     @classmethod
     def from_parts(cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MeanSpectrum:
-        """Put a mean spectrum together again.
+        """Build a mean spectrum from what `to_parts` returned.
 
         Raises
         ------
@@ -312,39 +304,10 @@ class MeanSpectrum:
 
 
 def as_recordings(manifest: Manifest) -> Manifest:
-    """Return the manifest as `spectra.measure` reads it to hear every clip by itself."""
+    """Return the manifest without takes, and with a device in every row, for `spectra.measure`."""
     names = manifest.table["device"] if "device" in manifest.table else [""] * len(manifest)
     return manifest.with_columns(device=[name or "not stated" for name in names], take="")
 
 
-def device_covariance(hz: Array) -> Array:
-    """Return how the log response of an unknown device varies, (band, band), squared nepers.
-
-    Standard deviations from `PRIOR_HZ` and `PRIOR_DB`, correlations exp(-octaves / 2).
-    """
-    deviation = np.interp(np.log(hz), np.log(PRIOR_HZ), PRIOR_DB) / NEPER_DB
-    octaves = np.abs(np.log2(hz[:, None] / hz))
-    covariance: Array = np.outer(deviation, deviation) * np.exp(-octaves / PRIOR_OCTAVES)
-    return covariance
-
-
-def bands_hz(rate_hz: int, fft_size: int) -> Array:
-    """Return frequencies of bins, about evenly spaced over log frequency: (band,), ascending."""
-    step_hz = rate_hz / fft_size
-    wanted = np.geomspace(max(LOWEST_HZ, step_hz), rate_hz / 2, BANDS)
-    found: Array = np.unique(np.round(wanted / step_hz)) * step_hz
-    return found
-
-
 def _among(clip_id: str, clip_ids: Collection[str] | None) -> bool:
     return clip_ids is None or clip_id in clip_ids
-
-
-@lru_cache(maxsize=16)
-def _bands(rate_hz: int, fft_size: int) -> tuple[Array, Array]:
-    """Return the matrices into the bands (band, bin), by least squares, and back (bin, band)."""
-    hz = bands_hz(rate_hz, fft_size)
-    every_hz = np.maximum(np.linspace(0, rate_hz / 2, fft_size // 2 + 1), 1.0)
-    lines = [np.interp(np.log(every_hz), np.log(hz), row) for row in np.eye(len(hz))]
-    back = np.stack(lines, axis=1).astype(np.float64)
-    return np.linalg.pinv(back).astype(np.float64), back

@@ -133,7 +133,7 @@ def notes_of(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, 
     for name, device in profile.devices.items():
         if device.count < FEW_TAKES:
             notes.append(
-                f"device {name}: only {device.count} clips behind its gains; 10 to 30 are usual"
+                f"device {name}: gains estimated from only {device.count} clips; 10 to 30 are usual"
             )
         limit = 10 ** (profile.limit_db / 20) * (1 - 1e-9)
         limited = int(np.sum((device.gains >= limit) | (device.gains <= 1 / limit)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,14 @@ VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class DeviceGains:
-    """The gains that make one device sound like the reference.
+    """The gains that lead from one device to the reference.
 
     Attributes
     ----------
     gains : (bin,) float64
         Positive amplitude factors, one a frequency bin, for magnitudes (not powers).
     count : int
-        Clips of this device that stand behind the gains.
+        Clips of this device that the gains were estimated from.
     spread_db : (bin,) float64
         Standard deviation over those clips of the log gain, in dB; 0 for a single clip.
     """
@@ -52,7 +52,7 @@ class DeviceGains:
 
 @dataclass(frozen=True, eq=False)
 class DeviceProfile:
-    """Gains for one or more devices, with what is needed to apply and to judge them.
+    """Gains of one or more devices, with what is needed to apply and to assess them.
 
     Attributes
     ----------
@@ -135,13 +135,33 @@ class DeviceProfile:
             )
         return self.devices[device].gains
 
+    def gains_for_each(
+        self, devices: Sequence[str], *, unknown: Literal["error", "identity"] = "error"
+    ) -> NDArray[np.float64]:
+        """Return the gains of each of these devices, (row, bin).
+
+        Raises
+        ------
+        DeviceError
+            If the profile does not know a device, unless `unknown` is "identity": then its gains
+            are 1.
+        """
+        ones = np.ones(self.fft_size // 2 + 1)
+        rows = {
+            name: ones
+            if unknown == "identity" and name not in self.devices
+            else self.gains_for(name)
+            for name in dict.fromkeys(devices)
+        }
+        return np.stack([rows[name] for name in devices])
+
     def require(self, *, rate_hz: int, fft_size: int | None = None) -> None:
         """Refuse to be used at another rate or FFT size.
 
         Raises
         ------
         DeviceError
-            With the remedy.
+            If the rate or the FFT size is another than the profile's.
         """
         if rate_hz != self.rate_hz:
             raise DeviceError(

@@ -17,15 +17,15 @@ from anymic.errors import DeviceError, Failure
 
 @dataclass(frozen=True, eq=False)
 class ClipSpectra:
-    """What spectrum correction needs to know of each clip, and nothing more.
+    """The mean spectra of clips, from which all estimators compute gains.
 
     Every estimator and every reference is fitted from these numbers
     (`SpectrumCorrection.fit_spectra`), so that a comparison of all of them reads the audio once.
 
     A frame is *active* where its level (root mean square of the windowed samples) is at most
     `silence_db` below the loudest frame of its clip. A frame of a take is *jointly active* where
-    it is active in every clip of the take: a digital silence that a noisy device filled with
-    hiss, and any frame that fell silent on one device only, says nothing about a response.
+    it is active in every clip of the take: a frame that holds digital silence on one device and
+    noise on another carries no information about a response.
 
     Attributes
     ----------
@@ -49,8 +49,8 @@ class ClipSpectra:
     joint_log_magnitude : (clip, bin), natural logarithm
         Weighted mean over the jointly active frames of the clip's take. In each bin a frame
         weighs by its geometric mean magnitude over the clips of the take, the same for all of
-        them: where a bin holds no more than the noise of the devices it says nothing about their
-        responses, and unweighted the many quiet cells would draw every gain towards 1.
+        them: frames in which a bin holds only the noise of the devices carry no information about
+        their responses, and without weights they would draw every gain towards 1.
     frames, active_frames : (clip,) int
         How many frames there are, and how many of them are jointly active.
     failures : tuple of Failure
@@ -136,7 +136,7 @@ def measure(
     ----------
     manifest : Manifest
         Needs `device` (rows where it is empty are left out); `take` where clips are aligned;
-        `start_s` and `duration_s` are heeded.
+        `start_s` and `duration_s` are respected.
     fft_size, hop_samples : int
         The analysis.
     floor_db, silence_db : float

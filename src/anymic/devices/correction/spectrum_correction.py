@@ -300,7 +300,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 )
             clips = checked_clips(X, self.domain, fft_size=profile.fft_size)
             shape = np.asarray(X).shape
-        gains = _gains_of_rows(profile, one_a_row(device, len(clips)), unknown=self.unknown)
+        gains = profile.gains_for_each(one_a_row(device, len(clips)), unknown=self.unknown)
         corrected: NDArray[Any]
         if self.domain == "waveform":
             analysis = {"fft_size": profile.fft_size, "hop_samples": profile.hop_samples}
@@ -382,20 +382,6 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             limit_db=self.limit_db,
             silence_db=self.silence_db,
         )
-
-
-def _gains_of_rows(
-    profile: DeviceProfile, devices: Sequence[str], *, unknown: Unknown
-) -> NDArray[np.float64]:
-    """Return the gains of each row's device, (row, bin)."""
-    ones = np.ones(profile.fft_size // 2 + 1)
-    known = {
-        name: ones
-        if unknown == "identity" and name not in profile.devices
-        else profile.gains_for(name)
-        for name in dict.fromkeys(devices)
-    }
-    return np.stack([known[name] for name in devices])
 
 
 def _as_manifest(table: Manifest | pd.DataFrame) -> Manifest:

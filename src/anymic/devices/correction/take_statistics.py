@@ -141,9 +141,9 @@ def _averages(
             np.maximum(magnitude, np.float32(floors[clip]), out=magnitude)
             logs.append(np.log(magnitude, out=magnitude))
             own[clip] += active[clip][start : start + len(magnitude)].astype(np.float32) @ logs[-1]
-        sounding = np.flatnonzero(joint[start : start + max(map(len, logs))])
-        if len(sounding):  # before the end of the shortest clip, so every clip is among `logs`
-            together = [log[sounding] for log in logs]
+        active_now = np.flatnonzero(joint[start : start + max(map(len, logs))])
+        if len(active_now):  # before the end of the shortest clip, so every clip is among `logs`
+            together = [log[active_now] for log in logs]
             loudness = np.exp(np.mean(together, axis=0))
             weight += loudness.sum(axis=0)
             shared += [(loudness * log).sum(axis=0) for log in together]

@@ -1,1 +1,1 @@
-"""Which device recorded a clip, or that it is none of those known."""
+"""Identify the device that recorded a clip, or reject it as unknown."""

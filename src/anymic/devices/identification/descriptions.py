@@ -31,7 +31,7 @@ class Analysis:
     fft_size, hop_samples : int
         Hann window, centred frames.
     silence_db : float
-        Frames this far below the loudest frame of their clip are not heard; negative.
+        Frames this far below the loudest frame of their clip are left out; negative.
     floor_db : float
         A band counts as at least this, relative to the clip's loudest frame; negative.
     """
@@ -112,7 +112,7 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     Returns
     -------
     (number,) float64
-        The mean over the sounding frames of the log power of each band, without its mean over
+        The mean over the active frames of the log power of each band, without its mean over
         bands: the level of a clip says nothing about a device.
 
     Raises
@@ -133,7 +133,7 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
 
 
 def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
-    """Return the log power of each band in the sounding frames, (frame, band)."""
+    """Return the log power of each band in the active frames, (frame, band)."""
     padded = centred(clip.samples, analysis.fft_size)
     bands, levels = [], []
     for block in windowed_blocks(
@@ -150,9 +150,9 @@ def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
             expected="a recording that is not silent",
             fix="leave it out",
         )
-    sounding = level >= loudest * 10 ** (analysis.silence_db / 10)
+    active = level >= loudest * 10 ** (analysis.silence_db / 10)
     floor = loudest * 10 ** (analysis.floor_db / 10)
-    logs: Array = np.log(np.maximum(np.concatenate(bands)[sounding], floor))
+    logs: Array = np.log(np.maximum(np.concatenate(bands)[active], floor))
     return logs
 
 
@@ -163,7 +163,7 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
     ----------
     manifest : Manifest
         Needs `device`; rows where it is empty are left out. `start_s` and `duration_s` are
-        heeded. All clips must have one rate.
+        respected. All clips must have one rate.
     **settings
         Of the `Analysis`, without the rate.
 
@@ -180,7 +180,7 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
     table, paths = manifest.table, manifest.paths()
     seconds = [_seconds(manifest, name) for name in ("start_s", "duration_s")]
     analysis, filters = None, np.empty(0)
-    kept: list[int] = []
+    used: list[int] = []
     values: list[Array] = []
     failures: list[Failure] = []
     for row, (path, start_s, duration_s) in enumerate(zip(paths, *seconds, strict=True)):
@@ -199,7 +199,7 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
                 fix="resample the files, or fit an identifier for each rate",
             )
         values.append(describe(clip, analysis, filters))
-        kept.append(row)
+        used.append(row)
     if analysis is None:
         raise DeviceError(
             f"no clip can be used ({len(failures)} failed). The first: {failures[0].reason}"
@@ -212,9 +212,9 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
     return Descriptions(
         analysis=analysis,
         values=np.array(values),
-        devices=tuple(str(table["device"].iloc[row]) for row in kept),
-        clip_ids=tuple(ids[row] for row in kept),
-        groups=tuple(_group(manifest, row) or ids[row] for row in kept),
+        devices=tuple(str(table["device"].iloc[row]) for row in used),
+        clip_ids=tuple(ids[row] for row in used),
+        groups=tuple(_group(manifest, row) or ids[row] for row in used),
         failures=tuple(failures),
     )
 

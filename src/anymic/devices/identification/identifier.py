@@ -1,4 +1,4 @@
-"""Which device is this? A small network on statistics of uncorrected clips, and when to say no."""
+"""Identify the device that recorded a clip, from statistics of uncorrected clips."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from anymic.devices.identification.descriptions import (
 from anymic.devices.identification.identifier_files import FORMAT, VERSION
 from anymic.devices.identification.identifier_network import (
     IdentifierNetwork,
+    held_out_scores,
     score,
     train,
-    unheard_scores,
 )
 from anymic.errors import AnymicError, DeviceError, Failure, version_fix
 
@@ -42,14 +42,14 @@ class Identification:
     Attributes
     ----------
     device : str or None
-        The device; None: none of the known ones.
+        The device; None: unknown.
     probability : float
         Of `nearest` among the known devices.
     nearest : str
-        The known device that the clip is most like.
+        The most probable of the known devices.
     score : float
-        How like a known device the clip is: accepted from the identifier's threshold on. The log
-        odds of "some known device" against "none of them" if both were as likely beforehand.
+        Log odds of any known device against an unknown one, at equal prior odds. A device is
+        named if it reaches the identifier's threshold.
     """
 
     device: str | None
@@ -59,7 +59,7 @@ class Identification:
 
 
 class DeviceIdentifier:
-    """Learn to name the device that recorded a clip, and to say when it is none of the known.
+    """Identify the device that recorded a clip, or reject it as unknown.
 
     Attributes
     ----------
@@ -68,9 +68,9 @@ class DeviceIdentifier:
     devices : tuple of str
         The known devices.
     threshold : float
-        A clip whose score is below is of an unknown device.
+        A clip with a lower score was recorded by an unknown device.
     fitted_on : tuple of str
-        Ids of the clips (`Manifest.clip_ids`) that were learned from.
+        Ids of the training clips (`Manifest.clip_ids`).
     record_ : dict
         How it was fitted and calibrated.
     notes_ : tuple of str
@@ -102,7 +102,7 @@ class DeviceIdentifier:
             Training clips only, uncorrected, of one rate. Needs `device`; `group` or `take` say
             which clips belong together.
         held_out : sequence of str
-            Devices of the manifest that are not to be named. They show what a stranger is, and
+            Devices of the manifest that stand for unknown devices: they are not named, and they
             set the threshold; see `fit_descriptions`.
         seed : int
         """
@@ -115,12 +115,12 @@ class DeviceIdentifier:
     ) -> DeviceIdentifier:
         """Learn from clips already described.
 
-        Clips are learned twice over: four networks, each trained without a quarter of the
-        recordings and without half of the held-out devices, score what they have neither heard
-        nor met, and these scores set the threshold. Where there are held-out devices, it refuses
-        as large a share of known devices' clips as it accepts of theirs; where there are none, it
-        accepts the share `true_accepts` of known devices' clips, and nothing says what else it
-        accepts. The network that is kept is trained on all clips.
+        The threshold comes from cross-validation: four networks, each trained without a quarter
+        of the recordings and without half of the held-out devices, score the clips left out. With
+        held-out devices, the threshold rejects as large a share of known devices' clips as it
+        accepts of held-out devices' clips. Without, it accepts the share `true_accepts` of known
+        devices' clips, and the share of unknown devices' clips that it accepts is not known. The
+        final network is trained on all clips.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class DeviceIdentifier:
                 expected=f"one of {', '.join(sorted(set(clips.devices)))}",
                 fix="correct the name, or leave it out",
             )
-        strange = sorted(set(held_out))
+        unknown = sorted(set(held_out))
         self.devices = tuple(sorted(set(clips.devices) - set(held_out)))
         counts = {name: clips.devices.count(name) for name in self.devices}
         _check_counts(counts)
@@ -144,7 +144,7 @@ class DeviceIdentifier:
                 expected="at least two recordings, to set the threshold",
                 fix="add recordings, or fill the column group",
             )
-        numbers = {name: number for number, name in enumerate((*self.devices, *strange))}
+        numbers = {name: number for number, name in enumerate((*self.devices, *unknown))}
         targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
         mine = clips.values[targets < len(self.devices)]
         self.analysis_ = clips.analysis
@@ -154,18 +154,18 @@ class DeviceIdentifier:
         self._scale = torch.full_like(self._mean, float(mine.std(axis=0).mean()) + 1e-6)
         standardized = self._standardized(clips.values).double().numpy()
         scale, devices = 1 / float(self._scale[0]), len(self.devices)
-        unheard = unheard_scores(
+        scores = held_out_scores(
             standardized, targets, clips.groups, devices=devices, scale=scale, seed=seed
         )
-        self.threshold = unheard.threshold(self.true_accepts)
+        self.threshold = scores.threshold(self.true_accepts)
         self.network_ = train(standardized, targets, devices=devices, scale=scale, seed=seed)
         self.fitted_on = clips.clip_ids
         self.failures_ = clips.failures
         self.record_ = {
             "clips": counts,
-            "held_out": {name: clips.devices.count(name) for name in strange},
+            "held_out": {name: clips.devices.count(name) for name in unknown},
             "seed": seed,
-            **unheard.shares(self.threshold),
+            **scores.shares(self.threshold),
         }
         self.notes_ = ()
         if clips.failures:
@@ -221,8 +221,8 @@ class DeviceIdentifier:
     def identify_features_together(self, values: ArrayLike) -> Identification:
         """Name the one device of described clips, (clip, number).
 
-        Their probabilities are multiplied, as of clips that say nothing about each other. The
-        score is that of the mean log probabilities: the same threshold holds for it.
+        Their probabilities are multiplied, as those of independent clips. The score is that of
+        the mean log probabilities, with the same threshold.
         """
         return self._answer(self._logs(np.asarray(values, dtype=np.float64)))
 
@@ -243,7 +243,7 @@ class DeviceIdentifier:
         return Identification(named, float(share), nearest, found)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return what `from_parts` makes an equal identifier of: plain JSON values, and tensors."""
+        """Return the state, for `from_parts`: plain JSON values, and tensors."""
         record = {
             "format": FORMAT,
             "version": VERSION,
@@ -261,7 +261,7 @@ class DeviceIdentifier:
     def from_parts(
         cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
     ) -> DeviceIdentifier:
-        """Put an identifier together again.
+        """Build an identifier from what `to_parts` returned.
 
         Raises
         ------

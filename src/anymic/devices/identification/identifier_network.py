@@ -1,4 +1,4 @@
-"""The small network that names a device, and how it learns what is none of its devices."""
+"""The small network that names a device, and how it learns to recognize unknown devices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anymic.devices.identification.imitation import RandomResponses
+from anymic.devices.identification.random_responses import RandomResponses
 
 Array = NDArray[np.float64]
 WIDTH, STEPS, BATCH = 64, 500, 64
@@ -19,7 +19,7 @@ FOLDS = 4
 
 
 class IdentifierNetwork(nn.Module):
-    """Names the device of a clip, and says how likely it is one of the known ones at all.
+    """Classify the device of a clip as one of the known devices or as unknown.
 
     Parameters
     ----------
@@ -41,28 +41,28 @@ class IdentifierNetwork(nn.Module):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return the log probabilities (clip, device + 1); the last is that of "none of them"."""
+        """Return the log probabilities (clip, device + 1); the last: unknown device."""
         found: Tensor = self.layers(values).log_softmax(dim=1)
         return found
 
 
 def score(logs: Tensor) -> Tensor:
-    """Return the log odds of "some known device" against "none of them", (clip,)."""
+    """Return the log odds of any known device against an unknown one, (clip,)."""
     return logs[:, :-1].logsumexp(dim=1) - logs[:, -1]
 
 
 def train(
     values: Array, targets: NDArray[np.int64], *, devices: int, scale: float, seed: int
 ) -> IdentifierNetwork:
-    """Train on clips of known devices and, as many, of none of them.
+    """Train on clips of known devices and on as many of unknown devices.
 
     Parameters
     ----------
     values : (clip, number)
         Log powers of bands, standardized.
     targets : (clip,)
-        Device numbers: below `devices` those to name, from there on those that show what a
-        stranger is.
+        Device numbers: the known devices below `devices`, the held-out devices, which stand for
+        unknown ones, from there on.
     devices : int
     scale : float
         What a log power was multiplied by.
@@ -71,7 +71,7 @@ def train(
     generator = np.random.default_rng(seed)
     known = np.flatnonzero(targets < devices)
     share = _even_shares(targets[known])
-    others = _Others(values, targets, devices=devices, scale=scale)
+    unknown = _UnknownClips(values, targets, devices=devices, scale=scale)
     with torch.random.fork_rng(devices=[]), _one_thread(), torch.enable_grad():
         torch.manual_seed(seed)
         found = IdentifierNetwork(values.shape[1], devices)
@@ -79,7 +79,7 @@ def train(
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
         for _ in range(STEPS):
             rows = generator.choice(known, size=BATCH, p=share)
-            batch = np.concatenate([values[rows], others.draw(BATCH, generator)])
+            batch = np.concatenate([values[rows], unknown.draw(BATCH, generator)])
             truth = np.concatenate([targets[rows], np.full(BATCH, devices)])
             optimizer.zero_grad()
             logs = found(torch.from_numpy(batch).float())
@@ -90,22 +90,22 @@ def train(
     return found.eval().requires_grad_(False)
 
 
-class _Others:
-    """Draws clips of no known device: real strangers' where there are some, and imitations.
+class _UnknownClips:
+    """Draws clips of unknown devices: of the held-out devices, or simulated.
 
-    Half of them are strangers' clips as they are, half with a random smooth response added. Where
-    there are none, all are imitations: clips of known devices, moved onto the mean of those
-    devices, with such a response added. A stranger is expected to be somewhere about that mean:
-    about the device that recorded the clip, it would be like no other device most of the time.
+    Half are clips of held-out devices as they are, half have a random smooth response added.
+    Without held-out devices all are simulated: clips of known devices, shifted to the mean of
+    those devices, with such a response added. They are centred on that mean, and not on the device
+    that recorded the clip, because an unknown device is expected to resemble the known ones.
     """
 
     def __init__(
         self, values: Array, targets: NDArray[np.int64], *, devices: int, scale: float
     ) -> None:
-        strange = targets >= devices
-        self.real = bool(strange.any())
+        held_out = targets >= devices
+        self.real = bool(held_out.any())
         if self.real:
-            self.clips, kinds = values[strange], targets[strange]
+            self.clips, kinds = values[held_out], targets[held_out]
         else:
             present, index = np.unique(targets, return_inverse=True)
             means = np.array([values[targets == device].mean(axis=0) for device in present])
@@ -142,49 +142,50 @@ def _one_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
-class Unheard:
-    """Scores by networks that knew neither the recording nor, of a stranger, the device.
+class HeldOutScores:
+    """Scores of clips by networks that were trained without them.
 
     Attributes
     ----------
-    known, strangers : (clip,)
-        Every clip of a known device; about every second one of a stranger (0 without strangers).
+    known, unknown : (clip,)
+        Every clip of a known device; about every second clip of a held-out device, by networks
+        that were trained without this device (none without held-out devices).
     """
 
     known: Array
-    strangers: Array
+    unknown: Array
 
     def threshold(self, true_accepts: float) -> float:
-        """Return the score from which on a clip is taken for a known device's.
+        """Return the score from which a clip is attributed to a known device.
 
-        With strangers: where as large a share of known clips fails as of strangers' passes.
-        Without: where the share `true_accepts` of known clips passes.
+        With held-out devices: where the share of known clips rejected equals the share of unknown
+        clips accepted. Without: where the share `true_accepts` of known clips is accepted.
         """
-        if not len(self.strangers):
+        if not len(self.unknown):
             return float(np.quantile(self.known, 1 - true_accepts))
-        places = np.sort(np.concatenate([self.known, self.strangers]))
+        places = np.sort(np.concatenate([self.known, self.unknown]))
         fail = np.searchsorted(np.sort(self.known), places) / len(self.known)
-        passes = 1 - np.searchsorted(np.sort(self.strangers), places) / len(self.strangers)
+        passes = 1 - np.searchsorted(np.sort(self.unknown), places) / len(self.unknown)
         return float(places[np.abs(fail - passes).argmin()])
 
     def shares(self, threshold: float) -> dict[str, float]:
-        """Return how many clips pass, and how well scores tell strangers."""
+        """Return the shares of clips accepted, and how well scores separate known and unknown."""
         found = {"true_accepts": float((self.known >= threshold).mean())}
-        if not len(self.strangers):
+        if not len(self.unknown):
             return found
         from sklearn.metrics import roc_auc_score
 
-        truth = np.repeat([1, 0], [len(self.known), len(self.strangers)])
+        truth = np.repeat([1, 0], [len(self.known), len(self.unknown)])
         at_95 = np.quantile(self.known, 0.05)
         return {
             **found,
-            "false_accepts": float((self.strangers >= threshold).mean()),
-            "false_accepts_at_95": float((self.strangers >= at_95).mean()),
-            "auroc": float(roc_auc_score(truth, np.concatenate([self.known, self.strangers]))),
+            "false_accepts": float((self.unknown >= threshold).mean()),
+            "false_accepts_at_95": float((self.unknown >= at_95).mean()),
+            "auroc": float(roc_auc_score(truth, np.concatenate([self.known, self.unknown]))),
         }
 
 
-def unheard_scores(
+def held_out_scores(
     values: Array,
     targets: NDArray[np.int64],
     groups: Sequence[str],
@@ -192,11 +193,11 @@ def unheard_scores(
     devices: int,
     scale: float,
     seed: int,
-) -> Unheard:
-    """Train four networks, each without a quarter of the recordings and half of the strangers.
+) -> HeldOutScores:
+    """Train four networks, each without a quarter of the recordings and half the held-out devices.
 
-    Each scores what it was trained without: clips of known devices in its quarter, and the clips
-    in its quarter of the strangers that it had not met.
+    Each scores what it was trained without: in its quarter, the clips of known devices and of the
+    held-out devices left out.
 
     Parameters
     ----------
@@ -208,19 +209,19 @@ def unheard_scores(
     generator = np.random.default_rng(seed)
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     part = generator.permutation(len(names))[index] % FOLDS
-    strange = targets >= devices
+    held_out = targets >= devices
     half = np.full(len(targets), -1)
-    if strange.any():
-        kinds, index = np.unique(targets[strange], return_inverse=True)
-        half[strange] = generator.permutation(len(kinds))[index] % 2
+    if held_out.any():
+        kinds, index = np.unique(targets[held_out], return_inverse=True)
+        half[held_out] = generator.permutation(len(kinds))[index] % 2
     known: list[Array] = []
-    strangers: list[Array] = []
+    unknown: list[Array] = []
     for fold in range(FOLDS):
-        quarter, unmet = part == fold, half == fold % 2
+        quarter, left_out = part == fold, half == fold % 2
         if not quarter.any():
             continue
-        learned = ~quarter & ~unmet
+        learned = ~quarter & ~left_out
         trained = train(values[learned], targets[learned], devices=devices, scale=scale, seed=seed)
-        for rows, scores in ((quarter & ~strange, known), (quarter & unmet, strangers)):
+        for rows, scores in ((quarter & ~held_out, known), (quarter & left_out, unknown)):
             scores.append(score(trained(torch.from_numpy(values[rows]).float())).double().numpy())
-    return Unheard(np.concatenate(known), np.concatenate(strangers))
+    return HeldOutScores(np.concatenate(known), np.concatenate(unknown))

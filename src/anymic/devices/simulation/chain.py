@@ -1,4 +1,4 @@
-"""One device's way from the air to the file: response, gain, compression, noise, converter."""
+"""The signal chain of a device: response, gain, compression, noise, converter."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CompressionSpec:
 
 @dataclass(frozen=True)
 class Device:
-    """A recording device. All left out: the identity, apart from the converter's rounding.
+    """A recording device; by default the identity, apart from the converter's rounding.
 
     The order of the chain is that of the settings below, and that of a recorder: the capsule
     colours the sound, the preamplifier turns it up, the automatic level control compresses it,
@@ -99,15 +99,15 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A clip as a device wrote it down.
+class Recording:
+    """A clip as recorded by a device.
 
     Attributes
     ----------
     clip : Clip
-        On the converter's grid, within [-1, 1), as long as what went in.
+        On the converter's grid, within [-1, 1), of the length of the input.
     over_full_scale : int
-        How many samples were beyond +-1.0 and are limited to it.
+        How many samples were beyond +-1.0 and were limited.
     """
 
     clip: Clip
@@ -123,13 +123,13 @@ def noise_seed(seed: int, device: str, take: str) -> int:
     return int.from_bytes(digest[:8], "big")
 
 
-def hear(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Heard:
+def record(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Recording:
     """Pass `clip` through `device`.
 
     Parameters
     ----------
     clip : Clip
-        What reaches the microphone; not changed.
+        The sound at the microphone; not changed.
     device : Device
         The chain's settings.
     seed : int
@@ -156,7 +156,7 @@ def hear(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Hear
     if device.rate_hz is not None and device.rate_hz < clip.rate_hz:
         samples = limit_rate(samples, clip.rate_hz, device.rate_hz)
     samples, over = convert(samples, device.bits)
-    return Heard(replace(clip, samples=samples), over)
+    return Recording(replace(clip, samples=samples), over)
 
 
 def compress(

@@ -1,4 +1,4 @@
-"""Which devices there are and which clips each of them hears: devices.yaml, and the draw."""
+"""A set of devices and the clips that each of them records: devices.yaml, and the draw."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class DeviceSet:
-    """Devices by name, and what share of each split's clips each of them hears.
+    """Devices by name, and what share of each split's clips each of them records.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class DeviceSet:
             )
 
     def draw(self, split: str, labels: Sequence[str], *, salt: int = 0) -> dict[str, list[int]]:
-        """Draw which clips of a split each device hears.
+        """Draw which clips of a split each device records.
 
         Parameters
         ----------
@@ -152,7 +152,7 @@ class DeviceSet:
         Raises
         ------
         ManifestError
-            If a device should hear more clips than there are.
+            If a device should record more clips than there are.
         """
         key = [self.seed, salt, *split.encode()]
         order = stratified_order(labels, np.random.default_rng(key))

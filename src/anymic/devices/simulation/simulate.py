@@ -12,7 +12,7 @@ from anymic._internal.settings import preset_file, to_mapping
 from anymic.audio import Clip
 from anymic.data.derived import TABLE, Derived, DerivedCorpus, Rendered, Source
 from anymic.data.manifest import Manifest
-from anymic.devices.simulation.chain import hear, noise_seed
+from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
 from anymic.devices.simulation.plan import PlannedClip, name_takes, plan
 from anymic.devices.simulation.response import response_digest
@@ -141,7 +141,7 @@ class _Simulating:
     def render(self, source: Source, clip: Clip, variant: str) -> Rendered:
         device = self.devices.devices[variant]
         seed = noise_seed(self.devices.seed, variant, source.stem)
-        found = hear(clip, device, seed=seed, responses=str(self.devices.responses))
+        found = record(clip, device, seed=seed, responses=str(self.devices.responses))
         return Rendered(found.clip, device.bits, found.over_full_scale)
 
 

@@ -16,7 +16,7 @@ from anymic.audio import Clip
 from anymic.codecs import EncodeCache
 from anymic.data.derived import name_stems
 from anymic.data.manifest import Manifest
-from anymic.devices.simulation.chain import hear, noise_seed
+from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
 from anymic.errors import AnymicError, Failure, ManifestError
 from anymic.evaluation.robustness.classifiers import Answer, Classifier, checked_answer
@@ -186,7 +186,7 @@ def _hear(
 def _through_device(clip: Clip, name: str | None, take: str, devices: DeviceSet | None) -> Clip:
     if name is None or devices is None:
         return clip
-    return hear(
+    return record(
         clip,
         devices.devices[name],
         seed=noise_seed(devices.seed, name, take),

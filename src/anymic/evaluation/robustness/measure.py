@@ -104,7 +104,7 @@ def robustness(
         takes, are the recordings that intervals resample; a row's `device` is what recorded the
         clip.
     devices : DeviceSet, path of its YAML, or name of a preset, optional
-        Only its devices and its seed are used, not who hears what.
+        Only its devices and its seed are used, not which clips they record.
     codecs : codecs, path of a YAML, or name of a preset, optional
     responses : path, optional
         Folder of the impulse responses; by default that of the YAML.
@@ -235,7 +235,7 @@ def draw_clips(manifest: Manifest, clips: int, *, seed: int = 0) -> Manifest:
 
 
 def _devices(path: str | Path | None, responses: str | Path | None) -> DeviceSet | None:
-    """Read the devices of a YAML, which need not say who hears what."""
+    """Read the devices of a YAML, which may lack the key `recorded`."""
     if path is None:
         return None
     file = preset_file(path, example="microphones")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from anymic.devices.analysis import NEPER_DB
 from anymic.devices.correction.estimators.registry import Array, Recordings, register_estimator
-
-NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
 
 
 @register_estimator("geometric", takes="required")

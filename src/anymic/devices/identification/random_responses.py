@@ -1,4 +1,4 @@
-"""Microphones that do not exist: random smooth responses, for learning what is unknown."""
+"""Random smooth responses: clips of known devices with one stand for unknown devices."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RandomResponses:
     """Draws smooth log responses over mel bands.
 
     Each is a sum of Gaussian processes of three lengths, each scaled by a random amount of mean 1,
-    so that some imitations differ from what they are added to by little and some by much.
+    so that some drawn devices differ from the known ones by little and some by much.
 
     Parameters
     ----------
