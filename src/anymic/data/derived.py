@@ -175,7 +175,7 @@ class DerivedCorpus(Generic[Variant]):
     ) -> None:
         if (folder / TABLE).exists() and not BuildLog.exists_in(folder):
             raise ManifestError(
-                f"a folder {folder} with a {TABLE} that was not written here before",
+                f"{folder} holds a {TABLE} from elsewhere",
                 expected="a new folder, or one that an earlier run wrote",
                 fix="choose another folder",
             )
