@@ -101,7 +101,7 @@ def test_the_command_changes_the_model_in_place(
     run, new = small_bundle.save(tmp_path / "run"), tmp_path / "d.json"
     profile(("A",), A=np.ones(BINS), D=np.full(BINS, 0.5)).write(new)
     assert main(["devices", "add", str(run), "--profile", str(new)]) == 0
-    assert "knows A, B, D" in capsys.readouterr().out
+    assert "devices A, B, D" in capsys.readouterr().out
     assert Bundle.load(run).devices == ("A", "B", "D")
     assert main(["devices", "add", str(run), "--profile", str(new)]) == 2
     assert capsys.readouterr().err.startswith("error: The model already has gains for D.")

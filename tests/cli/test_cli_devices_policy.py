@@ -63,7 +63,7 @@ def test_routes_are_kept_and_followed(
     devices_policy(model, unknown="blind", identifier=identifier, data=clips)
     said = capsys.readouterr().out
     assert "mean spectrum of 24 clips" in said
-    assert "identified among A, B; unknown ones are heard with gains estimated" in said
+    assert "identified among A, B; unknown ones are corrected with gains estimated" in said
     assert (model / "weights.safetensors").read_bytes() == weights
     files = [tmp_path / f"{number}.wav" for number in (0, 1, 2, 3)]
     found = answers(capsys, "predict", *files, "--model", model)

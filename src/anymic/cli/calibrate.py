@@ -1,4 +1,4 @@
-"""``anymic calibrate``: a trained model learns how sure it may be."""
+"""``anymic calibrate``: calibrate a trained model's probabilities."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def calibrate(
         str,
         typer.Option(
             help="temperature (one number; no answer changes) or isotonic (a step function for"
-            " each label; wants many clips)."
+            " each label; needs many clips)."
         ),
     ] = "temperature",
     split: Annotated[
@@ -37,7 +37,7 @@ def calibrate(
     ] = None,
     per_device: Annotated[
         bool,
-        typer.Option("--per-device", help="One calibrator a device, besides that of all clips."),
+        typer.Option("--per-device", help="Also fit one calibrator for each device."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write a new model here. [default: change RUN]")
@@ -47,20 +47,20 @@ def calibrate(
     ] = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Make a trained model's probabilities mean what they say.
+    """Calibrate a trained model's probabilities.
 
-    The model answers for clips that it learned nothing from; what its probabilities must become
-    to be as sure as its answers are right is fitted, and kept in the model. `anymic predict` and
-    `anymic evaluate` then give calibrated probabilities. Not one weight changes. A calibrator
-    that the model had before is replaced.
+    The model classifies clips that it was not trained on. A calibrator is fitted to its
+    probabilities, so that they agree with how often its answers are right, and is saved in the
+    model: `anymic predict` and `anymic evaluate` then give calibrated probabilities. No weight
+    changes. A calibrator that the model had before is replaced.
 
     Log loss, Brier score and calibration error are shown before and after: on the clips that the
-    calibrator was fitted on ("on these clips", which flatters it), and in five parts, each by a
-    calibrator that was fitted on the other parts' recordings ("held out"). What it is worth on
-    clips that had no part in it `anymic evaluate` says.
+    calibrator was fitted on ("on these clips", which is optimistic), and in five parts, each with a
+    calibrator that was fitted on the recordings of the other parts ("held out"). Use `anymic
+    evaluate` to measure the model on clips that had no part in it.
 
-    Refused are clips that the model learned from, or of the same recordings; clips of the
-    manifest's split test; and devices (--per-device) with too few clips.
+    Clips that the model was trained on, clips of the same recordings, clips of the manifest's split
+    test, and devices (--per-device) with too few clips are refused.
 
     The exit status is 1 if some files could not be used; they are listed.
 

@@ -15,7 +15,7 @@ from anymic.cli import options
 def codec_apply(
     recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to encode.")],
     codec: Annotated[str, typer.Option(help="A name that `anymic codec list` gives.")],
-    out: Annotated[Path, typer.Option(help="What is heard: .wav (32-bit float), .flac or .ogg.")],
+    out: Annotated[Path, typer.Option(help="Decoded audio: .wav (32-bit float), .flac or .ogg.")],
     kbps: Annotated[
         float | None,
         typer.Option(help="Nominal bitrate. May be left out where the codec has only one."),
@@ -35,9 +35,9 @@ def codec_apply(
     ] = "mean",
     as_json: options.Outcome = False,
 ) -> None:
-    """Encode a recording and decode it again, as a listener would hear it.
+    """Encode a recording and decode it again.
 
-    Rate, length and alignment stay: the codec's delay is measured and taken off.
+    Rate, length and alignment stay: the codec's delay is measured and removed.
 
     Example: anymic codec apply siren.wav --codec mp3 --kbps 32 --out siren-mp3-32.wav
     """

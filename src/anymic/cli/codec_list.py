@@ -11,10 +11,10 @@ import typer
 def codec_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
 ) -> None:
-    """Name every codec, what it offers, and whether it is available here.
+    """List every codec, its rates and bitrates, and whether it is available here.
 
     Rates are those of the audio that is encoded; bitrates are nominal, in kbps, for one channel.
-    A codec that is not available is never replaced by another: the table says how to get it.
+    A codec that is not available is never replaced by another: the table shows how to install it.
 
     Example: anymic codec list
     """

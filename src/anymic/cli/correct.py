@@ -1,4 +1,4 @@
-"""``anymic correct``: one recording, made to sound like the reference device."""
+"""``anymic correct``: correct one recording towards the reference device."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def correct(
     ] = "mean",
     as_json: options.Outcome = False,
 ) -> None:
-    """Multiply a recording's spectrum by its device's gains.
+    """Correct a recording: multiply its spectrum by the gains of its device.
 
-    Rate, length and alignment stay. The level changes as the gains say: nothing is normalized,
-    and a WAV file keeps what is over full scale.
+    Rate, length and alignment stay. The level changes by the gains: nothing is normalized, and a
+    WAV file keeps values over full scale.
 
     Example: anymic correct street.wav --profile profile.json --device B --out street-as-A.wav
     """
@@ -67,7 +67,7 @@ def correct(
     if info.channels > 1:
         notes.append(f"{info.channels} channels became one ({channel})")
     if peak > 1:
-        notes.append(f"the peak of {peak:.2f} is over full scale, and kept")
+        notes.append(f"the peak of {peak:.2f} is over full scale, and not clipped")
     outcome = {
         "path": str(out),
         "device": device,

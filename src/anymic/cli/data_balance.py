@@ -1,4 +1,4 @@
-"""`anymic data balance`: as many clips of every label, by pitch shift."""
+"""`anymic data balance`: pitch-shifted copies for labels with few clips."""
 
 from __future__ import annotations
 
@@ -24,26 +24,28 @@ def data_balance(
         int, typer.Option(min=2, help="Shifts lie between minus this and this, both excluded.")
     ] = 12,
     top_db: Annotated[
-        float, typer.Option(help="So far below a clip's loudest frame it counts as silent.")
+        float, typer.Option(help="Frames this far below a clip's loudest frame count as silent.")
     ] = 60.0,
     rate: Annotated[
         int | None, typer.Option(min=1, help="Resample to this rate in Hz. [default: none]")
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option(min=0, help="So many of each label at least. [default: the largest label's]"),
+        typer.Option(
+            min=0, help="At least this number for each label. [default: that of the largest label]"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of what is shifted how far.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of clips and shifts.")] = 0,
     workers: options.Workers = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Trim, normalize, and shift clips in pitch until every label has as many as the largest.
+    """Add pitch-shifted clips until every label has as many as the largest.
 
-    Silence at both ends of each clip is cut off, and its peak brought to full scale. Labels with
-    fewer training clips than the largest get shifted copies of their own, by random whole numbers
-    of semitones; clips of other splits are never shifted. Written are OUT/audio and
-    OUT/manifest.csv. The same seed gives the same files; an interrupted run goes on where it
-    stopped. The exit status is 1 if some files could not be used; they are listed.
+    Silence at both ends of each clip is removed, and its peak is normalized to full scale. Labels
+    with fewer training clips than the largest get copies of their own clips, shifted by a random
+    whole number of semitones; clips of other splits are never shifted. OUT/audio and
+    OUT/manifest.csv are written. The same seed gives the same files; an interrupted run continues
+    where it stopped. The exit status is 1 if some files could not be used; they are listed.
 
     Example: anymic data balance freesound.csv --out freesound-balanced
     """

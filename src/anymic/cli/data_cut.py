@@ -20,14 +20,16 @@ def data_cut(
     ],
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     length: Annotated[float, typer.Option(help="Length of a piece in seconds.")] = 0.975,
-    every: Annotated[float, typer.Option(help="How far two pieces begin apart, seconds.")] = 0.96,
+    every: Annotated[
+        float, typer.Option(help="Distance between the starts of two pieces in seconds.")
+    ] = 0.96,
     as_json: options.Outcome = False,
 ) -> None:
     """Write a manifest with a row for each piece of each clip; no audio is written.
 
-    By default pieces are patches of VGGish. The rest at a clip's end is a piece if it is at least
-    half of one, and a clip shorter than a piece is one: train with --set shorter=repeat. The exit
-    status is 1 if some files could not be used; they are listed.
+    By default the pieces are patches of VGGish. The rest at a clip's end is a piece if it is at
+    least half as long as one. A clip that is shorter than a piece is one: train with --set
+    shorter=repeat. The exit status is 1 if some files could not be used; they are listed.
 
     Example: anymic data cut freesound.csv --out patches.csv
     """

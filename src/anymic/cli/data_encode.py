@@ -20,12 +20,12 @@ def data_encode(
     workers: options.Workers = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Let every clip be heard through every codec.
+    """Pass every clip through every codec.
 
-    Written are OUT/audio/CODEC-KBPS/*.flac, each with the rate, length and alignment of its
+    OUT/audio/CODEC-KBPS/*.flac are written, each with the rate, length and alignment of its
     original, OUT/manifest.csv with the columns codec and kbps and, for a corpus with folds, one
-    OUT/foldK.csv a fold, ready to train on. Rows of the codec wav name the original files. An
-    interrupted run goes on where it stopped.
+    OUT/foldK.csv for each fold, ready to train on. Rows of the codec wav name the original files.
+    An interrupted run continues where it stopped.
 
     Example: anymic data encode esc10.csv --codecs codecs --out esc10-coded
     """

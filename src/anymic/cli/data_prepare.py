@@ -40,7 +40,7 @@ def data_prepare(
     workers: Annotated[int, typer.Option(help="Threads that read files.", min=1)] = 2,
     as_json: options.Outcome = False,
 ) -> None:
-    """Turn a corpus into a manifest, and check every file.
+    """Make a manifest of a corpus, and check every file.
 
     The manifest gets the rows that can be used. Problems are listed, all of them, and the exit
     status is then 1.

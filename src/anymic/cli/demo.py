@@ -1,4 +1,4 @@
-"""``anymic demo``: the main job on scenes that are made on the spot."""
+"""``anymic demo``: train and evaluate on synthetic scenes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Of the scenes and of training.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the scenes and of training.", min=0)] = 0,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few scenes, one epoch: shows that it runs, no more.")
+        bool, typer.Option("--quick", help="Few scenes, one epoch: only a trial that it runs.")
     ] = False,
     as_json: options.Outcome = False,
 ) -> None:
     """Make ten urban scenes, train without and with spectrum correction, and report.
 
-    Three recorders hear the scenes: A in all training clips, B and C in ten each. Needs no
-    download and about a minute on two cores. The same --out finds its audio again.
+    Three devices record the scenes: A all training clips, B and C ten each. No download is needed;
+    it takes about a minute on two cores. Audio in --out is used again.
 
     Example: anymic demo --out demo
     """
@@ -63,8 +63,8 @@ def _print(outcome: Demo) -> None:
     for name, what in (
         ("html", "the report, with figures"),
         ("json", "the same in numbers"),
-        ("corrected", "the model: anymic predict --help says how to use it"),
+        ("corrected", "the model: see anymic predict --help"),
         ("manifest", "the clips"),
     ):
         print(f"{outcome.paths[name]}  {what}")
-    print(f"{sum(outcome.seconds.values()):.0f} s in all")
+    print(f"{sum(outcome.seconds.values()):.0f} s in total")

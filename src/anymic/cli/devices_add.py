@@ -1,4 +1,4 @@
-"""``anymic devices add``: a trained model learns a new microphone."""
+"""``anymic devices add``: add devices to a trained model."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def devices_add(
         Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Also take gains of devices that MODEL knows.")
+        bool, typer.Option("--replace", help="Also replace the gains of devices that MODEL has.")
     ] = False,
 ) -> None:
     """Add the devices of a profile to a trained model.
 
-    No weight changes: recordings that are stated to be of the new device get its gains, and what
-    the model said of other devices it goes on saying. Calibrate the new device against the model's
-    own reference, or against one device that the model knows.
+    No weight changes: recordings that are stated to be of the new device get its gains, and the
+    answers for other devices stay the same. Estimate the profile of the new device towards the
+    model's own reference, or towards one device of the model.
 
     Example: anymic devices add run --profile d.json, where d.json is what
     `anymic devices profile takes.csv --reference A --device D --out d.json` wrote.
@@ -34,5 +34,5 @@ def devices_add(
     bundle = Bundle.load(model)
     changed = add_devices(bundle, DeviceProfile.read(profile), replace_known=replace)
     place = changed.save(out or model)
-    print(f"{place}: knows {', '.join(changed.devices)}")
+    print(f"{place}: devices {', '.join(changed.devices)}")
     print(f"next: anymic predict FILES --model {place} --device NAME")

@@ -29,17 +29,17 @@ def devices_fit(
         list[str] | None,
         typer.Option(
             metavar="DEVICE",
-            help="A device not to be named: it shows what a stranger is; repeatable.",
+            help="A device that is not to be named: an example of unknown devices; repeatable.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights and imitations.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights and simulated devices.")] = 0,
     as_json: options.Outcome = False,
 ) -> None:
-    """Learn to name the device of a recording, and to say when it is none of the known ones.
+    """Train an identifier of devices that also recognizes unknown ones.
 
-    Ten to forty uncorrected recordings of each device, at one sampling rate. What strangers sound
-    like is learned from devices --held-out, and measured on such as a network has not met; without
-    any, from imitations, which serve far worse.
+    It needs 10 to 40 uncorrected recordings of each device, at one sampling rate. Recordings of the
+    devices --held-out are its examples of unknown devices, and measure how many of these it
+    accepts; without any, simulated devices are used, which is far less reliable.
 
     Example: anymic devices fit clips.csv --out identifier --held-out D
     """
@@ -66,15 +66,15 @@ def _show(identifier: DeviceIdentifier, out: Path, *, as_json: bool) -> None:
         print(json.dumps(outcome, indent=2))
         return
     counts = ", ".join(f"{name} {clips}" for name, clips in record["clips"].items())
-    share = f"{100 * record['true_accepts']:.0f} % of unheard clips, all devices together"
+    share = f"{100 * record['true_accepts']:.0f} % of new clips, all devices together"
     print(f"{out}: {counts} clips; accepts {share}")
     if max(record["clips"].values()) > 2 * min(record["clips"].values()):
         print("devices with fewer clips may be accepted less often: record as many of each")
     if "false_accepts" in record:
         print(
-            f"held-out devices, unmet: {100 * record['false_accepts']:.0f} % pass,"
+            f"held-out devices: {100 * record['false_accepts']:.0f} % of their clips accepted,"
             f" area under the ROC curve {record['auroc']:.3f}"
         )
     else:
-        print("no held-out device was heard: nothing says how many strangers pass")
+        print("no device was held out: the share of unknown devices that is accepted is not known")
     print(f"next: anymic devices identify FILES --identifier {out}")

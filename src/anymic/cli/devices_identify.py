@@ -23,11 +23,11 @@ def devices_identify(
     ],
     identifier: Annotated[Path, typer.Option(help="The folder that `anymic devices fit` wrote.")],
     together: Annotated[
-        bool, typer.Option("--together", help="All are recordings of one device: name that one.")
+        bool, typer.Option("--together", help="All recordings are of one device: name that one.")
     ] = False,
     as_json: options.Rows = False,
 ) -> None:
-    """Name the device that each recording is of, or with --together the one that all are of.
+    """Name the device of each recording, or with --together the one device of all.
 
     Rows are tab-separated: file, device or "unknown", and the probability of that device among the
     known ones (for an unknown one: of the nearest, which is in brackets). With --together: device,

@@ -1,4 +1,4 @@
-"""``anymic devices policy``: what a model does with devices that are not stated or not known."""
+"""``anymic devices policy``: what a model does with unstated and unknown devices."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def devices_policy(
     unknown: Annotated[
         str | None,
         typer.Option(
-            help="What becomes of a device that is not known: identity (heard as it is), blind "
-            "(gains estimated from its recordings), or refuse. [default: as it was]"
+            help="For unknown devices: identity (not corrected), blind (corrected with gains "
+            "estimated from their recordings), or refuse. [default: no change]"
         ),
     ] = None,
     identifier: Annotated[
@@ -30,18 +30,18 @@ def devices_policy(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="The manifest that the model was trained with; blind needs it once."),
+        typer.Option(help="The manifest that the model was trained with; needed once for blind."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
     ] = None,
 ) -> None:
-    """Say what a model does with clips of unstated and of unknown devices.
+    """Set what a model does with clips of unstated and of unknown devices.
 
-    A device that is stated and that the model knows always gets its own gains. Where none is
-    stated the identifier names it. What is unknown then is treated as --unknown says; blind gains
-    lead to the mean spectrum of the training clips, which is measured here. Not one weight of the
-    model changes. `anymic predict` and `anymic evaluate` then do so.
+    A stated device that the model has gains for is always corrected with these. Where no device is
+    stated, the identifier names it. If the device is still unknown, --unknown decides; blind gains
+    lead to the mean spectrum of the training clips, which is measured here. No weight of the model
+    changes. `anymic predict` and `anymic evaluate` then follow this policy.
 
     Example: anymic devices policy run --identifier identifier --data manifest.csv --unknown blind
     """
@@ -68,16 +68,16 @@ def devices_policy(
         members = changed.members if isinstance(changed, bundles.Ensemble) else (changed,)
         counts = sorted({one.spectrum.count for one in members if one.spectrum is not None})
         print(f"mean spectrum of {' to '.join(map(str, counts[:: max(len(counts) - 1, 1)]))} clips")
-    print(f"{place}: {_said(changed)}")
+    print(f"{place}: {_described(changed)}")
 
 
-def _said(model: Bundle | Ensemble) -> str:
+def _described(model: Bundle | Ensemble) -> str:
     named = "not identified"
     if model.identifier is not None:
         named = f"identified among {', '.join(model.identifier.devices)}"
     unknown = {
-        "identity": "heard as they are",
-        "blind": "heard with gains estimated from their recordings",
+        "identity": "not corrected",
+        "blind": "corrected with gains estimated from their recordings",
         "refuse": "refused",
     }[model.contract.unknown_device]
     return f"unstated devices are {named}; unknown ones are {unknown}"

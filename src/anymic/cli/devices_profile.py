@@ -1,4 +1,4 @@
-"""``anymic devices profile``: from aligned recordings to a device profile."""
+"""``anymic devices profile``: estimate a device profile from aligned recordings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def devices_profile(
     reference: Annotated[
         str,
         typer.Option(
-            help="The device to sound like; several as B,C make a virtual one; all for all."
+            help="The device to correct towards; the mean of several as B,C; all for all."
         ),
     ] = "A",
     out: Annotated[Path, typer.Option(help="The device profile to write.")] = Path("profile.json"),
@@ -43,17 +43,17 @@ def devices_profile(
     ] = None,
     fft: Annotated[int, typer.Option(help="FFT size in samples.")] = 2048,
     hop: Annotated[int, typer.Option(help="Hop in samples.")] = 512,
-    floor_db: Annotated[float, typer.Option(help="Spectra count as at least this.")] = -100.0,
-    limit_db: Annotated[float, typer.Option(help="No gain beyond this, up or down.")] = 40.0,
+    floor_db: Annotated[float, typer.Option(help="Lower limit of the spectra.")] = -100.0,
+    limit_db: Annotated[float, typer.Option(help="Limit of the gains, up and down.")] = 40.0,
     silence_db: Annotated[
         float, typer.Option(help="Frames this far below a clip's loudest are left out.")
     ] = -40.0,
     plot: Annotated[Path | None, typer.Option(help="Draw the gains into this PNG.")] = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Learn how each device colours sound, from clips recorded side by side.
+    """Estimate the gains of each device from clips recorded side by side.
 
-    Rows of the manifest with equal `take` were recorded at the same moment; 10 to 30 takes a
+    Rows of the manifest with equal `take` were recorded at the same moment; 10 to 30 takes for each
     device are enough. The profile is for `anymic correct`, and for `anymic devices add`.
 
     Example: anymic devices profile takes.csv --reference A --out profile.json --plot gains.png
@@ -71,7 +71,7 @@ def devices_profile(
     if split:
         table = clips_of_split(table, split, purpose="estimate gains from")
     elif "split" in table.table and table.table["split"].nunique() > 1:
-        print("note: clips of all splits are used; --split train keeps to one", file=sys.stderr)
+        print("note: clips of all splits are used; pass --split train to use one", file=sys.stderr)
     names = [name.strip() for name in reference.split(",") if name.strip()]
     correction = SpectrumCorrection(
         reference="all" if names == ["all"] else names,

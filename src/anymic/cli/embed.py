@@ -1,4 +1,4 @@
-"""``anymic embed``: a window's pooled features, for other tools."""
+"""``anymic embed``: the pooled features of each window, for other tools."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def embed(
         str | None, typer.Option(help="Only clips of this split of the manifest. [default: all]")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="What the files were recorded with, as the model names it.")
+        str | None, typer.Option(help="The device that recorded the files, as the model names it.")
     ] = None,
     batch: Annotated[
         int | None,
@@ -48,16 +48,14 @@ def embed(
     ] = "auto",
     as_json: options.Outcome = False,
 ) -> None:
-    """Write what the network knows of a sound before it names a label.
+    """Write the network's pooled features of each window.
 
-    For each window of a file the pooled features, 64 numbers with the network basic1: to look for
-    like sounds, to cluster, or to train another classifier on. Files are cut into windows and
-    their devices corrected as by `anymic predict`. With --data, label, device, split and
-    group go along.
+    These are 64 numbers with the network basic1. Use them to search for similar sounds, to cluster,
+    or to train another classifier. Files are cut into windows and corrected as by `anymic predict`.
+    With --data, label, device, split and group are written too.
 
     features.npz holds the arrays features, paths, starts_s, and labels, devices, splits and groups
-    where known;
-    features.csv has a window a row; a folder opens in TensorBoard's projector.
+    where known; features.csv has one window in each row; a folder opens in TensorBoard's projector.
 
     The exit status is 1 if some files failed; they are listed, and the others are complete.
 

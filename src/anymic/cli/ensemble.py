@@ -1,4 +1,4 @@
-"""``anymic ensemble``: several trained models vote."""
+"""``anymic ensemble``: make one model of several that vote."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def ensemble(
     voting: Annotated[
         str,
         typer.Option(
-            help="soft (mean of the probabilities), calibrated (each member's first made right by"
+            help="soft (mean of the probabilities), calibrated (each member's calibrated first by"
             " isotonic regression), or geometric (their geometric mean)."
         ),
     ] = "soft",
     select: Annotated[
         str | None,
-        typer.Option(help="Which may vote: accuracy>=0.70, on each one's own validation clips."),
+        typer.Option(help="Members that vote: accuracy>=0.70, each on its own validation clips."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="The manifest (or folder) of the training, to find clips again."),
+        typer.Option(help="The manifest (or folder) of the training, with the validation clips."),
     ] = None,
     split: Annotated[
         str | None,
@@ -51,13 +51,13 @@ def ensemble(
 ) -> None:
     """Make one model of several that vote.
 
-    Networks, front-ends and device profiles may differ; labels and the length and rate of clips
-    may not. Members with the same front-end share its work, and those of one architecture run
-    together. The result is a model like any other: predict, evaluate, devices policy take it.
+    Networks, front-ends and device profiles may differ; labels and the length and rate of clips may
+    not. Members with the same front-end share its features, and those of one architecture run
+    together. The result is used as any other model is, by predict, evaluate and devices policy.
 
-    Calibrated voting needs --data: every member answers for the validation clips that were set
-    aside when it was trained (each has its own), and isotonic regression on these answers makes
-    its probabilities mean what they say. Clips that a member learned from are refused.
+    Calibrated voting needs --data: every member classifies the validation clips that were set aside
+    when it was trained (each has its own), and isotonic regression on these answers calibrates its
+    probabilities. Clips that a member was trained on are refused.
 
     The exit status is 1 if some files could not be used; they are listed.
 

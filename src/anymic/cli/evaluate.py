@@ -33,7 +33,7 @@ def evaluate(
         bool,
         typer.Option(
             "--unstated",
-            help="Do not tell the model what device a clip is of; report by device all the same.",
+            help="Do not state the devices to the model; the report is by device all the same.",
         ),
     ] = False,
     map_at: Annotated[
@@ -45,29 +45,31 @@ def evaluate(
     ] = None,
     min_confidence: Annotated[
         float | None,
-        typer.Option(help="Say how many clips are answered from this confidence on, and how well."),
+        typer.Option(
+            help="Also measure the share and accuracy of clips with at least this confidence."
+        ),
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(help="Keep features in this folder, for clips that are heard again."),
+        typer.Option(help="Keep features in this folder, for the next time."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resamples behind the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples for the intervals.")] = 0,
     as_json: options.Rows = False,
 ) -> None:
     """Measure a model on labelled clips, on each device by itself.
 
-    Gives accuracy for each device, their mean, each class, log loss and calibration error, and for
-    3 labels or more MAP@3, all with n and 95 % intervals: as a table here, and as report.html
-    (one page, with figures) and report.json in the report's folder. The manifest's columns device
-    and group are used where they are there: clips of one group count as one recording. A device
-    that the model does not know takes its policy (`anymic devices policy`); its clips share their
+    Accuracy for each device, their mean, accuracy for each class, log loss and calibration error,
+    and for 3 labels or more MAP@3, all with n and 95 % intervals, are printed as a table and
+    written as report.html (one page, with figures) and report.json. The manifest's columns device
+    and group are used where they are there: clips of one group count as one recording. Clips of an
+    unknown device are treated by the model's policy (`anymic devices policy`); they share their
     blind gains, unless --unstated leaves each by itself.
 
-    A head on embeddings (`anymic train-head --embeddings`) is measured on embeddings: --data is an
-    .npz with labels, too.
+    A head on embeddings (`anymic train-head --embeddings`) is measured on embeddings: --data is
+    then an .npz with labels.
 
-    Probabilities are those that `anymic predict` gives: calibrated, where the model is; the
-    report's header says so.
+    Probabilities are those of `anymic predict`: calibrated, where the model is. The report's header
+    states it.
 
     The exit status is 1 if some files failed; they are listed, and left out of all numbers.
 

@@ -1,4 +1,4 @@
-"""``anymic finetune``: a model learns on, in whole or in part."""
+"""``anymic finetune``: train a model on other clips, in whole or in part."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def finetune(
         str, typer.Option(help="What is trained: all, or numbers and ranges: 7, 5-7, 1,9-10.")
     ] = "all",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="How many. [default: the preset's, 40]")
+        int | None, typer.Option(min=1, help="Number of epochs. [default: that of the preset, 40]")
     ] = None,
     report_epochs: Annotated[
-        str, typer.Option(help="When accuracy is measured; the last epoch always is.")
+        str, typer.Option(help="Epochs at which accuracy is measured; the last one always is.")
     ] = "0,1,10,20,40",
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Begin with random weights: full retraining.")
+        bool, typer.Option("--from-scratch", help="Start from random weights: full retraining.")
     ] = False,
     preset: Annotated[
         str | None, typer.Option(help="Settings by name. [default: finetuning]")
@@ -39,21 +39,21 @@ def finetune(
     config_file: options.Config = None,
     changes: options.Changes = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of order, augmentation, random weights.")
+        int | None, typer.Option(help="Seed of order, augmentation and random weights.")
     ] = None,
     resume: options.Resume = False,
     cache: options.TrainingCache = None,
     trainer: options.Trainer = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Train a model on other clips, such as coded ones, and see what it wins and forgets.
+    """Train a model on other clips, such as coded ones, and measure what changes.
 
     Clips of the split train are trained on; accuracy is measured on those of test (else of
     validation), for each codec in the column codec, with its kbps, and each device. Clips whose
-    codec is empty or wav are clean, and some have to be there: what is forgotten on them is always
-    shown. Segments that are not named keep their weights and their running statistics; a number
-    that does not exist lists them. Labels, front-end, device gains and standardization stay the
-    model's.
+    codec is empty or wav are clean; some are required, because the difference on clean clips is
+    always shown. Segments that are not named keep their weights and their running statistics; a
+    number that does not exist lists them. Labels, front-end, device gains and standardization stay
+    those of the model.
 
     With --from-scratch the same network is trained on the same clips from random weights.
 
@@ -109,7 +109,7 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
     if tuned["measured_known"]:
         print(
             f"note: the model had been trained on {tuned['measured_known']} of the"
-            f" {tuned['measured_clips']} clips measured: they say nothing about new ones",
+            f" {tuned['measured_clips']} clips measured: accuracy on them is not that on new clips",
             file=sys.stderr,
         )
     if as_json:

@@ -25,11 +25,11 @@ def import_keras(
     ] = 10.0,
     as_json: options.Outcome = False,
 ) -> None:
-    """Take over a network of the family of Hu 2020 (`10class-fcnn`, and smaller ones).
+    """Import a network of the family of Hu 2020 (`10class-fcnn`, and smaller ones).
 
     Depth, widths, channels of the input and the number of classes are read from the file; the
-    front-end in front of it is that of the papers, for 44.1 kHz. The model predicts and is
-    fine-tuned like any other. Needs h5py: pip install 'anymic[keras]'.
+    front-end is that of the papers, for 44.1 kHz. The model predicts and is fine-tuned as any
+    other. It needs h5py: pip install 'anymic[keras]'.
 
     Example: anymic import keras model.hdf5 --out scenes
     """

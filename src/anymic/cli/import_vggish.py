@@ -24,12 +24,12 @@ def import_vggish(
         typer.Option(help="In place of WEIGHTS: fetch the public ones (289 MB) into this folder."),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="In place of WEIGHTS: random ones, for trials.")
+        bool, typer.Option("--random", help="In place of WEIGHTS: random ones, for tests.")
     ] = False,
     width: Annotated[
-        float, typer.Option(help="With --random: so many times the channels of VGGish.")
+        float, typer.Option(help="With --random: factor on the channels of VGGish.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="With --random: of the weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="With --random: seed of the weights.")] = 0,
     linear: Annotated[
         bool,
         typer.Option(
@@ -38,15 +38,15 @@ def import_vggish(
     ] = False,
     labels: Annotated[
         Path | None,
-        typer.Option(help="To be fine-tuned: with two fresh layers for a manifest's labels."),
+        typer.Option(help="For fine-tuning: add two new layers for this manifest's labels."),
     ] = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Make a model of VGGish's public weights, which describes 0.96 s of sound by 128 numbers.
+    """Make a model of VGGish's public weights, an embedding of 0.96 s of sound in 128 numbers.
 
-    The model has no labels: it is for `anymic embed`, and for training classifiers on what that
-    writes. It hears at 16 kHz with the front-end that was published with VGGish. Only tensors are
-    read; a file with code in it is refused. With --labels it gets a layer of 100 and one of the
+    The model has no labels: it is for `anymic embed`, and for training classifiers on its
+    embeddings. It works at 16 kHz with the front-end that was published with VGGish. Only tensors
+    are read; a file with code in it is refused. With --labels it gets a layer of 100 and one of the
     manifest's labels, for `anymic finetune --preset xu2018` on patches (`anymic data cut`).
 
     Example: anymic import vggish vggish-10086976.pth --out vggish

@@ -24,7 +24,7 @@ def require_folders(*places: Path | None) -> None:
 
 
 def note_replaced(out: Path, *, resume: bool) -> None:
-    """Say on stderr, before hours of work, that a finished model will be replaced."""
+    """Note on stderr, before hours of work, that a finished model will be replaced."""
     if (out / "bundle.json").is_file() and not resume:
         print(f"note: {out} holds a model, which this one will replace", file=sys.stderr)
 

@@ -22,13 +22,13 @@ def plot_features(
         str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
     ] = "auto",
 ) -> None:
-    """Draw how a network places the clips: its pooled features in two dimensions.
+    """Draw the network's pooled features of clips in two dimensions.
 
-    One point a clip, training clips (split is train) on the left, test clips on the right, by
+    One point is one clip, training clips (split is train) on the left, test clips on the right, by
     class and, where the manifest has devices, again by device. The plane is that of the first two
     principal components of the training clips (Nguyen 2020, figure 2).
 
-    The exit status is 1 if some files failed; they are listed, and not in the picture.
+    The exit status is 1 if some files failed; they are listed, and not in the figure.
 
     Example: anymic plot features run --data manifest.csv --out features.png
     """
@@ -44,7 +44,7 @@ def plot_features(
         raise ConfigError(f"{out} cannot be drawn", expected="a .png file", fix="change the name")
     chosen = _of_both_splits(as_manifest(data))
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
-    with progress_bar(len(chosen), "hearing") as advance:
+    with progress_bar(len(chosen), "embedding") as advance:
         found = embedder.embed_manifest(chosen, progress=advance)
     for failure in found.failures:
         print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)

@@ -18,7 +18,7 @@ def predict(
     ],
     model: Annotated[Path, typer.Option(help="The model: the folder that `anymic train` wrote.")],
     device: Annotated[
-        str | None, typer.Option(help="What the files were recorded with, as the model names it.")
+        str | None, typer.Option(help="The device that recorded the files, as the model names it.")
     ] = None,
     together: Annotated[
         bool,
@@ -28,13 +28,15 @@ def predict(
         ),
     ] = False,
     windows: Annotated[
-        bool, typer.Option("--windows", help="A row for each window of a long file.")
+        bool, typer.Option("--windows", help="One row for each window of a long file.")
     ] = False,
     min_confidence: Annotated[
         float,
         typer.Option(help="Answer 'not sure' where the best label's probability is below this."),
     ] = 0.0,
-    top: Annotated[int, typer.Option(min=1, help="The most probable so many labels.")] = 1,
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of labels to show, the most probable first.")
+    ] = 1,
     batch: Annotated[
         int | None,
         typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]"),

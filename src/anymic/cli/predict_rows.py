@@ -109,22 +109,22 @@ def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tup
         blank = [""] * (2 * top + 1 + windows)
         yield (result.path, *blank, "failed", result.reason)
         return
-    behind = (result.device or "", _correction(result))
+    after = (result.device or "", _correction(result))
     least = result.min_confidence
     if not windows:
         best, notes = _best(result.probabilities, top, least)
-        yield (result.path, *best, *behind, "; ".join((*notes, *result.notes)))
+        yield (result.path, *best, *after, "; ".join((*notes, *result.notes)))
         return
     each = zip(result.window_starts_s, result.window_probabilities.tolist(), strict=True)
     for start_s, probabilities in each:
         named = dict(zip(result.probabilities, probabilities, strict=True))
         best, notes = _best(named, top, least)
-        cells = (result.path, f"{start_s:.3f}", *best, *behind)
+        cells = (result.path, f"{start_s:.3f}", *best, *after)
         yield (*cells, "; ".join((*notes, *result.notes)))
 
 
 def _correction(result: Prediction) -> str:
-    """Say how the device is known and what was done about it: "device stated: corrected"."""
+    """Return how the device is known and what was done: "device stated: corrected"."""
     known = KNOWN[result.device_from]
     if result.device_probability is not None:
         known = known if result.device else "device not recognized"
@@ -137,7 +137,7 @@ def _best(
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the cells of the most probable labels, blank where there are none; and a note.
 
-    Below the least confidence the first cell says so, and the note says what would stand there.
+    Below the least confidence the first cell is "not sure", and the note names the label.
     """
     ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
     cells = [cell for label, share in ordered for cell in (label, f"{share:.4f}")]

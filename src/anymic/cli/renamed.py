@@ -38,7 +38,7 @@ def refuse_old_name(verb: str) -> None:
     Raises
     ------
     ConfigError
-        It says the new name.
+        With the new name.
     """
     from anymic.errors import ConfigError
 
@@ -54,7 +54,7 @@ def refuse_old_arguments(verb: str, arguments: Sequence[str]) -> None:
     Raises
     ------
     ConfigError
-        It says the new place.
+        With the new place.
     """
     from anymic.errors import ConfigError
 
@@ -72,7 +72,7 @@ def refuse_old_arguments(verb: str, arguments: Sequence[str]) -> None:
 
 
 def _estimates_gains(arguments: Sequence[str]) -> bool:
-    """Say whether these are the arguments of `devices profile`."""
+    """Return whether these are the arguments of `devices profile`."""
     options = {argument.partition("=")[0] for argument in arguments}
     if "--data" in options or {"--help", "-h"} & options:
         return False

@@ -1,4 +1,4 @@
-"""`anymic robustness`: what each microphone, codec and bitrate costs a classifier."""
+"""`anymic robustness`: accuracy by microphone, codec and bitrate."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def robustness(
         str | None, typer.Option(help="Labels of --model, separated by commas, in its order.")
     ] = None,
     rate_hz: Annotated[
-        int | None, typer.Option(min=1, help="The rate that an .onnx file hears.")
+        int | None, typer.Option(min=1, help="The sampling rate of an .onnx file's input.")
     ] = None,
     split: options.Split = None,
     fold: Annotated[
@@ -55,7 +55,9 @@ def robustness(
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option(min=2, help="Hear only so many clips, drawn evenly over the labels."),
+        typer.Option(
+            min=2, help="Use only this number of clips, drawn in proportion to the labels."
+        ),
     ] = None,
     fail_under: Annotated[
         list[str] | None,
@@ -77,20 +79,21 @@ def robustness(
         typer.Option(help="Write the report as Markdown, with its picture, into this folder too."),
     ] = None,
     about: Annotated[
-        str, typer.Option(help="What the model is and where it is from, in words, for the page.")
+        str, typer.Option(help="A description of the model and its origin, for the page.")
     ] = "",
     workers: options.Workers = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples, and of --clips.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples, and of --clips.")] = 0,
     as_json: options.Rows = False,
 ) -> None:
-    """Measure what each microphone, codec and bitrate costs a classifier.
+    """Measure a classifier through each microphone, codec and bitrate.
 
-    Every clip is heard as it is, and through every virtual device, every codec at every bitrate,
-    and every pair of them, made on the fly. For each: accuracy with its 95 % interval, what it
-    loses against the clean clips, calibration error, how many answers become other ones, and the
-    hardest class; as a table here, and as report.html (with a heat map) and report.json in OUT.
+    Every clip is classified as it is, and through every virtual device, every codec at every
+    bitrate, and every pair of them, which are made on the fly. For each condition: accuracy with
+    its 95 % interval, the difference to the clean clips, calibration error, the share of answers
+    that change, and the class with the lowest accuracy; as a table here, and as report.html (with a
+    heat map) and report.json in OUT.
 
-    The exit status is 1 if accuracy falls under --fail-under, or if some files failed; those are
+    The exit status is 1 if accuracy is below --fail-under, or if some files failed; those are
     listed, and left out of all numbers.
 
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp

@@ -1,4 +1,4 @@
-"""``anymic train``: from a manifest to a model."""
+"""``anymic train``: train a classifier."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def train(
     config_file: options.Config = None,
     changes: options.Changes = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of weights, split, order and augmentation.")
+        int | None, typer.Option(help="Seed of weights, split, order and augmentation.")
     ] = None,
     resume: options.Resume = False,
     cache: options.TrainingCache = None,
@@ -38,7 +38,8 @@ def train(
     members: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Train so many, with seeds from --seed on, each on its own random split."
+            min=1,
+            help="Number of models to train, with seeds from --seed on, each on its own split.",
         ),
     ] = None,
     workers: Annotated[
@@ -51,20 +52,20 @@ def train(
 ) -> None:
     """Train a classifier on labelled clips.
 
-    What it writes is a model (a bundle) that `anymic predict` and `anymic evaluate` take.
+    The result is a model (a bundle) for `anymic predict` and `anymic evaluate`.
 
-    A manifest has the columns path and label, and where known device, group and split. Clips of
-    the split train are trained on; those of validation pick the epoch that is kept, and where
-    there is no such split, some groups are set aside for that. With --set correction.reference=[A]
-    the devices' spectra are corrected towards those of A; that needs the column device, and take
-    for clips that were recorded side by side.
+    A manifest has the columns path and label, and where known device, group and split. Clips of the
+    split train are trained on; those of validation choose the epoch that is kept. Where there is no
+    such split, some groups are set aside for it. With --set correction.reference=[A] the spectra of
+    all devices are corrected towards those of A; this needs the column device, and take for clips
+    that were recorded side by side.
 
     The folder holds the model (bundle.json, weights.safetensors), checkpoints/, and logs/ for
     TensorBoard. The exit status is 1 if some files could not be used; they are listed.
 
     With --members 36 it holds as many models, in members/00 and so on, for `anymic ensemble`. Each
     sets its own validation clips aside, by whole groups, from those of the splits train and
-    validation. Members that are found finished are not trained again.
+    validation. Members that are finished are not trained again.
 
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
@@ -99,7 +100,7 @@ def train(
         manifest, config, out, resume=resume, progress=not quiet, cache=cache, trainer=arguments
     )
     if bundle.training.get("rank", 0):
-        return  # another process of this run says it
+        return  # another process of this run prints it
     _show(bundle, out, as_json=as_json)
     if bundle.training["failures"]:
         raise typer.Exit(1)
@@ -176,6 +177,6 @@ def _show_members(places: list[Path], out: Path, data: Path, *, as_json: bool) -
 
 def _measured(record: dict[str, Any]) -> str:
     watched = str(record["monitor"]).replace("_", " ")
-    if watched == "last epoch":  # which is kept whatever it is worth
+    if watched == "last epoch":  # which is kept whatever its accuracy
         watched = "validation accuracy"
     return "" if record["best"] is None else f" ({watched} {record['best']:.3f})"

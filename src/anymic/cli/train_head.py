@@ -1,4 +1,4 @@
-"""``anymic train-head``: a classifier on top of an embedding."""
+"""``anymic train-head``: train a classifier on the embeddings of another model."""
 
 from __future__ import annotations
 
@@ -42,16 +42,17 @@ def train_head(
     ] = None,
     head: Annotated[str, typer.Option(help="attention, lstm or dense.")] = "attention",
     segments: Annotated[
-        int, typer.Option(min=1, help="Segments of 0.96 s that it hears at once.")
+        int, typer.Option(min=1, help="Number of segments of 0.96 s in one input.")
     ] = 6,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the head.")] = 600,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that it hears every clip.")] = 100,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs.")] = 100,
     batch: Annotated[int, typer.Option(min=1, help="Sequences in a batch.")] = 64,
     mixup: Annotated[
         float, typer.Option(min=0, help="Alpha of mixup on the embeddings; 0 is none.")
     ] = 0.2,
     balanced: Annotated[
-        bool, typer.Option("--balanced", help="As many clips of every label in each batch.")
+        bool,
+        typer.Option("--balanced", help="The same number of clips of every label in each batch."),
     ] = False,
     cache: Annotated[
         Path | None,
@@ -61,38 +62,38 @@ def train_head(
         bool,
         typer.Option(
             "--evaluate",
-            help="Then measure it on test clips that it never heard, as `anymic evaluate` does.",
+            help="Then measure it on test clips that were not trained on: see `anymic evaluate`.",
         ),
     ] = False,
     test_share: Annotated[
         float,
-        typer.Option(help="With --evaluate: set so much aside, where no split says what is test."),
+        typer.Option(help="With --evaluate: share to set aside, where no split is named test."),
     ] = 0.2,
     unlabelled: Annotated[
         list[str] | None,
-        typer.Option("--predict", metavar="PATH", help="Then answer these files, or folders."),
+        typer.Option("--predict", metavar="PATH", help="Then classify these files, or folders."),
     ] = None,
     submission: Annotated[
         Path | None,
         typer.Option(help="With --predict: where to write their three best labels, for Kaggle."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, split, order and mixup.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, split, order and mixup.")] = 0,
     as_json: options.Outcome = False,
 ) -> None:
     """Train a classifier of clips of any length on the embeddings of their segments.
 
-    Every clip is cut into windows of --segments segments; a shorter one is repeated. The
-    embeddings are computed once, and the head learns on them: attention at three levels, an LSTM,
-    or dense layers. What is written hears files as they are: `anymic predict` repeats what is
-    short and averages the windows of what is long.
+    Every clip is cut into windows of --segments segments; a shorter one is repeated. The embeddings
+    are computed once, and the head is trained on them: attention at three levels, an LSTM, or dense
+    layers. The result classifies audio files: `anymic predict` repeats short files and averages
+    over the windows of long ones.
 
     With --evaluate the clips of the split test, or where there are no splits a fifth of each
-    label's recordings, train nothing and measure the tagger: accuracy and MAP@3, of all and of each
-    class, in OUT/report; OUT/clips.csv says which they are. With --predict and --submission it
-    answers other files. The exit status is 1 if some files failed; they are listed.
+    label's recordings, are not trained on but measure the tagger: accuracy and MAP@3, of all and of
+    each class, in OUT/report; OUT/clips.csv lists them. With --predict and --submission it
+    classifies other files. The exit status is 1 if some files failed; they are listed.
 
     With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
-    what is written is the head alone, for `anymic predict` and `anymic evaluate` on embeddings.
+    the result is the head alone, for `anymic predict` and `anymic evaluate` on embeddings.
 
     Example: anymic train-head --data sounds/ --model vggish --out tagger --evaluate
     """

@@ -1,4 +1,4 @@
-"""What the verbs that write a derived corpus say about it."""
+"""What the verbs that write a derived corpus print."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def say(
     lines : sequence
         A variant, that number, and how many of its clips went over full scale.
     plain : mapping
-        What --json says of the variants.
+        What --json prints of the variants.
     as_json : bool
     """
     if as_json:
