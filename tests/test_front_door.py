@@ -82,13 +82,13 @@ def test_evaluate_accepts_every_kind_of_model_and_table(model: Path, clips: Path
 
 
 def test_evaluate_refuses(model: Path, clips: Path) -> None:
-    with pytest.raises(ManifestError, match="No clip whose split is 'test'"):
+    with pytest.raises(ManifestError, match="No clip has the split 'test'"):
         anymic.evaluate(model, as_manifest(clips).with_columns(split="train"))
     with pytest.raises(ConfigError, match="min_confidence"):
         anymic.evaluate(model, clips, min_confidence=2.0)
     with pytest.raises(ConfigError, match="MAP@9"):
         anymic.evaluate(model, clips, map_at=9)
-    with pytest.raises(ManifestError, match="List in place of a table"):
+    with pytest.raises(ManifestError, match="The clips are a list"):
         anymic.evaluate(model, ["a.wav"])  # type: ignore[arg-type]
 
 

@@ -121,5 +121,5 @@ def test_together_is_for_blind_models(
     command = ["predict", str(tmp_path / "1.wav"), "--model", str(model), "--together"]
     assert main(command) == 2
     line = capsys.readouterr().err
-    assert line.startswith("error: Together with unknown_device 'identity'. Expected a model that")
+    assert line.startswith("error: Clips cannot share a device with unknown_device 'identity'.")
     assert line.count("\n") == 1

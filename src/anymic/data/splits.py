@@ -148,7 +148,7 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
     if not len(chosen):
         there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
         raise ManifestError(
-            f"no clip whose split is {' or '.join(map(repr, names))} (splits: {there})",
+            f"no clip has the split {' or '.join(map(repr, names))} (splits: {there})",
             expected=f"clips to {purpose}",
             fix=f"choose a split that is there, or {ALL} for every clip",
         )
