@@ -293,5 +293,5 @@ def test_an_array_in_place_of_a_clip_is_refused(tmp_path: Path) -> None:
         lambda: Codec("mu-law").apply(samples),
         lambda: describe(samples, Analysis(RATE_HZ), Analysis(RATE_HZ).filters()),
     ):
-        with pytest.raises(AudioError, match=r"type ndarray in place of a Clip.*Clip\(samples"):
+        with pytest.raises(AudioError, match=r"type ndarray is not a Clip.*Clip\(samples"):
             call()

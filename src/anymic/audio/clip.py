@@ -98,7 +98,7 @@ def checked_clip(value: object) -> Clip:
     """Return a clip as it is, or raise AudioError where an array or something else is passed."""
     if not isinstance(value, Clip):
         raise AudioError(
-            f"a value of type {type(value).__name__} in place of a Clip",
+            f"a value of type {type(value).__name__} is not a Clip",
             expected="a Clip",
             fix="wrap an array as Clip(samples, rate_hz), read a file with anymic.audio.read",
         )

@@ -105,7 +105,7 @@ class Source(ABC):
             f", or read what is there with duration_s={there_s:.3f}" if there_s and not hole else ""
         )
         raise AudioError(
-            f"{self.path} {reason}: only {there_s:.3f} s{promised} can be decoded",
+            f"{self.path} is {reason}: only {there_s:.3f} s{promised} can be decoded",
             expected="a complete file",
             fix=f"fetch it again{part}",
         ) from None

@@ -267,7 +267,7 @@ class DerivedCorpus(Generic[Variant]):
         """
         if not rows:
             raise ManifestError(
-                f"no clip that could be used (the first: {self.failures[0].reason})",
+                f"no clip can be used. The first: {self.failures[0].reason}",
                 fix="check the manifest's paths",
             )
         table = pd.DataFrame(rows)

@@ -85,7 +85,7 @@ class SpectrumGains(nn.Module):
         lost = [name for name in names if name not in rows]
         if lost and self.unknown == "error":
             raise DeviceError(
-                f"device {lost[0]!r}",
+                f"unknown device {lost[0]!r}",
                 expected="one of " + ", ".join(self.devices),
                 fix="estimate its gains, or set `unknown` to identity",
             )
@@ -118,7 +118,7 @@ class SpectrumGains(nn.Module):
         if not isinstance(device, str):
             if len(gains) != len(values):
                 raise DeviceError(
-                    f"{len(gains)} devices for {len(values)} clips",
+                    f"there are {len(gains)} devices for {len(values)} clips",
                     expected="one device for all clips, or one for each",
                     fix="pass a device for each clip of the batch",
                 )
@@ -154,7 +154,7 @@ class SpectrumGains(nn.Module):
         if not fits or not values.ndim:
             axes = "samples (..., sample)" if self.domain == "waveform" else f"(..., {bins}, frame)"
             raise DeviceError(
-                f"{values.dtype} values of shape {tuple(values.shape)} in the domain {self.domain}",
+                f"the values are {values.dtype} {tuple(values.shape)} in the domain {self.domain}",
                 expected=f"{'complex' if complex_wanted else 'real floating'} {axes}",
                 fix="set `domain` to what the values are, and use the FFT size of the profile",
             )

@@ -112,7 +112,7 @@ def mean_log_magnitude(
     """
     if not samples.any():
         raise AudioError(
-            "a recording without any sound",
+            "the recording is silent",
             expected="at least one sample that is not zero",
             fix="leave it out",
         )
