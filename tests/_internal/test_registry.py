@@ -49,7 +49,7 @@ def test_an_unknown_name_gets_a_hint(colours: Registry[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         colours.get("gren")
     line = str(caught.value)
-    assert "unknown colour 'gren' (did you mean 'green'?)" in line
+    assert "Unknown colour 'gren' (did you mean 'green'?)" in line
     assert "green, red" in line
     assert "\n" not in line
 

@@ -1,4 +1,4 @@
-"""What a network costs, against numbers worked by hand."""
+"""The size of a network, against numbers computed by hand."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from anymic.models.complexity import network_complexity
 
 
-def test_complexity_worked_by_hand() -> None:
+def test_complexity_computed_by_hand() -> None:
     network = nn.Sequential(
         nn.Conv2d(2, 8, 3, padding=1, groups=2),  # 8 * 1 * 9 weights + 8
         nn.BatchNorm2d(8),  # 16, and 16 running

@@ -1,7 +1,7 @@
-"""Answering only when sure: what accuracy is worth how many declined clips.
+"""Accuracy over coverage: how accurate the most confident clips are.
 
-A classifier that declines its least sure clips is right more often on the others, if its confidence
-means anything. Arrays of one entry a clip go in; nothing here knows a model.
+A classifier that does not answer its least confident clips is right more often on the others, if
+its confidence is informative. The functions take arrays of one entry a clip.
 """
 
 from __future__ import annotations

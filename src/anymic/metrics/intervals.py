@@ -1,4 +1,4 @@
-"""How far a number can be trusted: intervals that know which clips were cut from one recording.
+"""Confidence intervals that respect which clips were cut from one recording.
 
 Clips of one recording (or of one moment recorded by several devices) succeed and fail together, so
 they count for less than as many independent clips. `groups` names the recording of each clip;
@@ -118,7 +118,7 @@ def design_effect(correct: ArrayLike, groups: Groups = None, *, level: float = L
 
     The cluster-robust variance G / (G - 1) * sum over groups of (sum over its clips of
     (y - p))^2 / n^2, over the variance p (1 - p) / (n - 1) of n independent clips. For G groups
-    of unequal worth it rests on few degrees of freedom, so it is multiplied by
+    of unequal size it rests on few degrees of freedom, so it is multiplied by
     (t[G - 1] / t[n - 1])^2, the quantiles of Student's t (Korn and Graubard 1998, equation 3).
 
     It is limited to [1, sum of (group size)^2 / n]. The upper limit, n / G for groups of one

@@ -21,8 +21,8 @@ class Batched(nn.Module):
     its cache. Grouped convolutions over the stacked weights of all members take half as long again,
     and `torch.func.vmap` over the networks as they are three (float32) to twelve times as long or
     more (bfloat16; twelve `basic1` on four clips of 128 x 216 and on one of 256 x 862, one core).
-    On other devices, where a call costs more than a small network's work, the fused members run as
-    one `vmap` over stacked weights.
+    On other devices, where a call takes longer than a small network's work, the fused members run
+    as one `vmap` over stacked weights.
 
     Parameters
     ----------

@@ -1,18 +1,18 @@
-"""What a network costs: parameters and multiply-accumulates."""
+"""The size of a network: parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
 @dataclass(frozen=True)
 class Complexity:
-    """What a network costs.
+    """The size of a network.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class Complexity:
 def network_complexity(network: nn.Module, input_shape: Sequence[int]) -> Complexity:
     """Count a network's parameters and multiply-accumulates.
 
-    Multiply-accumulates: output size * kernel size * input channels / convolution groups for
-    each Conv1d, Conv2d, Conv3d, and output size * input features for each Linear, seen by
-    forward hooks on one input of zeros; bias, normalization and activation are not counted.
+    Multiply-accumulates are half of what PyTorch's `FlopCounterMode` counts on one input of zeros:
+    those of convolutions and dense layers. Bias, normalization, activation and `nn.LSTM` are not
+    counted.
 
     Parameters
     ----------
@@ -43,32 +43,15 @@ def network_complexity(network: nn.Module, input_shape: Sequence[int]) -> Comple
     input_shape : sequence of int
         Without the batch: (1, band, frame).
     """
-    total = 0
-
-    def count(module: nn.Module, _inputs: Any, output: Any) -> None:
-        nonlocal total
-        if isinstance(module, nn.Linear):
-            total += output.numel() * module.in_features
-        else:
-            total += output.numel() * module.weight[0].numel()  # type: ignore[index]
-
-    layers = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-    hooks = [
-        module.register_forward_hook(count)
-        for module in network.modules()
-        if isinstance(module, layers)
-    ]
     parameters = list(network.parameters())
     example = torch.zeros(1, *input_shape)
     if parameters:
         example = example.to(parameters[0])
     training = {module: module.training for module in network.modules()}
     try:
-        with torch.no_grad():
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
             network.eval()(example)
     finally:
-        for hook in hooks:
-            hook.remove()
         for module, mode in training.items():
             module.training = mode
     learned = sum(parameter.numel() for parameter in parameters)
@@ -77,4 +60,4 @@ def network_complexity(network: nn.Module, input_shape: Sequence[int]) -> Comple
         for name, buffer in network.named_buffers()
         if name.rpartition(".")[2] in ("running_mean", "running_var")
     )
-    return Complexity(learned, learned + running, total)
+    return Complexity(learned, learned + running, counter.get_total_flops() // 2)

@@ -95,8 +95,8 @@ class Fcnn(Network):
     """Convolutions, a 1x1 convolution to one map a class, attention over the maps, their means.
 
     It takes any number of bands and frames from `smallest_input` on, so it may be trained on crops
-    and hear whole clips. Its ten segments (with the table of the paper) are the nine convolutions,
-    each with its normalization (the first with the input's too), and the attention.
+    and classify whole clips. Its ten segments (with the table of the paper) are the nine
+    convolutions, each with its normalization (the first with the input's too), and the attention.
 
     Parameters
     ----------

@@ -126,7 +126,7 @@ class LSTMHead(Network):
 
 
 class Attention(nn.Module):
-    """For each class the mean of the segments' outputs, weighted by what each is worth to it.
+    """For each class the mean of the segments' outputs, weighted by its attention to each.
 
     p_k = sum over n of v_k(x_n) f_k(x_n) / sum over n of v_k(x_n), with f = sigmoid(A x + a) and
     v = softmax over the classes of (B x + b): Q. Kong et al., "Audio Set classification with
@@ -145,10 +145,10 @@ class Attention(nn.Module):
 
     def weights(self, segments: Tensor) -> Tensor:
         """Return v_k(x_n), which sum to 1 over the segments: (batch, segment, class)."""
-        worth = self.worth(segments).softmax(dim=-1)
-        # A softmax never is 0, but float32 may be; then all segments are worth the same.
-        worth = worth.clamp_min(1e-7)
-        weights: Tensor = worth / worth.sum(dim=1, keepdim=True)
+        attention = self.worth(segments).softmax(dim=-1)
+        # A softmax is never 0, but float32 may be; then all segments have the same weight.
+        attention = attention.clamp_min(1e-7)
+        weights: Tensor = attention / attention.sum(dim=1, keepdim=True)
         return weights
 
     def forward(self, segments: Tensor) -> Tensor:

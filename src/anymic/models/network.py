@@ -1,4 +1,4 @@
-"""What every network offers, whatever it is made of."""
+"""The interface of every network."""
 
 from __future__ import annotations
 

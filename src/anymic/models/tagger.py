@@ -44,7 +44,7 @@ class Tagger(Network):
     head : Network
         Sequences (batch, segment, feature) to logits; see `anymic.models.heads`.
     segment_frames : int
-        Frames of a segment; 96 for VGGish. What is left over at the end is not heard.
+        Frames of a segment; 96 for VGGish. What is left over at the end is not used.
     inputs : int
         Features of a segment.
 

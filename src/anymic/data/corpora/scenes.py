@@ -86,7 +86,7 @@ def scenes(
     workers: int | None = None,
     progress: bool = True,
 ) -> Manifest:
-    """Make the corpus as device A hears it, or finish one that was interrupted.
+    """Make the corpus as device A records it, or finish one that was interrupted.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def rail(
 def passing_train(
     traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
 ) -> Samples:
-    """Render the same wheels, heard from a platform as the train comes and goes."""
+    """Render the same wheels from a platform, as the train arrives and leaves."""
     middle_s, width_s = generator.uniform(-1.0, 5.0), generator.uniform(1.0, 4.0)
     time_s = np.arange(samples, dtype=np.float32) / rate_hz
     nearness = 1 / (1 + ((time_s - np.float32(middle_s)) / np.float32(width_s)) ** 2)

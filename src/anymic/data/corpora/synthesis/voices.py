@@ -69,7 +69,7 @@ def babble(
     traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
 ) -> Samples:
     """Render many voices at once: `voices`, `pitch_hz`, `far_hz` (dulled by distance)."""
-    bank = syllables(generator, 24, rate_hz, traits["pitch_hz"], 0.35)
+    sounds = syllables(generator, 24, rate_hz, traits["pitch_hz"], 0.35)
     canvas = np.zeros(samples, np.float32)
     duration_s = samples / rate_hz
     for _ in range(max(1, round(traits["voices"]))):
@@ -78,7 +78,7 @@ def babble(
         gaps_s[generator.random(len(gaps_s)) < 0.12] += generator.uniform(0.4, 1.5)
         starts = (np.cumsum(gaps_s) - generator.uniform(0, 1)) * rate_hz
         for start in starts[starts < samples].astype(int):
-            place(canvas, bank[generator.integers(len(bank))], int(start), near)
+            place(canvas, sounds[generator.integers(len(sounds))], int(start), near)
     length = int(fft.next_fast_len(samples, real=True))
     dull = low_pass(frequencies(length, rate_hz), traits["far_hz"], 1)
     return unit_rms(fft.irfft(fft.rfft(canvas, length) * dull, length)[:samples])
@@ -88,13 +88,13 @@ def announcement(
     traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
 ) -> Samples:
     """Render one voice through a loudspeaker: `pitch_hz`, `low_hz` and `high_hz` (its band)."""
-    bank = syllables(generator, 14, rate_hz, traits["pitch_hz"], 0.12)
+    sounds = syllables(generator, 14, rate_hz, traits["pitch_hz"], 0.12)
     canvas = np.zeros(samples, np.float32)
     start_s = generator.uniform(-2.0, 0.5 * samples / rate_hz)
     end_s = start_s + generator.uniform(2.0, 5.0)
     while start_s < min(end_s, samples / rate_hz):
         loud = generator.uniform(0.6, 1.0)
-        place(canvas, bank[generator.integers(len(bank))], int(start_s * rate_hz), loud)
+        place(canvas, sounds[generator.integers(len(sounds))], int(start_s * rate_hz), loud)
         start_s += generator.uniform(0.15, 0.24) + 0.35 * float(generator.random() < 0.1)
     length = int(fft.next_fast_len(samples, real=True))
     bins_hz = frequencies(length, rate_hz)
