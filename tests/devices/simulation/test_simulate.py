@@ -239,7 +239,7 @@ def test_every_beginning_of_the_drawn_order_is_stratified() -> None:
         ({"devices": {"A": {"nose_db": -3}}}, "devices.A.nose_db.*did you mean 'noise_db'"),
         ({"devices": {}}, "no mapping under 'devices'"),
         ({"devices": {"A/B": {}}}, "not a valid name for a folder"),
-        ({"recorded": {"train": {"A": "all"}}}, "`recorded` is now `recorded`"),
+        ({"heard": {"train": {"A": "all"}}}, "`heard` is now `recorded`"),
         ({"recorded": {"train": {"E": 3}}}, "device 'E' is not defined"),
         ({"recorded": {"train": {"A": "some"}}}, "'some' is not all, a count or a share"),
         ({"recorded": {"train": {"A": 1.5}}}, "1.5 is not all"),
