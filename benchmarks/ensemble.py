@@ -50,6 +50,9 @@ SIZES = (
     Size("papers: 10 s, 256 bands", 10.0, FrontendConfig()),
 )
 
+# Of each side: seconds on the clock, and of processor time.
+Times = dict[str, list[tuple[float, float]]]
+
 
 def member(size: Size, seed: int, *, corrected: bool) -> Bundle:
     """Return a model with weights, standardization and gains of its own."""
@@ -75,7 +78,7 @@ def write_files(folder: Path, size: Size, count: int) -> list[Path]:
     return paths
 
 
-def hear_all(predictor: Predictor, *, paths: list[Path], device: str | None) -> None:
+def predict_all(predictor: Predictor, *, paths: list[Path], device: str | None) -> None:
     """Predict every file."""
     for _ in predictor.predict_many(paths, devices=device):
         pass
@@ -88,9 +91,9 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - processor
 
 
-def compare(one: Callable[[], object], many: Callable[[], object], rounds: int) -> dict[str, list]:
+def compare(one: Callable[[], object], many: Callable[[], object], rounds: int) -> Times:
     """Time both by turns, after a warming round of each."""
-    times: dict[str, list] = {"one": [], "many": []}
+    times: Times = {"one": [], "many": []}
     for turn in range(rounds + 1):
         for name, work in (("one", one), ("many", many)):
             found = timed(work)
@@ -125,8 +128,8 @@ def main() -> None:
                     Predictor(model, precision=options.precision, accelerator="cpu")
                     for model in (members[0], Ensemble(members))
                 ]
-                hear = partial(hear_all, paths=paths, device="B" if corrected else None)
-                one, many = (partial(hear, side) for side in sides)
+                predict = partial(predict_all, paths=paths, device="B" if corrected else None)
+                one, many = (partial(predict, side) for side in sides)
                 times = compare(one, many, options.rounds)
                 title = f"{size.name}, {'own gains' if corrected else 'no correction'}"
                 print(title)

@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def step(*, ours: bool) -> Callable[[], object]:
     fast = ours and machine.has_fast_bfloat16()
     if ours:
         machine.keep_memory()
-        network = network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     optimizer = torch.optim.Adadelta(network.parameters(), lr=0.5)
 
@@ -164,7 +165,7 @@ def augmentation() -> Callable[[], object]:
     return work
 
 
-def network() -> models.Basic:
+def network() -> models.Network:
     """Return the network that both sides predict with."""
     torch.manual_seed(0)
     return models.build("basic1", classes=CLASSES).eval()
@@ -217,7 +218,7 @@ def main() -> None:
     print(
         f"{platform.machine()}, {cores} cores, {torch.backends.cpu.get_cpu_capability()}, ", end=""
     )
-    print(f"torch {torch.__version__}, librosa {librosa.__version__}\n", flush=True)
+    print(f"torch {torch.__version__}, librosa {version('librosa')}\n", flush=True)
     comparisons = (
         ("features of a 10 s file, one core", "features", "librosa", 1, 5 * options.rounds),
         (f"training step, 64 x 256 x 431, {kind}", "step", "float32", cores, options.rounds),

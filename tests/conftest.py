@@ -63,6 +63,8 @@ def small_bundle() -> Bundle:
         network = models.build("basic1", classes=3)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):  # as if it had learned
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0.2, 0.1)
                 module.running_var.uniform_(0.3, 1.0)
                 torch.nn.init.normal_(module.weight, 1.0, 0.2)

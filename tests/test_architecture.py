@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 import anymic
 
 SOURCE = Path(anymic.__file__).parent
@@ -107,13 +109,13 @@ def _home(name: str) -> str:
 IMPORTS = [one for module in MODULES for one in imports_of(module)]
 
 
-def test_every_part_has_its_place_in_one_layer():
+def test_every_part_has_its_place_in_one_layer() -> None:
     placed = [part for layer in LAYERS for part in layer]
     parts = {_part(module) for module in MODULES}
     assert sorted(placed) == sorted(parts)
 
 
-def test_imports_point_down():
+def test_imports_point_down() -> None:
     level = {part: number for number, layer in enumerate(LAYERS) for part in layer}
     wrong = [
         str(one)
@@ -123,7 +125,7 @@ def test_imports_point_down():
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_circle_among_modules():
+def test_no_circle_among_modules() -> None:
     below = {module: set[str]() for module in MODULES}
     for one in IMPORTS:
         if one.own and one.target != one.module:
@@ -136,7 +138,7 @@ def test_no_circle_among_modules():
     assert not below, f"in a circle, or above one: {', '.join(below)}"
 
 
-def test_arrays_and_networks_know_nothing_of_files():
+def test_arrays_and_networks_know_nothing_of_files() -> None:
     wrong = [
         str(one)
         for one in IMPORTS
@@ -145,7 +147,7 @@ def test_arrays_and_networks_know_nothing_of_files():
     assert not wrong, "\n".join(wrong)
 
 
-def test_pools_temporary_files_and_bars_have_one_home():
+def test_pools_temporary_files_and_bars_have_one_home() -> None:
     wrong = [
         str(one)
         for one in IMPORTS
@@ -155,28 +157,28 @@ def test_pools_temporary_files_and_bars_have_one_home():
     assert not wrong, "\n".join(wrong)
 
 
-def test_metrics_see_only_arrays_and_models_only_tensors():
+def test_metrics_see_only_arrays_and_models_only_tensors() -> None:
     for part in ("metrics", "models"):
         known = {one.target for one in IMPORTS if one.part == part and one.target_part != part}
         own = {target for target in known if target.split(".")[0] == "anymic"}
         assert own <= {"anymic.errors", "anymic._internal.registry"}, part
 
 
-def test_features_never_reach_models():
+def test_features_never_reach_models() -> None:
     assert "models" not in _reached("features")
     assert "features" not in _reached("models")
 
 
-def test_command_line_has_no_maths():
+def test_command_line_has_no_maths() -> None:
     wrong = [str(one) for one in IMPORTS if one.part == "cli" and one.target.split(".")[0] in MATHS]
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_wildcards():
+def test_no_wildcards() -> None:
     assert not [str(one) for one in IMPORTS if one.target.endswith(".*")]
 
 
-def test_a_forbidden_import_is_seen(tmp_path, monkeypatch):
+def test_a_forbidden_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader of imports finds those in functions, behind TYPE_CHECKING, and of the package."""
     file = tmp_path / "bad.py"
     file.write_text(

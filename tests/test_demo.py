@@ -113,7 +113,8 @@ def distances(heard: Manifest, frontend: Frontend, cache: Path) -> dict[str, flo
     def means(**which: str) -> NDArray[np.float32]:
         part = heard.where(**which)
         stored = open_features(part, frontend, cache, length=Length(1.5))
-        return stored.features.astype(np.float32).mean(axis=2)
+        found: NDArray[np.float32] = stored.features.astype(np.float32).mean(axis=2)
+        return found
 
     spread = means(split="train", device="A").std(axis=0)
     flat = means(split="test", device="A")

@@ -46,21 +46,21 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def texts(node: ast.AST) -> Iterator[ast.Constant]:
-    """Yield the strings in a node, also the constant parts of formatted ones."""
+def texts(node: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and text of the strings in a node, constant parts of formatted ones too."""
     for part in ast.walk(node):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
-            yield part
+            yield part.lineno, part.value
 
 
 def test_only_the_command_line_names_its_options() -> None:
     """A library message names the argument or the setting, which Python users have as well."""
     named = [
-        f"{file.relative_to(PACKAGE)}:{text.lineno}: {option}"
+        f"{file.relative_to(PACKAGE)}:{line}: {option}"
         for file in modules()
         if file.relative_to(PACKAGE).parts[0] != "cli"
-        for text in texts(ast.parse(file.read_text(encoding="utf-8")))
-        for option in OPTION.findall(text.value)
+        for line, text in texts(ast.parse(file.read_text(encoding="utf-8")))
+        for option in OPTION.findall(text)
         if option not in OF_OTHERS
     ]
     assert not named, named
@@ -73,10 +73,10 @@ def test_messages_are_plain_statements() -> None:
         for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not _is_error(call.func):
                 continue
-            for text in texts(call):
-                plain = re.sub(r"`[^`]*`", "", text.value)  # code keeps its names
+            for line, text in texts(call):
+                plain = re.sub(r"`[^`]*`", "", text)  # code keeps its names
                 if UNCLEAR.search(plain) or re.search(r"[^.]\.$", plain) or "xpected" in plain[:8]:
-                    unclear.append(f"{file.relative_to(PACKAGE)}:{text.lineno}: {text.value}")
+                    unclear.append(f"{file.relative_to(PACKAGE)}:{line}: {text}")
     assert not unclear, unclear
 
 

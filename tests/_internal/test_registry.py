@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from anymic.errors import ConfigError
 
 
 @pytest.fixture
-def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[str]:
+def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[str]]:
     """A registry whose built-in things stand in two modules of a package made for the test."""
     package = tmp_path / "colours_of_test"
     package.mkdir()

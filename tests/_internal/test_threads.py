@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 import torch
@@ -53,6 +53,7 @@ def test_read_ahead_is_bounded_and_stops_with_its_reader() -> None:
     reading = read_ahead(range(1000), items)
     for _ in range(10):
         next(reading)
+    assert isinstance(reading, Generator)
     reading.close()
     assert read <= 10 + (JOBS_AHEAD + 2) * ITEMS_AHEAD
     assert not [one for one in threading.enumerate() if one.name.startswith("anymic-reader")]
