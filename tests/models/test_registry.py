@@ -107,6 +107,31 @@ def test_it_may_embed_segments(corpus: Manifest, tmp_path: Path) -> None:
     assert Bundle.load(tmp_path / "tagger").labels == ("bright", "dull")
 
 
+class TiedLayers(nn.Module):
+    """Two layers that share one weight."""
+
+    def __init__(self, *, classes: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(16, 16)
+        self.second = nn.Linear(16, 16)
+        self.second.weight = self.first.weight
+        self.classifier = nn.Linear(16, classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        values = self.second(self.first(features.mean(dim=(1, 3))).relu())
+        logits: Tensor = self.classifier(values)
+        return logits
+
+
+def test_layers_may_share_a_weight(corpus: Manifest, tmp_path: Path) -> None:
+    anymic.register_network("tied")(TiedLayers)
+    trained = fit(corpus, replace(CONFIG, network="tied"), tmp_path / "m", progress=False)
+    loaded = Bundle.load(tmp_path / "m").network
+    for name, value in trained.network.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name])
+    assert loaded.module.first.weight is loaded.module.second.weight
+
+
 def test_a_bundle_of_an_unregistered_network_says_so(corpus: Manifest, tmp_path: Path) -> None:
     anymic.register_network("band_means")(BandMeans)
     fit(corpus, replace(CONFIG, network="band_means"), tmp_path / "m", progress=False)

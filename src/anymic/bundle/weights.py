@@ -14,9 +14,9 @@ from anymic.features import Frontend
 
 def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
     """Return every weight by its name in the file; BundleError where one is not finite."""
-    parts = {"network": network, "frontend": frontend}
+    parts, seen = {"network": network, "frontend": frontend}, set[int]()
     tensors = {
-        f"{part}.{name}": tensor.detach().cpu().contiguous()
+        f"{part}.{name}": _own(tensor, seen)
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
     }
@@ -28,6 +28,16 @@ def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
             fix="train again with a lower learning rate",
         )
     return tensors
+
+
+def _own(tensor: Tensor, seen: set[int]) -> Tensor:
+    """Return a tensor in memory of its own: safetensors refuses layers that share a weight."""
+    plain = tensor.detach().cpu().contiguous()
+    place = plain.untyped_storage().data_ptr()
+    if place in seen:
+        return plain.clone()
+    seen.add(place)
+    return plain
 
 
 def part_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
