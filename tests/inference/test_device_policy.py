@@ -325,7 +325,7 @@ def test_rejections(
         route(trained, identifier=ByColour(("X", "Y")))
     with pytest.raises(BundleError, match="identifier is for 16000 Hz and the model for 8000 Hz"):
         route(trained, identifier=ByColour(rate_hz=16000))
-    with pytest.raises(BundleError, match="Together with unknown_device 'identity'"):
+    with pytest.raises(BundleError, match="with unknown_device 'identity'"):
         list(predictor(trained).predict_many([Clip(sound(1), RATE)], together=True))
 
 

@@ -202,6 +202,19 @@ def test_evaluate(model: Bundle, clips: Manifest, wanted: np.ndarray, tmp_path: 
     )
 
 
+def test_a_cache_of_half_the_size_is_asked_for_by_name(
+    model: Bundle, clips: Manifest, wanted: np.ndarray, tmp_path: Path
+) -> None:
+    predictor = Predictor(model, precision="float32", accelerator="cpu")
+    kept = predictor.predict_manifest(clips, cache=tmp_path, cache_dtype="float16")
+    difference = np.abs(kept.probabilities - wanted[kept.rows]).max()
+    assert TOLERANCE < difference < 3e-3
+    full = predictor.predict_manifest(clips, cache=tmp_path)  # not answered from the other cache
+    np.testing.assert_allclose(full.probabilities, wanted[full.rows], atol=TOLERANCE)
+    half, whole = sorted(path.stat().st_size for path in tmp_path.iterdir())
+    assert half < 0.6 * whole
+
+
 @pytest.mark.parametrize("voting", ["soft", "geometric"])
 def test_an_ensemble_of_one(
     model: Bundle,
