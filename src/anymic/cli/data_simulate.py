@@ -31,13 +31,13 @@ def data_simulate(
     workers: options.Workers = None,
     as_json: options.Outcome = False,
 ) -> None:
-    """Make a corpus of several devices out of a clean one.
+    """Make a corpus of several devices from a clean one.
 
-    Each device colours the clips with its response, its gain, its compression and its noise, and
-    writes FLAC. Which clips it hears says the YAML: all, a count, or a share. Devices with few
-    clips hear the same ones (aligned takes). Written are OUT/audio, OUT/manifest.csv and, for a
-    corpus with folds, one OUT/foldK.csv a fold, ready to train on. The same settings give the
-    same bytes; an interrupted run goes on where it stopped.
+    Each device changes the clips by its response, gain, compression and noise. The YAML sets which
+    clips a device records: all, a count, or a share. Devices with few clips record the same ones
+    (aligned takes). OUT/audio (FLAC), OUT/manifest.csv and, for a corpus with folds, one
+    OUT/foldK.csv for each fold are written, ready to train on. The same settings give the same
+    bytes; an interrupted run continues where it stopped.
 
     Example: anymic data simulate esc10.csv --devices microphones --responses micirp --out mics
     """
