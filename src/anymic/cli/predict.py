@@ -88,7 +88,7 @@ def predict(
     from anymic.inference.prediction import require_share
     from anymic.inference.submission import Submission
 
-    require_share(min_confidence, "--min-confidence")
+    require_share(min_confidence, "min_confidence")
     loaded = load_model(model)
     answers = Submission(submission, loaded.labels) if submission else None
     if isinstance(loaded, VectorHead):
