@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from anymic.evaluation.report import read_json
 from anymic.importers.vggish import import_vggish
 from anymic.inference.predictor import Predictor
 from anymic.training.heads import fit_head
-from anymic_experiments.xu2018 import grid
-from anymic_experiments.xu2018.experiment import Experiment
-from anymic_experiments.xu2018.grid import FOUR, ORIGINAL, SIZES, Head, Size
-from anymic_experiments.xu2018.work import Clips, Job, answer, parted
+from anymic_experiments.commands import ROOT, Scale
+from anymic_experiments.experiment import Experiment, Paper
+from anymic_experiments.xu2018 import analysis
+from anymic_experiments.xu2018.analysis import folds, prepare
+from anymic_experiments.xu2018.settings import Head, Settings, Size
+from anymic_experiments.xu2018.tasks import Clips, answer, parted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = Size(
@@ -35,6 +38,39 @@ TINY = Size(
     shifted=4,
 )
 LABELS = ("hiss", "hum", "tick")
+FOLDER = ROOT / "xu2018"
+WHOLE = Settings.read(FOLDER)
+GRID = replace(WHOLE, sizes={"paper": TINY, "small": TINY})
+FOUR = [one for one in GRID.extractors.values() if one.sampling]
+
+
+def experiment(
+    data: Path,
+    out: Path,
+    *,
+    scale: Scale = "small",
+    weights: Path | None = None,
+    workers: int = 1,
+    asked: tuple[str, ...] = (),
+) -> Experiment[Settings]:
+    """Return one of the smallest size and of one seed."""
+    return Experiment(
+        GRID,
+        out=out,
+        data=(data,),
+        scale=scale,
+        seeds=(0,),
+        workers=workers,
+        progress=False,
+        asked=asked,
+        options={"weights": weights},
+    )
+
+
+def run(ours: Experiment[Settings], *, page_folder: Path | None = None) -> tuple[list[Path], str]:
+    """Return what `anymic reproduce xu2018` writes."""
+    command = "anymic reproduce xu2018"
+    return Paper.read("xu2018").run(ours, page_folder=page_folder, command=command)
 
 
 @pytest.fixture
@@ -65,10 +101,10 @@ def one_fold(corpus: Path) -> Path:
 
 
 def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
-    experiment = Experiment(one_fold(corpus), tmp_path / "out", seeds=(0,), size=TINY, workers=1)
-    written, text = experiment.run([2], page_folder=None, command="anymic reproduce xu2018")
+    ours = experiment(one_fold(corpus), tmp_path / "out", asked=("table 2",))
+    written, text = run(ours)
     rows, _ = read_json(next(path for path in written if path.name == "report.json"))
-    lines = grid.lines(2, TINY)
+    lines = GRID.lines("2", "small")
     assert [row.condition["line"] for row in rows] == [line.name for line in lines if line.head]
     assert {row.n for row in rows} == {3}
     assert all(1 / 3 <= row.value <= 1 for row in rows)  # of three labels the worst rank is 3
@@ -82,12 +118,11 @@ def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
     heads = tmp_path / "out" / "heads"
     stamps = {path: path.stat().st_mtime_ns for path in heads.iterdir()}
     assert len(stamps) == 5
-    again, _ = experiment.run([2], page_folder=None, command="again")
+    again, _ = run(ours)
     assert read_json(next(path for path in again if path.name == "report.json"))[0] == rows
     assert stamps == {path: path.stat().st_mtime_ns for path in heads.iterdir()}
-    other = Experiment(corpus, tmp_path / "out", seeds=(0,), size=TINY)
     with pytest.raises(ConfigError, match="has another manifest"):
-        other.train([])
+        prepare(experiment(corpus, tmp_path / "out"))
 
 
 @pytest.mark.parametrize("segments", [1, 2])
@@ -101,24 +136,22 @@ def test_kept_sequences_give_the_answers_that_the_tagger_gives(
         tagger = fit_head(
             clips.where(split="train"),
             import_vggish(width=1 / 64),
-            head.config(TINY, seed=0),
+            GRID.head_config(head, "small", seed=0),
             tmp_path / head.name,
             segments=segments,
             hidden=8,
             cache=cache,
         )
         found = answer(tagger, test, cache)
-        heard = Predictor(tagger, precision="float32").predict_manifest(test)
+        whole = Predictor(tagger, precision="float32").predict_manifest(test)
         # Embeddings are computed in bfloat16, where the processor has it, and kept in float16.
-        np.testing.assert_allclose(found.probabilities, heard.probabilities, atol=0.03)
+        np.testing.assert_allclose(found.probabilities, whole.probabilities, atol=0.03)
 
 
 def test_table_3_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
-    experiment = Experiment(
-        one_fold(corpus), tmp_path / "out", seeds=(0,), size=TINY, workers=1, progress=False
-    )
-    _, text = experiment.run([3], page_folder=tmp_path / "pages", command="anymic reproduce")
-    assert all(line.name in text for line in grid.lines(3, TINY))
+    ours = experiment(one_fold(corpus), tmp_path / "out", asked=("table 3",))
+    _, text = run(ours, page_folder=tmp_path / "pages")
+    assert all(line.name in text for line in GRID.lines("3", "small"))
     assert "| with mixup 0.2 | with pitch shift | 3 |" in text
     assert (tmp_path / "pages" / "xu2018.md").read_text() == text
 
@@ -130,45 +163,37 @@ def test_table_4_by_folds_in_two_processes_goes_on_after_an_interruption(
     data = manifest.with_columns(
         fold=(manifest.table["fold"] + 1) // 2, group=manifest.table["path"].to_numpy(dtype=str)
     ).write(corpus.with_name("two.csv"))
-    experiment = Experiment(
-        data, tmp_path / "out", seeds=(0,), size=TINY, workers=2, progress=False
-    )
-    _, text = experiment.run([4], page_folder=None, command="anymic reproduce xu2018")
+    ours = experiment(data, tmp_path / "out", workers=2, asked=("table 4",))
+    _, text = run(ours)
     assert "2 folds, each in turn the test set" in text
     assert "| all: 2 | 1 | 4 |" in text
     heads = sorted((tmp_path / "out" / "heads").iterdir())
     assert len(heads) == 2 * 4 * 2
-    lines = grid.lines(4, TINY)
-    before = [experiment.answers(line).probabilities for line in lines]
+    lines = GRID.lines("4", "small")
+    made = prepare(ours)
+    before = [analysis.answers(made, line).probabilities for line in lines]
     # What an interruption leaves: no bundle of an extractor, a head half-way, some not begun.
     for path in heads[:3]:
         path.unlink()
     heads[0].with_suffix("").mkdir()
     (heads[0].with_suffix("") / "training.json").write_text("{")
     (tmp_path / "out" / "extractors" / "fold1-balanced-first-seed0" / "bundle.json").unlink()
-    experiment.run([4], page_folder=None, command="again")
+    run(ours)
     assert sorted((tmp_path / "out" / "heads").iterdir()) == heads
     for line, known in zip(lines, before, strict=True):
-        np.testing.assert_allclose(experiment.answers(line).probabilities, known, atol=1e-6)
+        np.testing.assert_allclose(analysis.answers(made, line).probabilities, known, atol=1e-6)
 
 
 def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     given = models.build("vggish", classes=0, width=1 / 64)
     torch.save(given.state_dict(), tmp_path / "weights.pth")
-    experiment = Experiment(
-        one_fold(corpus),
-        tmp_path / "out",
-        scale="paper",
-        weights=tmp_path / "weights.pth",
-        seeds=(0,),
-        size=TINY,
-        workers=1,
-    )
-    ((fold, manifest),) = experiment.folds.items()
-    experiment.workshop.prepare(Clips(fold, manifest, shifted=False))
-    original = experiment.workshop.extractor(Job(fold, ORIGINAL, 0, ()))
-    tuned = experiment.workshop.extractor(Job(fold, FOUR[0], 0, ()))
+    weights = tmp_path / "weights.pth"
+    ours = prepare(experiment(one_fold(corpus), tmp_path / "out", scale="paper", weights=weights))
+    ((fold, manifest),) = ours.made.items()
+    Clips(fold, False, manifest).finish(ours.out)
+    original = analysis.job(ours, fold, "original", 0).trained(ours.out)
+    tuned = analysis.job(ours, fold, "balanced-first", 0).trained(ours.out)
     assert original.labels == ()
     assert tuned.labels == LABELS
     name = "embeddings.2.weight"
@@ -211,17 +236,10 @@ def test_the_papers_scale_from_a_published_tree_to_the_table(layout: str, tmp_pa
     assert main(prepare) == 0
     torch.manual_seed(0)
     torch.save(models.build("vggish", classes=0, width=1 / 64).state_dict(), tmp_path / "w.pth")
-    experiment = Experiment(
-        data,
-        tmp_path / "out",
-        scale="paper",
-        weights=tmp_path / "w.pth",
-        seeds=(0,),
-        size=TINY,
-        workers=1,
-        progress=False,
+    ours = experiment(
+        data, tmp_path / "out", scale="paper", weights=tmp_path / "w.pth", asked=("table 2",)
     )
-    written, text = experiment.run([2], page_folder=None, command="anymic reproduce xu2018")
+    written, text = run(ours)
     rows, _ = read_json(next(path for path in written if path.name == "report.json"))
     assert {row.n for row in rows} == {3}
     assert "fine-tuned from its published weights" in text
@@ -234,7 +252,7 @@ def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> N
     table["group"] = table["path"]
     table["path"] = table["path"] + table["semitones"]
     both = Manifest.from_table(table.reset_index(drop=True))
-    first, last = (parted(both, extractor, seed=1).table for extractor in FOUR[:2])
+    first, last = (parted(both, extractor, GRID.validation, seed=1).table for extractor in FOUR[:2])
     for part in (first, last):
         aside = set(part[part["split"] == "validation"]["group"])
         assert aside
@@ -246,33 +264,39 @@ def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> N
 
 
 def test_the_papers_grid() -> None:
-    paper = SIZES["paper"]
-    assert [line.paper for line in grid.lines(4, paper)] == [
-        *(0.917, 0.919, 0.931, 0.936, 0.929, 0.931, 0.931)
+    def papers(table: str) -> list[float | None]:
+        return [analysis.published(table, line) for line in WHOLE.lines(table, "paper")]
+
+    assert papers("4") == [0.917, 0.919, 0.931, 0.936, 0.929, 0.931, 0.931]
+    best = [
+        line.head
+        for table in ("3", "4")
+        for line, paper in zip(WHOLE.lines(table, "paper"), papers(table), strict=True)
+        if paper == 0.936
     ]
-    best = [line.head for line in grid.lines(3, paper) if line.paper == 0.936]
-    assert best == [line.head for line in grid.lines(4, paper) if line.paper == 0.936]
-    assert [line.extractors for line in grid.lines(2, paper)][-1] == FOUR
+    assert len(best) == 2
+    assert best[0] == best[1]
+    last = WHOLE.lines("2", "paper")[-1]
+    assert [WHOLE.extractors[name] for name in last.extractors] == FOUR
 
 
 def test_rejections(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="needs the weights of VGGish"):
-        Experiment(corpus, tmp_path, scale="paper")
+        prepare(experiment(corpus, tmp_path, scale="paper"))
     manifest = Manifest.read(corpus)
-    two = manifest.where(label=list(LABELS[:2])).write(tmp_path / "two.csv")
     with pytest.raises(ManifestError, match="2 labels for MAP@3"):
-        _ = Experiment(two, tmp_path).folds
-    assert list(Experiment(corpus, tmp_path).folds) == ["fold1", "fold2", "fold3", "fold4"]
-    untested = manifest.with_columns(split=["train"] * len(manifest)).write(tmp_path / "no.csv")
+        folds(manifest.where(label=list(LABELS[:2])))
+    assert list(folds(manifest)) == ["fold1", "fold2", "fold3", "fold4"]
+    untested = manifest.with_columns(split=["train"] * len(manifest))
     with pytest.raises(ManifestError, match="No clip has the split 'test'"):
-        _ = Experiment(untested, tmp_path).folds
+        folds(untested)
     torch.save(models.build("basic1", classes=3).state_dict(), tmp_path / "w.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:1000])
     for weights in ("w.pth", "cut.pth", "nowhere.pth"):
-        other = Experiment(
-            corpus, tmp_path / "o", scale="paper", weights=tmp_path / weights, size=TINY
+        other = experiment(
+            corpus, tmp_path / "o", scale="paper", weights=tmp_path / weights, asked=("table 2",)
         )
         with pytest.raises(AnymicError) as error:  # before a clip is touched
-            other.run([2], page_folder=None, command="")
+            run(other)
         assert "\n" not in str(error.value)
         assert not (tmp_path / "o" / "clips").exists()

@@ -19,7 +19,7 @@ KINDS = ("table", "figure", "experiment")
 
 @dataclass(frozen=True)
 class Part:
-    """One part of an experiment that can be asked for alone.
+    """One part of an experiment that can be asked for alone; one without an option is always there.
 
     Attributes
     ----------
@@ -40,6 +40,11 @@ class Part:
     experiment: str | None = None
     flag: str | None = None
     help: str = ""
+
+    @property
+    def always(self) -> bool:
+        """Whether it belongs to every choice of parts."""
+        return not (self.flag or any(getattr(self, kind) for kind in KINDS))
 
 
 @dataclass(frozen=True)

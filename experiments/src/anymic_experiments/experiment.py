@@ -179,10 +179,10 @@ class Paper:
         sections = [
             section
             for part in self.grid.command.parts
-            if part.name in experiment.asked or not experiment.asked
+            if part.always or part.name in experiment.asked or not experiment.asked
             for section in self.sections[part.name](experiment)
         ]
-        sections.append(Section("decisions", {"scale": experiment.scale}))
+        sections.append(Section("decisions", {"scale": experiment.scale, "grid": experiment.grid}))
         introduction = {
             "command": command,
             "seeds": len(experiment.seeds),

@@ -1,0 +1,167 @@
+"""The grid file of Xu 2018: extractors, the heads on them, and the lines of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from anymic._internal.settings import from_mapping
+from anymic.training import TrainingConfig, load_config
+from anymic_experiments.commands import Scale
+from anymic_experiments.conditions import Grid
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the two scales differ in.
+
+    Attributes
+    ----------
+    width : float
+        Of VGGish.
+    extractor_epochs, head_epochs, hidden : int
+    segments : int
+        Of the LSTM and the attention.
+    lengths : tuple of int
+        Segments of table 4.
+    whole : int
+        Segments of the longest clip.
+    shifted : int or None
+        Clips a label with pitch shift; None makes as many of every label.
+    """
+
+    width: float
+    extractor_epochs: int
+    head_epochs: int
+    hidden: int
+    segments: int
+    lengths: tuple[int, ...]
+    whole: int
+    shifted: int | None
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """One VGGish: how it is trained (None: not at all), and on which clips; the others validate."""
+
+    sampling: Literal["balanced", "files"] | None = None
+    part: Literal["first", "last"] = "first"
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return f"{self.sampling}-{self.part}" if self.sampling else "original"
+
+
+@dataclass(frozen=True)
+class Head:
+    """One head: what it is, of how many segments, and on what it is trained."""
+
+    network: str
+    segments: int | Literal["own", "each", "whole"] = 1
+    shifted: bool = False
+    mixup: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        parts = [self.network, str(self.segments), *(["shifted"] if self.shifted else [])]
+        return "-".join([*parts, *([f"mixup{self.mixup:g}"] if self.mixup else [])])
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: a head on the geometric mean of some extractors, by default all trained.
+
+    `head` is None for a system that only the paper has; `pattern` is the name before the number of
+    segments is filled in.
+    """
+
+    name: str
+    head: Head | None = None
+    extractors: tuple[str, ...] = ()
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Some of the clips."""
+
+    clips: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Grid):
+    """The grid file.
+
+    Attributes
+    ----------
+    sizes : dict of str to Size
+    validation : Share
+        Of the clips: the last ones, or the first ones.
+    head : dict
+        Settings of the training of heads.
+    extractors : dict of str to Extractor
+    tables : dict of str to tuple of Line
+    contrasts : dict of str to tuple of tuple of str
+    """
+
+    sizes: dict[Scale, Size]
+    validation: Share
+    head: dict[str, Any]
+    extractors: dict[str, Extractor]
+    tables: dict[str, tuple[Line, ...]]
+    contrasts: dict[str, tuple[tuple[str, ...], ...]]
+
+    def lines(self, table: str, scale: Scale) -> list[Line]:
+        """Return the lines of a table with their numbers of segments and extractors."""
+        size, found = self.sizes[scale], []
+        trained = tuple(name for name, one in self.extractors.items() if one.sampling)
+        for line in self.tables[table]:
+            if line.head is None:
+                found.append(replace(line, pattern=line.name))
+                continue
+            wanted = line.head.segments
+            known = {"own": (size.segments,), "each": size.lengths, "whole": (size.whole,)}
+            for number in (wanted,) if isinstance(wanted, int) else known[wanted]:
+                found.append(
+                    Line(
+                        line.name.replace("{n}", str(number)),
+                        replace(line.head, segments=number),
+                        line.extractors or trained,
+                        line.name,
+                    )
+                )
+        return found
+
+    def head_config(self, head: Head, scale: Scale, *, seed: int) -> TrainingConfig:
+        """Return the settings of a head's training."""
+        mixup = {"mixup": {"share": 1.0, "alpha": head.mixup}} if head.mixup else {}
+        own = {"network": head.network, "epochs": self.sizes[scale].head_epochs, "seed": seed}
+        return from_mapping(TrainingConfig, {**self.head, **own, **mixup})
+
+    def extractor_config(
+        self, extractor: Extractor, scale: Scale, *, classes: int, seed: int
+    ) -> TrainingConfig:
+        """Return the settings of an extractor's training; a batch has as many clips as classes."""
+        size = self.sizes[scale]
+        changes = {
+            "width": size.width,
+            "epochs": size.extractor_epochs,
+            "sampling": extractor.sampling,
+            "batch_size": classes,
+            "seed": seed,
+        }
+        return load_config(self.presets[scale], changes=changes)
+
+
+def heads_of(lines: Iterable[Line]) -> dict[str, tuple[Head, ...]]:
+    """Return the heads that lines need on each extractor, none twice."""
+    heads: dict[str, dict[Head, None]] = {}
+    for line in lines:
+        for extractor in line.extractors:
+            if line.head is not None:
+                heads.setdefault(extractor, {})[line.head] = None
+    return {extractor: tuple(own) for extractor, own in heads.items()}

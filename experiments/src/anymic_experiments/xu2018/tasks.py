@@ -1,0 +1,229 @@
+"""What is made on the way to the tables: clips, extractors, heads and their predictions."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic._internal.files import write_arrays
+from anymic.bundle import Bundle, load
+from anymic.data.balancing import balance
+from anymic.data.manifest import Manifest
+from anymic.data.pieces import cut_rows
+from anymic.errors import BundleError
+from anymic.features.patches import patch_distance_s, patch_length_s
+from anymic.importers.vggish import import_vggish
+from anymic.inference.answers import average, probabilities
+from anymic.models.tagger import Tagger
+from anymic.training import fit
+from anymic.training.finetuning import finetune
+from anymic.training.heads import fit_head, open_sequences, with_labels
+from anymic_experiments.commands import Scale
+from anymic_experiments.xu2018.settings import Extractor, Head, Settings, Share
+
+RATE_HZ = 16_000
+
+
+class Answers(NamedTuple):
+    """Probabilities (clip, label) of test clips, their classes and recordings."""
+
+    probabilities: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    groups: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The task of trimming and normalizing a fold's clips, with pitch-shifted ones or without.
+
+    Attributes
+    ----------
+    fold : str
+    shifted : bool
+    manifest : Manifest or None
+        None only finds them.
+    number : int or None
+        Clips a label with shifted ones.
+    workers : int
+        Processes that share the clips of this fold.
+    """
+
+    fold: str
+    shifted: bool
+    manifest: Manifest | None = field(default=None, compare=False)
+    number: int | None = None
+    workers: int = 1
+
+    def folder(self, out: Path) -> Path:
+        """Return where they are."""
+        return out / "clips" / (f"{self.fold}-shifted" if self.shifted else self.fold)
+
+    def read(self, out: Path) -> Manifest:
+        """Return them."""
+        return Manifest.read(self.folder(out) / "manifest.csv")
+
+    def done(self, out: Path) -> bool:
+        """Say whether all of them are there."""
+        return (self.folder(out) / "manifest.csv").is_file()
+
+    def finish(self, out: Path) -> None:
+        """Make them; what is there is not made again."""
+        assert self.manifest is not None
+        balance(
+            self.manifest,
+            self.folder(out),
+            rate_hz=RATE_HZ,
+            clips=self.number if self.shifted else 0,  # at least none: as they are
+            workers=self.workers,
+            progress=False,
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """The task of training an extractor of one fold and seed, and heads on it.
+
+    An interrupted extractor goes on, an interrupted head begins again.
+    """
+
+    fold: str
+    extractor: Extractor
+    seed: int
+    heads: tuple[Head, ...]
+    grid: Settings = field(compare=False)
+    scale: Scale
+    weights: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the extractor's folder."""
+        return f"{self.fold}-{self.extractor.name}-seed{self.seed}"
+
+    def answered(self, head: Head, out: Path) -> Path:
+        """Return the file of a head's predictions."""
+        return out / "heads" / f"{self.name}-{head.name}.npz"
+
+    def answers(self, head: Head, out: Path) -> Answers:
+        """Read what a head predicted."""
+        with np.load(self.answered(head, out)) as found:
+            return Answers(found["probabilities"], found["targets"], found["groups"])
+
+    def done(self, out: Path) -> bool:
+        """Say whether all heads have predicted."""
+        return all(self.answered(head, out).is_file() for head in self.heads)
+
+    def finish(self, out: Path) -> None:
+        """Train what is not there, and keep the heads' predictions."""
+        vggish = self.trained(out)
+        for head in self.heads:
+            if not self.answered(head, out).is_file():
+                self._train(head, vggish, out)
+
+    def trained(self, out: Path) -> Bundle:
+        """Return the extractor, trained where it is not there."""
+        place = out / "extractors" / self.name
+        if not (place / "bundle.json").is_file():
+            width = self.grid.sizes[self.scale].width
+            start = import_vggish(self.weights, width=width, seed=self.seed)
+            if self.extractor.sampling is None:
+                start.save(place)
+            else:
+                self._learn(start, place, out)
+                shutil.rmtree(place / "checkpoints", ignore_errors=True)
+        found = load(place)
+        assert isinstance(found, Bundle)
+        return found
+
+    def _learn(self, start: Bundle, place: Path, out: Path) -> None:
+        """Fine-tune, or train from scratch; `start` is what is fine-tuned."""
+        clips = self._parted(out, shifted=False)
+        used = clips.where(split=["train", "validation"])
+        patches, _ = cut_rows(used, length_s=patch_length_s(), distance_s=patch_distance_s())
+        config = self.grid.extractor_config(
+            self.extractor, self.scale, classes=len(clips.labels), seed=self.seed
+        )
+        cache, resume = out / "features", place.is_dir()
+        if self.weights is None:
+            fit(patches, config, place, resume=resume, progress=False, cache=cache)
+            return
+        finetune(
+            with_labels(start, clips.labels, seed=self.seed),
+            patches,
+            place,
+            config=config,
+            report_epochs=(),
+            resume=resume,
+            progress=False,
+            cache=cache,
+        )
+
+    def _train(self, head: Head, vggish: Bundle, out: Path) -> None:
+        """Train a head and keep its predictions for the test clips."""
+        assert isinstance(head.segments, int)
+        clips = self._parted(out, shifted=head.shifted)
+        cache, target = out / "sequences", self.answered(head, out)
+        place = target.with_suffix("")  # of the training, which nobody asks for afterwards
+        shutil.rmtree(place, ignore_errors=True)
+        tagger = fit_head(
+            clips.where(split=["train", "validation"]),
+            vggish,
+            self.grid.head_config(head, self.scale, seed=self.seed),
+            place,
+            segments=head.segments,
+            hidden=self.grid.sizes[self.scale].hidden,
+            cache=cache,
+        )
+        write_arrays(target, **answer(tagger, clips.where(split="test"), cache)._asdict())
+        shutil.rmtree(place)
+
+    def _parted(self, out: Path, *, shifted: bool) -> Manifest:
+        clips = Clips(self.fold, shifted).read(out)
+        return parted(clips, self.extractor, self.grid.validation, seed=self.seed)
+
+
+def parted(manifest: Manifest, extractor: Extractor, share: Share, *, seed: int) -> Manifest:
+    """Set the last recordings aside for validation, or the first, in an order of the seed.
+
+    The paper takes the corpus's own order; by recordings, a clip and its shifted copies stay on
+    one side. Shifted clips do not validate.
+    """
+    training = (manifest.table["split"] == "train").to_numpy(dtype=bool)
+    recordings = np.asarray(manifest.recordings())
+    order = np.random.default_rng(seed).permutation(np.unique(recordings[training]))
+    count = max(1, round(share.clips / share.of * len(order)))
+    aside = order[-count:] if extractor.part == "first" else order[:count]
+    validating = training & np.isin(recordings, aside)
+    split = np.where(validating, "validation", manifest.table["split"].to_numpy(dtype=str))
+    if "semitones" in manifest.table.columns:
+        shifted = (manifest.table["semitones"].astype(str) != "0").to_numpy(dtype=bool)
+        return manifest.with_columns(split=split).rows(~(validating & shifted))
+    return manifest.with_columns(split=split)
+
+
+def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
+    """Classify clips by sequences that all heads share: the mean over a clip's windows.
+
+    Raises
+    ------
+    BundleError
+        If a clip cannot be used.
+    """
+    network = bundle.network
+    assert isinstance(network, Tagger)
+    found = open_sequences(manifest, bundle, cache)
+    if found.failures:
+        raise BundleError(
+            f"{len(found.failures)} clips cannot be used. The first: {found.failures[0].reason}"
+        )
+    sequences = torch.from_numpy(found.features).float().transpose(1, 2)
+    with torch.inference_mode():
+        standardized = network.standardization(sequences)
+        each = probabilities(network.head(standardized), bundle.temperature)
+    mean = np.stack([average(each[found.rows == clip]) for clip in range(len(manifest))])
+    return Answers(mean, manifest.targets(bundle.labels), np.array(manifest.recordings()))
