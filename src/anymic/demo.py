@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anymic.data.checks import require_all_usable
 from anymic.data.corpora.scenes import scenes
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.simulate import simulate
@@ -145,18 +146,12 @@ def run_demo(
 
 
 def _probabilities(bundle: Bundle, test: Manifest, cache: Path) -> NDArray[np.float64]:
-    from anymic.errors import AnymicError
     from anymic.inference.predictor import Predictor
 
     # float16, as for training: the published numbers rest on it (from float32 one clip of 600 is
     # classified otherwise).
     heard = Predictor(bundle).predict_manifest(test, cache=cache, cache_dtype="float16")
-    if heard.failures:
-        raise AnymicError(
-            f"{len(heard.failures)} test clips cannot be used. "
-            f"The first: {heard.failures[0].reason}",
-            fix="delete the folder and run it again",
-        )
+    require_all_usable(heard.failures, what="test clips")
     return heard.probabilities
 
 

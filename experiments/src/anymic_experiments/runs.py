@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.codecs.conditions import codec_names
+from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError
 from anymic.inference.predictor import Predictor
 from anymic.training import TrainingConfig, fit
 from anymic_experiments.runner import Arrays, Stored, finish_all
@@ -131,12 +131,7 @@ def classify(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
         If a clip cannot be used.
     """
     found = Predictor(bundle).predict_manifest(manifest)
-    if found.failures:
-        first = found.failures[0].reason
-        raise AnymicError(
-            f"{len(found.failures)} test clips cannot be used. The first: {first}",
-            fix="check the corpus with `anymic data prepare`",
-        )
+    require_all_usable(found.failures, what="test clips")
     return found.probabilities
 
 

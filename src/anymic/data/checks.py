@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from anymic._internal.threads import in_order
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
-from anymic.errors import AudioError, ConfigError
+from anymic.errors import AudioError, ConfigError, Failure, ManifestError
 
 Kind = Literal[
     "missing",  # no such file
@@ -114,6 +114,50 @@ def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
     for problem in problems:
         keep[list(problem.rows)] = False
     return manifest.rows(keep)
+
+
+def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "clips") -> None:
+    """Make sure that some clips can be used.
+
+    Parameters
+    ----------
+    used : sized
+        Whatever there is of the clips that can be used.
+    failures : sequence of Failure
+        The other clips.
+    what : str
+        What the clips are called in the message.
+
+    Raises
+    ------
+    ManifestError
+        If `used` is empty.
+    """
+    if len(used):
+        return
+    problem = f"there are no {what}"
+    if failures:
+        problem = f"none of the {len(failures)} {what} can be used. The first: {failures[0].reason}"
+    raise ManifestError(
+        problem,
+        expected="at least one clip that can be used",
+        fix="correct the files or the paths in the manifest",
+    )
+
+
+def require_all_usable(failures: Sequence[Failure], *, what: str = "clips") -> None:
+    """Make sure that no clip failed; `what` is what the clips are called in the message.
+
+    Raises
+    ------
+    ManifestError
+        If there are failures.
+    """
+    if failures:
+        raise ManifestError(
+            f"{len(failures)} {what} cannot be used. The first: {failures[0].reason}",
+            fix="correct the files, or leave them out of the manifest",
+        )
 
 
 def _examine_all(paths: list[Path], workers: int, progress: bool) -> list[_File]:

@@ -23,6 +23,7 @@ from anymic._internal.processes import in_processes
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
 from anymic.audio import Clip
+from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, Failure, ManifestError
 
@@ -265,11 +266,7 @@ class DerivedCorpus(Generic[Variant]):
         ManifestError
             If there is no row: no clip could be used.
         """
-        if not rows:
-            raise ManifestError(
-                f"no clip can be used. The first: {self.failures[0].reason}",
-                fix="check the manifest's paths",
-            )
+        require_usable(rows, self.failures)
         table = pd.DataFrame(rows)
         front = [column for column in first if column in table.columns]
         table = table[front + [column for column in table.columns if column not in front]]

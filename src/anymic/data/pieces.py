@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from anymic import audio
+from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import AudioError, ConfigError, Failure, ManifestError
+from anymic.errors import AudioError, ConfigError, Failure
 
 SLACK_S = 1e-3
 
@@ -65,9 +66,7 @@ def cut_rows(
         for start_s, duration_s in _pieces(clip_s, length_s, distance_s):
             place = {"start_s": begin_s + start_s, "duration_s": duration_s}
             rows.append({**record, **place, "group": recording})
-    if not rows:
-        reason = failures[0].reason if failures else "the manifest is empty"
-        raise ManifestError(f"no clip can be used. The first: {reason}", fix="repair the files")
+    require_usable(rows, failures)
     pieces = Manifest.from_table(pd.DataFrame(rows), manifest.root, name=manifest.name)
     return pieces, tuple(failures)
 

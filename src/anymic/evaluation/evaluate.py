@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import fitted_clips_warning
+from anymic.data.checks import require_usable
 from anymic.data.embeddings import Vectors, read_vectors
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import choose_split, split_name
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import ConfigError, Failure, ManifestError
+from anymic.errors import ConfigError, Failure
 from anymic.evaluation.report import Row, evaluation_rows, run_header, summary, write_evaluation
 from anymic.inference.embedding_head import VectorHead
 from anymic.inference.files import load_model
@@ -185,7 +186,7 @@ def evaluate(
         told = chosen.with_columns(device="") if unstated else chosen
         with progress_bar(len(chosen), "predicting", shown=progress) as advance:
             found = predictor.predict_manifest(told, cache=cache, progress=advance)
-    _refuse_nothing(found)
+    require_usable(found.rows, found.failures)
     used = chosen.rows(found.rows)
     targets = used.targets(about.labels)
     warning = fitted_clips_warning(about.fitted_on, chosen)
@@ -265,17 +266,6 @@ def _refuse_few_labels(labels: int, map_at: int | None) -> None:
             expected=f"at least {map_at} labels",
             fix="leave it out: accuracy says the same",
         )
-
-
-def _refuse_nothing(found: ManifestPredictions) -> None:
-    if len(found.rows):
-        return
-    reason = found.failures[0].reason if found.failures else "the manifest is empty"
-    raise ManifestError(
-        f"none of the {len(found.failures)} clips can be used. The first: {reason}",
-        expected="at least one clip that can be used",
-        fix="correct the files or the paths in the manifest",
-    )
 
 
 def _devices(clips: Manifest) -> list[str] | None:

@@ -16,6 +16,7 @@ from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
 from anymic.calibration import LEAST_CLIPS, CalibrationError, DeviceCalibrator, Method
+from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_of_split
@@ -130,13 +131,7 @@ def calibrate(
     plain = _uncalibrated(model)
     with progress_bar(len(clips), "predicting", shown=progress) as advance:
         predicted = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
-    if not len(predicted.rows):
-        raise ManifestError(
-            f"none of the {len(clips)} clips can be used."
-            f" The first: {predicted.failures[0].reason}",
-            expected="at least one clip that can be used",
-            fix="correct the files or the paths in the manifest",
-        )
+    require_usable(predicted.rows, predicted.failures)
     used = clips.rows(predicted.rows)
     targets = used.targets(model.labels)
     _refuse_few(method, targets, model.labels)

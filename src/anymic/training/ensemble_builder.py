@@ -15,6 +15,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings
 from anymic.bundle.voting import Voting
 from anymic.calibration import CalibrationError, IsotonicCalibrator
+from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, Failure, ManifestError
 from anymic.inference.predictor import Predictor
@@ -194,13 +195,7 @@ class Builder:
         if self.progress is not None:
             self.progress(1)
         self.failures.update({failure.path: failure for failure in predicted.failures})
-        if not len(predicted.rows):
-            raise ManifestError(
-                f"none of the {len(clips)} clips for {name} can be used."
-                f" The first: {predicted.failures[0].reason}",
-                expected="at least one",
-                fix="correct the files or the paths in the manifest",
-            )
+        require_usable(predicted.rows, predicted.failures, what=f"clips for {name}")
         used = clips.rows(predicted.rows)
         targets = used.targets(bundle.labels)
         return LabelledPredictions(

@@ -16,8 +16,9 @@ from anymic import models
 from anymic._internal.files import key_of, write_arrays
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
+from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError, Failure, ManifestError
+from anymic.errors import BundleError, ConfigError, Failure
 from anymic.features import Standardizer
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.embedder import SequenceEmbedder
@@ -256,11 +257,7 @@ def open_sequences(
     path = cache / f"{_key(manifest, bundle)}.npz"
     if not path.is_file():
         embedded = SequenceEmbedder(bundle).embed_manifest(manifest, progress=progress)
-        if not len(embedded.features):
-            reason = embedded.failures[0].reason if embedded.failures else "no clip was given"
-            raise ManifestError(
-                f"no clip can be used. The first: {reason}", fix="correct the files"
-            )
+        require_usable(embedded.features, embedded.failures)
         width = len(cast(Tagger, bundle.network).standardization.mean)
         apart = embedded.features.reshape(len(embedded.features), -1, width).transpose(0, 2, 1)
         failures = [[one.path, one.reason] for one in embedded.failures]

@@ -16,10 +16,10 @@ from anymic._internal.files import write_arrays
 from anymic._internal.machine import processors
 from anymic._internal.processes import do_all
 from anymic.bundle import Bundle, InputContract
+from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest, concatenate
 from anymic.devices.correction.blind import MeanSpectrum
 from anymic.devices.identification.identifier import DeviceIdentifier
-from anymic.errors import AnymicError
 from anymic.inference.predictor import Predictor
 from anymic_experiments.kosmider2019.grid import REAL_REFERENCE, SUBMITTED
 from anymic_experiments.runs import Run
@@ -217,12 +217,7 @@ def _unknown(bundle: Bundle, policy: Literal["identity", "blind", "refuse"]) -> 
 
 def _right(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
     heard = Predictor(bundle).predict_manifest(manifest)
-    if heard.failures:
-        raise AnymicError(
-            f"{len(heard.failures)} test clips cannot be used. "
-            f"The first: {heard.failures[0].reason}",
-            fix="check the corpus with `anymic data prepare`",
-        )
+    require_all_usable(heard.failures, what="test clips")
     names = np.array(bundle.labels)[heard.probabilities.argmax(axis=1)]
     right: NDArray[np.float64] = (names == manifest.table["label"].to_numpy()).astype(float)
     return right

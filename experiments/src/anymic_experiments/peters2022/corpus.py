@@ -13,8 +13,8 @@ from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.coded_corpus import encode
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.codecs.table import ORIGINAL
+from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest, concatenate
-from anymic.errors import ManifestError
 from anymic_experiments.corpora import by_fold, has_split
 from anymic_experiments.peters2022.settings import Settings
 
@@ -76,12 +76,7 @@ def folds(data: Path, out: Path, grid: Settings, *, progress: bool = True) -> li
 def _encode(manifest: Manifest, codecs: Sequence[str], out: Path, *, progress: bool) -> Manifest:
     chosen = CodecSet(tuple(Codec.parse(name) for name in (ORIGINAL, *codecs)))
     encoding = encode(manifest, chosen, out, progress=progress)
-    if encoding.failures:
-        raise ManifestError(
-            f"{len(encoding.failures)} clips cannot be encoded. "
-            f"The first: {encoding.failures[0].reason}",
-            fix="check the corpus with `anymic data prepare`",
-        )
+    require_all_usable(encoding.failures)
     return encoding.manifest
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle, load
 from anymic.data.balancing import balance
+from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
-from anymic.errors import BundleError
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.importers.vggish import import_vggish
 from anymic.inference.answers import average, probabilities
@@ -217,10 +217,7 @@ def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
     network = bundle.network
     assert isinstance(network, Tagger)
     found = open_sequences(manifest, bundle, cache)
-    if found.failures:
-        raise BundleError(
-            f"{len(found.failures)} clips cannot be used. The first: {found.failures[0].reason}"
-        )
+    require_all_usable(found.failures)
     sequences = torch.from_numpy(found.features).float().transpose(1, 2)
     with torch.inference_mode():
         standardized = network.standardization(sequences)

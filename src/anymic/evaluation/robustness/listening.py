@@ -14,11 +14,12 @@ from anymic import audio
 from anymic._internal.threads import in_order
 from anymic.audio import Clip
 from anymic.codecs import EncodeCache
+from anymic.data.checks import require_usable
 from anymic.data.derived import name_stems
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
-from anymic.errors import AnymicError, Failure, ManifestError
+from anymic.errors import AnymicError, Failure
 from anymic.evaluation.robustness.classifiers import Answer, Classifier, checked_answer
 from anymic.evaluation.robustness.conditions import CLEAN, Condition
 
@@ -112,7 +113,7 @@ def listen(
         if progress is not None:
             progress(len(job.conditions))
     rows = [row for row in answers if row not in failures]
-    _refuse_nothing(rows, failures)
+    require_usable(rows, list(failures.values()))
     return Answers(
         np.array([[answers[row][number] for row in rows] for number in range(len(conditions))]),
         np.array(rows, dtype=np.intp),
@@ -197,14 +198,3 @@ def _through_device(clip: Clip, name: str | None, take: str, devices: DeviceSet 
 def _ask(classifier: Classifier, heard: _Heard) -> list[Answer]:
     devices = [one.device or heard.job.own_device for one in heard.job.conditions.values()]
     return list(classifier.classify(heard.clips, devices))
-
-
-def _refuse_nothing(rows: Sequence[int], failures: dict[int, Failure]) -> None:
-    if rows:
-        return
-    reason = next(iter(failures.values())).reason if failures else "the manifest is empty"
-    raise ManifestError(
-        f"none of the {len(failures)} clips can be used. The first: {reason}",
-        expected="at least one clip that can be used",
-        fix="correct the files or the paths in the manifest",
-    )
