@@ -104,7 +104,7 @@ def test_finished_members_are_not_trained_again(manifest: Manifest, places: list
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, False, True]
     with pytest.raises(
         ConfigError,
-        match=r"members/00 holds a training with other settings or clips\. Expe",
+        match=r"members/00 has other settings or clips\. Expe",
     ):
         fit_members(manifest, replace(CONFIG, epochs=2), out, members=3, progress=False)
 

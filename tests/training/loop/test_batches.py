@@ -147,5 +147,5 @@ def test_crops_are_replayed_and_shared_among_processes() -> None:
 
 
 def test_a_crop_longer_than_the_clips_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Crops of 12 frames from clips of 10"):
+    with pytest.raises(ConfigError, match="Crops of 12 frames do not fit into clips of 10"):
         crops(lost_frames=FRAMES - 10)
