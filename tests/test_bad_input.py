@@ -334,7 +334,7 @@ def test_clips_that_may_not_calibrate(
     assert "1 of the 1 clips to calibrate on have the split test" in refused(
         *command, "--split", "test"
     )
-    assert "trained without validation clips" in refused(*command)
+    assert "No validation clips were set aside for" in refused(*command)
     few = table(tmp_path / "f.csv", path=names[1:], label=["dog"], device=["B"])
     command = ["calibrate", run, "--data", few, "--split", "all"]
     assert "1 of B. Expected at least 30 clips" in refused(*command, "--per-device")
@@ -352,7 +352,7 @@ def test_a_confidence_that_is_no_probability(
         ["evaluate", bundle_folder, "--data", tmp_path],
     ):
         line = refused(*command, option)
-        assert f"min_confidence is {least}. Expected a probability from 0 to 1" in line
+        assert f"--min-confidence is {least}. Expected a probability from 0 to 1" in line
 
 
 # Bundles

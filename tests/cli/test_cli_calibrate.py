@@ -112,7 +112,7 @@ def test_refusals_are_one_line_and_leave_the_run_as_it_was(
 ) -> None:
     before = (run / "bundle.json").read_bytes()
     for options, line in (
-        (["--method", "platt"], "unknown --method platt. Expected temperature or isotonic"),
+        (["--method", "platt"], "Unknown --method platt. Expected temperature or isotonic"),
         (["--split", "test"], "12 of the 12 clips to calibrate on have the split test"),
         (["--split", "all"], "12 of the 48 clips to calibrate on have the split test"),
         (["--split", "spare"], "No clip has the split 'spare' (splits: test, validation)"),

@@ -72,7 +72,7 @@ def test_failures_of_places_and_files(
     assert main(["embed", *places, *options]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == "2 of 3 files failed"
     assert main(["embed", "nowhere.wav", *options[:2], "--out", str(sounds / "none.npz")]) == 2
-    assert "error: No window with features (No file" in capsys.readouterr().err
+    assert "error: No window has features. The first failure: No file" in capsys.readouterr().err
     assert not (sounds / "none.npz").exists()
 
 
@@ -84,7 +84,7 @@ def test_failures_of_places_and_files(
         (["--data", "clips.csv", "--device", "A"], "--device is given with --data"),
         (["a.wav", "--split", "test"], "--split is given without --data"),
         (["--data", "clips.csv", "--split", "dev"], "No clip has the split 'dev'"),
-        (["a.wav", "--out", "features.json"], "features.json to write to"),
+        (["a.wav", "--out", "features.json"], "features.json cannot be written"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(

@@ -195,7 +195,7 @@ def test_what_has_no_validation_clips_is_refused(
     data = ("--voting", "calibrated", "--data", corpus / "clips.csv")
     for options in (data, ("--select", "accuracy>=0.1")):
         assert main(arguments("ensemble", place, *options, "--out", tmp_path / "out")) == 2
-        assert "trained without validation clips" in capsys.readouterr().err
+        assert "No validation clips were set aside for" in capsys.readouterr().err
 
 
 def test_an_ensemble_is_no_member(

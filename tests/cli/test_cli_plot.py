@@ -48,7 +48,7 @@ def test_what_cannot_be_drawn_is_one_line(
     for name, out, said in (
         ("no_split.csv", "a.png", "split for a panel of training and one of test clips"),
         ("train.csv", "a.png", "The manifest has the splits train. Expected train and test"),
-        ("clips.csv", "a.jpg", "a.jpg to draw into"),
+        ("clips.csv", "a.jpg", "a.jpg cannot be drawn"),
     ):
         options = ["--data", str(manifest.parent / name), "--out", out]
         assert main(["plot", "features", str(bundle_folder), *options]) == 2

@@ -126,7 +126,7 @@ def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -
     csv = ["--submission", str(tmp_path / "a.csv")]
     for arguments, words in (
         (["--predict", str(sounds)], "--predict is given without --submission. Expected both"),
-        (csv, "--submission without --predict"),
+        (csv, "--submission is given without --predict"),
         (["--evaluate", "--test-share", "0.01"], "No recording of hiss"),
         (["--evaluate", "--test-share", "1"], "The share is 1.0. Expected a share between 0 and 1"),
         (["--balanced", "--batch", "60"], "training clips of hiss. Expected at least 20 of each"),
