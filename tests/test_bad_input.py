@@ -352,7 +352,7 @@ def test_a_confidence_that_is_no_probability(
         ["evaluate", bundle_folder, "--data", tmp_path],
     ):
         line = refused(*command, option)
-        assert f"--min-confidence is {least}. Expected a probability from 0 to 1" in line
+        assert f"confidence is {least}. Expected a probability from 0 to 1" in line
 
 
 # Bundles

@@ -127,7 +127,7 @@ def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -
     for arguments, words in (
         (["--predict", str(sounds)], "--predict is given without --submission. Expected both"),
         (csv, "--submission is given without --predict"),
-        (["--evaluate", "--test-share", "0.01"], "No recording of hiss"),
+        (["--evaluate", "--test-share", "0.01"], "no recording of hiss"),
         (["--evaluate", "--test-share", "1"], "The share is 1.0. Expected a share between 0 and 1"),
         (["--balanced", "--batch", "60"], "training clips of hiss. Expected at least 20 of each"),
         (["--head", "atention"], "Unknown --head atention. Expected attention, dense, lstm"),
