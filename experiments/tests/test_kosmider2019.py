@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from anymic.training import load_config
-from anymic_experiments.kosmider2019 import grid, table
-from anymic_experiments.pooling import pool
+from anymic_experiments.commands import ROOT
+from anymic_experiments.kosmider2019 import table
+from anymic_experiments.kosmider2019.settings import Settings
+from anymic_experiments.page import Page
+from anymic_experiments.published import Published
 from anymic_experiments.runs import Outcome, Run, train_all
+
+FOLDER = ROOT / "kosmider2019"
+GRID = Settings.read(FOLDER)
+SUBMITTED = "basic1, augmentation, normalization, correction"
 
 DEVICES = np.repeat(["A", "B", "C"], 20)
 GROUPS = np.tile([f"recording {number}" for number in range(20)], 3)
@@ -28,7 +35,9 @@ def outcome(condition: str, a: int, b: int, c: int) -> Outcome:
 
 
 def test_the_grid_is_every_setting_with_and_without_correction() -> None:
-    runs = grid.grid([Path("fold1.csv"), Path("fold2.csv")], SMALL, seeds=(0, 1))
+    runs = GRID.runs(
+        "table", folds=[Path("fold1.csv"), Path("fold2.csv")], seeds=(0, 1), scale="small"
+    )
     assert len(runs) == 2**4 * 2 * 2
     first = {run.condition: run.config for run in runs[:16]}
     assert len(first) == 16
@@ -42,7 +51,7 @@ def test_the_grid_is_every_setting_with_and_without_correction() -> None:
 
 
 def test_a_line_shares_its_seed_with_its_counterpart_alone() -> None:
-    runs = grid.grid([Path("fold1.csv")], SMALL, seeds=(0, 1))
+    runs = GRID.runs("table", folds=[Path("fold1.csv")], seeds=(0, 1), scale="small")
     seeds: dict[int, list[str]] = {}
     for run in runs:
         seeds.setdefault(run.config.seed, []).append(run.condition.removesuffix(", correction"))
@@ -53,42 +62,52 @@ def test_a_line_shares_its_seed_with_its_counterpart_alone() -> None:
 
 
 def test_members_of_all_clips_set_none_aside() -> None:
-    runs = grid.whole([Path("fold1.csv")], SMALL)
+    runs = GRID.runs("whole", folds=[Path("fold1.csv")], seeds=(0,), scale="small")
     assert len(runs) == 8
     assert {run.config.validation_share for run in runs} == {0.0}
     assert all(run.config.correction for run in runs)
 
 
+def test_both_references_differ_in_the_reference_alone() -> None:
+    virtual, real = GRID.runs("references", folds=[Path("fold1.csv")], seeds=(1,), scale="small")
+    assert (virtual.condition, real.condition) == (SUBMITTED, f"{SUBMITTED} to A")
+    assert virtual.config.correction is not None
+    towards_a = replace(virtual.config.correction, reference=("A",))
+    assert real.config == replace(virtual.config, correction=towards_a)
+
+
 def test_the_reports_figures_stand_where_the_report_has_them() -> None:
-    setting = grid.Setting("basic1", augmentation=True, normalization=True, correction=False)
-    assert table.PAPER[setting] == (73, 58)
-    last = grid.Setting("basic2", augmentation=False, normalization=False, correction=True)
-    assert table.PAPER[last] == (69, 64)
-    assert len(table.PAPER) == 16
+    figures = Published.read(FOLDER)
+    name = "basic1, augmentation, normalization"
+    assert [figures.of("3", name, device) for device in GRID.devices] == [73, 58]
+    assert [figures.of("3", "basic2, correction", device) for device in GRID.devices] == [69, 64]
+    assert len(figures.values) == 2 * 16
 
 
 def test_table_3_by_hand() -> None:
     worse = "basic2, normalization, correction"
     outcomes = [
-        outcome(setting.name, 16, *((14, 12) if setting.correction else (10, 8)))
-        for setting in grid.TABLE
-        if setting.name != worse
+        outcome(name, 15, 8, 8)
+        if name == worse
+        else outcome(name, 16, *((14, 12) if "correction" in name else (10, 8)))
+        for name in (one.name for one in GRID.conditions("table", scale="small"))
     ]
-    found = table.table3(pool([*outcomes, outcome(worse, 15, 8, 8)]))
-    name = grid.SUBMITTED.name
-    assert found.of("accuracy", name, "A").value == pytest.approx(16 / 20)
-    assert found.of("accuracy", name, table.PAIR).value == pytest.approx(26 / 40)
-    change = found.of("accuracy_difference", name, table.PAIR)
-    assert change.value == pytest.approx(8 / 40)
-    every = found.of("accuracy_difference", f"{table.EVERY}, correction", table.PAIR)
+    found = table.compare(outcomes, GRID)
+    where = {"condition": SUBMITTED, "device": "B and C"}
+    accuracy = found.of("accuracy", condition=SUBMITTED, device="A")
+    assert accuracy.value == pytest.approx(16 / 20)
+    assert found.of("accuracy", **where).value == pytest.approx(26 / 40)
+    assert found.of("accuracy_difference", **where).value == pytest.approx(8 / 40)
+    where["condition"] = f"{table.EVERY}, correction"
+    every = found.of("accuracy_difference", **where)
     assert every.value == pytest.approx((7 * 8 / 40 - 2 / 40) / 8)
-    text = table.markdown(found)
-    assert text.count("\n") == 2 + 8
+    section = table.section(found, GRID)
+    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    assert text.count("\n| ") == (1 + 8) + (1 + 8 + 1)
     assert "| yes | yes | - | 80.0 [" in text
     assert "(73)" in text
-    assert "7 of 8 settings with correction beat" in table.reading(found)
-    assert f"Not so {worse}: -5.0" in table.reading(found)
-    assert table.gains_markdown(found).count("\n") == 2 + 8 + 1
+    assert "7 of 8 settings with correction are more accurate" in text
+    assert f"Not so {worse}: -5.0" in text
 
 
 def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
@@ -100,9 +119,15 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     assert base.spec_augment is not None
     assert (base.spec_augment.frames, base.spec_augment.bands) == (80, 27)
     assert (base.batch_size, base.l2, base.plateau_patience) == (64, 1e-5, 16)
-    runs = grid.grid([miniature_tau], replace(base, epochs=1, batch_size=8), seeds=[0])
+    runs = GRID.runs(
+        "table",
+        folds=[miniature_tau],
+        seeds=[0],
+        scale="paper",
+        changes={"epochs": 1, "batch_size": 8},
+    )
     chosen = [runs[0], runs[-1]]
-    assert [run.condition for run in chosen] == [grid.SUBMITTED.name, "basic2"]
+    assert [run.condition for run in chosen] == [SUBMITTED, "basic2"]
     for found in train_all(chosen, tmp_path / "runs", workers=1, progress=False):
         assert found.probabilities.shape == (6, 2)
         assert sorted(set(found.devices)) == ["A", "B", "C"]

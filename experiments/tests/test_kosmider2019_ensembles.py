@@ -10,12 +10,18 @@ import pytest
 
 from anymic.errors import AnymicError
 from anymic.training import load_config
-from anymic_experiments.kosmider2019 import ensembles, grid
-from anymic_experiments.kosmider2019.ensembles import CALIBRATED, SOFT
+from anymic_experiments.commands import ROOT
+from anymic_experiments.kosmider2019 import ensembles
+from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.members import Member
+from anymic_experiments.page import Page
 from anymic_experiments.runs import Outcome, Run
 
 BASE = load_config("kosmider2019-small")
+FOLDER = ROOT / "kosmider2019"
+GRID = Settings.read(FOLDER)
+KINDS = {kind.name: kind for kind in GRID.ensembles}
+SUBMITTED = "basic1, augmentation, normalization, correction"
 DEVICES = np.repeat(["A", "B", "C", "D"], 12)
 GROUPS = np.tile([f"recording {number}" for number in range(12)], 4)
 TARGETS = np.tile(np.arange(12) % 2, 4)
@@ -27,8 +33,7 @@ def member(wrong: slice, *, share: float = 0.8, validated: int = 20, seed: int =
     right[:, wrong] = False
     answer = np.where(right.ravel(), TARGETS, 1 - TARGETS)
     probabilities = np.where(np.eye(2, dtype=bool)[answer], 0.9, 0.1)
-    config = grid.SUBMITTED.config(BASE, seed=seed)
-    run_of = Run(grid.SUBMITTED.name, config, Path("fold1.csv"))
+    run_of = Run(SUBMITTED, replace(BASE, seed=8 * seed), Path("fold1.csv"))
     outcome = Outcome(run_of, probabilities, TARGETS, ("dog", "rain"), DEVICES, GROUPS)
     targets = np.arange(validated) % 2
     said = np.where(np.arange(validated) < share * validated, targets, 1 - targets)
@@ -38,7 +43,7 @@ def member(wrong: slice, *, share: float = 0.8, validated: int = 20, seed: int =
 def whole(wrong: slice) -> Member:
     """Return a member that set no clip aside."""
     found = member(wrong)
-    run_of = replace(found.outcome.run, condition=f"{grid.WHOLE}, {grid.SUBMITTED.name}")
+    run_of = replace(found.outcome.run, condition=f"all clips, {SUBMITTED}")
     outcome = replace(found.outcome, run=run_of)
     return Member(outcome, np.empty((0, 2)), np.empty(0, dtype=np.int64))
 
@@ -50,42 +55,48 @@ def voters() -> list[Member]:
 
 
 def test_who_votes_in_which_ensemble() -> None:
-    sizes = {kind.name: len(kind.members[0]) for kind in ensembles.kinds(voters())}
+    sizes = {
+        name: len(fold)
+        for name, kind in KINDS.items()
+        for fold in ensembles.chosen(voters(), kind, GRID)
+    }
     assert sizes == {
         "soft voting, trained on all clips": 1,
-        CALIBRATED: 3,
+        GRID.calibrated: 3,
         "calibrated voting, selected members with augmentation": 3,
         "soft voting, all of both": 4,
-        SOFT: 3,
+        GRID.soft: 3,
         "geometric voting, selected members": 3,
     }
 
 
 def test_members_that_err_apart_are_right_together() -> None:
-    found = ensembles.score(ensembles.kinds(voters()))
-    assert found.of("accuracy", SOFT).value == 1
-    change = found.of("accuracy_difference", SOFT)
+    found = ensembles.score(voters(), GRID)
+    assert found.of("accuracy", condition=GRID.soft, device="all").value == 1
+    change = found.of("accuracy_difference", condition=GRID.soft, device="all")
     assert change.value == pytest.approx(4 / 12)  # each is wrong about a third
     assert change.n == 36  # D was not asked about
-    text = ensembles.markdown(found)
-    assert text.count("\n") == 2 + 6
-    assert "beats their average by +33.3" in ensembles.reading(found)
+    section = ensembles.section(found, GRID)
+    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    assert text.count("\n| ") == 1 + 6
+    assert "more accurate than their average by +33.3" in text
 
 
 def test_calibration_says_what_the_validation_clips_bear_out() -> None:
     """A member that says 0.9 and is right four times in five comes to say 0.8."""
-    (kind,) = [kind for kind in ensembles.kinds([member(slice(0, 2))]) if kind.name == CALIBRATED]
-    sure = kind.probabilities().max(axis=1)
+    kind = KINDS[GRID.calibrated]
+    folds = ensembles.chosen([member(slice(0, 2))], kind, GRID)
+    sure = ensembles.voted(folds, kind, GRID).max(axis=1)
     np.testing.assert_allclose(sure, 0.8, atol=1e-9)
 
 
 def test_an_empty_selection_is_refused() -> None:
     poor = [member(slice(0, 12), share=0.5)]
-    (kind,) = [kind for kind in ensembles.kinds(poor) if kind.name == SOFT]
+    kind = KINDS[GRID.soft]
     with pytest.raises(AnymicError, match="No member reached 70 %"):
-        kind.probabilities()
+        ensembles.voted(ensembles.chosen(poor, kind, GRID), kind, GRID)
 
 
 def test_the_reliability_diagrams_are_drawn() -> None:
-    found = ensembles.score(ensembles.kinds(voters()))
-    assert len(ensembles.figure(found).axes) == 2
+    found = ensembles.score(voters(), GRID)
+    assert len(ensembles.figure(found, GRID).axes) == 2

@@ -8,14 +8,21 @@ from sklearn.metrics import roc_auc_score
 
 from anymic.devices.identification.descriptions import Analysis, Descriptions
 from anymic.devices.identification.identifier import DeviceIdentifier
-from anymic_experiments.kosmider2019 import identification, identification_page
+from anymic_experiments.commands import ROOT
+from anymic_experiments.kosmider2019 import identification
 from anymic_experiments.kosmider2019.identification import Curve, Tried
+from anymic_experiments.kosmider2019.settings import Settings
+from anymic_experiments.page import Page
+
+FOLDER = ROOT / "kosmider2019"
+GRID = Settings.read(FOLDER)
+KNOWN = GRID.routing.known
 
 RECORDINGS = 12
 
 
 def tried(seed: int) -> Tried:
-    """Return what an identifier said of 12 recordings by A, B, C and two strangers."""
+    """Return what an identifier said of 12 recordings by A, B, C and two unknown devices."""
     generator = np.random.default_rng(seed)
     devices = np.repeat(["A", "B", "C", "D", "E"], RECORDINGS)
     known = np.isin(devices, ["A", "B", "C"])
@@ -35,42 +42,43 @@ def tried(seed: int) -> Tried:
 
 def test_the_area_is_the_mean_of_scikit_learns_over_the_parts() -> None:
     one, other = tried(0), tried(1)
-    both = identification._together([one, other])
+    both = identification.joined([one, other])
     expected = np.mean([roc_auc_score(part.known, part.scores) for part in (one, other)])
-    found = identification._over_parts(identification._area, both, both.known, ~both.known)
+    found = identification.over_parts(identification.area, both, both.known, ~both.known)
     assert found.value == pytest.approx(expected)
     assert found.low < found.value < found.high
 
 
 def test_what_passes_at_95_percent_true_accepts() -> None:
     known = np.arange(100.0)  # 95 of them are at 4.95 or above
-    assert identification._passing(known, np.array([4.0, 4.9, 5.0, 200.0])) == 0.5
+    assert identification.passing(known, np.array([4.0, 4.9, 5.0, 200.0])) == 0.5
 
 
 def test_shares_and_the_tables_by_hand() -> None:
-    both = identification._together([tried(0), tried(1)])
-    asked = [identification._condition(clips) for clips in identification.SIZES]
-    asked += [identification._condition(40, together=number) for number in ("3", "10")]
-    asked.append(identification._condition(40, teachers="none"))
-    rows = [row for where in asked for row in identification._rows(both, where)]
-    curve = Curve(rows + identification._by_device(both, 40))
-    assert curve.of("identification_accuracy", 40).value == pytest.approx(33 / 36)
-    assert curve.of("identification_accuracy", 40, "A").value == pytest.approx(9 / 12)
+    both = identification.joined([tried(0), tried(1)])
+    asked = [identification.condition(clips) for clips in GRID.identification.sizes]
+    asked += [identification.condition(40, together=number) for number in ("3", "10")]
+    asked.append(identification.condition(40, teachers="none"))
+    rows = [row for where in asked for row in identification.measured(both, where, KNOWN)]
+    curve = Curve(rows + identification.by_device(both, 40, KNOWN))
+    assert curve.at("identification_accuracy", 40).value == pytest.approx(33 / 36)
+    assert curve.at("identification_accuracy", 40, "A").value == pytest.approx(9 / 12)
     accepted = np.concatenate([part.accepted[part.known] for part in (tried(0), tried(1))])
-    assert curve.of("true_accepts", 10).value == pytest.approx(accepted.mean())
-    areas = [curve.of("auroc", 40, "D", known=known).value for known in "ABC"]
-    assert curve.of("auroc", 40, "D").value == pytest.approx(np.mean(areas))  # A, B, C as often
-    text = identification_page.markdown(curve)
+    assert curve.at("true_accepts", 10).value == pytest.approx(accepted.mean())
+    areas = [curve.at("auroc", 40, "D", known=known).value for known in "ABC"]
+    assert curve.at("auroc", 40, "D").value == pytest.approx(np.mean(areas))  # A, B, C as often
+    section = identification.section(curve, GRID)
+    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
     assert "| 40 | 91.7 [" in text
     assert "| 40, imitations only | 91.7 [" in text
     assert "| 10 | 91.7 [" in text
-    assert curve.strangers == ["D", "E"]
-    assert f"| D | {curve.of('auroc', 40, 'D').value:.3f} |" in text
-    assert len(identification_page.figure(curve).axes) == 2
+    assert curve.unknown == ["D", "E"]
+    assert f"| D | {curve.at('auroc', 40, 'D').value:.3f} |" in text
+    assert len(identification.figure(curve, GRID).axes) == 2
 
 
 def test_batches_of_every_device_are_of_the_same_recordings() -> None:
-    """An identifier of two devices hears three clips at a time; a rest of two is left out."""
+    """An identifier of two devices is given three clips at a time; a rest of two is left out."""
     generator = np.random.default_rng(0)
     devices = ["A", "B", "D"]
     values = generator.normal(size=(3 * 20, 16)) + 4 * np.repeat(np.eye(3, 16), 20, axis=0)
@@ -82,7 +90,7 @@ def test_batches_of_every_device_are_of_the_same_recordings() -> None:
         groups=tuple(f"recording {number}" for number in np.tile(np.arange(20), 3)),
     )
     fitted = DeviceIdentifier().fit_descriptions(clips, held_out=["D"])
-    found = identification._try(clips, fitted, 3)
+    found = identification.attempt(clips, fitted, ["A", "B"], 3)
     assert found.devices.tolist() == ["A"] * 6 + ["B"] * 6 + ["D"] * 6
     assert found.groups.tolist() == 3 * found.groups.tolist()[:6]
     assert found.named[:12].all()

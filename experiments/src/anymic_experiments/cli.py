@@ -13,7 +13,6 @@ import typer
 
 from anymic.errors import ConfigError
 from anymic_experiments.commands import KINDS, Command, Scale, papers, read_command
-from anymic_experiments.kosmider2019 import cli as reproduce_kosmider2019
 
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
@@ -139,5 +138,3 @@ def _one_corpus(given: Mapping[str, Any], name: str) -> None:
 
 for _name, _folder in papers().items():
     _add(_name, _folder)
-
-app.command("kosmider2019")(reproduce_kosmider2019.kosmider2019)

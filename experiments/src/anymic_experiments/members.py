@@ -15,8 +15,6 @@ from anymic.inference.predictor import Predictor
 from anymic_experiments.runner import Arrays, Stored, finish_all
 from anymic_experiments.runs import Outcome, Run
 
-SELECTED = 0.70  # validation accuracy; the report keeps members that reached 70 %
-
 
 @dataclass(frozen=True)
 class Validation(Stored):
@@ -67,11 +65,6 @@ class Member:
         """Whether each of its own validation clips is classified correctly (clip,)."""
         right: NDArray[np.bool_] = self.validation.argmax(axis=1) == self.targets
         return right
-
-    @property
-    def selected(self) -> bool:
-        """Whether it is good enough to vote."""
-        return len(self.targets) > 0 and float(self.right.mean()) >= SELECTED
 
 
 def members(

@@ -1,11 +1,12 @@
-"""How well devices are recognized, one unseen clip at a time, and strangers told from them."""
+"""How well devices are recognized, one unseen clip at a time, and unknown ones told from them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +18,21 @@ from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.evaluation.report.rows import Row, read_json, row, write_json
 from anymic.metrics import intervals
 from anymic.metrics.intervals import Interval
-from anymic_experiments.kosmider2019.hearing import KNOWN
+from anymic_experiments.drawing import upright
+from anymic_experiments.findings import Findings
+from anymic_experiments.kosmider2019.settings import Settings
+from anymic_experiments.page import Section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 VERSION = 2  # raise it when the same clips begin to teach otherwise
-SIZES = (10, 20, 40, 80)  # training clips of each device
-AIMED_CLIPS = 40
-BATCHES = (1, 3, 10)  # recordings of one device that are judged together
 METRICS = (
-    "identification_accuracy",
-    "auroc",
-    "true_accepts",
-    "false_accepts",
-    "false_accepts_at_95",
+    *("identification_accuracy", "auroc"),
+    *("true_accepts", "false_accepts", "false_accepts_at_95"),
 )
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,7 @@ class Tried:
     Attributes
     ----------
     named, known : array (clip,)
-        Whether the nearest device is the right one; whether it is one of A, B, C.
+        Whether the nearest device is the right one; whether it is a known one.
     scores : array (clip,)
         The larger, the more like a known device.
     accepted : array (clip,)
@@ -48,83 +51,82 @@ class Tried:
         Which fold and seed: scores are compared within one only.
     """
 
-    named: NDArray[np.bool_]
-    known: NDArray[np.bool_]
-    scores: NDArray[np.float64]
-    accepted: NDArray[np.bool_]
+    named: Mask
+    known: Mask
+    scores: Floats
+    accepted: Mask
     devices: NDArray[np.str_]
     groups: NDArray[np.str_]
     parts: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Findings):
     """`METRICS` by condition: what was learned from, and which clips are meant.
 
-    Attributes
-    ----------
-    rows : list of Row
-        Their conditions: clips (training clips of each device), teachers ("all" or "none": whether
-        further devices showed where to stop), together (recordings judged together), device (one
-        of the clips' devices, or "all") and known (the device that a stranger is compared with, or
-        "all").
+    Conditions name clips (training clips of each device), teachers ("all" or "none": whether
+    further devices showed where to stop), together (recordings judged together), device (one of the
+    clips' devices, or "all") and known (the known device that an unknown one is compared with, or
+    "all").
     """
 
-    rows: list[Row]
-
-    def of(self, metric: str, clips: int, device: str = "all", **where: str) -> Row:
+    def at(self, metric: str, clips: int, device: str = "all", **where: str) -> Row:
         """Return one row."""
-        wanted = _condition(clips, device=device, **where)
-        (found,) = (r for r in self.rows if r.metric == metric and r.condition == wanted)
-        return found
+        return self.of(metric, **condition(clips, device=device, **where))
 
     @property
-    def strangers(self) -> list[str]:
-        """The devices that nobody had met."""
+    def unknown(self) -> list[str]:
+        """The devices that nothing was fitted on."""
         names = {r.condition["device"] for r in self.rows if r.metric == "auroc"}
         return sorted(names - {"all"})
 
 
-def _condition(clips: int, **where: str) -> dict[str, str]:
+def condition(clips: int, **where: str) -> dict[str, str]:
+    """Return a whole condition: what is not stated is "all", or one recording."""
     usual = {"device": "all", "known": "all", "teachers": "all", "together": "1"}
     return {"clips": str(clips), **usual, **where}
 
 
-def run(folds: Sequence[Path], out: str | Path, *, seeds: Sequence[int]) -> Curve:
+def run(folds: Sequence[Path], out: Path, grid: Settings, *, seeds: Sequence[int]) -> Curve:
     """Fit and try an identifier for every size, fold and seed; what was found is kept in `out`.
 
     Parameters
     ----------
     folds : sequence of Path
-        A manifest a fold: A, B and C in train and test; in train further devices that show where
+        A manifest a fold: known devices in train and test; in train further devices that show where
         to stop, in test others.
     out : path
+    grid : Settings
     seeds : sequence of int
         Each also draws other training clips.
     """
-    digest = hashlib.sha256(repr((VERSION, SIZES, list(seeds))).encode())
+    own, known = grid.identification, grid.routing.known
+    digest = hashlib.sha256(repr((VERSION, own.sizes, list(seeds))).encode())
     for fold in folds:
         digest.update(Manifest.read(fold).digest().encode())
-    kept = Path(out) / f"identification-{digest.hexdigest()[:12]}.json"
+    kept = out / f"identification-{digest.hexdigest()[:12]}.json"
     if kept.is_file():
         return Curve(read_json(kept)[0])
     parts = list(in_order(_describe, folds, workers=2))
-    rows: list[Row] = []
-    for clips in SIZES:
-        fitted = [
-            (test, _fit(training, clips, seed), seed) for training, test in parts for seed in seeds
+
+    def tried(clips: int, recordings: int = 1, *, teachers: bool = True) -> Tried:
+        each = [
+            attempt(test, fit(training, known, clips, seed, teachers=teachers), known, recordings)
+            for training, test in parts
+            for seed in seeds
         ]
-        for recordings in BATCHES if clips == AIMED_CLIPS else BATCHES[:1]:
-            tried = _together([_try(test, one, recordings) for test, one, _ in fitted])
-            rows += _rows(tried, _condition(clips, together=str(recordings)))
-            if clips == AIMED_CLIPS and recordings == 1:
-                rows += _by_device(tried, clips)
-    alone = [
-        _try(test, _fit(training, AIMED_CLIPS, seed, teachers=False))
-        for training, test in parts
-        for seed in seeds
-    ]
-    rows += _rows(_together(alone), _condition(AIMED_CLIPS, teachers="none"))
+        return joined(each)
+
+    rows: list[Row] = []
+    for clips in own.sizes:
+        aimed = clips == own.aimed_clips
+        for recordings in own.together if aimed else own.together[:1]:
+            found = tried(clips, recordings)
+            rows += measured(found, condition(clips, together=str(recordings)), known)
+            if aimed and recordings == 1:
+                rows += by_device(found, clips, known)
+    alone = tried(own.aimed_clips, teachers=False)
+    rows += measured(alone, condition(own.aimed_clips, teachers="none"), known)
     write_json(rows, kept)
     return Curve(rows)
 
@@ -135,20 +137,22 @@ def _describe(fold: Path) -> tuple[Descriptions, Descriptions]:
     return describe_manifest(training), describe_manifest(test)
 
 
-def _fit(
-    training: Descriptions, clips: int, seed: int, *, teachers: bool = True
+def fit(
+    training: Descriptions, known: Sequence[str], clips: int, seed: int, *, teachers: bool = True
 ) -> DeviceIdentifier:
     """Learn from the same random clips of every known device, and from as many of the others."""
-    others = sorted(set(training.devices) - set(KNOWN)) if teachers else []
+    others = sorted(set(training.devices) - set(known)) if teachers else []
     rows: list[int] = []
-    for device in (*KNOWN, *others):
+    for device in (*known, *others):
         mine = np.flatnonzero(np.array(training.devices) == device)
         rows += mine[np.random.default_rng(seed).permutation(len(mine))[:clips]].tolist()
     return DeviceIdentifier().fit_descriptions(training.rows(rows), held_out=others, seed=seed)
 
 
-def _try(test: Descriptions, identifier: DeviceIdentifier, recordings: int = 1) -> Tried:
-    """Hear all test clips, so many random ones of a device together.
+def attempt(
+    test: Descriptions, identifier: DeviceIdentifier, known: Sequence[str], recordings: int = 1
+) -> Tried:
+    """Identify all test clips, so many random ones of a device together.
 
     Every device's batches are of the same recordings, and a batch counts as one of them.
     """
@@ -165,7 +169,7 @@ def _try(test: Descriptions, identifier: DeviceIdentifier, recordings: int = 1) 
     names = np.array(devices)
     return Tried(
         named=np.array([item.nearest for item in found]) == names,
-        known=np.isin(names, KNOWN),
+        known=np.isin(names, known),
         scores=np.array([item.score for item in found]),
         accepted=np.array([item.device is not None for item in found]),
         devices=names,
@@ -174,53 +178,52 @@ def _try(test: Descriptions, identifier: DeviceIdentifier, recordings: int = 1) 
     )
 
 
-def _together(tried: Sequence[Tried]) -> Tried:
-    def joined(name: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(one, name) for one in tried])
+def joined(tried: Sequence[Tried]) -> Tried:
+    """Put folds and seeds behind each other, and number them."""
+    together = {
+        own.name: np.concatenate([getattr(one, own.name) for one in tried]) for own in fields(Tried)
+    }
+    together["parts"] = np.repeat(np.arange(len(tried)), [len(one.scores) for one in tried])
+    return Tried(**together)
 
-    parts = np.repeat(np.arange(len(tried)), [len(one.scores) for one in tried])
-    fields = ("named", "known", "scores", "accepted", "devices", "groups")
-    return Tried(**{name: joined(name) for name in fields}, parts=parts)  # type: ignore[arg-type]
 
+def measured(tried: Tried, where: dict[str, str], known: Sequence[str]) -> list[Row]:
+    """Return `METRICS` of one condition, and the accuracy of each known device."""
 
-def _rows(tried: Tried, where: dict[str, str]) -> list[Row]:
-    known = tried.known
-    rows = [
-        row("identification_accuracy", _share(tried.named, known, tried), **where),
-        row("true_accepts", _share(tried.accepted, known, tried), **where),
-        row("false_accepts", _share(tried.accepted, ~known, tried), **where),
-        row("auroc", _over_parts(_area, tried, known, ~known), **where),
-        row("false_accepts_at_95", _over_parts(_passing, tried, known, ~known), **where),
-    ]
-    for device in KNOWN:
-        found = _share(tried.named, tried.devices == device, tried)
-        rows.append(row("identification_accuracy", found, **{**where, "device": device}))
+    def share(hits: Mask, kept: Mask) -> Interval:
+        return intervals.accuracy(hits[kept], tried.groups[kept])
+
+    ours = tried.known
+    found = {
+        "identification_accuracy": share(tried.named, ours),
+        "true_accepts": share(tried.accepted, ours),
+        "false_accepts": share(tried.accepted, ~ours),
+        "auroc": over_parts(area, tried, ours, ~ours),
+        "false_accepts_at_95": over_parts(passing, tried, ours, ~ours),
+    }
+    rows = [row(metric, interval, **where) for metric, interval in found.items()]
+    for device in known:
+        right = share(tried.named, tried.devices == device)
+        rows.append(row("identification_accuracy", right, **{**where, "device": device}))
     return rows
 
 
-def _by_device(tried: Tried, clips: int) -> list[Row]:
-    """Return the AUROC of each stranger, against all known devices and against each of them."""
+def by_device(tried: Tried, clips: int, known: Sequence[str]) -> list[Row]:
+    """Return the AUROC of each unknown device, against all known devices and against each."""
     rows = []
     for device in sorted(set(tried.devices[~tried.known].tolist())):
-        for known in ("all", *KNOWN):
-            ours = tried.known if known == "all" else tried.devices == known
-            found = _over_parts(_area, tried, ours, tried.devices == device)
-            rows.append(row("auroc", found, **_condition(clips, device=device, known=known)))
+        for other in ("all", *known):
+            ours = tried.known if other == "all" else tried.devices == other
+            found = over_parts(area, tried, ours, tried.devices == device)
+            rows.append(row("auroc", found, **condition(clips, device=device, known=other)))
     return rows
 
 
-def _share(hits: NDArray[np.bool_], kept: NDArray[np.bool_], tried: Tried) -> Interval:
-    return intervals.accuracy(hits[kept], tried.groups[kept])
-
-
-def _over_parts(
-    measure: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
-    tried: Tried,
-    known: NDArray[np.bool_],
-    strangers: NDArray[np.bool_],
+def over_parts(
+    measure: Callable[[Floats, Floats], float], tried: Tried, known: Mask, unknown: Mask
 ) -> Interval:
-    """Return what `measure` says of known devices' scores and strangers': the mean over parts."""
-    kept = np.flatnonzero(known | strangers)
+    """Return a measure of known devices' scores and unknown ones': the mean over parts."""
+    kept = np.flatnonzero(known | unknown)
     ours, scores, parts = known[kept], tried.scores[kept], tried.parts[kept]
 
     def statistic(chosen: NDArray[np.intp]) -> float:
@@ -235,15 +238,50 @@ def _over_parts(
     return intervals.bootstrap(statistic, tried.groups[kept], resamples=300)
 
 
-def _area(known: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
+def area(known: Floats, unknown: Floats) -> float:
     """Return the area under the ROC curve."""
     from scipy.stats import rankdata
 
-    few, many = len(known), len(strangers)
-    ranks = rankdata(np.concatenate([known, strangers]))
+    few, many = len(known), len(unknown)
+    ranks = rankdata(np.concatenate([known, unknown]))
     return float((ranks[:few].sum() - few * (few + 1) / 2) / (few * many))
 
 
-def _passing(known: NDArray[np.float64], strangers: NDArray[np.float64]) -> float:
-    """Return the share of strangers that pass where 95 % of known clips do."""
-    return float((strangers >= np.quantile(known, 0.05)).mean())
+def passing(known: Floats, unknown: Floats) -> float:
+    """Return the share of unknown devices' clips that pass where 95 % of known ones' do."""
+    return float((unknown >= np.quantile(known, 0.05)).mean())
+
+
+def section(curve: Curve, grid: Settings) -> Section:
+    """Return the tables of identification and their figure."""
+    facts = {
+        "curve": curve,
+        "own": grid.identification,
+        "known": grid.routing.known,
+        "metrics": METRICS,
+    }
+    return Section("identification", facts, curve.rows, "identification", figure(curve, grid))
+
+
+def figure(curve: Curve, grid: Settings) -> Figure:
+    """Draw accuracy and area under the ROC curve over the number of training clips."""
+    from anymic.evaluation.report.style import MUTED, SERIES, bare, canvas, quiet_style
+
+    own = grid.identification
+    shown = (
+        ("identification_accuracy", "right on A, B and C", own.aimed_accuracy),
+        ("auroc", "area under the ROC curve, unknown devices", own.aimed_area),
+    )
+    with quiet_style():
+        drawing, panels = canvas(2.8, 7.2, ncols=2)
+        for axes, (metric, title, aim), colour in zip(panels, shown, SERIES, strict=False):
+            for place, clips in enumerate(own.sizes):
+                upright(axes, place, curve.at(metric, clips), "o", color=colour, width=1.8)
+            axes.axhline(100 * aim, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
+            axes.set_xticks(range(len(own.sizes)), [str(clips) for clips in own.sizes])
+            axes.set_xlim(-0.5, len(own.sizes) - 0.5)
+            axes.set_title(title)
+            axes.set_xlabel("training clips a device")
+            axes.set_ylabel("%")
+            bare(axes, grid="y")
+    return drawing
