@@ -9,8 +9,7 @@ import numpy as np
 
 from anymic import audio
 from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES, Range
-from anymic.data.corpora.synthesis.room import reverberate
-from anymic.data.corpora.synthesis.shaping import Samples, unit_rms, white_noise
+from anymic.data.corpora.synthesis.shaping import Samples, reverberate, unit_rms, white_noise
 from anymic.errors import ConfigError
 
 LABELS = tuple(sorted(SCENES))
@@ -19,25 +18,23 @@ LOCATION_SPREAD_DB = 3.0  # from place to place, of each ingredient
 TAKE_SPREAD_DB = 2.0  # from moment to moment, of each ingredient
 LEVEL_SPREAD_DB = 3.0  # of a place as a whole: the distance and gain of the recorder
 RECORDER_NOISE_DB = -80.0  # of device A
-PEAK = 0.5  # a take is turned down to this where it would be louder, as a recordist would
+PEAK = 0.5  # louder takes are attenuated to this
 
 
 @dataclass(frozen=True)
 class Location:
-    """A place: everything that its takes share.
+    """A place: all that its takes share.
 
     Attributes
     ----------
-    levels_db : mapping
-        From each ingredient of the place to its level.
-    traits : mapping
-        From each of these ingredients to its traits.
+    levels_db, traits : mapping
+        Each ingredient of the place and its level, and its traits.
     decay_s, wet, damping_hz : float
-        Its room, see `room.reverberate`.
+        Its room, see `shaping.reverberate`.
     level_db : float
         Root mean square of the place, in dB full scale.
     entropy : tuple of int
-        What its room is drawn from.
+        The seed of its room.
     """
 
     scene: str
@@ -52,13 +49,13 @@ class Location:
 
     @property
     def name(self) -> str:
-        """The group that its takes belong to."""
+        """The group of its takes."""
         return f"{self.scene}-{self.index:02d}"
 
 
 @dataclass(frozen=True)
 class Take:
-    """A moment at a place: levels of its own around the place's, and what noise is drawn from."""
+    """A moment at a place: its levels, which differ from the place's, and the seed of its noise."""
 
     location: Location
     index: int
@@ -68,7 +65,7 @@ class Take:
 
     @property
     def name(self) -> str:
-        """The name that all devices share which record this moment."""
+        """The take, which is the same for all devices that record this moment."""
         return f"{self.location.name}-{self.index}"
 
 
@@ -120,7 +117,7 @@ def draw_take(location: Location, index: int) -> Take:
 
 
 def render(take: Take, *, clip_s: float = 3.0, rate_hz: int = 22050) -> audio.Clip:
-    """Turn a drawn take into sound.
+    """Render a take.
 
     Returns
     -------
@@ -129,17 +126,17 @@ def render(take: Take, *, clip_s: float = 3.0, rate_hz: int = 22050) -> audio.Cl
     """
     samples = round(clip_s * rate_hz)
     location = take.location
-    dry, answered = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
+    dry, in_room = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
     for name, level_db in take.levels_db.items():
         ingredient = INGREDIENTS[name]
         # A stream for each, so that a change of one ingredient leaves the others as they were.
         generator = np.random.default_rng((*take.entropy, 1 + list(INGREDIENTS).index(name)))
         piece = ingredient.render(location.traits[name], generator, samples, rate_hz)
-        bus = answered if ingredient.in_room else dry
+        bus = in_room if ingredient.in_room else dry
         bus += np.float32(10 ** (level_db / 20)) * piece
     room = np.random.default_rng((*location.entropy, 0, 1))
     mixture = dry + reverberate(
-        answered,
+        in_room,
         room,
         rate_hz,
         decay_s=location.decay_s,

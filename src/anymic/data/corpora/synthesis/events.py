@@ -1,17 +1,16 @@
-"""What comes and goes: steps, birds, cars, horns, chimes, brakes, doors, trolleys, music."""
+"""Sounds that come and go: steps, birds, cars, horns, chimes, brakes, doors, trolleys, music."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
+from numpy.random import Generator
 
 from anymic.data.corpora.synthesis.shaping import (
     Samples,
-    frequencies,
+    Traits,
     high_pass,
     low_pass,
-    noise_length,
+    noise_bins,
     periodic,
     place,
     ramp,
@@ -26,15 +25,13 @@ from anymic.data.corpora.synthesis.shaping import (
 # once in a clip must not be raised to the level of a bed.
 
 
-def footsteps(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def footsteps(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render people walking by: `walkers`, and heels on a ground that sounds at `ground_hz`."""
     length = round(0.12 * rate_hz)
     decay = np.exp(-np.arange(length, dtype=np.float32) / (0.012 * rate_hz))
     thump = np.sin(2 * np.pi * 110 * np.arange(length) / rate_hz) * decay
     canvas = np.zeros(samples, np.float32)
-    bins_hz = frequencies(noise_length(length), rate_hz)
+    bins_hz = noise_bins(length, rate_hz)
     for _ in range(max(1, round(traits["walkers"]))):
         ground_hz = traits["ground_hz"] * generator.uniform(0.7, 1.4)
         period_s = generator.uniform(0.42, 0.62)
@@ -50,9 +47,7 @@ def footsteps(
     return canvas
 
 
-def birds(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def birds(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render calls of chirps with a gliding pitch: `calls` a second around `pitch_hz`."""
     canvas = np.zeros(samples, np.float32)
     for _ in range(1 + int(generator.poisson(traits["calls"] * samples / rate_hz))):
@@ -71,15 +66,13 @@ def birds(
     return canvas
 
 
-def cars(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def cars(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render cars that pass: louder and brighter when near, the engine's pitch falling by Doppler.
 
     `cars` in ten seconds, `speed` in m/s, `distance_m` of the road, `tyre_hz`.
     """
     canvas = np.zeros(samples, np.float32)
-    bins_hz = frequencies(noise_length(samples), rate_hz)
+    bins_hz = noise_bins(samples, rate_hz)
     time_s = np.arange(samples) / rate_hz
     tyre = resonance(bins_hz, traits["tyre_hz"], 0.7) * low_pass(bins_hz, 4000, 1.5)
     body = low_pass(bins_hz, 250, 1.0) * high_pass(bins_hz, 40, 1)
@@ -99,9 +92,7 @@ def cars(
     return canvas
 
 
-def horn(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def horn(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render a car's horn, two notes of many harmonics: `pitch_hz`."""
     canvas = np.zeros(samples, np.float32)
     for _ in range(generator.integers(1, 4)):
@@ -114,9 +105,7 @@ def horn(
     return canvas
 
 
-def chime(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def chime(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render struck tones, as before an announcement or at doors: `pitch_hz`, `ring_s`."""
     canvas = np.zeros(samples, np.float32)
     length = round(min(1.5, 4 * traits["ring_s"]) * rate_hz)
@@ -136,9 +125,7 @@ def chime(
     return canvas
 
 
-def squeal(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def squeal(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render brakes and flanges: a wandering high tone with overtones: `pitch_hz`."""
     length = round(generator.uniform(0.6, 2.5) * rate_hz)
     drift = 0.02 * wandering(generator, length, rate_hz, 8.0).astype(np.float64)
@@ -151,12 +138,10 @@ def squeal(
     return canvas
 
 
-def door(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def door(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render compressed air at a door, then its thud: `hiss_hz`."""
     length = round(generator.uniform(0.3, 1.0) * rate_hz)
-    bins_hz = frequencies(noise_length(length), rate_hz)
+    bins_hz = noise_bins(length, rate_hz)
     hiss = shaped_noise(generator, resonance(bins_hz, traits["hiss_hz"], 0.8), length)
     hiss = hiss * np.exp(-np.arange(length, dtype=np.float32) / (0.3 * length))
     canvas = np.zeros(samples, np.float32)
@@ -168,11 +153,9 @@ def door(
     return canvas
 
 
-def trolley(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def trolley(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render small wheels over tiles: a rattle at `tiles_hz` that sounds at `body_hz`."""
-    bins_hz = frequencies(noise_length(samples), rate_hz)
+    bins_hz = noise_bins(samples, rate_hz)
     body = resonance(bins_hz, traits["body_hz"], 0.9) + 0.3 * high_pass(bins_hz, 3000, 1)
     bed = shaped_noise(generator, body, samples)
     speed = 1 + 0.15 * wandering(generator, samples, rate_hz, 1.0).astype(np.float64)
@@ -183,9 +166,7 @@ def trolley(
     return np.asarray(0.35 * bed * rattle / away, np.float32)
 
 
-def rattle(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def rattle(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render loose panes, shaken at random: `knocks` a second that ring at `pane_hz`."""
     canvas = np.zeros(samples, np.float32)
     length = round(0.05 * rate_hz)
@@ -198,9 +179,7 @@ def rattle(
     return canvas
 
 
-def music(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def music(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render chords and a beat from a loudspeaker: `beat_s`, `key_hz`, `bright` (overtones)."""
     canvas = np.zeros(samples, np.float32)
     length = round(2.2 * traits["beat_s"] * rate_hz)

@@ -7,20 +7,18 @@ against the motor, not by a sound that only one of them has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
 
-import numpy as np
-import yaml
+from numpy.random import Generator
 
+from anymic._internal.settings import from_mapping, read_yaml
 from anymic.data.corpora.synthesis import beds, events, voices
-from anymic.data.corpora.synthesis.shaping import Samples
+from anymic.data.corpora.synthesis.shaping import Samples, Traits
 
 Range = tuple[float, float]
-Renderer = Callable[[Mapping[str, float], np.random.Generator, int, int], Samples]
-RENDERERS = {"beds": beds, "events": events, "voices": voices}
 
 
 @dataclass(frozen=True)
@@ -29,17 +27,24 @@ class Ingredient:
 
     Attributes
     ----------
-    render : callable
-        Of (traits, generator, samples, rate_hz).
-    traits : mapping
-        From a trait to its lowest and highest value, drawn uniformly on a logarithmic scale.
+    function : str
+        What renders it: a module of this package and a function in it.
+    traits : dict
+        Each trait's lowest and highest value; it is drawn uniformly on a logarithmic scale.
     in_room : bool
         Whether the room adds its echo; wind and ventilation stay dry.
     """
 
-    render: Renderer
-    traits: Mapping[str, Range]
+    function: str
+    traits: dict[str, Range]
     in_room: bool = True
+
+    def render(self, traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
+        """Return samples of the ingredient with these traits."""
+        module, _, name = self.function.partition(".")
+        modules = {"beds": beds, "events": events, "voices": voices}
+        render: Callable[[Traits, Generator, int, int], Samples] = getattr(modules[module], name)
+        return render(traits, generator, samples, rate_hz)
 
 
 @dataclass(frozen=True)
@@ -52,44 +57,30 @@ class Part:
         Its middle level; the scene as a whole is set to its own level afterwards.
     share : float
         The share of the locations that contain it.
-    traits : mapping
+    traits : dict
         Ranges that differ from the ingredient's own.
     """
 
     level_db: float
     share: float = 1.0
-    traits: Mapping[str, Range] = field(default_factory=dict)
+    traits: dict[str, Range] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scene:
     """A scene: its parts by ingredient, its room (ranges) and its level in dB full scale."""
 
-    parts: Mapping[str, Part]
+    parts: dict[str, Part]
     decay_s: Range
     wet: Range
     level_db: float
 
 
-def _ranges(values: Mapping[str, Any]) -> dict[str, Range]:
-    return {name: (low, high) for name, (low, high) in values.items()}
+@dataclass(frozen=True)
+class _Tables:
+    ingredients: dict[str, Ingredient]
+    scenes: dict[str, Scene]
 
 
-def _ingredient(values: Mapping[str, Any]) -> Ingredient:
-    module, _, function = values["render"].partition(".")
-    render = getattr(RENDERERS[module], function)
-    return Ingredient(render, _ranges(values["traits"]), values.get("in_room", True))
-
-
-def _scene(values: Mapping[str, Any]) -> Scene:
-    parts = {
-        name: Part(part["level_db"], part.get("share", 1.0), _ranges(part.get("traits", {})))
-        for name, part in values["parts"].items()
-    }
-    room = _ranges({name: values[name] for name in ("decay_s", "wet")})
-    return Scene(parts, level_db=values["level_db"], **room)
-
-
-_TABLES = yaml.safe_load(files(__package__).joinpath("scenes.yaml").read_text(encoding="utf-8"))
-INGREDIENTS = {name: _ingredient(values) for name, values in _TABLES["ingredients"].items()}
-SCENES = {name: _scene(values) for name, values in _TABLES["scenes"].items()}
+_TABLES = from_mapping(_Tables, read_yaml(Path(str(files(__package__) / "scenes.yaml"))))
+INGREDIENTS, SCENES = _TABLES.ingredients, _TABLES.scenes

@@ -1,23 +1,26 @@
-"""Noise with a chosen spectrum, slow envelopes, periodic waves: the clay of the built-in scenes.
+"""Noise with a chosen spectrum, slow envelopes, periodic waves, rooms: parts of every sound.
 
 Every function takes the generator that it draws from, and returns float32 samples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 Samples: TypeAlias = NDArray[np.float32]
+Traits: TypeAlias = Mapping[str, float]
 
 _TABLE = 2048
 
 
 def unit_rms(samples: Samples) -> Samples:
-    """Scale to a root mean square of 1; what is silent stays silent."""
+    """Scale to a root mean square of 1; silence stays silent."""
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     return samples if level == 0.0 else np.asarray(samples / np.float32(level), np.float32)
 
@@ -49,20 +52,26 @@ def resonance(bins_hz: Samples, centre_hz: float, quality: float) -> Samples:
 
 
 def noise_length(samples: int) -> int:
-    """Return the length of the transform behind `samples` samples of noise."""
+    """Return the length of the transform that is used for `samples` samples."""
     return int(fft.next_fast_len(samples, real=True))
 
 
-def shaped_noise(generator: np.random.Generator, magnitude: Samples, samples: int) -> Samples:
-    """Draw Gaussian noise of a spectrum, with root mean square 1.
+def noise_bins(samples: int, rate_hz: int) -> Samples:
+    """Return the `frequencies` of the transform that is used for `samples` samples, (bin,)."""
+    return frequencies(noise_length(samples), rate_hz)
 
-    Parameters
-    ----------
-    magnitude : (bin,) float32
-        Amplitude at each of the `frequencies(noise_length(samples), rate_hz)`.
-    samples : int
-        How many samples to return.
-    """
+
+def filtered(sound: Samples, *magnitudes: Samples) -> Samples:
+    """Filter sound, (..., sample); the magnitudes, (..., bin), are those of its `noise_bins`."""
+    samples = sound.shape[-1]
+    spectrum = fft.rfft(sound, noise_length(samples))
+    for magnitude in magnitudes:
+        spectrum = spectrum * magnitude
+    return np.asarray(fft.irfft(spectrum, noise_length(samples))[..., :samples])
+
+
+def shaped_noise(generator: Generator, magnitude: Samples, samples: int) -> Samples:
+    """Draw Gaussian noise with root mean square 1 and this magnitude, (bin,), at `noise_bins`."""
     spectrum = generator.standard_normal((len(magnitude), 2), dtype=np.float32)
     wave = fft.irfft(
         spectrum.view(np.complex64)[:, 0] * magnitude, noise_length(samples), overwrite_x=True
@@ -70,14 +79,12 @@ def shaped_noise(generator: np.random.Generator, magnitude: Samples, samples: in
     return unit_rms(wave[:samples])
 
 
-def white_noise(generator: np.random.Generator, samples: int) -> Samples:
+def white_noise(generator: Generator, samples: int) -> Samples:
     """Draw Gaussian noise of unit variance."""
     return generator.standard_normal(samples, dtype=np.float32)
 
 
-def wandering(
-    generator: np.random.Generator, samples: int, rate_hz: int, changes_hz: float
-) -> Samples:
+def wandering(generator: Generator, samples: int, rate_hz: int, changes_hz: float) -> Samples:
     """Draw a smooth random curve of about unit variance that turns `changes_hz` times a second."""
     knots = max(3, int(np.ceil(samples / rate_hz * changes_hz)) + 2)
     heights = generator.standard_normal(knots)
@@ -87,7 +94,7 @@ def wandering(
 
 
 def swelling(
-    generator: np.random.Generator, samples: int, rate_hz: int, changes_hz: float, depth_db: float
+    generator: Generator, samples: int, rate_hz: int, changes_hz: float, depth_db: float
 ) -> Samples:
     """Draw a slow positive envelope, with a standard deviation of `depth_db`."""
     exponent = wandering(generator, samples, rate_hz, changes_hz) * np.float32(depth_db / 20)
@@ -124,8 +131,39 @@ def ramp(samples: int, rate_hz: int, attack_s: float, release_s: float) -> Sampl
 
 
 def place(canvas: Samples, piece: Samples, start: int, gain: float = 1.0) -> None:
-    """Add `piece` to `canvas` from sample `start` on, which may lie outside; the rest is cut."""
+    """Add `piece` to `canvas` from sample `start` on; samples outside of it are cut."""
     first = max(0, -start)
     last = min(len(piece), len(canvas) - start)
     if last > first:
         canvas[start + first : start + last] += np.float32(gain) * piece[first:last]
+
+
+def reverberate(
+    dry: Samples,
+    generator: Generator,
+    rate_hz: int,
+    *,
+    decay_s: float,
+    wet: float,
+    damping_hz: float,
+) -> Samples:
+    """Return `dry` in a room: decaying noise is its response (Moorer 1979). The length stays.
+
+    Parameters
+    ----------
+    dry : (sample,) float32
+    decay_s : float
+        Time to fall by 60 dB.
+    wet : float
+        Root of the energy of the response over the energy of the direct sound.
+    damping_hz : float
+        Corner of the low-pass filter of the response.
+    """
+    tail = min(len(dry), round(min(decay_s, 1.6) * rate_hz))
+    time_s = np.arange(tail, dtype=np.float32) / rate_hz
+    impulse = generator.standard_normal(tail, dtype=np.float32)
+    impulse *= np.exp(-6.9 * time_s / decay_s) * (time_s > 0.004)
+    impulse *= wet / (np.sqrt(np.sum(impulse**2)) + 1e-9)
+    length = int(fft.next_fast_len(len(dry) + tail, real=True))
+    response = fft.rfft(impulse, length) * low_pass(frequencies(length, rate_hz), damping_hz)
+    return np.asarray(fft.irfft(fft.rfft(dry, length) * (1 + response), length)[: len(dry)])

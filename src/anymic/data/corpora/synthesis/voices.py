@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
+from numpy.random import Generator
 from scipy import fft
 
 from anymic.data.corpora.synthesis.shaping import (
     Samples,
-    frequencies,
+    Traits,
+    filtered,
     high_pass,
     low_pass,
+    noise_bins,
+    noise_length,
     place,
     resonance,
     swelling,
@@ -22,7 +24,7 @@ _SYLLABLE_S = 0.2
 
 
 def syllables(
-    generator: np.random.Generator, count: int, rate_hz: int, pitch_hz: float, spread: float
+    generator: Generator, count: int, rate_hz: int, pitch_hz: float, spread: float
 ) -> Samples:
     """Draw vowels with a consonant before them, (count, sample).
 
@@ -37,7 +39,6 @@ def syllables(
         Standard deviation of the pitch from syllable to syllable, in octaves.
     """
     samples = round(_SYLLABLE_S * rate_hz)
-    length = int(fft.next_fast_len(samples, real=True))
     time = np.arange(samples) / samples
     pitch = pitch_hz * 2 ** (spread * generator.standard_normal((count, 1)))
     glide = 1 + generator.uniform(-0.2, 0.1, (count, 1)) * time
@@ -45,15 +46,15 @@ def syllables(
     pulses = np.diff(np.floor(phase), axis=1, prepend=0.0).astype(np.float32)
     breath = generator.standard_normal((count, samples), dtype=np.float32)
 
-    bins_hz = frequencies(length, rate_hz)
+    bins_hz = noise_bins(samples, rate_hz)
     formants = np.zeros((count, len(bins_hz)), np.float32)
     for low_hz, high_hz, gain in ((300, 800, 1.0), (900, 2200, 0.5), (2300, 3200, 0.25)):
         centres = generator.uniform(low_hz, high_hz, count)
         for row, centre_hz in enumerate(centres):
             formants[row] += gain * resonance(bins_hz, centre_hz, centre_hz / 110)
-    colour = low_pass(bins_hz, 3800, 2) * high_pass(bins_hz, 120)
-    voiced = fft.irfft(fft.rfft(pulses, length) * formants * colour, length)[:, :samples]
+    voiced = filtered(pulses, formants, low_pass(bins_hz, 3800, 2) * high_pass(bins_hz, 120))
     hiss_hz = generator.uniform(2500, 6000)
+    length = noise_length(samples)
     unvoiced = fft.irfft(fft.rfft(breath, length) * resonance(bins_hz, hiss_hz, 1.5), length)
 
     share = generator.uniform(0.05, 0.3, (count, 1))
@@ -65,9 +66,7 @@ def syllables(
     return np.asarray(voiced * opening + loud * unvoiced * closing, np.float32)
 
 
-def babble(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def babble(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render many voices at once: `voices`, `pitch_hz`, `far_hz` (dulled by distance)."""
     sounds = syllables(generator, 24, rate_hz, traits["pitch_hz"], 0.35)
     canvas = np.zeros(samples, np.float32)
@@ -79,14 +78,10 @@ def babble(
         starts = (np.cumsum(gaps_s) - generator.uniform(0, 1)) * rate_hz
         for start in starts[starts < samples].astype(int):
             place(canvas, sounds[generator.integers(len(sounds))], int(start), near)
-    length = int(fft.next_fast_len(samples, real=True))
-    dull = low_pass(frequencies(length, rate_hz), traits["far_hz"], 1)
-    return unit_rms(fft.irfft(fft.rfft(canvas, length) * dull, length)[:samples])
+    return unit_rms(filtered(canvas, low_pass(noise_bins(samples, rate_hz), traits["far_hz"], 1)))
 
 
-def announcement(
-    traits: Mapping[str, float], generator: np.random.Generator, samples: int, rate_hz: int
-) -> Samples:
+def announcement(traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
     """Render one voice through a loudspeaker: `pitch_hz`, `low_hz` and `high_hz` (its band)."""
     sounds = syllables(generator, 14, rate_hz, traits["pitch_hz"], 0.12)
     canvas = np.zeros(samples, np.float32)
@@ -96,8 +91,6 @@ def announcement(
         loud = generator.uniform(0.6, 1.0)
         place(canvas, sounds[generator.integers(len(sounds))], int(start_s * rate_hz), loud)
         start_s += generator.uniform(0.15, 0.24) + 0.35 * float(generator.random() < 0.1)
-    length = int(fft.next_fast_len(samples, real=True))
-    bins_hz = frequencies(length, rate_hz)
+    bins_hz = noise_bins(samples, rate_hz)
     band = high_pass(bins_hz, traits["low_hz"], 2) * low_pass(bins_hz, traits["high_hz"], 3)
-    spoken = fft.irfft(fft.rfft(canvas, length) * band, length)[:samples]
-    return unit_rms(spoken * swelling(generator, samples, rate_hz, 1.0, 1.0))
+    return unit_rms(filtered(canvas, band) * swelling(generator, samples, rate_hz, 1.0, 1.0))
