@@ -32,17 +32,8 @@ class Archive:
 
     url: str
     file: str
-    md5: str | None
+    md5: str | None = None
     seen_md5: str = ""
-
-
-def zenodo(record: int, stem: str, checksums: dict[str, str]) -> tuple[Archive, ...]:
-    """Return the archives `stem`.<part>.zip of a record, by part and MD5."""
-    base = f"https://zenodo.org/records/{record}/files"
-    return tuple(
-        Archive(f"{base}/{stem}.{part}.zip?download=1", f"{stem}.{part}.zip", md5)
-        for part, md5 in checksums.items()
-    )
 
 
 def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = True) -> None:

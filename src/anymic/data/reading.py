@@ -1,4 +1,4 @@
-"""Clips as people have them: a manifest, a DataFrame, a CSV file or a folder."""
+"""Clips in any form: a manifest, a DataFrame, a CSV file or a folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pandas as pd
 
 from anymic.data.corpora.folder import folder
 from anymic.data.manifest import Manifest
+from anymic.errors import ManifestError
 
 
 def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
-    """Return a manifest of what was passed.
+    """Return a manifest of the clips.
 
     Parameters
     ----------
@@ -24,7 +25,14 @@ def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
     ManifestError
         If it is none of these, or not a usable table of clips.
     """
-    if not isinstance(clips, str | Path):
-        return Manifest.of(clips)
-    path = Path(clips)
-    return folder(path) if path.is_dir() else Manifest.read(path)
+    if isinstance(clips, Manifest):
+        return clips
+    if isinstance(clips, pd.DataFrame):
+        return Manifest.from_table(clips)
+    if isinstance(clips, str | Path):
+        return folder(clips) if Path(clips).is_dir() else Manifest.read(clips)
+    raise ManifestError(
+        f"the clips are a {type(clips).__name__}",
+        expected="a Manifest, or a pandas.DataFrame with the columns path and label",
+        fix="read a CSV file with Manifest.read",
+    )

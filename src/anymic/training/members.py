@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anymic._internal.machine import processors
 from anymic._internal.processes import do_all, visible_gpus
 from anymic.data.manifest import Manifest
+from anymic.data.reading import as_manifest
 from anymic.data.splits import check_splits
 from anymic.errors import ConfigError
 from anymic.features import Frontend
@@ -90,7 +91,7 @@ def fit_members(
         raise ConfigError(
             f"there are {members} members and {workers} workers", expected="at least one of each"
         )
-    pool = development(Manifest.of(manifest))
+    pool = development(as_manifest(manifest))
     settled = settle_length(config, pool)
     digits = max(2, len(str(members - 1)))
     places = [Path(out) / MEMBERS / f"{number:0{digits}}" for number in range(members)]

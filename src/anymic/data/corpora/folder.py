@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from anymic.data.corpora.layout import AUDIO_SUFFIXES
 from anymic.data.corpora.registry import register_corpus
+from anymic.data.files import SUFFIXES_LISTED, audio_below, is_audio
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
 from anymic.errors import ManifestError
@@ -17,13 +17,8 @@ from anymic.errors import ManifestError
 def folder(root: str | Path) -> Manifest:
     """Read a folder of one folder per label; files may lie in folders below the label's.
 
-    Files are told by their suffix (WAV, FLAC, Ogg, Opus, MP3, M4A, AAC, AIFF); others, and
-    what begins with a dot, are passed over. Rows are sorted by path.
-
-    Parameters
-    ----------
-    root : path
-        The folder.
+    Files are recognized by their suffix (WAV, FLAC, Ogg, Opus, MP3, M4A, AAC, AIFF). Other files,
+    and names that begin with a dot, are ignored. Rows are sorted by path.
 
     Returns
     -------
@@ -41,20 +36,19 @@ def folder(root: str | Path) -> Manifest:
     if not root.is_dir():
         raise ManifestError(f"no folder {root}", expected=wanted, fix="check the name")
     visible = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    loose = [entry.name for entry in visible if entry.is_file() and _is_audio(entry)]
-    if loose:
+    if loose := [entry.name for entry in visible if is_audio(entry)]:
         raise ManifestError(
             f"some audio in {root} is not in the folder of a label: {some(loose)}",
             expected=wanted,
             fix="move these files into a folder named after their label",
         )
-    found = {entry.name: _audio_below(entry) for entry in visible if entry.is_dir()}
+    found = {entry.name: audio_below(entry) for entry in visible if entry.is_dir()}
     bare = [label for label, files in found.items() if not files]
     if bare or not found:
         what = f"no audio in {', '.join(bare)}" if bare else "no folders"
         raise ManifestError(
             f"{root} has {what}",
-            expected=f"{wanted}, each with audio ({', '.join(sorted(AUDIO_SUFFIXES))})",
+            expected=f"{wanted}, each with audio ({SUFFIXES_LISTED})",
             fix="remove the folders that are not labels, or convert the files",
         )
     rows = [
@@ -69,17 +63,3 @@ def folder(root: str | Path) -> Manifest:
 def csv(root: str | Path) -> Manifest:
     """Read a table of clips; see `Manifest.read`."""
     return Manifest.read(root)
-
-
-def _audio_below(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file()
-        and _is_audio(file)
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
-
-
-def _is_audio(file: Path) -> bool:
-    return file.suffix.lower() in AUDIO_SUFFIXES

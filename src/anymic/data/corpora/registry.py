@@ -18,21 +18,21 @@ Reader = TypeVar("Reader", bound=Callable[..., Manifest])
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus that is found by name.
+    """A corpus that is registered under a name.
 
     Attributes
     ----------
     name : str
     read : callable
-        From the folder that holds the corpus to its Manifest. Nothing is downloaded, and no
-        audio is read; synthetic scenes are made where they are missing. Keyword-only parameters
-        are the corpus' options.
+        Returns the Manifest of the corpus in a folder. Nothing is downloaded, and no audio is
+        read; synthetic scenes are made where they are missing. Keyword-only parameters are the
+        options of the corpus.
     about : str
         One line for a list.
     rate_hz : int or None
-        The rate that every file has as published, in Hz.
+        The rate of every published file, in Hz.
     archives : tuple of Archive
-        What `download` fetches; empty where the corpus cannot be downloaded.
+        The files that `download` fetches; empty where the corpus cannot be downloaded.
     """
 
     name: str
@@ -54,7 +54,7 @@ CORPORA: Registry[Corpus] = Registry("corpus", package="anymic.data.corpora")
 def register_corpus(
     name: str, *, about: str, rate_hz: int | None = None, archives: Sequence[Archive] = ()
 ) -> Callable[[Reader], Reader]:
-    """Return a decorator that makes a corpus known by name.
+    """Return a decorator that registers a function as `Corpus.read`, and returns it unchanged.
 
     Parameters
     ----------
@@ -63,15 +63,10 @@ def register_corpus(
     about, rate_hz, archives
         See `Corpus`.
 
-    Returns
-    -------
-    callable
-        Takes a function and returns it unchanged; see `Corpus.read`.
-
     Raises
     ------
     ConfigError
-        If the name is taken by another corpus.
+        If another corpus has this name.
     """
 
     def decorate(read: Reader) -> Reader:
@@ -92,8 +87,7 @@ def load(name: str, root: str | Path, **options: Any) -> Manifest:
         If the folder does not hold it in its published layout.
     """
     corpus = CORPORA.get(name)
-    unknown = sorted(set(options) - set(corpus.options))
-    if unknown:
+    if unknown := sorted(set(options) - set(corpus.options)):
         raise ConfigError(
             f"corpus {name!r} has no option {', '.join(unknown)}",
             expected=f"one of {', '.join(corpus.options)}" if corpus.options else "no options",

@@ -1,8 +1,8 @@
-"""Ten urban scenes made by rule: a corpus that needs no download, and that is not trivial.
+"""Ten synthetic urban scenes: a corpus that needs no download, and that is not trivial.
 
-A *location* is drawn first: which ingredients sound there, how loud, with which traits, in what
-room. *Takes* are then cut from it: the same place at another moment. The takes of a location
-share its ambience as the clips of one recording do, so the split never divides a location.
+A *location* is drawn first: its ingredients, their levels and traits, and its room. *Takes* are
+then drawn from it: the same place at another moment. The takes of a location share its ambience
+as the clips of one recording do, so the split never divides a location.
 """
 
 from __future__ import annotations
@@ -27,24 +27,32 @@ from anymic.errors import ConfigError, ManifestError
 
 _VERSION = 1  # raise it when the same settings begin to give other samples
 _SETTINGS_FILE = "scenes.json"
+_LOWEST = {
+    "seed": 0,
+    "train_locations": 1,
+    "test_locations": 1,
+    "takes": 1,
+    "clip_s": 0.5,
+    "rate_hz": 16000,
+}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a set of scenes is made from; equal settings make equal bytes.
+    """The settings of a set of scenes; equal settings make equal bytes.
 
     Attributes
     ----------
     seed : int
         Not negative.
     train_locations, test_locations : int
-        Places a scene, on either side of the split.
+        Places of each scene in the two splits.
     takes : int
-        Clips cut from each place.
+        Clips of each place.
     clip_s : float
         Length of a clip in seconds.
     rate_hz : int
-        At least 16000, so that the ingredients fit below half of it.
+        At least 16000: the ingredients reach almost to half of it.
     """
 
     seed: int = 0
@@ -57,14 +65,7 @@ class Settings:
     def __post_init__(self) -> None:
         problems = [
             f"{name} is {getattr(self, name)!r} (expected {at_least} or more)"
-            for name, at_least in (
-                ("seed", 0),
-                ("train_locations", 1),
-                ("test_locations", 1),
-                ("takes", 1),
-                ("clip_s", 0.5),
-                ("rate_hz", 16000),
-            )
+            for name, at_least in _LOWEST.items()
             if not getattr(self, name) >= at_least
         ]
         if problems:
@@ -95,7 +96,7 @@ def scenes(
     seed, train_locations, test_locations, takes, clip_s, rate_hz
         See `Settings`.
     workers : int, optional
-        Threads; as many as there are cores when left out. The result does not depend on it.
+        Threads; by default one a processor. The result does not depend on it.
     progress : bool
         Whether to show a progress bar on stderr.
 
@@ -107,18 +108,18 @@ def scenes(
     Raises
     ------
     ConfigError
-        If a setting cannot be.
+        If a setting is too small.
     ManifestError
         If the folder holds scenes of other settings.
     """
     out = Path(out)
     settings = Settings(seed, train_locations, test_locations, takes, clip_s, rate_hz)
-    _claim(out, settings)
+    _write_settings(out / _SETTINGS_FILE, settings)
     drawn = list(_takes(settings))
 
     def make(take: Take) -> None:
         path = out / _path(take)
-        if not path.exists():  # written whole or not at all: what is there is finished
+        if not path.exists():  # an existing file is complete: files are written atomically
             clip = render(take, clip_s=settings.clip_s, rate_hz=settings.rate_hz)
             audio.write(path, clip, subtype="PCM_16")
 
@@ -144,20 +145,20 @@ def scenes(
 
 @register_corpus("scenes", about="ten synthetic urban scenes, made here (no download)")
 def built_in(root: str | Path) -> Manifest:
-    """Make or finish the scenes in a folder: those whose settings it holds, else the default ones.
+    """Make or finish the scenes in a folder, by its settings or else the default ones.
 
     Raises
     ------
-    ConfigError, ManifestError
+    ManifestError
         As `scenes` does.
     """
-    note = Path(root) / _SETTINGS_FILE
-    found = _read_note(note) if note.exists() else {}
+    file = Path(root) / _SETTINGS_FILE
+    found = _read_settings(file) if file.exists() else {}
     chosen = {name: value for name, value in found.items() if name != "version"}
     try:
         settings = Settings(**chosen)
     except (TypeError, ConfigError) as error:
-        raise _foreign(note, found, f"settings of scenes ({error})") from error
+        raise _refusal(file, found, f"settings of scenes ({error})") from error
     return scenes(root, **dataclasses.asdict(settings))
 
 
@@ -173,29 +174,26 @@ def _path(take: Take) -> str:
     return f"audio/{take.name}.flac"
 
 
-def _claim(out: Path, settings: Settings) -> None:
-    """Refuse a folder of other scenes; else write down what this one is going to hold."""
+def _write_settings(file: Path, settings: Settings) -> None:
+    """Write the settings, or refuse a folder that has other ones."""
     wanted = {"version": _VERSION, **dataclasses.asdict(settings)}
-    note = out / _SETTINGS_FILE
-    if note.exists():
-        found = _read_note(note)
-        if found != wanted:
-            raise _foreign(note, found, f"scenes of {wanted}")
-        return
-    write_text(note, json.dumps(wanted, indent=1) + "\n")
+    if not file.exists():
+        write_text(file, json.dumps(wanted, indent=1) + "\n")
+    elif (found := _read_settings(file)) != wanted:
+        raise _refusal(file, found, f"scenes of {wanted}")
 
 
-def _read_note(note: Path) -> dict[str, Any]:
+def _read_settings(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(note.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise _foreign(note, "something else", "the settings of scenes as JSON")
+        raise _refusal(file, "something else", "the settings of scenes as JSON")
     return found
 
 
-def _foreign(note: Path, found: object, wanted: str) -> ManifestError:
+def _refusal(file: Path, found: object, wanted: str) -> ManifestError:
     return ManifestError(
-        f"{note} has {found}", expected=wanted, fix="choose another folder, or delete this one"
+        f"{file} has {found}", expected=wanted, fix="choose another folder, or delete this one"
     )
