@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,7 +20,8 @@ def sound(rate_hz: int, *, seconds: float = 3.0, channels: int = 1) -> np.ndarra
     rng = np.random.default_rng(3)
     lowpass = scipy.signal.butter(4, 0.2, output="sos")
     noise = rng.standard_normal((round(seconds * rate_hz), channels))
-    return (0.1 * scipy.signal.sosfilt(lowpass, noise, axis=0)).astype(np.float32)
+    filtered: np.ndarray = scipy.signal.sosfilt(lowpass, noise, axis=0)
+    return (0.1 * filtered).astype(np.float32)
 
 
 def encode(
@@ -33,7 +35,7 @@ def encode(
     """Write (sample, channel) with an FFmpeg encoder; the suffix names the container."""
     layout = {1: "mono", 2: "stereo"}[samples.shape[1]]
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout=layout)
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout=layout)
         stream.bit_rate = 128_000
         packed = np.ascontiguousarray(samples.reshape(1, -1))
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
@@ -45,10 +47,10 @@ def encode(
     return path
 
 
-def lag_and_likeness(heard: np.ndarray, source: np.ndarray) -> tuple[int, float]:
-    """Return by how many samples `heard` comes later, and their correlation at that lag."""
-    crossed = scipy.signal.correlate(heard, source, method="fft")
-    norm = float(np.linalg.norm(heard) * np.linalg.norm(source))
+def lag_and_correlation(decoded: np.ndarray, source: np.ndarray) -> tuple[int, float]:
+    """Return by how many samples `decoded` comes later, and their correlation at that lag."""
+    crossed = scipy.signal.correlate(decoded, source, method="fft")
+    norm = float(np.linalg.norm(decoded) * np.linalg.norm(source))
     return int(crossed.argmax()) - (len(source) - 1), float(crossed.max()) / norm
 
 
@@ -72,9 +74,9 @@ def test_decoded_sound_is_the_sound_encoded(
     clip = audio.read(path)
     assert clip.rate_hz == rate_hz
     assert clip.notes == ()
-    found_lag, likeness = lag_and_likeness(clip.samples, source[:, 0])
+    found_lag, correlation = lag_and_correlation(clip.samples, source[:, 0])
     assert found_lag == lag
-    assert likeness > 0.98
+    assert correlation > 0.98
     assert np.std(clip.samples) == pytest.approx(np.std(source), rel=0.07)  # LAME lowers by 5 %
     if lag == 0 and codec != "aac":
         assert len(clip.samples) == len(source)
@@ -126,9 +128,9 @@ def test_stereo_becomes_mono_by_the_named_rule(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp3", source, "mp3", 44100)
     left, right = (audio.read(path, channel=side).samples for side in ("left", "right"))
     np.testing.assert_allclose(audio.read(path).samples, (left + right) / 2, atol=1e-7)
-    for heard, column in ((left, 0), (right, 1)):
-        assert lag_and_likeness(heard, source[:, column])[1] > 0.95
-        assert lag_and_likeness(heard, source[:, 1 - column])[1] < 0.2
+    for decoded, column in ((left, 0), (right, 1)):
+        assert lag_and_correlation(decoded, source[:, column])[1] > 0.95
+        assert lag_and_correlation(decoded, source[:, 1 - column])[1] < 0.2
     with pytest.raises(AudioError, match="2 channels"):
         audio.read(path, channel="only")
 

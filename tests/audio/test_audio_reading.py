@@ -156,7 +156,7 @@ def test_impossible_arguments_are_refused(tmp_path: Path, wrong: dict[str, float
         audio.read(path, **wrong)  # type: ignore[arg-type]
 
 
-def test_content_decides_where_the_name_lies(tmp_path: Path) -> None:
+def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
     honest, lying = tmp_path / "a.flac", tmp_path / "a.mp3"
     soundfile.write(honest, noise(8000), 8000)
     lying.write_bytes(honest.read_bytes())
@@ -164,7 +164,7 @@ def test_content_decides_where_the_name_lies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x7FFFF000])
-def test_a_pipe_that_never_knew_its_length_is_no_error(tmp_path: Path, size: int) -> None:
+def test_a_pipe_without_a_stated_length_is_no_error(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(8000), 8000)
     data = bytearray(path.read_bytes())
@@ -217,7 +217,7 @@ def test_clipping_is_noted_and_loud_is_not_clipped(tmp_path: Path) -> None:
         (note,) = audio.read(path).notes
         got = float(note.removeprefix("clipped: ").removesuffix(" % of samples at full scale"))
         assert got == pytest.approx(share, abs=2 if subtype == "PCM_U8" else 0.1)
-    # Clipping that happened before the file was made quieter cannot be told from music.
+    # Clipping that happened before the file was made quieter cannot be distinguished from music.
     soundfile.write(path, clipped * 0.5, 44100, subtype="PCM_16")
     assert audio.read(path).notes == ()
 
@@ -237,7 +237,7 @@ def test_values_over_full_scale_stay(tmp_path: Path) -> None:
     np.testing.assert_array_equal(audio.read(path).samples, noise(8000) * 4)
 
 
-def test_reading_costs_little_more_than_soundfile(tmp_path: Path) -> None:
+def test_reading_takes_little_longer_than_soundfile(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(441000), 44100)
 
@@ -257,12 +257,12 @@ def test_reading_costs_little_more_than_soundfile(tmp_path: Path) -> None:
 def test_what_a_clip_refuses() -> None:
     for wrong in (np.zeros((2, 8), np.float32), np.zeros(8, np.int16)):
         with pytest.raises(AudioError, match="Expected mono float32"):
-            audio.Clip(wrong, 8000)
+            audio.Clip(wrong, 8000)  # type: ignore[arg-type]
     with pytest.raises(AudioError, match="has no samples"):
         audio.Clip(np.zeros(0, np.float32), 8000)
     with pytest.raises(AudioError, match="rate_hz is 0"):
         audio.Clip(np.zeros(8, np.float32), 0)
-    clip = audio.Clip(np.zeros(8), 8000)
+    clip = audio.Clip(np.zeros(8), 8000)  # type: ignore[arg-type]  # which is converted
     assert clip.samples.dtype == np.float32
     assert clip.duration_s == 0.001
     with pytest.raises(AudioError, match="silence"):

@@ -1,4 +1,4 @@
-"""Every bad file gets one line that says what was got, what was wanted, and what to do."""
+"""Every bad file has a one-line error: the problem, what was expected, and the fix."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,7 +214,7 @@ def test_a_bad_file_is_one_line(
     [make for make, _ in CASES[:15]] + [truncated("wav", 0.5), truncated("ogg", 0.6)],
     ids=lambda make: make.__name__,
 )
-def test_probe_refuses_what_the_header_tells(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+def test_probe_refuses_what_the_header_shows(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     with pytest.raises(AudioError, match="Expected"):
         audio.probe(make(tmp_path))
 
@@ -272,7 +273,7 @@ def test_a_header_of_absurd_length_does_not_take_memory(tmp_path: Path) -> None:
         audio.read(path)
 
 
-def test_a_wav_that_promises_a_little_more_is_refused(tmp_path: Path) -> None:
+def test_a_wav_with_less_than_its_header_states_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, sound(), RATE_HZ)
     data = bytearray(path.read_bytes())
@@ -283,7 +284,7 @@ def test_a_wav_that_promises_a_little_more_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_array_in_place_of_a_clip_is_refused(tmp_path: Path) -> None:
-    samples = sound()
+    samples: Any = sound()
     for call in (
         lambda: audio.check(samples),
         lambda: audio.resample(samples, 8000),

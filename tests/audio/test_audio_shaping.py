@@ -110,7 +110,7 @@ def test_trimming_depth_is_relative_to_the_loudest() -> None:
     clip = Clip(np.concatenate([faint, sound, faint]), 8000)
     assert len(audio.trim_silence(clip, top_db=60).samples) == len(clip.samples)
     assert len(audio.trim_silence(clip, top_db=30).samples) < 1.3 * len(sound)
-    quiet = Clip(clip.samples / 1000, 8000)
+    quiet = Clip(clip.samples / np.float32(1000), 8000)
     assert len(audio.trim_silence(quiet, top_db=60).samples) == len(clip.samples)
 
 

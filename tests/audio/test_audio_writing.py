@@ -41,7 +41,7 @@ def test_integers_are_rounded_once_and_then_stay(
     tmp_path: Path, name: str, subtype: str | None, bits: int
 ) -> None:
     path = tmp_path / name
-    source = 0.99 * noise()  # +1.0 is a whole step off
+    source = np.float32(0.99) * noise()  # +1.0 is a whole step off
     audio.write(path, Clip(source, 16000), subtype=subtype)
     once = audio.read(path)
     # Half a step; float32 itself is no finer than 2^-24.
@@ -88,7 +88,7 @@ def test_companded_formats_are_limited_too(tmp_path: Path) -> None:
 
 def test_long_vorbis(tmp_path: Path) -> None:
     path = tmp_path / "a.ogg"
-    audio.write(path, Clip(noise(2_000_000) / 4, 44100))
+    audio.write(path, Clip(np.float32(0.25) * noise(2_000_000), 44100))
     assert len(audio.read(path).samples) == 2_000_000
 
 
@@ -97,7 +97,7 @@ def test_the_same_clip_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     audio.write(path, Clip(noise(), 44100))
     first = path.read_bytes()
-    # libsndfile puts the time of writing into float WAV files; here it says none.
+    # libsndfile writes the current time into float WAV files; `write` sets it to 0.
     at = first.find(b"PEAK")
     assert name != "a.wav" or (at > 0 and first[at + 12 : at + 16] == bytes(4))
     audio.write(path, Clip(noise(), 44100))

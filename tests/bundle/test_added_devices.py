@@ -52,8 +52,8 @@ def test_a_device_calibrated_against_a_known_one_goes_on_to_the_reference(
 ) -> None:
     """What D is to B with gains of 1, it is to the model as B itself."""
     changed = add_devices(small_bundle, profile(("B",), B=np.ones(BINS), D=np.ones(BINS)))
-    hear = Predictor(changed, precision="float32").predict
-    as_d, as_b = hear(clip, device="D"), hear(clip, device="B")
+    predict = Predictor(changed, precision="float32").predict
+    as_d, as_b = predict(clip, device="D"), predict(clip, device="B")
     assert as_d.probabilities == pytest.approx(as_b.probabilities)
     assert as_d.device_policy == "profile"
 

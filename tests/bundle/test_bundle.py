@@ -18,7 +18,8 @@ def logits(bundle: Bundle) -> torch.Tensor:
     samples = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (2, 8000)))
     device = bundle.frontend.device_index(["B", None])
     with torch.inference_mode():
-        return bundle.network(bundle.frontend(samples.float(), device))
+        found: torch.Tensor = bundle.network(bundle.frontend(samples.float(), device))
+    return found
 
 
 def edit(folder: Path, **changes: Any) -> None:
@@ -49,6 +50,7 @@ def test_loaded_bundle_is_the_saved_one(small_bundle: Bundle, bundle_folder: Pat
     ]:
         assert getattr(loaded, name) == getattr(small_bundle, name), name
     assert loaded.profile is not None
+    assert small_bundle.profile is not None
     assert loaded.profile.reference == ("A",)
     gains = small_bundle.profile.gains_for("B")
     np.testing.assert_array_equal(loaded.profile.gains_for("B"), gains)
@@ -59,7 +61,8 @@ def test_saving_twice_replaces_only_the_bundle(small_bundle: Bundle, bundle_fold
     checkpoint.parent.mkdir()
     checkpoint.write_text("mine")
     small_bundle.profile = None
-    torch.nn.init.zeros_(small_bundle.network.classifier.bias)
+    network: Any = small_bundle.network
+    torch.nn.init.zeros_(network.classifier.bias)
     small_bundle.save(bundle_folder)
     assert torch.equal(logits(Bundle.load(bundle_folder)), logits(small_bundle))
     assert checkpoint.read_text() == "mine"
@@ -160,7 +163,7 @@ def test_weights_that_do_not_fit(bundle_folder: Path) -> None:
 
 
 def test_parts_that_do_not_belong_together(small_bundle: Bundle) -> None:
-    parts = {
+    parts: dict[str, Any] = {
         "network": small_bundle.network,
         "frontend": small_bundle.frontend,
         "contract": InputContract(rate_hz=16000, clip_s=1.0),

@@ -49,8 +49,8 @@ def test_what_is_loaded_is_what_was_saved(members: tuple[Bundle, Bundle], tmp_pa
         for key, value in other.network.state_dict().items():
             assert torch.equal(one.network.state_dict()[key], value)
     p = np.random.default_rng(3).dirichlet(np.ones(3), 20)
-    for one, other in zip(loaded.calibrators, saved.calibrators, strict=True):
-        np.testing.assert_array_equal(one.transform(p), other.transform(p))
+    for own, before in zip(loaded.calibrators, saved.calibrators, strict=True):
+        np.testing.assert_array_equal(own.transform(p), before.transform(p))
 
 
 def test_a_single_model_loads_as_one(bundle_folder: Path) -> None:

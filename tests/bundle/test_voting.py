@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import gmean
 
-from anymic.bundle.voting import vote
+from anymic.bundle.voting import Voting, vote
 from anymic.calibration import IsotonicCalibrator
 from anymic.errors import ConfigError
 
@@ -41,7 +41,7 @@ def test_calibrated_voting_is_the_mean_of_the_calibrated() -> None:
 
 
 @pytest.mark.parametrize("voting", ["soft", "geometric"])
-def test_one_member_alone_decides(voting: str) -> None:
+def test_one_member_alone_decides(voting: Voting) -> None:
     p = members(1)
     np.testing.assert_allclose(vote(p, voting), p[0], rtol=1e-10)
 
@@ -51,7 +51,7 @@ def test_refusals() -> None:
     with pytest.raises(
         ConfigError, match=r"voting 'hard'\. Expected soft, calibrated or geometric"
     ):
-        vote(p, "hard")
+        vote(p, "hard")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"0 calibrators for 5 members\. Expected one for each"):
         vote(p, "calibrated")
     with pytest.raises(ConfigError, match=r"shape \(30, 3\)\. Expected \(member, clip, label\)"):

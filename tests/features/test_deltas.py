@@ -78,8 +78,15 @@ def test_scaling_forgets_level_and_clips_do_not_touch_each_other() -> None:
     samples = torch.from_numpy(
         np.random.default_rng(1).normal(scale=0.2, size=(2, 20000)).astype(np.float32)
     )
-    settings = {"rate_hz": 8000, "fft_size": 256, "hop_samples": 128, "bands": 16, "power": 2}
-    config = FrontendConfig(**settings, scaling="clip", log_offset=1e-12)
+    config = FrontendConfig(
+        rate_hz=8000,
+        fft_size=256,
+        hop_samples=128,
+        bands=16,
+        power=2,
+        scaling="clip",
+        log_offset=1e-12,
+    )
     frontend = Frontend(config)
     together = frontend.log_mel(torch.stack([samples[0], 0.1 * samples[0], samples[1]]))
     assert together.amin(dim=(1, 2)).tolist() == [0.0] * 3

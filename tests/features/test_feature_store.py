@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,10 +51,10 @@ def computations(manifest: Manifest, front: Frontend, cache: Path) -> tuple[Feat
     calls = 0
     compute = front.log_mel
 
-    def counted(samples: torch.Tensor, device: torch.Tensor | None = None) -> torch.Tensor:
+    def counted(samples: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
         nonlocal calls
         calls += len(samples)
-        return compute(samples, device)
+        return compute(samples, *args, **options)
 
     front.log_mel = counted  # type: ignore[method-assign]
     store = open_features(manifest, front, cache, length=LENGTH)

@@ -20,9 +20,9 @@ def test_a_bands_gain_moves_its_logarithm_and_nothing_else(power: int) -> None:
     frontend = Frontend(config, device_gains={"B": gains})
     assert frontend.gain_domain == "log_mel"
     plain = frontend.log_mel(SAMPLES)
-    heard = frontend.log_mel(SAMPLES, frontend.device_index(["A", "B"]))
-    torch.testing.assert_close(heard[0], plain[0])
-    moved = (heard[1] - plain[1]).numpy()
+    corrected = frontend.log_mel(SAMPLES, frontend.device_index(["A", "B"]))
+    torch.testing.assert_close(corrected[0], plain[0])
+    moved = (corrected[1] - plain[1]).numpy()
     np.testing.assert_allclose(moved, power * np.log(gains)[:, None].repeat(63, 1), atol=1e-5)
 
 
@@ -32,12 +32,12 @@ def test_a_gain_of_all_bins_is_one_of_all_bands(power: int) -> None:
     config = FrontendConfig(
         rate_hz=8000, fft_size=256, hop_samples=128, bands=32, power=power, log_offset=1e-12
     )
-    heard = [
+    both = [
         Frontend(config, device_gains={"B": np.full(size, 4.0)})
         for size in (config.bins, config.bands)
     ]
-    assert [one.gain_domain for one in heard] == ["magnitude", "log_mel"]
-    features = [one.log_mel(SAMPLES, one.device_index(["B", "B"])) for one in heard]
+    assert [one.gain_domain for one in both] == ["magnitude", "log_mel"]
+    features = [one.log_mel(SAMPLES, one.device_index(["B", "B"])) for one in both]
     torch.testing.assert_close(features[0], features[1], atol=1e-4, rtol=0)
 
 

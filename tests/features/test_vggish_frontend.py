@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -31,10 +35,10 @@ def reference(samples: np.ndarray) -> np.ndarray:
 
 
 def mel(hertz: float) -> float:
-    return 1127.0 * np.log(1.0 + hertz / 700.0)
+    return 1127.0 * math.log(1.0 + hertz / 700.0)
 
 
-def test_equals_the_formulas_on_real_audio(shared_data) -> None:
+def test_equals_the_formulas_on_real_audio(shared_data: Path) -> None:
     frontend = Frontend(VGGISH)
     files = sorted((shared_data / "ESC-50" / "audio").glob("*.ogg"))
     for file in (files[0], files[len(files) // 2], files[-1]):
@@ -68,14 +72,14 @@ def test_there_always_is_a_patch(samples: int) -> None:
 def test_defaults_are_what_they_were() -> None:
     """Settings that are newer than stored runs do nothing unless they are chosen."""
     plain = FrontendConfig(rate_hz=8000, fft_size=256, hop_samples=100, bands=20)
-    said = FrontendConfig(8000, 256, 100, 20, window_samples=256, centred=True)
+    stated = FrontendConfig(8000, 256, 100, 20, window_samples=256, centred=True)
     sound = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(Frontend(plain)(sound), Frontend(said)(sound), rtol=0, atol=0)
+    torch.testing.assert_close(Frontend(plain)(sound), Frontend(stated)(sound), rtol=0, atol=0)
 
 
 def test_a_centred_short_window_is_the_other_moved() -> None:
     sound = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
-    settings = {"rate_hz": 8000, "fft_size": 256, "hop_samples": 100, "bands": 20}
+    settings: dict[str, Any] = {"rate_hz": 8000, "fft_size": 256, "hop_samples": 100, "bands": 20}
     centred = Frontend(FrontendConfig(**settings, window_samples=200))
     begins = Frontend(FrontendConfig(**settings, window_samples=200, centred=False))
     torch.testing.assert_close(centred.log_mel(sound)[..., 1:-1], begins.log_mel(sound))
@@ -90,7 +94,7 @@ def test_a_centred_short_window_is_the_other_moved() -> None:
         ({"mel_triangles": "mel"}, "triangles in mel"),
     ],
 )
-def test_settings_that_cannot_be(settings: dict, words: str) -> None:
+def test_settings_that_cannot_be(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         FrontendConfig(**settings)
 

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from anymic.audio import Clip
-from anymic.bundle import Bundle, Ensemble, load
+from anymic.bundle import Bundle, Ensemble, InputContract, load
 from anymic.bundle.unknown_devices import route
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier, Identification
@@ -20,16 +20,16 @@ from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 
 RATE = 8000
-COLOURS = {"A": 0.0, "B": -9.0, "Z": 9.0}  # dB an octave
+TILT_DB = {"A": 0.0, "B": -9.0, "Z": 9.0}  # per octave
 
 
 def sound(seed: int, device: str = "A", seconds: float = 1.0) -> np.ndarray:
     generator = np.random.default_rng(seed)
     spectrum = np.fft.rfft(generator.standard_normal(round(seconds * RATE)))
     octaves = np.log2(np.maximum(np.fft.rfftfreq(round(seconds * RATE), 1 / RATE), 50) / 1000)
-    spectrum *= 10 ** ((generator.normal(0, 0.7) + COLOURS[device]) * octaves / 20)
-    samples = np.fft.irfft(spectrum, round(seconds * RATE))
-    return (0.05 * samples / samples.std()).astype(np.float32)
+    spectrum *= 10 ** ((generator.normal(0, 0.7) + TILT_DB[device]) * octaves / 20)
+    samples: np.ndarray = np.fft.irfft(spectrum, round(seconds * RATE))
+    return np.asarray(0.05 * samples / samples.std(), dtype=np.float32)
 
 
 def corpus(folder: Path, devices: str, *, first: int = 0) -> Manifest:
@@ -46,7 +46,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return corpus(tmp_path_factory.mktemp("training"), 16 * "AB")
 
 
-class ByColour(DeviceIdentifier):
+class ByTilt(DeviceIdentifier):
     """Names a device by the slope of the spectrum, so that these tests depend on no training."""
 
     def __init__(self, devices: tuple[str, ...] = ("A", "B"), rate_hz: int = RATE) -> None:
@@ -60,14 +60,14 @@ class ByColour(DeviceIdentifier):
         hz = np.fft.rfftfreq(len(clip.samples), 1 / RATE)
         bands = [np.log10(power[(hz > f) & (hz < 1.2 * f)].mean()) for f in (200, 400, 800, 1600)]
         slope = 10 * np.polyfit([0, 1, 2, 3], bands, 1)[0]
-        nearest = min(self.devices, key=lambda name: abs(slope - COLOURS[name]))
-        distance = abs(slope - COLOURS[nearest])
+        nearest = min(self.devices, key=lambda name: abs(slope - TILT_DB[name]))
+        distance = abs(slope - TILT_DB[nearest])
         return Identification(nearest if distance < 4 else None, 0.75, nearest, -distance)
 
 
 @pytest.fixture
-def identifier() -> ByColour:
-    return ByColour()
+def identifier() -> ByTilt:
+    return ByTilt()
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def shares(prediction: Prediction | Failure) -> list[float]:
 
 
 def test_a_stated_device_is_not_identified(
-    blind: Bundle, small_bundle: Bundle, identifier: ByColour
+    blind: Bundle, small_bundle: Bundle, identifier: ByTilt
 ) -> None:
     """Known to the model or not: the identifier is not used, and nothing else changes."""
     changed = replace(blind, identifier=identifier)
@@ -108,7 +108,7 @@ def test_a_stated_device_is_not_identified(
 
 
 def test_an_identified_device_is_corrected_as_a_stated_one(
-    trained: Bundle, identifier: ByColour
+    trained: Bundle, identifier: ByTilt
 ) -> None:
     changed = route(trained, identifier=identifier)
     for seed, device in enumerate("ABAB", start=900):
@@ -121,7 +121,7 @@ def test_an_identified_device_is_corrected_as_a_stated_one(
 
 
 def test_an_unknown_device_follows_the_policy(
-    blind: Bundle, identifier: ByColour, training: Manifest
+    blind: Bundle, identifier: ByTilt, training: Manifest
 ) -> None:
     clip = Clip(sound(900, "Z"), RATE)
     assert identifier.identify(clip).device is None
@@ -186,7 +186,7 @@ def test_a_bad_file_fails_alone(blind: Bundle, tmp_path: Path) -> None:
 
 
 def test_identified_clips_leave_the_group(
-    blind: Bundle, identifier: ByColour, tmp_path: Path
+    blind: Bundle, identifier: ByTilt, tmp_path: Path
 ) -> None:
     paths = corpus(tmp_path, "ZBZ", first=900).paths()
     found = list(
@@ -199,7 +199,7 @@ def test_identified_clips_leave_the_group(
         assert shares(one) == pytest.approx(shares(other), abs=1e-6)
 
 
-def test_the_first_half_minute_is_identified(blind: Bundle, identifier: ByColour) -> None:
+def test_the_first_half_minute_is_identified(blind: Bundle, identifier: ByTilt) -> None:
     """All windows get the gains it leads to; silence before the first sound does not count."""
     changed = predictor(replace(blind, identifier=identifier))
     begin = sound(900, "B", PREVIEW_S)
@@ -216,7 +216,7 @@ def test_the_first_half_minute_is_identified(blind: Bundle, identifier: ByColour
 
 
 def test_features_are_cached_for_known_devices(
-    blind: Bundle, identifier: ByColour, tmp_path: Path
+    blind: Bundle, identifier: ByTilt, tmp_path: Path
 ) -> None:
     """With a cache the probabilities are those without, row by row."""
     clips = corpus(tmp_path, "ZBAZB", first=900).with_columns(device=["Z", "B", "", "Z", ""])
@@ -268,7 +268,7 @@ def test_bundles_of_before_still_load(small_bundle: Bundle, bundle_folder: Path)
 
 def test_an_ensemble_follows_the_policy_of_a_model(
     trained: Bundle,
-    identifier: ByColour,
+    identifier: ByTilt,
     learned: DeviceIdentifier,
     training: Manifest,
     tmp_path: Path,
@@ -296,7 +296,7 @@ def test_an_ensemble_follows_the_policy_of_a_model(
 
 
 def test_rejections(
-    trained: Bundle, training: Manifest, identifier: ByColour, tmp_path: Path
+    trained: Bundle, training: Manifest, identifier: ByTilt, tmp_path: Path
 ) -> None:
     with pytest.raises(BundleError, match="Blind gains need the training clips"):
         route(trained, unknown="blind")
@@ -313,23 +313,23 @@ def test_rejections(
             ]
         )
     )
-    told = replace(trained, fitted_on={"weights": tuple(both.clip_ids()[:32])})
+    stated = replace(trained, fitted_on={"weights": tuple(both.clip_ids()[:32])})
     with pytest.raises(ManifestError, match=r"2 of 34 clips \(first: .*40.wav\)"):
-        route(told, training=both)
-    route(told, training=both.with_columns(split=["train"] * 32 + ["test"] * 2))
+        route(stated, training=both)
+    route(stated, training=both.with_columns(split=["train"] * 32 + ["test"] * 2))
     with pytest.raises(BundleError, match="does not record the clips that it was trained on"):
         route(replace(trained, fitted_on={}), training=training)
     with pytest.raises(
         BundleError, match="identifier knows X, Y, and the model has gains for A, B"
     ):
-        route(trained, identifier=ByColour(("X", "Y")))
+        route(trained, identifier=ByTilt(("X", "Y")))
     with pytest.raises(BundleError, match="identifier is for 16000 Hz and the model for 8000 Hz"):
-        route(trained, identifier=ByColour(rate_hz=16000))
+        route(trained, identifier=ByTilt(rate_hz=16000))
     with pytest.raises(BundleError, match="with unknown_device 'identity'"):
         list(predictor(trained).predict_many([Clip(sound(1), RATE)], together=True))
 
 
-def _identity(bundle: Bundle):
+def _identity(bundle: Bundle) -> InputContract:
     return replace(bundle.contract, unknown_device="identity")
 
 

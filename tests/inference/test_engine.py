@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ import anymic
 from anymic import models
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.voting import vote
+from anymic.bundle.voting import Voting, vote
 from anymic.calibration import IsotonicCalibrator
 from anymic.data.manifest import Manifest
 from anymic.features import Frontend, FrontendConfig
@@ -51,7 +52,7 @@ def member(
     frontend.scale.copy_(torch.from_numpy(generator.uniform(1.5, 2.5, config.bands)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        fresh = models.build(network, classes=3)
+        fresh: Any = models.build(network, classes=3)
     if network == base.network_name:
         fresh.load_state_dict(copy.deepcopy(base.network.state_dict()))
         fresh.classifier.weight.data += 0.3 * torch.randn(
@@ -110,7 +111,7 @@ def test_members_answer_as_each_alone(small_bundle: Bundle, kind: str) -> None:
 
 
 @pytest.mark.parametrize("voting", ["soft", "geometric", "calibrated"])
-def test_voting(small_bundle: Bundle, voting: str) -> None:
+def test_voting(small_bundle: Bundle, voting: Voting) -> None:
     members = kinds(small_bundle)["own gains"]
     members = tuple(replace(one, fitted_on={"calibration": ("c" * 16,)}) for one in members)
     p = np.random.default_rng(0).dirichlet(np.ones(3), (4, 30))

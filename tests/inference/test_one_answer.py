@@ -2,7 +2,7 @@
 
 The clips are built-in scenes as three simulated devices record them: one window long, longer and
 shorter. The model has gains for two of the devices, a temperature other than 1, and a calibrator
-for each device. Everything is computed in float32, except where a test says otherwise.
+for each device. Everything is computed in float32, except where a test states otherwise.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -55,8 +56,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
         rate_hz=RATE_HZ,
         progress=False,
     ).where(label=list(LABELS))
-    shares = {"train": {"A": "all"}, "test": dict.fromkeys(DEVICES, "all")}
-    recorders = replace(DeviceSet.read("scenes"), recorded=shares)
+    recorded_shares: dict[str, dict[str, int | float | Literal["all"]]] = {
+        "train": {"A": "all"},
+        "test": dict.fromkeys(DEVICES, "all"),
+    }
+    recorders = replace(DeviceSet.read("scenes"), recorded=recorded_shares)
     recorded = simulate(clean, recorders, folder / "devices", progress=False).manifest
     rows = []
     for number, (label, device) in enumerate(product(LABELS, DEVICES)):
@@ -98,9 +102,11 @@ def model(calibration: DeviceCalibrator) -> Bundle:
     frontend.scale.fill_(2.0)
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        network = models.build("basic1", classes=3, width=0.1)
+        network: Any = models.build("basic1", classes=3, width=0.1)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):  # as if it had been trained
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0.2, 0.1)
                 module.running_var.uniform_(0.3, 1.0)
         network.classifier.weight.data.normal_(0, 8)
@@ -118,7 +124,7 @@ def model(calibration: DeviceCalibrator) -> Bundle:
 
 @pytest.fixture(scope="module")
 def wanted(model: Bundle, clips: Manifest) -> np.ndarray:
-    """Return what `predict` says for each clip (clip, label)."""
+    """Return what `predict` returns for each clip (clip, label)."""
     return predicted(Predictor(model, precision="float32", accelerator="cpu"), clips)
 
 
@@ -145,11 +151,11 @@ def shares(prediction: object) -> list[float]:
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
 def windows_of(samples: np.ndarray) -> np.ndarray:
-    """Cut samples as the contract says: the rest is padded where it is half a window or more."""
+    """Cut samples as the contract states: the rest is padded if it is half a window or more."""
     length = round(CLIP_S * RATE_HZ)
     count = max(1, round(len(samples) / length))
     padded = np.zeros(count * length, np.float32)
@@ -170,7 +176,7 @@ def test_predict_is_the_chain_by_hand(model: Bundle, clips: Manifest, wanted: np
         calibrator = model.calibration.devices_.get(device, model.calibration.general_)
         found.append(softmax(np.log(mean) / calibrator.temperature_))  # type: ignore[union-attr]
     np.testing.assert_allclose(wanted, found, atol=1e-5)
-    assert (wanted.max(axis=0) - wanted.min(axis=0)).min() > 0.05  # the clips are told apart
+    assert (wanted.max(axis=0) - wanted.min(axis=0)).min() > 0.05  # the clips differ
 
 
 def test_many_and_manifests(
@@ -275,7 +281,8 @@ def tagger(model: Bundle, clips: Manifest) -> Bundle:
     network.standardization.mean.copy_(segments.mean(dim=0))
     network.standardization.scale.copy_(segments.std(dim=0) + 1e-3)
     generator = torch.Generator().manual_seed(2)
-    network.head.classifier.weight.data.normal_(0, 8, generator=generator)  # type: ignore[union-attr]
+    head: Any = network.head
+    head.classifier.weight.data.normal_(0, 8, generator=generator)
     return replace(bundle, temperature=TEMPERATURE)
 
 
@@ -312,5 +319,5 @@ def test_a_head_answers_the_same_on_sounds_and_on_their_embeddings(
     np.testing.assert_allclose([shares(one) for one in answers], expected, atol=TOLERANCE)
     measured = anymic.evaluate(head, vectors)
     np.testing.assert_allclose(measured.probabilities, expected, atol=TOLERANCE)
-    without = replace(head, training={})  # a head that does not say has temperature 1
+    without = replace(head, training={})  # without a record it is 1
     assert np.abs(without.predict(vectors) - expected).max() > 0.03

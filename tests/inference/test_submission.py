@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.errors import ConfigError
 from anymic.inference.predictor import load
@@ -15,7 +15,7 @@ from anymic.inference.submission import Submission
 
 
 def test_the_file_has_the_format_of_the_competition(
-    bundle_folder: Path, tmp_path: Path, capsys
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The header and form of the competition's sample_submission.csv, for clips of any length."""
     for number, seconds in enumerate((0.3, 1.0, 2.7)):
@@ -35,12 +35,14 @@ def test_the_file_has_the_format_of_the_competition(
     assert "1 of 4 files failed" in capsys.readouterr().err
 
 
-def test_rejections(small_bundle, tmp_path: Path, capsys) -> None:
+def test_rejections(
+    small_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ConfigError, match="model has 2 labels"):
         Submission(tmp_path / "a.csv", ["dog", "rain"])
     with pytest.raises(ConfigError, match="The label 'sea waves'"):
         Submission(tmp_path / "a.csv", ["dog", "sea waves", "rain"])
-    folder = replace(small_bundle).save(tmp_path / "bundle")
+    folder = small_bundle.save(tmp_path / "bundle")
     for place in ("one", "two"):
         (tmp_path / place).mkdir()
         samples = np.random.default_rng(0).uniform(-0.5, 0.5, 8000)

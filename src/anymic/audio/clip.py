@@ -1,4 +1,4 @@
-"""The values the rest of the library passes on: a clip of sound, and what a header says."""
+"""A clip of sound, and what the header of a file states."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from anymic.errors import AudioError
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """Mono sound with its rate; nothing downstream guesses either.
+    """Mono sound with its sampling rate.
 
     Attributes
     ----------
     samples : (sample,) float32
-        Amplitudes; full scale is 1.0. Other floating types are converted, integers refused
-        (their full scale is not known here).
+        Amplitudes; full scale is 1.0. Other floating types are converted; integers are refused,
+        because their full scale is not known here.
     rate_hz : int
-        Samples a second.
     path : str
-        Where the sound came from, for messages.
+        The file, for messages; empty for samples.
     notes : tuple of str
-        What was noticed on reading, e.g. ``"clipped: 3.1 % of samples at full scale"``.
+        Observations on reading, e.g. ``"clipped: 3.1 % of samples at full scale"``.
     start_s : float
         Where the clip begins in its file.
 
     Raises
     ------
     AudioError
-        Samples that are not one axis of floating numbers or are none at all; a rate below 1 Hz.
+        If the samples are empty or not one axis of floating numbers, or the rate is below 1 Hz.
     """
 
     samples: NDArray[np.float32]
@@ -66,22 +65,18 @@ class Clip:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of a file says; nothing is decoded for it.
+    """What the header of a file states.
 
     Attributes
     ----------
     path : str
-        The file.
-    rate_hz : int
-        Samples a second, as stored.
-    channels : int
-        Number of channels.
+    rate_hz, channels : int
     frames : int or None
-        Samples a channel; None where the container does not say. Lossy containers round, and
-        count what encoders put before and after: true to 0.1 s.
+        Samples per channel; None where the container does not state it, such as MP3 without a
+        Xing header and raw AAC. Lossy containers round it and include the encoder's delay and
+        padding: it is accurate to 0.1 s.
     duration_s : float or None
-        Length in seconds; None where the container does not say. For MP3 without a Xing header
-        and for raw AAC it is not said: the bit rate only allows a guess.
+        frames / rate_hz.
     format : str
         Container and coding, e.g. ``"WAV PCM_16"`` or ``"mp4 aac"``.
     """
@@ -95,7 +90,7 @@ class AudioInfo:
 
 
 def checked_clip(value: object) -> Clip:
-    """Return a clip as it is, or raise AudioError where an array or something else is passed."""
+    """Return a clip; raise AudioError for an array or anything else."""
     if not isinstance(value, Clip):
         raise AudioError(
             f"a value of type {type(value).__name__} is not a Clip",
@@ -106,7 +101,7 @@ def checked_clip(value: object) -> Clip:
 
 
 def checked_rate(rate_hz: float, *, name: str) -> int:
-    """Return the rate as an int, or raise AudioError where it is no whole number above zero."""
+    """Return the rate as an int; raise AudioError if it is not a whole number above zero."""
     if isinstance(rate_hz, bool) or not (rate_hz >= 1 and float(rate_hz).is_integer()):
         raise AudioError(
             f"rate_hz is {rate_hz} for {name}",
@@ -117,7 +112,7 @@ def checked_rate(rate_hz: float, *, name: str) -> int:
 
 
 def checked_length(seconds: float, rate_hz: int, *, name: str) -> int:
-    """Return round(seconds x rate) samples, or raise AudioError where that is not at least one."""
+    """Return round(seconds x rate) samples; raise AudioError if that is less than one."""
     if not (np.isfinite(seconds) and round(seconds * rate_hz) >= 1):
         raise AudioError(
             f"{name} is {seconds} s",

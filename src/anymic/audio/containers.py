@@ -1,10 +1,10 @@
-"""MP3, AAC, Opus and what else FFmpeg decodes, in process through PyAV."""
+"""Decode MP3, AAC, Opus and other formats with FFmpeg, in process through PyAV."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,28 +16,30 @@ from anymic.errors import AudioError
 if TYPE_CHECKING:
     import av
 
+# A lossy stream may decode to this much less than its container states (rounding, priming).
 SLACK_S = 0.1
-"""How much shorter than its container says a lossy stream may decode (rounding, priming)."""
 
 
 class ContainerSource(Source):
-    """MP3, M4A/AAC, Opus, WebM and what else FFmpeg decodes, in process.
-
-    The first audio stream is read. Encoder delay and padding are taken off where the container
-    states them and FFmpeg honours it (Opus pre-skip, LAME header, MP4 edit list); nothing more is
-    trimmed here. Seeking decodes what lies before, so that positions are exact.
-    """
+    """The first audio stream of a file that FFmpeg decodes; `read` documents what is trimmed."""
 
     def __init__(self, content: Content, *, before: str = "") -> None:
         super().__init__(content)
         import av
 
-        # The container is forced to what the content says: a guess finds MP3 in random bytes.
-        # An absolute path is never taken for a URL.
+        # The format is forced to the detected one: FFmpeg's own guess finds MP3 in random bytes.
+        # An absolute path is never interpreted as a URL.
         try:
             self._container = av.open(os.path.abspath(content.path), format=content.format)
         except (av.FFmpegError, ValueError) as error:
-            self._refuse_open(before or getattr(error, "strerror", None) or str(error))
+            reason = before or getattr(error, "strerror", None) or str(error)
+            index = "its index (moov) may be missing: " if content.format == "mov" else ""
+            raise AudioError(
+                f"{self.path} begins as {content.format} but cannot be opened "
+                f"({index}{reason.strip().rstrip('.')})",
+                expected="a complete audio file",
+                fix="fetch it again, or convert it to WAV or FLAC",
+            ) from None
         try:
             self._open_stream(content)
         except BaseException:
@@ -61,17 +63,17 @@ class ContainerSource(Source):
         self.rate_hz, self.channels = stream.rate or 0, stream.channels
         self.format = f"{content.format} {stream.codec_context.name}"
         self.frames = None
-        # Headers of some codecs (HE-AAC) state half the rate: the first decoded frame knows.
-        self.promised = None
+        # Headers of some codecs (HE-AAC) state half the rate; the first decoded frame is correct.
+        self.stated_frames = None
         if not self._pull():
             if self._damage:
                 self.refuse_cut(0, reason=self._damage)
             self.refuse_empty()
-        seconds = self._promised_s(stream) if content.counted else None
-        self.promised = None if seconds is None else round(seconds * self.rate_hz)
+        seconds = self._stated_s(stream) if content.counted else None
+        self.stated_frames = None if seconds is None else round(seconds * self.rate_hz)
         self.slack = round(SLACK_S * self.rate_hz)
 
-    def _promised_s(self, stream: av.AudioStream) -> float | None:
+    def _stated_s(self, stream: av.AudioStream) -> float | None:
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
         if self.content.format == "matroska" and self._container.duration:
@@ -94,7 +96,7 @@ class ContainerSource(Source):
                             fix="convert it to WAV or FLAC",
                         )
                     yield frames
-                # Where a pipe never said its length, the last packet is shorter than asked for.
+                # The last packet of a pipe without a stated length is shorter than requested.
                 if packet.is_corrupt and not self.content.unsized:
                     self._damage = "cut short"
                     return
@@ -102,14 +104,14 @@ class ContainerSource(Source):
             self._damage = "damaged or cut short"
 
     def _pull(self) -> bool:
-        """Decode one more piece; False at the end. Damage is an error once it is reached."""
+        """Decode one more piece; return False at the end."""
         piece = next(self._frames_left, None)
         if piece is not None:
             self._pending.append(piece)
         return piece is not None
 
     def read(self, count: int | None) -> NDArray[np.float32]:
-        """Return the next frames; see :meth:`Source.read`."""
+        """Return the next frames, as `Source.read`."""
         have = sum(map(len, self._pending))
         while count is None or have < count:
             if not self._pull():
@@ -127,7 +129,7 @@ class ContainerSource(Source):
         return frames[:, 0] if self.channels == 1 else frames
 
     def seek(self, frame: int) -> None:
-        """Decode and drop what lies before a frame."""
+        """Decode up to a frame, which keeps positions exact."""
         while self.position < frame:
             if not len(self.read(min(frame - self.position, 1 << 16))):
                 return
@@ -135,15 +137,6 @@ class ContainerSource(Source):
     def close(self) -> None:
         """Close the container."""
         self._container.close()
-
-    def _refuse_open(self, reason: str) -> NoReturn:
-        index = "" if self.content.format != "mov" else "its index (moov) may be missing: "
-        raise AudioError(
-            f"{self.path} begins as {self.content.format} but cannot be opened "
-            f"({index}{reason.strip().rstrip('.')})",
-            expected="a complete audio file",
-            fix="fetch it again, or convert it to WAV or FLAC",
-        ) from None
 
 
 def _float_frames(frame: av.AudioFrame) -> NDArray[np.float32]:

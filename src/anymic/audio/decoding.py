@@ -1,4 +1,4 @@
-"""Which library decodes a file: libsndfile what it reads well, FFmpeg the rest."""
+"""Choose the library that decodes a file: libsndfile where it reads the format, else FFmpeg."""
 
 from __future__ import annotations
 
@@ -12,18 +12,12 @@ from anymic.audio.containers import ContainerSource
 from anymic.audio.sniffing import SOUNDFILE_FORMATS, Content, sniff
 from anymic.audio.source import Source
 
-_DENSEST_FRAMES_A_BYTE = 1000
-"""No codec here packs more; a header that claims more does not know its length."""
+# No codec here packs more; a header that states more does not know its length.
+_MOST_FRAMES_PER_BYTE = 1000
 
 
 def open_source(path: str | os.PathLike[str]) -> Source:
-    """Open a file with the decoder that its content asks for.
-
-    Raises
-    ------
-    AudioError
-        See :func:`anymic.audio.sniffing.sniff`; also a file that its decoder will not open.
-    """
+    """Open a file with the decoder for its content; AudioError if it cannot be decoded."""
     content = sniff(path)
     if content.format in SOUNDFILE_FORMATS and not (content.opus or content.unsized):
         try:
@@ -38,7 +32,7 @@ def open_source(path: str | os.PathLike[str]) -> Source:
 
 
 class SoundfileSource(Source):
-    """WAV, FLAC, Ogg Vorbis, AIFF, AU, CAF, W64 through libsndfile."""
+    """A WAV, FLAC, Ogg Vorbis, AIFF, AU, CAF or W64 file, decoded by libsndfile."""
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
@@ -47,14 +41,14 @@ class SoundfileSource(Source):
         self.channels = self._file.channels
         self.format = f"{self._file.format} {self._file.subtype}"
         frames = self._file.frames
-        plausible = frames <= _DENSEST_FRAMES_A_BYTE * os.path.getsize(content.path)
+        plausible = frames <= _MOST_FRAMES_PER_BYTE * os.path.getsize(content.path)
         self.frames = frames if plausible else None
-        self.promised = round(frames / (1 - content.missing)) if content.missing < 1 else None
+        self.stated_frames = round(frames / (1 - content.missing)) if content.missing < 1 else None
         if content.format == "ogg" and content.cut:
-            self.promised = None  # libsndfile counts what is there
+            self.stated_frames = None  # libsndfile counts the samples that are present
 
     def read(self, count: int | None) -> NDArray[np.float32]:
-        """Return the next frames; see :meth:`Source.read`."""
+        """Return the next frames, as `Source.read`."""
         try:
             frames: NDArray[np.float32] = self._file.read(
                 -1 if count is None else count, dtype="float32"
@@ -65,7 +59,7 @@ class SoundfileSource(Source):
         return frames
 
     def seek(self, frame: int) -> None:
-        """Go to a frame without decoding what lies before it."""
+        """Go to a frame without decoding what precedes it."""
         assert self.frames is not None
         try:
             self.position = self._file.seek(min(frame, self.frames))

@@ -1,4 +1,4 @@
-"""What is wrong with samples, seen in one cheap pass: not finite, silent, clipped."""
+"""Find samples that are not finite, silent or clipped."""
 
 from __future__ import annotations
 
@@ -10,75 +10,61 @@ from numpy.typing import NDArray
 from anymic.audio.clip import Clip, checked_clip
 from anymic.errors import AudioError
 
-NEAR_FULL_SCALE = 0.99
-"""Below this peak nothing can have clipped."""
-
-CLIPPED_SHARE = 0.001
-"""A share of clipped samples above this is noted."""
+NEAR_FULL_SCALE = 0.99  # a lower peak cannot be clipped
+CLIPPED_SHARE = 0.001  # a larger share of clipped samples is noted
 
 
 def inspect(
     frames: NDArray[np.float32], *, path: str, rate_hz: int, start_s: float = 0.0
 ) -> tuple[float, int]:
-    """Return the peak and the number of clipped samples.
+    """Return the peak, and the number of clipped samples over all channels.
 
-    A sample counts as clipped where it lies in a run of at least three neighbours at the highest
-    (or lowest) value of its channel, that value being 0.99 of full scale or beyond; beyond full
-    scale (floating-point files, lossy codecs) the run is one of values at or over full scale.
+    A sample is clipped if it lies in a run of at least three neighbours at the highest (or lowest)
+    value of its channel, and that value is 0.99 of full scale or beyond. Beyond full scale
+    (floating-point files, lossy codecs) the run is of values at or over full scale.
 
     Parameters
     ----------
     frames : (sample,) or (sample, channel) float32
         Full scale 1.0; never empty.
-    path : str
-        For the message.
-    rate_hz : int
-        Samples a second, for the message.
-    start_s : float
-        Where the frames begin in the file, for the message.
-
-    Returns
-    -------
-    peak : float
-        The largest magnitude.
-    clipped : int
-        Clipped samples, over all channels.
+    path, rate_hz, start_s
+        Of the frames, for the message.
 
     Raises
     ------
     AudioError
-        NaN or infinite samples.
+        If a sample is NaN or infinite.
     """
-    # Both carry a NaN through, so two passes answer three questions.
+    # The extremes of an array with a NaN are NaN: no separate test is needed.
     top, bottom = float(frames.max()), float(frames.min())
+    columns = frames.reshape(len(frames), -1)
     if not (np.isfinite(top) and np.isfinite(bottom)):
-        _refuse_not_finite(frames, path=path, rate_hz=rate_hz, start_s=start_s)
+        bad = ~np.isfinite(columns).all(axis=1)
+        first_s = start_s + int(bad.argmax()) / rate_hz
+        raise AudioError(
+            f"{path} has {int(bad.sum())} NaN or infinite samples, the first at {first_s:.3f} s",
+            expected="finite samples",
+            fix="write the file again from its source, or remove that part",
+        )
     peak = max(top, -bottom)
     if peak < NEAR_FULL_SCALE:
         return peak, 0
-    columns = frames[:, None] if frames.ndim == 1 else frames
-    return peak, sum(_clipped(columns[:, index]) for index in range(columns.shape[1]))
+    return peak, sum(_clipped(channel) for channel in columns.T)
 
 
 def check(clip: Clip, *, allow_silence: bool = False) -> Clip:
-    """Return the clip as it is, if a classifier can make sense of it.
+    """Return the clip itself, if it can be classified.
 
     Parameters
     ----------
     clip : Clip
-        Any sound, e.g. one made from an array.
     allow_silence : bool
-        Let a clip through whose every sample is 0.
-
-    Returns
-    -------
-    Clip
-        The same clip.
+        Accept a clip of which every sample is 0.
 
     Raises
     ------
     AudioError
-        NaN or infinite samples, silence, or an array in place of a clip.
+        If it is silent, holds NaN or infinite samples, or is not a clip.
     """
     name = checked_clip(clip).path or "a clip"
     peak, _ = inspect(clip.samples, path=name, rate_hz=clip.rate_hz, start_s=clip.start_s)
@@ -90,15 +76,16 @@ def check(clip: Clip, *, allow_silence: bool = False) -> Clip:
 def refuse_silence(
     path: str,
     *,
-    how: str = "every sample is 0",
+    peak: float = 0.0,
     fix: str = "check the recording (Python reads it with allow_silence=True)",
 ) -> NoReturn:
-    """Raise the AudioError for silence."""
+    """Raise the AudioError for silence; `peak` is that of the channels before their mean."""
+    how = "its channels cancel each other in the mean" if peak else "every sample is 0"
     raise AudioError(f"{path} is silent ({how})", expected="audio that is not silent", fix=fix)
 
 
 def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:
-    """Return the note for a share of clipped samples, or nothing where it is 0.1 % or less."""
+    """Return a note on the share of clipped samples; none where it is 0.1 % or less."""
     if clipped <= CLIPPED_SHARE * samples:
         return ()
     return (f"clipped: {100 * clipped / samples:.1f} % of samples at full scale",)
@@ -124,17 +111,3 @@ def _in_runs(at: NDArray[np.bool_]) -> int:
     for shift in range(3):
         within[shift : shift + len(inner)] |= inner
     return int(within.sum())
-
-
-def _refuse_not_finite(
-    frames: NDArray[np.float32], *, path: str, rate_hz: int, start_s: float
-) -> NoReturn:
-    bad = ~np.isfinite(frames)
-    if bad.ndim > 1:
-        bad = np.logical_or.reduce(bad, axis=1)
-    first_s = start_s + int(bad.argmax()) / rate_hz
-    raise AudioError(
-        f"{path} has {int(bad.sum())} NaN or infinite samples, the first at {first_s:.3f} s",
-        expected="finite samples",
-        fix="write the file again from its source, or remove that part",
-    )

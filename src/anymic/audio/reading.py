@@ -1,4 +1,4 @@
-"""From a file to clips: whole, a stretch of it, or window by window."""
+"""Read a file as clips: the whole file, a part of it, or consecutive windows."""
 
 from __future__ import annotations
 
@@ -19,37 +19,23 @@ from anymic.audio.source import Source
 from anymic.errors import AudioError
 
 Channel = Literal["mean", "left", "right", "only"] | int
-"""How channels become one: their mean, one of them, or only where there is just one."""
 
+# A part may end this much after its file: tables round times to milliseconds.
 SEGMENT_SLACK_S = 0.001
-"""A stretch may end this much after its file: tables round times to milliseconds."""
 
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
-    """Say what a file's header says, decoding at most its first frame.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    AudioInfo
-        Rate, channels, length and format.
+    """Return what a file's header states; at most its first frame is decoded.
 
     Raises
     ------
     AudioError
-        A file that is missing, a folder, empty, not audio, without a single frame, or that ends
-        before its header says (WAV, AIFF) or within a page (Ogg).
+        If the file is missing, a folder, empty, not audio, without a single frame, or ends before
+        its header states (WAV, AIFF) or within a page (Ogg).
     """
     with open_source(path) as source:
-        if source.frames == 0:
-            source.refuse_empty()
-        if source.content.cut and source.frames is not None:
-            source.refuse_cut(source.frames)
-        frames = source.frames if source.frames is not None else source.promised
+        source.refuse_unusable()
+        frames = source.frames if source.frames is not None else source.stated_frames
         return AudioInfo(
             path=os.fsdecode(path),
             rate_hz=source.rate_hz,
@@ -69,31 +55,30 @@ def read(
     duration_s: float | None = None,
     allow_silence: bool = False,
 ) -> Clip:
-    """Read a file, or a stretch of it, as one mono clip.
+    """Read a file, or a part of it, as one mono clip.
 
     The decoder is chosen by content: libsndfile for WAV, FLAC, Ogg Vorbis, AIFF, AU, CAF, W64;
-    FFmpeg through PyAV for MP3, M4A/AAC, Opus, WebM. Encoder delay and padding of lossy codecs are
-    taken off only where the container states them and FFmpeg honours that (Opus pre-skip, LAME
+    FFmpeg through PyAV for MP3, M4A/AAC, Opus, WebM. The delay and padding of a lossy encoder are
+    removed only where the container states them and FFmpeg applies that (Opus pre-skip, LAME
     header, MP4 edit list); nothing else is trimmed. The first audio stream of several is read.
 
-    That a file was cut short shows in the header of WAV, AIFF and FLAC, in the last page of Ogg,
-    in the length that MP4, WebM and MP3 with a Xing header state (to 0.1 s), and in a broken last
-    frame of raw AAC; in an MP3 without a Xing header it is only noted.
+    A file that was cut short is detected by the header of WAV, AIFF and FLAC, the last page of Ogg,
+    the length that MP4, WebM and MP3 with a Xing header state (to 0.1 s), and an incomplete last
+    frame of raw AAC; for an MP3 without a Xing header it is only noted.
 
     Parameters
     ----------
     path : path-like
-        The file.
     rate_hz : int, optional
-        Resample to this rate (soxr, HQ). Without it the file's own rate stays.
+        Resample to this rate (soxr, HQ); by default the file's own rate is kept.
     channel : {"mean", "left", "right", "only"} or int
-        How channels become one. "left" is channel 0, "right" channel 1; "only" refuses a file of
-        several channels.
+        How several channels become one. "left" is channel 0, "right" channel 1; "only" refuses a
+        file with several channels.
     start_s, duration_s : float
-        The stretch to read, from and for so many seconds; what lies outside is not decoded where
-        the format lets one seek. The stretch must lie within the file (to a millisecond).
+        The part to read, in seconds. It must lie within the file (to a millisecond). The rest is
+        not decoded where the format allows seeking.
     allow_silence : bool
-        Let a clip through whose every sample is 0.
+        Accept a file of which every sample is 0.
 
     Returns
     -------
@@ -103,26 +88,21 @@ def read(
     Raises
     ------
     AudioError
-        A file that is missing, a folder, empty, not audio, cut short (in a stretch: only if it is
-        not all there), damaged, silent, or holds NaN or infinite samples; a channel or stretch
-        that the file has not.
+        If the file is missing, a folder, empty, not audio, cut short (for a part: within it),
+        damaged, silent, or holds NaN or infinite samples, or has no such channel or part.
     """
     with open_source(path) as source:
-        if source.frames == 0:
-            source.refuse_empty()
+        source.refuse_unusable(whole=False)
         column = _column(source, channel)
-        first, count = _stretch(source, start_s, duration_s)
-        if count is None and source.content.cut and source.frames is not None:
-            source.refuse_cut(source.frames)
+        first, count = _part(source, start_s, duration_s)
+        source.refuse_unusable(whole=count is None)
         if first:
             source.seek(first)
         frames = source.read(count)
         if count is None:
             source.finish()
-        elif len(frames) < count - SEGMENT_SLACK_S * source.rate_hz or not len(frames):
-            _refuse_stretch(source, start_s, duration_s)
-        if not len(frames):
-            _refuse_stretch(source, start_s, duration_s)
+        if not len(frames) or (count and len(frames) < count - SEGMENT_SLACK_S * source.rate_hz):
+            _refuse_part(source, start_s, duration_s)
         rate, notes = source.rate_hz, source.notes
     name = os.fsdecode(path)
     if column is not None:
@@ -130,7 +110,7 @@ def read(
     peak, clipped = inspect(frames, path=name, rate_hz=rate, start_s=start_s)
     samples = _mono(frames)
     if not allow_silence and (peak == 0 or (samples is not frames and not samples.any())):
-        refuse_silence(name, how=_how_silent(peak))
+        refuse_silence(name, peak=peak)
     notes += clipping_note(clipped, frames.size)
     clip = Clip(samples, rate, path=name, notes=notes, start_s=first / rate)
     return clip if rate_hz is None else resample(clip, rate_hz)
@@ -144,35 +124,31 @@ def stream(
     channel: Channel = "mean",
     allow_silence: bool = False,
 ) -> Iterator[Clip]:
-    """Read a file of any length as consecutive windows, a few of which are in memory at a time.
+    """Read a file of any length as consecutive windows, of which few are in memory at a time.
 
-    Put together, the windows are what :func:`read` returns: resampling runs on through them.
+    Concatenated, the windows are what :func:`read` returns, resampling included.
 
     Parameters
     ----------
     path : path-like
-        The file.
     window_s : float
         Length of a window: round(window_s x rate) samples. The last may be shorter.
     rate_hz, channel, allow_silence
-        As in :func:`read`; silence is judged over the whole file.
+        As for :func:`read`; a file is silent if all of its windows are.
 
     Yields
     ------
     Clip
-        With its ``start_s`` in the file; ``notes`` speak of the frames behind that window.
+        With its ``start_s`` in the file; ``notes`` are about this window.
 
     Raises
     ------
     AudioError
-        As :func:`read`. What can be known at once is raised before the first window; damage and
-        NaN when they are reached; silence after the last window.
+        As for :func:`read`: damage and NaN when they are reached, silence after the last window,
+        everything else before the first window.
     """
     with open_source(path) as source:
-        if source.frames == 0:
-            source.refuse_empty()
-        if source.content.cut and source.frames is not None:
-            source.refuse_cut(source.frames)
+        source.refuse_unusable()
         column = _column(source, channel)
         name = os.fsdecode(path)
         rate = source.rate_hz if rate_hz is None else checked_rate(rate_hz, name=name)
@@ -188,16 +164,15 @@ def _windows(
     column: int | None,
     allow_silence: bool,
 ) -> Iterator[Clip]:
-    """Cut what comes out of the (resampled) stream into windows."""
-    same = rate == source.rate_hz
+    """Cut the (resampled) stream into windows."""
     resampler = None
-    if not same:
+    if rate != source.rate_hz:
         resampler = soxr.ResampleStream(source.rate_hz, rate, 1, dtype="float32", quality="HQ")
     waiting: list[NDArray[np.float32]] = []
     notes: deque[tuple[str, ...]] = deque()
     blocks, given, peak, silent, last = 0, 0, 0.0, True, False
     while not last:
-        # Block k of the file is what window k is made of; the resampler lags a little behind.
+        # Window k is computed from block k of the file; the resampler delays it a little.
         blocks += 1
         count = round(blocks * window * source.rate_hz / rate) - source.position
         start_s = source.position / source.rate_hz
@@ -222,11 +197,11 @@ def _windows(
             yield Clip(samples[:window], rate, path=name, notes=noted, start_s=given / rate)
             given += len(samples[:window])
     if silent and not allow_silence:
-        refuse_silence(name, how=_how_silent(peak))
+        refuse_silence(name, peak=peak)
 
 
 def _column(source: Source, channel: Channel) -> int | None:
-    """Return which channel to take; None for the mean of all."""
+    """Return the number of the channel to read; None for the mean of all."""
     if channel == "mean":
         return None
     if channel == "only":
@@ -251,7 +226,7 @@ def _column(source: Source, channel: Channel) -> int | None:
     return index
 
 
-def _stretch(source: Source, start_s: float, duration_s: float | None) -> tuple[int, int | None]:
+def _part(source: Source, start_s: float, duration_s: float | None) -> tuple[int, int | None]:
     """Return the first frame and the number of frames (None: to the end)."""
     if not (np.isfinite(start_s) and start_s >= 0):
         raise AudioError(f"start_s is {start_s}", expected="0 s or more")
@@ -261,9 +236,9 @@ def _stretch(source: Source, start_s: float, duration_s: float | None) -> tuple[
     return first, checked_length(duration_s, source.rate_hz, name="duration_s")
 
 
-def _refuse_stretch(source: Source, start_s: float, duration_s: float | None) -> NoReturn:
-    """Raise AudioError for a stretch that ends after the file does, saying why it does."""
-    source.finish()
+def _refuse_part(source: Source, start_s: float, duration_s: float | None) -> NoReturn:
+    """Raise AudioError for a part that ends after the file."""
+    source.finish()  # the file may be cut short
     end = "the end" if duration_s is None else f"{start_s + duration_s:.3f} s"
     raise AudioError(
         f"the part from {start_s:.3f} s to {end} is not within {source.path}",
@@ -273,7 +248,7 @@ def _refuse_stretch(source: Source, start_s: float, duration_s: float | None) ->
 
 
 def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (frame,): the mean over channels; what has one already passes as it is."""
+    """Return the mean over channels, (frame,); frames of one channel are returned as they are."""
     if frames.ndim == 1:
         return frames
     if frames.shape[1] == 2:  # as fast as the product, without threads of BLAS
@@ -281,7 +256,3 @@ def _mono(frames: NDArray[np.float32]) -> NDArray[np.float32]:
         mono *= np.float32(0.5)
         return mono
     return frames @ np.full(frames.shape[1], 1 / frames.shape[1], np.float32)
-
-
-def _how_silent(peak: float) -> str:
-    return "every sample is 0" if peak == 0 else "its channels cancel each other in the mean"

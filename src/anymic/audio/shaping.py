@@ -1,4 +1,4 @@
-"""Changes of rate and length, each one asked for by name."""
+"""Change the rate or the length of a clip."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ from anymic.errors import AudioError
 
 
 def resample(clip: Clip, rate_hz: int) -> Clip:
-    """Return the clip at another rate.
-
-    Parameters
-    ----------
-    clip : Clip
-        Any sound.
-    rate_hz : int
-        The new rate. At the clip's own rate the clip itself is returned.
+    """Return the clip at another rate; the clip itself at its own rate.
 
     Returns
     -------
@@ -33,7 +26,7 @@ def resample(clip: Clip, rate_hz: int) -> Clip:
     Raises
     ------
     AudioError
-        A rate below 1 Hz, so few samples that none are left, or an array in place of a clip.
+        If the rate is below 1 Hz, no samples remain, or it is not a clip.
     """
     rate = checked_rate(rate_hz, name=checked_clip(clip).path or "a clip")
     if rate == clip.rate_hz:
@@ -43,25 +36,18 @@ def resample(clip: Clip, rate_hz: int) -> Clip:
 
 
 def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
-    """Cut silence off both ends; what lies between stays as it is.
+    """Remove silence from both ends (``librosa.effects.trim``); ``start_s`` is adjusted.
 
     Parameters
     ----------
     clip : Clip
-        Any sound.
     top_db : float
         Frames (2048 samples, hop 512) this far below the loudest count as silent.
-
-    Returns
-    -------
-    Clip
-        The stretch from the first to the last frame that is not silent, ``start_s`` moved along
-        (``librosa.effects.trim``).
 
     Raises
     ------
     AudioError
-        A clip with no sound at all, NaN or infinite samples; top_db of 0 or less.
+        If every sample is 0, one is NaN or infinite, or top_db is not positive.
     """
     if not top_db > 0:
         raise AudioError(
@@ -85,28 +71,21 @@ def fit_length(
     shorter: Literal["pad", "repeat", "refuse"] = "refuse",
     longer: Literal["crop", "center", "refuse"] = "refuse",
 ) -> Clip:
-    """Return exactly round(length_s x rate) samples, by the named means only.
+    """Return a clip of exactly round(length_s x rate) samples; the clip itself if it has them.
 
     Parameters
     ----------
     clip : Clip
-        Any sound.
     length_s : float
-        The length wanted.
     shorter : {"refuse", "pad", "repeat"}
-        What to do with a clip that is shorter: zeros at its end, or the clip over and over.
+        For a shorter clip: add zeros at its end, or repeat it.
     longer : {"refuse", "crop", "center"}
-        What to do with a clip that is longer: keep its beginning, or its middle.
-
-    Returns
-    -------
-    Clip
-        The clip itself where its length fits.
+        For a longer clip: keep its beginning, or its middle.
 
     Raises
     ------
     AudioError
-        A clip that is shorter or longer where that is refused; no such way; no length.
+        If a shorter or longer clip is refused, or a rule or the length is invalid.
     """
     checked_clip(clip)
     if shorter not in ("pad", "repeat", "refuse"):

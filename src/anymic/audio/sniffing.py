@@ -1,4 +1,4 @@
-"""What a file holds, by its content alone: names lie, and guessing decoders find MP3 in noise."""
+"""Detect the format of a file by its content, and whether the file is complete."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from anymic.errors import AudioError
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 1 << 14
-SCAN_BYTES = 1 << 17
-"""How far junk before the first MP3 or AAC frame is searched through."""
+SCAN_BYTES = 1 << 17  # searched for the first MP3 or AAC frame
 
-# Sizes that writers leave in a header when they do not know the length (pipes): ffmpeg, sox,
-# arecord, gstreamer.
+# Sizes that ffmpeg, sox, arecord and gstreamer write when they do not know the length (pipes).
 UNKNOWN_SIZES = {0, 0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x7FFFF000, 0xFFFFFFFF - 36}
 
 SOUNDFILE_FORMATS = {"wav", "flac", "ogg", "aiff", "au", "caf", "w64"}
@@ -38,28 +36,26 @@ _MAGIC = {
 
 @dataclass(frozen=True)
 class Content:
-    """What the first bytes, and for some formats the last, say.
+    """What the first bytes of a file, and for some formats the last, state.
 
     Attributes
     ----------
     path : str
-        The file.
     format : str
         FFmpeg's short name of the container: wav, flac, ogg, aiff, au, caf, w64, mp3, aac, mov,
         matroska.
     opus : bool
-        An Ogg file whose first stream is Opus.
+        Whether it is an Ogg file whose first stream is Opus.
     missing : float
-        Share of the sound that the header promises and the file lacks (0 where all is there or
-        the header does not say).
+        Share of the samples that the header states and the file lacks; 0 where not known.
     cut : bool
-        The file certainly ends too early.
+        Whether the file certainly ends too early.
     unsized : bool
-        A WAV header that says 0 bytes of sound before sound (a pipe that was never closed).
+        Whether a WAV header states 0 bytes although samples follow (a pipe that was not closed).
     counted : bool
-        The container states its length; else a duration is a guess from the bit rate.
+        Whether the container states its length; otherwise a duration is a guess from the bit rate.
     notes : tuple of str
-        What is odd, but no error.
+        Irregularities that are not errors.
     """
 
     path: str
@@ -73,28 +69,18 @@ class Content:
 
 
 def sniff(path: str | os.PathLike[str]) -> Content:
-    """Say what a file holds.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    Content
-        Container, and whether all that it promises is there.
+    """Return the format of a file and whether it is complete.
 
     Raises
     ------
     AudioError
-        A file that is missing, a folder, unreadable, empty, text, or nothing known.
+        If it is missing, a folder, unreadable, empty, text, or of no known format.
     """
     name = os.fsdecode(path)
     try:
         status = os.stat(name)
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            # Opening a pipe would wait for its other end.
+            # Opening a pipe blocks until something writes to it.
             raise AudioError(
                 f"{name} is a pipe or a device", expected="an audio file", fix="save it to a file"
             )
@@ -148,7 +134,7 @@ def _classify(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
 
 
 def _riff(name: str, file: BinaryIO, known: str, size: int) -> Content:
-    """Walk the chunks of a WAV or AIFF file: libsndfile shortens what is cut without a word."""
+    """Check the chunks of a WAV or AIFF file: libsndfile does not report a cut file."""
     file.seek(0)
     magic = file.read(12)[:4]
     order = ">" if magic in (b"RIFX", b"FORM") else "<"
@@ -175,7 +161,7 @@ def _riff(name: str, file: BinaryIO, known: str, size: int) -> Content:
 
 
 def _ogg(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
-    """Look at the last page: whether it is whole, and whether it says that it is the last."""
+    """Check whether the last page is complete and marked as the last."""
     opus = b"OpusHead" in head[:256]
     file.seek(max(0, size - (1 << 16)))
     tail = file.read()
@@ -191,7 +177,7 @@ def _ogg(name: str, file: BinaryIO, head: bytes, size: int) -> Content:
 
 
 def _frames_after_tag(name: str, file: BinaryIO, head: bytes) -> Content | None:
-    """Find three MP3 or AAC frames in a row, behind an ID3 tag and junk if there are any."""
+    """Find three consecutive MP3 or AAC frames, after an ID3 tag and other bytes if any."""
     begin = 0
     if head[:3] == b"ID3" and len(head) >= 10:
         a, b, c, d = (byte & 0x7F for byte in head[6:10])
@@ -214,7 +200,7 @@ def _frames_after_tag(name: str, file: BinaryIO, head: bytes) -> Content | None:
 
 
 def _last_mp3_frame(file: BinaryIO) -> tuple[str, ...]:
-    """Note a last frame that is not whole: nothing else in such a file tells that it was cut."""
+    """Note an incomplete last frame, the only sign that such a file was cut."""
     file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
     tail = file.read()
     at = tail.find(b"\xff")
@@ -226,9 +212,9 @@ def _last_mp3_frame(file: BinaryIO) -> tuple[str, ...]:
 
 
 def _chain(data: bytes, at: int, measure: Callable[[bytes], tuple[int, int] | None]) -> bool:
-    """Whether three frames follow each other from `at`; fewer only if they fill a whole file.
+    """Return whether three frames follow each other from `at`; fewer if they fill a whole file.
 
-    A single header is found in noise every few thousand bytes, two or three in a row are not.
+    Random bytes hold a single header every few thousand bytes, but not two or three in a row.
     """
     begin, kind = at, -1
     for count in range(3):
@@ -254,9 +240,9 @@ _MP3_RATES = (44100, 48000, 32000)
 
 
 def _mp3_frame(header: bytes) -> tuple[int, int] | None:
-    """Return what must not change from frame to frame, and the frame's length in bytes.
+    """Return the part that is equal in all frames, and the frame's length in bytes.
 
-    ISO/IEC 11172-3, 2.4.1.3, and 13818-3 for half rates; free-format streams are not taken.
+    ISO/IEC 11172-3, 2.4.1.3, and 13818-3 for half rates; free-format streams are not supported.
     """
     word = int.from_bytes(header[:4], "big")
     version, layer = word >> 19 & 3, word >> 17 & 3
@@ -274,10 +260,7 @@ def _mp3_frame(header: bytes) -> tuple[int, int] | None:
 
 
 def _adts_frame(header: bytes) -> tuple[int, int] | None:
-    """Return what must not change from frame to frame, and the frame's length in bytes.
-
-    ISO/IEC 13818-7, 6.2 (ADTS).
-    """
+    """Return the same as `_mp3_frame`, by ISO/IEC 13818-7, 6.2 (ADTS)."""
     word = int.from_bytes(header[:7], "big")
     length = word >> 13 & 0x1FFF
     if word >> 44 != 0xFFF or header[1] & 6 or (header[2] >> 2 & 15) > 12 or length < 7:

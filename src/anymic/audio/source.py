@@ -1,10 +1,9 @@
-"""What reading needs of an open file, whichever library decodes it."""
+"""An open audio file, whichever library decodes it."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import NoReturn
 
 import numpy as np
@@ -15,24 +14,25 @@ from anymic.errors import AudioError
 
 
 class Source(ABC):
-    """An open file that gives frames in order.
+    """An open file that returns frames in order.
 
     Attributes
     ----------
     rate_hz, channels : int
-        As stored.
     frames : int or None
-        Frames that the file is thought to hold; None where only decoding tells.
-    promised : int or None
-        Frames that its header promises, where it does.
+        Frames in the file; None where only decoding tells.
+    stated_frames : int or None
+        Frames that its header states; None where it does not.
+    slack : int
+        How many frames less than `stated_frames` are accepted.
     position : int
-        The next frame to be read.
+        The next frame to read.
     """
 
     rate_hz: int
     channels: int
     frames: int | None
-    promised: int | None
+    stated_frames: int | None
     slack: int = 0
     format: str = ""
 
@@ -44,7 +44,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, count: int | None) -> NDArray[np.float32]:
-        """Return the next `count` frames (all that are left for None), fewer at the end only.
+        """Return the next `count` frames (None: all that remain); fewer at the end only.
 
         Returns
         -------
@@ -53,30 +53,37 @@ class Source(ABC):
         Raises
         ------
         AudioError
-            The stream is damaged; the line says how much of it decodes.
+            If the stream is damaged.
         """
 
     @abstractmethod
     def seek(self, frame: int) -> None:
-        """Make `frame` the next to be read; past the end, reading gives no frames."""
+        """Make `frame` the next to read; past the end, `read` returns no frames."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
     def finish(self) -> None:
-        """Raise AudioError if the end that was reached is not the end that was promised."""
+        """Raise AudioError if the file ended before its header states."""
         if self.position == 0:
             self.refuse_empty()
-        short = self.promised is not None and self.position < self.promised - self.slack
+        short = self.stated_frames is not None and self.position < self.stated_frames - self.slack
         if not (self.content.cut or short):
             return
-        # An Ogg file whose end is there lacks something within, and decoders leap over that.
+        # An Ogg file with an end mark lacks something within, which decoders skip.
         hole = self.content.format == "ogg" and not self.content.cut
         self.refuse_cut(self.position, reason="damaged within" if hole else "cut short", hole=hole)
 
+    def refuse_unusable(self, *, whole: bool = True) -> None:
+        """Raise AudioError for a file without samples, or, to read it `whole`, one cut short."""
+        if self.frames == 0:
+            self.refuse_empty()
+        if whole and self.content.cut and self.frames is not None:
+            self.refuse_cut(self.frames)
+
     def refuse_empty(self) -> NoReturn:
-        """Raise the AudioError for a header with no frames behind it."""
+        """Raise the AudioError for a header without frames."""
         if self.content.cut:
             self.refuse_cut(0)
         raise AudioError(
@@ -88,24 +95,17 @@ class Source(ABC):
     def refuse_cut(
         self, decodable: int, *, reason: str = "cut short", hole: bool = False
     ) -> NoReturn:
-        """Raise the AudioError for a file of which only a part can be had: its beginning, or not.
+        """Raise the AudioError for a file of which only `decodable` frames can be decoded.
 
-        Parameters
-        ----------
-        decodable : int
-            Frames that can be had.
-        reason : str
-            What happened to the file.
-        hole : bool
-            They are not one stretch, so that reading them is no remedy.
+        With a `hole` they are not all at its beginning, so reading them is no remedy.
         """
-        promised = f" of {self.promised / self.rate_hz:.3f} s" if self.promised else ""
+        stated = f" of {self.stated_frames / self.rate_hz:.3f} s" if self.stated_frames else ""
         there_s = math.floor(1000 * decodable / self.rate_hz) / 1000
         part = (
             f", or read what is there with duration_s={there_s:.3f}" if there_s and not hole else ""
         )
         raise AudioError(
-            f"{self.path} is {reason}: only {there_s:.3f} s{promised} can be decoded",
+            f"{self.path} is {reason}: only {there_s:.3f} s{stated} can be decoded",
             expected="a complete file",
             fix=f"fetch it again{part}",
         ) from None
@@ -113,10 +113,5 @@ class Source(ABC):
     def __enter__(self) -> Source:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

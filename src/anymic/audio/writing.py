@@ -1,4 +1,4 @@
-"""From a clip to a file: whole or not at all, and at the level it has."""
+"""Write a clip to a file, atomically and without a change of level."""
 
 from __future__ import annotations
 
@@ -18,11 +18,8 @@ _FORMATS = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG
 
 _BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 
-_UNBOUNDED = {"FLOAT", "DOUBLE", "VORBIS", "OPUS"}
-"""These carry values over full scale."""
-
+_UNBOUNDED = {"FLOAT", "DOUBLE", "VORBIS", "OPUS"}  # these store values over full scale
 _BLOCK_SAMPLES = 1 << 16
-
 _WAV_LIMIT_BYTES = 0xFFFFFFFF - 4096
 
 
@@ -31,16 +28,15 @@ def write(
 ) -> None:
     """Write a clip to a file, whole or not at all.
 
-    Integers are the samples times 2^(bits-1), rounded, without dither, so that what was read from
-    integers is written back as the same integers (+1.0 becomes the highest, one step below).
+    Integers are the samples times 2^(bits-1), rounded, without dither, so that samples read from
+    integers are written back as the same integers (+1.0 becomes the highest, one step below).
     The same clip gives the same bytes for WAV and FLAC.
 
     Parameters
     ----------
     path : path-like
-        The file; its suffix (.wav, .flac, .ogg) names the format. Its folder must exist.
+        Its suffix (.wav, .flac, .ogg) determines the format. Its folder must exist.
     audio : Clip
-        The sound.
     subtype : str, optional
         libsndfile's name of the coding. By default FLOAT (32 bit) for WAV, PCM_24 for FLAC,
         VORBIS for Ogg.
@@ -50,8 +46,8 @@ def write(
     Raises
     ------
     AudioError
-        A suffix or subtype that is not known, NaN or infinite samples, samples over full scale in
-        an integer format, a folder that is missing, a disk that is full.
+        If the suffix or subtype is unknown, a sample is NaN, infinite, or over full scale in an
+        integer format, the folder is missing, or the disk is full.
     """
     target = Path(path)
     form, default = _FORMATS.get(target.suffix.lower(), ("", ""))
@@ -59,7 +55,8 @@ def write(
     if not form or not soundfile.check_format(form, coding):
         raise AudioError(
             f"{target} cannot be written" + (f" as {subtype}" if subtype else ""),
-            expected=", ".join(_FORMATS) + (f" ({_subtypes(form)})" if form else ""),
+            expected=", ".join(_FORMATS)
+            + (f" ({', '.join(soundfile.available_subtypes(form))})" if form else ""),
             fix="choose one of these",
         )
     name = checked_clip(audio).path or "a clip"
@@ -97,7 +94,7 @@ def write(
 
 
 def _coded(samples: NDArray[np.float32], coding: str) -> NDArray[np.generic]:
-    """Return what libsndfile is given: integers in the upper bits of int16 or int32, or floats."""
+    """Return samples for libsndfile: integers in the upper bits of int16 or int32, or floats."""
     bits = _BITS.get(coding)
     if bits is None:
         return samples if coding in _UNBOUNDED else samples.clip(-1, 1)
@@ -109,13 +106,9 @@ def _coded(samples: NDArray[np.float32], coding: str) -> NDArray[np.generic]:
 
 
 def _forget_time(path: Path) -> None:
-    """Set the time of writing to 0 that libsndfile puts into the PEAK chunk of a float WAV."""
+    """Set the time of writing in the PEAK chunk of a float WAV to 0."""
     with path.open("r+b") as file:
         at = file.read(256).find(b"PEAK")
         if at > 0:
             file.seek(at + 12)
             file.write(bytes(4))
-
-
-def _subtypes(form: str) -> str:
-    return ", ".join(soundfile.available_subtypes(form))
