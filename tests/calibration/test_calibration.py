@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +14,20 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.isotonic import IsotonicRegression
 
 from anymic.calibration import (
+    METHODS,
     CalibrationError,
+    Calibrator,
     DeviceCalibrator,
     IsotonicCalibrator,
+    Method,
     TemperatureCalibrator,
 )
 from anymic.metrics import log_loss
 
 
-def clips(count: int, seed: int, *, sure: float = 1.0) -> tuple[NDArray[np.float64], NDArray]:
+def clips(
+    count: int, seed: int, *, sure: float = 1.0
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Draw labels from probabilities, and return these too, sharpened by the factor `sure`."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(scale=1.5, size=(count, 4))
@@ -31,18 +37,19 @@ def clips(count: int, seed: int, *, sure: float = 1.0) -> tuple[NDArray[np.float
     return stated / stated.sum(axis=1, keepdims=True), targets
 
 
-class AsStated(ClassifierMixin, BaseEstimator):
-    """A classifier whose probabilities are what it is given."""
+class AsStated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that returns its input as probabilities."""
 
-    def fit(self, x: NDArray, y: NDArray) -> AsStated:
+    def fit(self, x: NDArray[Any], y: NDArray[Any]) -> AsStated:
         self.classes_ = np.unique(y)
         return self
 
-    def predict_proba(self, x: NDArray) -> NDArray:
+    def predict_proba(self, x: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(x)
 
-    def predict(self, x: NDArray) -> NDArray:
-        return self.classes_[np.argmax(x, axis=1)]
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        classes: NDArray[Any] = self.classes_[np.argmax(x, axis=1)]
+        return classes
 
 
 def test_it_is_scikit_learns_calibrated_classifier() -> None:
@@ -64,8 +71,8 @@ def test_every_step_is_scikit_learns_isotonic_regression() -> None:
         np.testing.assert_allclose(np.interp(between, x, y), wanted.predict(between), atol=1e-12)
 
 
-def test_overconfidence_is_undone() -> None:
-    """Probabilities three times too sure lose log loss on clips that calibrated nothing."""
+def test_overconfidence_is_corrected() -> None:
+    """Probabilities three times too sure have a lower log loss on other clips after calibration."""
     p, t = clips(4000, 3, sure=3)
     new, new_targets = clips(4000, 4, sure=3)
     better = IsotonicCalibrator().fit(p, t).transform(new)
@@ -74,7 +81,7 @@ def test_overconfidence_is_undone() -> None:
     assert log_loss(better, new_targets) < log_loss(honest, new_targets) + 0.1
 
 
-def test_rows_sum_to_one_and_nothing_said_is_said_equally() -> None:
+def test_rows_sum_to_one_and_rows_of_zeros_become_equal() -> None:
     p = np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]] * 2)
     calibrator = IsotonicCalibrator().fit(p, np.array([0, 1, 2, 0, 1, 2]))
     low = np.full((1, 3), 0.04)
@@ -88,11 +95,12 @@ def test_rows_sum_to_one_and_nothing_said_is_said_equally() -> None:
 def test_saved_steps_are_the_calibrator() -> None:
     p, t = clips(80, 5)
     calibrator = IsotonicCalibrator().fit(p, t)
-    again = IsotonicCalibrator.of(calibrator.inputs_, calibrator.outputs_)
+    arrays = calibrator.to_arrays("saved")
+    again = IsotonicCalibrator.from_arrays(arrays, "saved", labels=4)
     np.testing.assert_array_equal(again.transform(p), calibrator.transform(p))
-    falling = tuple(steps[::-1] for steps in calibrator.outputs_)
+    arrays["saved.3.outputs"] = arrays["saved.3.outputs"][::-1]
     with pytest.raises(CalibrationError, match="steps of the calibrator do not rise"):
-        IsotonicCalibrator.of(calibrator.inputs_, falling)
+        IsotonicCalibrator.from_arrays(arrays, "saved", labels=4)
 
 
 def test_refusals() -> None:
@@ -140,10 +148,10 @@ def test_it_is_pytorchs_lbfgs_on_logits() -> None:
     def step() -> torch.Tensor:
         solver.zero_grad()
         loss = torch.nn.functional.cross_entropy(logits / found, torch.tensor(t))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    solver.step(step)
+    solver.step(step)  # type: ignore[no-untyped-call]
     ours = TemperatureCalibrator().fit(p, t)
     assert ours.temperature_ == pytest.approx(found.item(), rel=1e-5)
     wanted = torch.softmax(logits / found, dim=1).detach().numpy()
@@ -193,18 +201,19 @@ def test_a_temperature_that_cannot_be_found_is_refused() -> None:
 # One for each device
 
 
-def two_devices(each: int = 100) -> tuple[NDArray[np.float64], NDArray, list[str | None]]:
+def two_devices(each: int = 100) -> tuple[NDArray[np.float64], NDArray[np.int64], list[str | None]]:
     """Return clips of A, which is three times too sure, and of B, which is honest."""
     sure, first = clips(each, 11, sure=3)
     honest, second = clips(each, 12)
-    return np.r_[sure, honest], np.r_[first, second], ["A"] * each + ["B"] * each
+    devices: list[str | None] = [*(["A"] * each), *(["B"] * each)]
+    return np.r_[sure, honest], np.r_[first, second], devices
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
-def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: Method) -> None:
     p, t, devices = two_devices()
-    found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=["A"])  # type: ignore[arg-type]
-    one = TemperatureCalibrator if method == "temperature" else IsotonicCalibrator
+    found = DeviceCalibrator(method).fit(p, t, devices, per_device=["A"])
+    one: type[Calibrator] = TemperatureCalibrator if method == "temperature" else IsotonicCalibrator
     general, own = one().fit(p, t), one().fit(p[:100], t[:100])
     assert found.counts_ == {"": 200, "A": 100}
     for device, wanted in (("A", own), ("B", general), ("new", general), (None, general)):
@@ -215,10 +224,10 @@ def test_a_device_has_its_own_calibrator_and_all_others_the_general_one(method: 
     np.testing.assert_array_equal(mixed[:100], own.transform(p[:100]))
 
 
-@pytest.mark.parametrize("method", ["temperature", "isotonic"])
-def test_taken_apart_and_put_together_it_is_the_same(method: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_saved_parts_restore_the_calibrator(method: Method) -> None:
     p, t, devices = two_devices()
-    found = DeviceCalibrator(method).fit(p, t, devices, of_their_own=True)  # type: ignore[arg-type]
+    found = DeviceCalibrator(method).fit(p, t, devices, per_device=True)
     record, arrays = found.to_parts()
     again = DeviceCalibrator.from_parts(record, arrays, labels=4)
     np.testing.assert_array_equal(again.transform(p, devices), found.transform(p, devices))
@@ -234,16 +243,16 @@ def test_a_device_without_enough_clips_is_refused_with_the_count() -> None:
     with pytest.raises(
         CalibrationError, match=r"20 of A\. Expected at least 30 clips of each device"
     ):
-        DeviceCalibrator().fit(p[few], t[few], devices[few], of_their_own=True)
-    DeviceCalibrator().fit(p[few], t[few], devices[few], of_their_own=["B"])
+        DeviceCalibrator().fit(p[few], t[few], devices[few], per_device=True)
+    DeviceCalibrator().fit(p[few], t[few], devices[few], per_device=["B"])
     with pytest.raises(
         CalibrationError, match=r"20 of A \(\d of label \d\)\. Expected at least 20 of"
     ):
-        DeviceCalibrator("isotonic").fit(p[few], t[few], devices[few], of_their_own=["A"])
+        DeviceCalibrator("isotonic").fit(p[few], t[few], devices[few], per_device=["A"])
     with pytest.raises(CalibrationError, match=r"0 of C\. Expected at least 30"):
-        DeviceCalibrator().fit(p, t, devices, of_their_own=["C"])
+        DeviceCalibrator().fit(p, t, devices, per_device=["C"])
     with pytest.raises(CalibrationError, match="No device is stated for any of the 200 clips"):
-        DeviceCalibrator().fit(p, t, [None] * 200, of_their_own=True)
+        DeviceCalibrator().fit(p, t, [None] * 200, per_device=True)
     with pytest.raises(CalibrationError, match="199 devices for 200 clips"):
         DeviceCalibrator().fit(p, t, devices[1:])
     with pytest.raises(CalibrationError, match="is not fitted"):

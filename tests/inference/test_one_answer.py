@@ -87,7 +87,7 @@ def calibration() -> DeviceCalibrator:
         p / p.sum(axis=1, keepdims=True),
         targets,
         ["A" if number % 2 else "B" for number in range(120)],
-        of_their_own=True,
+        per_device=True,
     )
 
 

@@ -6,13 +6,16 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from anymic.metrics import MetricError
 from anymic.metrics.coverage import coverage_curve
 
+Answers = tuple[NDArray[np.float64], NDArray[np.bool_]]
+
 
 @pytest.fixture
-def answers() -> tuple[np.ndarray, np.ndarray]:
+def answers() -> Answers:
     """Return confidences, some of them equal, and whether the answers are right."""
     random = np.random.default_rng(0)
     confidence = random.integers(20, 100, size=200) / 100
@@ -41,7 +44,7 @@ def test_the_area_is_the_mean_over_every_order_of_equally_sure_clips() -> None:
     assert found.area == pytest.approx(np.mean(areas))
 
 
-def test_each_threshold_does_what_it_says(answers) -> None:
+def test_each_threshold_gives_its_coverage_and_accuracy(answers: Answers) -> None:
     confidence, correct = answers
     curve = coverage_curve(confidence, correct)
     for threshold, coverage, accuracy, clips in zip(
@@ -53,7 +56,7 @@ def test_each_threshold_does_what_it_says(answers) -> None:
         assert accuracy == pytest.approx(correct[answered].mean())
 
 
-def test_neither_the_order_of_clips_nor_the_scale_of_confidence_matters(answers) -> None:
+def test_neither_the_order_of_clips_nor_the_scale_of_confidence_matters(answers: Answers) -> None:
     confidence, correct = answers
     curve = coverage_curve(confidence, correct)
     order = np.random.default_rng(1).permutation(len(correct))
@@ -63,21 +66,21 @@ def test_neither_the_order_of_clips_nor_the_scale_of_confidence_matters(answers)
     assert other.area == pytest.approx(curve.area)
 
 
-def test_a_confidence_that_says_nothing_has_the_overall_error(answers) -> None:
+def test_a_constant_confidence_has_the_overall_error(answers: Answers) -> None:
     correct = answers[1]
     curve = coverage_curve(np.full(200, 0.7), correct)
     assert curve.coverage.tolist() == [1.0]
     assert curve.area == pytest.approx(1 - correct.mean())
 
 
-def test_the_area_lies_between_those_of_the_best_and_the_worst_order(answers) -> None:
+def test_the_area_lies_between_those_of_the_best_and_the_worst_order(answers: Answers) -> None:
     confidence, correct = answers
     best, worst = (coverage_curve(sign * correct, correct).area for sign in (1.0, -1.0))
     assert best < coverage_curve(confidence, correct).area < 1 - correct.mean() < worst
     assert coverage_curve(confidence, np.ones(200)).area == 0
 
 
-def test_at_a_coverage_at_least_so_many_are_answered_and_no_more_than_need_be(answers) -> None:
+def test_at_a_coverage_the_fewest_sufficient_clips_are_answered(answers: Answers) -> None:
     curve = coverage_curve(*answers)
     for coverage in (0.005, 0.3, 0.5, 0.9, 1.0):
         entry = curve.at(coverage)
@@ -97,12 +100,14 @@ def test_at_a_coverage_at_least_so_many_are_answered_and_no_more_than_need_be(an
         ([0.5, 0.6], [1, 2], "between 1 and 2"),
     ],
 )
-def test_what_is_no_answer_is_refused(confidence, correct, said) -> None:
+def test_invalid_answers_are_refused(
+    confidence: list[float], correct: list[int], said: str
+) -> None:
     with pytest.raises(MetricError, match=said):
         coverage_curve(confidence, correct)
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.1, float("nan")])
-def test_what_is_no_share_is_refused(coverage: float) -> None:
+def test_a_coverage_outside_0_to_1_is_refused(coverage: float) -> None:
     with pytest.raises(MetricError, match="coverage is"):
         coverage_curve([0.5], [1]).at(coverage)

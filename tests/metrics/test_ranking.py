@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torchmetrics.functional.retrieval import retrieval_average_precision
 
 from anymic.metrics import (
@@ -16,7 +17,9 @@ from anymic.metrics import (
 )
 
 
-def some_probabilities(n: int = 150, classes: int = 7, seed: int = 0):
+def some_probabilities(
+    n: int = 150, classes: int = 7, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     random = np.random.default_rng(seed)
     p = random.dirichlet(np.ones(classes), size=n)
     return p, random.integers(classes, size=n)

@@ -30,12 +30,15 @@ def test_a_share_of_each_clip_is_reported_and_shown() -> None:
     @anymic.register_metric("top_two", title="top 2", unit="share", per_clip=True)
     def top_two(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
         best = np.argsort(-probabilities, axis=1)[:, :2]
-        return (best == targets[:, None]).any(axis=1)
+        found: np.ndarray = (best == targets[:, None]).any(axis=1)
+        return found
 
     rows = evaluate(P, T, labels=LABELS, devices=DEVICES, groups=GROUPS)
     own = {row.condition.get("device", ""): row for row in rows if row.metric == "top_two"}
     assert set(own) == {"", "A", "B"}
     assert own[""].value == top_two(P, T).mean()
+    assert own[""].low is not None
+    assert own[""].high is not None
     assert own[""].low < own[""].value < own[""].high
     assert estimate(own[""]) == f"{100 * own[''].value:.1f} %"
     table = device_table(rows)
@@ -61,7 +64,8 @@ def test_one_number_for_all_clips_has_an_interval_over_recordings() -> None:
 def test_values_of_clips_have_the_interval_of_their_mean() -> None:
     @anymic.register_metric("losses", per_clip=True)
     def losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return -np.log(probabilities[np.arange(len(targets)), targets])
+        found: np.ndarray = -np.log(probabilities[np.arange(len(targets)), targets])
+        return found
 
     rows = {row.metric: row for row in evaluate(P, T, labels=LABELS, groups=GROUPS)[:6]}
     expected = rows["log_loss"].low, rows["log_loss"].high
@@ -69,7 +73,7 @@ def test_values_of_clips_have_the_interval_of_their_mean() -> None:
 
 
 @pytest.mark.parametrize("result", [np.zeros(3), np.nan, np.zeros((60, 2))])
-def test_what_is_no_number_is_refused(result: object) -> None:
+def test_a_metric_without_a_finite_number_is_refused(result: object) -> None:
     anymic.register_metric("broken")(lambda probabilities, targets: result)
     with pytest.raises(MetricError, match="Metric broken returns"):
         evaluate(P, T, labels=LABELS)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn import metrics as sklearn_metrics
 
@@ -24,11 +28,13 @@ from anymic.metrics import (
 )
 
 
-def hits(right: int, n: int) -> np.ndarray:
+def hits(right: int, n: int) -> NDArray[np.bool_]:
     return np.arange(n) < right
 
 
-def some_probabilities(n: int = 200, classes: int = 5, seed: int = 0):
+def some_probabilities(
+    n: int = 200, classes: int = 5, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     random = np.random.default_rng(seed)
     targets = random.integers(classes, size=n)
     logits = random.normal(size=(n, classes)) + 1.5 * np.eye(classes)[targets]
@@ -53,14 +59,14 @@ def test_accuracy_of_independent_clips_equals_scipy(right: int, n: int) -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
-def test_clips_that_are_groups_of_their_own_have_no_design_effect() -> None:
+def test_independent_clips_have_no_design_effect() -> None:
     correct = np.random.default_rng(1).random(50) < 0.7
     assert design_effect(correct, np.arange(50)) == 1.0
     assert accuracy(correct, [f"clip{i}" for i in range(50)]) == accuracy(correct)
 
 
 @pytest.mark.parametrize("copies", [2, 5])
-def test_duplicated_clips_are_worth_no_more_than_the_originals(copies: int) -> None:
+def test_duplicated_clips_do_not_narrow_the_interval(copies: int) -> None:
     once = accuracy(hits(14, 20))
     many = accuracy(np.repeat(hits(14, 20), copies), np.repeat(np.arange(20), copies))
     assert many.n == 20 * copies
@@ -74,11 +80,13 @@ def test_all_right_counts_recordings_not_clips() -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, 1.0))
 
 
-def test_one_recording_is_worth_one_clip() -> None:
+def test_one_recording_counts_as_one_clip() -> None:
     assert design_effect(hits(3, 12), ["same"] * 12) == 12
 
 
-def clustered_outcomes(random: np.random.Generator, share: float, spread: float):
+def clustered_outcomes(
+    random: np.random.Generator, share: float, spread: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
     """Outcomes of 40 recordings of 4 clips, the chance of each recording drawn from a beta."""
     a, b = share * (1 / spread - 1), (1 - share) * (1 / spread - 1)
     groups = np.repeat(np.arange(40), 4)
@@ -129,7 +137,7 @@ def test_interval_of_a_difference_holds_the_truth_95_times_in_100() -> None:
     assert 0.92 <= held / 300 <= 0.985
 
 
-def test_pairs_that_go_together_give_a_narrower_interval_than_strangers() -> None:
+def test_matching_pairs_give_a_narrower_interval_than_shuffled_pairs() -> None:
     random = np.random.default_rng(2)
     hard = random.random(300)
     a, b = hard < 0.8, hard < 0.7
@@ -141,7 +149,7 @@ def test_pairs_that_go_together_give_a_narrower_interval_than_strangers() -> Non
     assert paired.low > 0
 
 
-def test_difference_to_itself_is_nothing() -> None:
+def test_difference_to_itself_is_zero() -> None:
     a = np.random.default_rng(0).random(30) < 0.5
     assert paired_difference(a, a) == Interval(0.0, 0.0, 0.0, 30)
 
@@ -159,7 +167,7 @@ def test_macro_counts_each_device_the_same() -> None:
     assert macro.low < 0.7 < macro.high
 
 
-def test_differences_of_devices_that_heard_the_same_moment_are_paired() -> None:
+def test_differences_of_devices_that_recorded_the_same_moment_are_paired() -> None:
     random = np.random.default_rng(4)
     hard = random.random(200)
     correct = np.concatenate([hard < 0.8, hard < 0.65])
@@ -250,11 +258,19 @@ def test_confusion_matrix_equals_sklearn() -> None:
         ([[1.0], [1.0]], [0, 0], "two classes"),
     ],
 )
-def test_what_are_no_probabilities_is_refused_by_every_score(probabilities, targets, said) -> None:
-    targets = np.array(targets, dtype=None if len(targets) else int)
-    for score in (log_loss, brier_score, expected_calibration_error, probability_scores):
+def test_every_score_refuses_invalid_probabilities(
+    probabilities: ArrayLike, targets: list[float], said: str
+) -> None:
+    numbers = np.array(targets, dtype=None if len(targets) else int)
+    scores: list[Callable[[ArrayLike, ArrayLike], object]] = [
+        log_loss,
+        brier_score,
+        expected_calibration_error,
+        probability_scores,
+    ]
+    for score in scores:
         with pytest.raises(MetricError, match=said):
-            score(np.array(probabilities), targets)
+            score(np.array(probabilities), numbers)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +284,9 @@ def test_what_are_no_probabilities_is_refused_by_every_score(probabilities, targ
         ([1, 0], [1.0, np.nan], "1 of 2 clips have no group"),
     ],
 )
-def test_outcomes_that_are_none_are_refused(correct, groups, said) -> None:
+def test_accuracy_refuses_invalid_outcomes(
+    correct: list[float], groups: list[Any] | None, said: str
+) -> None:
     with pytest.raises(MetricError, match=said):
         accuracy(correct, groups)
 

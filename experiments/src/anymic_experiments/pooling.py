@@ -74,11 +74,12 @@ class Pooled:
         """
         totals = intervals.resampled_totals(np.column_stack([part, whole]), self.groups)
         recordings = len(set(self.groups.tolist()))
-        if intervals.percentiles(whole.sum(), totals[:, 1], groups=recordings)[0] <= 0:
+        total = float(whole.sum())
+        if intervals.percentile_interval(total, totals[:, 1], groups=recordings, n=n).low <= 0:
             return None
-        value = float(part.sum() / whole.sum())
         found = intervals.ratio(totals[:, 0], totals[:, 1])
-        return Interval(value, *intervals.percentiles(value, found, groups=recordings), n)
+        value = float(part.sum() / whole.sum())
+        return intervals.percentile_interval(value, found, groups=recordings, n=n)
 
 
 def pool(outcomes: Iterable[Outcome]) -> Pooled:

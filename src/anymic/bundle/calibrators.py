@@ -55,10 +55,9 @@ def write_voters(
     from safetensors.torch import save
 
     steps = {
-        f"{name}.{label}.{side}": torch.from_numpy(values)
+        key: torch.from_numpy(values)
         for name, one in zip(names, calibrators, strict=True)
-        for side, each in (("inputs", one.inputs_), ("outputs", one.outputs_))
-        for label, values in enumerate(each)
+        for key, values in one.to_arrays(name).items()
     }
     (folder / CALIBRATORS).write_bytes(save(steps))
     return [CALIBRATORS]
@@ -68,17 +67,10 @@ def read_voters(
     folder: Path, names: Sequence[str], *, labels: int
 ) -> tuple[IsotonicCalibrator, ...]:
     """Read the members' calibrators; BundleError if they do not fit the members."""
-    steps = read_tensors(folder, CALIBRATORS)
+    tensors = read_tensors(folder, CALIBRATORS)
+    steps = {name: tensor.double().numpy() for name, tensor in tensors.items()}
     try:
-        return tuple(
-            IsotonicCalibrator.of(
-                *(
-                    [steps[f"{name}.{label}.{side}"].double().numpy() for label in range(labels)]
-                    for side in ("inputs", "outputs")
-                )
-            )
-            for name in names
-        )
+        return tuple(IsotonicCalibrator.from_arrays(steps, name, labels=labels) for name in names)
     except (KeyError, CalibrationError) as error:
         raise BundleError(
             f"{folder / CALIBRATORS} does not fit its members ({error})",

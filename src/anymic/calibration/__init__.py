@@ -1,13 +1,13 @@
-"""Probabilities that mean what they say.
+"""Calibration of probabilities.
 
-A calibrator learns from probabilities (clip, label) and labels of clips that were not trained on
-(`fit`) and then makes others right (`transform`). `TemperatureCalibrator` has one number,
-`IsotonicCalibrator` a step function for each label; `DeviceCalibrator` has one of either for all
-clips, and where it was asked to, one for each device.
+A calibrator is fitted on the probabilities (clip, label) and labels of clips that the model was not
+trained on (`fit`), and then calibrates others (`transform`). `TemperatureCalibrator` has one
+parameter, `IsotonicCalibrator` a step function for each label; `DeviceCalibrator` has one of either
+for all clips, and optionally one for each device.
 """
 
-from anymic.calibration.by_device import METHODS, Calibrator, DeviceCalibrator, Method
-from anymic.calibration.checks import CalibrationError
+from anymic.calibration.by_device import METHODS, DeviceCalibrator, Method
+from anymic.calibration.calibrator import CalibrationError, Calibrator
 from anymic.calibration.isotonic import LEAST_CLIPS, IsotonicCalibrator
 from anymic.calibration.temperature import TemperatureCalibrator
 

@@ -8,26 +8,35 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.calibration.checks import CalibrationError, checked_pairs, unfitted
+from anymic.calibration.calibrator import (
+    Arrays,
+    CalibrationError,
+    Calibrator,
+    checked_pairs,
+    require_fitted,
+)
 from anymic.calibration.isotonic import IsotonicCalibrator
 from anymic.calibration.temperature import TemperatureCalibrator
 
 Method = Literal["temperature", "isotonic"]
-Calibrator = TemperatureCalibrator | IsotonicCalibrator
 METHODS: tuple[Method, ...] = get_args(Method)
+_KINDS: dict[str, type[Calibrator]] = {
+    "temperature": TemperatureCalibrator,
+    "isotonic": IsotonicCalibrator,
+}
 
-# What benchmarks/calibration.py bears out: with so many a temperature is known to about a fifth,
-# and step functions more than halve a calibration error (for log loss as well they need more).
+# benchmarks/calibration.py shows that with so many clips the error of a temperature is about a
+# fifth, and step functions more than halve a calibration error (log loss needs more clips).
 LEAST_OF_DEVICE = 30  # clips
 LEAST_OF_LABEL = 20  # clips of each label and device
 
 
 class DeviceCalibrator:
-    """Calibrates a clip by its device's calibrator, or by the general one where it has none.
+    """A general calibrator, and one for each of some devices.
 
-    The general calibrator is fitted on all clips, whatever their device. A device has one of its
-    own only where that was asked for, and needs clips enough for it: 30 for a temperature, 20 of
-    each label for isotonic regression.
+    The general calibrator is fitted on all clips, whatever their device. A calibrator of a device
+    is fitted on request, on at least 30 clips of the device for a temperature, and 20 of each label
+    for isotonic regression.
 
     Parameters
     ----------
@@ -35,12 +44,12 @@ class DeviceCalibrator:
 
     Attributes
     ----------
-    general_ : TemperatureCalibrator or IsotonicCalibrator
-    devices_ : dict of str to the same
+    general_ : Calibrator
+    devices_ : dict of str to Calibrator
     counts_ : dict of str to int
-        The clips behind each device's calibrator; "" is the general one.
+        The number of clips that each device's calibrator was fitted on; "" is the general one.
     fitted_on : tuple of str
-        The ids of these clips, where they were told.
+        The ids of these clips, where they were given.
     """
 
     general_: Calibrator
@@ -63,11 +72,11 @@ class DeviceCalibrator:
         targets: ArrayLike,
         devices: Sequence[str | None] | None = None,
         *,
-        of_their_own: bool | Sequence[str] = False,
+        per_device: bool | Sequence[str] = False,
         clip_ids: Sequence[str] = (),
         labels: Sequence[str] = (),
     ) -> DeviceCalibrator:
-        """Learn from clips that were not trained on; returns self.
+        """Fit to clips that the model was not trained on; returns self.
 
         Parameters
         ----------
@@ -75,38 +84,38 @@ class DeviceCalibrator:
         targets : array (clip,)
             The number of each clip's label.
         devices : sequence (clip,), optional
-            The device of each clip, as prediction names it; None or "" where it is not known.
-        of_their_own : bool or sequence of str
-            The devices that get a calibrator of their own; True is all of them.
+            The device of each clip, as prediction names it; None or "" where it is unknown.
+        per_device : bool or sequence of str
+            The devices that get a calibrator; True is all of them.
         clip_ids : sequence of str
-            What to remember the clips by (`Manifest.clip_ids`).
+            The ids of the clips (`Manifest.clip_ids`), stored as `fitted_on`.
         labels : sequence of str
-            What to call the labels where there are too few clips of one.
+            Names of the labels, for error messages.
 
         Raises
         ------
         CalibrationError
-            If the clips cannot calibrate, or such a device has too few of them.
+            As for `Calibrator.fit`, or if a device has too few clips.
         """
         p, t = checked_pairs(probabilities, targets)
         names = _names(devices, len(t))
-        wanted = sorted(set(names.tolist()) - {""}) if of_their_own is True else of_their_own or ()
-        if of_their_own is True and not wanted:
+        wanted = sorted(set(names.tolist()) - {""}) if per_device is True else per_device or ()
+        if per_device is True and not wanted:
             raise CalibrationError(
                 f"no device is stated for any of the {len(t)} clips",
                 expected="clips of the devices to calibrate",
                 fix="add the column device, or calibrate all devices together",
             )
-        called = labels or [f"label {number}" for number in range(p.shape[1])]
-        self._refuse_few(called, t, names, wanted)
-        self.general_ = self._one().fit(p, t)
+        shown = labels or [f"label {number}" for number in range(p.shape[1])]
+        self._refuse_few(shown, t, names, wanted)
+        kind = _KINDS[self.method]
+        self.general_, self.devices_ = kind().fit(p, t), {}
         self.counts_ = {"": len(t)}
         self.fitted_on = tuple(clip_ids)
-        self.devices_ = {}
         for device in wanted:
             own = names == device
             try:
-                self.devices_[device] = self._one().fit(p[own], t[own])
+                self.devices_[device] = kind().fit(p[own], t[own])
             except CalibrationError as error:
                 raise CalibrationError(
                     f"device {device}: {error.problem}",
@@ -125,15 +134,14 @@ class DeviceCalibrator:
         ----------
         probabilities : array (clip, label)
         devices : sequence (clip,), optional
-            The device of each clip; one without a calibrator of its own gets the general one.
+            The device of each clip. The general calibrator is used for devices that have none.
 
         Raises
         ------
         CalibrationError
-            If nothing was learned yet, or the arrays do not fit.
+            If the calibrator is not fitted, or the arrays do not fit.
         """
-        if not hasattr(self, "general_"):
-            raise unfitted()
+        require_fitted(self, "general_")
         p = np.asarray(probabilities, dtype=np.float64)
         names = _names(devices, len(p))
         result = self.general_.transform(p)
@@ -143,40 +151,29 @@ class DeviceCalibrator:
         return result
 
     def of_device(self, device: str | None) -> Calibrator:
-        """Return the calibrator that a clip of this device gets.
-
-        Raises
-        ------
-        CalibrationError
-            If nothing was learned yet.
-        """
-        if not hasattr(self, "general_"):
-            raise unfitted()
+        """Return the calibrator of a device, or the general one if it has none."""
+        require_fitted(self, "general_")
         return self.devices_.get(device or "", self.general_)
 
     def summary(self) -> dict[str, Any]:
-        """Return what was learned, as plain JSON values: method, clips, temperature, devices."""
-        if not hasattr(self, "general_"):
-            raise unfitted()
-        devices = {name: self._said(name, one) for name, one in self.devices_.items()}
-        return {"method": self.method, **self._said("", self.general_), "devices": devices}
+        """Return the fitted state as plain JSON values: method, clips, temperature, devices."""
+        require_fitted(self, "general_")
+        found: dict[str, dict[str, Any]] = {}
+        for device, one in {"": self.general_, **self.devices_}.items():
+            found[device] = {"clips": self.counts_[device]}
+            if isinstance(one, TemperatureCalibrator):
+                found[device]["temperature"] = one.temperature_
+        return {"method": self.method, **found.pop(""), "devices": found}
 
     def describe(self) -> str:
-        """Say in one line what was learned: temperature 1.83 (240 clips); A 1.41 (48 clips)."""
+        """Return one line such as "temperature 1.83 (240 clips); A 1.41 (48 clips)"."""
         general = self.summary()
-        own = [f"{name} {_words(said)}" for name, said in general["devices"].items()]
+        own = [f"{name} {_words(each)}" for name, each in general["devices"].items()]
         return "; ".join((f"{self.method} {_words(general)}", *own))
 
-    def _said(self, device: str, one: Calibrator) -> dict[str, Any]:
-        found: dict[str, Any] = {"clips": self.counts_[device]}
-        if isinstance(one, TemperatureCalibrator):
-            found["temperature"] = one.temperature_
-        return found
-
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-        """Return what the calibrator has learned as plain JSON values and arrays, by name."""
-        if not hasattr(self, "general_"):
-            raise unfitted()
+        """Return the fitted state as plain JSON values, and arrays by name."""
+        require_fitted(self, "general_")
         record = {
             "method": self.method,
             "devices": list(self.devices_),
@@ -185,31 +182,29 @@ class DeviceCalibrator:
         }
         arrays: dict[str, NDArray[np.float64]] = {}
         for number, one in enumerate((self.general_, *self.devices_.values())):
-            if isinstance(one, TemperatureCalibrator):
-                arrays[f"{number}.temperature"] = np.array([one.temperature_])
-                continue
-            for side, steps in (("inputs", one.inputs_), ("outputs", one.outputs_)):
-                for label, values in enumerate(steps):
-                    arrays[f"{number}.{label}.{side}"] = values
+            arrays |= one.to_arrays(str(number))
         return record, arrays
 
     @classmethod
     def from_parts(
-        cls, record: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]], *, labels: int
+        cls, record: Mapping[str, Any], arrays: Arrays, *, labels: int
     ) -> DeviceCalibrator:
-        """Return the calibrator that `to_parts` took apart.
+        """Return the calibrator whose state `to_parts` returned.
 
         Raises
         ------
         CalibrationError
-            If parts are missing, or they are none of a calibrator for so many labels.
+            If parts are missing, or do not fit the number of labels.
         """
         try:
             found = cls(record["method"])
             devices = [str(device) for device in record["devices"]]
             found.fitted_on = tuple(map(str, record["fitted_on"]))
             found.counts_ = {str(name): int(count) for name, count in record["counts"].items()}
-            each = [found._read(arrays, number, labels) for number in range(1 + len(devices))]
+            each = [
+                _KINDS[found.method].from_arrays(arrays, str(number), labels=labels)
+                for number in range(1 + len(devices))
+            ]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CalibrationError(
                 f"the calibrator is incomplete ({error})",
@@ -225,18 +220,6 @@ class DeviceCalibrator:
             )
         return found
 
-    def _read(self, arrays: Mapping[str, NDArray[np.float64]], number: int, labels: int) -> Any:
-        if self.method == "temperature":
-            return TemperatureCalibrator.of(float(arrays[f"{number}.temperature"].item()))
-        steps = [
-            [arrays[f"{number}.{label}.{side}"] for label in range(labels)]
-            for side in ("inputs", "outputs")
-        ]
-        return IsotonicCalibrator.of(*steps)
-
-    def _one(self) -> Calibrator:
-        return TemperatureCalibrator() if self.method == "temperature" else IsotonicCalibrator()
-
     def _refuse_few(
         self,
         labels: Sequence[str],
@@ -245,6 +228,9 @@ class DeviceCalibrator:
         wanted: Sequence[str],
     ) -> None:
         few = []
+        expected = f"at least {LEAST_OF_DEVICE} clips of each device"
+        if self.method == "isotonic":
+            expected = f"at least {LEAST_OF_LABEL} of each label from each device"
         for device in wanted:
             counts = np.bincount(targets[names == device], minlength=len(labels))
             if self.method == "temperature" and counts.sum() < LEAST_OF_DEVICE:
@@ -253,11 +239,9 @@ class DeviceCalibrator:
                 rarest = labels[int(counts.argmin())]
                 few.append(f"{counts.sum()} of {device} ({counts.min()} of {rarest})")
         if few:
-            isotonic = f"at least {LEAST_OF_LABEL} of each label from each device"
-            temperature = f"at least {LEAST_OF_DEVICE} clips of each device"
             raise CalibrationError(
                 f"too few clips for a calibrator of each device: {', '.join(few)}",
-                expected=isotonic if self.method == "isotonic" else temperature,
+                expected=expected,
                 fix="set more clips aside, or calibrate all devices together",
             )
 
@@ -273,6 +257,6 @@ def _names(devices: Sequence[str | None] | None, clips: int) -> NDArray[np.str_]
     return np.array([name or "" for name in devices], dtype=str)
 
 
-def _words(said: Mapping[str, Any]) -> str:
-    value = f"{said['temperature']:.3g} " if "temperature" in said else ""
-    return f"{value}({said['clips']} clips)"
+def _words(summary: Mapping[str, Any]) -> str:
+    value = f"{summary['temperature']:.3g} " if "temperature" in summary else ""
+    return f"{value}({summary['clips']} clips)"

@@ -1,106 +1,68 @@
-"""Isotonic regression for each label: any rising way from stated to true probabilities."""
+"""Isotonic regression of each label's probability."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.calibration.checks import CalibrationError, checked_pairs, unfitted
+from anymic.calibration.calibrator import (
+    Arrays,
+    CalibrationError,
+    Calibrator,
+    checked_pairs,
+    require_fitted,
+)
 
-LEAST_CLIPS = 2  # of a label: one clip alone makes a step from 0 to 1, whatever the others say
+LEAST_CLIPS = 2  # of a label: a single clip makes a step from 0 to 1, whatever the others are
 
 
-class IsotonicCalibrator:
-    """Isotonic regression of "it is this label" on the label's probability, for each label.
+class IsotonicCalibrator(Calibrator):
+    """Isotonic regression of "the clip has this label" on the label's probability, for each label.
 
-    For a label, the probabilities of clips that were not trained on are sorted, and the share of
-    clips that are of this label is fitted by the best rising step function (least squares; Zadrozny
-    and Elkan 2002), interpolated linearly between its steps. The labels' results are divided by
-    their sum. A clip for which every label's result is 0 gets equal probabilities, as in
-    scikit-learn: the model has said nothing that the calibration clips bear out.
+    The probabilities of a label are sorted, and the share of clips with this label is fitted by
+    the best rising step function (least squares; Zadrozny and Elkan 2002), interpolated linearly
+    between its steps. The labels' results are divided by their sum. A clip for which every label's
+    result is 0 gets equal probabilities, as in scikit-learn.
 
-    This is what Kosmider 2019, section 6, does to each member of a calibrated ensemble, on that
-    member's own validation clips.
+    Kosmider 2019, section 6, calibrates each member of an ensemble in this way, on the member's own
+    validation clips.
 
     Attributes
     ----------
     inputs_, outputs_ : tuple of array (step,), float64
-        For each label, the rising probabilities where a step begins or ends, and what becomes of
-        them.
+        For each label, the rising probabilities where a step begins or ends, and the calibrated
+        ones there.
     """
 
     inputs_: tuple[NDArray[np.float64], ...]
     outputs_: tuple[NDArray[np.float64], ...]
 
     def fit(self, probabilities: ArrayLike, targets: ArrayLike) -> IsotonicCalibrator:
-        """Learn from clips that were not trained on; returns self.
-
-        Parameters
-        ----------
-        probabilities : array (clip, label)
-        targets : array (clip,)
-            The number of each clip's label.
-
-        Raises
-        ------
-        CalibrationError
-            If a label has fewer than two clips, or the arrays do not fit each other.
-        """
+        """Fit a step function for each label, of at least two clips each; returns self."""
         from sklearn.isotonic import IsotonicRegression
 
         p, t = checked_pairs(probabilities, targets)
-        _refuse_few(t, p.shape[1])
-        found = [
-            IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(
-                p[:, label], t == label
+        counts = np.bincount(t, minlength=p.shape[1])
+        few = np.flatnonzero(counts < LEAST_CLIPS)
+        if len(few):
+            listed = ", ".join(f"{counts[label]} of label {label}" for label in few)
+            raise CalibrationError(
+                f"there are {len(t)} clips to calibrate on, {listed}",
+                expected=f"at least {LEAST_CLIPS} of each label",
+                fix="set more clips aside",
             )
-            for label in range(p.shape[1])
-        ]
-        self.inputs_ = tuple(np.asarray(one.X_thresholds_, dtype=np.float64) for one in found)
-        self.outputs_ = tuple(np.asarray(one.y_thresholds_, dtype=np.float64) for one in found)
+        regression = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+        inputs, outputs = [], []
+        for label in range(p.shape[1]):
+            regression.fit(p[:, label], t == label)
+            inputs.append(np.asarray(regression.X_thresholds_, dtype=np.float64))
+            outputs.append(np.asarray(regression.y_thresholds_, dtype=np.float64))
+        self.inputs_, self.outputs_ = tuple(inputs), tuple(outputs)
         return self
 
-    @classmethod
-    def of(
-        cls, inputs: Sequence[NDArray[np.float64]], outputs: Sequence[NDArray[np.float64]]
-    ) -> IsotonicCalibrator:
-        """Return the calibrator that has learned these steps, as they were saved.
-
-        Raises
-        ------
-        CalibrationError
-            If they are no rising steps between 0 and 1.
-        """
-        fits = len(inputs) == len(outputs) and all(
-            x.ndim == 1
-            and x.shape == y.shape
-            and len(x) > 0
-            and bool((np.diff(x) > 0).all() and (np.diff(y) >= 0).all())
-            and bool(y[0] >= 0 and y[-1] <= 1)
-            for x, y in zip(inputs, outputs, strict=True)
-        )
-        if not fits or not inputs:
-            raise CalibrationError(
-                "the steps of the calibrator do not rise from 0 to 1",
-                expected="the steps of a fitted calibrator",
-                fix="calibrate again",
-            )
-        calibrator = cls()
-        calibrator.inputs_, calibrator.outputs_ = tuple(inputs), tuple(outputs)
-        return calibrator
-
     def transform(self, probabilities: ArrayLike) -> NDArray[np.float64]:
-        """Return calibrated probabilities (clip, label), which sum to 1.
-
-        Raises
-        ------
-        CalibrationError
-            If nothing was learned yet, or there is another number of labels.
-        """
-        if not hasattr(self, "inputs_"):
-            raise unfitted()
+        """Return calibrated probabilities (clip, label); see `Calibrator.transform`."""
+        require_fitted(self, "inputs_")
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or p.shape[1] != len(self.inputs_):
             raise CalibrationError(
@@ -113,14 +75,32 @@ class IsotonicCalibrator:
         result: NDArray[np.float64] = np.divide(each, total, out=equal, where=total > 0)
         return result
 
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[np.float64]]:
+        """Return the steps: "<prefix>.<label>.inputs" and "<prefix>.<label>.outputs"."""
+        return {
+            f"{prefix}.{label}.{side}": values
+            for side, steps in (("inputs", self.inputs_), ("outputs", self.outputs_))
+            for label, values in enumerate(steps)
+        }
 
-def _refuse_few(targets: NDArray[np.int64], labels: int) -> None:
-    counts = np.bincount(targets, minlength=labels)
-    few = np.flatnonzero(counts < LEAST_CLIPS)
-    if len(few):
-        listed = ", ".join(f"{counts[label]} of label {label}" for label in few)
-        raise CalibrationError(
-            f"there are {len(targets)} clips to calibrate on, {listed}",
-            expected=f"at least {LEAST_CLIPS} of each label",
-            fix="set more clips aside",
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, prefix: str, *, labels: int) -> IsotonicCalibrator:
+        """Return the calibrator whose state `to_arrays` returned."""
+        calibrator = cls()
+        calibrator.inputs_, calibrator.outputs_ = (
+            tuple(arrays[f"{prefix}.{label}.{side}"] for label in range(labels))
+            for side in ("inputs", "outputs")
         )
+        for x, y in zip(calibrator.inputs_, calibrator.outputs_, strict=True):
+            steps = x.ndim == 1 and x.shape == y.shape and len(x) > 0
+            if not (steps and _rises(x, y)):
+                raise CalibrationError(
+                    "the steps of the calibrator do not rise from 0 to 1",
+                    expected="the steps of a fitted calibrator",
+                    fix="calibrate again",
+                )
+        return calibrator
+
+
+def _rises(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
+    return bool((np.diff(x) > 0).all() and (np.diff(y) >= 0).all() and y[0] >= 0 and y[-1] <= 1)

@@ -1,4 +1,4 @@
-"""A temperature fitted after training: one number for how sure a model may be."""
+"""A softmax temperature fitted after training."""
 
 from __future__ import annotations
 
@@ -7,51 +7,47 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.calibration.checks import CalibrationError, checked_pairs, unfitted
+from anymic.calibration.calibrator import (
+    Arrays,
+    CalibrationError,
+    Calibrator,
+    checked_pairs,
+    require_fitted,
+)
 
-# Below it a probability counts as this one: 0 would make one clip worth infinitely many others.
-FLOOR = 1e-12
-COLDEST, HOTTEST = 1e-3, 1e3  # what a temperature is looked for between
+FLOOR = 1e-12  # smaller probabilities count as this one: 0 would give a clip an infinite weight
+LOWEST, HIGHEST = 1e-3, 1e3  # the range of temperatures that is searched
 
 
-class TemperatureCalibrator:
-    """The temperature that makes a model's probabilities as sure as its answers are right.
+class TemperatureCalibrator(Calibrator):
+    """The temperature that makes the confidence of a model equal its accuracy.
 
-    Probabilities p become p^(1/T), divided by their sum, which is softmax(z / T) of the logits z
-    that p is the softmax of: logits and log p differ by one number a clip, which softmax does
-    not see. T is the one with the least log loss on clips that were not trained on (C. Guo,
-    G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural networks", ICML 2017,
-    section 4.2). Log loss is convex in b = 1/T: its slope, the mean over clips of the expected
-    log p under softmax(b log p) minus the true label's, only rises, so that where it crosses zero
-    is the one best temperature. It is found by bracketing in log T.
+    Probabilities p become p^(1/T), divided by their sum. This equals softmax(z / T) for the logits
+    z behind p = softmax(z). T is the temperature with the least log loss on clips that the model
+    was not trained on (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On calibration of modern neural
+    networks", ICML 2017, section 4.2). Log loss is convex in b = 1/T: its derivative, the mean over
+    clips of the expected log p under softmax(b log p) minus the log p of the true label, never
+    falls, so that its root is the only minimum. It is found by bracketing in log T.
 
-    The most probable label stays the most probable. This is not the temperature that a network is
-    *trained* with (`anymic.training.loop.losses`): nothing is learned here but T.
+    The most probable label stays the most probable. The temperature that a network is *trained*
+    with (`anymic.training.loop.losses`) is another one.
 
     Attributes
     ----------
     temperature_ : float
-        Above 1 for a model that is too sure of itself, below 1 for one that is too timid.
+        Above 1 for an overconfident model, below 1 for an underconfident one.
     """
 
     temperature_: float
 
     def fit(self, probabilities: ArrayLike, targets: ArrayLike) -> TemperatureCalibrator:
-        """Learn from clips that were not trained on; returns self.
-
-        Parameters
-        ----------
-        probabilities : array (clip, label)
-            Values below 1e-12 count as 1e-12.
-        targets : array (clip,)
-            The number of each clip's label.
+        """Fit the temperature; probabilities below 1e-12 count as 1e-12.
 
         Raises
         ------
         CalibrationError
-            If there is no clip, the arrays do not fit each other, every clip is answered right
-            (the surer the better, then: no temperature is best), or the true labels are no more
-            probable than others (the flatter the better).
+            As `Calibrator.fit`, or if no temperature is best: all clips are classified correctly,
+            or the true labels are no more probable than others.
         """
         from scipy.optimize import brentq
 
@@ -63,8 +59,7 @@ class TemperatureCalibrator:
                 expected="at least one clip",
                 fix="set clips aside",
             )
-        coldest, hottest = (_slope(1 / one, logarithms, t) for one in (COLDEST, HOTTEST))
-        if not hottest < 0 < coldest:
+        if not _slope(1 / HIGHEST, logarithms, t) < 0 < _slope(1 / LOWEST, logarithms, t):
             right = int((p[np.arange(len(t)), t] == p.max(axis=1)).sum())
             raise CalibrationError(
                 f"{right} of the {len(t)} clips to calibrate on are classified correctly",
@@ -72,20 +67,14 @@ class TemperatureCalibrator:
                 fix="set more clips aside" if right else "check the labels",
             )
         found = brentq(
-            lambda x: _slope(math.exp(-x), logarithms, t), math.log(COLDEST), math.log(HOTTEST)
+            lambda x: _slope(math.exp(-x), logarithms, t), math.log(LOWEST), math.log(HIGHEST)
         )
         self.temperature_ = math.exp(float(found))
         return self
 
     @classmethod
     def of(cls, temperature: float) -> TemperatureCalibrator:
-        """Return the calibrator that has learned this temperature, as it was saved.
-
-        Raises
-        ------
-        CalibrationError
-            If it is not positive and finite.
-        """
+        """Return a calibrator with this temperature; CalibrationError if it is not positive."""
         if not 0 < temperature < math.inf:
             raise CalibrationError(
                 f"the temperature is {temperature}",
@@ -97,21 +86,23 @@ class TemperatureCalibrator:
         return calibrator
 
     def transform(self, probabilities: ArrayLike) -> NDArray[np.float64]:
-        """Return calibrated probabilities (clip, label), which sum to 1.
-
-        Raises
-        ------
-        CalibrationError
-            If nothing was learned yet, or these are no rows of numbers.
-        """
-        if not hasattr(self, "temperature_"):
-            raise unfitted()
+        """Return calibrated probabilities (clip, label); see `Calibrator.transform`."""
+        require_fitted(self, "temperature_")
         p = np.asarray(probabilities, dtype=np.float64)
         if p.ndim != 2 or not np.isfinite(p).all():
             raise CalibrationError(
                 f"the probabilities have shape {p.shape}", expected="finite numbers (clip, label)"
             )
         return _softmax(_logarithms(p) / self.temperature_)
+
+    def to_arrays(self, prefix: str) -> dict[str, NDArray[np.float64]]:
+        """Return the temperature as an array (1,)."""
+        return {f"{prefix}.temperature": np.array([self.temperature_])}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, prefix: str, *, labels: int) -> TemperatureCalibrator:
+        """Return the calibrator whose state `to_arrays` returned, for any number of labels."""
+        return cls.of(float(arrays[f"{prefix}.temperature"].item()))
 
 
 def _logarithms(p: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,6 +116,6 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _slope(inverse: float, logarithms: NDArray[np.float64], targets: NDArray[np.int64]) -> float:
-    """Return the derivative of mean log loss by 1/T; it never falls as 1/T grows."""
+    """Return the derivative of the mean log loss with respect to 1/T."""
     expected = (_softmax(inverse * logarithms) * logarithms).sum(axis=1)
     return float(np.mean(expected - logarithms[np.arange(len(targets)), targets]))

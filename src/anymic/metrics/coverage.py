@@ -18,10 +18,10 @@ _ROUNDING = 1e-9  # of a share times a number of clips
 
 @dataclass(frozen=True, eq=False)
 class CoverageCurve:
-    """What each threshold of confidence gives: one entry a threshold, the strictest first.
+    """Coverage and accuracy at each threshold of the confidence, the highest threshold first.
 
-    A clip is answered where its confidence is at least the threshold, so clips that are equally
-    sure are answered or declined together.
+    A clip is answered where its confidence is at least the threshold, so clips of equal confidence
+    are answered or declined together.
 
     Attributes
     ----------
@@ -30,14 +30,14 @@ class CoverageCurve:
     coverage : array (threshold,), rising, the last is 1
         The share of clips that are answered.
     accuracy : array (threshold,)
-        The share of these that are right.
+        The share of answered clips that are classified correctly.
     clips : array (threshold,) int
-        The number of these.
+        The number of answered clips.
     area : float
-        Under the risk-coverage curve: the error among the k surest clips, averaged over k from 1
-        to n; equally sure clips count in the mean of their orders. 0 is best, and a confidence
-        that says nothing has the error over all clips (Geifman, Uziel and El-Yaniv, "Bias-reduced
-        uncertainty estimation for deep neural classifiers", ICLR 2019).
+        Area under the risk-coverage curve: the error among the k most confident clips, averaged
+        over k from 1 to n; clips of equal confidence count in the mean of their orders. 0 is best;
+        a constant confidence has the error over all clips (Geifman, Uziel and El-Yaniv,
+        "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR 2019).
     """
 
     threshold: Floats
@@ -47,28 +47,27 @@ class CoverageCurve:
     area: float
 
     def at(self, coverage: float) -> int:
-        """Return the entry of the strictest threshold that answers at least this share of clips.
+        """Return the entry of the highest threshold that answers at least this share of clips.
 
         Raises
         ------
         MetricError
-            If it is no share.
+            If the coverage is not above 0 and at most 1.
         """
         if not 0 < coverage <= 1:
             raise MetricError(
                 f"the coverage is {coverage}", expected="a share above 0 and at most 1"
             )
-        wanted = coverage * self.clips[-1] - _ROUNDING
-        return int(np.searchsorted(self.clips, wanted))
+        return int(np.searchsorted(self.clips, coverage * self.clips[-1] - _ROUNDING))
 
 
 def coverage_curve(confidence: ArrayLike, correct: ArrayLike) -> CoverageCurve:
-    """Return accuracy over coverage when the least sure clips are declined.
+    """Return accuracy over coverage when the least confident clips are declined.
 
     Parameters
     ----------
     confidence : array (clip,)
-        The probability of the answer, say; any scale on which more is surer.
+        The probability of the answer, or another increasing measure of confidence.
     correct : array (clip,) bool or 0 / 1
         Whether the answer is right.
 
@@ -86,11 +85,11 @@ def coverage_curve(confidence: ArrayLike, correct: ArrayLike) -> CoverageCurve:
             expected="a confidence and 0 or 1 for each clip",
             fix="compare the predicted with the true labels first",
         )
-    levels, level = np.unique(-sure, return_inverse=True)  # the surest first
+    levels, level = np.unique(-sure, return_inverse=True)  # the most confident first
     sizes = np.bincount(level, minlength=len(levels))
     wrong = np.bincount(level, weights=1 - right, minlength=len(levels))
     clips, errors = np.cumsum(sizes), np.cumsum(wrong)
-    # Among equally sure clips in any order, the k-th adds their share of errors on average.
+    # Among clips of equal confidence in any order, the k-th adds their share of errors on average.
     each = np.arange(1, len(sure) + 1)
     behind = np.repeat(clips, sizes) - each
     risks = (np.repeat(errors, sizes) - behind * np.repeat(wrong / sizes, sizes)) / each

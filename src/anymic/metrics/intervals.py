@@ -48,10 +48,10 @@ class Interval:
     n: int
 
 
-def accuracy(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> Interval:
+def accuracy(correct: ArrayLike, groups: Groups = None) -> Interval:
     """Return the share of correct clips with a Wilson score interval on the effective n.
 
-    With p the share and m = n / design effect,
+    With p the share, m = n / design effect, and z the normal quantile of the confidence,
     (p + z^2 / 2m ± z sqrt(p (1 - p) / m + z^2 / 4m^2)) / (1 + z^2 / m).
 
     Parameters
@@ -60,8 +60,6 @@ def accuracy(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL)
         Whether each clip was classified correctly.
     groups : (n,), optional
         The source recording of each clip; without it every clip is a recording of its own.
-    level : float
-        The confidence.
 
     Raises
     ------
@@ -73,80 +71,72 @@ def accuracy(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL)
     Score interval: E. B. Wilson, "Probable inference, the law of succession, and statistical
     inference", JASA 22, 1927. On an effective n, for clustered samples: E. L. Korn and B. I.
     Graubard, "Confidence intervals for proportions with small expected number of positive
-    counts estimated from survey data", Survey Methodology 24, 1998. Design effect: see
-    `design_effect`.
+    counts estimated from survey data", Survey Methodology 24, 1998.
     """
-    return _wilson(_correct(correct), groups, level)
+    hits = finite(correct, "correct")
+    if not np.isin(hits, (0.0, 1.0)).all():
+        raise MetricError(
+            f"the values of correct are between {hits.min():g} and {hits.max():g}",
+            expected="0 or 1 for each clip",
+            fix="compare the predicted with the true labels first",
+        )
+    return bounded_mean(hits, groups)
 
 
-def bounded_mean(values: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> Interval:
+def bounded_mean(values: ArrayLike, groups: Groups = None) -> Interval:
     """Return the mean of values from 0 to 1 with the interval of `accuracy`.
 
     p (1 - p) is the largest variance that values in [0, 1] of mean p can have (that of zeros and
-    ones), so the interval holds the mean at least as often as it says; and unlike resampling it
-    does not shrink to a point where a few clips all have one value.
+    ones), so the interval contains the mean at least as often as stated. Unlike a bootstrap
+    interval, it does not shrink to a point where a few clips all have one value.
 
     Raises
     ------
     MetricError
         If there is no clip, a value is outside [0, 1], or the lengths differ.
     """
-    scores = finite(values, "values")
-    if scores.min() < 0 or scores.max() > 1:
-        raise MetricError(
-            f"the values are between {scores.min():g} and {scores.max():g}",
-            expected="numbers from 0 to 1",
-            fix="use the bootstrap",
-        )
-    return _wilson(scores, groups, level)
-
-
-def _wilson(scores: Floats, groups: Groups, level: float) -> Interval:
     from scipy.special import ndtri
 
+    scores = _bounded(values)
     p = float(scores.mean())
-    m = scores.size / _design_effect(scores, groups, level)
-    z = float(ndtri(0.5 + level / 2))
+    m = scores.size / design_effect(scores, groups)
+    z = float(ndtri(0.5 + LEVEL / 2))
     middle = (p + z * z / (2 * m)) / (1 + z * z / m)
     half = z / (1 + z * z / m) * float(np.sqrt(p * (1 - p) / m + z * z / (4 * m * m)))
     low, high = max(0.0, middle - half), min(1.0, middle + half)
     return Interval(p, min(low, p), max(high, p), scores.size)
 
 
-def design_effect(correct: ArrayLike, groups: Groups = None, *, level: float = LEVEL) -> float:
-    """Return by how much clustering inflates the variance of the mean of `correct`.
+def design_effect(values: ArrayLike, groups: Groups = None) -> float:
+    """Return the factor by which clustering inflates the variance of a mean of values in [0, 1].
 
     The cluster-robust variance G / (G - 1) * sum over groups of (sum over its clips of
-    (y - p))^2 / n^2, over the variance p (1 - p) / (n - 1) of n independent clips. For G groups
-    of unequal size it rests on few degrees of freedom, so it is multiplied by
-    (t[G - 1] / t[n - 1])^2, the quantiles of Student's t (Korn and Graubard 1998, equation 3).
+    (y - p))^2 / n^2, over the variance p (1 - p) / (n - 1) of n independent clips. With few
+    groups it has few degrees of freedom, so it is multiplied by (t[G - 1] / t[n - 1])^2, the
+    quantiles of Student's t (Korn and Graubard 1998, equation 3).
 
     It is limited to [1, sum of (group size)^2 / n]. The upper limit, n / G for groups of one
     size, is Kish's design effect for groups whose clips all agree (L. Kish, *Survey Sampling*,
-    1965, 5.4 and 8.2): nothing more can be lost. It is also the answer where the spread between
-    groups cannot be seen: where all clips are right, all are wrong, or there is one group.
+    1965, 5.4 and 8.2). It is also the result where the spread between groups is unknown: where
+    all values are equal, or there is one group.
     """
-    return _design_effect(_correct(correct), groups, level)
-
-
-def _design_effect(scores: Floats, groups: Groups, level: float) -> float:
     from scipy.special import stdtrit
 
+    scores = _bounded(values)
     n = scores.size
     index, count = group_index(groups, n)
-    sizes = np.bincount(index, minlength=count).astype(np.float64)
-    most = float((sizes**2).sum() / n)
-    p = scores.mean()
     if count == n:
         return 1.0
+    most = float((np.bincount(index).astype(np.float64) ** 2).sum() / n)
     if count == 1 or (scores == scores[0]).all():
         return most
-    residuals = np.bincount(index, weights=scores - p, minlength=count)
+    p = scores.mean()
+    residuals = np.bincount(index, weights=scores - p)
     clustered = count / (count - 1) * float((residuals**2).sum()) / n**2
     independent = float(p * (1 - p)) / (n - 1)
-    tail = 0.5 + level / 2
-    doubt = float(stdtrit(count - 1, tail) / stdtrit(n - 1, tail)) ** 2
-    return min(max(clustered / independent * doubt, 1.0), most)
+    tail = 0.5 + LEVEL / 2
+    correction = float(stdtrit(count - 1, tail) / stdtrit(n - 1, tail)) ** 2
+    return min(max(clustered / independent * correction, 1.0), most)
 
 
 def bootstrap(
@@ -156,7 +146,6 @@ def bootstrap(
     n: int | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> Interval:
     """Return a statistic of clips with the interval over resamples of whole groups.
 
@@ -167,8 +156,8 @@ def bootstrap(
         `resampled_totals` does the same draws without a Python call for each.
     groups : (n,)
         The source recording of each clip; None: every clip by itself (then state `n`).
-    resamples, seed, level
-        Number of resamples, seed of the draws, confidence.
+    resamples, seed : int
+        Number of resamples, and seed of the draws.
 
     Raises
     ------
@@ -194,8 +183,7 @@ def bootstrap(
             ends = np.cumsum(lengths)
             within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
             values.append(float(statistic(order[np.repeat(starts[drawn], lengths) + within])))
-    low, high = percentiles(value, np.asarray(values), groups=count, level=level)
-    return Interval(value, low, high, rows)
+    return percentile_interval(value, np.asarray(values), groups=count, n=rows)
 
 
 def paired_difference(
@@ -205,12 +193,11 @@ def paired_difference(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> Interval:
     """Return mean(values_a) - mean(values_b) over the same clips, in pairs.
 
-    Row i of both is the same clip under two conditions. The interval takes the differences over
-    the same resamples of whole groups, so what makes a clip hard under both conditions cancels.
+    Row i of both is the same clip under two conditions. The interval is over resamples of whole
+    groups of the differences, so what makes a clip hard under both conditions cancels.
 
     Raises
     ------
@@ -224,30 +211,27 @@ def paired_difference(
             expected="the same clips under both conditions",
             fix="align the rows by clip before comparing",
         )
-    columns = np.column_stack([first - second, np.ones(first.size)])
+    return resampled_mean(first - second, groups, resamples=resamples, seed=seed)
+
+
+def resampled_mean(
+    values: Floats, groups: Groups = None, *, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """Return the mean of the values (n,) with the interval over resamples of whole groups."""
+    columns = np.column_stack([values, np.ones(len(values))])
     totals = resampled_totals(columns, groups, resamples=resamples, seed=seed)
-    value = float((first - second).mean())
-    count = group_index(groups, first.size)[1]
-    low, high = percentiles(value, ratio(totals[:, 0], totals[:, 1]), groups=count, level=level)
-    return Interval(value, low, high, first.size)
+    count = group_index(groups, len(values))[1]
+    means = ratio(totals[:, 0], totals[:, 1])
+    return percentile_interval(float(values.mean()), means, groups=count, n=len(values))
 
 
 def resampled_totals(
     columns: Floats, groups: Groups = None, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Floats:
-    """Return the column sums of each resample of whole groups.
+    """Return the sums (resamples, k) of the columns (n, k) over resamples of whole groups.
 
-    Means, differences of means and binned errors are functions of such totals, so one pass
-    serves them all, over the same draws.
-
-    Parameters
-    ----------
-    columns : (n, k)
-        What to sum over clips; a 0 / 1 column counts clips of a kind.
-
-    Returns
-    -------
-    (resamples, k) float64
+    Means, differences of means and binned errors are functions of such sums, so that several of
+    them can share the same resamples.
     """
     index, count = group_index(groups, len(columns))
     sums = np.stack(
@@ -261,29 +245,18 @@ def resampled_totals(
     return np.concatenate(totals)
 
 
-def percentiles(
-    value: float, resampled: Floats, *, groups: int, level: float = LEVEL, centred: bool = False
-) -> tuple[float, float]:
-    """Return the ends of the percentile interval of resampled values.
+def percentile_interval(
+    value: float, resampled: Floats, *, groups: int, n: int, centred: bool = False
+) -> Interval:
+    """Return an estimate with the percentile interval of its resampled values.
 
     The percentiles are moved outwards for few groups, to the normal tail at
     sqrt(G / (G - 1)) t[G - 1] (T. Hesterberg, "What teachers should know about the bootstrap",
     The American Statistician 69, 2015, section 5.3, expanded percentile interval).
 
-    Parameters
-    ----------
-    resampled : (resample,)
-        NaN where a resample held no clip of the kind: left out.
-    groups : int
-        The number of groups resampled.
-    centred : bool
-        Shift the resampled values so that their median is `value`: for a statistic that
-        resampling inflates, such as a calibration error.
-
-    Raises
-    ------
-    MetricError
-        If there are fewer than two groups, or nothing is left to take percentiles of.
+    `groups` is the number of groups resampled, `n` that of clips. NaN in `resampled` is a resample
+    without a clip of the kind: left out. `centred` shifts the resampled values so that their median
+    is `value`: for a statistic that resampling inflates, such as a calibration error.
     """
     from scipy.special import ndtr, stdtrit
 
@@ -296,26 +269,20 @@ def percentiles(
         )
     if centred:
         kept = kept + (value - float(np.median(kept)))
-    reach = float(np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, 0.5 + level / 2))
+    reach = float(np.sqrt(groups / (groups - 1)) * stdtrit(groups - 1, 0.5 + LEVEL / 2))
     low, high = np.quantile(kept, [float(ndtr(-reach)), float(ndtr(reach))])
-    return min(float(low), value), max(float(high), value)
+    return Interval(value, min(float(low), value), max(float(high), value), n)
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Divide; NaN where there is nothing to divide by (a resample without such clips)."""
+    """Divide; NaN where the denominator is 0 (a resample without such clips)."""
     empty = np.full(np.broadcast(numerator, denominator).shape, np.nan)
     quotient: Floats = np.divide(numerator, denominator, out=empty, where=denominator > 0)
     return quotient
 
 
 def group_index(groups: Groups, n: int) -> tuple[NDArray[np.intp], int]:
-    """Return each clip's group as a number from 0, and how many groups there are.
-
-    Raises
-    ------
-    MetricError
-        If there are not n groups, or a clip has none.
-    """
+    """Return each clip's group as a number from 0, and how many groups there are, or refuse."""
     if groups is None:
         return np.arange(n), n
     names = np.asarray(groups)
@@ -334,8 +301,8 @@ def group_index(groups: Groups, n: int) -> tuple[NDArray[np.intp], int]:
         )
     if names.dtype == object:
         names = names.astype(str)
-    index = np.unique(names, return_inverse=True)[1]
-    return index.reshape(-1).astype(np.intp), int(index.max()) + 1 if n else 0
+    found, index = np.unique(names, return_inverse=True)
+    return index.reshape(-1).astype(np.intp), len(found)
 
 
 def finite(values: ArrayLike, name: str) -> Floats:
@@ -353,15 +320,15 @@ def finite(values: ArrayLike, name: str) -> Floats:
     return array
 
 
-def _correct(correct: ArrayLike) -> Floats:
-    hits = finite(correct, "correct")
-    if not np.isin(hits, (0.0, 1.0)).all():
+def _bounded(values: ArrayLike) -> Floats:
+    scores = finite(values, "values")
+    if scores.min() < 0 or scores.max() > 1:
         raise MetricError(
-            f"the values of correct are between {hits.min():g} and {hits.max():g}",
-            expected="0 or 1 for each clip",
-            fix="compare the predicted with the true labels first",
+            f"the values are between {scores.min():g} and {scores.max():g}",
+            expected="numbers from 0 to 1",
+            fix="use the bootstrap",
         )
-    return hits
+    return scores
 
 
 def _draws(groups: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -17,12 +17,12 @@ def recovered_share(
     groups: NDArray[np.str_],
     *,
     reference: str = "A",
-    coloured: Sequence[str] = ("B", "C"),
+    others: Sequence[str] = ("B", "C"),
 ) -> intervals.Interval:
-    """Return the recovered share of the accuracy lost between devices.
+    """Return the recovered share of the accuracy that devices lose compared with a reference.
 
     It is (corrected - uncorrected) / (reference - uncorrected): the first two are accuracies on the
-    coloured devices, the third that on the reference device without correction.
+    other devices, the third is that on the reference device without correction.
 
     Parameters
     ----------
@@ -30,18 +30,13 @@ def recovered_share(
         Whether (or how often) each clip was classified correctly.
     devices, groups : array (clip,)
         The interval resamples whole recordings, with all the devices that recorded them.
-    reference : str
-        The device that loses nothing.
-    coloured : sequence of str
-        The devices that lose.
     """
-    flat = devices == reference
-    lossy = np.isin(devices, tuple(coloured))
+    of_reference, of_others = devices == reference, np.isin(devices, tuple(others))
 
     def statistic(chosen: NDArray[np.intp]) -> float:
-        flat_clips, lossy_clips = chosen[flat[chosen]], chosen[lossy[chosen]]
-        without = uncorrected[lossy_clips].mean()
-        lost = uncorrected[flat_clips].mean() - without
-        return float((corrected[lossy_clips].mean() - without) / lost) if lost else 0.0
+        rows = chosen[of_others[chosen]]
+        without = uncorrected[rows].mean()
+        lost = uncorrected[chosen[of_reference[chosen]]].mean() - without
+        return float((corrected[rows].mean() - without) / lost) if lost else 0.0
 
     return intervals.bootstrap(statistic, groups)

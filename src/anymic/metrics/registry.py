@@ -17,10 +17,7 @@ from anymic.metrics.intervals import (
     MetricError,
     bootstrap,
     bounded_mean,
-    group_index,
-    percentiles,
-    ratio,
-    resampled_totals,
+    resampled_mean,
 )
 
 Unit = Literal["share", "difference", "number"]
@@ -113,6 +110,8 @@ def register_metric(
 ) -> Callable[[Function], Function]:
     """Return a decorator that adds a metric to every report.
 
+    The decorated function takes probabilities (clip, class) and targets (clip,).
+
     Parameters
     ----------
     name : str
@@ -127,12 +126,6 @@ def register_metric(
     intervals : callable, optional
         See `Metric`. By default the interval resamples whole recordings; that of values from 0 to
         1 for each clip, with the unit "share", is `bounded_mean`.
-
-    Returns
-    -------
-    callable
-        Takes a function of probabilities (clip, class) and targets (clip,) and returns it
-        unchanged.
 
     Raises
     ------
@@ -149,20 +142,19 @@ def register_metric(
 
     def decorate(function: Function) -> Function:
         def value(p: Floats, t: Targets) -> float:
-            return _number(name, function(p, t), len(t), per_clip=per_clip)
+            return float(_checked(name, function(p, t), (len(t),) if per_clip else ()).mean())
 
         def own(p: Floats, t: Targets, groups: Groups, *, seed: int) -> dict[str, Interval]:
             if not per_clip:
-
-                def statistic(rows: NDArray[np.intp]) -> float:
-                    return value(p[rows], t[rows])
-
-                return {name: bootstrap(statistic, groups, n=len(t), seed=seed)}
-            value(p, t)  # refuses another shape
-            values = np.asarray(function(p, t), dtype=np.float64)
+                return {
+                    name: bootstrap(
+                        lambda rows: value(p[rows], t[rows]), groups, n=len(t), seed=seed
+                    )
+                }
+            values = _checked(name, function(p, t), (len(t),))
             if unit == "share":
                 return {name: bounded_mean(values, groups)}
-            return {name: _mean_interval(values, groups, seed)}
+            return {name: resampled_mean(values, groups, seed=seed)}
 
         metric = Metric(name, title or name, unit, better, value, intervals or own, detail)
         METRICS.add(name, metric, made_by=function)
@@ -181,45 +173,32 @@ def score_all(
     probabilities, targets
         As `check_probabilities` returns them.
     groups : (clip,)
-        The source recording of each clip.
+        The source recording of each clip. A single recording gives numbers without intervals.
     seed : int
         Of the resamples.
-
-    Returns
-    -------
-    dict of str to Interval or float
-        A number where there is a single recording, which has no interval.
     """
     several = len(set(groups.tolist())) > 1
     found: dict[str, Interval | float] = {}
-    together: dict[str, Interval] = {}
+    intervals: dict[str, Interval] = {}
     for metric in METRICS.specs():
         if metric.function is None:
             continue
         if several and metric.intervals is not None:
-            if metric.name not in together:
-                together.update(metric.intervals(probabilities, targets, groups, seed=seed))
-            found[metric.name] = together[metric.name]
+            if metric.name not in intervals:
+                intervals.update(metric.intervals(probabilities, targets, groups, seed=seed))
+            found[metric.name] = intervals[metric.name]
         else:
             found[metric.name] = metric.function(probabilities, targets)
     return found
 
 
-def _number(name: str, result: Any, clips: int, *, per_clip: bool) -> float:
+def _checked(name: str, result: Any, shape: tuple[int, ...]) -> Floats:
     values = np.asarray(result, dtype=np.float64)
-    if values.shape != ((clips,) if per_clip else ()) or not np.isfinite(values).all():
+    if values.shape != shape or not np.isfinite(values).all():
         raise MetricError(
-            f"metric {name} returns {values.shape} for {clips} clips"
+            f"metric {name} returns {values.shape}"
             + ("" if np.isfinite(values).all() else ", not all of it finite"),
-            expected=f"finite values ({clips},)" if per_clip else "one finite number",
+            expected=f"finite values {shape}" if shape else "one finite number",
             fix="correct the function, or how it is registered (`per_clip`)",
         )
-    return float(values.mean())
-
-
-def _mean_interval(values: Floats, groups: Groups, seed: int) -> Interval:
-    columns = np.column_stack([values, np.ones(len(values))])
-    totals = resampled_totals(columns, groups, seed=seed)
-    value, count = float(values.mean()), group_index(groups, len(values))[1]
-    low, high = percentiles(value, ratio(totals[:, 0], totals[:, 1]), groups=count)
-    return Interval(value, low, high, len(values))
+    return values

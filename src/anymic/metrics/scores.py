@@ -8,13 +8,13 @@ raises `MetricError`. Intervals (`accuracy`, `bootstrap`, `paired_difference`) c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic.metrics.intervals import (
-    LEVEL,
     RESAMPLES,
     Floats,
     Groups,
@@ -22,7 +22,7 @@ from anymic.metrics.intervals import (
     MetricError,
     bounded_mean,
     group_index,
-    percentiles,
+    percentile_interval,
     ratio,
     resampled_totals,
 )
@@ -36,7 +36,7 @@ SUM_TOLERANCE = 1e-3  # of the sum of a row of probabilities: the rounding of bf
 def check_probabilities(
     probabilities: ArrayLike, targets: ArrayLike
 ) -> tuple[Floats, NDArray[np.intp]]:
-    """Return probabilities (n, class) float64 and targets (n,), or refuse them.
+    """Return probabilities (n, class) float64 and targets (n,).
 
     Raises
     ------
@@ -76,16 +76,16 @@ def check_probabilities(
     return p, t.astype(np.intp)
 
 
-def log_losses(probabilities: ArrayLike, targets: ArrayLike, *, eps: float = EPS) -> Floats:
-    """Return -ln p of the true class for each clip, p clipped to [eps, 1]: (n,), nats."""
+def log_losses(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
+    """Return -ln p of the true class for each clip, p clipped to [1e-7, 1]: (n,), nats."""
     p, t = check_probabilities(probabilities, targets)
-    losses: Floats = -np.log(np.clip(p[np.arange(len(t)), t], eps, 1.0))
+    losses: Floats = -np.log(np.clip(p[np.arange(len(t)), t], EPS, 1.0))
     return losses + 0.0  # -ln 1 is -0.0
 
 
-def log_loss(probabilities: ArrayLike, targets: ArrayLike, *, eps: float = EPS) -> float:
+def log_loss(probabilities: ArrayLike, targets: ArrayLike) -> float:
     """Return the mean of `log_losses`, in nats; ln(classes) for a uniform guess."""
-    return float(log_losses(probabilities, targets, eps=eps).mean())
+    return float(log_losses(probabilities, targets).mean())
 
 
 def reciprocal_ranks_at(probabilities: ArrayLike, targets: ArrayLike, *, k: int = 3) -> Floats:
@@ -118,28 +118,19 @@ def mean_average_precision_at(
     groups: Groups = None,
     *,
     k: int = 3,
-    level: float = LEVEL,
 ) -> Interval:
     """Return the mean of `reciprocal_ranks_at` with its interval: MAP@k, from 0 to 1.
 
-    MAP@3 is the measure of DCASE 2018 task 2 and of the Kaggle competition that it was. The
-    interval is that of `bounded_mean`, over whole groups.
+    MAP@3 is the measure of DCASE 2018 task 2. The interval is that of `bounded_mean`.
 
     Parameters
     ----------
-    probabilities : (n, class)
-    targets : (n,) int
-    groups : (n,), optional
-        The source recording of each clip; without it every clip is a recording of its own.
+    probabilities, targets, groups
+        As for `reciprocal_ranks_at` and `bounded_mean`.
     k : int
         How many answers a clip has.
-
-    Raises
-    ------
-    MetricError
-        As `reciprocal_ranks_at`.
     """
-    return bounded_mean(reciprocal_ranks_at(probabilities, targets, k=k), groups, level=level)
+    return bounded_mean(reciprocal_ranks_at(probabilities, targets, k=k), groups)
 
 
 def brier_scores(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
@@ -148,9 +139,7 @@ def brier_scores(probabilities: ArrayLike, targets: ArrayLike) -> Floats:
     Source: G. W. Brier, "Verification of forecasts expressed in terms of probability", 1950.
     """
     p, t = check_probabilities(probabilities, targets)
-    truth = np.zeros_like(p)
-    truth[np.arange(len(t)), t] = 1.0
-    scores: Floats = np.square(p - truth).sum(axis=1)
+    scores: Floats = np.square(p - np.eye(p.shape[1])[t]).sum(axis=1)
     return scores
 
 
@@ -159,10 +148,8 @@ def brier_score(probabilities: ArrayLike, targets: ArrayLike) -> float:
     return float(brier_scores(probabilities, targets).mean())
 
 
-def expected_calibration_error(
-    probabilities: ArrayLike, targets: ArrayLike, *, bins: int = BINS
-) -> float:
-    """Return the gap between confidence and accuracy, averaged over bins of equal width.
+def expected_calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
+    """Return the gap between confidence and accuracy, averaged over 15 bins of equal width.
 
     Sum over bins of (clips in the bin / n) |accuracy - mean confidence|, by torchmetrics'
     `multiclass_calibration_error` with the l1 norm (C. Guo et al., "On calibration of modern
@@ -173,17 +160,17 @@ def expected_calibration_error(
 
     p, t = check_probabilities(probabilities, targets)
     error = multiclass_calibration_error(
-        torch.from_numpy(p), torch.from_numpy(t), num_classes=p.shape[1], n_bins=bins, norm="l1"
+        torch.from_numpy(p), torch.from_numpy(t), num_classes=p.shape[1], n_bins=BINS, norm="l1"
     )
     return float(error)
 
 
-def calibration_bins(confidence: ArrayLike, *, bins: int = BINS) -> NDArray[np.intp]:
-    """Return the bin of each confidence, [i / bins, (i + 1) / bins); exactly 1 is bin `bins`.
+def calibration_bins(confidence: ArrayLike) -> NDArray[np.intp]:
+    """Return the bin of each confidence, [i / 15, (i + 1) / 15); exactly 1 is bin 15.
 
     The bins of `expected_calibration_error`, as torchmetrics counts them.
     """
-    edges = np.linspace(0.0, 1.0, bins + 1)
+    edges = np.linspace(0.0, 1.0, BINS + 1)
     return (np.digitize(np.asarray(confidence, dtype=np.float64), edges) - 1).astype(np.intp)
 
 
@@ -192,10 +179,8 @@ def probability_scores(
     targets: ArrayLike,
     groups: Groups = None,
     *,
-    bins: int = BINS,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> dict[str, Interval]:
     """Return `log_loss`, `brier_score` and `expected_calibration_error` with intervals.
 
@@ -210,35 +195,32 @@ def probability_scores(
     """
     p, t = check_probabilities(probabilities, targets)
     confidence = p.max(axis=1)
-    gap = (p.argmax(axis=1) == t) - confidence
-    binned = np.zeros((len(t), bins + 1))
-    binned[np.arange(len(t)), calibration_bins(confidence, bins=bins)] = gap
+    binned = np.zeros((len(t), BINS + 1))
+    binned[np.arange(len(t)), calibration_bins(confidence)] = (p.argmax(axis=1) == t) - confidence
     columns = np.column_stack([np.ones(len(t)), log_losses(p, t), brier_scores(p, t), binned])
     totals = resampled_totals(columns, groups, resamples=resamples, seed=seed)
-    clips = totals[:, 0]
-    resampled = {
-        "log_loss": ratio(totals[:, 1], clips),
-        "brier_score": ratio(totals[:, 2], clips),
-        "expected_calibration_error": ratio(np.abs(totals[:, 3:]).sum(axis=1), clips),
-    }
-    values = {
-        "log_loss": log_loss(p, t),
-        "brier_score": brier_score(p, t),
-        "expected_calibration_error": expected_calibration_error(p, t, bins=bins),
+    sums = {
+        "log_loss": (log_loss(p, t), totals[:, 1]),
+        "brier_score": (brier_score(p, t), totals[:, 2]),
+        "expected_calibration_error": (
+            expected_calibration_error(p, t),
+            np.abs(totals[:, 3:]).sum(axis=1),
+        ),
     }
     count = group_index(groups, len(t))[1]
     scores = {}
-    for name, value in values.items():
-        shift = name == "expected_calibration_error"
-        low, high = percentiles(value, resampled[name], groups=count, level=level, centred=shift)
-        scores[name] = Interval(value, max(low, 0.0), high, len(t))
+    for name, (value, total) in sums.items():
+        resampled = ratio(total, totals[:, 0])
+        centred = name == "expected_calibration_error"
+        found = percentile_interval(value, resampled, groups=count, n=len(t), centred=centred)
+        scores[name] = replace(found, low=max(found.low, 0.0))
     return scores
 
 
-for _name, _title, _function, _detail in (
-    ("log_loss", "log loss", log_loss, False),
-    ("brier_score", "Brier score", brier_score, True),
-    ("expected_calibration_error", "ECE", expected_calibration_error, False),
+for _name, _title, _function in (
+    ("log_loss", "log loss", log_loss),
+    ("brier_score", "Brier score", brier_score),
+    ("expected_calibration_error", "ECE", expected_calibration_error),
 ):
     METRICS.add(
         _name,
@@ -248,7 +230,7 @@ for _name, _title, _function, _detail in (
             better="lower",
             function=_function,
             intervals=probability_scores,
-            detail=_detail,
+            detail=_function is brier_score,
         ),
     )
 
@@ -261,7 +243,6 @@ def device_contrasts(
     reference: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> tuple[Interval, dict[str, Interval]]:
     """Return the mean of the devices' accuracies, and each device's difference to a reference.
 
@@ -307,17 +288,18 @@ def device_contrasts(
     count = group_index(groups, hits.size)[1]
     present = ~np.isnan(resampled)
     means = ratio(np.where(present, resampled, 0.0).sum(axis=1), present.sum(axis=1) * 1.0)
-    low, high = percentiles(float(values.mean()), means, groups=count, level=level)
-    macro = Interval(float(values.mean()), low, high, int(clips.sum()))
+    macro = percentile_interval(float(values.mean()), means, groups=count, n=int(clips.sum()))
     differences = {}
     for column, name in enumerate(known):
         if reference is None or name == reference:
             continue
         base = known.index(reference)
-        value = float(values[column] - values[base])
-        change = resampled[:, column] - resampled[:, base]
-        low, high = percentiles(value, change, groups=count, level=level)
-        differences[name] = Interval(value, low, high, int(clips[column]))
+        differences[name] = percentile_interval(
+            float(values[column] - values[base]),
+            resampled[:, column] - resampled[:, base],
+            groups=count,
+            n=int(clips[column]),
+        )
     return macro, differences
 
 
@@ -345,5 +327,6 @@ def confusion_matrix(
             expected=f"0 to {classes - 1}",
             fix="number the labels like the columns of the probabilities",
         )
-    counts = np.bincount(t.astype(np.int64) * classes + p.astype(np.int64), minlength=classes**2)
-    return counts.reshape(classes, classes).astype(np.int64)
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (t, p), 1)
+    return counts

@@ -139,7 +139,7 @@ def calibrate(
         predicted.probabilities,
         targets,
         predicted.devices,
-        of_their_own=per_device,
+        per_device=per_device,
         clip_ids=used.clip_ids(),
         labels=model.labels,
     )

@@ -55,7 +55,7 @@ def compare(answers: Answers, flat: str = "A") -> Findings:
                 np.repeat([flat, UNKNOWN], [len(a), len(right)]),
                 np.concatenate([answers.groups[STATED][of_flat], groups]),
                 reference=flat,
-                coloured=(UNKNOWN,),
+                others=(UNKNOWN,),
             )
             rows.append(row("recovered_share", share, **where))
     return Findings(rows)

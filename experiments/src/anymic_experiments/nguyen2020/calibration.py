@@ -53,7 +53,7 @@ def by_device(member: Member) -> NDArray[np.float64]:
             outcome.probabilities[fitting],
             outcome.targets[fitting],
             outcome.devices[fitting].tolist(),
-            of_their_own=True,
+            per_device=True,
         )
         devices = outcome.devices[answering].tolist()
         result[answering] = fitted.transform(outcome.probabilities[answering], devices)

@@ -67,7 +67,7 @@ def compare(outcomes: Iterable[Outcome], grid: Settings) -> Findings:
             pooled.devices,
             pooled.groups,
             reference=grid.devices["reference"][0],
-            coloured=grid.devices["coloured"],
+            others=grid.devices["coloured"],
         )
         rows.append(row("recovered_share", share, condition=name))
     return Findings(rows)

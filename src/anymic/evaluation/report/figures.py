@@ -28,7 +28,6 @@ from anymic.evaluation.report.style import (
 from anymic.evaluation.report.tables import conditions
 from anymic.metrics import (
     ACCURACY,
-    BINS,
     accuracy,
     calibration_bins,
     check_probabilities,
@@ -141,17 +140,16 @@ def reliability(
     devices: Column = None,
     groups: Column = None,
     *,
-    bins: int = BINS,
     title: str = "How often it is right when it says how sure it is",
 ) -> Figure:
-    """Draw accuracy over confidence, one panel a device; on the line the model means what it says.
+    """Draw accuracy over confidence, one panel a device; on the diagonal they are equal.
+
+    The area of a dot is the number of clips of its bin, the vertical line their 95 % interval.
 
     Parameters
     ----------
     probabilities, targets, devices, groups
         As in `anymic.evaluation.report.evaluate`; without devices there is one panel of all clips.
-    bins : int
-        Of equal width; the area of a dot is the number of its clips, the line its 95 % interval.
     """
     p, t = check_probabilities(probabilities, targets)
     source = np.arange(len(t)) if groups is None else np.asarray(groups)
@@ -173,7 +171,7 @@ def reliability(
             axes.set_visible(number < len(panels))
         for number, (axes, (name, of)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             colour, _ = series(number if devices is not None else 0)
-            _reliability_panel(axes, p[of], t[of], source[of], bins, colour)
+            _reliability_panel(axes, p[of], t[of], source[of], colour)
             axes.set_title(shorten(name, 76 // across), pad=4, fontsize=9.5)
             axes.tick_params(labelbottom=number + across >= len(panels))
         figure.suptitle(title, x=0.01, ha="left")
@@ -249,12 +247,11 @@ def _reliability_panel(
     p: NDArray[np.float64],
     t: NDArray[np.intp],
     source: NDArray[Any],
-    bins: int,
     colour: str,
 ) -> None:
     confidence = p.max(axis=1)
     correct = p.argmax(axis=1) == t
-    place = calibration_bins(confidence, bins=bins)
+    place = calibration_bins(confidence)
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
     for number in np.unique(place):
         inside = place == number
@@ -274,7 +271,7 @@ def _reliability_panel(
             zorder=3,
             clip_on=False,
         )
-    error = expected_calibration_error(p, t, bins=bins)
+    error = expected_calibration_error(p, t)
     axes.text(2, 98, f"ECE {error:.3f}", va="top", color=MUTED, fontsize=8.5)
     axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
     axes.set_xticks([0, 50, 100])
