@@ -14,9 +14,8 @@ import soundfile
 from anymic import audio
 from anymic.audio import Clip
 from anymic.cli import main
-from anymic.data.balancing import balance, prepare
+from anymic.data.balancing import balance, draw_shifts, prepare
 from anymic.data.manifest import Manifest
-from anymic.data.shifts import draw_shifts
 from anymic.errors import AudioError, ConfigError, ManifestError
 
 RATE = 8000

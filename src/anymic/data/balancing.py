@@ -1,9 +1,10 @@
-"""Labels balanced by pitch shift, of clips trimmed and normalized: prepared once, on disk."""
+"""Labels balanced by pitch shift, of clips that are trimmed and normalized."""
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,29 +17,23 @@ from anymic._internal.optional import extra
 from anymic.audio import Clip
 from anymic.data.derived import Derived, DerivedCorpus, Rendered, Source
 from anymic.data.manifest import Manifest
-from anymic.data.shifts import SEMITONES, draw_shifts
-from anymic.errors import AudioError, ConfigError
+from anymic.errors import AudioError, ConfigError, ManifestError
 
+SEMITONES = 12  # shifts are whole numbers of semitones between -12 and 12, both excluded
 VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "split", "group", "semitones", "source")
 
 
 @dataclass(frozen=True)
 class Balanced(Derived):
-    """What `balance` wrote; its variants are shifts in semitones.
+    """A corpus that `balance` wrote; the variants are shifts in semitones."""
 
-    Attributes
-    ----------
-    added : dict of str to int
-        Label and how many shifted clips it got.
-    """
-
-    added: dict[str, int]
+    added: dict[str, int]  # the number of shifted clips of each label
 
 
 @dataclass(frozen=True)
 class _Shifting:
-    """The recipe: trim, resample, shift by so many semitones, normalize."""
+    """The recipe: resample, trim, shift by a number of semitones, normalize."""
 
     top_db: float
     rate_hz: int | None
@@ -48,8 +43,8 @@ class _Shifting:
         return f"{source.stem}{variant:+d}" if variant else source.stem
 
     def made_from(self, source: Source, variant: int, origin: list[Any]) -> list[Any]:
-        stretch = [source.start_s, source.duration_s]
-        return [VERSION, variant, self.top_db, self.rate_hz, *stretch, origin[:2]]
+        part = [source.start_s, source.duration_s]
+        return [VERSION, variant, self.top_db, self.rate_hz, *part, origin[:2]]
 
     def render(self, source: Source, clip: Clip, variant: int) -> Rendered:
         return Rendered(prepare(clip, semitones=variant, top_db=self.top_db), bits=24)
@@ -69,34 +64,33 @@ def balance(
 ) -> Balanced:
     """Prepare a corpus as Xu 2018 does: trim, normalize, and balance its labels by pitch shift.
 
-    Every clip is trimmed of silence at both ends and scaled to a peak of 1. Then each label of the
-    training clips (all, where there is no column `split`) gets shifted clips until it has as many
-    as the largest: drawn from its own clips, each as often as any other, by random whole numbers of
-    semitones, never 0 and never the same clip by the same shift twice: a label whose clips have no
-    shift left stays smaller. Test clips are never shifted.
+    Silence at both ends of every clip is removed, and its peak is scaled to 1. Then each label of
+    the training clips (all, where there is no column `split`) gets shifted clips until it has as
+    many as the largest. They are drawn from its own clips, each equally often, by random whole
+    numbers of semitones. No clip is shifted by 0, or twice by the same number: a label whose
+    clips have no shift left stays smaller. Test clips are never shifted.
 
     Written below `out`: `audio/*.flac` (24 bits), `manifest.csv` with the columns `semitones` (0:
-    not shifted), `source` and `group` (so that no split divides what comes from one recording),
-    and `build_log.jsonl`: a rerun keeps what was made from the same source and settings.
+    not shifted), `source` and `group` (the recording, so that no split divides it), and
+    `build_log.jsonl`: a rerun keeps the files that were made from the same source and settings.
 
     Parameters
     ----------
     manifest : Manifest
     out : path
-        Folder to write; made where it is missing.
+        Folder to write; created if it is missing.
     seed : int
-        Of the draws.
+        The seed of the draws.
     semitones : int
         Shifts lie between minus this and this, both excluded; 12 in Xu 2018.
     top_db : float
-        What is so far below a clip's loudest frame counts as silence.
+        Frames this far below a clip's loudest frame count as silence.
     rate_hz : int, optional
-        What every clip is resampled to; by default each keeps its rate.
+        The rate of every written clip; by default each keeps its rate.
     clips : int, optional
-        How many training clips each label gets at least; by default as many as the largest has.
+        The least number of training clips of each label; by default that of the largest label.
     workers : int, optional
-        Processes; by default one a processor. Shifting runs inside the interpreter's lock, so
-        threads would not help.
+        Processes; by default one a processor.
     progress : bool
         Whether to show a progress bar on stderr.
 
@@ -112,18 +106,15 @@ def balance(
         raise ConfigError(f"the largest shift is {semitones} semitones", expected="2 or more")
     draw = partial(draw_shifts, manifest, seed=seed, semitones=semitones, clips=clips)
     shifts = draw()
+    recipe = _Shifting(top_db, rate_hz)
+    # Processes, because shifting holds the interpreter's lock.
     corpus = DerivedCorpus(
-        manifest,
-        out,
-        _Shifting(top_db, rate_hz),
-        processes=True,
-        workers=workers,
-        progress=progress,
+        manifest, out, recipe, processes=True, workers=workers, progress=progress
     )
     every = range(len(manifest))
     corpus.build(dict.fromkeys(every, (0,)), doing="preparing")
     lost = {row for row in every if corpus.made[row].failure}
-    if 0 < len(lost) < len(manifest):  # what cannot be used makes no label larger
+    if 0 < len(lost) < len(manifest):  # these clips count for no label
         shifts = draw(without=lost)
     wanted: dict[int, list[int]] = {}
     for row, shift in shifts:
@@ -133,14 +124,13 @@ def balance(
     labels, recordings = manifest.table["label"].tolist(), manifest.recordings()
     added: Counter[str] = Counter()
     rows = []
-    # A label so small that its clips have no shift left stays smaller: no clip comes twice.
     for row, shift in dict.fromkeys([*((row, 0) for row in every), *shifts]):
         made = corpus.made[row]
         if made.failure is None:
             path = made.files[shift].path
             rows.append(corpus.row(row, path, semitones=shift, group=recordings[row]))
             added.update([labels[row]] if shift else [])
-    for each in rows:  # the written file is the clip, and a shifted one is no take of the others
+    for each in rows:  # the whole file is the clip, and shifted clips are not aligned takes
         for column in ("start_s", "duration_s", "take"):
             each.pop(column, None)
     return Balanced(
@@ -156,18 +146,12 @@ def balance(
 def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
     """Return the clip trimmed at both ends, shifted in pitch, and scaled to a peak of 1.
 
-    Parameters
-    ----------
-    clip : Clip
-    semitones : int
-        By `librosa.effects.pitch_shift`; the length stays.
-    top_db : float
-        As for `anymic.audio.trim_silence`.
+    See `librosa.effects.pitch_shift`, and `anymic.audio.trim_silence` for `top_db`.
 
     Raises
     ------
     AudioError
-        If it is silent from beginning to end.
+        If the clip is silent.
     """
     with extra("train"):
         import librosa
@@ -189,3 +173,49 @@ def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
             fix="leave it out",
         )
     return replace(trimmed, samples=(samples / peak).astype(np.float32))
+
+
+def draw_shifts(
+    manifest: Manifest,
+    *,
+    seed: int,
+    semitones: int = SEMITONES,
+    clips: int | None = None,
+    without: Collection[int] = (),
+) -> list[tuple[int, int]]:
+    """Return (row, semitones) of the shifted clips that balance the labels of training clips.
+
+    Parameters are those of `balance`; rows of `without` are not used.
+
+    Raises
+    ------
+    ManifestError
+        If there is no training clip.
+    """
+    table = manifest.table
+    training = np.ones(len(table), dtype=bool)
+    if "split" in table.columns:
+        training = table["split"].isin(["train"]).to_numpy(dtype=bool, copy=True)
+    training[list(without)] = False
+    rows: dict[str, list[int]] = {}
+    for row in np.flatnonzero(training).tolist():
+        rows.setdefault(table["label"].iloc[row], []).append(row)
+    if not rows:
+        raise ManifestError(
+            "no clip" + (" that can be used" if without else "") + " has the split 'train'",
+            expected="clips to balance",
+            fix="correct the column split, or repair the files",
+        )
+    most = max(map(len, rows.values())) if clips is None else clips
+    generator = np.random.default_rng(seed)
+    possible = [shift for shift in range(1 - semitones, semitones) if shift]
+    drawn: list[tuple[int, int]] = []
+    for label in sorted(rows):
+        own = rows[label]
+        # In each round every clip is used once, with the next shift of its own random order.
+        orders = {row: generator.permutation(possible) for row in own}
+        wanted = max(0, most - len(own))
+        for turn in range(-(-wanted // len(own))):
+            for row in generator.permutation(own)[: wanted - turn * len(own)].tolist():
+                drawn.append((row, int(orders[row][turn % len(possible)])))
+    return drawn

@@ -1,4 +1,4 @@
-"""Reads every file of a manifest and lists all that is wrong with them, at once."""
+"""Checks of the files of a manifest: every file is read, and all problems are listed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from anymic.errors import AudioError, ConfigError, Failure, ManifestError
 Kind = Literal[
     "missing",  # no such file
     "empty",  # a file of 0 bytes, or audio without a sample
-    "unreadable",  # not audio, or cut short, or with samples that are no numbers
+    "unreadable",  # not audio, or cut short, or with samples that are not numbers
     "rate",  # another sampling rate than asked for
     "silent",  # every sample is 0
     "outside",  # start_s and duration_s reach beyond the end of the file
@@ -35,16 +35,16 @@ _WINDOW_S = 30.0  # read piece by piece, so that a file of hours takes no more m
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a file.
+    """A problem of a file.
 
     Attributes
     ----------
     path : str
-        The file, as the manifest writes it.
+        The file, as in the manifest.
     kind : str
-        One word to count by: see ``Kind``.
+        See ``Kind``.
     reason : str
-        One line for people.
+        One line.
     rows : tuple of int
         The rows of the manifest that cannot be used because of it.
     """
@@ -57,7 +57,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class _File:
-    """What reading a file found: its content, or why it cannot be used."""
+    """The length, the rate and a hash of the content of a file; or why it cannot be used."""
 
     samples: int = 0
     rate_hz: int = 0
@@ -73,31 +73,39 @@ def check(
     Parameters
     ----------
     manifest : Manifest
-        The clips; a file that several rows name is read once.
+        The clips; a file of several rows is read once.
     rate_hz : int, optional
-        The rate that every file should have, in Hz. By default any will do.
+        The rate that every file should have, in Hz; by default any.
     workers : int
-        Threads that read; decoding leaves Python's lock, so they run in parallel.
+        Threads that read.
     progress : bool
-        Show a progress bar on stderr where that is a terminal.
+        Show a progress bar on stderr if that is a terminal.
 
     Returns
     -------
     list of Problem
-        In the order of the manifest, duplicates last; empty where all is well. Content is
-        compared after decoding and mixing to mono, so that a copy with another header or in
-        another lossless format is found too. A row can be in several problems.
+        In the order of the manifest, duplicates last. Content is compared after decoding and
+        mixing to mono: copies with another header or in another lossless format are found. A row
+        can be in several problems.
+
+    Raises
+    ------
+    ConfigError
+        If `workers` is less than 1.
     """
     if workers < 1:
         raise ConfigError(f"the number of workers is {workers}", expected="at least 1")
     rows: dict[Path, list[int]] = {}
     for row, path in enumerate(manifest.paths()):
         rows.setdefault(Path(os.path.normpath(path)), []).append(row)
-    files = dict(zip(rows, _examine_all(list(rows), workers, progress), strict=True))
-    written = manifest.table["path"].tolist()
+    read = track(
+        in_order(_examine, rows, workers=workers), len(rows), "reading files", shown=progress
+    )
+    files = dict(zip(rows, read, strict=True))
+    names = _names(manifest, rows)
     problems = []
     for path, file in files.items():
-        name = written[rows[path][0]]
+        name = names[path]
         if file.problem:
             problems.append(Problem(name, *file.problem, rows=tuple(rows[path])))
             continue
@@ -106,6 +114,11 @@ def check(
             problems.append(Problem(name, "rate", reason, tuple(rows[path])))
         problems += _outside(manifest, name, file, rows[path])
     return problems + _copies(manifest, files, rows)
+
+
+def _names(manifest: Manifest, rows: dict[Path, list[int]]) -> dict[Path, str]:
+    """Return each file's path as in the manifest."""
+    return {path: manifest.table["path"].iloc[own[0]] for path, own in rows.items()}
 
 
 def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
@@ -117,21 +130,12 @@ def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
 
 
 def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "clips") -> None:
-    """Make sure that some clips can be used.
-
-    Parameters
-    ----------
-    used : sized
-        Whatever there is of the clips that can be used.
-    failures : sequence of Failure
-        The other clips.
-    what : str
-        What the clips are called in the message.
+    """Make sure that some clips can be used: that `used` is not empty.
 
     Raises
     ------
     ManifestError
-        If `used` is empty.
+        If it is empty; the message has the first of the failures.
     """
     if len(used):
         return
@@ -146,12 +150,12 @@ def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "cli
 
 
 def require_all_usable(failures: Sequence[Failure], *, what: str = "clips") -> None:
-    """Make sure that no clip failed; `what` is what the clips are called in the message.
+    """Make sure that there are no failures.
 
     Raises
     ------
     ManifestError
-        If there are failures.
+        If there are; the message has the first.
     """
     if failures:
         raise ManifestError(
@@ -160,16 +164,10 @@ def require_all_usable(failures: Sequence[Failure], *, what: str = "clips") -> N
         )
 
 
-def _examine_all(paths: list[Path], workers: int, progress: bool) -> list[_File]:
-    found = in_order(_examine, paths, workers=workers)
-    return list(track(found, len(paths), "reading files", shown=progress))
-
-
 def _examine(path: Path) -> _File:
     if not path.is_file():
-        return _File(
-            problem=("missing", "There is no such file. Check the path, or fetch it again.")
-        )
+        reason = "There is no such file. Check the path, or fetch it again."
+        return _File(problem=("missing", reason))
     if path.stat().st_size == 0:
         return _File(problem=("empty", "The file has 0 bytes. Fetch it again."))
     digest = hashlib.sha256()
@@ -192,15 +190,13 @@ def _examine(path: Path) -> _File:
 
 
 def _outside(manifest: Manifest, name: str, file: _File, rows: list[int]) -> list[Problem]:
-    """Find the rows whose part of the file is not all there."""
-    table = manifest.table.loc[rows]
-    zero = np.zeros(len(rows))
-    start = table["start_s"].to_numpy() if "start_s" in table.columns else zero
-    length = table["duration_s"].to_numpy() if "duration_s" in table.columns else zero
-    end = start + np.nan_to_num(length)
+    """Find the rows whose part reaches beyond the end of the file."""
+    columns = ["start_s", "duration_s"]
+    parts = manifest.table.reindex(index=rows, columns=columns).fillna(0.0).to_numpy()
     whole = file.samples / file.rate_hz
     problems = []
-    for row, first, last in zip(rows, start, end, strict=True):
+    for row, (first, length) in zip(rows, parts, strict=True):
+        last = first + length
         if last > whole + SEGMENT_SLACK_S or first >= whole:
             part = f"{first:g} s to {last:g} s" if last > first else f"from {first:g} s"
             reason = (
@@ -215,8 +211,7 @@ def _copies(
     manifest: Manifest, files: dict[Path, _File], rows: dict[Path, list[int]]
 ) -> list[Problem]:
     """Find files with the same content: copies, and copies with different labels."""
-    labels = manifest.table["label"].tolist()
-    written = manifest.table["path"].tolist()
+    names = _names(manifest, rows)
     same: dict[str, list[Path]] = {}
     for path, file in files.items():
         if file.content:
@@ -225,16 +220,14 @@ def _copies(
     for paths in same.values():
         if len(paths) < 2:
             continue
-        heard = {path: {labels[row] for row in rows[path]} for path in paths}
-        conflict = len(set.union(*heard.values())) > 1
+        labels = {path: sorted(set(manifest.table["label"].iloc[rows[path]])) for path in paths}
+        conflict = len({label for own in labels.values() for label in own}) > 1
         for path in paths if conflict else paths[1:]:
             others = [other for other in paths if other != path] if conflict else paths[:1]
-            listed = some(
-                f"{written[rows[other][0]]} ({', '.join(sorted(heard[other]))})" for other in others
-            )
+            listed = some(f"{names[other]} ({', '.join(labels[other])})" for other in others)
             reason = f"The samples are the same as in {listed}"
-            reason += f", labelled {', '.join(sorted(heard[path]))} here. " if conflict else ". "
+            reason += f", labelled {', '.join(labels[path])} here. " if conflict else ". "
             reason += "Find out which label is right." if conflict else "Keep one of them."
             kind: Kind = "conflict" if conflict else "duplicate"
-            problems.append(Problem(written[rows[path][0]], kind, reason, tuple(rows[path])))
+            problems.append(Problem(names[path], kind, reason, tuple(rows[path])))
     return problems

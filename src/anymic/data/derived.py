@@ -1,13 +1,13 @@
-"""Corpora made from a corpus: every clip in some variants, each file written once.
+"""Corpora derived from a corpus: each clip in some variants, each file written once.
 
-A variant is a device that the clip is passed through, a codec, a shift in pitch. What differs
-between such corpora is a `Recipe`; `DerivedCorpus` writes the audio and the tables.
+A variant is a device that the clip is passed through, a codec, or a shift in pitch. A `Recipe`
+makes the variants; `DerivedCorpus` writes the audio and the tables.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ RecipeVariant = TypeVar("RecipeVariant", bound=Hashable, contravariant=True)
 
 @dataclass(frozen=True)
 class Source:
-    """One clip of a corpus, a file or a stretch of one; `stem` names its files."""
+    """One clip of a corpus, a file or a part of one; `stem` names its files."""
 
     path: Path
     stem: str
@@ -44,56 +44,40 @@ class Source:
 
     @property
     def origin(self) -> list[Any]:
-        """What tells that the file has changed: its size and time of change, and the stretch."""
+        """The file's size and time of change, and the part: it differs if the clip changed."""
         state = file_state(self.path)
         return [*state, self.start_s, self.duration_s] if state else []
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A variant of a clip, to be written with so many bits.
-
-    Attributes
-    ----------
-    clip : Clip
-    bits : int
-        Of the FLAC file.
-    over_full_scale : int
-        Samples that are limited to full scale, or were.
-    kbps : float or None
-        The bitrate of the encoded clip, where it was encoded.
-    """
+    """A variant of a clip, and what the build log says of its file (see `BuiltFile`)."""
 
     clip: Clip
-    bits: int
+    bits: int  # of the FLAC file
     over_full_scale: int = 0
     kbps: float | None = None
 
 
 class Recipe(Protocol[RecipeVariant]):
-    """How a variant of a clip is made, and what its file is called."""
+    """How a variant of a clip is made, and the name of its file."""
 
     @property
     def rate_hz(self) -> int | None:
-        """What clips are resampled to when they are read; None: each keeps its rate."""
-        ...
+        """The rate that clips are resampled to when they are read; None: each keeps its rate."""
 
     @property
     def allow_silence(self) -> bool:
         """Whether a clip of digital silence can be used."""
-        ...
 
     def file_name(self, source: Source, variant: RecipeVariant) -> str:
         """Return the path below `audio/`, without its suffix."""
-        ...
 
     def made_from(self, source: Source, variant: RecipeVariant, origin: list[Any]) -> list[Any]:
-        """Return all that decides the samples of the file, `origin` of the source among it."""
-        ...
+        """Return all that decides the samples of the file, including `origin` of the source."""
 
     def render(self, source: Source, clip: Clip, variant: RecipeVariant) -> Rendered:
         """Return a variant of a clip; it runs in a thread, or in another process."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +94,7 @@ class Derived:
     failures : tuple of Failure
         Clips that could not be used; they are in none of the tables.
     written, kept : int
-        Files made now, and files of an earlier run that were still right.
+        Files made now, and files of an earlier run that are still valid.
     """
 
     manifest: Manifest
@@ -122,7 +106,7 @@ class Derived:
 
 @dataclass
 class Made(Generic[Variant]):
-    """What became of one clip: a file a variant, or the reason why some are missing."""
+    """The files of one clip by variant, and the reason if some are missing."""
 
     files: dict[Variant, BuiltFile] = field(default_factory=dict)
     written: int = 0
@@ -141,20 +125,20 @@ class _Job(Generic[Variant]):
 class DerivedCorpus(Generic[Variant]):
     """A folder with variants of a corpus's clips: `audio/*.flac`, tables, and a build log.
 
-    A rerun keeps the files that the log knows to be made from the same source and settings. Files
-    are byte-identical whatever the number of workers.
+    A rerun keeps the files that were made from the same source and settings according to the log.
+    The bytes do not depend on the number of workers.
 
     Parameters
     ----------
     manifest : Manifest
         The original clips.
     folder : Path
-        Made where it is missing.
+        Created if it is missing.
     recipe : Recipe
     processes : bool
-        Whether the work holds the interpreter's lock and needs processes instead of threads.
+        Whether to use processes instead of threads: for work that holds the interpreter's lock.
     workers : int, optional
-        Clips worked on at the same time; by default one a processor.
+        Clips rendered at the same time; by default one a processor.
     progress : bool
         Whether to show a bar on stderr.
 
@@ -181,28 +165,33 @@ class DerivedCorpus(Generic[Variant]):
                 fix="choose another folder",
             )
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        self.recipe = recipe
+        self.folder, self.recipe = folder, recipe
         self.made: dict[int, Made[Variant]] = {}
         self._sources = _sources(manifest)
         self._records: list[dict[Any, Any]] = manifest.table.to_dict("records")
         self._processes, self._workers, self._progress = processes, workers, progress
 
     def build(self, wanted: Mapping[int, Collection[Variant]], *, doing: str) -> None:
-        """Write the variants of rows that are not there yet; `doing` names the bar.
+        """Write the missing variants of rows; `doing` names the bar.
 
-        A clip that cannot be used is the failure of its row, and the others go on.
+        A clip that cannot be used is the failure of its row; the other clips are not affected.
         """
         with BuildLog(self.folder) as log:
             jobs = [self._job(log, row, variants) for row, variants in wanted.items()]
             jobs = [job for job in jobs if job.missing or not wanted[job.row]]
-            done = self._render_all(jobs)
-            for row, files, failure in track(done, len(jobs), doing, shown=self._progress):
-                for file in files.values():
+            done: Iterable[tuple[_Job[Variant], Made[Variant]]]
+            work = partial(_render, recipe=self.recipe, folder=self.folder)
+            if self._processes:
+                done = in_processes(work, jobs, workers=self._workers or processors())
+            else:
+                done = zip(jobs, in_order(work, jobs, workers=self._workers), strict=True)
+            for job, new in track(done, len(jobs), doing, shown=self._progress):
+                for file in new.files.values():
                     log.add(file)
-                self.made[row].files.update(files)
-                self.made[row].written += len(files)
-                self.made[row].failure = failure
+                made = self.made[job.row]
+                made.files.update(new.files)
+                made.written += len(new.files)
+                made.failure = new.failure
 
     def _job(self, log: BuildLog, row: int, variants: Collection[Variant]) -> _Job[Variant]:
         source, made = self._sources[row], self.made.setdefault(row, Made())
@@ -218,15 +207,6 @@ class DerivedCorpus(Generic[Variant]):
                 made.files[variant] = known
         return _Job(row, source, missing)
 
-    def _render_all(
-        self, jobs: Sequence[_Job[Variant]]
-    ) -> Iterator[tuple[int, dict[Variant, BuiltFile], Failure | None]]:
-        work = partial(_render, recipe=self.recipe, folder=self.folder)
-        if not self._processes:
-            return in_order(work, jobs, workers=self._workers)
-        done = in_processes(work, jobs, workers=self._workers or processors())
-        return (result for _, result in done)
-
     @property
     def failures(self) -> tuple[Failure, ...]:
         """The clips that could not be used, in the order of the manifest's rows."""
@@ -234,12 +214,12 @@ class DerivedCorpus(Generic[Variant]):
 
     @property
     def written(self) -> int:
-        """How many files were made now."""
+        """The number of files made now."""
         return sum(one.written for one in self.made.values())
 
     @property
     def kept(self) -> int:
-        """How many files of an earlier run were still right."""
+        """The number of files of an earlier run that are still valid."""
         return sum(len(one.files) for one in self.made.values()) - self.written
 
     @property
@@ -252,20 +232,14 @@ class DerivedCorpus(Generic[Variant]):
         return Counter(variant for variant, file in self.files if file.over_full_scale)
 
     def row(self, row: int, path: str, **columns: Any) -> dict[Any, Any]:
-        """Return the original's row with another path, the original one as `source`, and more."""
+        """Return a row with a new path, the original path as `source`, and these columns."""
         record = self._records[row]
         return {**record, "source": record["path"], "path": path, **columns}
 
     def write(
         self, rows: Sequence[Mapping[Any, Any]], name: str = TABLE, *, first: Sequence[str]
     ) -> Manifest:
-        """Write a table, the columns `first` before the others.
-
-        Raises
-        ------
-        ManifestError
-            If there is no row: no clip could be used.
-        """
+        """Write a table, the columns `first` before the others; a ManifestError without rows."""
         require_usable(rows, self.failures)
         table = pd.DataFrame(rows)
         front = [column for column in first if column in table.columns]
@@ -276,7 +250,7 @@ class DerivedCorpus(Generic[Variant]):
 
 
 def name_stems(manifest: Manifest) -> list[str]:
-    """Name each row: by its file's stem, with the clip's id where two clips share a stem."""
+    """Return a name for each row: its file's stem, and the clip's id if two share a stem."""
     stems = [path.stem for path in manifest.paths()]
     often = Counter(stems)
     return [
@@ -297,11 +271,9 @@ def _sources(manifest: Manifest) -> list[Source]:
     ]
 
 
-def _render(
-    job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path
-) -> tuple[int, dict[Variant, BuiltFile], Failure | None]:
-    """Read a clip once and write its missing variants; return them, and what went wrong."""
-    done: dict[Variant, BuiltFile] = {}
+def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> Made[Variant]:
+    """Read a clip once and write its missing variants; return these files, or the failure."""
+    made: Made[Variant] = Made()
     source = job.source
     try:
         clip = audio.read(
@@ -316,9 +288,9 @@ def _render(
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             audio.write(file, rendered.clip, subtype=f"PCM_{rendered.bits}", clip=True)
-            done[variant] = BuiltFile(
+            made.files[variant] = BuiltFile(
                 path, key, file.stat().st_size, rendered.over_full_scale, rendered.kbps
             )
     except AnymicError as error:
-        return job.row, done, Failure(str(source.path), str(error))
-    return job.row, done, None
+        made.failure = Failure(str(source.path), str(error))
+    return made

@@ -1,4 +1,4 @@
-"""Archives of public corpora: fetched once, checked, unpacked."""
+"""Archives of public corpora: downloaded once, checked, unpacked."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ class Archive:
     Attributes
     ----------
     url : str
-        Where it is.
     file : str
-        What it is called on disk.
+        Its name on disk.
     md5 : str or None
-        The checksum it must have; None where its publisher gives none, which is then said.
+        The published checksum; without one, a note says that the archive was not verified.
     seen_md5 : str
-        For an archive without a published checksum: the one that others recorded. A difference
-        is told, not refused, as the publisher may change the archive.
+        For an archive without a published checksum: the one that others recorded. A note states a
+        difference, because the publisher may change the archive.
     """
 
     url: str
@@ -39,8 +38,7 @@ class Archive:
 def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = True) -> None:
     """Fetch archives into ``root/archives`` and unpack them in ``root``.
 
-    An archive that is there with the right checksum is not fetched again, and a file that is
-    unpacked in its full size is not unpacked again.
+    Archives that are there with the right checksum, and unpacked files of the right size, are kept.
 
     Raises
     ------
@@ -81,12 +79,12 @@ def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = Tru
 
 
 def unpack(archive: Path, root: Path) -> None:
-    """Unpack a ZIP file; what is there already in its full size is left alone.
+    """Unpack a ZIP file; files that are there with the right size are kept.
 
     Raises
     ------
     AnymicError
-        It is no ZIP file, is damaged, or names a file outside ``root``.
+        It is not a ZIP file, is damaged, or has a file outside ``root``.
     """
     try:
         with zipfile.ZipFile(archive) as source:
@@ -98,8 +96,7 @@ def unpack(archive: Path, root: Path) -> None:
                         expected=f"only files below {root}",
                         fix="do not use this archive",
                     )
-                there = target.is_file() and target.stat().st_size == member.file_size
-                if not there:
+                if not (target.is_file() and target.stat().st_size == member.file_size):
                     source.extract(member, root)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise AnymicError(
@@ -121,7 +118,7 @@ def _say_unverified(archive: Archive, file: Path) -> None:
 
 
 def _cause(error: BaseException) -> str:
-    """Name the innermost cause in a few words: requests wraps it several times."""
+    """Return the innermost cause in a few words: requests wraps it several times."""
     text = " ".join(str(error).split())
     for words in ("Name or service not known", "name resolution", "Connection refused"):
         if words in text:
@@ -132,7 +129,7 @@ def _cause(error: BaseException) -> str:
 
 
 class _Bar:
-    """The progress bar that pooch feeds, drawn by rich on stderr."""
+    """A progress bar of rich on stderr, with the interface that pooch expects."""
 
     def __init__(self, name: str, *, shown: bool) -> None:
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""Embeddings that are brought along: an .npz of vectors, several of each clip."""
+"""Embeddings from a file: an .npz of vectors, several of each clip."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, ManifestError
+from anymic.errors import ManifestError
 
 COLUMNS = {"labels": "label", "splits": "split", "groups": "group"}
 
 
 @dataclass(frozen=True, eq=False)
 class Vectors:
-    """Embeddings of clips, several a clip.
+    """Embeddings of clips, several of each clip.
 
     Attributes
     ----------
     clips : Manifest
-        A row a clip, in the order of their names: path, label ("?" where not known), and split and
-        group where known. The files need not be there.
+        A row for each clip, sorted by path: path, label ("?" where not known), and split and group
+        where known. The files need not exist.
     sequences : tuple of array (segment, feature), float32
-        Of each clip, in the order of time.
+        The embeddings of each clip, in the order of time.
     """
 
     clips: Manifest
@@ -39,17 +39,17 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
     Parameters
     ----------
     path : path
-        Arrays `features` (segment, feature), `paths` (segment,), the clip of each, and, to train,
-        `labels`; where there, `starts_s` orders a clip's segments, `splits` (train, validation)
-        and `groups`, the recording, divide the clips.
+        Arrays `features` (segment, feature), `paths` (segment,), the clip of each, and `labels`;
+        optional are `starts_s`, which orders the segments of a clip, `splits` (train, validation)
+        and `groups` (the recording).
     labelled : bool
-        Whether labels are needed.
+        Whether `labels` are required.
 
     Raises
     ------
     ManifestError
-        If it is no .npz, an array is missing or of another length, a number is not finite, or a
-        clip has two labels.
+        If the file is not an .npz, an array is missing or has another length, a number is not
+        finite, or a clip has two labels.
     """
     path = Path(path)
     arrays = _arrays(path)
@@ -76,13 +76,15 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
         table["label"] = "?"
     order = arrays["starts_s"] if "starts_s" in arrays else np.arange(len(features))
     rows = {name: own.to_numpy() for name, own in table.groupby("path").groups.items()}
-    if uneven := [name for name, own in rows.items() if len(table.iloc[own].drop_duplicates()) > 1]:
-        raise _refusal(f"the segments of {uneven[0]} have two labels, splits or groups in {path}")
-    first = table.iloc[[own[0] for own in rows.values()]].reset_index(drop=True)
+    clips = table.drop_duplicates().sort_values("path", ignore_index=True)
+    if (twice := clips["path"].duplicated()).any():
+        uneven = clips["path"][twice].iloc[0]
+        raise _refusal(f"the segments of {uneven} have two labels, splits or groups in {path}")
     numbers = features.astype(np.float32)
+    segments = [rows[name] for name in clips["path"]]
     return Vectors(
-        Manifest.from_table(first, path.parent),
-        tuple(numbers[own[np.argsort(order[own], kind="stable")]] for own in rows.values()),
+        Manifest.from_table(clips, path.parent),
+        tuple(numbers[own[np.argsort(order[own], kind="stable")]] for own in segments),
     )
 
 
@@ -90,17 +92,15 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as found:
             if not isinstance(found, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
+                raise TypeError("it is a single array")
             return {name: found[name] for name in found.files}
-    except AnymicError:
-        raise
-    except Exception as error:  # a zip that is damaged raises many kinds
+    except Exception as error:  # a damaged file raises many kinds
         raise _refusal(f"{path} is not an .npz of plain arrays ({error})") from error
 
 
-def _refusal(got: str) -> ManifestError:
+def _refusal(problem: str) -> ManifestError:
     return ManifestError(
-        got,
+        problem,
         expected="finite features (segment, number), and as many paths and labels",
         fix="write it with `anymic embed`, from a manifest",
     )

@@ -31,9 +31,9 @@ REQUIRED_COLUMNS = ("path", "label")
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """A table of clips, one a row.
+    """A table of clips, one in each row.
 
-    Make one with :meth:`read` or :meth:`from_table`, which check it; the constructor does not.
+    Use :meth:`read` or :meth:`from_table`, which check the table; the constructor does not.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Manifest:
     root : Path
         Relative paths in ``path`` are relative to this folder.
     name : str
-        What the corpus is called, for messages and reports.
+        The name of the corpus, for messages and reports.
     """
 
     table: pd.DataFrame
@@ -69,16 +69,7 @@ class Manifest:
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, root: str | Path = ".", *, name: str = "") -> Manifest:
-        """Check a table and make it a manifest.
-
-        Parameters
-        ----------
-        table : pandas.DataFrame
-            At least the columns ``path`` and ``label``. It is copied, not changed.
-        root : path
-            The folder that relative paths are relative to.
-        name : str
-            What the corpus is called.
+        """Check a table and make it a manifest; the arguments are the attributes.
 
         Raises
         ------
@@ -86,9 +77,8 @@ class Manifest:
             Missing columns, no rows, empty paths or labels, cells that should be numbers and are
             not, the same clip (``path`` and ``start_s``) twice: all of them in one line.
         """
-        missing = [column for column in REQUIRED_COLUMNS if column not in table.columns]
         problems = []
-        if missing:
+        if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
             had = ", ".join(map(str, table.columns)) or "none"
             problems.append(f"missing column {' and '.join(missing)} (columns: {had})")
         if table.empty:
@@ -110,25 +100,6 @@ class Manifest:
             )
         return cls(table=typed, root=Path(root), name=name)
 
-    @classmethod
-    def of(cls, data: Manifest | pd.DataFrame) -> Manifest:
-        """Return a manifest as it is, and a table as the manifest that :meth:`from_table` makes.
-
-        Raises
-        ------
-        ManifestError
-            If it is neither, or the table does not pass :meth:`from_table`.
-        """
-        if isinstance(data, Manifest):
-            return data
-        if isinstance(data, pd.DataFrame):
-            return cls.from_table(data)
-        raise ManifestError(
-            f"the clips are a {type(data).__name__}",
-            expected="a Manifest, or a pandas.DataFrame with the columns path and label",
-            fix="read a CSV file with Manifest.read",
-        )
-
     def __len__(self) -> int:
         return len(self.table)
 
@@ -145,19 +116,14 @@ class Manifest:
         return sorted(set(self.table["device"]) - {""})
 
     def paths(self) -> list[Path]:
-        """Where each row's file is, absolute."""
+        """Return the absolute path of each row's file."""
         root = Path(os.path.abspath(self.root))
         return [root / path for path in self.table["path"]]
 
     def write(self, csv: str | Path) -> Path:
-        """Write the table as CSV, whole or not at all.
+        """Write the table as CSV, atomically, and return the file.
 
-        Paths are written relative to the CSV's folder where they lie below it, else absolute.
-
-        Returns
-        -------
-        Path
-            The file written.
+        Paths below the folder of the file are written relative to it, others absolute.
         """
         csv = Path(csv)
         folder = os.path.abspath(csv.parent)
@@ -166,40 +132,42 @@ class Manifest:
         return csv
 
     def where(self, **equal: Any) -> Manifest:
-        """Keep the rows whose columns have these values; the result can be empty.
+        """Return the rows whose columns have these values; the result can be empty.
 
         Parameters
         ----------
         **equal
-            A column and its value, or a list, tuple or set of values:
+            Columns, each with its value, or a list, tuple or set of values:
             ``where(device="A", split=["train", "validation"])``.
 
         Raises
         ------
         ManifestError
-            A column that the table does not have, or no number for a column of numbers.
+            The table does not have a column, or a value for a column of numbers is no number.
         """
         self.require(*equal, purpose="a choice of rows")
         keep = np.ones(len(self), dtype=bool)
         for column, value in equal.items():
             many = isinstance(value, list | tuple | set | frozenset | np.ndarray | pd.Series)
             values = list(value) if many else [value]
-            if column not in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
-                values = [str(one) for one in values]
-            else:
-                values = [_number(column, one) for one in values]
+            kind = float if column in (*INTEGER_COLUMNS, *NUMBER_COLUMNS) else str
+            try:
+                values = [kind(one) for one in values]
+            except (TypeError, ValueError):
+                raise ManifestError(
+                    f"the value of {column} is {value!r}", expected="a number"
+                ) from None
             keep &= self.table[column].isin(values).to_numpy(dtype=bool)
         return self.rows(keep)
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Manifest:
-        """Take rows by a mask (row,) of bool or by row numbers, in the order given."""
+        """Return rows, by a mask (row,) of bool or by row numbers, in the order given."""
         index = np.asarray(chosen)
-        if index.dtype != bool:
-            index = index.astype(np.intp)
+        index = index if index.dtype == bool else index.astype(np.intp)
         return replace(self, table=self.table.loc[index].reset_index(drop=True))
 
     def with_columns(self, **columns: Any) -> Manifest:
-        """Add or replace columns, each a value a row or one value for all.
+        """Add or replace columns; each is a sequence (row,), or one value for all rows.
 
         Raises
         ------
@@ -213,15 +181,8 @@ class Manifest:
         return Manifest.from_table(self.table.assign(**plain), self.root, name=self.name)
 
     def require(self, *columns: str, purpose: str) -> None:
-        """Make sure that the table has these columns.
-
-        Raises
-        ------
-        ManifestError
-            Some are missing; all of them are named.
-        """
-        missing = [column for column in columns if column not in self.table.columns]
-        if missing:
+        """Make sure that the table has these columns; a ManifestError names the missing ones."""
+        if missing := [column for column in columns if column not in self.table.columns]:
             raise ManifestError(
                 f"the manifest{self._named()} has the columns {', '.join(self.table.columns)}",
                 expected=f"also {', '.join(missing)} for {purpose}",
@@ -229,17 +190,10 @@ class Manifest:
             )
 
     def require_labels(self, labels: Iterable[str]) -> None:
-        """Make sure that no row has a label outside ``labels``.
-
-        Raises
-        ------
-        ManifestError
-            Some have; all such labels are named, with the number of rows.
-        """
+        """Make sure that every row has one of these labels; a ManifestError names the others."""
         known = sorted(set(labels))
         counts = self.table["label"].value_counts()
-        unknown = [label for label in self.labels if label not in set(known)]
-        if unknown:
+        if unknown := [label for label in self.labels if label not in known]:
             listed = ", ".join(f"{label} ({counts[label]} rows)" for label in unknown)
             raise ManifestError(
                 f"unknown labels{self._named()}: {listed}",
@@ -248,22 +202,15 @@ class Manifest:
             )
 
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Return the number of each row's label in ``labels``: (row,).
-
-        Raises
-        ------
-        ManifestError
-            As `require_labels`.
-        """
+        """Return the position of each row's label in ``labels``, (row,); see `require_labels`."""
         self.require_labels(labels)
         number = {label: at for at, label in enumerate(labels)}
         return np.array([number[label] for label in self.table["label"]], dtype=np.int64)
 
     def digest(self) -> str:
-        """SHA-256 over the rows: columns and cells, with paths relative to ``root``.
+        """Return the SHA-256 of the rows: columns and cells, with paths relative to ``root``.
 
-        The same rows give the same digest on every machine. It covers the table, not the audio:
-        a cache must add what says that a file changed.
+        The same rows give the same digest on every machine. It covers the table, not the audio.
         """
         hasher = hashlib.sha256()
         table = self.table.assign(path=self._relative_paths())
@@ -273,14 +220,14 @@ class Manifest:
         return hasher.hexdigest()
 
     def state(self) -> str:
-        """Return the digest of the rows, and what tells that an audio file has changed.
+        """Return the digest of the rows, and each file's path, size and time of change.
 
-        That is each file's place, size and time of change: the key of what is made from them.
+        It is a key for results that are computed from the audio.
         """
         return self.digest() + "".join(f"{path}{file_state(path)}" for path in self.paths())
 
     def clip_ids(self) -> list[str]:
-        """One id a row: 16 hexadecimal digits of SHA-256 over ``path|start_s``.
+        """Return an id for each row: 16 hexadecimal digits of the SHA-256 of ``path|start_s``.
 
         The path is relative to ``root``, so that the id is the same on every machine.
         """
@@ -291,9 +238,9 @@ class Manifest:
         ]
 
     def recordings(self) -> list[str]:
-        """One name a row, equal for clips of one recording: its group, else take, else file.
+        """Return each row's recording: its group, else its take, else its file.
 
-        A name is the column and the cell, such as ``take:12``: a take 12 is no group 12.
+        It is the column and the cell, such as ``take:12``, which differs from ``group:12``.
         """
         units = [f"path:{path}" for path in self.table["path"]]
         for column in ("take", "group"):
@@ -305,13 +252,13 @@ class Manifest:
         return units
 
     def takes(self, devices: Sequence[str]) -> pd.DataFrame:
-        """Find the aligned clips: the takes that every one of ``devices`` recorded.
+        """Return the aligned clips: the takes that all of ``devices`` recorded.
 
         Returns
         -------
         pandas.DataFrame
-            Index ``take``, one column a device, values are row numbers of :attr:`table`. Only
-            complete takes; no rows where there are none.
+            Index ``take``, a column for each device, values are row numbers of :attr:`table`;
+            empty if there is no complete take.
 
         Raises
         ------
@@ -343,10 +290,9 @@ class Manifest:
 
 
 def concatenate(manifests: Iterable[Manifest]) -> Manifest:
-    """Put manifests one below the other.
+    """Return one manifest with the rows of all; missing columns are filled with empty cells.
 
-    Columns that only some have are empty in the others. The root is the folder that all the roots
-    have in common.
+    Its root is the deepest folder that contains all the roots.
 
     Raises
     ------
@@ -375,23 +321,12 @@ def _duplicates(table: pd.DataFrame) -> list[str]:
         keys["start_s"] = table["start_s"]
     filled = table["path"] != ""
     again = keys.duplicated(keep="first") & filled
-    if not again.any():
-        return []
-    listed = some(
-        f"{row.path} (row {int(str(row.Index)) + 2})" for row in table[again].itertuples()
-    )
-    return [f"the same path and start_s twice: {listed}"]
-
-
-def _number(column: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ManifestError(f"the value of {column} is {value!r}", expected="a number") from None
+    found = [f"{path} (row {row + 2})" for row, path in enumerate(table["path"]) if again[row]]
+    return [f"the same path and start_s twice: {some(found)}"] if found else []
 
 
 def _relative(path: str | Path, folder: str) -> str:
-    """Path below the folder with forward slashes, or absolute where it lies elsewhere."""
+    """Return the path relative to the folder, with forward slashes; absolute if it is elsewhere."""
     full = os.path.normpath(path)
     below = os.path.join(folder, "")
     return (full[len(below) :] if full.startswith(below) else full).replace(os.sep, "/")

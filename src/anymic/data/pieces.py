@@ -1,4 +1,4 @@
-"""Clips of any length as rows of one length: what a network of fixed patches trains on."""
+"""Clips of any length as rows of one length, to train a network of fixed patches."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def cut_rows(
     """Return a row for each piece of each clip, by the rule of `anymic.inference.windowing`.
 
     Pieces of `length_s` begin every `distance_s`, for VGGish 0.975 and 0.96 s
-    (`anymic.features.patches`). The rest at a clip's end is a piece if it is at least half of one;
-    a clip shorter than a piece is one. Both are shorter than `length_s`, so that training must be
-    told what to do with them (`shorter: repeat`, or pad).
+    (`anymic.features.patches`). The rest at a clip's end is a piece if it is at least half as long;
+    a clip shorter than a piece is one. Both are shorter than `length_s`: training needs the
+    setting `shorter: repeat` or `shorter: pad`.
 
     Parameters
     ----------
     manifest : Manifest
-        Files are not read, only their headers.
+        Only the headers of its files are read.
     length_s : float
     distance_s : float, optional
         By default `length_s`.
@@ -37,7 +37,7 @@ def cut_rows(
     pieces : Manifest
         With `start_s`, `duration_s`, and `group`, the recording, so that no split divides it.
     failures : tuple of Failure
-        Files that cannot be used.
+        The files that cannot be used.
 
     Raises
     ------
@@ -55,11 +55,10 @@ def cut_rows(
     rows: list[dict[Any, Any]] = []
     failures = []
     records: list[dict[Any, Any]] = manifest.table.to_dict("records")
-    for path, record, recording in zip(
-        manifest.paths(), records, manifest.recordings(), strict=True
-    ):
+    recordings = manifest.recordings()
+    for path, record, recording in zip(manifest.paths(), records, recordings, strict=True):
         try:
-            begin_s, clip_s = _stretch(path.as_posix(), record)
+            begin_s, clip_s = _part(path.as_posix(), record)
         except AudioError as error:
             failures.append(Failure(str(path), str(error)))
             continue
@@ -71,8 +70,8 @@ def cut_rows(
     return pieces, tuple(failures)
 
 
-def _stretch(path: str, record: dict[Any, Any]) -> tuple[float, float]:
-    """Return where a row's clip begins in its file, and how long it is."""
+def _part(path: str, record: dict[Any, Any]) -> tuple[float, float]:
+    """Return the start of a row's clip in its file, and its duration."""
     begin_s = float(record.get("start_s", 0.0))
     length_s = float(record.get("duration_s", float("nan")))
     if length_s == length_s:
@@ -90,7 +89,7 @@ def _pieces(clip_s: float, length_s: float, distance_s: float) -> list[tuple[flo
     while (left_s := clip_s - number * distance_s) > 0:
         if number and left_s < length_s / 2:
             break
-        # Never beyond the end of the file, not by a rounding.
+        # Rounding must not move the end of a piece beyond the end of the file.
         whole = left_s >= length_s - SLACK_S
         pieces.append((number * distance_s, min(length_s, left_s) if whole else left_s))
         number += 1

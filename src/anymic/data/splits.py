@@ -1,31 +1,33 @@
-"""Training and test clips that share no recording: divide a manifest so, and check it."""
+"""Training and test clips that share no recording: dividing manifests and checking them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
 from anymic.errors import ManifestError
 
-ALL = "all"  # in place of the name of a split: every clip
+ALL = "all"  # instead of the name of a split: every clip
+TEST = "test"
 
 
 def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manifest, Manifest]:
     """Divide a manifest in two without dividing a group.
 
-    What stays together is the ``group``, where that is empty the ``take``, else the file. Groups
-    are visited in random order, and one goes into the part when that brings the part's counts
-    per label nearer to ``share`` of all (least squares): stratified as far as groups allow.
+    The groups are those of `Manifest.recordings`. They are visited in random order, and one is
+    added to the part if this brings its counts per label nearer to ``share`` of all (least
+    squares): stratified as far as groups allow.
 
     Parameters
     ----------
     manifest : Manifest
-        What to divide.
     share : float
-        Share of the rows wanted in the part, between 0 and 1, both excluded.
+        Share of the rows that the part should have, between 0 and 1, both excluded.
     seed : int
         The same seed gives the same division.
 
@@ -39,21 +41,25 @@ def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manife
     ManifestError
         A share that is not between 0 and 1, or fewer than two groups.
     """
+    part = _part(manifest, share, seed)
+    return manifest.rows(~part), manifest.rows(part)
+
+
+def _part(manifest: Manifest, share: float, seed: int) -> NDArray[np.bool_]:
+    """Return whether each row is in the part that `split_groups` chooses."""
     if not 0.0 < share < 1.0:
         raise ManifestError(
             f"the share is {share}", expected="a share between 0 and 1, both excluded"
         )
-    units, number = np.unique(np.asarray(manifest.recordings()), return_inverse=True)
+    units, unit_of = np.unique(np.asarray(manifest.recordings()), return_inverse=True)
     if len(units) < 2:
         raise ManifestError(
             f"the {len(manifest)} rows are of {len(units)} group",
             expected="at least two groups",
             fix="add recordings, or fill the column group",
         )
-    label = np.unique(manifest.table["label"].to_numpy(dtype=str), return_inverse=True)[1]
-    counts = np.zeros((len(units), int(label.max()) + 1))
-    np.add.at(counts, (number.reshape(-1), label.reshape(-1)), 1.0)
-    short = share * counts.sum(axis=0)  # what the part still lacks of each label
+    counts = pd.crosstab(unit_of, manifest.table["label"]).to_numpy(dtype=np.float64)
+    short = share * counts.sum(axis=0)  # the clips of each label that the part still lacks
     order = np.random.default_rng(seed).permutation(len(units))
     inside = np.zeros(len(units), dtype=bool)
     for unit in order:
@@ -64,47 +70,38 @@ def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manife
         inside[order[np.argmin(np.sum((short - counts[order]) ** 2, axis=1))]] = True
     if inside.all():
         inside[order[-1]] = False
-    part = inside[number.reshape(-1)]
-    return manifest.rows(~part), manifest.rows(part)
+    return inside[unit_of]
 
 
 def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
-    """Return the manifest with a column ``split``: train, and test for so many of its recordings.
+    """Return the manifest with a column ``split``: train, or test for a share of its recordings.
 
-    Parameters
-    ----------
-    manifest : Manifest
-    share, seed
-        As for `split_groups`.
+    Parameters are those of `split_groups`.
 
     Raises
     ------
     ManifestError
         As `split_groups`, or if a label has no recording left to train on, or none to test.
     """
-    train, test = split_groups(manifest, share=share, seed=seed)
-    for part, use in ((train, "train on"), (test, "test")):
-        lost = [label for label in manifest.labels if label not in part.labels]
-        if lost:
+    part = _part(manifest, share, seed)
+    for rows, use in ((~part, "train on"), (part, "test")):
+        there = set(manifest.table["label"][rows])
+        if lost := [label for label in manifest.labels if label not in there]:
             raise ManifestError(
                 f"there is no recording of {some(lost)} to {use} if {share:g} of all are set aside",
                 expected="at least one of each label",
                 fix="add recordings, choose another share, or fill the column split",
             )
-    own = set(test.clip_ids())
-    names = ["test" if clip in own else "train" for clip in manifest.clip_ids()]
-    return manifest.with_columns(split=names)
+    return manifest.with_columns(split=np.where(part, TEST, "train"))
 
 
 def check_splits(manifest: Manifest) -> None:
-    """Make sure that no group, take or file is on both sides of a split.
-
-    Rows with an empty ``split`` are in none and are not looked at.
+    """Make sure that no group, take or file is in two splits; an empty ``split`` is none.
 
     Raises
     ------
     ManifestError
-        Some are; they are named with the splits they are in.
+        Some are; they are named with their splits.
     """
     manifest.require("split", purpose="a check of its splits")
     table = manifest.table[manifest.table["split"] != ""]
@@ -133,7 +130,7 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
     manifest : Manifest
     split : str or sequence of str
     purpose : str
-        What the clips are for, for the message: "evaluate on".
+        What the clips are used to do, for the message: "evaluate on".
 
     Raises
     ------
@@ -155,31 +152,20 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
     return chosen
 
 
-def choose_split(
-    manifest: Manifest, split: str | None = None, *, default: str = ALL, purpose: str
-) -> Manifest:
-    """Return the clips of one split, by default of `default` where there is a column ``split``.
+def clips_to_evaluate(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
+    """Return the clips to evaluate on, and a name for them such as "sounds, test".
 
-    Parameters
-    ----------
-    manifest, split, purpose
-        As for `clips_of_split`.
-    default : str
+    Without `split`, these are the clips of "test", or all where there is no column ``split``.
 
     Raises
     ------
     ManifestError
-        As `clips_of_split`, or if a group, take or file is on both sides of a split.
+        As `clips_of_split` and `check_splits`.
     """
-    divided = "split" in manifest.table.columns
-    if divided:
+    chosen = split or ALL
+    if "split" in manifest.table.columns:
         check_splits(manifest)
-    wanted = split or (default if divided else ALL)
-    return clips_of_split(manifest, wanted, purpose=purpose)
-
-
-def split_name(manifest: Manifest, split: str | None, *, default: str = "test") -> str:
-    """Return what to call the clips of a split: "sounds, test"."""
+        chosen = split or TEST
     name = manifest.name or "clips"
-    chosen = split or (default if "split" in manifest.table.columns else ALL)
-    return name if chosen == ALL else f"{name}, {chosen}"
+    clips = clips_of_split(manifest, chosen, purpose="evaluate on")
+    return clips, name if chosen == ALL else f"{name}, {chosen}"

@@ -1,4 +1,4 @@
-"""Text tables: read with every cell as text, then given their types, one rule for all."""
+"""Text tables: every cell is read as text, then each column gets its type."""
 
 from __future__ import annotations
 
@@ -45,14 +45,8 @@ def read_table(
             header = stream.readline()
         if separator is None:
             separator = "\t" if "\t" in header and "," not in header else ","
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-        )
+        options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
+        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
     except (ValueError, OSError) as error:  # pandas' parser errors and bad UTF-8 are ValueErrors
         reason = " ".join(str(error).split())
         raise ManifestError(
@@ -60,8 +54,7 @@ def read_table(
             expected=wanted,
             fix="write it as UTF-8 text with a header line",
         ) from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
+    if missing := [column for column in columns if column not in table.columns]:
         raise ManifestError(
             f"{path} has the columns {', '.join(table.columns)}",
             expected=f"also {', '.join(missing)}",
@@ -97,7 +90,7 @@ def tidy(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def rows_problem(what: str, wrong: NDArray[np.bool_], cells: Sequence[str] = ()) -> list[str]:
-    """One problem for all wrong rows; rows are counted as in the file, the header being 1."""
+    """Return one problem for all wrong rows; the header of the file is row 1."""
     rows = np.flatnonzero(wrong)
     if not len(rows):
         return []
@@ -106,14 +99,14 @@ def rows_problem(what: str, wrong: NDArray[np.bool_], cells: Sequence[str] = ())
 
 
 def some(items: Iterable[str], *, most: int = 5, separator: str = ", ") -> str:
-    """Name the first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     listed = list(items)
     more = f" and {len(listed) - most} more" if len(listed) > most else ""
     return separator.join(listed[:most]) + more
 
 
 def cell_text(value: Any) -> str:
-    """Give a cell's text: "" where missing; the same before writing and after reading."""
+    """Return a cell's text, "" where missing: the same before writing and after reading."""
     if isinstance(value, str):
         return value
     if value is None or value is pd.NA or value is pd.NaT or value != value:

@@ -17,7 +17,7 @@ from anymic.data.checks import require_usable
 from anymic.data.embeddings import Vectors, read_vectors
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.data.splits import choose_split, split_name
+from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import ConfigError, Failure
 from anymic.evaluation.report import Row, evaluation_rows, run_header, summary, write_evaluation
@@ -177,7 +177,7 @@ def evaluate(
         _refuse_for_embeddings(unstated=unstated, cache=cache is not None)
         vectors = manifest if isinstance(manifest, Vectors) else read_vectors(_path(manifest))
     clips = as_manifest(manifest) if vectors is None else vectors.clips  # type: ignore[arg-type]
-    chosen = choose_split(clips, split, default="test", purpose="evaluate on")
+    chosen, name = clips_to_evaluate(clips, split)
     chosen.require_labels(about.labels)
     if isinstance(predictor, VectorHead):
         assert vectors is not None
@@ -221,7 +221,7 @@ def evaluate(
         warning=warning,
         device_policies=policies,
         facts=facts,
-        title=f"{named} on {split_name(clips, split)}",
+        title=f"{named} on {name}",
         seed=seed,
         profile=about.profile,
     )

@@ -17,7 +17,7 @@ from anymic.bundle.leakage import fitted_clips_warning
 from anymic.codecs import Codec, CodecSet, EncodeCache
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.data.splits import choose_split, split_name
+from anymic.data.splits import clips_to_evaluate
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order
 from anymic.evaluation.robustness.classifiers import BundleClassifier, Classifier, as_classifier
 from anymic.evaluation.robustness.conditions import grid
@@ -196,8 +196,7 @@ def select_clips(
     seed: int = 0,
 ) -> tuple[Manifest, str]:
     """Return the clips to measure on, and what to call them; parameters as of `robustness`."""
-    chosen = choose_split(manifest, split, default="test", purpose="evaluate on")
-    name = split_name(manifest, split)
+    chosen, name = clips_to_evaluate(manifest, split)
     if fold is not None:
         chosen.require("fold", purpose=f"the fold {fold}")
         chosen, name = chosen.where(fold=fold), f"{name}, fold {fold}"
