@@ -46,7 +46,7 @@ def read_table(
         if separator is None:
             separator = "\t" if "\t" in header and "," not in header else ","
         options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
-        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
+        table: pd.DataFrame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
     except (ValueError, OSError) as error:  # pandas' parser errors and bad UTF-8 are ValueErrors
         reason = " ".join(str(error).split())
         raise ManifestError(
