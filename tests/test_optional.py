@@ -9,7 +9,9 @@ import sys
 from importlib.metadata import requires
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from anymic._internal.optional import extra
 from anymic.errors import DependencyError
@@ -21,13 +23,22 @@ MODULES = {"pytorch-lightning": "pytorch_lightning"}
 
 WITHOUT = """
 import sys
+from importlib.machinery import PathFinder
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
         if name.partition(".")[0] in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+            return None
+        return super().find_spec(name, path, target)
 
-sys.meta_path.insert(0, Missing())
+    @classmethod
+    def find_distributions(cls, context):
+        if (context.name or "").replace("-", "_") in {blocked!r}:
+            return []
+        return super().find_distributions(context)
+
+sys.meta_path = [Without if one is PathFinder else one for one in sys.meta_path]
 from anymic.cli import main
 sys.exit(main({arguments!r}))
 """
@@ -68,6 +79,46 @@ def test_the_core_predicts() -> None:
 def test_the_core_predicts_with_every_kind_of_model(model: str) -> None:
     done = without_extras("predict", str(GOLDEN / "clip.flac"), "--model", str(GOLDEN / model))
     assert done.returncode == 0, done.stderr
+
+
+def _labelled(folder: Path) -> Path:
+    """Write a manifest of short noises, 4 of each label of the golden model."""
+    generator, rows = np.random.default_rng(0), ["path,label,device"]
+    for number in range(12):
+        name, label = f"{number}.wav", ("bus", "park", "street_traffic")[number % 3]
+        soundfile.write(folder / name, generator.normal(0.0, 0.05, 16000), 16000)
+        rows.append(f"{name},{label},B")
+    path = folder / "manifest.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_the_core_calibrates_and_a_report_names_its_extra(tmp_path: Path) -> None:
+    data, out = str(_labelled(tmp_path)), str(tmp_path / "calibrated")
+    arguments = [str(GOLDEN / "basic1"), "--data", data, "--split", "all", "--method", "isotonic"]
+    done = without_extras("calibrate", *arguments, "--out", out)
+    assert done.returncode == 0, done.stderr
+    done = without_extras("evaluate", out, "--data", data)
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'anymic[report]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_core_builds_an_ensemble(tmp_path: Path) -> None:
+    members = [str(place) for place in sorted((GOLDEN / "ensemble" / "members").iterdir())]
+    done = without_extras("ensemble", *members, "--out", str(tmp_path / "ensemble"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", ["train", "finetune"])
+def test_training_without_its_packages_is_one_line(verb: str, tmp_path: Path) -> None:
+    data, out = str(_labelled(tmp_path)), str(tmp_path / "run")
+    model = [str(GOLDEN / "basic1")] if verb == "finetune" else []
+    done = without_extras(verb, *model, "--data", data, "--out", out)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "pip install 'anymic[train]'" in done.stderr
+    assert not Path(out).exists()
 
 
 def test_a_missing_package_is_one_line_with_the_extra(tmp_path: Path) -> None:

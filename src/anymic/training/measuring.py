@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as lightning
 from numpy.typing import NDArray
 
 from anymic._internal.files import atomic_file
+from anymic._internal.optional import extra
 from anymic.bundle import Bundle
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.data.manifest import Manifest
@@ -19,6 +19,9 @@ from anymic.inference.cached import classify_features
 from anymic.inference.engine import Engine, Precision
 from anymic.metrics import intervals
 from anymic.training.loop.module import TrainedClassifier
+
+with extra("train"):
+    import pytorch_lightning as lightning
 
 BATCH = 16
 Probabilities = Mapping[int, NDArray[np.float32]]

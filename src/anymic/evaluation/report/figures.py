@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic._internal.optional import extra
 from anymic.evaluation.report.evaluation import Column, by_device
 from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.style import (
@@ -182,7 +183,8 @@ def reliability(
 
 def _dots(table: dict[str, dict[str, Row]], *, title: str, last: str = "") -> Figure:
     """Draw series of places: rows of dots with intervals, values written where they fit."""
-    from matplotlib.ticker import MaxNLocator
+    with extra("report"):
+        from matplotlib.ticker import MaxNLocator
 
     places = list(dict.fromkeys(place for found in table.values() for place in found))
     places.sort(key=[last].count)
@@ -281,7 +283,8 @@ def _reliability_panel(
 
 
 def _cell(axes: Axes, x: int, y: int, *, alpha: float, outline: bool = False) -> None:
-    from matplotlib.patches import Rectangle
+    with extra("report"):
+        from matplotlib.patches import Rectangle
 
     axes.add_patch(
         Rectangle(

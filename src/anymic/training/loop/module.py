@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import pytorch_lightning as lightning
 import torch
 from torch import Tensor, nn
 
+from anymic._internal.optional import extra
 from anymic.models import Segment
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.batches import Batch
 from anymic.training.loop.losses import SoftTargetLoss
 from anymic.training.loop.preparation import Preparation
 from anymic.training.loop.schedules import warm_restarts
+
+with extra("train"):
+    import pytorch_lightning as lightning
 
 SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
 

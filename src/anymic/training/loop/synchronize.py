@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from pytorch_lightning.plugins.layer_sync import LayerSync
 from torch import Tensor, nn
+
+from anymic._internal.optional import extra
+
+with extra("train"):
+    from pytorch_lightning.plugins.layer_sync import LayerSync
 
 
 class _SumOverProcesses(torch.autograd.Function):

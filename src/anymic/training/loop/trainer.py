@@ -14,6 +14,7 @@ import torch
 
 from anymic import models
 from anymic._internal import machine
+from anymic._internal.optional import extra
 from anymic.features import Standardizer
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.balanced import BalancedOrder
@@ -182,9 +183,10 @@ def _trainer(
     *,
     validated: bool,
 ) -> tuple[lightning.Trainer, Any]:
-    import pytorch_lightning as lightning
-    from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
-    from pytorch_lightning.loggers import TensorBoardLogger
+    with extra("train"):
+        import pytorch_lightning as lightning
+        from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+        from pytorch_lightning.loggers import TensorBoardLogger
 
     from anymic.training.loop.synchronize import SynchronizeBatchNorm
 

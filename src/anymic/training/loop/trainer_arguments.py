@@ -1,4 +1,4 @@
-"""Arguments of PyTorch Lightning's trainer that a user may choose, checked before a training."""
+"""Check the packages of a training and the trainer arguments that a user chose."""
 
 from __future__ import annotations
 
@@ -35,16 +35,19 @@ def check_trainer(arguments: Mapping[str, Any]) -> None:
 
     Raises
     ------
+    DependencyError
+        If a package of the extra "train" is missing.
     ConfigError
         If there is no such argument, a training sets it itself, or this machine does not have
         what it asks for.
     """
-    if not arguments:
-        return
     with extra("train"):
         import pytorch_lightning as lightning
+        import tensorboard  # type: ignore[import-untyped]  # noqa: F401
         from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+    if not arguments:
+        return
     known = set(inspect.signature(lightning.Trainer).parameters) - OWN
     if unknown := sorted(set(arguments) - known):
         raise ConfigError(
