@@ -108,10 +108,14 @@ def test_the_same_training_has_the_same_folder_whatever_an_experiment_calls_it(
 
 def test_the_curve_by_hand() -> None:
     found = found_curve()
-    assert found.accuracy("Ref.ABC", 10, "B").value == pytest.approx(14 / 20)
-    assert found.accuracy("Ref.ABC", 10, GRID.pair).value == pytest.approx(24 / 40)
-    assert found.gain("Ref.ABC", 10, GRID.pair, over=curve.PLAIN).value == pytest.approx(2 / 40)
-    over = found.gain("Ref.BC", 10, GRID.pair, over=GRID.uncorrected)
+    where = {"correction": "Ref.ABC", "temperature": "10"}
+    assert found.of("accuracy", **where, device="B").value == pytest.approx(14 / 20)
+    where["device"] = GRID.pair
+    assert found.of("accuracy", **where).value == pytest.approx(24 / 40)
+    change = found.of("accuracy_difference", **where, against_condition=curve.PLAIN)
+    assert change.value == pytest.approx(2 / 40)
+    where["correction"] = "Ref.BC"
+    over = found.of("accuracy_difference", **where, against_condition=GRID.uncorrected)
     assert over.value == pytest.approx((24 - 16) / 40)
     assert found.chosen == dict.fromkeys(GRID.corrections, 10.0)
 

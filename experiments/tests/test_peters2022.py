@@ -19,11 +19,13 @@ from anymic.codecs import Codec
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
+from anymic.evaluation.report.rows import Row
 from anymic.features import Frontend
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
+from anymic_experiments.findings import Findings
 from anymic_experiments.page import Page, Section
-from anymic_experiments.peters2022 import analysis, corpus, scalings, segments, table
+from anymic_experiments.peters2022 import analysis, corpus, segments, table
 from anymic_experiments.peters2022.segments import WHOLE
 from anymic_experiments.peters2022.settings import Settings
 from anymic_experiments.peters2022.tuning import Tuned, Tuning
@@ -50,11 +52,9 @@ def answers(**right: int) -> np.ndarray:
 
 def tuned(condition: str, epochs: dict[int, np.ndarray], *, fold: int = 1) -> Tuned:
     """Return a fine-tuning that answered so."""
-    tuning = Tuning(
-        condition, Path("start"), Path(f"fold{fold}.csv"), "all", load_config("finetuning")
-    )
-    zeros = np.zeros(len(CODECS), dtype=np.int64)
-    return Tuned(tuning, epochs, zeros, ("dog", "rain"), CODECS, GROUPS)
+    run = Run(condition, load_config("finetuning"), Path(f"fold{fold}.csv"))
+    facts = np.zeros(len(CODECS), dtype=np.int64), ("dog", "rain"), CODECS, GROUPS
+    return {epoch: Outcome(run, right, *facts) for epoch, right in epochs.items()}
 
 
 def text(section: Section) -> str:
@@ -63,19 +63,37 @@ def text(section: Section) -> str:
     return Page(FOLDER).text(section.macro, **section.facts, **picture)
 
 
+def over_clean(found: Findings, codec: str, epoch: int) -> Row:
+    """Return the accuracy over that on clean audio."""
+    return found.of("accuracy_difference", codec=codec, epoch=epoch, against_codec=CLEAN)
+
+
+def gain(found: Findings, name: str, part: str) -> float:
+    """Return what a segment gains."""
+    return found.of("accuracy_difference", condition=name, codec=part).value
+
+
 def test_table_2_by_hand() -> None:
     before = answers(clean=18, mp3_32=8, others=12)
     after = answers(clean=17, mp3_32=14, others=15)
     found = table.compare([tuned(WHOLE, {0: before, 40: after})], GRID)
-    assert found.accuracy("mp3 32", 40).value == pytest.approx(14 / 20)
-    assert found.change(CLEAN, 40).value == pytest.approx(-1 / 20)
-    assert found.over_clean("mp3 32", 0).value == pytest.approx(-10 / 20)
-    assert found.over_clean("all coded", 0).value == pytest.approx(-(10 + 8 * 6) / 180)
-    share = found.share("mp3 32", 40)
+    assert found.of("accuracy", codec="mp3 32", epoch=40).value == pytest.approx(14 / 20)
+    assert found.of(
+        "accuracy_difference", codec=CLEAN, epoch=40, against_epoch=0
+    ).value == pytest.approx(-1 / 20)
+    assert found.of(
+        "accuracy_difference", codec="mp3 32", epoch=0, against_codec=CLEAN
+    ).value == pytest.approx(-10 / 20)
+    assert found.of(
+        "accuracy_difference", codec="all coded", epoch=0, against_codec=CLEAN
+    ).value == pytest.approx(-(10 + 8 * 6) / 180)
+    share = found.maybe("recovered_share", codec="mp3 32", epoch=40)
     assert share is not None
     assert share.value == pytest.approx(6 / 10)
     assert share.n == 20
-    both = found.share("other bitrate", 40)  # aac 48, aac 64 and mp3 32
+    both = found.maybe(
+        "recovered_share", codec="other bitrate", epoch=40
+    )  # aac 48, aac 64 and mp3 32
     assert both is not None
     assert both.value == pytest.approx((3 + 3 + 6) / (6 + 6 + 10))
     page = text(table.section(found, GRID))
@@ -86,8 +104,8 @@ def test_table_2_by_hand() -> None:
 def test_of_a_loss_whose_interval_reaches_0_no_share_is_stated() -> None:
     before = answers(clean=12, others=12)
     found = table.compare([tuned(WHOLE, {0: before, 40: answers(clean=12, others=16)})], GRID)
-    assert found.over_clean("mp3 32", 0).value == 0
-    assert found.share("mp3 32", 40) is None
+    assert over_clean(found, "mp3 32", 0).value == 0
+    assert found.maybe("recovered_share", codec="mp3 32", epoch=40) is None
     page = text(table.section(found, GRID))
     assert "no share of it is stated" in page
     _, line = (x for x in page.splitlines() if x.startswith("| mp3 32"))
@@ -126,17 +144,21 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
         GRID,
     )
     assert found.names == (WHOLE, "segment 1", "segment 2")
-    assert found.gain("segment 2", "other codec").value == pytest.approx(11 / 60)
-    relative = found.relative("segment 2", "other codec")
+    assert found.of(
+        "accuracy_difference", condition="segment 2", codec="other codec"
+    ).value == pytest.approx(11 / 60)
+    relative = found.maybe("relative_improvement", condition="segment 2", codec="other codec")
     assert relative is not None
     assert relative.value == pytest.approx(11 / 30)
     for part in ("all coded", GRID.hardest):
-        share = found.share("segment 2", part)
+        share = found.maybe("share_of_gain", condition="segment 2", codec=part)
         assert share is not None
         assert share.value == pytest.approx(11 / 24)
     # Fold 1 is left to segment 2 (10 to 4 on the others); 2 and 3 to segment 1 (8 to 6).
     assert found.choices == ("segment 2", "segment 1", "segment 1")
-    assert found.gain(segments.CHOSEN, "all coded").value == pytest.approx((1 + 2 + 2) / 60)
+    assert found.of(
+        "accuracy_difference", condition=segments.CHOSEN, codec="all coded"
+    ).value == pytest.approx((1 + 2 + 2) / 60)
     section = segments.section(found, GRID)
     assert "segment 2, the best on these test clips" in text(section)
     assert "(2, 1, 1)" in text(section)
@@ -158,7 +180,7 @@ def test_the_two_scalings_by_hand() -> None:
         return Outcome(run, right, zeros, ("dog", "rain"), CODECS, GROUPS)
 
     clip, bands = GRID.factors["scaling"]
-    found = scalings.compare(
+    found = table.compare_scalings(
         [
             outcome(clip, answers(clean=18, others=12)),
             outcome(bands, answers(clean=17, others=15)),
@@ -173,7 +195,7 @@ def test_the_two_scalings_by_hand() -> None:
     assert change.value == pytest.approx(3 / 20)
     less = found.of("loss_difference", codec="all coded")
     assert less.value == pytest.approx(0.9 - 0.6 - (0.85 - 0.75))
-    page = text(scalings.section(found, GRID))
+    page = text(table.scalings_section(found, GRID))
     assert "With all coded accuracy changes by -30.0" in page
 
 

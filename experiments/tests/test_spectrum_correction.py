@@ -69,7 +69,7 @@ def test_conditions_are_compared_in_pairs() -> None:
     assert change.value == pytest.approx(6 / 20)
     share = found.of("recovered_share", condition=analysis.MEAN)
     assert share.value == pytest.approx(11 / 16)
-    section = analysis.described(found, experiment())
+    section = analysis.section(found, experiment())
     text = Page(FOLDER).text(section.macro, **section.facts, picture="")
     assert text.count("\n| ") == 1 + len(names()) + 1
     assert "| 69 [" in text
@@ -90,7 +90,7 @@ def test_the_report_and_the_page_are_written(tmp_path: Path) -> None:
     ours = experiment(tmp_path / "report")
     found = analysis.compare(outcomes, ours.grid)
     paper = Paper.read("spectrum_correction")
-    paper = replace(paper, sections={"table": lambda _: [analysis.described(found, ours)]})
+    paper = replace(paper, sections={"table": lambda _: [analysis.section(found, ours)]})
     paths, text = paper.run(ours, page_folder=tmp_path / "docs", command="anymic x")
     assert all(path.stat().st_size > 1000 for path in paths)
     assert (tmp_path / "docs" / "spectrum_correction.md").read_text() == text

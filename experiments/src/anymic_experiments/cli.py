@@ -23,15 +23,10 @@ DATA: dict[str, dict[str, tuple[Any, str]]] = {
             list[Path] | None,
             "A manifest with devices A, B, C and the splits train and test; repeated, one a fold.",
         ),
-        "esc50": (
-            Path | None,
-            "In place of --data: ESC-50, to make multi-microphone ESC-10 from.",
-        ),
+        "esc50": (Path | None, "In place of --data: ESC-50, to make multi-microphone ESC-10 from."),
         "responses": (Path | None, "With --esc50: folder of the MicIRP impulse responses."),
     },
-    "clips": {
-        "data": (Path, "A manifest of clips with a column split (train, test) or fold."),
-    },
+    "clips": {"data": (Path, "A manifest of clips with a column split (train, test) or fold.")},
     "simulated": {
         "esc50": (Path, "Folder of ESC-50, as published (or its ESC-10)."),
         "responses": (Path, "Folder of the MicIRP impulse responses."),

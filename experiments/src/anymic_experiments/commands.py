@@ -19,27 +19,14 @@ KINDS = ("table", "figure", "experiment")
 
 @dataclass(frozen=True)
 class Part:
-    """One part of an experiment that can be asked for alone; one without an option is always there.
-
-    Attributes
-    ----------
-    name : str
-    table, figure : int or None
-        The number in the paper: `--table 2`, `--figure 2`.
-    experiment : str or None
-        Its letter in the paper: `--experiment A`.
-    flag : str or None
-        A flag of its own: `--scalings`.
-    help : str
-        What the flag does.
-    """
+    """One part of an experiment; what no option asks for belongs to every choice."""
 
     name: str
-    table: int | None = None
+    table: int | None = None  # the number in the paper: `--table 2`, `--figure 2`
     figure: int | None = None
-    experiment: str | None = None
-    flag: str | None = None
-    help: str = ""
+    experiment: str | None = None  # its letter in the paper: `--experiment A`
+    flag: str | None = None  # its own flag: `--scalings`
+    help: str = ""  # what the flag does
 
     @property
     def always(self) -> bool:
@@ -49,14 +36,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Option:
-    """An option that this paper alone has.
-
-    Attributes
-    ----------
-    help : str
-    kind : {"path", "number"}
-    default : int or None
-    """
+    """An option that this paper alone has."""
 
     help: str
     kind: Literal["path", "number"] = "path"
@@ -65,42 +45,22 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """What the command line of a paper says.
+    """What the command line of a paper says."""
 
-    Attributes
-    ----------
-    about : str
-        The text of `--help`.
-    corpus : {"devices", "clips", "simulated"}
-        devices: manifests of several devices, one a fold, or multi-microphone ESC-10. clips: one
-        manifest. simulated: multi-microphone ESC-10.
-    parts : tuple of Part
-    seeds : int
-        How many, where nothing else is asked for.
-    scales : dict of str to str
-        The help of each scale; empty where there is one alone.
-    options : dict of str to Option
-    """
-
-    about: str
+    about: str  # the text of `--help`
+    # devices: manifests of several devices, one a fold, or multi-microphone ESC-10. clips: one
+    # manifest. simulated: multi-microphone ESC-10
     corpus: Literal["devices", "clips", "simulated"]
     parts: tuple[Part, ...]
-    seeds: int = 2
+    seeds: int = 2  # how many, where nothing else is asked for
+    # the help of each scale; empty where there is one alone
     scales: dict[Scale, str] = field(default_factory=dict)
     options: dict[str, Option] = field(default_factory=dict)
 
     def chosen(self, asked: Mapping[str, Iterable[Any] | bool | None]) -> tuple[str, ...]:
-        """Return the names of the parts that options ask for.
+        """Return the parts that options ask for, as in {"table": [3], "ensembles": True}.
 
-        Parameters
-        ----------
-        asked : mapping
-            Values by option: {"table": [3], "ensembles": True}.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such table, figure or experiment.
+        Raises ConfigError if there is no such table, figure or experiment.
         """
         names = [part.name for part in self.parts if part.flag and asked.get(part.flag)]
         for kind in KINDS:
@@ -126,10 +86,7 @@ def papers() -> dict[str, Path]:
 def read_command(folder: Path) -> Command:
     """Read the command line of a paper from its grid file.
 
-    Raises
-    ------
-    ConfigError
-        In one line, with the file and the key or the line that is wrong.
+    Raises ConfigError in one line, with the file and the key or the line that is wrong.
     """
     values = read_yaml(folder / GRID)
     return checked(Command, values.get("command"), folder / GRID, where="command")
@@ -138,10 +95,7 @@ def read_command(folder: Path) -> Command:
 def checked(kind: type[Settings], values: Any, file: Path, *, where: str = "") -> Settings:
     """Build settings that were read from a file; what is wrong with them names the file.
 
-    Raises
-    ------
-    ConfigError
-        If a key is unknown or missing, or a value has the wrong type.
+    Raises ConfigError if a key is unknown or missing, or a value has the wrong type.
     """
     try:
         return from_mapping(kind, values, where=where)

@@ -19,43 +19,25 @@ Found = TypeVar("Found", bound="Grid")
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a factor: what it is called, and which settings it changes.
+    """One level of a factor: what it is called, and which settings it changes."""
 
-    Attributes
-    ----------
-    name : str or None
-        Its part of a condition's name; None is its key, an empty one is left out.
-    settings, paper, small : dict
-        Settings of training at both scales, or at one; a dot reaches inside.
-    scales : tuple of str
-        Where it exists.
-    """
-
+    # its part of a condition's name; None is its key, an empty one is left out
     name: str | None = None
+    # settings of training at both scales, or at one; a dot reaches inside
     settings: dict[str, Any] = field(default_factory=dict)
     paper: dict[str, Any] = field(default_factory=dict)
     small: dict[str, Any] = field(default_factory=dict)
-    scales: tuple[Scale, ...] = ("paper", "small")
+    scales: tuple[Scale, ...] = ("paper", "small")  # where it exists
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What one line of a table is trained with.
-
-    Attributes
-    ----------
-    name : str
-    levels : mapping of str to str
-        By factor.
-    config : TrainingConfig
-        Of seed 0.
-    lines : int
-        Seeds are this far apart, so that lines with weights of their own have seeds between them.
-    """
+    """What one line of a table is trained with."""
 
     name: str
-    levels: Mapping[str, str]
-    config: TrainingConfig
+    levels: Mapping[str, str]  # by factor
+    config: TrainingConfig  # of seed 0
+    # seeds are this far apart, so that lines with weights of their own have seeds between them
     lines: int = 1
 
     def seeded(self, seed: int) -> TrainingConfig:
@@ -65,42 +47,26 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """The grid file of a paper, as far as papers have it in common.
-
-    Attributes
-    ----------
-    title : str
-    command : Command
-    presets : dict of str to str
-        The training preset of each scale.
-    factors : dict of str to dict of str to Level
-    grids : dict of str to tuple of dict of str to tuple of str
-        By name: blocks, each of which is every combination of the levels that it names.
-    seed_factors : tuple of str
-        Every combination of their levels has a seed of its own: its weights, splits and orders.
-    devices : dict of str to tuple of str
-        The devices that tables have columns for, alone or several together.
-    simulations : dict of str to str
-        The presets of simulated devices that clips are passed through: `corpus`, and others.
-    """
+    """The grid file of a paper, as far as papers have it in common."""
 
     title: str
     command: Command
-    presets: dict[Scale, str]
+    presets: dict[Scale, str]  # the training preset of each scale
     factors: dict[str, dict[str, Level]] = field(default_factory=dict)
+    # by name: blocks, each of which is every combination of the levels that it names
     grids: dict[str, tuple[dict[str, tuple[str, ...]], ...]] = field(default_factory=dict)
+    # every combination of their levels has a seed of its own: its weights, splits and orders
     seed_factors: tuple[str, ...] = ()
+    # the devices that tables have columns for, alone or several together
     devices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # the presets of simulated devices that clips are passed through: `corpus`, and others
     simulations: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls: type[Found], folder: Path) -> Found:
         """Read a paper's grid file.
 
-        Raises
-        ------
-        ConfigError
-            In one line, with the file and the key or the line that is wrong.
+        Raises ConfigError in one line, with the file and the key or the line that is wrong.
         """
         file = folder / GRID
         grid = checked(cls, read_yaml(file), file)
@@ -123,18 +89,7 @@ class Grid:
     ) -> list[Condition]:
         """Return the conditions of grids, none twice.
 
-        Parameters
-        ----------
-        names : str
-            Of grids.
-        scale : {"paper", "small"}
-        changes : mapping, optional
-            Settings in place of the preset's, for tests: {"epochs": 1}.
-
-        Raises
-        ------
-        ConfigError
-            If a level changes a setting that training does not have.
+        Raises ConfigError if a level changes a setting that training does not have.
         """
         found: dict[str, Condition] = {}
         for block in (block for name in names for block in self.grids[name]):
@@ -154,17 +109,9 @@ class Grid:
         scale: Scale,
         changes: Mapping[str, Any] | None = None,
     ) -> list[Run]:
-        """Return every condition, fold and seed; whole seeds first, so that what is done is usable.
+        """Return every condition, fold (a manifest) and seed, whole seeds first.
 
-        Parameters
-        ----------
-        names : str
-            Of grids.
-        folds : iterable of Path
-            A manifest a fold, with the splits train and test.
-        seeds : sequence of int
-        scale, changes
-            As for `conditions`.
+        So an unfinished grid is a finished one of fewer seeds.
         """
         conditions = self.conditions(*names, scale=scale, changes=changes)
         folds = tuple(folds)

@@ -14,19 +14,7 @@ from anymic.errors import ManifestError
 
 
 def simulated(esc50_root: Path, responses: Path, out: Path, *, preset: str) -> tuple[Path, ...]:
-    """Pass ESC-10 through measured microphones and return one manifest a fold.
-
-    Parameters
-    ----------
-    esc50_root : path
-        ESC-50 as published.
-    responses : path
-        The impulse responses of MicIRP.
-    out : path
-        Folder of the corpus; what is in it already is not made again.
-    preset : str
-        The set of devices.
-    """
+    """Pass ESC-10 through measured microphones and return one manifest a fold."""
     made = simulate(esc50(esc50_root, subset="esc10"), preset, out, responses=responses)
     return tuple(made.folds.values())
 
@@ -36,10 +24,7 @@ def by_fold(manifest: Manifest) -> dict[str, Manifest]:
 
     Clips of no fold train always.
 
-    Raises
-    ------
-    ManifestError
-        If there is no column `fold`.
+    Raises ManifestError if there is no column `fold`.
     """
     manifest.require("fold", purpose="a test set")
     folds = manifest.table["fold"].to_numpy()
@@ -52,10 +37,7 @@ def by_fold(manifest: Manifest) -> dict[str, Manifest]:
 def has_split(manifest: Manifest) -> bool:
     """Say whether a manifest names training and test clips itself.
 
-    Raises
-    ------
-    ManifestError
-        If it does, and there are none of one of them, or a recording is in both.
+    Raises ManifestError if it does, and there are none of one of them, or a recording is in both.
     """
     if "split" not in manifest.table.columns:
         return False

@@ -22,45 +22,23 @@ Settings = TypeVar("Settings", bound=Grid)
 
 @dataclass(frozen=True)
 class Experiment(Generic[Settings]):
-    """What to do, and where.
+    """What to do, and where."""
 
-    Attributes
-    ----------
-    grid : Grid
-        The paper's grid file.
-    out : Path
-        Folder of all that is made; what is found finished is not made again, and runs that another
-        experiment left there with the same settings and clips are used.
-    data : tuple of Path
-        Manifests: of a corpus of devices one a fold.
-    scale : {"paper", "small"}
-    seeds : tuple of int
-    workers : int
-        Processes at a time.
-    progress : bool
-    asked : tuple of str
-        The parts that are asked for; none is all that the data allow.
-    simulated : bool
-        Whether the folds are multi-microphone ESC-10.
-    made : object
-        What a paper's `prepare` has made of the data.
-    options : mapping
-        What only this paper asks for, by name.
-    changes : mapping
-        Settings in place of the presets', for tests: {"epochs": 1}.
-    """
-
-    grid: Settings
+    grid: Settings  # the paper's grid file
+    # folder of all that is made; what is found finished is not made again, and runs that another
+    # experiment left there with the same settings and clips are used
     out: Path
-    data: tuple[Path, ...]
+    data: tuple[Path, ...]  # manifests: of a corpus of devices one a fold
     scale: Scale = "small"
     seeds: tuple[int, ...] = (0, 1)
-    workers: int = 2
+    workers: int = 2  # processes at a time
     progress: bool = True
-    asked: tuple[str, ...] = ()
-    simulated: bool = False
-    made: Any = None
+    asked: tuple[str, ...] = ()  # the parts that are asked for; none is all that the data allow
+    simulated: bool = False  # whether the folds are multi-microphone ESC-10
+    made: Any = None  # what a paper's `prepare` has made of the data
+    # what only this paper asks for, by name
     options: Mapping[str, Any] = field(default_factory=dict)
+    # settings in place of the presets', for tests: {"epochs": 1}
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -85,10 +63,7 @@ class Experiment(Generic[Settings]):
 
     def train(self, *names: str, seeds: Sequence[int] | None = None) -> list[Outcome]:
         """Train and test what is missing of grids, every fold and seed."""
-        return self.train_runs(self.runs(*names, seeds=seeds))
-
-    def train_runs(self, runs: Sequence[Run]) -> list[Outcome]:
-        """Train and test what is missing of these runs."""
+        runs = self.runs(*names, seeds=seeds)
         return train_all(runs, self.places, workers=self.workers, progress=self.progress)
 
     def finish(self, tasks: Iterable[Task], *, doing: str = "training") -> None:
@@ -112,35 +87,20 @@ def on_simulated_devices(experiment: Experiment[Any]) -> Experiment[Any]:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: what its folder holds.
-
-    Attributes
-    ----------
-    folder : Path
-    grid : Grid
-    sections : mapping of str to callable
-        What makes the sections of each part.
-    prepare : callable
-        Returns an experiment with its clips made.
-    introduction : callable
-        Returns what only this paper's introduction says, of an experiment.
-    """
+    """A paper: what its folder holds."""
 
     folder: Path
     grid: Grid
+    # what makes the sections of each part
     sections: Mapping[str, Callable[[Any], Iterable[Section]]]
-    prepare: Callable[[Any], Any]
-    introduction: Callable[[Any], Mapping[str, Any]]
+    prepare: Callable[[Any], Any]  # returns an experiment with its clips made
 
     @classmethod
     def read(cls, name: str) -> Paper:
-        """Read a paper's grid file and load its analysis.
+        """Read the grid file of a folder and load its `analysis.py`.
 
-        Parameters
-        ----------
-        name : str
-            Of its folder. `analysis.py` there has `SECTIONS`, by part, and where it needs them a
-            `Settings`, which extends `Grid`, a `prepare` of an experiment, and `introduction`.
+        That has `SECTIONS`, by part, and where it needs them a `Settings`, which extends `Grid`, a
+        `prepare` of an experiment.
         """
         module = import_module(f"anymic_experiments.{name}.analysis")
         folder = ROOT / name
@@ -149,31 +109,12 @@ class Paper:
             getattr(module, "Settings", Grid).read(folder),
             module.SECTIONS,
             getattr(module, "prepare", on_simulated_devices),
-            getattr(module, "introduction", lambda _: {}),
         )
 
     def run(
-        self,
-        experiment: Experiment[Any],
-        *,
-        page_folder: Path | None = None,
-        command: str,
+        self, experiment: Experiment[Any], *, page_folder: Path | None = None, command: str
     ) -> tuple[list[Path], str]:
-        """Make what is missing, compare, and write the report.
-
-        Parameters
-        ----------
-        experiment : Experiment
-        page_folder : path, optional
-            Also write the documentation's page there.
-        command : str
-            The command that made it, as the page shows it.
-
-        Returns
-        -------
-        tuple
-            The files written, and the page's text.
-        """
+        """Make what is missing, compare, and write the report: the files, and the page's text."""
         page = Page(self.folder)
         experiment = self.prepare(experiment)
         sections = [
@@ -182,22 +123,24 @@ class Paper:
             if part.always or part.name in experiment.asked or not experiment.asked
             for section in self.sections[part.name](experiment)
         ]
-        sections.append(Section("decisions", {"scale": experiment.scale, "grid": experiment.grid}))
-        introduction = {
-            "command": command,
-            "seeds": len(experiment.seeds),
-            "scale": experiment.scale,
-            "base": experiment.base,
-            "folds": len(experiment.data),
-            "simulated": experiment.simulated,
-            **self.introduction(experiment),
-        }
+        scale, seeds = experiment.scale, experiment.seeds
+        first = Section(
+            "introduction",
+            {
+                "command": command,
+                "seeds": len(seeds),
+                "scale": scale,
+                "base": experiment.base,
+                "folds": len(experiment.made or experiment.data),
+                "simulated": experiment.simulated,
+            },
+        )
+        last = Section("decisions", {"scale": scale, "grid": experiment.grid})
         return page.write(
-            sections,
+            [first, *sections, last],
             experiment.out,
             title=self.grid.title,
             folder=page_folder,
-            introduction=introduction,
             command=command,
-            seeds=list(experiment.seeds),
+            seeds=list(seeds),
         )

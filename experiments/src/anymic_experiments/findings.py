@@ -10,12 +10,7 @@ from anymic.evaluation.report.rows import Row
 
 @dataclass(frozen=True)
 class Findings:
-    """The results of one part of an experiment.
-
-    Attributes
-    ----------
-    rows : list of Row
-    """
+    """The results of one part of an experiment."""
 
     rows: list[Row]
 
@@ -51,11 +46,7 @@ def clear(found: Iterable[Row]) -> list[Row]:
 def verdict(found: Row, published: float) -> str:
     """Say whether a published number lies within an interval, and whether 0 does.
 
-    Returns
-    -------
-    str
-        "within" (the interval does not hold 0), "within, as 0 is", "outside", or "" where there is
-        no interval.
+    It is "within" (the interval does not hold 0), "within, as 0 is", "outside", or "" without one.
     """
     if found.low is None or found.high is None:
         return ""

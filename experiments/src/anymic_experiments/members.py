@@ -45,20 +45,11 @@ class Validation(Stored):
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A trained run, its predictions for the test clips, and for its own validation clips.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    validation : array (clip, class)
-        Empty where no clip was set aside.
-    targets : array (clip,)
-        Of the validation clips.
-    """
+    """A trained run, its predictions for the test clips, and for its own validation clips."""
 
     outcome: Outcome
-    validation: NDArray[np.float64]
-    targets: NDArray[np.int64]
+    validation: NDArray[np.float64]  # (clip, class): Empty where no clip was set aside
+    targets: NDArray[np.int64]  # (clip,): Of the validation clips
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -70,16 +61,7 @@ class Member:
 def members(
     outcomes: Sequence[Outcome], runs: Path, *, workers: int = 2, progress: bool = True
 ) -> list[Member]:
-    """Let every run classify its own validation clips, once.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-    runs : path
-        The folder of the runs, where their bundles are.
-    workers, progress
-        As for `finish_all`.
-    """
+    """Let every run classify its own validation clips, once."""
     tasks = [Validation(outcome.run) for outcome in outcomes]
     finish_all(tasks, runs, workers=workers, progress=progress, doing="validating")
     found = [task.read(runs) for task in tasks]

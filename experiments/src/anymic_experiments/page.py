@@ -24,40 +24,19 @@ FILE = "page.md.j2"
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the page.
+    """One part of the page."""
 
-    Attributes
-    ----------
-    macro : str
-        The macro of the template that writes it; its first line is the heading.
-    facts : mapping
-        What the macro is called with.
-    rows : sequence of Row
-        What it rests on, for report.json.
-    picture : str
-        The name of the figure.
-    figure : Figure or None
-    """
-
-    macro: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    macro: str  # the macro of the template that writes it; its first line is the heading
+    facts: Mapping[str, Any] = field(default_factory=dict)  # what the macro is called with
     rows: Sequence[Row] = ()
-    picture: str = ""
+    picture: str = ""  # the name of the figure
     figure: Figure | None = field(default=None, compare=False)
 
 
 class Page:
     """The template of a paper's page.
 
-    Parameters
-    ----------
-    folder : path
-        Of the paper: `page.md.j2` and, where the paper prints figures, `published.csv`.
-
-    Raises
-    ------
-    ConfigError
-        In one line, with the line of the template that is wrong.
+    Raises ConfigError in one line, with the line of the template that is wrong.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -94,10 +73,7 @@ class Page:
     def text(self, macro: str, **facts: Any) -> str:
         """Return what a macro writes with these facts.
 
-        Raises
-        ------
-        ConfigError
-            If there is no such macro, or it asks for what is not there.
+        Raises ConfigError if there is no such macro, or it asks for what is not there.
         """
         try:
             return str(getattr(self._template.make_module(), macro)(**facts))
@@ -112,10 +88,6 @@ class Page:
             fix="correct the template",
         )
 
-    def picture(self, name: str) -> str:
-        """Return the name of a figure's file beside the page."""
-        return f"{self.name}_{name}.png" if name else f"{self.name}.png"
-
     def write(
         self,
         sections: Sequence[Section],
@@ -123,70 +95,52 @@ class Page:
         *,
         title: str,
         folder: Path | None,
-        introduction: Mapping[str, Any],
-        **facts: object,
+        **facts: Any,
     ) -> tuple[list[Path], str]:
-        """Write report.json, report.html and the figures; and the page where asked.
+        """Write the report, and the page and its figures into `folder`; return files and page.
 
-        Parameters
-        ----------
-        sections : sequence of Section
-        out : path
-            Folder of the experiment's runs; the report goes into a folder of the paper's name in
-            it, so that experiments that share runs keep their reports apart.
-        title : str
-            Of the report.
-        folder : path, optional
-            Where the page and its figures go.
-        introduction : mapping
-            What the macro of that name is called with.
-        facts
-            For the report's header: command, seeds, ...
-
-        Returns
-        -------
-        tuple
-            The files, and the page's text.
+        The report goes into a folder of the paper's name in `out`, so that experiments that share
+        runs keep their reports apart. `facts` are for its header.
         """
         from anymic.evaluation.report import ReportFigure, run_header, write_report
         from anymic.evaluation.report.style import save_png
 
-        texts = [
-            self.text(one.macro, **one.facts, **_shown(self.picture(one.picture), one))
-            for one in sections
+        texts = [self.section(one) for one in sections]
+        pairs = zip(texts, sections, strict=True)
+        titled = {text.split("\n", 1)[0].lstrip("# "): one for text, one in pairs}
+        found = {name: [vars(row) for row in one.rows] for name, one in titled.items() if one.rows}
+        header, shown = run_header(**facts), next(one for one in sections if one.rows)
+        figures = [
+            ReportFigure(one.picture or self.name, one.figure, name)
+            for name, one in titled.items()
+            if one.figure is not None
         ]
-        titles = [text.split("\n", 1)[0].lstrip("# ") for text in texts]
-        header = run_header(**facts)
         paths = write_report(
             out / self.name,
-            sections[0].rows,
+            shown.rows,
             title=title,
             header=header,
-            figures=[
-                ReportFigure(one.picture or self.name, one.figure, name)
-                for one, name in zip(sections, titles, strict=True)
-                if one.figure is not None
-            ],
-            extra={
-                name: [vars(row) for row in one.rows]
-                for one, name in zip(sections[1:], titles[1:], strict=True)
-            },
+            figures=figures,
+            extra={name: rows for name, rows in found.items() if titled[name] is not shown},
         )
-        written = [paths["html"], paths["json"]]
-        first = self.text("introduction", **introduction)
-        text = "\n".join([first, *texts, made(header)])
+        written, text = [paths["html"], paths["json"]], "\n".join([*texts, made(header)])
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             for one in sections:
                 if one.figure is not None:
-                    written.append(save_png(one.figure, folder / self.picture(one.picture)))
+                    written.append(save_png(one.figure, folder / self.picture(one)))
             written.append(folder / f"{self.name}.md")
             written[-1].write_text(text, encoding="utf-8")
         return written, text
 
+    def section(self, one: Section) -> str:
+        """Return a section as the page has it."""
+        picture = {} if one.figure is None else {"picture": self.picture(one)}
+        return self.text(one.macro, **one.facts, **picture)
 
-def _shown(picture: str, section: Section) -> dict[str, str]:
-    return {"picture": picture} if section.figure is not None else {}
+    def picture(self, one: Section) -> str:
+        """Return the name of a section's figure, a file beside the page."""
+        return "_".join(part for part in (self.name, one.picture) if part) + ".png"
 
 
 def _line(template: Template, trace: TracebackType | None) -> int:

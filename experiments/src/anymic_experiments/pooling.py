@@ -16,21 +16,13 @@ from anymic_experiments.runs import Outcome
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """Every condition's answers to the same clips in the same order.
+    """Every condition's answers to the same clips in the same order."""
 
-    Attributes
-    ----------
-    probabilities : dict of str to array (clip, class)
-        By condition.
-    targets : array (clip,)
-        True class numbers.
-    devices, groups : array (clip,) of str
-        The device that recorded each clip, and the recording it was cut from. Intervals resample
-        whole recordings, with every device, fold and seed of them.
-    """
-
+    # (clip, class): By condition
     probabilities: Mapping[str, NDArray[np.float64]]
-    targets: NDArray[np.int64]
+    targets: NDArray[np.int64]  # (clip,): True class numbers
+    # the device that recorded each clip, and the recording it was cut from. Intervals resample
+    # whole recordings, with every device, fold and seed of them
     devices: NDArray[np.str_]
     groups: NDArray[np.str_]
 
@@ -60,17 +52,8 @@ class Pooled:
     ) -> Interval | None:
         """Return sum(part) / sum(whole), such as a change as a share of another.
 
-        Parameters
-        ----------
-        part, whole : array (clip,)
-            What each clip adds to either sum.
-        n : int
-            The clips that the result says it rests on.
-
-        Returns
-        -------
-        Interval or None
-            None where the interval of sum(whole) reaches 0: there is nothing to be a share of.
+        `part` and `whole` are what each clip adds to either sum. None where the interval of
+        sum(whole) reaches 0: there is nothing to be a share of.
         """
         totals = intervals.resampled_totals(np.column_stack([part, whole]), self.groups)
         recordings = len(set(self.groups.tolist()))
@@ -85,10 +68,7 @@ class Pooled:
 def pool(outcomes: Iterable[Outcome]) -> Pooled:
     """Put the folds and seeds of each condition behind each other.
 
-    Raises
-    ------
-    AnymicError
-        If the conditions do not have the same clips in the same order.
+    Raises AnymicError if the conditions do not have the same clips in the same order.
     """
     parts: dict[str, list[Outcome]] = {}
     for outcome in outcomes:

@@ -16,24 +16,15 @@ COLUMNS = ["table", "row", "column", "value"]
 
 @dataclass(frozen=True)
 class Published:
-    """A paper's figures.
+    """A paper's figures."""
 
-    Attributes
-    ----------
-    values : mapping of (str, str, str) to float
-        By table, row and column.
-    """
-
-    values: Mapping[tuple[str, str, str], float]
+    values: Mapping[tuple[str, str, str], float]  # by table, row and column
 
     @classmethod
     def read(cls, folder: Path) -> Published:
         """Read the figures of a paper; none where it has no such file.
 
-        Raises
-        ------
-        ConfigError
-            In one line, with the line of the file that is wrong.
+        Raises ConfigError in one line, with the line of the file that is wrong.
         """
         file = folder / FILE
         values: dict[tuple[str, str, str], float] = {}

@@ -62,17 +62,7 @@ def finish_all(
 ) -> None:
     """Do every task, each once: what is found finished in `out` is not repeated.
 
-    Parameters
-    ----------
-    tasks : iterable of Task
-    out : path
-        Folder of all results.
-    workers : int
-        Processes at a time; each gets its share of the processors, and of the GPUs.
-    progress : bool
-        Show a progress bar on stderr.
-    doing : str
-        What the bar is called.
+    At a time so many processes work, each with its share of the processors and of the GPUs.
     """
     missing = [task for task in dict.fromkeys(tasks) if not task.done(out)]
     do_all(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +48,11 @@ def named_by(facts: Sequence[Any], manifest: Path) -> str:
 
 @dataclass(frozen=True)
 class Run(Stored):
-    """One training and its test.
+    """One training and its test."""
 
-    Attributes
-    ----------
-    condition : str
-        What is compared: "no correction", say.
-    config : TrainingConfig
-    manifest : Path
-        A CSV whose `split` names the training and test clips.
-    """
-
-    condition: str
+    condition: str  # what is compared: "no correction", say
     config: TrainingConfig
-    manifest: Path
+    manifest: Path  # a CSV whose `split` names the training and test clips
 
     @property
     def key(self) -> str:
@@ -94,10 +85,7 @@ class Run(Stored):
     def arrays(self, out: Path) -> Arrays:
         """Train, and classify the test clips.
 
-        Raises
-        ------
-        AnymicError
-            If a test clip cannot be used.
+        Raises AnymicError if a test clip cannot be used.
         """
         place = self.folder(out)
         manifest = Manifest.read(self.manifest)
@@ -121,14 +109,16 @@ class Run(Stored):
             "groups": table["group"].to_numpy(dtype=str),
         }
 
+    def outcome(self, out: Path) -> Outcome:
+        """Return what was kept."""
+        found = self.read(out)
+        return Outcome(self, labels=tuple(found.pop("labels").tolist()), **found)
+
 
 def classify(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
     """Return the probabilities (clip, class) of all clips.
 
-    Raises
-    ------
-    AnymicError
-        If a clip cannot be used.
+    Raises AnymicError if a clip cannot be used.
     """
     found = Predictor(bundle).predict_manifest(manifest)
     require_all_usable(found.failures, what="test clips")
@@ -137,51 +127,31 @@ def classify(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run predicted for its test clips.
-
-    Attributes
-    ----------
-    run : Run
-    probabilities : array (clip, class)
-    targets : array (clip,)
-        True class numbers.
-    labels : tuple of str
-    devices, groups : array (clip,) of str
-        The device that recorded each clip, in a corpus without devices the codec (such as
-        "mp3 32", or "clean"); and the recording it was cut from.
-    """
+    """What a run predicted for its test clips."""
 
     run: Run
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
+    probabilities: NDArray[np.float64]  # (clip, class)
+    targets: NDArray[np.int64]  # array (clip,), true class numbers
     labels: tuple[str, ...]
+    # the device that recorded each clip, in a corpus without devices the codec (such as "mp3 32",
+    # or "clean"); and the recording it was cut from
     devices: NDArray[np.str_]
     groups: NDArray[np.str_]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each clip is classified correctly (clip,)."""
+        right: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.targets
+        return right
+
+    def named(self, condition: str) -> Outcome:
+        """Return it under another name of what is compared."""
+        return replace(self, run=replace(self.run, condition=condition))
 
 
 def train_all(
     runs: Sequence[Run], out: Path, *, workers: int = 2, progress: bool = True
 ) -> list[Outcome]:
-    """Train and test every run, each once, and return their outcomes in order.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-    out : path
-        Folder of all runs: a folder each, named by `Run.key`, and the features they share.
-    workers, progress
-        As for `finish_all`.
-    """
+    """Train and test every run, each once, in a folder each below `out`; return their outcomes."""
     finish_all(runs, out, workers=workers, progress=progress)
-    return [_outcome(run, run.read(out)) for run in runs]
-
-
-def _outcome(run: Run, found: Arrays) -> Outcome:
-    return Outcome(
-        run,
-        probabilities=found["probabilities"],
-        targets=found["targets"],
-        labels=tuple(found["labels"].tolist()),
-        devices=found["devices"],
-        groups=found["groups"],
-    )
+    return [run.outcome(out) for run in runs]

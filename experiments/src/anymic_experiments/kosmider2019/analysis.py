@@ -12,7 +12,7 @@ from anymic_experiments.kosmider2019 import ensembles, identification, routing, 
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Section
 
-__all__ = ["SECTIONS", "Settings", "introduction", "prepare"]
+__all__ = ["SECTIONS", "Settings", "prepare"]
 
 Ours = Experiment[Settings]
 
@@ -20,10 +20,7 @@ Ours = Experiment[Settings]
 def prepare(experiment: Ours) -> Ours:
     """Make multi-microphone ESC-10, and where devices are asked about, with more of them.
 
-    Raises
-    ------
-    ConfigError
-        If devices are asked about without recordings of more of them.
+    Raises ConfigError if devices are asked about without recordings of more of them.
     """
     esc50, responses = (experiment.options.get(name) for name in ("esc50", "responses"))
     if esc50 is None or responses is None:
@@ -40,12 +37,6 @@ def prepare(experiment: Ours) -> Ours:
     preset = experiment.grid.simulations["identification"]
     more = simulated(esc50, responses, experiment.out / "identification", preset=preset)
     return replace(made, made=more)
-
-
-def introduction(experiment: Ours) -> dict[str, object]:
-    """Return what only this paper's introduction says."""
-    base = experiment.base
-    return {"clip": "whole clips" if base.clip_s is None else f"{base.clip_s:g} s"}
 
 
 def _table(experiment: Ours) -> Iterator[Section]:

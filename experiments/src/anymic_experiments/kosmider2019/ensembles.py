@@ -32,23 +32,11 @@ Folds = list[list[Member]]
 
 @dataclass(frozen=True, eq=False)
 class Ensembles(Findings):
-    """How the ensembles classify.
+    """How the ensembles classify."""
 
-    Attributes
-    ----------
-    rows : list of Row
-        accuracy by condition and device (one, several, all together), the scores of the
-        probabilities on all, and differences in pairs: each kind against its average member,
-        calibrated against soft voting of the same members.
-    sizes : dict of str to tuple of int
-        The fewest and the most members of a kind in a fold.
-    votes : dict of str to array (clip, class)
-    targets, groups : array (clip,)
-    """
-
-    sizes: dict[str, tuple[int, int]]
-    votes: dict[str, NDArray[np.float64]]
-    targets: NDArray[np.int64]
+    sizes: dict[str, tuple[int, int]]  # the fewest and the most members of a kind in a fold
+    votes: dict[str, NDArray[np.float64]]  # (clip, class)
+    targets: NDArray[np.int64]  # (clip,)
     groups: NDArray[np.str_]
 
 

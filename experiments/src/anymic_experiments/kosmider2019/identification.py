@@ -37,26 +37,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """What identifiers of one size said, folds and seeds behind each other.
+    """What identifiers of one size said, folds and seeds behind each other."""
 
-    Attributes
-    ----------
-    named, known : array (clip,)
-        Whether the nearest device is the right one; whether it is a known one.
-    scores : array (clip,)
-        The larger, the more like a known device.
-    accepted : array (clip,)
-    devices, groups : array (clip,) of str
-    parts : array (clip,), int64
-        Which fold and seed: scores are compared within one only.
-    """
-
-    named: Mask
+    named: Mask  # whether the nearest device is the right one; whether it is a known one
     known: Mask
-    scores: Floats
-    accepted: Mask
-    devices: NDArray[np.str_]
+    scores: Floats  # (clip,): The larger, the more like a known device
+    accepted: Mask  # (clip,)
+    devices: NDArray[np.str_]  # (clip,)
     groups: NDArray[np.str_]
+    # (clip,): Which fold and seed: scores are compared within one only
     parts: NDArray[np.int64]
 
 
@@ -88,18 +77,7 @@ def condition(clips: int, **where: str) -> dict[str, str]:
 
 
 def run(folds: Sequence[Path], out: Path, grid: Settings, *, seeds: Sequence[int]) -> Curve:
-    """Fit and try an identifier for every size, fold and seed; what was found is kept in `out`.
-
-    Parameters
-    ----------
-    folds : sequence of Path
-        A manifest a fold: known devices in train and test; in train further devices that show where
-        to stop, in test others.
-    out : path
-    grid : Settings
-    seeds : sequence of int
-        Each also draws other training clips.
-    """
+    """Fit and try an identifier for every size, fold and seed; what was found is kept in `out`."""
     own, known = grid.identification, grid.routing.known
     digest = hashlib.sha256(repr((VERSION, own.sizes, list(seeds))).encode())
     for fold in folds:

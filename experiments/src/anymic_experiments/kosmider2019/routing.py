@@ -35,18 +35,12 @@ def blind(recordings: int) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """How often each test clip was right, by reference and way of classifying.
+    """How often each test clip was right, by reference and way of classifying."""
 
-    Attributes
-    ----------
-    hits : dict of (reference, way) to array (clip,)
-        Folds and seeds behind each other. Some ways are of known devices, some of unknown ones.
-    devices, groups : dict of str to array (clip,)
-        By way: the device and the recording of each clip.
-    """
-
+    # (clip,): Folds and seeds behind each other. Some ways are of
+    # known devices, some of unknown ones
     hits: dict[tuple[str, str], NDArray[np.float64]]
-    devices: dict[str, NDArray[np.str_]]
+    devices: dict[str, NDArray[np.str_]]  # by way: the device and the recording of each clip
     groups: dict[str, NDArray[np.str_]]
 
 
@@ -134,16 +128,7 @@ def identifier(fold: Path, known: tuple[str, ...], clips: int) -> DeviceIdentifi
 def answers(
     experiment: Experiment[Settings], runs: Sequence[Run], folds: Mapping[Path, Path]
 ) -> Answers:
-    """Let trained networks classify every test clip in every way.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    runs : sequence of Run
-        Of the grid `references`.
-    folds : mapping of Path to Path
-        From each run's manifest to that of the same fold, recorded by more devices.
-    """
+    """Let trained networks classify every test clip in every way."""
     routing = experiment.grid.routing
     tasks = [
         kind(run, folds[run.manifest], routing.known, routing.batches, routing.clips)

@@ -19,64 +19,32 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Routing:
-    """What is tried with clips of unstated and unknown devices.
+    """What is tried with clips of unstated and unknown devices."""
 
-    Attributes
-    ----------
-    known : tuple of str
-        The devices that profiles and identifiers have.
-    clips : int
-        That the identifier learns each device from.
-    batches : tuple of int
-        Recordings of one device that blind gains are estimated from.
-    references : dict of str to str
-        What the references of the corrections are called.
-    """
-
-    known: tuple[str, ...]
-    clips: int
-    batches: tuple[int, ...]
-    references: dict[str, str]
+    known: tuple[str, ...]  # the devices that profiles and identifiers have
+    clips: int  # that the identifier learns each device from
+    batches: tuple[int, ...]  # recordings of one device that blind gains are estimated from
+    references: dict[str, str]  # what the references of the corrections are called
 
 
 @dataclass(frozen=True)
 class Identification:
-    """What identifiers are tried with.
+    """What identifiers are tried with."""
 
-    Attributes
-    ----------
-    sizes : tuple of int
-        Training clips of each device; most is measured with `aimed_clips`.
-    together : tuple of int
-        Recordings of one device that are judged together.
-    aimed_accuracy, aimed_area : float
-    """
-
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...]  # training clips of each device; most is measured with `aimed_clips`
     aimed_clips: int
-    together: tuple[int, ...]
+    together: tuple[int, ...]  # recordings of one device that are judged together
     aimed_accuracy: float
     aimed_area: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Grid):
-    """The grid file.
+    """The grid file."""
 
-    Attributes
-    ----------
-    selected : float
-        The validation accuracy that members of ensembles reach.
-    ensembles : tuple of Ensemble
-    calibrated, soft : str
-        The two that are compared with each other.
-    routing : Routing
-    identification : Identification
-    """
-
-    selected: float
+    selected: float  # the validation accuracy that members of ensembles reach
     ensembles: tuple[Ensemble, ...]
-    calibrated: str
+    calibrated: str  # the two that are compared with each other
     soft: str
     routing: Routing
     identification: Identification

@@ -9,13 +9,7 @@ from anymic_experiments.nguyen2020 import calibration, curve, features, losses
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
 
-__all__ = ["SECTIONS", "Settings", "introduction"]
-
-
-def introduction(experiment: Experiment[Settings]) -> dict[str, object]:
-    """Return what only this paper's introduction says."""
-    base = experiment.base
-    return {"clip": "whole clips" if base.clip_s is None else f"{base.clip_s:g} s"}
+__all__ = ["SECTIONS", "Settings"]
 
 
 def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
@@ -47,9 +41,4 @@ def _calibration(experiment: Experiment[Settings]) -> Iterator[Section]:
     )
 
 
-SECTIONS = {
-    "curve": _curve,
-    "losses": _losses,
-    "features": _features,
-    "calibration": _calibration,
-}
+SECTIONS = {"curve": _curve, "losses": _losses, "features": _features, "calibration": _calibration}

@@ -71,35 +71,20 @@ def _halves(groups: NDArray[np.str_], targets: NDArray[np.int64]) -> NDArray[np.
 
 @dataclass(frozen=True, eq=False)
 class Calibration(Findings):
-    """How well probabilities agree with shares of correct clips.
-
-    Attributes
-    ----------
-    conditions, devices : tuple of str
-    shown : dict of str to array (clip, class)
-        The test clips' probabilities by calibration, of the condition that is shown.
-    targets, recorders, groups : array (clip,)
-        Their labels, devices and recordings.
-    """
+    """How well probabilities agree with shares of correct clips."""
 
     conditions: tuple[str, ...]
     devices: tuple[str, ...]
+    # (clip, class): The test clips' probabilities by calibration, of the
+    # condition that is shown
     shown: Mapping[str, NDArray[np.float64]]
-    targets: NDArray[np.int64]
+    targets: NDArray[np.int64]  # their labels, devices and recordings
     recorders: NDArray[np.str_]
     groups: NDArray[np.str_]
 
 
 def compare(members: Sequence[Member], shown: str) -> Calibration:
-    """Return calibration error and log loss by condition, calibration and device.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The trained runs of the grid `calibration`, every fold and seed.
-    shown : str
-        The condition whose probabilities are kept.
-    """
+    """Return calibration error and log loss by condition, calibration and device."""
     rows = []
     kept = {}
     names = tuple(dict.fromkeys(member.outcome.run.condition for member in members))
@@ -130,14 +115,6 @@ def error_if_perfect(
     It is not 0: the shares of few recordings differ from what is expected of them. Right and wrong
     are drawn by the probabilities, with one draw for all clips of a recording, which succeed and
     fail together.
-
-    Parameters
-    ----------
-    probabilities : array (clip, class)
-    groups : array (clip,) of str
-        The recording of each clip.
-    draws : int
-        To average over.
     """
     confidence = probabilities.max(axis=1)
     bins = metrics.calibration_bins(confidence)

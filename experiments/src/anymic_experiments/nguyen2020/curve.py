@@ -30,18 +30,7 @@ PLAIN = "T = 1"
 def reached(run: Path, metric: str = "training_accuracy") -> float:
     """Return the mean of a metric over the last three epochs of a run.
 
-    Parameters
-    ----------
-    run : path
-        The folder of the run; `logs` in it is read.
-    metric : str
-        As training logs it. The training accuracy is that of the clips as they were trained on,
-        mixed up and masked, so that it stays below 1 however well they are known.
-
-    Raises
-    ------
-    AnymicError
-        If the log is not there, or does not hold the metric.
+    Raises AnymicError if the log is not there, or does not hold the metric.
     """
     from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
         EventAccumulator,
@@ -60,39 +49,13 @@ def reached(run: Path, metric: str = "training_accuracy") -> float:
 
 @dataclass(frozen=True)
 class Curve(Findings):
-    """Accuracy over temperature.
+    """Accuracy over temperature."""
 
-    Attributes
-    ----------
-    temperatures : tuple of float
-        Of training, rising, the first is 1.
-    reached : dict of (str, float) to float
-        The training accuracy at the end, by correction and temperature, averaged over folds and
-        seeds.
-    chosen : dict of str to float
-        The temperature that each correction's validation clips choose.
-    behind : float
-        See `Settings`.
-    """
-
-    temperatures: tuple[float, ...]
+    temperatures: tuple[float, ...]  # of training, rising, the first is 1
+    # the training accuracy at the end, by correction and temperature, averaged over folds and seeds
     reached: Mapping[tuple[str, float], float]
-    chosen: Mapping[str, float]
-    behind: float
-
-    def accuracy(self, correction: str, temperature: float, device: str) -> Row:
-        """Return the accuracy of one place."""
-        return self.of("accuracy", correction=correction, temperature=temperature, device=device)
-
-    def gain(self, correction: str, temperature: float, device: str, *, over: str) -> Row:
-        """Return the accuracy gained over T = 1, or over no correction."""
-        return self.of(
-            "accuracy_difference",
-            correction=correction,
-            temperature=temperature,
-            device=device,
-            against_condition=over,
-        )
+    chosen: Mapping[str, float]  # the temperature that each correction's validation clips choose
+    behind: float  # see `Settings`
 
     def converged(self, correction: str, temperature: float) -> bool:
         """Whether training came about as far as at T = 1, so that accuracies may be compared."""
@@ -103,27 +66,14 @@ class Curve(Findings):
 def compare(
     members: Sequence[Member], ends: Sequence[float], *, grid: Settings, scale: Scale
 ) -> Curve:
-    """Return accuracy by correction, temperature and device, and what heating changes.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The trained runs of the grid `curve`, every fold and seed.
-    ends : sequence of float
-        The training accuracy at the end of each.
-    grid, scale
-    """
+    """Return accuracy by correction, temperature and device, and what heating changes."""
     pooled = pool(member.outcome for member in members)
     conditions = grid.conditions("curve", scale=scale)
     names = {(c.levels["correction"], float(c.levels["temperature"])): c.name for c in conditions}
     rows: list[Row] = []
     for (correction, temperature), name in names.items():
         for device, recorders in grid.devices.items():
-            place = {
-                "correction": correction,
-                "temperature": f"{temperature:g}",
-                "device": device,
-            }
+            place = {"correction": correction, "temperature": f"{temperature:g}", "device": device}
             rows.append(row("accuracy", pooled.accuracy(name, *recorders), **place))
             against = {}
             if temperature != 1:
@@ -157,37 +107,37 @@ def _named(member: Member, name: str) -> bool:
 
 def section(found: Curve, grid: Settings, *, scale: Scale) -> Section:
     """Return table 3, figure 3 and what they say."""
-    published = Published.read(ROOT / "nguyen2020")
-    configs = {c.config.temperature: c.config for c in grid.conditions("curve", scale=scale)}
     printed: dict[str, dict[float, float]] = {name: {} for name in grid.corrections}
-    for name in published.rows("3"):
+    figures = Published.read(ROOT / "nguyen2020")
+    for name in figures.rows("3"):
         correction, _, temperature = name.partition(" ")
         if temperature:
-            value = published.of("3", name, grid.pair)
-            printed[correction][float(temperature)] = value
+            printed[correction][float(temperature)] = figures.of("3", name, grid.pair)
     heated = {}
-    for correction, by_temperature in printed.items():
-        hottest = max((t for t in by_temperature if t != 1), key=lambda t: by_temperature[t])
+    for correction, own in printed.items():
+        hottest = max((t for t in own if t != 1), key=own.__getitem__)
         nearest = min(found.temperatures, key=lambda t: abs(np.log(t / hottest)))
         if found.converged(correction, nearest):
-            heated[correction] = nearest, by_temperature[hottest] - by_temperature[1]
+            heated[correction] = nearest, own[hottest] - own[1]
     corrected = [
-        found.gain(name, t, grid.pair, over=grid.uncorrected)
-        for name in grid.corrections
-        if name != grid.uncorrected
-        for t in found.temperatures
-        if found.converged(name, t) and found.converged(grid.uncorrected, t)
+        found.of(
+            "accuracy_difference",
+            correction=correction,
+            temperature=t,
+            device=grid.pair,
+            against_condition=grid.uncorrected,
+        )
+        for correction, t in found.reached
+        if correction != grid.uncorrected
+        if found.converged(correction, t) and found.converged(grid.uncorrected, t)
     ]
+    conditions = grid.conditions("curve", scale=scale)
     facts = {
         "found": found,
         "grid": grid,
         "plain": PLAIN,
-        "lengths": {t: (config.epochs, config.learning_rate) for t, config in configs.items()},
-        "lines": [
-            (name, t)
-            for name, temperatures in printed.items()
-            for t in sorted({*found.temperatures, *temperatures})
-        ],
+        "configs": {one.config.temperature: one.config for one in conditions},
+        "printed": printed,
         "heated": heated,
         "corrected": corrected,
         "above": len(clear(corrected)),
@@ -204,7 +154,8 @@ def figure(curve: Curve, grid: Settings) -> Figure:
         for axes, device in zip(panels, (next(iter(grid.devices)), grid.pair), strict=True):
             for number, correction in enumerate(grid.corrections):
                 colour, marker = series(number)
-                found = [curve.accuracy(correction, t, device) for t in curve.temperatures]
+                where = {"correction": correction, "device": device}
+                found = [curve.of("accuracy", **where, temperature=t) for t in curve.temperatures]
                 # Beside each other, so that no interval hides another.
                 places = [t * 1.05 ** (number - 1) for t in curve.temperatures]
                 axes.plot(places, [100 * item.value for item in found], color=colour, lw=1.4)

@@ -33,16 +33,10 @@ VERSION = 1  # raise it when the same networks begin to give other features
 
 @dataclass(frozen=True, eq=False)
 class Pooled:
-    """The pooled features of one run's clips.
+    """The pooled features of one run's clips."""
 
-    Attributes
-    ----------
-    features : array (clip, channel)
-    labels, devices, groups, splits : array (clip,) of str
-    """
-
-    features: NDArray[np.float64]
-    labels: NDArray[np.str_]
+    features: NDArray[np.float64]  # (clip, channel)
+    labels: NDArray[np.str_]  # (clip,)
     devices: NDArray[np.str_]
     groups: NDArray[np.str_]
     splits: NDArray[np.str_]
@@ -98,14 +92,7 @@ def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> flo
 
 
 def compare(found: Mapping[float, Sequence[Pooled]]) -> Findings:
-    """Return how compact classes and how far apart devices are, by temperature and half.
-
-    Parameters
-    ----------
-    found : mapping of float to sequence of Pooled
-        By temperature: every fold and seed, in the same order. A run's share is one number, and
-        the interval resamples runs.
-    """
+    """Return how compact classes and how far apart devices are, by temperature and half."""
     rows = []
     for temperature, runs in found.items():
         for split in HALVES:

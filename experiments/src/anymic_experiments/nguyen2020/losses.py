@@ -19,14 +19,7 @@ def shown(grid: Settings) -> tuple[str, str]:
 
 
 def compare(outcomes: Iterable[Outcome], grid: Settings, scale: Scale) -> Findings:
-    """Return accuracies of the grids `losses` and `domains`, and differences clip by clip.
-
-    Parameters
-    ----------
-    outcomes : iterable of Outcome
-        Of both, the same folds and seeds of each.
-    grid, scale
-    """
+    """Return accuracies of the grids `losses` and `domains`, and differences clip by clip."""
     pooled = pool(outcomes)
     conditions = grid.conditions("losses", "domains", scale=scale)
     plain: dict[str, str] = {}  # the first of each correction: focal loss, gains on magnitudes

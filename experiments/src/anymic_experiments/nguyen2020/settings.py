@@ -9,27 +9,14 @@ from anymic_experiments.conditions import Grid
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Grid):
-    """The grid file.
+    """The grid file."""
 
-    Attributes
-    ----------
-    uncorrected : str
-        The correction that is none.
-    pair : str
-        The devices, of `devices`, that gains are stated for.
-    behind : float
-        The training accuracy that a temperature may lack against T = 1 and still be compared.
-    calibrated : str
-        The condition whose calibration is shown.
-    calibration_bound : float
-        What the calibration error of every device should be at most.
-    """
-
-    uncorrected: str
-    pair: str
+    uncorrected: str  # the correction that is none
+    pair: str  # the devices, of `devices`, that gains are stated for
+    # the training accuracy that a temperature may lack against T = 1 and still be compared
     behind: float
-    calibrated: str
-    calibration_bound: float
+    calibrated: str  # the condition whose calibration is shown
+    calibration_bound: float  # what the calibration error of every device should be at most
 
     @property
     def corrections(self) -> tuple[str, ...]:

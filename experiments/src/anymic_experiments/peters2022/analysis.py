@@ -14,7 +14,7 @@ from anymic.training import TrainingConfig, load_config
 from anymic.training.finetuning import lasting
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.page import Section
-from anymic_experiments.peters2022 import corpus, scalings, segments, table
+from anymic_experiments.peters2022 import corpus, segments, table
 from anymic_experiments.peters2022.segments import SEGMENT, WHOLE
 from anymic_experiments.peters2022.settings import Settings
 from anymic_experiments.peters2022.tuning import Tuned, Tuning
@@ -27,10 +27,7 @@ Ours = Experiment[Settings]
 def prepare(experiment: Ours) -> Ours:
     """Pass the corpus through all codecs, and divide it into folds.
 
-    Raises
-    ------
-    ConfigError
-        At the paper's scale without the checkpoint that it fine-tunes.
+    Raises ConfigError at the paper's scale without the checkpoint that it fine-tunes.
     """
     if experiment.scale == "paper" and experiment.options.get("model") is None:
         raise ConfigError(
@@ -75,7 +72,7 @@ def _starts(experiment: Ours) -> list[tuple[int, corpus.Fold, Path]]:
 
 def _tune(experiment: Ours, tunings: Sequence[Tuning]) -> list[Tuned]:
     experiment.finish(tunings, doing="fine-tuning")
-    return [tuning.tuned(tuning.read(experiment.places)) for tuning in tunings]
+    return [tuning.outcomes(experiment.places) for tuning in tunings]
 
 
 def _table(experiment: Ours) -> Iterator[Section]:
@@ -109,8 +106,8 @@ def _scalings(experiment: Ours) -> Iterator[Section]:
             fix="leave out --model",
         )
     outcomes = experiment.train("scalings", seeds=experiment.seeds[:1])
-    found = scalings.compare(outcomes, experiment.grid)
-    yield scalings.section(found, experiment.grid)
+    found = table.compare_scalings(outcomes, experiment.grid)
+    yield table.scalings_section(found, experiment.grid)
 
 
 SECTIONS = {"table": _table, "segments": _segments, "scalings": _scalings}

@@ -21,42 +21,18 @@ from anymic_experiments.peters2022.settings import Settings
 
 @dataclass(frozen=True)
 class Fold:
-    """Manifests with the same test clips, each of them clean and through every codec.
-
-    Attributes
-    ----------
-    name : str
-    clean : Path
-        Trains on originals.
-    coded : Path
-        Trains on originals and on what they are through the codecs of fine-tuning.
-    """
+    """Manifests with the same test clips, each of them clean and through every codec."""
 
     name: str
-    clean: Path
-    coded: Path
+    clean: Path  # trains on originals
+    coded: Path  # trains on originals and on what they are through the codecs of fine-tuning
 
 
 def folds(data: Path, out: Path, grid: Settings, *, progress: bool = True) -> list[Fold]:
     """Encode a corpus and divide it; files and manifests are written below `out`.
 
-    Parameters
-    ----------
-    data : path
-        A manifest of clean clips with a column `split` (train and test), or `fold`: then each fold
-        is the test set once.
-    out : path
-        What is in it already and still right is not made again.
-    grid : Settings
-        The codecs.
-    progress : bool
-
-    Raises
-    ------
-    ManifestError
-        If there is neither column, or a clip cannot be encoded.
-    DependencyError
-        If a codec is not available here.
+    Raises ManifestError if there is neither column, or a clip cannot be encoded. Raises
+    DependencyError if a codec is not available here.
     """
     manifest = Manifest.read(data)
     if has_split(manifest):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,33 +29,10 @@ BEFORE, CHOSEN = "before", "segment chosen on the other folds"
 
 @dataclass(frozen=True)
 class Segments(Findings):
-    """What each segment gains.
+    """What each segment gains."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        The whole network first, then its segments from input to output.
-    choices : tuple of str
-        The segment that the other folds choose, by fold.
-    """
-
-    names: tuple[str, ...]
-    choices: tuple[str, ...]
-
-    def gain(self, name: str, part: str) -> Row:
-        """Return the accuracy gained since before, in one part of the conditions."""
-        return self.of("accuracy_difference", condition=name, codec=part, against_condition=BEFORE)
-
-    def relative(self, name: str, part: str) -> Row | None:
-        """Return that gain over the accuracy before, the paper's relative improvement.
-
-        None where the interval of that accuracy reaches 0.
-        """
-        return self.maybe("relative_improvement", condition=name, codec=part)
-
-    def share(self, name: str, part: str) -> Row | None:
-        """Return its gain over the whole network's; None where that one's interval reaches 0."""
-        return self.maybe("share_of_gain", condition=name, codec=part, against_condition=WHOLE)
+    names: tuple[str, ...]  # the whole network first, then its segments from input to output
+    choices: tuple[str, ...]  # the segment that the other folds choose, by fold
 
 
 def parts(grid: Settings) -> dict[str, tuple[str, ...]]:
@@ -69,42 +45,30 @@ def compare(tuned: Sequence[Tuned], grid: Settings) -> Segments:
 
     The best of ten segments on the test clips is partly the luckiest. So a segment is also chosen
     for each fold by the gain on the test clips of the other folds, and measured on this one.
-
-    Parameters
-    ----------
-    tuned : sequence of Tuned
-        The whole network and each segment, every fold and seed.
-    grid : Settings
+    `tuned` is the whole network and each segment, every fold and seed.
     """
-    names = tuple(dict.fromkeys(each.tuning.condition for each in tuned))
-    outcomes = {
-        name: [
-            each.after(max(each.probabilities), name)
-            for each in tuned
-            if each.tuning.condition == name
-        ]
-        for name in names
-    }
-    before = [each.after(0, BEFORE) for each in tuned if each.tuning.condition == WHOLE]
+    outcomes: dict[str, list[Outcome]] = {}
+    for each in tuned:
+        outcomes.setdefault(each[0].run.condition, []).append(each[max(each)])
+    before = [each[0].named(BEFORE) for each in tuned if each[0].run.condition == WHOLE]
     choices, chosen = _choose(outcomes, before, grid.coded)
-    pooled = pool([*before, *(one for name in names for one in outcomes[name]), *chosen])
+    pooled = pool([*before, *(one for own in outcomes.values() for one in own), *chosen])
     rows: list[Row] = []
-    for name in (*names, *([CHOSEN] if chosen else [])):
+    for name in pooled.conditions[1:]:
         for part, codecs in parts(grid).items():
             where = {"condition": name, "codec": part}
             gain = pooled.gain(name, BEFORE, *codecs)
             rows.append(row("accuracy_difference", gain, **where, against_condition=BEFORE))
-            gained = _gained(pooled, name, codecs)
-            had = pooled.correct(BEFORE) * np.isin(pooled.devices, codecs).astype(float)
-            relative = pooled.ratio(gained, had, n=gain.n)
+            gained, had = _gained(pooled, name, codecs), pooled.correct(BEFORE)
+            had = had * np.isin(pooled.devices, codecs)
+            relative = pooled.ratio(gained, had.astype(float), n=gain.n)
             if relative is not None:
                 rows.append(row("relative_improvement", relative, **where))
-            if name == WHOLE or part not in (ALL, grid.hardest):
-                continue
-            share = pooled.ratio(gained, _gained(pooled, WHOLE, codecs), n=gain.n)
-            if share is not None:
-                rows.append(row("share_of_gain", share, **where, against_condition=WHOLE))
-    return Segments(rows, names, choices)
+            if name != WHOLE and part in (ALL, grid.hardest):
+                share = pooled.ratio(gained, _gained(pooled, WHOLE, codecs), n=gain.n)
+                if share is not None:
+                    rows.append(row("share_of_gain", share, **where, against_condition=WHOLE))
+    return Segments(rows, tuple(outcomes), choices)
 
 
 def _gained(pooled: Pooled, name: str, codecs: Sequence[str]) -> NDArray[np.float64]:
@@ -119,18 +83,11 @@ def _choose(
 ) -> tuple[tuple[str, ...], list[Outcome]]:
     """Choose a segment for each fold by the others; return the choices and its outcomes there."""
 
-    def right(outcome: Outcome) -> int:
-        coded = np.isin(outcome.devices, codecs)
-        return int((outcome.probabilities.argmax(axis=1) == outcome.targets)[coded].sum())
+    def right(some: Sequence[Outcome]) -> NDArray[np.int64]:
+        return np.array([one.right[np.isin(one.devices, codecs)].sum() for one in some])
 
     folds = [each.run.manifest for each in before]
-    gains = {
-        name: np.array(
-            [right(one) - right(other) for one, other in zip(found, before, strict=True)]
-        )
-        for name, found in outcomes.items()
-        if name != WHOLE
-    }
+    gains = {name: right(own) - right(before) for name, own in outcomes.items() if name != WHOLE}
     choices: dict[Path, str] = {}
     for fold in dict.fromkeys(folds):
         others = np.array([other != fold for other in folds])
@@ -139,35 +96,20 @@ def _choose(
         totals = {name: int(gain[others].sum()) for name, gain in gains.items()}
         choices[fold] = max(totals, key=lambda name: totals[name])
     chosen = [outcomes[choices[fold]][place] for place, fold in enumerate(folds)]
-    renamed = [replace(one, run=replace(one.run, condition=CHOSEN)) for one in chosen]
-    return tuple(choices.values()), renamed
+    return tuple(choices.values()), [one.named(CHOSEN) for one in chosen]
 
 
 def section(found: Segments, grid: Settings) -> Section:
     """Return the gains of each segment and figure 2."""
-    names = [name for name in found.names if name != WHOLE]
-    half = len(names) // 2
-    shared = (ALL, grid.hardest)
-
-    def gain(part: str, name: str) -> float:
-        return found.gain(name, part).value
-
     facts = {
         "found": found,
-        "epochs": grid.segment_epochs,
-        "parts": tuple(parts(grid)),
-        "shared": shared,
+        "grid": grid,
+        "parts": list(parts(grid)),
+        "all": ALL,
+        "before": BEFORE,
         "whole": WHOLE,
         "chosen": CHOSEN,
-        "best": {part: max(names, key=partial(gain, part)) for part in shared},
-        "choices": [name.removeprefix(SEGMENT) for name in found.choices],
-        "half": half,
-        "count": len(names),
-        "means": [
-            float(np.mean([100 * gain(ALL, name) for name in some]))
-            for some in (names[:half], names[half:])
-            if half
-        ],
+        "own": [name for name in found.names if name != WHOLE],
     }
     return Section("segments", facts, found.rows, "figure2", figure(found, grid))
 
@@ -177,21 +119,21 @@ def figure(found: Segments, grid: Settings) -> Figure:
     from anymic.evaluation.report.style import MUTED, bare, canvas, quiet_style, series
 
     names = [name for name in found.names if name != WHOLE]
-    places = range(1, len(names) + 1)
     with quiet_style():
         drawing, panels = canvas(4.6, 9.0, nrows=2, ncols=2, sharex=True, sharey=True)
         for number, (axes, part) in enumerate(zip(panels.flat, (CLEAN, *grid.codecs), strict=True)):
             colour, marker = series(number)
-            for place, name in zip(places, names, strict=True):
-                item = found.relative(name, part)
+            for place, name in enumerate(names, start=1):
+                item = found.maybe("relative_improvement", condition=name, codec=part)
                 if item is not None:
                     upright(axes, place, item, marker, color=colour, width=1.2, ms=6)
-            whole = found.relative(WHOLE, part)
+            whole = found.maybe("relative_improvement", condition=WHOLE, codec=part)
             axes.axhline(0, color=MUTED, lw=0.8)
             if whole is not None:
                 axes.axhline(100 * whole.value, color=colour, ls=(0, (4, 3)), lw=1.2)
             axes.set_title(part)
-            axes.set_xticks(places, [name.removeprefix(SEGMENT) for name in names])
+            ticks = [name.removeprefix(SEGMENT) for name in names]
+            axes.set_xticks(range(1, len(names) + 1), ticks)
             bare(axes, grid="y")
         for axes in panels[-1]:
             axes.set_xlabel("segment that is fine-tuned")

@@ -12,24 +12,13 @@ ALL = "all coded"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Grid):
-    """The grid file.
+    """The grid file."""
 
-    Attributes
-    ----------
-    codecs : dict of str to tuple of str
-        By category; the first is what networks are fine-tuned on beside clean clips.
-    hardest : str
-        The codec that most accuracy is lost to in the paper.
-    finetuning : str
-        The preset of fine-tuning.
-    table_epochs, segment_epochs : int
-        How long experiments A and B fine-tune.
-    """
-
+    # by category; the first is what networks are fine-tuned on beside clean clips
     codecs: dict[str, tuple[str, ...]]
-    hardest: str
-    finetuning: str
-    table_epochs: int
+    hardest: str  # the codec that most accuracy is lost to in the paper
+    finetuning: str  # the preset of fine-tuning
+    table_epochs: int  # how long experiments A and B fine-tune
     segment_epochs: int
 
     @property

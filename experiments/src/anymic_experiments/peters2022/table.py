@@ -1,9 +1,8 @@
-"""Table 2: accuracy by codec while all of the network is fine-tuned, and how much is recovered."""
+"""Table 2, and the same with two scalings: accuracy by codec, changes and recovered shares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,101 +15,85 @@ from anymic_experiments.page import Section
 from anymic_experiments.peters2022.settings import ALL, Settings
 from anymic_experiments.peters2022.tuning import Tuned
 from anymic_experiments.pooling import Pooled, pool
+from anymic_experiments.runs import Outcome
 
 
-@dataclass(frozen=True)
-class Table(Findings):
-    """What fine-tuning of the whole network does.
-
-    Attributes
-    ----------
-    epochs : tuple of int
-        When it was measured, from 0 on.
-    """
-
-    epochs: tuple[int, ...]
-
-    def accuracy(self, codec: str, epoch: int) -> Row:
-        """Return the accuracy through a codec after an epoch."""
-        return self.of("accuracy", codec=codec, epoch=epoch)
-
-    def change(self, codec: str, epoch: int) -> Row:
-        """Return the accuracy gained since epoch 0."""
-        return self.of("accuracy_difference", codec=codec, epoch=epoch, against_epoch=0)
-
-    def over_clean(self, codec: str, epoch: int) -> Row:
-        """Return the accuracy gained over clean audio at the same epoch: below 0, a loss."""
-        return self.of("accuracy_difference", codec=codec, epoch=epoch, against_codec=CLEAN)
-
-    def share(self, codec: str, epoch: int) -> Row | None:
-        """Return the recovered share of a loss; None where its interval reaches 0."""
-        return self.maybe("recovered_share", codec=codec, epoch=epoch)
-
-
-def compare(tuned: Sequence[Tuned], grid: Settings) -> Table:
+def compare(tuned: Sequence[Tuned], grid: Settings) -> Findings:
     """Return accuracies by codec and epoch, changes in pairs, and recovered shares.
 
-    Parameters
-    ----------
-    tuned : sequence of Tuned
-        The whole network, every fold and seed.
-    grid : Settings
+    `tuned` is the whole network, every fold and seed. A share is stated of a loss whose interval
+    does not reach 0.
     """
-    epochs = tuple(tuned[0].probabilities)
-    pooled = pool(each.after(epoch, str(epoch)) for epoch in epochs for each in tuned)
+    pooled = pool(each[epoch].named(str(epoch)) for epoch in tuned[0] for each in tuned)
     rows: list[Row] = []
     for codec, members in grid.conditions_tested.items():
-        for epoch in epochs:
-            where = {"codec": codec, "epoch": str(epoch)}
-            rows.append(row("accuracy", pooled.accuracy(str(epoch), *members), **where))
+        for epoch in pooled.conditions:
+            where = {"codec": codec, "epoch": epoch}
+            rows.append(row("accuracy", pooled.accuracy(epoch, *members), **where))
             if codec != CLEAN:
-                lost = over_clean(pooled, str(epoch), members)
+                lost = over_clean(pooled, pooled.correct(epoch), members)
                 rows.append(row("accuracy_difference", lost, **where, against_codec=CLEAN))
-            if epoch == 0:
-                continue
-            change = pooled.gain(str(epoch), "0", *members)
-            rows.append(row("accuracy_difference", change, **where, against_epoch="0"))
-            share = _recovered(pooled, epoch, members) if codec != CLEAN else None
-            if share is not None:
-                rows.append(row("recovered_share", share, **where))
-    return Table(rows, epochs)
+            if epoch != "0":
+                change = pooled.gain(epoch, "0", *members)
+                rows.append(row("accuracy_difference", change, **where, against_epoch="0"))
+                share = _recovered(pooled, epoch, members) if codec != CLEAN else None
+                if share is not None:
+                    rows.append(row("recovered_share", share, **where))
+    return Findings(rows)
 
 
-def over_clean(pooled: Pooled, condition: str, codecs: Sequence[str]) -> Interval:
-    """Return the accuracy through codecs minus that on the same clips as they are."""
-    right, coded, clean = pooled.correct(condition), *_where(pooled, codecs)
-    found = pooled.ratio(
-        right * coded / len(codecs) - right * clean, clean.astype(float), n=int(coded.sum())
-    )
+def over_clean(pooled: Pooled, right: NDArray[np.generic], codecs: Sequence[str]) -> Interval:
+    """Return what is added (clip,) through codecs, on average, minus that on clean clips."""
+    coded, clean = np.isin(pooled.devices, codecs), (pooled.devices == CLEAN).astype(float)
+    found = pooled.ratio(right * (coded / len(codecs) - clean), clean, n=int(coded.sum()))
     assert found is not None  # there always are clean clips
     return found
 
 
-def _recovered(pooled: Pooled, epoch: int, codecs: Sequence[str]) -> Interval | None:
+def _recovered(pooled: Pooled, epoch: str, codecs: Sequence[str]) -> Interval | None:
     """Return (accuracy after - before) / (accuracy on clean clips before - through codecs before).
 
     A recording has as many clips through each codec as clean ones, so sums stand for means.
     """
-    coded, clean = _where(pooled, codecs)
-    before, after = (pooled.correct(name).astype(float) for name in ("0", str(epoch)))
+    coded, clean = np.isin(pooled.devices, codecs), pooled.devices == CLEAN
+    before, after = (pooled.correct(name).astype(float) for name in ("0", epoch))
     lost = len(codecs) * before * clean - before * coded
     return pooled.ratio((after - before) * coded, lost, n=int(coded.sum()))
 
 
-def _where(pooled: Pooled, codecs: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    return np.isin(pooled.devices, codecs), pooled.devices == CLEAN
-
-
-def section(found: Table, grid: Settings) -> Section:
+def section(found: Findings, grid: Settings) -> Section:
     """Return table 2 and what it says."""
-    losses = {codec: found.over_clean(codec, 0) for codec in grid.coded}
-    facts = {
-        "found": found,
-        "grid": grid,
-        "clean": CLEAN,
-        "all": ALL,
-        "losses": losses,
-        "lower": [name for name, loss in losses.items() if loss.high is not None and loss.high < 0],
-        "worst": min(losses, key=lambda codec: losses[codec].value),
-    }
+    epochs = dict.fromkeys(int(item.condition["epoch"]) for item in found.rows)
+    facts = {"found": found, "epochs": list(epochs), "grid": grid, "clean": CLEAN, "all": ALL}
     return Section("table", facts, found.rows)
+
+
+def compare_scalings(outcomes: Iterable[Outcome], grid: Settings) -> Findings:
+    """Return accuracies and losses by scaling and codec, and the difference in pairs.
+
+    `outcomes` are of the grid `scalings`, trained on clean audio alone.
+    """
+    pooled = pool(outcomes)
+    clip, bands = pooled.conditions
+    changes = pooled.correct(bands).astype(float) - pooled.correct(clip)
+    rows: list[Row] = []
+    for codec in (CLEAN, *grid.coded, ALL):
+        members = grid.conditions_tested[codec]
+        for name in (clip, bands):
+            where = {"scaling": name, "codec": codec}
+            rows.append(row("accuracy", pooled.accuracy(name, *members), **where))
+            if codec != CLEAN:
+                lost = over_clean(pooled, pooled.correct(name), members)
+                rows.append(row("accuracy_difference", lost, **where, against_codec=CLEAN))
+        against = {"scaling": bands, "codec": codec, "against_scaling": clip}
+        change = pooled.gain(bands, clip, *members)
+        rows.append(row("accuracy_difference", change, **against))
+        if codec in (grid.hardest, ALL):
+            rows.append(row("loss_difference", over_clean(pooled, changes, members), **against))
+    return Findings(rows)
+
+
+def scalings_section(found: Findings, grid: Settings) -> Section:
+    """Return the table of both scalings, and whether they differ."""
+    facts = {"found": found, "grid": grid, "clean": CLEAN, "all": ALL}
+    return Section("scalings", facts, found.rows)

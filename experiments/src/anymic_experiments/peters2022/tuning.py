@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.training import TrainingConfig, finetune
 from anymic.training.finetuning import ANSWERS, REPORT_EPOCHS, weights_digest
-from anymic_experiments.runner import Arrays, Stored
+from anymic_experiments.runner import Stored
 from anymic_experiments.runs import (
     FEATURES,
     TRAINING_VERSION,
@@ -27,25 +25,12 @@ from anymic_experiments.runs import (
 
 @dataclass(frozen=True)
 class Tuning(Stored):
-    """One fine-tuning and its measurements.
+    """One fine-tuning and its measurements."""
 
-    Attributes
-    ----------
-    condition : str
-        What is compared: "segment 7", say.
-    start : Path
-        The model's folder.
-    manifest : Path
-        A CSV whose `split` names the clips to train on and to measure on.
-    segments : str
-        See `anymic.models.choose_segments`.
-    config : TrainingConfig
-    """
-
-    condition: str
-    start: Path
-    manifest: Path
-    segments: str
+    condition: str  # what is compared: "segment 7", say
+    start: Path  # the model's folder
+    manifest: Path  # A CSV whose `split` names the clips to train on and to measure on
+    segments: str  # see `anymic.models.choose_segments`
     config: TrainingConfig
 
     @property
@@ -75,43 +60,12 @@ class Tuning(Stored):
         )
         shutil.rmtree(place / "checkpoints", ignore_errors=True)
 
-    def tuned(self, found: Arrays) -> Tuned:
-        """Return what was measured, of the file's arrays."""
-        epochs = found["epochs"].tolist()
-        facts: dict[str, Any] = {name: found[name] for name in ("targets", "codecs", "groups")}
-        probabilities = dict(zip(epochs, found["probabilities"], strict=True))
-        return Tuned(self, probabilities, labels=tuple(found["labels"].tolist()), **facts)
+    def outcomes(self, out: Path) -> Tuned:
+        """Return what was measured."""
+        found, run = self.read(out), Run(self.condition, self.config, self.manifest)
+        facts = found["targets"], tuple(found["labels"].tolist()), found["codecs"], found["groups"]
+        measured = zip(found["epochs"].tolist(), found["probabilities"], strict=True)
+        return {epoch: Outcome(run, each.astype(np.float64), *facts) for epoch, each in measured}
 
 
-@dataclass(frozen=True, eq=False)
-class Tuned:
-    """What a network predicted while it was fine-tuned.
-
-    Attributes
-    ----------
-    tuning : Tuning
-    probabilities : dict of int to array (clip, class)
-        By epoch; 0 is the model as it was.
-    targets : array (clip,)
-    labels : tuple of str
-    codecs, groups : array (clip,) of str
-        What each clip was passed through, "clean" or such as "mp3 32", and its recording.
-    """
-
-    tuning: Tuning
-    probabilities: dict[int, NDArray[np.float32]]
-    targets: NDArray[np.int64]
-    labels: tuple[str, ...]
-    codecs: NDArray[np.str_]
-    groups: NDArray[np.str_]
-
-    def after(self, epoch: int, condition: str) -> Outcome:
-        """Return its predictions after an epoch, by codec, under the name of what is compared."""
-        return Outcome(
-            Run(condition, self.tuning.config, self.tuning.manifest),
-            self.probabilities[epoch].astype(np.float64),
-            self.targets,
-            self.labels,
-            self.codecs,
-            self.groups,
-        )
+Tuned = dict[int, Outcome]  # by epoch, 0 is the model as it was; devices are the codecs

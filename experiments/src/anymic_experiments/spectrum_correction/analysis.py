@@ -26,27 +26,13 @@ MEAN = "mean of all corrections"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Grid):
-    """The grid file.
+    """The grid file."""
 
-    Attributes
-    ----------
-    panels : dict of str to str
-        The figure's titles by device.
-    """
-
-    panels: dict[str, str] = field(default_factory=dict)
+    panels: dict[str, str] = field(default_factory=dict)  # the figure's titles by device
 
 
 def compare(outcomes: Iterable[Outcome], grid: Settings) -> Findings:
-    """Pool folds and seeds by condition, all of which have the same clips in the same order.
-
-    Returns
-    -------
-    Findings
-        accuracy by condition and device; accuracy_difference by condition and device, against no
-        correction; recovered_share by condition: how much of what the coloured devices lose to the
-        reference device without correction is recovered.
-    """
+    """Pool folds and seeds by condition, all of which have the same clips in the same order."""
     pooled = pool(outcomes)
     plain, *corrected = pooled.conditions
     correct = {name: pooled.correct(name) for name in pooled.conditions}
@@ -71,48 +57,6 @@ def compare(outcomes: Iterable[Outcome], grid: Settings) -> Findings:
         )
         rows.append(row("recovered_share", share, condition=name))
     return Findings(rows)
-
-
-def facts(found: Findings, conditions: Sequence[Condition], grid: Settings) -> dict[str, object]:
-    """Return what the table and the sentences below it are filled in with.
-
-    Changes are in points, of the mean over conditions.
-    """
-    plain, *corrected = (condition.name for condition in conditions)
-    devices = sorted({item.condition["device"] for item in found.rows if item.metric == "accuracy"})
-    (flat,), coloured = grid.devices["reference"], grid.devices["coloured"]
-
-    def change(device: str, names: Sequence[str]) -> float:
-        values = [100 * found.of("accuracy", condition=name, device=device).value for name in names]
-        before = found.of("accuracy", condition=plain, device=device)
-        return float(np.mean(values)) - 100 * before.value
-
-    references = {
-        level: [one.name for one in conditions if one.levels["reference"] == level]
-        for level in dict.fromkeys(one.levels["reference"] for one in conditions[1:])
-    }
-    unknown = [device for device in devices if device not in (flat, *coloured)]
-    of_flat = found.of("accuracy", condition=plain, device=flat)
-    losses = {
-        device: 100 * (of_flat.value - found.of("accuracy", condition=plain, device=device).value)
-        for device in coloured
-    }
-    return {
-        "found": found,
-        "devices": devices,
-        "plain": plain,
-        "corrected": corrected,
-        "mean": MEAN,
-        "losses": losses,
-        "flat": flat,
-        "flat_changes": [change(flat, [name]) for name in corrected],
-        "unknown_changes": {
-            level: {device: change(device, names) for device in unknown}
-            for level, names in references.items()
-        }
-        if unknown
-        else {},
-    }
 
 
 def figure(found: Findings, conditions: Sequence[Condition], grid: Settings) -> Figure:
@@ -155,20 +99,25 @@ def figure(found: Findings, conditions: Sequence[Condition], grid: Settings) -> 
     return drawing
 
 
-def section(experiment: Experiment[Settings]) -> list[Section]:
-    """Train what is missing and compare it."""
-    found = compare(experiment.train("table"), experiment.grid)
-    return [described(found, experiment)]
-
-
-def described(found: Findings, experiment: Experiment[Settings]) -> Section:
-    """Return the section of what was found."""
+def section(found: Findings, experiment: Experiment[Settings]) -> Section:
+    """Return the table, what it says, and its figure."""
     grid = experiment.grid
     conditions = grid.conditions("table", scale=experiment.scale, changes=experiment.changes)
-    n = max(item.n for item in found.rows if item.metric == "accuracy")
-    more = {"n": n, "seeds": len(experiment.seeds)}
-    drawing = figure(found, conditions, grid)
-    return Section("table", {**facts(found, conditions, grid), **more}, found.rows, figure=drawing)
+    accuracies = [item for item in found.rows if item.metric == "accuracy"]
+    facts = {
+        "found": found,
+        "grid": grid,
+        "conditions": conditions,
+        "devices": sorted({item.condition["device"] for item in accuracies}),
+        "mean": MEAN,
+        "n": max(item.n for item in accuracies),
+        "seeds": len(experiment.seeds),
+    }
+    return Section("table", facts, found.rows, figure=figure(found, conditions, grid))
 
 
-SECTIONS = {"table": section}
+def _table(experiment: Experiment[Settings]) -> list[Section]:
+    return [section(compare(experiment.train("table"), experiment.grid), experiment)]
+
+
+SECTIONS = {"table": _table}

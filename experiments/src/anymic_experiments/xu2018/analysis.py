@@ -28,7 +28,7 @@ from anymic_experiments.runner import finish_all
 from anymic_experiments.xu2018.settings import Line, Settings, heads_of
 from anymic_experiments.xu2018.tasks import Answers, Clips, Job
 
-__all__ = ["SECTIONS", "Settings", "introduction", "prepare"]
+__all__ = ["SECTIONS", "Settings", "prepare"]
 
 METRIC = "mean_average_precision_at_3"
 STATE = "experiment.json"
@@ -38,11 +38,8 @@ Ours = Experiment[Settings]
 def prepare(experiment: Ours) -> Ours:
     """Divide the corpus into folds, and refuse to go on with what another experiment left.
 
-    Raises
-    ------
-    ConfigError
-        At the paper's scale without the weights that it fine-tunes; in a folder that holds the
-        results of other settings, weights or clips.
+    Raises ConfigError at the paper's scale without the weights that it fine-tunes; in a folder that
+    holds the results of other settings, weights or clips.
     """
     weights, size = experiment.options.get("weights"), experiment.grid.sizes[experiment.scale]
     if weights is not None:  # refused now, and not when the clips are ready
@@ -90,11 +87,6 @@ def _remember(path: Path, here: Mapping[str, object]) -> None:
                 fix="choose another --out",
             )
     write_text(path, json.dumps(here, indent=1) + "\n")
-
-
-def introduction(experiment: Ours) -> dict[str, object]:
-    """Return what only this paper's introduction says."""
-    return {"folds": len(experiment.made)}
 
 
 def job(experiment: Ours, fold: str, extractor: str, seed: int, line: Line | None = None) -> Job:
@@ -162,9 +154,7 @@ def _table(table: str, experiment: Ours) -> Iterator[Section]:
     lines = experiment.grid.lines(table, experiment.scale)
     train(experiment, lines)
     yield section(
-        table,
-        lines,
-        [score(answers(experiment, line), line, table) for line in lines if line.head],
+        table, lines, [score(answers(experiment, line), line, table) for line in lines if line.head]
     )
 
 
@@ -181,15 +171,7 @@ def section(table: str, lines: Iterable[Line], rows: list[Row]) -> Section:
 def contrasts(
     grid: Settings, table: str, scored: dict[str, tuple[Line, Answers]]
 ) -> list[tuple[Row, float]]:
-    """Return the differences of a table's lines and the paper's, where it has figures of both.
-
-    Parameters
-    ----------
-    grid : Settings
-    table : str
-    scored : dict of str to (Line, Answers)
-        By the name of the line.
-    """
+    """Return the differences of a table's lines and the paper's, where it has figures of both."""
     by_pattern = {line.pattern: name for name, (line, _) in scored.items()}
     result = []
     for pair in grid.contrasts[table]:

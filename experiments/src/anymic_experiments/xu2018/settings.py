@@ -14,31 +14,16 @@ from anymic_experiments.conditions import Grid
 
 @dataclass(frozen=True)
 class Size:
-    """What the two scales differ in.
+    """What the two scales differ in."""
 
-    Attributes
-    ----------
-    width : float
-        Of VGGish.
-    extractor_epochs, head_epochs, hidden : int
-    segments : int
-        Of the LSTM and the attention.
-    lengths : tuple of int
-        Segments of table 4.
-    whole : int
-        Segments of the longest clip.
-    shifted : int or None
-        Clips a label with pitch shift; None makes as many of every label.
-    """
-
-    width: float
+    width: float  # of VGGish
     extractor_epochs: int
     head_epochs: int
     hidden: int
-    segments: int
-    lengths: tuple[int, ...]
-    whole: int
-    shifted: int | None
+    segments: int  # of the LSTM and the attention
+    lengths: tuple[int, ...]  # segments of table 4
+    whole: int  # segments of the longest clip
+    shifted: int | None  # clips a label with pitch shift; None makes as many of every label
 
 
 @dataclass(frozen=True)
@@ -94,23 +79,11 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Grid):
-    """The grid file.
-
-    Attributes
-    ----------
-    sizes : dict of str to Size
-    validation : Share
-        Of the clips: the last ones, or the first ones.
-    head : dict
-        Settings of the training of heads.
-    extractors : dict of str to Extractor
-    tables : dict of str to tuple of Line
-    contrasts : dict of str to tuple of tuple of str
-    """
+    """The grid file."""
 
     sizes: dict[Scale, Size]
-    validation: Share
-    head: dict[str, Any]
+    validation: Share  # of the clips: the last ones, or the first ones
+    head: dict[str, Any]  # settings of the training of heads
     extractors: dict[str, Extractor]
     tables: dict[str, tuple[Line, ...]]
     contrasts: dict[str, tuple[tuple[str, ...], ...]]

@@ -40,25 +40,13 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True)
 class Clips:
-    """The task of trimming and normalizing a fold's clips, with pitch-shifted ones or without.
-
-    Attributes
-    ----------
-    fold : str
-    shifted : bool
-    manifest : Manifest or None
-        None only finds them.
-    number : int or None
-        Clips a label with shifted ones.
-    workers : int
-        Processes that share the clips of this fold.
-    """
+    """The task of trimming and normalizing a fold's clips, with pitch-shifted ones or without."""
 
     fold: str
     shifted: bool
-    manifest: Manifest | None = field(default=None, compare=False)
-    number: int | None = None
-    workers: int = 1
+    manifest: Manifest | None = field(default=None, compare=False)  # none only finds them
+    number: int | None = None  # clips a label with shifted ones
+    workers: int = 1  # processes that share the clips of this fold
 
     def folder(self, out: Path) -> Path:
         """Return where they are."""
@@ -209,10 +197,7 @@ def parted(manifest: Manifest, extractor: Extractor, share: Share, *, seed: int)
 def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Answers:
     """Classify clips by sequences that all heads share: the mean over a clip's windows.
 
-    Raises
-    ------
-    BundleError
-        If a clip cannot be used.
+    Raises BundleError if a clip cannot be used.
     """
     network = bundle.network
     assert isinstance(network, Tagger)
