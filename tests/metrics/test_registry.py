@@ -7,7 +7,8 @@ import pytest
 
 import anymic
 from anymic.evaluation.report import evaluate
-from anymic.evaluation.report.tables import device_table, estimate
+from anymic.evaluation.report.cells import estimate
+from anymic.evaluation.report.tables import device_table
 from anymic.metrics import METRICS, MetricError, metric_named
 
 GENERATOR = np.random.default_rng(4)

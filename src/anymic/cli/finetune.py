@@ -128,7 +128,8 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from anymic.evaluation.report import Row
-    from anymic.evaluation.report.tables import comparison_table, describe, rich_table
+    from anymic.evaluation.report.cells import describe
+    from anymic.evaluation.report.tables import comparison_table, rich_table
     from anymic.metrics import ACCURACY
 
     rows = [Row(**row) for row in tuned["measured"]]

@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from anymic.evaluation.report import Row, summary
+from anymic.evaluation.report.cells import describe
+from anymic.evaluation.report.rows import conditions
 from anymic.evaluation.report.tables import (
     class_table,
     comparison_table,
-    conditions,
-    describe,
     device_table,
     rich_table,
 )

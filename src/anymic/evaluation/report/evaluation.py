@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from anymic.evaluation.report.rows import Row, row
+from anymic.evaluation.report.scored import Column, ScoredClips, by_device
 from anymic.metrics import (
     ACCURACY,
     RANKING,
     Interval,
     MetricError,
-    accuracy,
-    check_probabilities,
     device_contrasts,
     mean_average_precision_at,
     paired_difference,
     score_all,
 )
 
-Column = Sequence[Any] | NDArray[Any] | None
-ANSWERS = 3  # the k of MAP@k where none is named; for as many labels or more
+DEFAULT_K = 3  # of MAP@k, for as many labels or more
 
 
 def evaluate(
@@ -48,14 +45,14 @@ def evaluate(
     labels : sequence of str
         The name of each class, in the order of the columns.
     devices : (n,), optional
-        The device of each clip (None: not known).
+        The device of each clip; None if not known.
     groups : (n,), optional
-        The source recording of each clip. Clips of one recording, and one moment heard by
-        several devices, must share a group: intervals resample groups.
+        The source recording of each clip. Clips of one recording, and recordings of one moment
+        by several devices, must share a group: intervals resample groups.
     reference : str, optional
-        The device that the others are compared with; the first in sorted order if not named.
+        The device that the others are compared with; by default the first in sorted order.
     map_at : int, optional
-        The k of MAP@k; by default 3 where there are 3 labels or more, else it is left out.
+        The k of MAP@k; by default 3 for 3 labels or more, else MAP@k is left out.
     seed : int
         Of the resamples.
 
@@ -76,27 +73,30 @@ def evaluate(
         If there are no clips, a probability is NaN, rows do not sum to 1, lengths differ, or there
         are fewer labels than `map_at`.
     """
-    p, t = check_probabilities(probabilities, targets)
-    if len(labels) != p.shape[1]:
+    clips = ScoredClips.of(probabilities, targets, groups)
+    if len(labels) != clips.probabilities.shape[1]:
         raise MetricError(
-            f"there are {len(labels)} labels for {p.shape[1]} columns of probabilities",
+            f"there are {len(labels)} labels for {clips.probabilities.shape[1]} columns of "
+            "probabilities",
             expected="one label for each column",
             fix="pass the labels of the bundle that made the probabilities",
         )
-    source = np.arange(len(t)) if groups is None else np.asarray(groups)
-    correct = p.argmax(axis=1) == t
-    rows = [row(ACCURACY.name, accuracy(correct, source))]
-    rows += _score_rows(p, t, source, seed)
+    rows = [row(ACCURACY.name, clips.accuracy()), *_score_rows(clips, {}, seed)]
     if devices is not None:
-        rows += _device_rows(p, t, source, devices, reference, seed)
-    for number, label in enumerate(labels):
-        of_class = t == number
-        if of_class.any():
-            rows.append(
-                row(ACCURACY.name, accuracy(correct[of_class], source[of_class]), label=label)
+        rows += _device_rows(clips, devices, reference, seed)
+    classes = [
+        ({"label": label}, of_class)
+        for number, label in enumerate(labels)
+        if len(of_class := clips[clips.targets == number])
+    ]
+    rows += [row(ACCURACY.name, part.accuracy(), **condition) for condition, part in classes]
+    if map_at is not None or len(labels) >= DEFAULT_K:
+        k = DEFAULT_K if map_at is None else map_at
+        for condition, part in [*clips.by_device(devices), *classes]:
+            found = mean_average_precision_at(
+                part.probabilities, part.targets, part.recordings, k=k
             )
-    if map_at is not None or len(labels) >= ANSWERS:
-        rows += _ranking_rows(p, t, source, labels, devices, ANSWERS if map_at is None else map_at)
+            rows.append(row(f"{RANKING}{k}", found, **condition))
     return rows
 
 
@@ -109,7 +109,7 @@ def compare(
     groups: Column = None,
     seed: int = 0,
 ) -> list[Row]:
-    """Return how much accuracy each condition gains against one of them, in pairs.
+    """Return the difference in accuracy of each condition to one of them, in pairs.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def compare(
     against : str
         The condition that the others are compared with.
     key : str
-        What the conditions are called: {key: condition, "against_<key>": against, "device": d}.
+        The rows' condition is {key: condition, "against_<key>": against, "device": d}.
     devices, groups, seed
         As in `evaluate`.
 
@@ -139,13 +139,13 @@ def compare(
         )
     base = np.asarray(correct[against], dtype=np.float64)
     source = np.arange(base.size) if groups is None else np.asarray(groups)
+    parts = {"": np.ones(base.size, dtype=bool), **by_device(devices)}
     rows = []
-    for name, hits in correct.items():
+    for name in correct:
         if name == against:
             continue
-        other = np.asarray(hits, dtype=np.float64)
-        members = {"": np.ones(base.size, dtype=bool), **by_device(devices)}
-        for device, kept in members.items():
+        other = np.asarray(correct[name], dtype=np.float64)
+        for device, kept in parts.items():
             condition = {key: name, f"against_{key}": against}
             condition |= {"device": device} if device else {}
             if len(set(source[kept].tolist())) > 1:
@@ -155,79 +155,41 @@ def compare(
 
 
 def _device_rows(
-    p: NDArray[np.float64],
-    t: NDArray[np.intp],
-    source: NDArray[Any],
-    devices: Sequence[Any] | NDArray[Any],
-    reference: str | None,
-    seed: int,
+    clips: ScoredClips, devices: Column, reference: str | None, seed: int
 ) -> list[Row]:
-    if len(devices) != len(t):
+    assert devices is not None
+    if len(devices) != len(clips):
         raise MetricError(
-            f"there are {len(devices)} devices for {len(t)} clips", expected="one for each clip"
+            f"there are {len(devices)} devices for {len(clips)} clips", expected="one for each clip"
         )
-    correct = p.argmax(axis=1) == t
-    members = by_device(devices)
-    if reference is not None and reference not in members:
+    parts = clips.by_device(devices)[1:]
+    names = [condition["device"] for condition, _ in parts]
+    if reference is not None and reference not in names:
         raise MetricError(
             f"unknown reference device {reference!r}",
-            expected=f"one of {', '.join(members) or 'no device'}",
+            expected=f"one of {', '.join(names) or 'no device'}",
             fix="choose a device of these clips",
         )
     rows = []
-    for device, kept in members.items():
-        rows.append(row(ACCURACY.name, accuracy(correct[kept], source[kept]), device=device))
-        rows += _score_rows(p[kept], t[kept], source[kept], seed, device=device)
-    if len(members) > 1 and len(set(source.tolist())) > 1:
-        first = reference or next(iter(members))
-        macro, differences = device_contrasts(correct, devices, source, reference=first, seed=seed)
+    for condition, part in parts:
+        rows.append(row(ACCURACY.name, part.accuracy(), **condition))
+        rows += _score_rows(part, condition, seed)
+    if len(names) > 1 and len(set(clips.recordings.tolist())) > 1:
+        first = reference or names[0]
+        macro, differences = device_contrasts(
+            clips.correct, devices, clips.recordings, reference=first, seed=seed
+        )
         rows.append(row(ACCURACY.over_devices, macro))
         for device, change in differences.items():
             rows.append(row(ACCURACY.difference, change, device=device, against_device=first))
     return rows
 
 
-def _ranking_rows(
-    p: NDArray[np.float64],
-    t: NDArray[np.intp],
-    source: NDArray[Any],
-    labels: Sequence[str],
-    devices: Column,
-    k: int,
-) -> list[Row]:
-    """Return MAP@k of all clips, of each device and of each class."""
-    parts: list[tuple[dict[str, str], NDArray[np.bool_]]] = [({}, np.ones(len(t), dtype=bool))]
-    parts += [({"device": device}, kept) for device, kept in by_device(devices).items()]
-    parts += [({"label": label}, t == number) for number, label in enumerate(labels)]
+def _score_rows(clips: ScoredClips, condition: dict[str, str], seed: int) -> list[Row]:
+    found = score_all(clips.probabilities, clips.targets, clips.recordings, seed=seed)
     return [
-        row(
-            f"{RANKING}{k}",
-            mean_average_precision_at(p[kept], t[kept], source[kept], k=k),
-            **condition,
-        )
-        for condition, kept in parts
-        if kept.any()
+        row(name, score, **condition)
+        if isinstance(score, Interval)
+        else Row(condition, name, score, None, None, len(clips))
+        for name, score in found.items()
     ]
-
-
-def _score_rows(
-    p: NDArray[np.float64], t: NDArray[np.intp], source: NDArray[Any], seed: int, **condition: str
-) -> list[Row]:
-    return [
-        row(name, found, **condition)
-        if isinstance(found, Interval)
-        else Row(condition, name, found, None, None, len(t))
-        for name, found in score_all(p, t, source, seed=seed).items()
-    ]
-
-
-def by_device(devices: Column) -> dict[str, NDArray[np.bool_]]:
-    """Return which clips each device made, in sorted order; clips of no device are left out."""
-    if devices is None:
-        return {}
-    names = np.array([_name(device) for device in devices], dtype=str)
-    return {name: names == name for name in sorted(set(names.tolist()) - {""})}
-
-
-def _name(device: Any) -> str:
-    return "" if device is None or device != device else str(device)

@@ -10,14 +10,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic.evaluation.report.rows import ReportError
-from anymic.evaluation.report.style import MUTED, bare, canvas, quiet_style, series
+from anymic.evaluation.report.style import (
+    MUTED,
+    bare,
+    canvas,
+    quiet_style,
+    series,
+    shared_labels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LEAST = 3  # clips that two components are fitted on
-_LAYERS = 8  # clips are drawn in so many turns of all series, so that none lies on top of the rest
+_LAYERS = 8  # all series are drawn in so many turns, so that none covers the others
 
 
 @dataclass(frozen=True)
@@ -27,9 +34,9 @@ class Plane:
     Attributes
     ----------
     points : array (clip, 2)
-        Every clip's place, the mean of the clips it was fitted on being the origin.
+        The coordinates of every clip; the origin is the mean of the fitted clips.
     explained : array (2,)
-        The share of the fitted clips' variance that each direction holds.
+        The share of the fitted clips' variance along each direction.
     """
 
     points: NDArray[np.float64]
@@ -43,8 +50,7 @@ def principal_plane(features: ArrayLike, fitted: ArrayLike) -> Plane:
     ----------
     features : array (clip, channel)
     fitted : array (clip,) bool
-        The clips whose mean and components are taken: those of training, so that the others are
-        seen as the network meets them.
+        The clips that the mean and the components are fitted on: the training clips.
 
     Raises
     ------
@@ -80,19 +86,18 @@ def features_figure(
     devices: Sequence[str] | None = None,
     title: str = "Pooled features, first two principal components",
 ) -> Figure:
-    """Draw training and test clips side by side, coloured by class and again by device.
+    """Draw training and test clips side by side, coloured by class and by device.
 
     Parameters
     ----------
     features : array (clip, channel)
-        Of whole clips: the mean over each one's windows.
+        The mean over the windows of each clip.
     training, test : array (clip,) bool
         Which clips each panel shows; the components are those of the training clips alone.
     labels : sequence of str
         The class of each clip.
     devices : sequence of str, optional
-        The device of each clip, "" where not known; None leaves the second row of panels out.
-    title : str
+        The device of each clip, "" if not known; None leaves the second row of panels out.
 
     Raises
     ------
@@ -118,26 +123,23 @@ def features_figure(
             sharey=True,
         )
         for line, (what, names) in zip(grid, colourings.items(), strict=True):
-            _row(line, plane, halves, what, names)
+            _draw_row(line, plane, halves, what, names)
         shown = plane.points[halves["Training set"] | halves["Test set"]]
         grid[0, 0].set(xlim=_limits(shown[:, 0]), ylim=_limits(shown[:, 1]))
         first, second = (f"{100 * share:.0f} %" for share in plane.explained)
-        figure.supxlabel(
-            f"first component ({first} of the training clips' variance)", fontsize=9, color=MUTED
-        )
-        figure.supylabel(f"second component ({second})", fontsize=9, color=MUTED)
-        figure.suptitle(title, x=0.01, ha="left")
+        across = f"first component ({first} of the training clips' variance)"
+        shared_labels(figure, title, across, f"second component ({second})")
     return figure
 
 
-def _row(
+def _draw_row(
     line: Sequence[Axes],
     plane: Plane,
     halves: dict[str, NDArray[np.bool_]],
     what: str,
     names: NDArray[Any],
 ) -> None:
-    """Draw the training and the test panel of one colouring, and name the colours beside them."""
+    """Draw the training and the test panel of one colouring, with a legend."""
     known = sorted(set(names.tolist()))
     for axes, (half, shown) in zip(line, halves.items(), strict=True):
         turn = np.random.default_rng(0).integers(_LAYERS, size=len(names))
@@ -148,8 +150,7 @@ def _row(
                 x, y = plane.points[inside].T
                 axes.scatter(x, y, s=9, marker=marker, color=colour, linewidths=0, alpha=0.7)
         axes.set_title(f"{half} ({int(shown.sum())} clips), by {what}", pad=4, fontsize=9.5)
-        bare(axes, grid="both")
-        axes.tick_params(labelcolor=MUTED, labelsize=8.5)
+        bare(axes, grid="both", labelcolor=MUTED, labelsize=8.5)
     for number, name in enumerate(known):
         colour, marker = series(number)
         line[-1].scatter([], [], s=22, marker=marker, color=colour, linewidths=0, label=name)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anymic.evaluation.report.style import MUTED, bare, canvas, quiet_style, series
+from anymic.evaluation.report.style import (
+    MUTED,
+    bare,
+    canvas,
+    quiet_style,
+    series,
+    shared_labels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +29,7 @@ def gains_figure(profile: DeviceProfile, *, title: str = "") -> Figure:
     """Draw the gain of every device in dB over frequency, one panel a device.
 
     The band around a line is plus and minus one standard deviation over clips. A single
-    reference device, whose gains are 1, has no panel: it is the line at 0 dB.
+    reference device has no panel, because its gains are 0 dB.
     """
     frequency_hz = profile.frequencies_hz()
     shown = frequency_hz >= min(LOWEST_HZ, frequency_hz[-1] / 2)
@@ -35,11 +42,10 @@ def gains_figure(profile: DeviceProfile, *, title: str = "") -> Figure:
         figure, grid = canvas(
             0.8 + 1.5 * down, nrows=down, ncols=across, squeeze=False, sharex=True, sharey=True
         )
-        for number, axes in enumerate(grid.flat):
-            if number >= len(drawn):
-                axes.set_visible(False)
-                continue
-            device = profile.devices[drawn[number]]
+        for axes in grid.flat[len(drawn) :]:
+            axes.set_visible(False)
+        for number, name in enumerate(drawn):
+            axes, device = grid.flat[number], profile.devices[name]
             gain_db = 20 * np.log10(device.gains[shown])
             low_db, high_db = gain_db - device.spread_db[shown], gain_db + device.spread_db[shown]
             colour, _ = series(number)
@@ -48,16 +54,11 @@ def gains_figure(profile: DeviceProfile, *, title: str = "") -> Figure:
                 frequency_hz[shown], low_db, high_db, color=colour, alpha=0.2, linewidth=0
             )
             axes.plot(frequency_hz[shown], gain_db, color=colour, linewidth=1.3)
-            axes.set_title(f"{drawn[number]} ({device.count} clips)", pad=4, fontsize=9.5)
+            axes.set_title(f"{name} ({device.count} clips)", pad=4, fontsize=9.5)
             _hertz(axes, frequency_hz[shown][0], frequency_hz[-1])
             axes.tick_params(labelbottom=number + across >= len(drawn))
-        figure.suptitle(
-            title or f"Gains towards {towards} ({profile.estimator.replace('_', ' ')})",
-            x=0.01,
-            ha="left",
-        )
-        figure.supxlabel("frequency (Hz)", fontsize=9, color=MUTED)
-        figure.supylabel("gain (dB)", fontsize=9, color=MUTED)
+        title = title or f"Gains towards {towards} ({profile.estimator.replace('_', ' ')})"
+        shared_labels(figure, title, "frequency (Hz)", "gain (dB)")
     return figure
 
 

@@ -2,7 +2,7 @@
 
 `report.json` is ``{"format": "anymic-report", "version": 1, <header>, "rows": [...]}``, each row
 ``{"condition": {"device": "B"}, "metric": "accuracy", "value": 0.70, "low": 0.66, "high": 0.74,
-"n": 540}``. JSON in the strict sense: a number that is not finite is refused, never written.
+"n": 540}``. It is strict JSON: numbers that are not finite are refused.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class Row:
     Attributes
     ----------
     condition : dict
-        What the value holds for: {"device": "B", "correction": "none"}; {}: all clips.
+        The clips and settings of the value: {"device": "B", "correction": "none"}; {}: all clips.
     metric : str
         "accuracy", "macro_accuracy", "accuracy_difference", "log_loss", "brier_score",
         "expected_calibration_error", ...; a share is between 0 and 1.
     value : float
         The estimate.
     low, high : float or None
-        The ends of its 95 % interval; None where there can be none (a single recording).
+        The ends of its 95 % interval; None if there is none (for a single recording).
     n : int
-        The number of clips behind it.
+        The number of clips.
     """
 
     condition: dict[str, str]
@@ -64,7 +64,7 @@ class Row:
             )
 
     def under(self, **condition: str) -> Row:
-        """Return the row with more said about what it holds for."""
+        """Return the row with more keys in its condition."""
         return replace(self, condition={**condition, **self.condition})
 
 
@@ -78,18 +78,34 @@ def select(rows: Iterable[Row], metric: str, *keys: str) -> list[Row]:
     return [row for row in rows if row.metric == metric and set(row.condition) == set(keys)]
 
 
+def condition_name(row: Row, *, apart: str = "device") -> str:
+    """Return a row's condition in words, without the class, baselines and the key `apart`."""
+    return ", ".join(
+        value
+        for key, value in row.condition.items()
+        if key not in (apart, "label") and not key.startswith("against_")
+    )
+
+
+def conditions(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return the rows by condition in words, in order of appearance; "" is no condition."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(condition_name(row), []).append(row)
+    return found
+
+
 def write_json(rows: Iterable[Row], path: str | Path, **header: Any) -> Path:
-    """Write rows and a header as `report.json`, at once or not at all.
+    """Write rows and a header as `report.json`, complete or not at all.
 
     Raises
     ------
     ReportError
-        If the header holds a number that is not finite, a value JSON cannot say, or a key that
-        is the format's own.
+        If the header has a number that is not finite, a value that JSON does not have, or a key of
+        the format.
     """
     path = Path(path)
-    taken = [key for key in _RESERVED if key in header]
-    if taken:
+    if taken := [key for key in _RESERVED if key in header]:
         raise ReportError(
             f"the header keys {', '.join(taken)} are reserved", expected="other names"
         )
@@ -107,7 +123,7 @@ def write_json(rows: Iterable[Row], path: str | Path, **header: Any) -> Path:
 
 
 def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
-    """Read what `write_json` wrote: (rows, header).
+    """Read a file of `write_json`: (rows, header).
 
     Raises
     ------

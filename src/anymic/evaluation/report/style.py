@@ -1,8 +1,8 @@
-"""One quiet look for every figure, on paper and on the page.
+"""The common style of all figures, and how they are written.
 
-The page recolours its figures for light and dark: every colour below is a token that `inline_svg`
-replaces by a CSS variable of the same name. The series colours are those of M. Okabe and K. Ito,
-"Color universal design", 2008, told apart with any colour vision; shapes differ as well.
+The page has a light and a dark theme: `inline_svg` replaces each colour below by a CSS variable of
+the same name. The series colours are those of M. Okabe and K. Ito, "Color universal design", 2008,
+which people with any colour vision can distinguish; the markers differ as well.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from anymic._internal.files import atomic_path
 from anymic._internal.optional import extra
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#1b1f24", "#5c6670", "#dde2e7", "#fffffe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "D", "^", "v", "P")
+MINUS = "\u2212"
 PNG_DPI = 160
 PAGE_DPI = 108  # CSS pixels an inch: the widest figure fills the page's column
 LARGEST_SVG = 1_500_000  # characters; a picture is lighter than that many shapes
@@ -74,7 +77,7 @@ _STYLE: Any = {
 
 @contextmanager
 def quiet_style() -> Iterator[None]:
-    """Draw in the house style within the context; nothing outside it changes."""
+    """Use the common style within the context; nothing outside it changes."""
     with extra("report"):
         import matplotlib
 
@@ -95,12 +98,43 @@ def canvas(
     return figure, figure.subplots(**grid)
 
 
-def bare(axes: Axes, *, grid: Literal["x", "y", "both"]) -> None:
-    """Leave the axes only the grid lines across one axis, and no ticks."""
+def bare(axes: Axes, *, grid: Literal["x", "y", "both"], **ticks: Any) -> None:
+    """Remove ticks and spines, keep grid lines across one axis; `ticks` as for `tick_params`."""
     axes.grid(True, axis=grid)
-    axes.tick_params(length=0)
-    for side in ("left", "bottom", "top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.tick_params(length=0, **ticks)
+    axes.spines[:].set_visible(False)
+
+
+def matrix_axes(
+    axes: Axes, columns: Sequence[str], rows: Sequence[str], *, font: float, **columns_text: Any
+) -> None:
+    """Set up axes whose unit squares are the cells of a table, without grid lines."""
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(columns)), columns, **columns_text)
+    axes.set_yticks(range(len(rows)), rows)
+    bare(axes, grid="both", labelcolor=INK, labelsize=font)
+    axes.grid(False)
+
+
+def matrix_cell(axes: Axes, x: int, y: int, height: float = 0.96, **patch: Any) -> None:
+    """Draw a cell of `matrix_axes`; `patch` as for `matplotlib.patches.Rectangle`."""
+    with extra("report"):
+        from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((x - 0.48, y - height / 2), 0.96, height, **patch))
+
+
+def shared_labels(figure: Figure, title: str, x: str, y: str) -> None:
+    """Write the title of a figure of several panels, and the labels that its axes share."""
+    figure.suptitle(title, x=0.01, ha="left")
+    figure.supxlabel(x, fontsize=9, color=MUTED)
+    figure.supylabel(y, fontsize=9, color=MUTED)
+
+
+def shorten(name: str, length: int) -> str:
+    """Return the name; if it is longer than `length`, its end is replaced by an ellipsis."""
+    return name if len(name) <= length else name[: length - 1] + "\u2026"
 
 
 def series(number: int) -> tuple[str, str]:
@@ -109,8 +143,13 @@ def series(number: int) -> tuple[str, str]:
     return SERIES[number % len(SERIES)], MARKERS[(number + turn) % len(MARKERS)]
 
 
+def axis_start(share: float) -> float:
+    """Return where an axis in per cent starts: at the multiple of ten below the lowest share."""
+    return float(10 * np.floor(10 * max(0.0, share - 0.02)))
+
+
 def save_png(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as PNG, 160 dots an inch, complete or not at all."""
+    """Write the figure as PNG of 160 dots per inch, complete or not at all."""
     path = Path(path)
     with quiet_style(), atomic_path(path) as unfinished:
         figure.savefig(unfinished, format="png", dpi=PNG_DPI)
@@ -120,13 +159,8 @@ def save_png(figure: Figure, path: str | Path) -> Path:
 def inline_svg(figure: Figure, *, label: str) -> str:
     """Return the figure as SVG markup for the middle of an HTML page.
 
-    Text stays text and takes the page's font, colours become the page's variables, identifiers
-    are made unique to the figure, and nothing refers outside the page.
-
-    Parameters
-    ----------
-    label : str
-        What a screen reader says.
+    Text stays text and takes the page's font, colours become the page's variables, and identifiers
+    are unique to the figure. `label` is its description for screen readers.
     """
     stream = io.StringIO()
     with quiet_style():

@@ -10,19 +10,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from anymic._internal.files import write_text
 from anymic._internal.machine import processors
 from anymic.errors import Failure
-from anymic.evaluation.report.evaluation import Column, by_device, evaluate
+from anymic.evaluation.report.evaluation import evaluate
 from anymic.evaluation.report.page import ReportFigure, render
 from anymic.evaluation.report.rows import ReportError, Row, write_json
+from anymic.evaluation.report.scored import Column, ScoredClips, by_device
 from anymic.evaluation.report.style import save_png
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.tables import Table
-from anymic.metrics import check_probabilities, confusion_matrix
+from anymic.metrics import confusion_matrix
 from anymic.metrics.intervals import RESAMPLES, group_index
 
 if TYPE_CHECKING:
@@ -32,13 +32,7 @@ _VERSIONS = ("anymic", "torch", "numpy", "scikit-learn", "torchmetrics")
 
 
 def run_header(**facts: Any) -> dict[str, Any]:
-    """Return what a reader needs to run it again: the facts given, versions, machine and date.
-
-    Parameters
-    ----------
-    facts : command, seed, data (a manifest's digest), ...
-        First in the header, in the order given.
-    """
+    """Return what is needed to repeat a run: `facts` in their order, versions, machine, date."""
     versions = {"python": platform.python_version()}
     for name in _VERSIONS:
         try:
@@ -62,16 +56,16 @@ def write_report(
     extra: Mapping[str, Any] | None = None,
     tables: Mapping[str, Sequence[Table]] | None = None,
 ) -> dict[str, Path]:
-    """Write a report and return where its parts are: "json", "html", and each figure's name.
+    """Write a report and return its paths: "json", "html", and the name of each figure.
 
     Parameters
     ----------
     folder : path
-        Made if it is not there; a report already in it is replaced.
+        Made if it does not exist; a report already in it is replaced.
     rows, title, header, figures, failures, finding, tables
-        As in `anymic.evaluation.report.page.render`.
+        As in `anymic.evaluation.report.page.render`; the finding is by default `summary` of rows.
     extra : mapping, optional
-        What goes into report.json only (a confusion matrix, say).
+        More keys of report.json only (a confusion matrix, say).
 
     Raises
     ------
@@ -89,13 +83,13 @@ def write_report(
     page = render(
         found,
         title=title,
-        header=header,
+        header=header or {},
+        finding=finding,
         figures=figures,
         failures=failures,
-        finding=finding,
         tables=tables,
     )
-    content = {"title": title, "summary": finding, **dict(header or {}), **dict(extra or {})}
+    content = {"title": title, "summary": finding, **(header or {}), **(extra or {})}
     content["failures"] = [asdict(failure) for failure in failures]
     paths = {"json": write_json(found, folder / "report.json", **content)}
     paths["html"] = folder / "report.html"
@@ -124,14 +118,13 @@ def evaluation_rows(
     probabilities, targets, labels, devices, groups, reference, map_at, seed
         As in `anymic.evaluation.report.evaluate`.
     min_confidence : float, optional
-        Also measure how many clips are answered from this confidence on, and how well.
+        Also measure how many clips are answered from this confidence on, and their accuracy.
     """
     from anymic.evaluation.report.selective import selective_rows, threshold_rows
 
-    p, t = check_probabilities(probabilities, targets)
     rows = evaluate(
-        p,
-        t,
+        probabilities,
+        targets,
         labels=labels,
         devices=devices,
         groups=groups,
@@ -139,9 +132,9 @@ def evaluation_rows(
         map_at=map_at,
         seed=seed,
     )
-    rows += selective_rows(p, t, devices, groups)
+    rows += selective_rows(probabilities, targets, devices, groups)
     if min_confidence is not None:
-        rows += threshold_rows(p, t, min_confidence, devices, groups)
+        rows += threshold_rows(probabilities, targets, min_confidence, devices, groups)
     return rows
 
 
@@ -160,7 +153,7 @@ def write_evaluation(
     failures: Sequence[Failure] = (),
     profile: DeviceProfile | None = None,
 ) -> dict[str, Path]:
-    """Write the report of one model's probabilities, with all figures; return where it is.
+    """Write the report of one model's probabilities, with all figures; return its paths.
 
     Parameters
     ----------
@@ -169,7 +162,7 @@ def write_evaluation(
     rows : iterable of Row
         As `evaluation_rows` returns them.
     probabilities, targets, labels, devices, groups, seed
-        What the rows were computed from.
+        As for `evaluation_rows`.
     profile : DeviceProfile, optional
         The gains that the model corrects with, for their figure.
     """
@@ -183,8 +176,9 @@ def write_evaluation(
     from anymic.evaluation.report.selective import accuracy_over_coverage
 
     rows = list(rows)
-    p, t = check_probabilities(probabilities, targets)
-    counts = confusion_matrix(t, np.asarray(p.argmax(axis=1)), classes=len(labels))
+    clips = ScoredClips.of(probabilities, targets)
+    p, t = clips.probabilities, clips.targets
+    counts = confusion_matrix(t, clips.predicted, classes=len(labels))
     figures = []
     if by_device(devices):
         figures.append(ReportFigure("accuracy_by_device", accuracy_by_device(rows), "Devices"))
@@ -200,15 +194,15 @@ def write_evaluation(
             "reliability",
             reliability(p, t, devices, groups),
             "Confidence",
-            "On the dashed line the model means what it says; below it, it is too sure. The area "
-            "of a dot is its number of clips, the line its 95 % interval.",
+            "On the dashed line confidence equals accuracy; below it, the model is overconfident. "
+            "The area of a dot is its number of clips, the line its 95 % interval.",
         ),
         ReportFigure(
             "accuracy_over_coverage",
             accuracy_over_coverage(p, t, devices),
             "Confidence",
-            "Further left, more of the least sure clips are declined. A line that rises there is a "
-            "confidence that can be used. Marks are at 50, 80, 90 and 100 %.",
+            "Further left, more clips of low confidence are declined. If a line rises there, the "
+            "confidence is informative. Marks are at 50, 80, 90 and 100 %.",
         ),
     ]
     if profile is not None:
@@ -223,7 +217,7 @@ def write_evaluation(
         )
     recordings = "not stated: every clip counts by itself"
     facts = {
-        **dict(header or {}),
+        **(header or {}),
         "clips": len(t),
         "recordings": recordings if groups is None else group_index(groups, len(t))[1],
         "resampling": f"{RESAMPLES} resamples, seed {seed}",
@@ -234,9 +228,7 @@ def write_evaluation(
     )
 
 
-def made(header: Mapping[str, object]) -> str:
-    """Return a page's last line: when, where and with what it was made, of a report's header."""
-    versions = header["versions"]
-    assert isinstance(versions, Mapping)
-    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+def made(header: Mapping[str, Any]) -> str:
+    """Return the last line of a page: date, machine and versions of a report's header."""
+    named = ", ".join(f"{name} {version}" for name, version in header["versions"].items())
     return f"Made {header['created']}, {header['machine']}, {named}.\n"

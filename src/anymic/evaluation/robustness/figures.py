@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anymic.evaluation.report.figures import shorten
-from anymic.evaluation.report.style import INK, MUTED, PAPER, SERIES, bare, canvas, quiet_style
+from anymic.evaluation.report.style import (
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    bare,
+    canvas,
+    quiet_style,
+    shorten,
+)
 from anymic.evaluation.robustness.conditions import AS_RECORDED
 from anymic.evaluation.robustness.findings import Findings
 
