@@ -283,7 +283,7 @@ def test_correction_without_devices_is_refused(corpus: Manifest, tmp_path: Path)
 
 @pytest.mark.parametrize("name", presets())
 def test_shipped_presets_can_be_read(name: str) -> None:
-    assert load_config(name).network in models.names()
+    assert load_config(name).network in models.NETWORKS
 
 
 def test_misspelt_settings_are_all_named(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ class Bundle:
         if record.network.name not in models.NETWORKS:
             raise BundleError(
                 f"bundle {folder} has the unknown network {record.network.name!r}",
-                expected=f"a registered one ({', '.join(models.names())})",
+                expected=f"a registered one ({', '.join(sorted(models.NETWORKS))})",
                 fix="import the module that registers it with anymic.register_network first",
             )
         try:

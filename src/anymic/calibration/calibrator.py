@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ class CalibrationError(AnymicError):
 class Calibrator(Protocol):
     """A calibrator of probabilities: fitted on clips that the model was not trained on."""
 
-    def fit(self, probabilities: ArrayLike, targets: ArrayLike) -> Self:
+    def fit(self, probabilities: ArrayLike, targets: ArrayLike) -> Calibrator:
         """Fit the calibrator; returns self.
 
         Parameters
@@ -48,7 +48,7 @@ class Calibrator(Protocol):
         """Return the fitted state as arrays whose names begin with `prefix` and a point."""
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, prefix: str, *, labels: int) -> Self:
+    def from_arrays(cls, arrays: Arrays, prefix: str, *, labels: int) -> Calibrator:
         """Return the calibrator whose state `to_arrays` returned.
 
         Raises KeyError if an array is missing, CalibrationError if it is not a fitted state.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from anymic.data.corpora.tau_mobile import SCENES
 from anymic.errors import BundleError
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.keras_layers import Layer, OtherNetworkError, Plan, plan
-from anymic.models.fcnn import ClassAttention, Fcnn, arguments_of, fcnn
+from anymic.models.fcnn import ClassAttention, Fcnn, fcnn
 
 if TYPE_CHECKING:
     import h5py
@@ -168,7 +168,7 @@ def build(found: Checkpoint) -> tuple[Fcnn, dict[str, Any]]:
     own = found.plan
     arguments: dict[str, Any] = {
         "channels": own.channels,
-        "convolutions": arguments_of(own.convolutions),
+        "convolutions": [asdict(each) for each in own.convolutions],
         "hidden": own.hidden,
         "affine_input": own.affine_input,
         "affine_classes": own.affine_classes,

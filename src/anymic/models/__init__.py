@@ -10,7 +10,6 @@ from anymic.models.registry import (
     as_network,
     build,
     check_network,
-    names,
     register_network,
 )
 
@@ -27,6 +26,5 @@ __all__ = [
     "build",
     "check_network",
     "choose_segments",
-    "names",
     "register_network",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from anymic.models.network import Network, Segment, mean_of_maps
+from anymic.models.network import Network, Segment, initialize, mean_of_maps, scaled
 from anymic.models.registry import register_network
 
 KERNEL = 3
@@ -29,10 +29,8 @@ class Basic(Network):
     ----------
     widths, strides : tuple of int
         Channels and stride of each block.
-    classes : int
-        Number of labels.
-    channels : int
-        Of the features.
+    classes, channels : int
+        Number of labels, and of channels of the features.
     """
 
     def __init__(
@@ -53,11 +51,7 @@ class Basic(Network):
         self.smallest_input = 1
         for stride in reversed(strides):
             self.smallest_input = (self.smallest_input - 1) * stride + KERNEL
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialize(self, nn.init.xavier_uniform_)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the blocks, each with its normalization, and the classifier."""
@@ -78,11 +72,6 @@ class Basic(Network):
         self.require_size(features)
         return mean_of_maps(self.blocks(features))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits: (batch, channel, band, frame) to (batch, classes)."""
-        logits: Tensor = self.classifier(self.embed(features))
-        return logits
-
 
 @register_network("basic1", embeds=True)
 def basic1(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
@@ -92,16 +81,12 @@ def basic1(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     normalization as Nguyen 2020 does; 256 x 862 features give maps of 59 x 211 x 64.
     `width` is a factor on the channels.
     """
-    widths = _times(width, (16, 32, 32, 64, 64))
+    widths = tuple(scaled(each, width) for each in (16, 32, 32, 64, 64))
     return Basic(widths, (1, 2, 1, 2, 1), classes=classes, channels=channels)
 
 
 @register_network("basic2", embeds=True)
 def basic2(*, classes: int, channels: int = 1, width: float = 1.0) -> Basic:
     """Build Kosmider 2019, table 2: `basic1` and two more blocks of 128 channels."""
-    widths = _times(width, (16, 32, 32, 64, 64, 128, 128))
+    widths = tuple(scaled(each, width) for each in (16, 32, 32, 64, 64, 128, 128))
     return Basic(widths, (1, 2, 1, 2, 1, 2, 1), classes=classes, channels=channels)
-
-
-def _times(width: float, widths: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(max(1, round(width * each)) for each in widths)

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from anymic.models.network import evaluate_once
+
 
 @dataclass(frozen=True)
 class Complexity:
@@ -17,9 +19,9 @@ class Complexity:
     Attributes
     ----------
     parameters : int
-        Numbers learned by gradient (and frozen ones).
+        Parameters, frozen ones included.
     with_running_statistics : int
-        The same and the running means and variances of normalization layers.
+        Parameters, and running means and variances of normalization layers.
     multiply_accumulates : int
         Of convolutions and dense layers, for one clip.
     """
@@ -32,9 +34,8 @@ class Complexity:
 def network_complexity(network: nn.Module, input_shape: Sequence[int]) -> Complexity:
     """Count a network's parameters and multiply-accumulates.
 
-    Multiply-accumulates are half of what PyTorch's `FlopCounterMode` counts on one input of zeros:
-    those of convolutions and dense layers. Bias, normalization, activation and `nn.LSTM` are not
-    counted.
+    Multiply-accumulates are half of what PyTorch's `FlopCounterMode` counts on one input of zeros.
+    Bias, normalization, activation and `nn.LSTM` are not counted.
 
     Parameters
     ----------
@@ -47,13 +48,8 @@ def network_complexity(network: nn.Module, input_shape: Sequence[int]) -> Comple
     example = torch.zeros(1, *input_shape)
     if parameters:
         example = example.to(parameters[0])
-    training = {module: module.training for module in network.modules()}
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network.eval()(example)
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    with FlopCounterMode(display=False) as counter:
+        evaluate_once(network, example)
     learned = sum(parameter.numel() for parameter in parameters)
     running = sum(
         buffer.numel()

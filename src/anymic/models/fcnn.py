@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment
+from anymic.models.network import Network, Segment, initialize
 from anymic.models.registry import register_network
 
 EPSILON = 1e-3  # of batch normalization in Keras, with which the papers worked
@@ -19,18 +19,18 @@ RATIO = 2  # classes to hidden units of the attention
 
 @dataclass(frozen=True)
 class Convolution:
-    """One convolution without bias, its normalization and ReLU, and what follows them.
+    """One convolution without bias, its normalization, ReLU, pooling and dropout.
 
     Attributes
     ----------
     width : int
-        Channels that come out.
+        Number of output channels.
     kernel, stride : int
-        The kernel is padded by half of it with zeros.
+        The input is padded with zeros by half the kernel.
     pool : int
-        Size of the max-pooling behind it; 1 is none.
+        Size of the max-pooling after it; 1 is none.
     dropout : float
-        Share of values that training sets to 0 behind it.
+        Share of values that training sets to 0 after it.
     affine : bool
         Whether its normalization has a scale and a shift.
     """
@@ -67,15 +67,11 @@ def table(channels: int, *, width: float = 1.0) -> tuple[Convolution, ...]:
 
 
 class ClassAttention(nn.Module):
-    """Weigh each class's map by what is in all of them (channel attention: Woo 2018, CBAM).
+    """Weight each class's map by the content of all maps (channel attention: Woo 2018, CBAM).
 
-    One perceptron of two layers sees the maps' means and their maxima; the sum of its two answers,
-    through a sigmoid, is what the maps are multiplied by.
-
-    Parameters
-    ----------
-    classes, hidden : int
-        Maps, and units of the perceptron's first layer.
+    A perceptron of two layers is applied to the means and to the maxima of the maps. The maps are
+    multiplied by the sigmoid of the sum of its two outputs. `hidden` is the width of its first
+    layer.
     """
 
     def __init__(self, classes: int, hidden: int) -> None:
@@ -84,19 +80,20 @@ class ClassAttention(nn.Module):
         self.second = nn.Linear(hidden, classes)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Weigh maps (batch, class, band, frame)."""
+        """Return the weighted maps (batch, class, band, frame)."""
         pooled = torch.stack([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))])
         weight = self.second(self.first(pooled).relu()).sum(dim=0).sigmoid()
-        weighed: Tensor = maps * weight[:, :, None, None]
-        return weighed
+        weighted: Tensor = maps * weight[:, :, None, None]
+        return weighted
 
 
 class Fcnn(Network):
     """Convolutions, a 1x1 convolution to one map a class, attention over the maps, their means.
 
-    It takes any number of bands and frames from `smallest_input` on, so it may be trained on crops
-    and classify whole clips. Its ten segments (with the table of the paper) are the nine
-    convolutions, each with its normalization (the first with the input's too), and the attention.
+    The number of bands and frames is free from `smallest_input` on, so the network may be trained
+    on crops and classify whole clips. Its ten segments (with the paper's table) are the nine
+    convolutions, each with its normalization (the first with that of the input too), and the
+    attention.
 
     Parameters
     ----------
@@ -140,14 +137,10 @@ class Fcnn(Network):
         self.smallest_input = 1
         for each in reversed(convolutions):
             self.smallest_input = (self.smallest_input * each.pool - 1) * each.stride + 1
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        # Attention begins by weighing all classes alike. With random weights its sigmoid is far
-        # out from the start, on the maxima of the maps: some classes are weighed by next to nothing
-        # and, on a few hundred clips, never learnt.
+        initialize(self, nn.init.kaiming_normal_)
+        # At first, the attention gives all classes the same weight. With random weights its sigmoid
+        # saturates from the start, on the maxima of the maps: some classes have a weight near 0
+        # and, on a few hundred clips, are never learned.
         nn.init.zeros_(self.attention.second.weight)
 
     def segments(self) -> tuple[Segment, ...]:
@@ -161,8 +154,8 @@ class Fcnn(Network):
     def maps(self, features: Tensor) -> Tensor:
         """Return the last maps in front of the 1x1 convolution (batch, width, band, frame)."""
         self.require_size(features)
-        # The input's normalization takes half as long over three whole planes as over three
-        # channels side by side, as which training lays them out; the convolution turns them.
+        # Training passes features channels last. The normalization of the input takes half as
+        # long over contiguous channels; the convolution converts them.
         features = features.contiguous()
         for part in self.convolutions[:-1]:
             features = part(features)
@@ -224,8 +217,3 @@ def fcnn(
     if not layers:
         raise ConfigError("the network has no convolution", expected="at least one")
     return Fcnn(layers, classes=classes, channels=channels, **arguments)
-
-
-def arguments_of(convolutions: Sequence[Convolution]) -> list[dict[str, Any]]:
-    """Return convolutions as plain values, as `fcnn` takes them and a bundle keeps them."""
-    return [asdict(each) for each in convolutions]

@@ -1,19 +1,19 @@
 """Classifiers of a sequence of embeddings: dense layers, an LSTM, attention at several levels.
 
-They take sequences (batch, segment, feature) of any width, from VGGish, from the pooled features of
-another network, or from elsewhere; or the same laid out as features are, (batch, 1, feature,
-segment), so that they train and predict as every network here does. Source: Xu 2018, section 2.3.
+They take sequences (batch, segment, feature), or the same laid out as features are, (batch, 1,
+feature, segment), as every network here does. Source: Xu 2018, section 2.3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment
+from anymic.models.network import Network, Segment, scaled
 from anymic.models.registry import register_network
 
 HIDDEN = 600
@@ -21,108 +21,29 @@ LEVELS = 3
 DROPOUT = 0.4
 
 
-@register_network("dense_head", head=True)
-class DenseHead(Network):
-    """Three dense layers, a classifier on each, and a last layer on all three classifiers.
+class DenseLayer(nn.Module):
+    """A dense layer on each segment, batch normalization, ReLU and dropout."""
 
-    Each segment is classified by itself; the logits of a clip are the mean over its segments,
-    which is the geometric mean of their probabilities (before they are made to sum to 1). On one
-    segment it is an `AttentionHead`, whose attention then has nothing to weigh.
-
-    Parameters
-    ----------
-    classes : int
-    inputs : int
-        Numbers of a segment: 128 for VGGish.
-    width : float
-        Factor on `hidden`, for small machines.
-    hidden, levels : int
-        Width and number of the dense layers.
-    dropout : float
-        Behind every one of them.
-    """
-
-    channels, smallest_input = 1, 1
-
-    def __init__(
-        self,
-        *,
-        classes: int,
-        inputs: int = 128,
-        width: float = 1.0,
-        hidden: int = HIDDEN,
-        levels: int = LEVELS,
-        dropout: float = DROPOUT,
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.inputs, hidden = inputs, max(1, round(width * hidden))
-        self.layers = _dense_layers(inputs, hidden, levels, dropout)
-        self.classifiers = nn.ModuleList(nn.Linear(hidden, classes) for _ in range(levels))
-        self.classifier = nn.Linear(levels * classes, classes)
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Return what the last layer classifies, mean over segments: (batch, levels * classes)."""
-        values = segments_of(features, self.inputs)
-        found = []
-        for layer, classifier in zip(self.layers, self.classifiers, strict=True):
-            values = layer(values)
-            found.append(classifier(values).sigmoid())
-        return torch.cat(found, dim=-1).mean(dim=1)
-
-    def segments(self) -> tuple[Segment, ...]:
-        """Return the levels, and the last layer."""
-        return _levels(self.layers, self.classifiers, self.classifier)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (batch, classes)."""
-        logits: Tensor = self.classifier(self.embed(features))
-        return logits
-
-
-@register_network("lstm_head", head=True)
-class LSTMHead(Network):
-    """An LSTM that reads the segments in their order, and one layer on what it ends with.
-
-    Parameters
-    ----------
-    classes, inputs, width, hidden, dropout
-        As for `DenseHead`; dropout is behind the LSTM.
-    """
-
-    channels, smallest_input = 1, 1
-
-    def __init__(
-        self,
-        *,
-        classes: int,
-        inputs: int = 128,
-        width: float = 1.0,
-        hidden: int = HIDDEN,
-        dropout: float = DROPOUT,
-    ) -> None:
-        super().__init__()
-        self.inputs, hidden = inputs, max(1, round(width * hidden))
-        self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
+        self.linear = nn.Linear(inputs, outputs)
+        self.normalization = nn.BatchNorm1d(outputs, eps=1e-3)  # as in Keras
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden, classes)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """Return the state behind the last segment: (batch, hidden)."""
-        segments = segments_of(features, self.inputs)
-        # Coarser numbers add up over the segments, and not every LSTM of torch's takes them.
-        with torch.autocast(segments.device.type, enabled=False):
-            _, (state, _) = self.lstm(segments.float().contiguous())
-        last: Tensor = state[-1]
-        return last
+    def forward(self, segments: Tensor) -> Tensor:
+        """(batch, segment, input) to (batch, segment, output)."""
+        values = self.linear(segments)
+        normalized = self.normalization(values.flatten(0, 1)).view_as(values)
+        result: Tensor = self.dropout(normalized.relu())
+        return result
 
-    def segments(self) -> tuple[Segment, ...]:
-        """Return the LSTM and the last layer."""
-        return Segment("lstm", (self.lstm,)), Segment("last layer", (self.classifier,))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (batch, classes)."""
-        logits: Tensor = self.classifier(self.dropout(self.embed(features)))
-        return logits
+class SigmoidLinear(nn.Linear):
+    """A linear layer and a sigmoid."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the outputs, from 0 to 1."""
+        return super().forward(input).sigmoid()
 
 
 class Attention(nn.Module):
@@ -131,11 +52,7 @@ class Attention(nn.Module):
     p_k = sum over n of v_k(x_n) f_k(x_n) / sum over n of v_k(x_n), with f = sigmoid(A x + a) and
     v = softmax over the classes of (B x + b): Q. Kong et al., "Audio Set classification with
     attention model", ICASSP 2018, equations 6 to 8; C. Yu et al., "Multi-level attention model for
-    weakly supervised audio classification", 2018. Xu 2018 leaves the two nonlinearities open.
-
-    Parameters
-    ----------
-    inputs, classes : int
+    weakly supervised audio classification", 2018. Xu 2018 does not state the two nonlinearities.
     """
 
     def __init__(self, inputs: int, classes: int) -> None:
@@ -157,17 +74,25 @@ class Attention(nn.Module):
         return pooled
 
 
-@register_network("attention_head", head=True)
-class AttentionHead(Network):
-    """Three dense layers, an attention on each, and a last layer on all three.
+class MultiLevelHead(Network):
+    """Dense layers, an output layer on each, and a last layer on all outputs.
 
     Parameters
     ----------
-    classes, inputs, width, hidden, levels, dropout
-        As for `DenseHead`.
+    classes : int
+    inputs : int
+        Number of features of a segment: 128 for VGGish.
+    width : float
+        Factor on `hidden`.
+    hidden, levels : int
+        Width and number of the dense layers.
+    dropout : float
+        After each dense layer.
     """
 
     channels, smallest_input = 1, 1
+    outputs_name: str
+    output: Callable[[int, int], nn.Module]
 
     def __init__(
         self,
@@ -180,54 +105,116 @@ class AttentionHead(Network):
         dropout: float = DROPOUT,
     ) -> None:
         super().__init__()
-        self.inputs, hidden = inputs, max(1, round(width * hidden))
-        self.layers = _dense_layers(inputs, hidden, levels, dropout)
-        self.attentions = nn.ModuleList(Attention(hidden, classes) for _ in range(levels))
+        self.inputs, hidden = inputs, scaled(hidden, width)
+        if min(inputs, hidden, levels) < 1 or not 0 <= dropout < 1:
+            raise ConfigError(
+                f"the head has {levels} layers of {hidden} on {inputs} inputs, with dropout "
+                f"{dropout}",
+                expected="at least one of each, and a dropout from 0 to below 1",
+            )
+        sizes = pairwise([inputs, *[hidden] * levels])
+        self.layers = nn.ModuleList(DenseLayer(*size, dropout) for size in sizes)
+        outputs = nn.ModuleList(self.output(hidden, classes) for _ in range(levels))
+        self.add_module(self.outputs_name, outputs)
         self.classifier = nn.Linear(levels * classes, classes)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """Return what the attentions found, side by side: (batch, levels * classes)."""
+    def outputs(self, features: Tensor) -> Tensor:
+        """Return the outputs of all levels, side by side: (..., levels * classes)."""
         values = segments_of(features, self.inputs)
         found = []
-        for layer, attention in zip(self.layers, self.attentions, strict=True):
+        for layer, output in zip(self.layers, self.get_submodule(self.outputs_name), strict=True):
             values = layer(values)
-            found.append(attention(values))
+            found.append(output(values))
         return torch.cat(found, dim=-1)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the input of the last layer: (batch, levels * classes)."""
+        return self.outputs(features)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the levels, and the last layer."""
-        return _levels(self.layers, self.attentions, self.classifier)
+        levels = zip(self.layers, self.get_submodule(self.outputs_name), strict=True)
+        found = [Segment(f"level {number}", parts) for number, parts in enumerate(levels, start=1)]
+        return (*found, Segment("last layer", (self.classifier,)))
+
+
+@register_network("dense_head", head=True)
+class DenseHead(MultiLevelHead):
+    """Three dense layers, a classifier on each, and a last layer on all three classifiers.
+
+    Each segment is classified by itself; the logits of a clip are the mean over its segments,
+    which is the geometric mean of their probabilities (before they are made to sum to 1). For one
+    segment, it equals an `AttentionHead`. Parameters as for `MultiLevelHead`.
+    """
+
+    outputs_name, output = "classifiers", SigmoidLinear
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the mean over segments of the classifiers' outputs: (batch, levels * classes)."""
+        return self.outputs(features).mean(dim=1)
+
+
+@register_network("attention_head", head=True)
+class AttentionHead(MultiLevelHead):
+    """Three dense layers, an attention on each, and a last layer on all three.
+
+    Parameters as for `MultiLevelHead`.
+    """
+
+    outputs_name, output = "attentions", Attention
+
+
+@register_network("lstm_head", head=True)
+class LSTMHead(Network):
+    """An LSTM over the segments, and one layer on its last state.
+
+    Parameters
+    ----------
+    classes, inputs, width, hidden, dropout
+        As for `MultiLevelHead`; dropout is after the LSTM.
+    """
+
+    channels, smallest_input = 1, 1
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        inputs: int = 128,
+        width: float = 1.0,
+        hidden: int = HIDDEN,
+        dropout: float = DROPOUT,
+    ) -> None:
+        super().__init__()
+        self.inputs, hidden = inputs, scaled(hidden, width)
+        self.lstm = nn.LSTM(inputs, hidden, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden, classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the state after the last segment: (batch, hidden)."""
+        segments = segments_of(features, self.inputs)
+        # In float32: rounding errors add up over the segments, and not every LSTM of PyTorch
+        # supports bfloat16.
+        with torch.autocast(segments.device.type, enabled=False):
+            _, (state, _) = self.lstm(segments.float().contiguous())
+        last: Tensor = state[-1]
+        return last
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the LSTM and the last layer."""
+        return Segment("lstm", (self.lstm,)), Segment("last layer", (self.classifier,))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
-        logits: Tensor = self.classifier(self.embed(features))
+        logits: Tensor = self.classifier(self.dropout(self.embed(features)))
         return logits
-
-
-class DenseLayer(nn.Module):
-    """A dense layer on each segment, batch normalization, ReLU and dropout."""
-
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
-        super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
-        self.normalization = nn.BatchNorm1d(outputs, eps=1e-3)  # as in Keras
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, segments: Tensor) -> Tensor:
-        """(batch, segment, input) to (batch, segment, output)."""
-        values = self.linear(segments)
-        normalized = self.normalization(values.flatten(0, 1)).view_as(values)
-        result: Tensor = self.dropout(normalized.relu())
-        return result
 
 
 def segments_of(features: Tensor, inputs: int) -> Tensor:
     """Return (batch, segment, feature), also of features laid out (batch, 1, feature, segment).
 
-    Raises
-    ------
-    ConfigError
-        If they are neither, or a segment has another number of features than `inputs`.
+    Raises ConfigError for another layout, or if a segment does not have `inputs` features.
     """
     fits = features.ndim == 4 and features.shape[1] == 1
     segments = features[:, 0].transpose(1, 2) if fits else features
@@ -238,19 +225,3 @@ def segments_of(features: Tensor, inputs: int) -> Tensor:
             fix="build the head with `inputs` equal to the width of the embedding",
         )
     return segments
-
-
-def _dense_layers(inputs: int, hidden: int, levels: int, dropout: float) -> nn.ModuleList:
-    if min(inputs, hidden, levels) < 1 or not 0 <= dropout < 1:
-        raise ConfigError(
-            f"the head has {levels} layers of {hidden} on {inputs} inputs, with dropout {dropout}",
-            expected="at least one of each, and a dropout from 0 to below 1",
-        )
-    sizes = [inputs, *[hidden] * levels]
-    return nn.ModuleList(DenseLayer(before, behind, dropout) for before, behind in pairwise(sizes))
-
-
-def _levels(layers: nn.ModuleList, own: nn.ModuleList, last: nn.Module) -> tuple[Segment, ...]:
-    pairs = enumerate(zip(layers, own, strict=True), start=1)
-    found = [Segment(f"level {number}", parts) for number, parts in pairs]
-    return (*found, Segment("last layer", (last,)))

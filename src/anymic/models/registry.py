@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from anymic._internal.registry import Registry
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment
+from anymic.models.network import Network, Segment, evaluate_once
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
@@ -30,17 +30,16 @@ class NetworkSpec:
         Takes `classes` by keyword, the number of labels, and the network's own options.
     embeds : bool
         Whether its `embed` describes a segment of sound, so that a head may classify sequences of
-        such descriptions. The network then has an attribute `embedding_size`.
+        embeddings. The network then has an attribute `embedding_size`.
     head : bool
         Whether it classifies sequences (batch, segment, feature) of embeddings, not features. It
         takes `inputs`, the number of features of a segment, and `hidden`.
     patch : (int, int) or None
-        Bands and frames of its input, where these are fixed; a longer clip is then cut into
-        patches, one behind the other. None where the input may have any size from the network's
-        `smallest_input` on.
+        Bands and frames of its input, where these are fixed; longer clips are cut into consecutive
+        patches. None where any size from the network's `smallest_input` on is accepted.
     without_labels : bool
-        Whether `classes=0` builds a network that ends at the embedding. Its layers behind the
-        embedding are then in the attribute `classifier`.
+        Whether `classes=0` builds a network that ends at the embedding. The layers after the
+        embedding are in the attribute `classifier`.
     """
 
     name: str
@@ -62,7 +61,12 @@ def register_network(
     patch: tuple[int, int] | None = None,
     without_labels: bool = False,
 ) -> Callable[[Builder], Builder]:
-    """Return a decorator that makes a network known by name.
+    """Return a decorator that registers a network: a class or function.
+
+    Called with `classes=`, it makes an nn.Module whose forward takes features (batch, channel,
+    band, frame) and returns logits (batch, label). The module may have `embed`, to (batch,
+    feature), and then an attribute `embedding_size`, the number of these features. A subclass of
+    `anymic.models.Network` states these and its segments itself.
 
     Parameters
     ----------
@@ -72,15 +76,6 @@ def register_network(
         By default, whether the decorated class has a method `embed`.
     head, patch, without_labels
         See `NetworkSpec`.
-
-    Returns
-    -------
-    callable
-        Takes a class or function and returns it unchanged. Called with `classes=`, it makes an
-        nn.Module whose forward takes features (batch, channel, band, frame) and returns logits
-        (batch, label). The module may have `embed`, to (batch, feature), and where it does, an
-        attribute `embedding_size`, the number of these features. A subclass of
-        `anymic.models.Network` states these and its segments itself.
 
     Raises
     ------
@@ -102,23 +97,22 @@ def register_network(
     """
 
     def decorate(build: Builder) -> Builder:
-        if not _takes_classes(build):
+        try:
+            inspect.signature(build).bind_partial(classes=0)
+        except ValueError:
+            pass  # written in C, without a signature: an error is seen when it is built
+        except TypeError:
             raise ConfigError(
                 f"network {name!r} does not take `classes`",
                 expected="a class or function that takes the number of labels as `classes`",
                 fix="add the keyword argument `classes`",
-            )
+            ) from None
         can_embed = hasattr(build, "embed") and not head if embeds is None else embeds
         spec = NetworkSpec(name, build, can_embed, head, patch, without_labels)
         NETWORKS.add(name, spec, made_by=build)
         return build
 
     return decorate
-
-
-def names() -> list[str]:
-    """Return the names of all registered networks, sorted."""
-    return sorted(NETWORKS.names())
 
 
 def build(name: str, *, classes: int, **arguments: Any) -> Network:
@@ -142,17 +136,12 @@ def build(name: str, *, classes: int, **arguments: Any) -> Network:
             expected=f"the options of {name}",
             fix="change the options",
         ) from None
-    return as_network(spec.build(classes=classes, **arguments), **_channels(arguments))
+    network = spec.build(classes=classes, **arguments)
+    return as_network(network, channels=arguments.get("channels", 1))
 
 
 def as_network(module: nn.Module, *, channels: int = 1) -> Network:
-    """Return a module as a `Network`: itself if it is one, else wrapped.
-
-    Raises
-    ------
-    ConfigError
-        If it is no nn.Module.
-    """
+    """Return a module as a `Network`: itself if it is one, else wrapped; refuse anything else."""
     if isinstance(module, Network):
         return module
     if not isinstance(module, nn.Module):
@@ -163,17 +152,8 @@ def as_network(module: nn.Module, *, channels: int = 1) -> Network:
 class WrappedModule(Network):
     """A user's nn.Module with what the package asks of a `Network`.
 
-    Parameters
-    ----------
-    module : nn.Module
-    channels : int
-        Of the features.
-
-    Attributes
-    ----------
-    module : nn.Module
-    embedding_size : int or None
-        That of the module, where it has one.
+    `channels` is the number of channels of the features; `embedding_size` that of the module, None
+    where it has none.
     """
 
     smallest_input = 1
@@ -184,13 +164,7 @@ class WrappedModule(Network):
         self.embedding_size = getattr(module, "embedding_size", None)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return what the module's own `embed` returns: (batch, feature).
-
-        Raises
-        ------
-        ConfigError
-            If the module has no `embed`.
-        """
+        """Return what the module's own `embed` returns; ConfigError if it has none."""
         embed = getattr(self.module, "embed", None)
         if embed is None:
             raise ConfigError(
@@ -218,16 +192,14 @@ class WrappedModule(Network):
 def check_network(
     network: nn.Module, *, classes: int, bands: int, frames: int, channels: int = 1
 ) -> None:
-    """Refuse a network that breaks the rule, by one pass of two clips of zeros.
+    """Check by one pass of two clips of zeros that a network takes features and returns logits.
 
     Parameters
     ----------
     network : nn.Module
-        Left in the mode it was in.
-    classes : int
-        Number of labels.
-    bands, frames, channels : int
-        Of the features that it will get.
+        Its modes stay unchanged.
+    classes, bands, frames, channels : int
+        Numbers of labels, and of bands, frames and channels of the features.
 
     Raises
     ------
@@ -237,10 +209,9 @@ def check_network(
     """
     name = type(getattr(network, "module", network)).__name__
     features = torch.zeros(2, channels, bands, frames)
-    modes = {module: module.training for module in network.modules()}
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            logits = network.eval()(features)
+        with torch.random.fork_rng(devices=[]):
+            logits = evaluate_once(network, features)
     except ConfigError:
         raise
     except Exception as error:
@@ -250,9 +221,6 @@ def check_network(
             expected=_RULE,
             fix="correct its forward",
         ) from error
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
     if shape != (2, classes):
         raise ConfigError(
@@ -269,18 +237,3 @@ def check_network(
             expected="layers and nn.Parameters as attributes of the module",
             fix="assign them in __init__",
         )
-
-
-def _takes_classes(build: Callable[..., Any]) -> bool:
-    try:
-        parameters = inspect.signature(build).parameters
-    except (TypeError, ValueError):
-        return True  # written in C: it will be seen when it is built
-    named = parameters.get("classes")
-    if named is None:
-        return any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values())
-    return named.kind is not inspect.Parameter.POSITIONAL_ONLY
-
-
-def _channels(arguments: dict[str, Any]) -> dict[str, int]:
-    return {"channels": arguments["channels"]} if "channels" in arguments else {}

@@ -9,17 +9,17 @@ from anymic.errors import ConfigError
 
 
 def fixed_segments(sequence: NDArray[np.floating], count: int) -> NDArray[np.floating]:
-    """Return a clip's segments in parts of `count`.
+    """Split a clip's segments into parts of `count`.
 
-    A sequence shorter than a part is repeated up to one. A longer one is split into parts, one
-    behind the other; the rest at its end is a part if it is at least half as long as one, and is
-    then repeated as a short sequence is: the rule of `anymic.inference.windowing` for samples.
+    A shorter sequence is repeated to the length of a part. A longer one is split into consecutive
+    parts; a rest of at least half a part is repeated in the same way, and a shorter rest is left
+    out: the rule of `anymic.inference.windowing` for samples.
 
     Parameters
     ----------
     sequence : array (segment, feature)
     count : int
-        Segments of a part.
+        Number of segments of a part.
 
     Returns
     -------

@@ -14,12 +14,7 @@ from anymic.models.registry import NETWORKS, build, register_network
 
 
 class Standardization(nn.Module):
-    """Subtract a mean and divide by a scale: (..., feature); 0 and 1 until it is told others.
-
-    Attributes
-    ----------
-    mean, scale : Tensor (feature,)
-    """
+    """Subtract a mean (feature,), at first 0, and divide by a scale (feature,), at first 1."""
 
     mean: Tensor
     scale: Tensor
@@ -44,7 +39,7 @@ class Tagger(Network):
     head : Network
         Sequences (batch, segment, feature) to logits; see `anymic.models.heads`.
     segment_frames : int
-        Frames of a segment; 96 for VGGish. What is left over at the end is not used.
+        Frames of a segment; 96 for VGGish. A shorter rest at the end is not used.
     inputs : int
         Features of a segment.
 
@@ -66,7 +61,7 @@ class Tagger(Network):
         self.standardization = Standardization(inputs)
 
     def sequence(self, features: Tensor) -> Tensor:
-        """Return embeddings (batch, segment, feature) of features, not yet standardized.
+        """Return embeddings (batch, segment, feature), not yet standardized.
 
         Raises
         ------
@@ -94,7 +89,7 @@ class Tagger(Network):
         return (*embedder, Segment("standardization", (self.standardization,)), *head)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return what the head's last layer classifies: (batch, feature of the head)."""
+        """Return the embedding of the head: (batch, feature)."""
         return self.head.embed(self.standardization(self.sequence(features)))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -118,7 +113,7 @@ def tagger(
     classes : int
     embedder, head : mapping
         The name of a network and its arguments: {"name": "vggish", "width": 0.125}. The head's
-        `inputs` are the numbers of one embedding.
+        `inputs` is the size of the embedding.
     segment_frames : int
         96 for VGGish.
 
@@ -129,7 +124,7 @@ def tagger(
     """
     first, second = dict(embedder), dict(head)
     spec = NETWORKS.get(str(first.pop("name", "")))
-    below = build(spec.name, classes=0 if spec.without_labels else 1, **first)  # labels go unused
+    below = build(spec.name, classes=0 if spec.without_labels else 1, **first)  # not used
     inputs = getattr(below, "embedding_size", None)
     if not spec.embeds or not isinstance(inputs, int):
         raise ConfigError(

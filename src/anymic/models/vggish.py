@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment
+from anymic.models.network import Network, Segment, initialize, scaled
 from anymic.models.registry import register_network
 
 BANDS, FRAMES = 64, 96  # of a patch: 0.96 s at a hop of 10 ms
@@ -28,26 +28,25 @@ class VGGish(Network):
     Parameters
     ----------
     classes : int
-        Number of labels; 0 is a network that ends at the embedding.
+        Number of labels; a network for 0 labels ends at the embedding (batch, embedding).
     channels : int
         Of the input.
     width : float
-        Every layer but the embedding has so many times the channels, at least one: 0.125 is a
-        network of about 1.2 million weights for machines where 72 million are too many.
+        Factor on the channels of every layer but the embedding: 0.125 gives about 1.2 million
+        weights instead of 72 million.
     embedding : int
-        Numbers that a patch is described by.
+        Size of the embedding of a patch.
     embedding_relu : bool
-        Whether the embedding is rectified as the other layers are: as in the table, in the public
-        PyTorch code, and in the TensorFlow code of 2018. Later TensorFlow code leaves it linear,
-        with the same weights.
+        Whether the embedding is rectified: as in the table, in the public PyTorch code, and in the
+        TensorFlow code of 2018. Later TensorFlow code leaves it linear, with the same weights.
     head : int
-        Width of the layer between embedding and logits, in which the network is fine-tuned (100
-        in Xu 2018, section 2.2); 0 for none.
+        Width of the layer between embedding and logits, which fine-tuning adds (100 in Xu 2018,
+        section 2.2); 0 for none.
 
     Attributes
     ----------
     input_shape : (band, frame)
-        Of the features that it takes.
+        Of the features.
     """
 
     input_shape = (BANDS, FRAMES)
@@ -74,8 +73,8 @@ class VGGish(Network):
         self.embedding_size = embedding
         self.features = nn.Sequential(*_convolutions(channels, width))
         shrunk = 2**POOLINGS
-        inputs = _scaled(LAST, width) * (BANDS // shrunk) * (FRAMES // shrunk)
-        dense = _scaled(DENSE, width)
+        inputs = scaled(LAST, width) * (BANDS // shrunk) * (FRAMES // shrunk)
+        dense = scaled(DENSE, width)
         self.embeddings = nn.Sequential(
             nn.Linear(inputs, dense),
             nn.ReLU(),
@@ -87,11 +86,7 @@ class VGGish(Network):
         hidden = [nn.Linear(embedding, head), nn.ReLU()] if head and classes else []
         last = [nn.Linear(head or embedding, classes)] if classes else []
         self.classifier = nn.Sequential(*hidden, *last)
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):  # He 2015, for layers with ReLU
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialize(self, nn.init.kaiming_normal_)  # He 2015, for layers with ReLU
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding of patches: (batch, 1, 64, 96) to (batch, embedding).
@@ -108,9 +103,9 @@ class VGGish(Network):
         return embedding
 
     def require_size(self, features: Tensor) -> None:
-        """Raise ConfigError where features (batch, channel, band, frame) are no patches."""
-        if tuple(features.shape[-2:]) != self.input_shape:
-            bands, frames = features.shape[-2:]
+        """Raise ConfigError if features (batch, channel, band, frame) are not patches."""
+        bands, frames = features.shape[-2:]
+        if (bands, frames) != self.input_shape:
             raise ConfigError(
                 f"the features have {bands} bands x {frames} frames",
                 expected=f"VGGish patches of {BANDS} x {FRAMES}",
@@ -127,18 +122,6 @@ class VGGish(Network):
         found.append(Segment("embedding", (dense[-1],)))
         return (*found, *([Segment("head", (self.classifier,))] if len(self.classifier) else []))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (batch, classes) of patches (batch, 1, 64, 96).
-
-        Without labels it ends at the embedding, (batch, embedding).
-        """
-        logits: Tensor = self.classifier(self.embed(features))
-        return logits
-
-
-def _scaled(channels: int, width: float) -> int:
-    return max(1, round(channels * width))
-
 
 def _convolutions(inputs: int, width: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
@@ -146,7 +129,7 @@ def _convolutions(inputs: int, width: float) -> list[nn.Module]:
         if channels == POOL:
             layers.append(nn.MaxPool2d(2))
         else:
-            outputs = _scaled(channels, width)
+            outputs = scaled(channels, width)
             layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
             inputs = outputs
     return layers

@@ -63,7 +63,7 @@ class TrainingConfig:
     Attributes
     ----------
     network : str
-        A name that `anymic.models.names` lists.
+        A name that `anymic.models.NETWORKS` contains.
     width : float
         Factor on the number of the network's channels; less than 1 for small machines.
     frontend : FrontendConfig
@@ -179,8 +179,10 @@ class TrainingConfig:
             )
             if not 0 < (1 if (value := getattr(self, name)) is None else value) < math.inf
         ]
-        if self.network not in models.names():
-            problems.append(f"network is {self.network!r} (known: {', '.join(models.names())})")
+        if self.network not in models.NETWORKS:
+            problems.append(
+                f"network is {self.network!r} (known: {', '.join(sorted(models.NETWORKS))})"
+            )
         if self.sampling not in ("shuffled", "files", "balanced"):
             problems.append(f"sampling is {self.sampling!r}")
         if not 0 <= self.validation_share < 1:
