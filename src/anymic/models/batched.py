@@ -1,4 +1,4 @@
-"""Many members of one architecture as one call."""
+"""Many networks of one architecture in one call."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Standardization = tuple[Tensor, Tensor]
 class Batched(nn.Module):
     """Networks of one architecture, called together: log-mel features to logits of every member.
 
-    On a processor the members take turns inside the call, each fused (`FusedBasic`): there one
-    member on a few clips already keeps a core's matrix units busy, and maps of one member stay in
-    its cache. Grouped convolutions over the stacked weights of all members take half as long again,
-    and `torch.func.vmap` over the networks as they are three (float32) to twelve times as long or
-    more (bfloat16; twelve `basic1` on four clips of 128 x 216 and on one of 256 x 862, one core).
-    On other devices, where a call takes longer than a small network's work, the fused members run
-    as one `vmap` over stacked weights.
+    On a CPU the members are called one after the other, each fused (`FusedBasic`): one member on a
+    few clips already uses all of a core's matrix units, and its maps stay in the cache. Grouped
+    convolutions over the stacked weights of all members take half as long again, and
+    `torch.func.vmap` over the networks three (float32) to twelve times as long or more (bfloat16;
+    twelve `basic1` on four clips of 128 x 216 and on one of 256 x 862, one core). On a GPU, where
+    the launch of a kernel takes longer than the work of a small network, the fused members run as
+    one `vmap` over stacked weights.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ class Batched(nn.Module):
     standardizations : sequence of (mean, scale), each Tensor (band,)
         Of each network's features.
     dtype : torch.dtype
-        What the convolutions of fused networks compute in.
+        Of the convolutions of fused networks.
     stacked : bool
         Whether to stack the weights for one `vmap`; only networks that can be fused are.
     maps : sequence of callable, optional
-        For networks that cannot be fused, what makes each one's input of its log-mel features.
+        As for `fuse`, one for each network.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The small networks without their batch normalization: for prediction only, and exact."""
+"""Networks with their batch normalization folded into other layers: for prediction only."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from anymic.models.fcnn import Fcnn
 
 Maps = Callable[[Tensor], Tensor]
 
-PIECE_BYTES = 8 * 2**20  # of the largest maps: what a core's share of the cache nearly holds
+PIECE_BYTES = 8 * 2**20  # of the largest maps: about a core's share of the cache
 
 
 class FusedBasic(nn.Module):
-    """A `Basic` network whose normalizations have moved into the layers behind them.
+    """A `Basic` network whose normalizations are folded into the layers after them: exact.
 
-    A block is convolution, ReLU, batch normalization; the last is r -> a r + b for each channel
-    with constants a, b once training is over. The next convolution has no padding, so
-    w * (a r + b) + c = (w a) * r + (c + sum of w b), exactly; behind the last block, the mean over
-    band and frame commutes with a r + b. What is left is convolution and ReLU, which oneDNN does
-    in one pass over memory. Maps lie in memory as the front-end leaves them, frame by frame, and
-    so many clips at a time are computed as the cache nearly holds.
+    A block is convolution, ReLU, batch normalization; a trained normalization is r -> a r + b with
+    constants a, b of each channel. The next convolution has no padding, so
+    w * (a r + b) + c = (w a) * r + (c + sum of w b); after the last block, the mean over band and
+    frame commutes with a r + b. Convolution and ReLU remain, which oneDNN computes in one pass over
+    memory. Maps lie in memory frame by frame, as the front-end computes them, and clips are
+    computed in pieces of about the size of the cache.
 
-    In bfloat16, whose products are summed in float32, nearly all of the rounding error that
-    reaches the probabilities comes from the few weights of the first convolution: up to 0.05 in 24
-    trained networks. So these stay nearly exact in two parts, w = w1 + w2, with the features as
-    two channels, once for each part. That leaves 0.01; dividing the features in the same way as
-    well does not change it. Matrix units want many channels, so on a processor two
-    neighbouring bands go through the first layer as one place with twice the channels.
+    In bfloat16, whose products are summed in float32, nearly all of the rounding error of the
+    probabilities comes from the few weights of the first convolution: up to 0.05 in 24 trained
+    networks. These are therefore split into two parts, w = w1 + w2, with the features as two
+    channels, one for each part. That leaves an error of 0.01; splitting the features as well does
+    not change it. Matrix units need many channels, so on a CPU two neighbouring bands go through
+    the first layer as one place with twice the channels.
 
     Parameters
     ----------
     network : Basic
         A trained network; it is not changed.
     dtype : torch.dtype
-        What convolutions compute in, float32 or bfloat16; pooling and classifier are float32.
+        Of the convolutions, float32 or bfloat16; pooling and classifier are float32.
     mean, scale : Tensor (band,), optional
-        The standardization, where the features come without it.
+        The standardization, where it is not part of the features.
     paired : bool
         Whether two bands go through the first layer as one, where their number is even.
     """
@@ -66,7 +66,9 @@ class FusedBasic(nn.Module):
         self.strides: list[tuple[int, ...]] = []
         factor, shift = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
         for number, block in enumerate(network.blocks):
-            convolution, _, normalization = _parts(block)
+            convolution, _, normalization = block.children()
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(normalization, nn.BatchNorm2d)
             weight, bias = _fold(convolution, factor, shift)
             weight = weight.transpose(2, 3)  # (..., frame, band)
             if number == 0:
@@ -83,10 +85,7 @@ class FusedBasic(nn.Module):
             inverse = 1 / scale.detach().double()
             self.register_buffer("band_factor", inverse.float())
             self.register_buffer("band_shift", (-mean.detach().double() * inverse).float())
-        self.classifier = nn.Linear(
-            network.classifier.in_features, network.classifier.out_features
-        ).to(factor.device)
-        self.classifier.load_state_dict(network.classifier.state_dict())
+        self.classifier = copy.deepcopy(network.classifier)
         self.eval().requires_grad_(False)
 
     def embed(self, features: Tensor) -> Tensor:
@@ -105,10 +104,11 @@ class FusedBasic(nn.Module):
         return logits
 
     def _enter(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """Return the first layer's weight for what `_first` makes of features; note a second."""
+        """Return the first layer's weight for the input of `_first`; store the paired one."""
         if self.dtype == torch.float32:
             return weight
-        weight = torch.cat(_in_two(weight, self.dtype), dim=1)
+        high = weight.to(self.dtype)
+        weight = torch.cat([high, (weight - high).to(self.dtype)], dim=1)
         if self.paired:
             pair = _for_pairs(weight).to(self.dtype, memory_format=torch.channels_last)
             self.register_buffer("weight_pair", pair)
@@ -124,13 +124,13 @@ class FusedBasic(nn.Module):
         for number, stride in enumerate(self.strides[1:], start=1):
             maps = _convolve_relu(maps, *self._layer(str(number)), stride)
         if self.dtype != torch.float32 and maps.device.type == "cpu":
-            # Four times as fast as a mean in float32. A frame's mean is rounded; theirs is not.
+            # Four times as fast as a mean in float32. Only the mean of each frame is rounded.
             frames = nn.functional.adaptive_avg_pool2d(maps, (maps.shape[2], 1))
             return frames.float().mean(dim=(2, 3))
         return maps.mean(dim=(2, 3), dtype=torch.float32)
 
     def _first(self, by_frame: Tensor) -> Tensor:
-        """Return the maps behind the first layer: (batch, channel, frame, band)."""
+        """Return the maps after the first layer: (batch, channel, frame, band)."""
         stride = self.strides[0]
         if self.dtype == torch.float32:
             maps = by_frame.contiguous().unsqueeze(-1).permute(0, 3, 1, 2)  # channels-last
@@ -140,7 +140,7 @@ class FusedBasic(nn.Module):
         if not self.paired or bands % 2 or tuple(stride) != (1, 1):
             maps = torch.stack([rounded, rounded], dim=-1).permute(0, 3, 1, 2)
             return _convolve_relu(maps, *self._layer("0"), stride)
-        # Two bands are four bytes: copied as whole numbers, which is faster.
+        # Two bands are four bytes: copied as integers, which is faster.
         pairs = rounded.view(torch.int32)
         pairs = torch.stack([pairs, pairs], dim=-1).view(self.dtype).permute(0, 3, 1, 2)
         maps = _convolve_relu(pairs, *self._layer("pair"), stride).permute(0, 2, 3, 1)
@@ -151,7 +151,7 @@ class FusedBasic(nn.Module):
 
 
 def can_fuse(network: nn.Module) -> bool:
-    """Say whether `fuse` has a faster form of a network: a `Basic` with an input of one channel."""
+    """Return whether `fuse` makes a `FusedBasic` of a network: a `Basic` with one channel."""
     return isinstance(network, Basic) and network.channels == 1
 
 
@@ -166,18 +166,14 @@ def fuse(
 ) -> nn.Module:
     """Return a faster network with the same logits, for prediction only.
 
-    An `Fcnn` stays one, with its normalizations folded (`fold`). It is called as before: under
-    autocast where it should compute in bfloat16.
+    An `Fcnn` gets its normalizations folded (`fold`). It is called as before: under autocast where
+    it should compute in bfloat16. Other networks stay as they are.
 
     Parameters
     ----------
     network : nn.Module
-        A trained network; it is not changed. One of another kind stays itself, behind `maps`.
-    dtype : torch.dtype
-        What the convolutions compute in.
-    mean, scale : Tensor (band,), optional
-        The standardization, where the features come without it.
-    paired : bool
+        A trained network; it is not changed.
+    dtype, mean, scale, paired
         As for `FusedBasic`.
     maps : callable, optional
         What makes the input of a network that is not fused, (batch, channel, band, frame), of
@@ -192,32 +188,25 @@ def fuse(
 
 
 def fold(network: Fcnn) -> Fcnn:
-    """Return a copy whose normalizations behind convolutions are part of these: exact.
+    """Return a copy whose normalizations after convolutions are part of these: exact.
 
-    a (w * x) + b = (a w) * x + b. The normalization of the input stays, for behind it the first
-    convolution pads with zeros, which are not what it makes of zeros; so do those behind ReLU. Maps
-    lie in memory channels last: on a processor that alone takes a third to a half of the time off.
+    a (w * x) + b = (a w) * x + b. The normalization of the input stays, because the first
+    convolution pads its output with zeros; so do those after ReLU. Maps are in the memory format
+    channels last, which on a CPU saves a third to a half of the time.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     for part in folded.convolutions:
         layers: list[nn.Module] = list(part.children())
-        for place, (layer, behind) in enumerate(pairwise(layers)):
-            if isinstance(layer, nn.Conv2d) and isinstance(behind, nn.BatchNorm2d):
-                part[place] = fuse_conv_bn_eval(layer, behind)  # type: ignore[operator]
+        for place, (layer, after) in enumerate(pairwise(layers)):
+            if isinstance(layer, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
+                part[place] = fuse_conv_bn_eval(layer, after)  # type: ignore[operator]
                 part[place + 1] = nn.Identity()  # type: ignore[operator]
     folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded
 
 
 class Entered(nn.Module):
-    """A network behind what makes its input of log-mel features.
-
-    Parameters
-    ----------
-    network : nn.Module
-    maps : callable
-        (batch, band, frame) to (batch, channel, band, frame).
-    """
+    """A network and the function that makes its input of log-mel features."""
 
     def __init__(self, network: nn.Module, maps: Maps) -> None:
         super().__init__()
@@ -227,13 +216,6 @@ class Entered(nn.Module):
         """Return logits: log-mel features (batch, 1, band, frame) to (batch, classes)."""
         logits: Tensor = self.network(self.maps(features[:, 0]))
         return logits
-
-
-def _parts(block: nn.Module) -> tuple[nn.Conv2d, nn.Module, nn.BatchNorm2d]:
-    convolution, rectifier, normalization = block.children()
-    assert isinstance(convolution, nn.Conv2d)
-    assert isinstance(normalization, nn.BatchNorm2d)
-    return convolution, rectifier, normalization
 
 
 def _affine(normalization: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -258,10 +240,10 @@ def _fold(convolution: nn.Conv2d, scale: Tensor, shift: Tensor) -> tuple[Tensor,
 
 
 def _for_pairs(weight: Tensor) -> Tensor:
-    """Return the weight (2 channel, 2 part, frame, 2) that makes two neighbouring bands at once.
+    """Return the weight (2 channel, 2 part, frame, 2) for pairs of neighbouring bands.
 
-    From a weight (channel, part, frame, band): its inputs are, for each part, an even band and the
-    odd one above it; its outputs the even band's channels, then the odd one's.
+    From a weight (channel, part, frame, band): the inputs are, for each part, an even band and the
+    odd one above it; the outputs the channels of the even band, then those of the odd one.
     """
     outputs, parts, frames, taps = weight.shape
     paired = weight.new_zeros(2, outputs, parts, 2, frames, 2)
@@ -272,16 +254,10 @@ def _for_pairs(weight: Tensor) -> Tensor:
     return paired.reshape(2 * outputs, 2 * parts, frames, 2)
 
 
-def _in_two(values: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return two parts in a coarser format whose sum is nearly the values."""
-    high = values.to(dtype)
-    return high, (values - high).to(dtype)
-
-
 def _convolve_relu(maps: Tensor, weight: Tensor, bias: Tensor, stride: Sequence[int]) -> Tensor:
     if maps.device.type == "cpu":
-        # What torch.compile calls: ReLU while the result is still in a register. Not a public
-        # function, so its absence is no error.
+        # As torch.compile: ReLU while the result is in a register. It is not a public function, so
+        # it may be missing.
         fused = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
         if fused is not None:
             result: Tensor = fused(maps, weight, bias, [0, 0], stride, [1, 1], 1, "relu", [], "")

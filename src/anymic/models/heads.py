@@ -6,8 +6,9 @@ feature, segment), as every network here does. Source: Xu 2018, section 2.3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -92,7 +93,7 @@ class MultiLevelHead(Network):
 
     channels, smallest_input = 1, 1
     outputs_name: str
-    output: Callable[[int, int], nn.Module]
+    output: type[SigmoidLinear | Attention]
 
     def __init__(
         self,
@@ -118,11 +119,16 @@ class MultiLevelHead(Network):
         self.add_module(self.outputs_name, outputs)
         self.classifier = nn.Linear(levels * classes, classes)
 
+    def levels(self) -> Iterable[tuple[nn.Module, nn.Module]]:
+        """Return each dense layer with its output layer."""
+        outputs = cast("nn.ModuleList", self.get_submodule(self.outputs_name))
+        return zip(self.layers, outputs, strict=True)
+
     def outputs(self, features: Tensor) -> Tensor:
         """Return the outputs of all levels, side by side: (..., levels * classes)."""
         values = segments_of(features, self.inputs)
         found = []
-        for layer, output in zip(self.layers, self.get_submodule(self.outputs_name), strict=True):
+        for layer, output in self.levels():
             values = layer(values)
             found.append(output(values))
         return torch.cat(found, dim=-1)
@@ -133,8 +139,8 @@ class MultiLevelHead(Network):
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the levels, and the last layer."""
-        levels = zip(self.layers, self.get_submodule(self.outputs_name), strict=True)
-        found = [Segment(f"level {number}", parts) for number, parts in enumerate(levels, start=1)]
+        levels = enumerate(self.levels(), start=1)
+        found = [Segment(f"level {number}", parts) for number, parts in levels]
         return (*found, Segment("last layer", (self.classifier,)))
 
 

@@ -51,6 +51,7 @@ class VGGish(Network):
 
     input_shape = (BANDS, FRAMES)
     smallest_input = min(BANDS, FRAMES)
+    classifier: nn.Sequential
 
     def __init__(
         self,
