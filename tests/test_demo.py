@@ -91,27 +91,27 @@ def test_gap_and_recovery_come_out_of_the_audio(tmp_path: Path) -> None:
         clip_s=1.5,
         progress=False,
     )
-    heard = simulate(clean, "scenes", tmp_path / "devices", progress=False).manifest
+    recorded = simulate(clean, "scenes", tmp_path / "devices", progress=False).manifest
     config = FrontendConfig(rate_hz=22050, fft_size=1024, hop_samples=512, bands=40)
     correction = SpectrumCorrection(
         reference="all", estimator="geometric", fft_size=1024, hop_samples=512
-    ).fit(heard.where(split="train"))
+    ).fit(recorded.where(split="train"))
     gains = {name: item.gains for name, item in correction.profile_.devices.items()}
-    without = distances(heard, Frontend(config), tmp_path)
-    corrected = distances(heard, Frontend(config, device_gains=gains), tmp_path)
+    without = distances(recorded, Frontend(config), tmp_path)
+    corrected = distances(recorded, Frontend(config, device_gains=gains), tmp_path)
     for device in "BC":
         assert without[device] > 0.8
         assert corrected[device] < 0.35 * without[device]
 
 
-def distances(heard: Manifest, frontend: Frontend, cache: Path) -> dict[str, float]:
+def distances(recorded: Manifest, frontend: Frontend, cache: Path) -> dict[str, float]:
     """Return how far each device's test clips lie from A's of the same moment.
 
     In log-mel means, by standard deviations over A's training clips.
     """
 
     def means(**which: str) -> NDArray[np.float32]:
-        part = heard.where(**which)
+        part = recorded.where(**which)
         stored = open_features(part, frontend, cache, length=Length(1.5))
         found: NDArray[np.float32] = stored.features.astype(np.float32).mean(axis=2)
         return found

@@ -1,9 +1,8 @@
-"""The main job in a minute, on scenes that are made on the spot.
+"""A demonstration of spectrum correction on synthetic scenes, in about a minute.
 
-Ten urban scenes (`anymic.data.corpora.scenes`) are heard by three recorders: A flat, in all
-training clips; B, a phone, and C, a boomy one, in ten training clips each, aligned with A's.
-`basic1` is trained without spectrum correction and with it, and every test clip is heard by every
-recorder.
+Three devices record ten urban scenes (`anymic.data.corpora.scenes`): A, which is flat, all
+training clips; B, a phone, and C, with strong bass, ten training clips each, aligned with A's.
+`basic1` is trained without spectrum correction and with it. Every device records every test clip.
 
 The settings are the presets `scenes`, of the devices and of training. The correction is that of
 Nguyen 2020: ratio of means, towards the mean of all three devices. With reference A, and with
@@ -47,20 +46,19 @@ QUICK: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demonstration found, and where it is.
+    """The results of the demonstration, and its files.
 
     Attributes
     ----------
     rows : list of Row
-        What `report.evaluate` returns, under {"correction": NONE} and {"correction": CORRECTED};
-        `report.compare` of the two; and recovered_share: what B and C get back of what they lose
-        to A.
+        Those of `report.evaluate` under {"correction": NONE} and {"correction": CORRECTED}, of
+        `report.compare` of the two, and the recovered_share of the loss of B and C against A.
     finding : str
         The result in a few sentences.
     paths : dict of str to Path
         "html", "json", the figures by name, "manifest", and the bundles by folder name.
     seconds : dict of str to float
-        How long each step took.
+        The time of each step.
     """
 
     rows: list[Row]
@@ -80,30 +78,30 @@ def run_demo(
 ) -> Demo:
     """Make the scenes, train without and with correction, evaluate, and write the report.
 
-    Written below `out`: scenes/ and devices/ (audio, kept for the next time), models/uncorrected
-    and models/corrected (bundles), report.html, report.json and figures/.
+    Written below `out`: scenes/ and devices/ (audio, which later runs use again),
+    models/uncorrected and models/corrected (bundles), report.html, report.json and figures/.
 
     Parameters
     ----------
     out : path
-        A folder of its own.
+        A folder for the demonstration only.
     seed : int
-        Of the scenes and of training.
+        The seed of the scenes and of training.
     progress : bool
-        Whether to say on stderr what is being done.
+        Whether to print each step on stderr.
     changes : mapping, optional
         Settings of the training preset `scenes` to replace, as in `training.load_config`.
     corpus : mapping, optional
         Arguments of `scenes` to replace. With any of these the finding begins with `TRIAL`.
     command : str
-        What was called, for the report.
+        The command, for the report.
 
     Raises
     ------
     ManifestError
         If `out` holds other scenes.
     """
-    from anymic.evaluation.report import write_report
+    from anymic.evaluation.report import run_header, write_report
     from anymic.training import fit, load_config
 
     out = Path(out)
@@ -111,20 +109,20 @@ def run_demo(
     config = load_config("scenes", changes={**(changes or {}), "seed": seed})
     with clock.step("making ten urban scenes"):
         clean = scenes(out / "scenes", seed=seed, progress=progress, **(corpus or {}))
-    with clock.step("letting devices A, B and C hear them"):
-        heard = simulate(clean, "scenes", out / "devices", progress=progress).manifest
+    with clock.step("recording them with devices A, B and C"):
+        recorded = simulate(clean, "scenes", out / "devices", progress=progress).manifest
     bundles = {}
     for name, correction in ((NONE, None), (CORRECTED, config.correction)):
         with clock.step(f"training basic1 with {name}"):
             bundles[name] = fit(
-                heard,
+                recorded,
                 replace(config, correction=correction),
                 out / "models" / FOLDERS[name],
                 progress=False,
                 cache=out / "features",
             )
     with clock.step("evaluating"):
-        test = heard.where(split="test")
+        test = recorded.where(split="test")
         probabilities = {
             name: _probabilities(bundle, test, out / "features") for name, bundle in bundles.items()
         }
@@ -132,11 +130,20 @@ def run_demo(
         if changes or corpus:
             finding = f"{TRIAL} {finding}"
     with clock.step("writing the report"):
+        counts = recorded.table.groupby(["split", "device"]).size()
+        header = run_header(
+            command=command,
+            seed=seed,
+            data=recorded.digest(),
+            train_clips=counts["train"].to_dict(),
+            test_clips=counts["test"].to_dict(),
+            training=bundles[CORRECTED].training["settings"],
+        )
         paths = write_report(
             out,
             rows,
-            title="Ten urban scenes, three recorders",
-            header=_header(command, seed, heard, bundles[CORRECTED]),
+            title="Ten urban scenes, three devices",
+            header=header,
             figures=_figures(rows, probabilities[CORRECTED], test, bundles[CORRECTED]),
             finding=finding,
         )
@@ -150,9 +157,9 @@ def _probabilities(bundle: Bundle, test: Manifest, cache: Path) -> NDArray[np.fl
 
     # float16, as for training: the published numbers rest on it (from float32 one clip of 600 is
     # classified otherwise).
-    heard = Predictor(bundle).predict_manifest(test, cache=cache, cache_dtype="float16")
-    require_all_usable(heard.failures, what="test clips")
-    return heard.probabilities
+    predicted = Predictor(bundle).predict_manifest(test, cache=cache, cache_dtype="float16")
+    require_all_usable(predicted.failures, what="test clips")
+    return predicted.probabilities
 
 
 def _results(
@@ -169,20 +176,17 @@ def _results(
     targets = test.targets(labels)
     devices = test.table["device"].to_numpy(dtype=str)
     groups = test.table["group"].to_numpy(dtype=str)
+    options: dict[str, Any] = {"devices": devices, "groups": groups, "seed": seed}
     rows: list[Row] = []
     for name, p in probabilities.items():
-        found = evaluate(
-            p, targets, labels=labels, devices=devices, groups=groups, reference="A", seed=seed
-        )
+        found = evaluate(p, targets, labels=labels, reference="A", **options)
         rows += [replace(row, condition={"correction": name, **row.condition}) for row in found]
     correct = {name: p.argmax(axis=1) == targets for name, p in probabilities.items()}
-    rows += compare(
-        correct, against=NONE, key="correction", devices=devices, groups=groups, seed=seed
-    )
+    rows += compare(correct, against=NONE, key="correction", **options)
     share = recovered_share(correct[CORRECTED], correct[NONE], devices, groups)
     rows.append(row("recovered_share", share, correction=CORRECTED))
     finding = (
-        f"{summary(rows)} B and C get back {100 * share.value:.0f} % "
+        f"{summary(rows)} B and C recover {100 * share.value:.0f} % "
         f"[{100 * share.low:.0f}, {100 * share.high:.0f}] of what they lose to A."
     )
     return rows, finding
@@ -223,26 +227,8 @@ def _figures(
     return figures
 
 
-def _header(command: str, seed: int, heard: Manifest, bundle: Bundle) -> dict[str, object]:
-    from anymic.evaluation.report import run_header
-
-    clips = {
-        f"{split}_clips": {
-            device: len(heard.where(split=split, device=device)) for device in heard.devices
-        }
-        for split in ("train", "test")
-    }
-    return run_header(
-        command=command,
-        seed=seed,
-        data=heard.digest(),
-        **clips,
-        training=bundle.training["settings"],
-    )
-
-
 class _Clock:
-    """Says what is being done, and remembers how long it took."""
+    """Prints each step, and measures its time."""
 
     def __init__(self, progress: bool) -> None:
         self.progress = progress

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,12 +15,12 @@ from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError
 
 
-def table(root, labels):
+def table(root: Path, labels: dict[str, str]) -> Manifest:
     rows = pd.DataFrame({"path": list(labels), "label": list(labels.values())})
     return Manifest.from_table(rows, root)
 
 
-def test_all_problems_are_listed_at_once(tmp_path, wav):
+def test_all_problems_are_listed_at_once(tmp_path: Path, wav: Callable[..., Path]) -> None:
     for name in ("good", "better", "twin", "torn"):
         wav(tmp_path / f"{name}.wav")
     wav(tmp_path / "slow.wav", rate_hz=8000)
@@ -62,7 +64,7 @@ def test_all_problems_are_listed_at_once(tmp_path, wav):
     assert len(check(manifest, workers=1)) == len(problems) - 1  # any rate will do
 
 
-def test_a_part_that_is_not_all_there(tmp_path, wav):
+def test_a_part_that_is_not_all_there(tmp_path: Path, wav: Callable[..., Path]) -> None:
     wav(tmp_path / "a.wav", samples=44100)
     manifest = Manifest.from_table(
         pd.DataFrame(
@@ -83,18 +85,18 @@ def test_a_part_that_is_not_all_there(tmp_path, wav):
     assert problems[0].reason.startswith("The file has 1 s of audio. Expected 0.6 s to 1.1 s")
 
 
-def test_real_recordings_are_well(shared_data):
+def test_real_recordings_are_well(shared_data: Path) -> None:
     manifest = load("esc10", shared_data / "ESC-50").where(fold=1, label=["dog", "rain"])
     assert check(manifest, rate_hz=44100) == []
     assert {p.kind for p in check(manifest, rate_hz=22050)} == {"rate"}
 
 
-def test_no_workers(tmp_path):
+def test_no_workers(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="workers is 0"):
         check(table(tmp_path, {"a.wav": "x"}), workers=0)
 
 
-def test_an_unknown_corpus(tmp_path):
+def test_an_unknown_corpus(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Unknown corpus 'esc11'") as caught:
         load("esc11", tmp_path)
     listed = str(caught.value).partition("Expected one of ")[2]

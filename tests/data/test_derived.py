@@ -69,9 +69,9 @@ def test_every_variant_is_written_once(manifest: Manifest, tmp_path: Path) -> No
     assert (first.written, first.kept, first.failures) == (6, 0, ())
     table = Manifest.read(out / "manifest.csv").table
     assert table.columns[:2].tolist() == ["path", "gain"]
-    for row in table.itertuples():
-        wanted = audio.read(tmp_path / row.source).samples * np.float32(row.gain)
-        np.testing.assert_allclose(audio.read(out / row.path).samples, wanted, atol=2**-23)
+    for path, gain, source in zip(table["path"], table["gain"], table["source"], strict=True):
+        wanted = audio.read(tmp_path / source).samples * np.float32(gain)
+        np.testing.assert_allclose(audio.read(out / path).samples, wanted, atol=2**-23)
     before = contents(out)
     again = derive(manifest, out)
     assert (again.written, again.kept) == (0, 6)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ def example() -> Manifest:
     return Manifest.from_table(pd.DataFrame(rows), root="corpus", name="example")
 
 
-def test_written_and_read_again_is_the_same(tmp_path):
+def test_written_and_read_again_is_the_same(tmp_path: Path) -> None:
     original = Manifest.from_table(example().table, root=tmp_path)
     again = Manifest.read(original.write(tmp_path / "manifest.csv"))
     pd.testing.assert_frame_equal(again.table, original.table)
@@ -30,7 +31,7 @@ def test_written_and_read_again_is_the_same(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["manifest.csv"]
 
 
-def test_text_stays_text(tmp_path):
+def test_text_stays_text(tmp_path: Path) -> None:
     """Labels such as NA, 007 and 1e3 are names, not numbers or missing cells."""
     (tmp_path / "m.csv").write_text("path,label,group\na.wav,NA,007\nb.wav,1e3,\nc.wav,nan,x\n")
     manifest = Manifest.read(tmp_path / "m.csv")
@@ -38,7 +39,7 @@ def test_text_stays_text(tmp_path):
     assert manifest.table["group"].tolist() == ["007", "", "x"]
 
 
-def test_paths_outside_the_csv_folder_are_written_absolute(tmp_path):
+def test_paths_outside_the_csv_folder_are_written_absolute(tmp_path: Path) -> None:
     manifest = Manifest.from_table(
         pd.DataFrame({"path": ["in/a.wav", "../b.wav"], "label": "x"}), root=tmp_path / "data"
     )
@@ -47,7 +48,7 @@ def test_paths_outside_the_csv_folder_are_written_absolute(tmp_path):
     assert [os.path.normpath(p) for p in manifest.paths()] == [str(p) for p in again.paths()]
 
 
-def test_ids_do_not_depend_on_the_machine_and_tell_clips_apart():
+def test_ids_do_not_depend_on_the_machine_and_tell_clips_apart() -> None:
     here = example()
     there = Manifest(here.table, root=here.root / "elsewhere")
     assert here.clip_ids() == there.clip_ids()
@@ -57,7 +58,7 @@ def test_ids_do_not_depend_on_the_machine_and_tell_clips_apart():
     assert here.digest() != here.with_columns(label="other").digest()
 
 
-def test_all_problems_are_in_one_line(tmp_path):
+def test_all_problems_are_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("path,label,fold,start_s\na.wav,x,1,\n./a.wav,,2.5,0\n,y,two,-1\n")
     with pytest.raises(ManifestError) as caught:
@@ -84,13 +85,13 @@ def test_all_problems_are_in_one_line(tmp_path):
         ('path,label\n"a.wav,x\n', "cannot be read as a table"),
     ],
 )
-def test_no_table(tmp_path, text, message):
+def test_no_table(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(ManifestError, match=message):
         Manifest.read(tmp_path / "m.csv")
 
 
-def test_missing_or_binary_file(tmp_path):
+def test_missing_or_binary_file(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No file"):
         Manifest.read(tmp_path / "none.csv")
     (tmp_path / "m.csv").write_bytes(bytes(range(128, 256)))
@@ -98,12 +99,12 @@ def test_missing_or_binary_file(tmp_path):
         Manifest.read(tmp_path / "m.csv")
 
 
-def test_windows_of_one_file_are_not_duplicates():
+def test_windows_of_one_file_are_not_duplicates() -> None:
     table = pd.DataFrame({"path": "a.wav", "label": "x", "start_s": [0.0, 1.0]})
     assert len(Manifest.from_table(table)) == 2
 
 
-def test_where_takes_values_and_lists():
+def test_where_takes_values_and_lists() -> None:
     manifest = example()
     assert len(manifest.where(device=["A", "B"], label="bus")) == 12
     assert len(manifest.where(fold=[0, 1])) == 18
@@ -115,7 +116,7 @@ def test_where_takes_values_and_lists():
         manifest.where(city="Lyon")
 
 
-def test_unknown_labels_are_all_named():
+def test_unknown_labels_are_all_named() -> None:
     with pytest.raises(ManifestError, match=r"bus \(18 rows\), park \(18 rows\)"):
         example().require_labels(["tram"])
     example().require_labels(["bus", "park", "tram"])
@@ -123,7 +124,7 @@ def test_unknown_labels_are_all_named():
         example().targets(["tram"])
 
 
-def test_targets_are_places_in_the_order_given():
+def test_targets_are_places_in_the_order_given() -> None:
     labels = ["tram", "park", "metro", "bus"]
     manifest = example()
     targets = manifest.targets(labels)
@@ -131,7 +132,7 @@ def test_targets_are_places_in_the_order_given():
     assert [labels[number] for number in targets] == manifest.table["label"].tolist()
 
 
-def test_a_recording_is_a_group_else_a_take_else_a_file():
+def test_a_recording_is_a_group_else_a_take_else_a_file() -> None:
     table = pd.DataFrame(
         {
             "path": ["a.wav", "b.wav", "c.wav", "c.wav", "d.wav"],
@@ -146,7 +147,7 @@ def test_a_recording_is_a_group_else_a_take_else_a_file():
     assert manifest.recordings() == wanted
 
 
-def test_takes_are_aligned_and_complete():
+def test_takes_are_aligned_and_complete() -> None:
     manifest = example()
     lost = manifest.rows(np.arange(1, len(manifest)))  # take 0 has no device A any more
     takes = lost.takes(["C", "A"])
@@ -159,13 +160,13 @@ def test_takes_are_aligned_and_complete():
     assert lost.takes(["A", "Z"]).empty
 
 
-def test_a_device_twice_in_a_take_is_refused():
+def test_a_device_twice_in_a_take_is_refused() -> None:
     with pytest.raises(ManifestError, match=r"two rows of a device.*0 \(A\)"):
         example().with_columns(take="0").takes(["A"])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_split_never_divides_a_group(seed):
+def test_a_split_never_divides_a_group(seed: int) -> None:
     rng = np.random.default_rng(seed)
     group = rng.integers(60, size=600)
     label = np.array(["a", "b", "c"])[group % 3]
@@ -182,7 +183,7 @@ def test_a_split_never_divides_a_group(seed):
     assert split_groups(manifest, share=0.2, seed=seed + 1)[1].digest() != part.digest()
 
 
-def test_a_split_keeps_takes_together_and_is_never_empty():
+def test_a_split_keeps_takes_together_and_is_never_empty() -> None:
     manifest = example()
     without_groups = Manifest(manifest.table.drop(columns="group"), manifest.root)
     rest, part = split_groups(without_groups, share=0.01, seed=0)
@@ -194,7 +195,7 @@ def test_a_split_keeps_takes_together_and_is_never_empty():
         split_groups(manifest, share=1.0, seed=0)
 
 
-def test_a_group_on_both_sides_is_named():
+def test_a_group_on_both_sides_is_named() -> None:
     manifest = example()
     split = np.where(manifest.table["group"] == "g0", "test", "train")
     check_splits(manifest.with_columns(split=split))
@@ -204,7 +205,7 @@ def test_a_group_on_both_sides_is_named():
         check_splits(manifest.with_columns(split=split))
 
 
-def test_concatenated_manifests_find_their_files(tmp_path):
+def test_concatenated_manifests_find_their_files(tmp_path: Path) -> None:
     one = Manifest.from_table(
         pd.DataFrame({"path": ["a.wav"], "label": "x", "fold": 1}), root=tmp_path / "one"
     )
@@ -221,7 +222,7 @@ def test_concatenated_manifests_find_their_files(tmp_path):
         concatenate([])
 
 
-def test_the_table_given_is_not_changed():
+def test_the_table_given_is_not_changed() -> None:
     table = pd.DataFrame({"path": ["a.wav"], "label": [3], "fold": ["1"]})
     before = table.copy()
     Manifest.from_table(table).with_columns(label="z")

@@ -1,4 +1,4 @@
-"""Clips as rows of one length: the same stretches that prediction hears."""
+"""Clips as rows of one length: the windows of prediction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_pieces_are_the_windows_of_prediction(tmp_path: Path) -> None:
     assert counts == [1, 1, 1, 2, 3, 5]
 
 
-def test_bad_files_are_listed_and_nothing_is_not_cut(tmp_path: Path, capsys) -> None:
+def test_bad_files_are_listed_and_refused_if_there_are_no_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     manifest = corpus(tmp_path)
     (tmp_path / "0.wav").write_bytes(b"RIFF")
     csv = manifest.write(tmp_path / "clips.csv")
@@ -57,7 +59,7 @@ def test_bad_files_are_listed_and_nothing_is_not_cut(tmp_path: Path, capsys) -> 
         cut_rows(manifest.rows([0]), length_s=1.0)
 
 
-def test_the_preset_hears_as_vggish_does() -> None:
+def test_the_preset_has_the_features_of_vggish() -> None:
     config = load_config("xu2018")
     assert config.frontend == VGGISH
     assert config.clip_s == 0.975

@@ -37,6 +37,7 @@ RecipeVariant = TypeVar("RecipeVariant", bound=Hashable, contravariant=True)
 class Source:
     """One clip of a corpus, a file or a part of one; `stem` names its files."""
 
+    row: int
     path: Path
     stem: str
     start_s: float
@@ -113,13 +114,7 @@ class Made(Generic[Variant]):
     failure: Failure | None = None
 
 
-@dataclass(frozen=True)
-class _Job(Generic[Variant]):
-    """The files of one clip that are missing: for each variant the path and the key."""
-
-    row: int
-    source: Source
-    missing: dict[Variant, tuple[str, str]]
+_Job = tuple[Source, dict[Variant, tuple[str, str]]]  # of each missing file the path and key
 
 
 class DerivedCorpus(Generic[Variant]):
@@ -177,23 +172,26 @@ class DerivedCorpus(Generic[Variant]):
         A clip that cannot be used is the failure of its row; the other clips are not affected.
         """
         with BuildLog(self.folder) as log:
-            jobs = [self._job(log, row, variants) for row, variants in wanted.items()]
-            jobs = [job for job in jobs if job.missing or not wanted[job.row]]
+            missing = ((row, self._missing(log, row, own)) for row, own in wanted.items())
+            jobs = [(self._sources[row], own) for row, own in missing if own or not wanted[row]]
             done: Iterable[tuple[_Job[Variant], Made[Variant]]]
             work = partial(_render, recipe=self.recipe, folder=self.folder)
             if self._processes:
                 done = in_processes(work, jobs, workers=self._workers or processors())
             else:
                 done = zip(jobs, in_order(work, jobs, workers=self._workers), strict=True)
-            for job, new in track(done, len(jobs), doing, shown=self._progress):
+            for (source, _), new in track(done, len(jobs), doing, shown=self._progress):
                 for file in new.files.values():
                     log.add(file)
-                made = self.made[job.row]
+                made = self.made[source.row]
                 made.files.update(new.files)
                 made.written += len(new.files)
                 made.failure = new.failure
 
-    def _job(self, log: BuildLog, row: int, variants: Collection[Variant]) -> _Job[Variant]:
+    def _missing(
+        self, log: BuildLog, row: int, variants: Collection[Variant]
+    ) -> dict[Variant, tuple[str, str]]:
+        """Return the path and the key of each file that the log does not know."""
         source, made = self._sources[row], self.made.setdefault(row, Made())
         origin = source.origin
         missing: dict[Variant, tuple[str, str]] = {}
@@ -205,7 +203,7 @@ class DerivedCorpus(Generic[Variant]):
                 missing[variant] = (path, key)
             else:
                 made.files[variant] = known
-        return _Job(row, source, missing)
+        return missing
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -264,9 +262,9 @@ def _sources(manifest: Manifest) -> list[Source]:
     starts = table["start_s"].tolist() if "start_s" in table.columns else [0.0] * len(table)
     lengths = table["duration_s"].tolist() if "duration_s" in table.columns else [None] * len(table)
     return [
-        Source(path, stem, start_s, None if pd.isna(duration_s) else duration_s)
-        for path, stem, start_s, duration_s in zip(
-            manifest.paths(), name_stems(manifest), starts, lengths, strict=True
+        Source(row, path, stem, start_s, None if pd.isna(duration_s) else duration_s)
+        for row, (path, stem, start_s, duration_s) in enumerate(
+            zip(manifest.paths(), name_stems(manifest), starts, lengths, strict=True)
         )
     ]
 
@@ -274,7 +272,7 @@ def _sources(manifest: Manifest) -> list[Source]:
 def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> Made[Variant]:
     """Read a clip once and write its missing variants; return these files, or the failure."""
     made: Made[Variant] = Made()
-    source = job.source
+    source, missing = job
     try:
         clip = audio.read(
             source.path,
@@ -283,7 +281,7 @@ def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> Mad
             duration_s=source.duration_s,
             allow_silence=recipe.allow_silence,
         )
-        for variant, (path, key) in job.missing.items():
+        for variant, (path, key) in missing.items():
             rendered = recipe.render(source, clip, variant)
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)

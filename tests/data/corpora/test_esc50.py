@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from anymic.data.corpora.esc50 import esc50
@@ -14,14 +17,14 @@ ROWS = (
 )
 
 
-def release(root, text=HEADER + ROWS):
+def release(root: Path, text: str = HEADER + ROWS) -> Path:
     (root / "audio").mkdir(parents=True)
     (root / "meta").mkdir()
     (root / "meta" / "esc50.csv").write_text(text)
     return root
 
 
-def test_rows_of_the_release(tmp_path, wav):
+def test_rows_of_the_release(tmp_path: Path, wav: Callable[..., Path]) -> None:
     root = release(tmp_path)
     for line in ROWS.splitlines():
         wav(root / "audio" / line.split(",")[0])
@@ -33,12 +36,12 @@ def test_rows_of_the_release(tmp_path, wav):
     assert esc50(root, subset="esc10").labels == ["dog", "rain"]
 
 
-def test_the_folder_above_will_do(tmp_path):
+def test_the_folder_above_will_do(tmp_path: Path) -> None:
     release(tmp_path / "ESC-50-master")
     assert len(esc50(tmp_path)) == 4
 
 
-def test_the_other_takes_of_the_release_are_not_aligned_takes(tmp_path):
+def test_the_other_takes_of_the_release_are_not_aligned_takes(tmp_path: Path) -> None:
     assert "take" not in esc50(release(tmp_path)).table.columns
 
 
@@ -53,17 +56,17 @@ def test_the_other_takes_of_the_release_are_not_aligned_takes(tmp_path):
         (HEADER, "no rows"),
     ],
 )
-def test_other_tables_are_refused(tmp_path, text, message):
+def test_other_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ManifestError, match=message):
         esc50(release(tmp_path, text))
 
 
-def test_the_missing_file_is_named(tmp_path):
+def test_the_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"has no meta/esc50\.csv"):
         esc50(tmp_path)
 
 
-def test_real_recordings(shared_data):
+def test_real_recordings(shared_data: Path) -> None:
     manifest = esc50(shared_data / "ESC-50", subset="esc10")
     assert len(manifest) == 320
     assert set(manifest.table["label"].value_counts()) == {32}

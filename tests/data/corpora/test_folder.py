@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from anymic.data.corpora.folder import folder
 from anymic.errors import ManifestError
 
 
-def test_a_label_a_folder(tmp_path, wav):
+def test_a_label_a_folder(tmp_path: Path, wav: Callable[..., Path]) -> None:
     for name in ("dog/a.wav", "dog/deep/b.WAV", "rain/a.wav", "rain/.hidden.wav", ".git/x.wav"):
         wav(tmp_path / name)
     (tmp_path / "README.txt").write_text("not audio")
@@ -28,7 +31,9 @@ def test_a_label_a_folder(tmp_path, wav):
         (["dog/a.wav", "cat/a.txt", "hen/b.txt"], "no audio in cat, hen"),
     ],
 )
-def test_other_layouts_are_refused(tmp_path, wav, files, message):
+def test_other_layouts_are_refused(
+    tmp_path: Path, wav: Callable[..., Path], files: list[str], message: str
+) -> None:
     for name in files:
         wav(tmp_path / "x.wav").rename(tmp_path / "kept")
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -37,6 +42,6 @@ def test_other_layouts_are_refused(tmp_path, wav, files, message):
         folder(tmp_path)
 
 
-def test_no_folder(tmp_path):
+def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No folder"):
         folder(tmp_path / "none")

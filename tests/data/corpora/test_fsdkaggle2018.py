@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from anymic.data.corpora.fsdkaggle2018 import fsdkaggle2018
 from anymic.errors import ManifestError
 
 
-def zenodo(root, wav):
+def zenodo(root: Path, wav: Callable[..., Path]) -> Path:
     meta = root / "FSDKaggle2018.meta"
     meta.mkdir(parents=True)
     (meta / "train_post_competition.csv").write_text(
@@ -26,7 +29,7 @@ def zenodo(root, wav):
     return root
 
 
-def kaggle(root, wav):
+def kaggle(root: Path, wav: Callable[..., Path]) -> Path:
     (root / "train.csv").write_text(
         "fname,label,manually_verified\n00044347.wav,Hi-hat,0\n001ca53d.wav,Saxophone,1\n"
     )
@@ -36,7 +39,7 @@ def kaggle(root, wav):
 
 
 @pytest.mark.parametrize("below", ["", "FSDKaggle2018"])
-def test_zenodo_layout(tmp_path, wav, below):
+def test_zenodo_layout(tmp_path: Path, wav: Callable[..., Path], below: str) -> None:
     zenodo(tmp_path / below, wav)
     manifest = fsdkaggle2018(tmp_path)
     assert manifest.table["split"].tolist() == ["train", "train", "test", "test"]
@@ -47,14 +50,18 @@ def test_zenodo_layout(tmp_path, wav, below):
     assert all(path.is_file() for path in manifest.paths())
 
 
-def test_kaggle_layout_has_labels_for_training_clips_only(tmp_path, wav):
+def test_kaggle_layout_has_labels_for_training_clips_only(
+    tmp_path: Path, wav: Callable[..., Path]
+) -> None:
     manifest = fsdkaggle2018(kaggle(tmp_path, wav))
     assert manifest.table["split"].tolist() == ["train", "train"]
     assert manifest.table["manually_verified"].tolist() == [0, 1]
     assert all(path.is_file() for path in manifest.paths())
 
 
-def test_kaggle_layout_with_the_labels_given_later(tmp_path, wav):
+def test_kaggle_layout_with_the_labels_given_later(
+    tmp_path: Path, wav: Callable[..., Path]
+) -> None:
     (kaggle(tmp_path, wav) / "test_post_competition.csv").write_text(
         "fname,label,usage,freesound_id,license\n"
         "00326aa9.wav,Oboe,Private,355125,Attribution\n"
@@ -65,7 +72,7 @@ def test_kaggle_layout_with_the_labels_given_later(tmp_path, wav):
     assert test.paths()[0].is_file()
 
 
-def test_a_wrong_layout_names_the_missing_file(tmp_path, wav):
+def test_a_wrong_layout_names_the_missing_file(tmp_path: Path, wav: Callable[..., Path]) -> None:
     with pytest.raises(ManifestError, match=r"has no FSDKaggle2018\.meta/train_post.*train\.csv"):
         fsdkaggle2018(tmp_path)
     zenodo(tmp_path, wav)
@@ -83,7 +90,7 @@ def test_a_wrong_layout_names_the_missing_file(tmp_path, wav):
         ("fname,label,manually_verified\na.wav,Oboe,1\na.wav,Oboe,1\n", "the same path"),
     ],
 )
-def test_rows_that_do_not_fit_are_refused(tmp_path, text, message):
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "train.csv").write_text(text)
     with pytest.raises(ManifestError, match=message):
         fsdkaggle2018(tmp_path)

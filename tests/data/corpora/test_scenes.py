@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -27,7 +28,13 @@ from anymic.data.splits import check_splits
 from anymic.errors import ConfigError, ManifestError
 
 RATE_HZ = 22050
-SMALL = {"train_locations": 1, "test_locations": 1, "takes": 2, "clip_s": 1.0, "progress": False}
+SMALL: dict[str, Any] = {
+    "train_locations": 1,
+    "test_locations": 1,
+    "takes": 2,
+    "clip_s": 1.0,
+    "progress": False,
+}
 
 
 @pytest.fixture(scope="module")

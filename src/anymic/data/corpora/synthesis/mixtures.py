@@ -76,11 +76,6 @@ class Scene:
     level_db: float
 
 
-@dataclass(frozen=True)
-class _Tables:
-    ingredients: dict[str, Ingredient]
-    scenes: dict[str, Scene]
-
-
-_TABLES = from_mapping(_Tables, read_yaml(Path(str(files(__package__) / "scenes.yaml"))))
-INGREDIENTS, SCENES = _TABLES.ingredients, _TABLES.scenes
+_TABLES = read_yaml(Path(str(files(__package__) / "scenes.yaml")))
+INGREDIENTS = {name: from_mapping(Ingredient, one) for name, one in _TABLES["ingredients"].items()}
+SCENES = {name: from_mapping(Scene, one) for name, one in _TABLES["scenes"].items()}
