@@ -130,13 +130,13 @@ def run_demo(
         if changes or corpus:
             finding = f"{TRIAL} {finding}"
     with clock.step("writing the report"):
-        counts = recorded.table.groupby(["split", "device"]).size()
+        train_devices = recorded.where(split="train").table["device"]
         header = run_header(
             command=command,
             seed=seed,
             data=recorded.digest(),
-            train_clips=counts["train"].to_dict(),
-            test_clips=counts["test"].to_dict(),
+            train_clips=train_devices.value_counts().sort_index().to_dict(),
+            test_clips=test.table["device"].value_counts().sort_index().to_dict(),
             training=bundles[CORRECTED].training["settings"],
         )
         paths = write_report(
