@@ -11,7 +11,7 @@ import soundfile
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble, InputContract, load
-from anymic.bundle.unknown_devices import route
+from anymic.bundle.unknown_devices import with_device_policy
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier, Identification
 from anymic.errors import BundleError, DeviceError, Failure, ManifestError
@@ -77,7 +77,7 @@ def trained(small_bundle: Bundle, training: Manifest) -> Bundle:
 
 @pytest.fixture
 def blind(trained: Bundle, training: Manifest) -> Bundle:
-    changed = route(trained, unknown="blind", training=training)
+    changed = with_device_policy(trained, unknown="blind", training=training)
     assert isinstance(changed, Bundle)
     return changed
 
@@ -110,7 +110,7 @@ def test_a_stated_device_is_not_identified(
 def test_an_identified_device_is_corrected_as_a_stated_one(
     trained: Bundle, identifier: ByTilt
 ) -> None:
-    changed = route(trained, identifier=identifier)
+    changed = with_device_policy(trained, identifier=identifier)
     for seed, device in enumerate("ABAB", start=900):
         clip = Clip(sound(seed, device), RATE)
         found = predictor(changed).predict(clip)
@@ -126,7 +126,7 @@ def test_an_unknown_device_follows_the_policy(
     clip = Clip(sound(900, "Z"), RATE)
     assert identifier.identify(clip).device is None
     for policy in ("identity", "blind", "refuse"):
-        changed = route(blind, identifier=identifier, unknown=policy)
+        changed = with_device_policy(blind, identifier=identifier, unknown=policy)
         if policy == "refuse":
             with pytest.raises(
                 DeviceError, match=r"device of a clip is unknown \(nearest: [AB], prob"
@@ -236,7 +236,7 @@ def learned(training: Manifest) -> DeviceIdentifier:
 def test_a_bundle_saves_its_device_policy(
     blind: Bundle, learned: DeviceIdentifier, tmp_path: Path
 ) -> None:
-    changed = route(blind, identifier=learned)
+    changed = with_device_policy(blind, identifier=learned)
     folder = changed.save(tmp_path / "policy")
     again = load(folder)
     for clip in (Clip(sound(900, "Z"), RATE), Clip(sound(901, "B"), RATE)):
@@ -277,13 +277,16 @@ def test_an_ensemble_follows_the_policy_of_a_model(
     frontend = type(trained.frontend)(trained.frontend.config)
     other = replace(trained, frontend=frontend, profile=None)
     members = (trained, other)
-    changed = route(Ensemble(members), unknown="blind", identifier=identifier, training=training)
+    changed = with_device_policy(
+        Ensemble(members), unknown="blind", identifier=identifier, training=training
+    )
     assert isinstance(changed, Ensemble)
     clip = Clip(sound(900, "Z"), RATE)
     found = predictor(changed).predict(clip)
     assert (found.device_from, found.device_policy) == ("identified", "blind")
     each = [
-        predictor(route(one, unknown="blind", training=training)).predict(clip) for one in members
+        predictor(with_device_policy(one, unknown="blind", training=training)).predict(clip)
+        for one in members
     ]
     np.testing.assert_allclose(
         shares(found), np.mean([shares(one) for one in each], axis=0), atol=1e-5
@@ -299,12 +302,12 @@ def test_rejections(
     trained: Bundle, training: Manifest, identifier: ByTilt, tmp_path: Path
 ) -> None:
     with pytest.raises(BundleError, match="Blind gains need the training clips"):
-        route(trained, unknown="blind")
+        with_device_policy(trained, unknown="blind")
     with pytest.raises(BundleError, match="estimates gains blindly, and there is no mean spectrum"):
         replace(trained, contract=replace(trained.contract, unknown_device="blind"))
     others = corpus(tmp_path, "AB", first=40)
     with pytest.raises(ManifestError, match="The model was not trained on 2 of 2 clips"):
-        route(trained, training=others)
+        with_device_policy(trained, training=others)
     both = Manifest.from_table(
         pd.concat(
             [
@@ -315,16 +318,16 @@ def test_rejections(
     )
     stated = replace(trained, fitted_on={"weights": tuple(both.clip_ids()[:32])})
     with pytest.raises(ManifestError, match=r"2 of 34 clips \(first: .*40.wav\)"):
-        route(stated, training=both)
-    route(stated, training=both.with_columns(split=["train"] * 32 + ["test"] * 2))
+        with_device_policy(stated, training=both)
+    with_device_policy(stated, training=both.with_columns(split=["train"] * 32 + ["test"] * 2))
     with pytest.raises(BundleError, match="does not record the clips that it was trained on"):
-        route(replace(trained, fitted_on={}), training=training)
+        with_device_policy(replace(trained, fitted_on={}), training=training)
     with pytest.raises(
-        BundleError, match="identifier knows X, Y, and the model has gains for A, B"
+        BundleError, match="identifier has the devices X, Y, and the model has gains for A, B"
     ):
-        route(trained, identifier=ByTilt(("X", "Y")))
+        with_device_policy(trained, identifier=ByTilt(("X", "Y")))
     with pytest.raises(BundleError, match="identifier is for 16000 Hz and the model for 8000 Hz"):
-        route(trained, identifier=ByTilt(rate_hz=16000))
+        with_device_policy(trained, identifier=ByTilt(rate_hz=16000))
     with pytest.raises(BundleError, match="with unknown_device 'identity'"):
         list(predictor(trained).predict_many([Clip(sound(1), RATE)], together=True))
 

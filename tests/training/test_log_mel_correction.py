@@ -17,7 +17,7 @@ import torch
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.bundle.added_devices import add_devices
-from anymic.bundle.unknown_devices import route
+from anymic.bundle.unknown_devices import with_device_policy
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
 from anymic.features import FrontendConfig
@@ -77,7 +77,7 @@ def test_a_model_with_gains_of_bands_is_saved_and_loaded(corpus: Manifest, tmp_p
     with pytest.raises(BundleError, match="trained with gains of mel bands"):
         add_devices(bundle, bundle.profile)
     with pytest.raises(BundleError, match="gains of mel bands, which cannot be estimated blindly"):
-        route(bundle, unknown="blind", training=corpus)
+        with_device_policy(bundle, unknown="blind", training=corpus)
 
 
 def test_a_run_from_before_the_setting_goes_on(corpus: Manifest, tmp_path: Path) -> None:

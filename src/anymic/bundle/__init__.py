@@ -1,8 +1,8 @@
-"""A trained model on disk: weights, front-end, labels, device profile and input contract.
+"""Trained models on disk: weights, front-end, labels, device profile and input contract.
 
 A bundle is a folder::
 
-    bundle.json           what it is: labels, contract, settings, what it was fitted on, checksums
+    bundle.json           labels, contract, settings, clips that it was fitted on, checksums
     weights.safetensors   `network.*` and `frontend.*`, the mel filters and device gains among them
     profile.json          the device profile, where the model corrects devices
 
@@ -10,10 +10,10 @@ An ensemble is a bundle of bundles::
 
     bundle.json              labels, contract, how its members vote, how they were chosen, checksums
     members/00/, 01/, ...    the members
-    calibrators.safetensors  where their probabilities are calibrated
+    calibrators.safetensors  with calibrated voting
 
-Nothing in it is executed when it is read (no pickle), and nothing outside it is needed. Files that
-do not belong to the bundle (checkpoints and logs of the training run, say) may lie beside these.
+Reading it executes no code (no pickle) and needs no file outside it. The folder may also hold other
+files, such as checkpoints and logs of the training.
 """
 
 from anymic.bundle.contract import InputContract

@@ -1,8 +1,7 @@
-"""A trained model learns a new microphone: gains are added, not one weight is changed."""
+"""Add the gains of a new device to a trained model, without changing a weight."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,25 +13,23 @@ from anymic.features import Frontend
 
 
 def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool = False) -> Bundle:
-    """Return the model with the devices of another profile besides its own.
+    """Return the model with the devices of another profile in addition to its own.
 
     Parameters
     ----------
     bundle : Bundle
         A model with a device profile; it is not changed.
     profile : DeviceProfile
-        From `SpectrumCorrection`, with the model's reference or with a single reference device
-        that the model knows. In the second case a new device's gains lead to that device, whose
-        own gains lead on to the model's reference: both are multiplied. The reference devices of
-        `profile` themselves are left as the model knows them.
+        Its reference is that of the model, or a single device that the model has gains for. In the
+        second case the gains of a new device are multiplied by those of that device. The reference
+        devices of `profile` are not added.
     replace_known : bool
-        Take over gains of devices that the model already knows, too.
+        Also replace the gains of devices that the model already has.
 
     Raises
     ------
     BundleError
-        If the model has no profile, the reference is another, a device is known already, or
-        there is no new one.
+        If the model has no profile, the reference is another, or a device exists already.
     DeviceError
         If the profile is for another rate or FFT size.
     """
@@ -50,7 +47,7 @@ def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool =
             fix="train it with correction.domain=magnitude in the settings",
         )
     profile.require(rate_hz=own.rate_hz, fft_size=own.fft_size)
-    onward = _onward(own, profile)
+    to_reference = _gains_to_reference(own, profile)
     new = [name for name in profile.devices if name not in profile.reference]
     known = sorted(set(new) & set(own.devices))
     if known and not replace_known:
@@ -66,7 +63,7 @@ def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool =
             fix="calibrate with clips of the new device",
         )
     added = {
-        name: DeviceGains(device.gains * onward, device.count, device.spread_db)
+        name: DeviceGains(device.gains * to_reference, device.count, device.spread_db)
         for name, device in profile.devices.items()
         if name in new
     }
@@ -76,15 +73,22 @@ def add_devices(bundle: Bundle, profile: DeviceProfile, *, replace_known: bool =
         devices={name: devices[name] for name in sorted(devices)},
         fitted_on=tuple(sorted({*own.fitted_on, *profile.fitted_on})),
     )
+    frontend = Frontend(
+        bundle.frontend.config,
+        device_gains={name: device.gains for name, device in merged.devices.items()},
+        filters=bundle.frontend.filters.clone(),
+    )
+    frontend.mean.copy_(bundle.frontend.mean)
+    frontend.scale.copy_(bundle.frontend.scale)
     return replace(
         bundle,
-        frontend=_with_gains(bundle.frontend, merged.devices),
+        frontend=frontend,
         profile=merged,
         fitted_on={**bundle.fitted_on, "correction": merged.fitted_on},
     )
 
 
-def _onward(own: DeviceProfile, other: DeviceProfile) -> np.ndarray:
+def _gains_to_reference(own: DeviceProfile, other: DeviceProfile) -> np.ndarray:
     """Return the gains (bin,) from the other profile's reference to the model's."""
     if set(other.reference) == set(own.reference):
         return np.ones(own.fft_size // 2 + 1)
@@ -96,11 +100,3 @@ def _onward(own: DeviceProfile, other: DeviceProfile) -> np.ndarray:
         expected=f"the model's reference {'+'.join(own.reference)}{single}",
         fix="calibrate again with the reference " + ",".join(own.reference),
     )
-
-
-def _with_gains(frontend: Frontend, devices: Mapping[str, DeviceGains]) -> Frontend:
-    gains = {name: device.gains for name, device in devices.items()}
-    changed = Frontend(frontend.config, device_gains=gains, filters=frontend.filters.clone())
-    changed.mean.copy_(frontend.mean)
-    changed.scale.copy_(frontend.scale)
-    return changed

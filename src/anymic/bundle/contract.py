@@ -1,4 +1,4 @@
-"""What a model takes in, and what it does with anything else."""
+"""The input that a model expects, and how other input is converted or refused."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ UnknownDevice = Literal["identity", "blind", "refuse"]
 
 @dataclass(frozen=True)
 class InputContract:
-    """What the model was made for, and what it does with anything else.
+    """The input that a model expects, and how other input is converted or refused.
 
     Attributes
     ----------
     rate_hz : int
         The sampling rate of the front-end.
     clip_s : float
-        Length of the clips it was trained on, in seconds; longer files are cut into windows.
+        Length of the training clips, in seconds; longer files are cut into windows.
     channel : {"mean", "left", "right", "only"} or int
-        Which channel of a file is heard; "only" refuses files with several.
+        The channel of a file that is classified; "only" refuses files with several.
     other_rates : {"resample", "refuse"}
-        What happens to a file of another rate.
+        For a file of another rate.
     shorter : {"pad", "repeat", "refuse"}
-        What happens to a clip shorter than `clip_s`: zeros at its end, repetition, or refusal.
+        For a clip shorter than `clip_s`: add zeros at its end, or repeat it.
     unknown_device : {"identity", "blind", "refuse"}
-        What happens to a clip whose device is not in the model's profile, or neither stated nor
-        identified: it is heard as it is, with gains estimated from it alone, or not at all.
+        For a clip whose device is not in the model's profile, or neither stated nor identified:
+        no correction, or a correction with gains that are estimated from it.
     hop_s : float or None
-        How far the beginnings of two windows of a longer file are apart; None is `clip_s`: they
-        neither overlap nor leave anything out.
+        Distance between the starts of two windows of a longer file; None is `clip_s`, without
+        overlap or gaps.
     """
 
     rate_hz: int
@@ -44,7 +44,7 @@ class InputContract:
     hop_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a rate or length that cannot be."""
+        """Check the rate and the lengths."""
         if self.rate_hz < 1 or not math.isfinite(self.clip_s) or self.clip_s <= 0:
             raise ConfigError(
                 f"the rate is {self.rate_hz} Hz and the length of a clip {self.clip_s} s",
@@ -63,5 +63,5 @@ class InputContract:
 
     @property
     def hop_samples(self) -> int:
-        """Distance between the beginnings of two windows, in samples."""
+        """Distance between the starts of two windows, in samples."""
         return self.clip_samples if self.hop_s is None else round(self.hop_s * self.rate_hz)

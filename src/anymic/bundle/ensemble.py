@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import atomic_folder, file_digest
-from anymic.bundle.calibrators import (
-    CALIBRATION,
-    CALIBRATORS,
-    read_calibration,
-    read_voters,
-    write_calibration,
-    write_voters,
-)
 from anymic.bundle.contract import InputContract
-from anymic.bundle.device_parts import IDENTIFIER, misheard, named, read_identifier, write_part
 from anymic.bundle.format import (
-    FORMAT,
     INDEX,
-    VERSION,
+    header,
     parse,
     read_index,
+    require_folder,
     verify,
     write_index,
 )
 from anymic.bundle.leakage import refuse_overlap
-from anymic.bundle.model import Bundle
+from anymic.bundle.model import Bundle, identifier_problems
+from anymic.bundle.parts import (
+    FILES,
+    MEMBER_CALIBRATORS,
+    part_records,
+    read_member_calibrators,
+    read_parts,
+    write_member_calibrators,
+    write_parts,
+)
 from anymic.bundle.voting import Voting
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator
 from anymic.devices.correction.profile import DeviceProfile
@@ -39,12 +37,11 @@ if TYPE_CHECKING:
     from anymic.devices.identification.identifier import DeviceIdentifier
 
 KIND, MEMBERS = "ensemble", "members"
-PARTS = (CALIBRATORS, CALIBRATION, IDENTIFIER)
 
 
 @dataclass(frozen=True)
 class EnsembleRecord:
-    """What the `bundle.json` of an ensemble holds."""
+    """The content of an ensemble's `bundle.json`."""
 
     format: str
     version: int
@@ -63,7 +60,7 @@ class EnsembleRecord:
 
 @dataclass
 class Ensemble:
-    """Models that answer together; wherever a `Bundle` predicts, an ensemble does.
+    """Models that vote; used for prediction as a `Bundle` is.
 
     Attributes
     ----------
@@ -72,21 +69,21 @@ class Ensemble:
     voting : {"soft", "calibrated", "geometric"}
         See `anymic.bundle.voting.vote`.
     calibrators : tuple of IsotonicCalibrator
-        One a member, for calibrated voting; none otherwise. `fitted_on["calibration"]` of each
-        member names the clips behind its calibrator.
+        One for each member, for calibrated voting only, fitted on the clips that are
+        `fitted_on["calibration"]` of the member.
     training : dict
         How the members were chosen; plain JSON values.
     identifier : DeviceIdentifier or None
-        Names the device of clips for which none is stated, for all members.
+        Identifies the device of clips for which none is stated, for all members.
     calibration : DeviceCalibrator or None
-        Makes the probabilities that the members agreed on mean what they say. A member's own
-        `calibration` is left out: members vote with their networks' own probabilities.
+        Calibrates the probabilities after the vote. The members' own `calibration` is removed:
+        they vote with the probabilities of their networks.
 
     Raises
     ------
     BundleError
         If there is no member, labels or contracts differ, or calibrators are missing or were
-        fitted on clips that their member had learned from.
+        fitted on clips that their member was trained on.
     """
 
     members: tuple[Bundle, ...]
@@ -97,14 +94,14 @@ class Ensemble:
     calibration: DeviceCalibrator | None = None
 
     def __post_init__(self) -> None:
-        """Check that the members can answer together."""
+        """Check that the members fit each other."""
         self.members = tuple(member.uncalibrated() for member in self.members)
         if not self.members:
             raise BundleError(
                 "the ensemble has no member", expected="at least one model", fix="pass its members"
             )
         _refuse_different(self.members)
-        if wrong := misheard(self.identifier, self.contract):
+        if wrong := identifier_problems(self.identifier, self.contract):
             raise BundleError(
                 wrong[0], expected="the same rate", fix="fit an identifier with clips of that rate"
             )
@@ -123,19 +120,19 @@ class Ensemble:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of probabilities."""
+        """The labels of every member."""
         return self.members[0].labels
 
     @property
     def contract(self) -> InputContract:
-        """What goes in."""
+        """The contract of every member."""
         return self.members[0].contract
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices that every member knows; members without a profile are not asked."""
-        asked = [member.devices for member in self.members if member.devices]
-        return tuple(name for name in (asked or [()])[0] if all(name in own for own in asked))
+        """The devices that every member with a profile has gains for."""
+        each = [member.devices for member in self.members if member.devices]
+        return tuple(name for name in (each or [()])[0] if all(name in own for own in each))
 
     @property
     def profile(self) -> DeviceProfile | None:
@@ -144,7 +141,7 @@ class Ensemble:
 
     @property
     def fitted_on(self) -> dict[str, tuple[str, ...]]:
-        """For each use, the clips that some member saw."""
+        """For each use, the clips that some member was fitted on."""
         uses: dict[str, dict[str, None]] = {}
         for member in self.members:
             for use, clips in member.fitted_on.items():
@@ -156,32 +153,22 @@ class Ensemble:
         return {use: tuple(clips) for use, clips in uses.items()}
 
     def save(self, folder: str | Path) -> Path:
-        """Write the ensemble into `folder`, which is made where it is missing.
-
-        Everything is first written to a temporary folder. An existing ensemble is replaced only
-        then, `bundle.json` last, so that an interruption leaves the old one, the new one, or one
-        that `load` refuses.
-
-        Returns
-        -------
-        Path
-            The folder.
+        """Write the ensemble into a folder, as `Bundle.save` does; return the folder.
 
         Raises
         ------
         BundleError
-            If the place is a file, or holds a folder `members` that is no ensemble's.
+            If `folder` is a file, or has a folder `members` that does not belong to an ensemble.
         """
-        folder = Path(folder)
-        if folder.exists() and not folder.is_dir():
-            raise BundleError(f"{folder} is a file", expected="a folder", fix="choose another path")
+        folder = require_folder(folder)
         if (folder / MEMBERS).exists() and not _is_ensemble(folder):
             raise BundleError(
                 f"{folder} has a folder {MEMBERS} that belongs to no ensemble",
                 expected="a new folder, or an ensemble to replace",
                 fix="choose another path",
             )
-        with atomic_folder(folder, index=INDEX, optional=PARTS) as unfinished:
+        optional = (MEMBER_CALIBRATORS, FILES["identifier"], FILES["calibration"])
+        with atomic_folder(folder, index=INDEX, optional=optional) as unfinished:
             self._write(unfinished)
         return folder
 
@@ -192,24 +179,21 @@ class Ensemble:
         for name, member in zip(names, self.members, strict=True):
             files.append(f"{MEMBERS}/{name}/{INDEX}")
             member.save(folder / MEMBERS / name)
-        files += write_voters(folder, names, self.calibrators)
-        identifier = write_part(folder, IDENTIFIER, self.identifier)
-        calibration = write_calibration(folder, self.calibration)
-        files += named(identifier=identifier, calibration=calibration)
+        if self.calibrators:
+            write_member_calibrators(folder, names, self.calibrators)
+            files.append(MEMBER_CALIBRATORS)
+        parts = write_parts(folder, identifier=self.identifier, calibration=self.calibration)
+        files += [FILES[name] for name in parts]
         record = EnsembleRecord(
-            format=FORMAT,
-            version=VERSION,
+            **header(),
             kind=KIND,
-            library=version("anymic"),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             labels=self.labels,
             contract=self.contract,
             voting=self.voting,
             members=tuple(names),
             training=self.training,
             sha256={name: file_digest(folder / name) for name in files},
-            identifier=identifier,
-            calibration=calibration,
+            **parts,
         )
         write_index(folder, record)
 
@@ -239,30 +223,31 @@ class Ensemble:
             )
         needed = [f"{MEMBERS}/{name}/{INDEX}" for name in record.members]
         calibrated = record.voting == "calibrated"
-        needed += [CALIBRATORS] if calibrated else []
-        needed += named(identifier=record.identifier, calibration=record.calibration)
-        verify(folder, record.sha256, needed=needed, optional=())
-        labels = len(record.labels)
+        needed += [MEMBER_CALIBRATORS] if calibrated else []
+        records, labels = part_records(record), len(record.labels)
+        needed += [FILES[name] for name in records]
+        verify(folder, record.sha256, needed=needed)
+        calibrators: tuple[IsotonicCalibrator, ...] = ()
+        if calibrated:
+            calibrators = read_member_calibrators(folder, record.members, labels=labels)
         return cls(
             members=tuple(Bundle.load(folder / MEMBERS / name) for name in record.members),
             voting=record.voting,
-            calibrators=read_voters(folder, record.members, labels=labels) if calibrated else (),
+            calibrators=calibrators,
             training=record.training,
-            identifier=read_identifier(folder, record.identifier),
-            calibration=read_calibration(folder, record.calibration, labels=labels),
+            **read_parts(folder, records, labels=labels),
         )
 
 
 def load(folder: str | Path) -> Bundle | Ensemble:
-    """Read a model or an ensemble, whichever is there.
+    """Read the model or the ensemble in a folder.
 
     Raises
     ------
     BundleError
         As for `Bundle.load`.
     """
-    folder = Path(folder)
-    kind = read_index(folder).get("kind")
+    kind = read_index(Path(folder)).get("kind")
     return Ensemble.load(folder) if kind == KIND else Bundle.load(folder)
 
 

@@ -1,13 +1,18 @@
-"""The files of a bundle: what they are called, what is in the index, and whether they are whole."""
+"""The files of a bundle: their names, the index, and the check that they are complete."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anymic._internal import settings as config
@@ -25,7 +30,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """What `anymic.models.build` is called with."""
+    """The arguments of `anymic.models.build`."""
 
     name: str
     arguments: dict[str, Any]
@@ -33,7 +38,7 @@ class NetworkRecord:
 
 @dataclass(frozen=True)
 class Correction:
-    """The devices of the gains' rows, in order, and what the gains lead to."""
+    """The devices of the gains' rows, in order, and the profile's reference and estimator."""
 
     devices: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
@@ -42,7 +47,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Record:
-    """What `bundle.json` holds."""
+    """The content of a single model's `bundle.json`."""
 
     format: str
     version: int
@@ -63,7 +68,7 @@ class Record:
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """Read `bundle.json`; BundleError where there is none that this version can read."""
+    """Read `bundle.json`; BundleError if there is none that this version can read."""
     wanted = f"the folder of a bundle, with a {INDEX} in it"
     remedy = "pass the folder that `anymic train` wrote"
     if not folder.exists():
@@ -82,23 +87,18 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{index} is not the index of a bundle", expected=f'"format": "{FORMAT}"', fix=remedy
         )
-    if values.get("version") != VERSION:
+    found, library = values.get("version"), values.get("library")
+    if found != VERSION:
         raise BundleError(
-            f"bundle {folder} has version {values.get('version')!r},"
-            f" written by anymic {values.get('library')}",
+            f"bundle {folder} has version {found!r}, written by anymic {library}",
             expected=f"version {VERSION}",
-            fix=version_fix(
-                values.get("version"),
-                VERSION,
-                written_by=values.get("library"),
-                otherwise="train it again",
-            ),
+            fix=version_fix(found, VERSION, written_by=library, otherwise="train it again"),
         )
     return values
 
 
 def read_record(folder: Path) -> Record:
-    """Read the index of a single model; BundleError where there is none."""
+    """Read the index of a single model; BundleError if there is none."""
     values = read_index(folder)
     if "kind" in values:
         raise BundleError(
@@ -113,7 +113,7 @@ def read_record(folder: Path) -> Record:
 
 
 def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed:
-    """Build the dataclass of an index's values; BundleError where they do not fit it."""
+    """Build the dataclass of an index's values; BundleError if they do not fit it."""
     try:
         record = config.from_mapping(kind, values)
     except ConfigError as error:
@@ -132,8 +132,23 @@ def _altered(folder: Path, what: str) -> BundleError:
     )
 
 
+def require_folder(folder: str | Path) -> Path:
+    """Return the folder to save in; BundleError if it is a file."""
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise BundleError(f"{folder} is a file", expected="a folder", fix="choose another path")
+    return folder
+
+
+def header() -> dict[str, Any]:
+    """Return the first entries of an index: the format, and when and by what it is written."""
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    library = version("anymic")
+    return {"format": FORMAT, "version": VERSION, "library": library, "created": created}
+
+
 def write_index(folder: Path, record: Any) -> None:
-    """Write `bundle.json`; BundleError where JSON cannot hold a value of the record."""
+    """Write `bundle.json`; BundleError if JSON cannot represent a value of the record."""
     try:
         text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -149,10 +164,10 @@ def verify(
     folder: Path,
     sha256: Mapping[str, str],
     *,
-    needed: Sequence[str] = (WEIGHTS,),
-    optional: Sequence[str] = (PROFILE,),
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
 ) -> None:
-    """Refuse a bundle that lacks a file or whose files are not those that were saved."""
+    """Refuse a bundle of which a file is missing or was altered."""
     remedy = "copy the whole folder again from where it was trained"
     wanted = "the files listed in its " + INDEX
     names = sorted({*needed, *sha256})
@@ -172,8 +187,25 @@ def verify(
         )
 
 
-def read_tensors(folder: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
-    """Read a file's tensors, by name; BundleError where it is no safetensors file."""
+def tensor_bytes(tensors: Mapping[str, Tensor | NDArray[np.floating]]) -> bytes:
+    """Return the content of a safetensors file, for which every tensor and array is copied.
+
+    `safetensors.torch.save_file` makes files that only their owner can read, and refuses tensors
+    that share memory.
+    """
+    from safetensors.torch import save
+
+    copies = {
+        name: one.clone(memory_format=torch.contiguous_format)
+        if isinstance(one, Tensor)
+        else torch.tensor(one)
+        for name, one in tensors.items()
+    }
+    return save(copies)
+
+
+def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    """Read a file's tensors, by name; BundleError if it is not a safetensors file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -1,4 +1,4 @@
-"""Whether clips that are to calibrate a model are new to it."""
+"""Check whether a model was fitted on clips that it is calibrated or evaluated on."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ LEARNED_FROM = ("weights", "standardization", "correction")
 
 
 def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str], name: str) -> None:
-    """Refuse to calibrate a model on clips that it learned from.
+    """Refuse to calibrate a model on clips that it was trained on.
 
     Parameters
     ----------
     fitted_on : mapping of str to sequence of str
-        That of the model: for each use, the ids of the clips it saw.
+        `Bundle.fitted_on`.
     clips : sequence of str
         The ids of the clips to calibrate on.
     name : str
-        What to call the model.
+        Of the model, for the message.
 
     Raises
     ------
     BundleError
-        If some are among them; it says how many and for what.
+        With the number of such clips and their use.
     """
     for use in LEARNED_FROM:
         both = set(clips) & set(fitted_on.get(use, ()))
@@ -41,7 +41,7 @@ def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str],
 def refuse_shared_recordings(
     fitted_on: Mapping[str, Sequence[str]], clips: Manifest, manifest: Manifest, name: str
 ) -> None:
-    """Refuse clips that were cut from the recordings, or takes, that a model learned from.
+    """Refuse clips of recordings or takes that a model was trained on.
 
     Parameters
     ----------
@@ -50,12 +50,12 @@ def refuse_shared_recordings(
     clips : Manifest
         To calibrate on.
     manifest : Manifest
-        Where the clips that the model learned from are found, as far as they are in it.
+        With the training clips of the model, as far as they are known.
 
     Raises
     ------
     BundleError
-        If a group or take is in both; it says how many, and names one.
+        With the number of shared groups or takes, and one of them.
     """
     learned = {clip for use in LEARNED_FROM for clip in fitted_on.get(use, ())}
     rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in learned]
@@ -71,26 +71,17 @@ def refuse_shared_recordings(
 
 
 def shared_recording(some: Manifest, others: Manifest) -> tuple[str, list[str]] | None:
-    """Return the column, group or take, and its values that are in both; None where none is."""
+    """Return the column, group or take, and the values that both have; None if there are none."""
     for column in ("group", "take"):
-        if column not in some.table or column not in others.table:
-            continue
-        ours, theirs = (set(table[column]) - {""} for table in (some.table, others.table))
-        if both := sorted(ours & theirs):
-            return column, both
+        if column in some.table and column in others.table:
+            both = set(some.table[column]) & set(others.table[column]) - {""}
+            if both:
+                return column, sorted(both)
     return None
 
 
 def fitted_clips_warning(fitted_on: Mapping[str, Sequence[str]], clips: Manifest) -> str:
-    """Return a warning if a model was fitted on some of these clips, else an empty text.
-
-    Parameters
-    ----------
-    fitted_on : mapping of str to sequence of str
-        That of the model: for each use, the ids of the clips it was fitted on.
-    clips : Manifest
-        To evaluate on.
-    """
+    """Return a warning if a model was fitted on some of the clips to evaluate on, else ""."""
     ids = set(clips.clip_ids())
     known = {use: ids.intersection(fitted) for use, fitted in fitted_on.items()}
     count = len(set().union(*known.values()))

@@ -1,11 +1,9 @@
-"""The bundle in memory, its saving and its loading."""
+"""A trained model in memory, and how it is saved and loaded."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +11,32 @@ from torch import nn
 
 from anymic import models
 from anymic._internal.files import atomic_folder, file_digest
-from anymic.bundle.calibrators import CALIBRATION, read_calibration, write_calibration
 from anymic.bundle.contract import InputContract
-from anymic.bundle.device_parts import (
-    IDENTIFIER,
-    SPECTRUM,
-    misfits,
-    named,
-    read_identifier,
-    read_spectrum,
-    write_part,
-)
 from anymic.bundle.format import (
-    FORMAT,
     INDEX,
     PROFILE,
-    VERSION,
     WEIGHTS,
     Correction,
     NetworkRecord,
     Record,
+    header,
     read_record,
     read_tensors,
+    require_folder,
+    tensor_bytes,
     verify,
     write_index,
 )
 from anymic.bundle.leakage import refuse_overlap
-from anymic.bundle.weights import build_frontend, part_of, tensors_of
+from anymic.bundle.parts import (
+    FILES,
+    build_frontend,
+    part_of,
+    part_records,
+    read_parts,
+    tensors_of,
+    write_parts,
+)
 from anymic.calibration import DeviceCalibrator
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, BundleError
@@ -49,7 +46,7 @@ if TYPE_CHECKING:
     from anymic.devices.correction.blind import MeanSpectrum
     from anymic.devices.identification.identifier import DeviceIdentifier
 
-# What is fitted on clips, and so the keys of `Bundle.fitted_on`.
+# The keys of `Bundle.fitted_on`.
 USES = (
     "correction",
     "standardization",
@@ -72,32 +69,32 @@ class Bundle:
     frontend : Frontend
         Samples to standardized features; holds the device gains.
     labels : tuple of str
-        In the order of the logits. None at all is a model that only embeds, such as an imported
-        VGGish: `anymic embed` hears with it, but it cannot predict.
+        In the order of the logits. A model without labels, such as an imported VGGish, computes
+        embeddings but cannot predict.
     contract : InputContract
-        What goes in.
+        The input that it expects.
     network_name, network_arguments
-        With these `anymic.models.build` makes the same network (without its weights).
+        The arguments of `anymic.models.build` that give this network, without its weights.
     training : dict
-        How it was trained: settings, versions, best epoch; plain JSON values.
+        Settings, versions and best epoch of the training; plain JSON values.
     fitted_on : dict of str to tuple of str
-        Ids of the clips (`Manifest.clip_ids`) that each use saw; the uses are `USES`.
+        Ids of the clips (`Manifest.clip_ids`) that each of `USES` was fitted on.
     profile : DeviceProfile or None
-        Where the front-end's device gains come from.
+        The source of the front-end's device gains.
     temperature : float
-        Probabilities are softmax(logits / temperature): the one that the loss of training had.
+        Probabilities are softmax(logits / temperature), as in the loss of the training.
     identifier : DeviceIdentifier or None
-        Names the device of clips for which none is stated.
+        Identifies the device of clips for which none is stated.
     spectrum : MeanSpectrum or None
-        Of what the network was trained on; blind gains lead to it.
+        Of the training clips; blind gains correct a clip to it.
     calibration : DeviceCalibrator or None
-        Makes the probabilities of a clip, the mean over its windows, mean what they say; fitted
-        after training. Its clips are those of `fitted_on["calibration"]`.
+        Calibrates the probabilities of a clip, after the mean over its windows. It was fitted
+        after training, on the clips of `fitted_on["calibration"]`.
 
     Raises
     ------
     BundleError
-        If the parts do not belong together, or it is calibrated on clips that it learned from.
+        If the parts do not fit each other, or it is calibrated on clips that it was trained on.
     """
 
     network: nn.Module
@@ -134,7 +131,15 @@ class Bundle:
             )
         if self.contract.unknown_device == "refuse" and not self.devices:
             problems.append("the contract refuses unknown devices, and there is no known device")
-        problems += misfits(self.identifier, self.spectrum, self.frontend.config, self.contract)
+        problems += identifier_problems(self.identifier, self.contract)
+        spectrum, config = self.spectrum, self.frontend.config
+        if spectrum is None and self.contract.unknown_device == "blind":
+            problems.append("the contract estimates gains blindly, and there is no mean spectrum")
+        if spectrum and (spectrum.rate_hz, spectrum.fft_size) != (config.rate_hz, config.fft_size):
+            problems.append(
+                f"the mean spectrum is for {spectrum.rate_hz} Hz and FFT size {spectrum.fft_size}"
+                f" and the front-end for {config.rate_hz} Hz and {config.fft_size}"
+            )
         if not 0 < self.temperature < math.inf:
             problems.append(f"the temperature is {self.temperature}")
         if problems:
@@ -152,87 +157,70 @@ class Bundle:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices whose gains the model knows."""
+        """The devices that the model has gains for."""
         return self.frontend.device_names
 
     def uncalibrated(self) -> Bundle:
-        """Return the model as its training left it: with its network's own probabilities."""
+        """Return the model without its calibrator, with the probabilities of its network."""
         if self.calibration is None:
             return self
         kept = {use: clips for use, clips in self.fitted_on.items() if use != "calibration"}
         return replace(self, calibration=None, fitted_on=kept)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the bundle into `folder`, which is made where it is missing.
+        """Write the bundle into a folder, which is created if it is missing; return the folder.
 
         Every file is first written to a temporary folder. An existing bundle is replaced only
         then, `bundle.json` last, so that an interruption leaves the old bundle, the new one, or
-        (between two renames) one that `load` refuses; never one that predicts something else.
-        Other files in the folder stay.
-
-        Returns
-        -------
-        Path
-            The folder.
+        (between two renames) one that `load` refuses. Other files in the folder are kept.
 
         Raises
         ------
         BundleError
-            If a weight is not finite, a value of the training record is no plain JSON, or the
-            place is a file.
+            If a weight is not finite, a value of the training record is not plain JSON, or
+            `folder` is a file.
         """
-        folder = Path(folder)
         if not self.network_name:
             raise BundleError(
                 "the network cannot be built again by name",
                 expected="a registered network that is built from `classes` alone",
                 fix="register its class with anymic.register_network, and train it again",
             )
-        if folder.exists() and not folder.is_dir():
-            raise BundleError(f"{folder} is a file", expected="a folder", fix="choose another path")
-        optional = (PROFILE, IDENTIFIER, SPECTRUM, CALIBRATION)
+        folder = require_folder(folder)
+        optional = (PROFILE, *FILES.values())
         with atomic_folder(folder, index=INDEX, optional=optional) as unfinished:
             self._write(unfinished)
         return folder
 
     def _write(self, folder: Path) -> None:
-        """Write all files of the bundle."""
-        from safetensors.torch import save
-
-        # Not save_file, which hides the file from everyone but its writer.
-        (folder / WEIGHTS).write_bytes(save(tensors_of(self.network, self.frontend)))
-        files = [WEIGHTS]
+        weights = tensor_bytes(tensors_of(self.network, self.frontend))
+        (folder / WEIGHTS).write_bytes(weights)
+        files, correction = [WEIGHTS], Correction(self.devices)
         if self.profile is not None:
             self.profile.write(folder / PROFILE)
             files.append(PROFILE)
-        identifier = write_part(folder, IDENTIFIER, self.identifier)
-        spectrum = write_part(folder, SPECTRUM, self.spectrum)
-        calibration = write_calibration(folder, self.calibration)
-        files += named(identifier=identifier, spectrum=spectrum, calibration=calibration)
+            correction = Correction(self.devices, self.profile.reference, self.profile.estimator)
+        parts = write_parts(
+            folder,
+            identifier=self.identifier,
+            spectrum=self.spectrum,
+            calibration=self.calibration,
+        )
+        files += [FILES[name] for name in parts]
         record = Record(
-            format=FORMAT,
-            version=VERSION,
-            library=version("anymic"),
-            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **header(),
             labels=self.labels,
             contract=self.contract,
             frontend=self.frontend.config,
             network=NetworkRecord(self.network_name, dict(self.network_arguments)),
-            correction=self._correction(),
+            correction=correction,
             temperature=self.temperature,
             training=self.training,
             fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
             sha256={name: file_digest(folder / name) for name in files},
-            identifier=identifier,
-            spectrum=spectrum,
-            calibration=calibration,
+            **parts,
         )
         write_index(folder, record)
-
-    def _correction(self) -> Correction:
-        if self.profile is None:
-            return Correction(self.devices)
-        return Correction(self.devices, self.profile.reference, self.profile.estimator)
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
@@ -241,14 +229,15 @@ class Bundle:
         Raises
         ------
         BundleError
-            If there is no such folder, it is no bundle, a file of it is missing or was altered,
-            its version is another, or its weights are not those of its network.
+            If the folder is missing or is not a bundle, a file of it is missing or was altered,
+            it has another version, or its weights do not fit its network.
         """
         folder = Path(folder)
         record = read_record(folder)
-        parts = {name: getattr(record, name) for name in ("identifier", "spectrum", "calibration")}
-        verify(folder, record.sha256, needed=[WEIGHTS, *named(**parts)])
-        tensors = read_tensors(folder)
+        records = part_records(record)
+        needed = [WEIGHTS, *(FILES[name] for name in records)]
+        verify(folder, record.sha256, needed=needed, optional=[PROFILE])
+        tensors = read_tensors(folder, WEIGHTS)
         if record.network.name not in models.NETWORKS:
             raise BundleError(
                 f"bundle {folder} has the unknown network {record.network.name!r}",
@@ -262,10 +251,7 @@ class Bundle:
             network.load_state_dict(part_of(tensors, "network"))
             frontend = build_frontend(record, part_of(tensors, "frontend"))
             profile = DeviceProfile.read(folder / PROFILE) if PROFILE in record.sha256 else None
-            identifier = read_identifier(folder, record.identifier)
-            spectrum = read_spectrum(folder, record.spectrum)
-            labels = len(record.labels)
-            calibration = read_calibration(folder, record.calibration, labels=labels)
+            parts = read_parts(folder, records, labels=len(record.labels))
         except BundleError:
             raise
         except AnymicError as error:
@@ -292,7 +278,14 @@ class Bundle:
             fitted_on={use: tuple(clips) for use, clips in record.fitted_on.items()},
             profile=profile,
             temperature=record.temperature,
-            identifier=identifier,
-            spectrum=spectrum,
-            calibration=calibration,
+            **parts,
         )
+
+
+def identifier_problems(identifier: DeviceIdentifier | None, contract: InputContract) -> list[str]:
+    """Return a problem if an identifier is for another rate than the model, else none."""
+    if identifier is None or identifier.rate_hz == contract.rate_hz:
+        return []
+    return [
+        f"the identifier is for {identifier.rate_hz} Hz and the model for {contract.rate_hz} Hz"
+    ]

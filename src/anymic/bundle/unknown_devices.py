@@ -1,4 +1,4 @@
-"""What a model does with clips of unstated and unknown devices, decided after its training."""
+"""Set how a trained model corrects clips of unstated and unknown devices."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.errors import BundleError, ManifestError
 
 
-def route(
+def with_device_policy(
     model: Bundle | Ensemble,
     *,
     unknown: UnknownDevice | None = None,
     identifier: DeviceIdentifier | None = None,
     training: Manifest | None = None,
 ) -> Bundle | Ensemble:
-    """Return the model with other rules for clips of unstated and unknown devices.
+    """Return the model with another policy for clips of unstated and unknown devices.
 
     Parameters
     ----------
     model : Bundle or Ensemble
-        It is not changed; not one weight differs afterwards.
+        It is not changed; the weights of the result are equal.
     unknown : {"identity", "blind", "refuse"}, optional
-        What happens to a clip of unknown device; by default what happened before.
+        `InputContract.unknown_device`; by default that of the model.
     identifier : DeviceIdentifier, optional
-        Names the device of clips for which none is stated; by default the one it had.
+        Identifies the device of clips for which none is stated; by default that of the model.
     training : Manifest, optional
-        The clips that the model was trained on, for the mean spectrum that blind gains lead to.
-        Rows of another split, and the model's own validation clips, are left out.
+        The training clips of the model, for the mean spectrum that blind gains need. Rows of
+        another split and the model's validation clips are ignored.
 
     Raises
     ------
     BundleError
-        If the identifier knows none of the model's devices or has another rate, or blind gains
-        are wanted and there is no mean spectrum and no training clips to measure it on, or the
-        model's gains are of mel bands.
+        If the identifier has no device in common with the model or has another rate, or blind
+        gains are requested without a mean spectrum or training clips, or for gains of mel bands.
     ManifestError
-        If there are clips among `training` that the model was not trained on.
+        If the model was not trained on some of the clips in `training`.
     """
     members = model.members if isinstance(model, Ensemble) else (model,)
     policy = unknown or model.contract.unknown_device
@@ -53,8 +52,13 @@ def route(
             expected="a model with gains of frequency bins",
             fix="train it with correction.domain=magnitude in the settings",
         )
-    if identifier is not None:
-        _refuse_strangers(identifier, model)
+    if identifier is not None and not set(identifier.devices) & set(model.devices):
+        raise BundleError(
+            f"the identifier has the devices {', '.join(identifier.devices)}, and the model has "
+            f"gains for {', '.join(model.devices) or 'no device'}",
+            expected="devices in common",
+            fix="fit the identifier on the model's devices, under the same names",
+        )
     if training is not None:
         members = _measured(members, training)
     elif unknown == "blind" and any(member.spectrum is None for member in members):
@@ -74,41 +78,30 @@ def route(
     return replace(member, identifier=identifier, fitted_on=fitted_on)
 
 
-def _refuse_strangers(identifier: DeviceIdentifier, model: Bundle | Ensemble) -> None:
-    if set(identifier.devices) & set(model.devices):
-        return
-    raise BundleError(
-        f"the identifier knows {', '.join(identifier.devices)}, and the model has gains for "
-        + (", ".join(model.devices) or "no device"),
-        expected="devices in common",
-        fix="fit the identifier on the model's devices, under the same names",
-    )
-
-
 def _measured(members: Sequence[Bundle], manifest: Manifest) -> tuple[Bundle, ...]:
     """Return the members with the mean spectrum of the clips that each was trained on."""
     recordings = as_recordings(_trained_on(members, manifest))
-    known: dict[tuple[int, int, int], ClipSpectra] = {}
+    measured: dict[tuple[int, int, int], ClipSpectra] = {}
     found = []
     for member in members:
         config = member.frontend.config
         key = (config.rate_hz, config.fft_size, config.hop_samples)
-        if key not in known:  # the audio is read once for all members of one analysis
-            known[key] = measure(
+        if key not in measured:  # members with equal settings share the spectra
+            measured[key] = measure(
                 recordings,
                 rate_hz=config.rate_hz,
                 fft_size=config.fft_size,
                 hop_samples=min(config.hop_samples, config.fft_size // 2),
             )
         own = set(member.fitted_on["weights"])
-        spectrum = MeanSpectrum.of(known[key], member.profile, clip_ids=own)
+        spectrum = MeanSpectrum.of(measured[key], member.profile, clip_ids=own)
         fitted_on = {**member.fitted_on, "spectrum": spectrum.fitted_on}
         found.append(replace(member, spectrum=spectrum, fitted_on=fitted_on))
     return tuple(found)
 
 
 def _trained_on(members: Sequence[Bundle], manifest: Manifest) -> Manifest:
-    """Return the rows that some member was trained on; ManifestError if others pretend to be."""
+    """Return the rows that some member was trained on; ManifestError for other training rows."""
     if not all(member.fitted_on.get("weights") for member in members):
         raise BundleError(
             "the model does not record the clips that it was trained on",
@@ -120,15 +113,17 @@ def _trained_on(members: Sequence[Bundle], manifest: Manifest) -> Manifest:
     ids = manifest.clip_ids()
     splits = manifest.table["split"] if "split" in manifest.table else [""] * len(manifest)
     chosen = [row for row, clip in enumerate(ids) if clip in weights]
-    strange = [
+    unexpected = [
         row
         for row, (clip, split) in enumerate(zip(ids, splits, strict=True))
         if clip not in weights and clip not in aside and split in ("", "train")
     ]
-    if strange or not chosen:
-        first = f" (first: {manifest.table['path'].iloc[strange[0]]})" if strange else ""
+    if unexpected or not chosen:
+        path = manifest.table["path"]
+        first = f" (first: {path.iloc[unexpected[0]]})" if unexpected else ""
         raise ManifestError(
-            f"the model was not trained on {len(strange) or len(ids)} of {len(ids)} clips" + first,
+            f"the model was not trained on {len(unexpected) or len(ids)} of {len(ids)} clips"
+            + first,
             expected="its training clips only",
             fix="pass the manifest that it was trained with",
         )

@@ -1,4 +1,4 @@
-"""How several models' answers become one."""
+"""Combine the probabilities of the members of an ensemble."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Voting = Literal["soft", "calibrated", "geometric"]
 def vote(
     probabilities: ArrayLike, voting: Voting, calibrators: Sequence[IsotonicCalibrator] = ()
 ) -> NDArray[np.float64]:
-    """Return the probabilities that members agree on.
+    """Return the combined probabilities (clip, label), float64; each row sums to 1.
 
     Parameters
     ----------
@@ -27,17 +27,12 @@ def vote(
         calibrator (Kosmider 2019, section 6). geometric: their geometric mean, divided by its
         sum over labels, which is the softmax of the mean of the members' log probabilities.
     calibrators : sequence of IsotonicCalibrator
-        One a member, for calibrated voting.
-
-    Returns
-    -------
-    array (clip, label), float64
-        Each row sums to 1.
+        One for each member, for calibrated voting.
 
     Raises
     ------
     ConfigError
-        If there is no such voting, no member, or not a calibrator for each.
+        If the voting is unknown, or there is no member or not a calibrator for each.
     """
     p = np.asarray(probabilities, dtype=np.float64)
     if voting not in get_args(Voting):
@@ -56,9 +51,7 @@ def vote(
             )
         p = np.stack([one.transform(own) for one, own in zip(calibrators, p, strict=True)])
     if voting != "geometric":
-        mean: NDArray[np.float64] = p.mean(axis=0)
-        return mean
+        return np.asarray(p.mean(axis=0))
     logarithm = np.log(np.maximum(p, np.finfo(np.float64).tiny)).mean(axis=0)
     scaled = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = scaled / scaled.sum(axis=1, keepdims=True)
-    return result
+    return np.asarray(scaled / scaled.sum(axis=1, keepdims=True))

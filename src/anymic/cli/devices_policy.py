@@ -46,7 +46,7 @@ def devices_policy(
     Example: anymic devices policy run --identifier identifier --data manifest.csv --unknown blind
     """
     from anymic import bundle as bundles
-    from anymic.bundle.unknown_devices import route as with_routes
+    from anymic.bundle.unknown_devices import with_device_policy
     from anymic.data.reading import as_manifest
     from anymic.devices.identification.identifier import DeviceIdentifier
     from anymic.errors import ConfigError
@@ -57,7 +57,7 @@ def devices_policy(
             expected=", ".join(POLICIES),
             fix="choose one of them",
         )
-    changed = with_routes(
+    changed = with_device_policy(
         bundles.load(model),
         unknown=unknown,  # type: ignore[arg-type]
         identifier=None if identifier is None else DeviceIdentifier.load(identifier),

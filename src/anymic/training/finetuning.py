@@ -15,7 +15,8 @@ import numpy as np
 from anymic import models
 from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle
-from anymic.bundle.weights import tensors_of
+from anymic.bundle.format import tensor_bytes
+from anymic.bundle.parts import tensors_of
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
@@ -198,9 +199,8 @@ def lasting(config: TrainingConfig, epochs: int) -> TrainingConfig:
 
 def weights_digest(bundle: Bundle) -> str:
     """Return the SHA-256 of the file of weights that the bundle writes."""
-    from safetensors.torch import save
-
-    return hashlib.sha256(save(tensors_of(bundle.network, bundle.frontend))).hexdigest()
+    weights = tensor_bytes(tensors_of(bundle.network, bundle.frontend))
+    return hashlib.sha256(weights).hexdigest()
 
 
 def _divide(
