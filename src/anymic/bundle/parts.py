@@ -36,7 +36,7 @@ def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
     }
-    wrong = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    wrong = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
     if wrong:
         raise BundleError(
             f"some weights are not finite ({', '.join(wrong[:3])})",
