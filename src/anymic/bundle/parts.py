@@ -75,9 +75,9 @@ def build_frontend(record: Record, tensors: Mapping[str, Tensor]) -> Frontend:
 
 def write_parts(
     folder: Path, **parts: DeviceIdentifier | MeanSpectrum | DeviceCalibrator | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Any]:
     """Write the tensors of each part that is not None; return their records for the index."""
-    records = {}
+    records: dict[str, Any] = {}
     for name, part in parts.items():
         if part is not None:
             records[name], tensors = part.to_parts()
