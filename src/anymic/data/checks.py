@@ -102,7 +102,7 @@ def check(
         in_order(_examine, rows, workers=workers), len(rows), "reading files", shown=progress
     )
     files = dict(zip(rows, read, strict=True))
-    names = _names(manifest, rows)
+    names = {path: manifest.table["path"].iloc[own[0]] for path, own in rows.items()}
     problems = []
     for path, file in files.items():
         name = names[path]
@@ -113,12 +113,7 @@ def check(
             reason = f"The rate is {file.rate_hz} Hz. Expected {rate_hz} Hz. Convert the file."
             problems.append(Problem(name, "rate", reason, tuple(rows[path])))
         problems += _outside(manifest, name, file, rows[path])
-    return problems + _copies(manifest, files, rows)
-
-
-def _names(manifest: Manifest, rows: dict[Path, list[int]]) -> dict[Path, str]:
-    """Return each file's path as in the manifest."""
-    return {path: manifest.table["path"].iloc[own[0]] for path, own in rows.items()}
+    return problems + _copies(manifest, names, files, rows)
 
 
 def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
@@ -191,27 +186,26 @@ def _examine(path: Path) -> _File:
 
 def _outside(manifest: Manifest, name: str, file: _File, rows: list[int]) -> list[Problem]:
     """Find the rows whose part reaches beyond the end of the file."""
-    columns = ["start_s", "duration_s"]
-    parts = manifest.table.reindex(index=rows, columns=columns).fillna(0.0).to_numpy()
+    parts = manifest.table.reindex(index=rows, columns=["start_s", "duration_s"]).fillna(0.0)
     whole = file.samples / file.rate_hz
     problems = []
-    for row, (first, length) in zip(rows, parts, strict=True):
+    for row, (first, length) in zip(rows, parts.to_numpy(), strict=True):
         last = first + length
         if last > whole + SEGMENT_SLACK_S or first >= whole:
             part = f"{first:g} s to {last:g} s" if last > first else f"from {first:g} s"
-            reason = (
-                f"The file has {whole:g} s of audio. Expected {part}. "
-                "Correct start_s and duration_s."
-            )
+            reason = f"The file has {whole:g} s of audio. Expected {part}. "
+            reason += "Correct start_s and duration_s."
             problems.append(Problem(name, "outside", reason, (row,)))
     return problems
 
 
 def _copies(
-    manifest: Manifest, files: dict[Path, _File], rows: dict[Path, list[int]]
+    manifest: Manifest,
+    names: dict[Path, str],
+    files: dict[Path, _File],
+    rows: dict[Path, list[int]],
 ) -> list[Problem]:
     """Find files with the same content: copies, and copies with different labels."""
-    names = _names(manifest, rows)
     same: dict[str, list[Path]] = {}
     for path, file in files.items():
         if file.content:

@@ -148,8 +148,7 @@ class Manifest:
         self.require(*equal, purpose="a choice of rows")
         keep = np.ones(len(self), dtype=bool)
         for column, value in equal.items():
-            many = isinstance(value, list | tuple | set | frozenset | np.ndarray | pd.Series)
-            values = list(value) if many else [value]
+            values = list(value) if pd.api.types.is_list_like(value) else [value]
             kind = float if column in (*INTEGER_COLUMNS, *NUMBER_COLUMNS) else str
             try:
                 values = [kind(one) for one in values]

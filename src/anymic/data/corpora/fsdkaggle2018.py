@@ -35,9 +35,8 @@ def fsdkaggle2018(root: str | Path) -> Manifest:
     - Zenodo: ``FSDKaggle2018.meta/`` with ``train_post_competition.csv`` and
       ``test_post_competition_scoring_clips.csv``, ``FSDKaggle2018.audio_train/`` and
       ``FSDKaggle2018.audio_test/``.
-    - Kaggle: ``train.csv``, ``audio_train/`` and ``audio_test/``. The competition gave no labels
-      for its test clips, so they have no rows, unless ``test_post_competition.csv`` is there
-      (its rows with ``usage`` ``Ignored`` are padding and are left out).
+    - Kaggle: ``train.csv``, ``audio_train/`` and ``audio_test/``. Test clips have rows only if
+      ``test_post_competition.csv`` is there (rows with ``usage`` ``Ignored`` are left out).
 
     Parameters
     ----------

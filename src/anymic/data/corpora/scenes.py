@@ -19,6 +19,7 @@ import pandas as pd
 from anymic import audio
 from anymic._internal.files import write_text
 from anymic._internal.progress import track
+from anymic._internal.settings import from_mapping
 from anymic._internal.threads import in_order
 from anymic.data.corpora.registry import register_corpus
 from anymic.data.corpora.synthesis.drawing import LABELS, Take, draw_location, draw_take, render
@@ -27,14 +28,8 @@ from anymic.errors import ConfigError, ManifestError
 
 _VERSION = 1  # raise it when the same settings begin to give other samples
 _SETTINGS_FILE = "scenes.json"
-_LOWEST = {
-    "seed": 0,
-    "train_locations": 1,
-    "test_locations": 1,
-    "takes": 1,
-    "clip_s": 0.5,
-    "rate_hz": 16000,
-}
+_COUNTS = ("train_locations", "test_locations", "takes")
+_LOWEST = {"seed": 0, **dict.fromkeys(_COUNTS, 1), "clip_s": 0.5, "rate_hz": 16000}
 
 
 @dataclass(frozen=True)
@@ -116,9 +111,10 @@ def scenes(
     settings = Settings(seed, train_locations, test_locations, takes, clip_s, rate_hz)
     _write_settings(out / _SETTINGS_FILE, settings)
     drawn = list(_takes(settings))
+    paths = {take.name: f"audio/{take.name}.flac" for take in drawn}
 
     def make(take: Take) -> None:
-        path = out / _path(take)
+        path = out / paths[take.name]
         if not path.exists():  # an existing file is complete: files are written atomically
             clip = render(take, clip_s=settings.clip_s, rate_hz=settings.rate_hz)
             audio.write(path, clip, subtype="PCM_16")
@@ -129,7 +125,7 @@ def scenes(
         pass
     rows = [
         {
-            "path": _path(take),
+            "path": paths[take.name],
             "label": take.location.scene,
             "device": "A",
             "group": take.location.name,
@@ -145,19 +141,13 @@ def scenes(
 
 @register_corpus("scenes", about="ten synthetic urban scenes, made here (no download)")
 def built_in(root: str | Path) -> Manifest:
-    """Make or finish the scenes in a folder, by its settings or else the default ones.
-
-    Raises
-    ------
-    ManifestError
-        As `scenes` does.
-    """
+    """Make or finish the scenes in a folder, by its settings or else the default ones."""
     file = Path(root) / _SETTINGS_FILE
     found = _read_settings(file) if file.exists() else {}
     chosen = {name: value for name, value in found.items() if name != "version"}
     try:
-        settings = Settings(**chosen)
-    except (TypeError, ConfigError) as error:
+        settings = from_mapping(Settings, chosen)
+    except ConfigError as error:
         raise _refusal(file, found, f"settings of scenes ({error})") from error
     return scenes(root, **dataclasses.asdict(settings))
 
@@ -168,10 +158,6 @@ def _takes(settings: Settings) -> Iterator[Take]:
             location = draw_location(scene, index, seed=settings.seed)
             for moment in range(settings.takes):
                 yield draw_take(location, moment)
-
-
-def _path(take: Take) -> str:
-    return f"audio/{take.name}.flac"
 
 
 def _write_settings(file: Path, settings: Settings) -> None:

@@ -99,9 +99,8 @@ def _rows(meta: pd.DataFrame, year: int) -> tuple[pd.DataFrame, list[str]]:
         path, scene = clip["filename"], clip["scene_label"]
         name = _NAME.fullmatch(path)
         if name is None:
-            problems.append(
-                f"{path or 'a row'} is not audio/scene-city-location-segment-device.wav"
-            )
+            form = "audio/scene-city-location-segment-device.wav"
+            problems.append(f"{path or 'a row'} is not {form}")
             continue
         device = name["device"].upper()
         identifier = f"{name['city']}-{name['location']}"
@@ -144,10 +143,8 @@ def _split(folder: Path, scenes: dict[str, str]) -> tuple[dict[str, str], list[s
                 problems.append(f"{path} is in fold1_train.csv and in fold1_test.csv")
     for name, table in (("train", train), ("evaluate", evaluate)):
         for path, scene in zip(table["filename"], table["scene_label"], strict=True):
-            if scenes.get(path, scene) != scene:
-                problems.append(
-                    f"{path} is {scene} in fold1_{name}.csv, {scenes[path]} in meta.csv"
-                )
+            if (stated := scenes.get(path, scene)) != scene:
+                problems.append(f"{path} is {scene} in fold1_{name}.csv, {stated} in meta.csv")
     for path in sorted(set(evaluate["filename"]) ^ set(test["filename"])):
         problems.append(f"{path} is in only one of fold1_test.csv and fold1_evaluate.csv")
     return sides, problems
