@@ -15,13 +15,7 @@ NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
 
 
 def check_analysis(fft_size: int, hop_samples: int) -> None:
-    """Refuse an FFT size or hop from which a waveform could not be put together again.
-
-    Raises
-    ------
-    DeviceError
-        If the FFT size is odd or below 16, or the hop is not in 1 .. half the FFT size.
-    """
+    """Raise a DeviceError if the FFT size is odd or below 16, or the hop is over half of it."""
     if fft_size < 16 or fft_size % 2:
         raise DeviceError(
             f"the FFT size is {fft_size}", expected="an even number from 16", fix="use 2048"
@@ -43,11 +37,7 @@ def hann_window(fft_size: int) -> NDArray[np.float32]:
 def windowed_blocks(
     padded: NDArray[np.float32], *, fft_size: int, hop_samples: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield blocks (frame, sample) of windowed frames of samples that are padded already.
-
-    NumPy and SciPy on one core: for blocks of this size, starting and joining threads takes longer
-    than the computation.
-    """
+    """Yield blocks (frame, sample) of windowed frames of padded samples."""
     window = hann_window(fft_size)
     frames = np.lib.stride_tricks.sliding_window_view(padded, fft_size)[::hop_samples]
     for start in range(0, len(frames), FRAMES_A_BLOCK):
@@ -55,8 +45,5 @@ def windowed_blocks(
 
 
 def centred(samples: NDArray[np.float32], fft_size: int) -> NDArray[np.float32]:
-    """Return samples with half a window of zeros at both ends, as librosa.stft pads them.
-
-    With `windowed_blocks`, a clip of n samples then has 1 + n // hop_samples frames.
-    """
+    """Return samples with half a window of zeros at both ends, as librosa.stft pads them."""
     return np.pad(samples, fft_size // 2)

@@ -197,10 +197,10 @@ def test_rejections(training: Manifest, spectrum: MeanSpectrum) -> None:
         spectrum.gains(np.zeros((2, 5)))
     with pytest.raises(AudioError, match="is silent"):
         mean_log_magnitude(np.zeros(RATE, dtype=np.float32), fft_size=FFT, hop_samples=HOP)
-    with pytest.raises(DeviceError, match="spread of 3; non-finite log_magnitude"):
+    with pytest.raises(DeviceError, match="non-finite log_magnitude; spread of 3"):
         replace(spectrum, spread=np.zeros(3), log_magnitude=np.full(BINS, np.nan))
     record, tensors = spectrum.to_parts()
-    with pytest.raises(DeviceError, match="has format 'anymic-mean-spectrum', version 2"):
+    with pytest.raises(DeviceError, match="mean spectrum has version 2"):
         MeanSpectrum.from_parts({**record, "version": 2}, tensors)
-    with pytest.raises(DeviceError, match="parts of the mean spectrum do not fit"):
+    with pytest.raises(DeviceError, match="mean spectrum has no key 'log_magnitude'"):
         MeanSpectrum.from_parts(record, {})

@@ -1,4 +1,4 @@
-"""Multiply by a device's gains: magnitudes, STFTs, and whole clips."""
+"""Apply the gains of a device to magnitudes, STFTs and waveforms."""
 
 from __future__ import annotations
 
@@ -76,23 +76,23 @@ def apply_to_samples(
 ) -> NDArray[np.float32]:
     """Return samples with their spectrum corrected: STFT, multiply, overlap-add.
 
-    Length and alignment stay exactly; gains of 1 give the samples back within float32 rounding.
-    Analysis and synthesis window are Hann; every sample lies in the full number of windows, so
-    the ends are treated as the middle. Works for any length, in memory proportional to it.
+    Length and alignment do not change; gains of 1 return the samples within float32 rounding.
+    Analysis and synthesis window are Hann. Every sample lies in the full number of windows, so
+    the ends are treated as the middle.
 
     Parameters
     ----------
     samples : (sample,)
-        Not changed. Their rate must be that of the profile (`DeviceProfile.require`).
+        Of any length. Not changed. Their rate must be that of the profile.
     gains : (bin,)
         Positive amplitude factors for fft_size // 2 + 1 bins.
     fft_size, hop_samples : int
-        The analysis; the hop at most half the FFT size.
+        The analysis. The hop is at most half the FFT size.
 
     Returns
     -------
     (sample,) float32
-        The samples can exceed full scale where gains do: nothing is clipped here.
+        Not clipped: samples can exceed full scale.
 
     Raises
     ------

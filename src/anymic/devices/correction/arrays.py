@@ -1,4 +1,4 @@
-"""What spectrum correction accepts as an array: its domain, its shape, and a device a row."""
+"""Check the arrays and device names that spectrum correction is given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ Domain = Literal["waveform", "stft", "magnitude"]
 Unknown = Literal["error", "identity"]
 DOMAINS = ("waveform", "stft", "magnitude")
 UNKNOWN = ("error", "identity")
-_AXES = {"waveform": "(clip, sample)", "stft": "(clip, bin, frame)"}
 
 
 class ArrayError(DeviceError, ValueError):
@@ -22,13 +21,7 @@ class ArrayError(DeviceError, ValueError):
 
 
 def check_choices(domain: str, unknown: str) -> None:
-    """Refuse a domain or a rule for unknown devices that does not exist.
-
-    Raises
-    ------
-    DeviceError
-        If one is none of `DOMAINS` or of `UNKNOWN`.
-    """
+    """Raise a DeviceError if `domain` or `unknown` has a value that does not exist."""
     for name, value, choices in (("domain", domain, DOMAINS), ("unknown", unknown, UNKNOWN)):
         if value not in choices:
             raise DeviceError(
@@ -39,7 +32,9 @@ def check_choices(domain: str, unknown: str) -> None:
 
 
 def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArray[Any]:
-    """Return clips as an array of the domain's kind and number of axes.
+    """Return clips as an array, (clip, sample) or (clip, bin, frame).
+
+    A single clip becomes an array of one. Integers become float64; no value changes.
 
     Parameters
     ----------
@@ -48,24 +43,21 @@ def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArra
         (bin, frame). ``magnitude``: real, not negative, of the shapes of ``stft``.
     domain : str
     fft_size : int
-        Says how many bins there are: fft_size // 2 + 1.
-
-    Returns
-    -------
-    array, (clip, sample) or (clip, bin, frame)
-        A single clip becomes an array of one. Integers become float64; no value changes.
+        The number of bins is fft_size // 2 + 1.
 
     Raises
     ------
     ArrayError
         If the type, the shape or a value does not fit the domain.
     """
-    array = np.asarray(values) if not hasattr(values, "tocsr") else np.empty((), dtype=object)
-    kind = {"waveform": "fiu", "stft": "c", "magnitude": "fiu"}[domain]
-    axes = _AXES.get(domain, _AXES["stft"])
-    if array.dtype.kind not in kind:
+    sparse = hasattr(values, "tocsr")
+    array = np.empty((), dtype=object) if sparse else np.asarray(values)
+    axes = "(clip, sample)" if domain == "waveform" else "(clip, bin, frame)"
+    if array.dtype.kind not in ("c" if domain == "stft" else "fiu"):
+        # scikit-learn's checks search for "Complex data not supported".
+        named = "Complex data" if array.dtype.kind == "c" else f"Data of type {array.dtype}"
         raise ArrayError(
-            f"{_type_of(values, array)} not supported in the domain {domain}",
+            f"{'Sparse data' if sparse else named} not supported in the domain {domain}",
             expected=f"{'complex' if domain == 'stft' else 'real'} numbers {axes}, dense",
             fix="convert the array, or set `domain` to what it holds",
         )
@@ -101,7 +93,7 @@ def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArra
 def one_a_row(
     values: str | Iterable[str | None] | None, rows: int, *, what: str = "device"
 ) -> list[str]:
-    """Return one name a row; a single name stands for all rows, None becomes "".
+    """Return a name for each row; a single name stands for all rows, None becomes "".
 
     Raises
     ------
@@ -118,9 +110,3 @@ def one_a_row(
             fix=f"pass `{what}` with {rows} names",
         )
     return names
-
-
-def _type_of(values: object, array: NDArray[Any]) -> str:
-    if hasattr(values, "tocsr"):
-        return "Sparse data"
-    return "Complex data" if array.dtype.kind == "c" else f"Data of type {array.dtype}"

@@ -20,7 +20,8 @@ from anymic.devices.correction.device_prior import (
     device_covariance,
 )
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import DeviceError, version_fix
+from anymic.devices.file_format import reading
+from anymic.errors import DeviceError
 
 if TYPE_CHECKING:
     from anymic.devices.correction.spectra import ClipSpectra
@@ -30,25 +31,33 @@ Array = NDArray[np.float64]
 FORMAT, VERSION = "anymic-mean-spectrum", 1
 FEWEST_CLIPS = 10
 LIMIT_DB = 40.0
+_ANALYSIS = {
+    "rate_hz": int,
+    "fft_size": int,
+    "hop_samples": int,
+    "floor_db": float,
+    "silence_db": float,
+}
+_ARRAYS = ("log_magnitude", "expected", "covariance", "spread")
 
 
 @dataclass(frozen=True, eq=False)
 class MeanSpectrum:
     """The mean spectrum of a network's training clips, the target of blind gains.
 
-    A recording's mean log spectrum is the sum of the sound (its content) and the log response of
-    the device. Content varies between clips by far more than responses between devices, so the
+    The mean log spectrum of a recording is the sum of the sound (its content) and the log response
+    of the device. Content varies between clips by far more than responses between devices, so the
     plain difference to the mean spectrum (`geometric_unaligned`) is right for many recordings
-    together, and for a single one would remove what distinguishes the classes. `gains` is the most
-    probable difference given both spreads, under normal distributions: with content covariance S
-    of one clip, measured here, and device covariance K, assumed (`device_covariance`), of n
-    recordings ::
+    together, and for a single one would remove what distinguishes the classes. `gains` returns
+    the most probable difference under normal distributions. With content covariance S of one
+    clip, which is measured here, and device covariance K, which is assumed (`device_covariance`),
+    the gains of n recordings are ::
 
         log g = p + K (K + S / n)^-1 (log_magnitude - mean of the recordings - p)
 
-    in bands evenly spaced over log frequency; in each bin, the residual of the bands is weighted by
-    the same rule. p is the expectation for an unknown device: the mean of the known devices' log
-    gains. For many recordings g becomes that of `geometric_unaligned`.
+    in bands evenly spaced over log frequency. In each bin, the residual of the bands is weighted
+    by the same rule. p is the mean of the known devices' log gains. For many recordings g becomes
+    that of `geometric_unaligned`.
 
     Attributes
     ----------
@@ -89,18 +98,13 @@ class MeanSpectrum:
 
     def __post_init__(self) -> None:
         bins, bands = self.fft_size // 2 + 1, len(self.bands)
-        shapes: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("log_magnitude", "expected", "spread"), (bins,)),
-            "covariance": (bands, bands),
-        }
-        problems = [
-            f"{name} of {' x '.join(map(str, getattr(self, name).shape))}"
-            for name, shape in shapes.items()
-            if getattr(self, name).shape != shape
-        ]
-        problems += [
-            f"non-finite {name}" for name in shapes if not np.isfinite(getattr(self, name)).all()
-        ]
+        problems = []
+        for name in _ARRAYS:
+            values: Array = getattr(self, name)
+            if values.shape != ((bands, bands) if name == "covariance" else (bins,)):
+                problems.append(f"{name} of {' x '.join(map(str, values.shape))}")
+            if not np.isfinite(values).all():
+                problems.append(f"non-finite {name}")
         if problems:
             raise DeviceError(
                 "the mean spectrum has " + "; ".join(problems),
@@ -113,23 +117,19 @@ class MeanSpectrum:
         cls,
         manifest: Manifest,
         profile: DeviceProfile | None,
-        *,
-        rate_hz: int | None = None,
-        fft_size: int | None = None,
-        hop_samples: int | None = None,
+        **analysis: Any,
     ) -> MeanSpectrum:
-        """Read every clip of `manifest` once.
+        """Read the training clips of a network once.
 
         Parameters
         ----------
         manifest : Manifest
-            The clips that the network was trained on.
         profile : DeviceProfile or None
-            Corrects them; clips without a device, or of a device that is not in it, are used
+            Corrects the clips. Those without a device, or of a device that is not in it, are used
             uncorrected.
-        rate_hz, fft_size, hop_samples
-            Those of the network's front-end; by default those of the profile, without one the
-            clips' own rate, 2048 and 512.
+        **analysis
+            rate_hz, fft_size and hop_samples of the front-end. By default those of the profile;
+            without a profile those of `spectra.measure`.
 
         Raises
         ------
@@ -138,16 +138,10 @@ class MeanSpectrum:
         """
         from anymic.devices.correction.spectra import measure
 
-        usual: tuple[int | None, int, int] = (None, 2048, 512)
         if profile is not None:
-            usual = (profile.rate_hz, profile.fft_size, profile.hop_samples)
-        spectra = measure(
-            as_recordings(manifest),
-            rate_hz=rate_hz or usual[0],
-            fft_size=fft_size or usual[1],
-            hop_samples=hop_samples or usual[2],
-        )
-        return cls.of(spectra, profile)
+            names = ("rate_hz", "fft_size", "hop_samples")
+            analysis = {name: getattr(profile, name) for name in names} | analysis
+        return cls.of(measure(as_recordings(manifest), **analysis), profile)
 
     @classmethod
     def of(
@@ -160,7 +154,8 @@ class MeanSpectrum:
         """Average spectra already measured, or some of them; see `measure`."""
         from sklearn.covariance import ledoit_wolf
 
-        chosen = [row for row, one in enumerate(spectra.clip_ids) if _among(one, clip_ids)]
+        wanted = spectra.clip_ids if clip_ids is None else clip_ids
+        chosen = [row for row, clip_id in enumerate(spectra.clip_ids) if clip_id in wanted]
         if len(chosen) < FEWEST_CLIPS:
             raise DeviceError(
                 f"only {len(chosen)} clips can be used for the mean spectrum",
@@ -178,11 +173,7 @@ class MeanSpectrum:
         into, back = band_matrices(spectra.rate_hz, spectra.fft_size)
         coarse = (corrected - mean) @ into.T
         return cls(
-            rate_hz=spectra.rate_hz,
-            fft_size=spectra.fft_size,
-            hop_samples=spectra.hop_samples,
-            floor_db=spectra.floor_db,
-            silence_db=spectra.silence_db,
+            **{name: getattr(spectra, name) for name in _ANALYSIS},
             log_magnitude=mean,
             expected=np.mean([*known.values()], axis=0) if known else np.zeros(bins),
             covariance=ledoit_wolf(coarse, assume_centered=True)[0],
@@ -206,13 +197,8 @@ class MeanSpectrum:
         """
         from anymic.devices.correction.take_statistics import mean_log_magnitude
 
-        return mean_log_magnitude(
-            samples,
-            fft_size=self.fft_size,
-            hop_samples=self.hop_samples,
-            floor_db=self.floor_db,
-            silence_db=self.silence_db,
-        )
+        analysis = {name: getattr(self, name) for name in _ANALYSIS if name != "rate_hz"}
+        return mean_log_magnitude(samples, **analysis)
 
     def gains(self, spectra: Array) -> Array:
         """Estimate the gains of a device from its recordings.
@@ -220,8 +206,8 @@ class MeanSpectrum:
         Parameters
         ----------
         spectra : (recording, bin)
-            From `observe`, or `ClipSpectra.log_magnitude`: one a recording, however long, because
-            the content of one recording is not independent over time.
+            From `observe` or `ClipSpectra.log_magnitude`. A recording of any length counts as
+            one, because its content is not independent over time.
 
         Returns
         -------
@@ -256,12 +242,10 @@ class MeanSpectrum:
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""
-        names = ("rate_hz", "fft_size", "hop_samples", "floor_db", "silence_db", "count")
-        record = {name: getattr(self, name) for name in names}
+        record = {name: getattr(self, name) for name in (*_ANALYSIS, "count")}
         record |= {"format": FORMAT, "version": VERSION, "fitted_on": list(self.fitted_on)}
         tensors = {
-            name: torch.from_numpy(np.ascontiguousarray(getattr(self, name)))
-            for name in ("log_magnitude", "expected", "covariance", "spread")
+            name: torch.from_numpy(np.ascontiguousarray(getattr(self, name))) for name in _ARRAYS
         }
         return record, tensors
 
@@ -272,42 +256,19 @@ class MeanSpectrum:
         Raises
         ------
         DeviceError
-            If the parts are those of another version, incomplete, or do not fit each other.
+            If the parts have another version, are incomplete, or do not fit each other.
         """
-        if record.get("format") != FORMAT or record.get("version") != VERSION:
-            raise DeviceError(
-                f"the mean spectrum has format {record.get('format')!r},"
-                f" version {record.get('version')!r}",
-                expected=f"{FORMAT!r}, version {VERSION}",
-                fix=version_fix(record.get("version"), VERSION, otherwise="measure it again"),
-            )
-        try:
-            return cls(
-                rate_hz=int(record["rate_hz"]),
-                fft_size=int(record["fft_size"]),
-                hop_samples=int(record["hop_samples"]),
-                floor_db=float(record["floor_db"]),
-                silence_db=float(record["silence_db"]),
-                count=int(record["count"]),
-                fitted_on=tuple(map(str, record["fitted_on"])),
-                log_magnitude=tensors["log_magnitude"].double().numpy(),
-                expected=tensors["expected"].double().numpy(),
-                covariance=tensors["covariance"].double().numpy(),
-                spread=tensors["spread"].double().numpy(),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DeviceError(
-                f"the parts of the mean spectrum do not fit ({error!r})",
-                expected="the files that `anymic devices policy` wrote",
-                fix="measure it again",
-            ) from error
+        where, kind = "the mean spectrum", "a mean spectrum"
+        with reading(record, FORMAT, VERSION, where=where, kind=kind, again="measure it again"):
+            analysis: dict[str, Any] = {
+                name: read(record[name]) for name, read in _ANALYSIS.items()
+            }
+            arrays: dict[str, Any] = {name: tensors[name].double().numpy() for name in _ARRAYS}
+            fitted_on = tuple(map(str, record["fitted_on"]))
+            return cls(count=int(record["count"]), fitted_on=fitted_on, **analysis, **arrays)
 
 
 def as_recordings(manifest: Manifest) -> Manifest:
     """Return the manifest without takes, and with a device in every row, for `spectra.measure`."""
     names = manifest.table["device"] if "device" in manifest.table else [""] * len(manifest)
     return manifest.with_columns(device=[name or "not stated" for name in names], take="")
-
-
-def _among(clip_id: str, clip_ids: Collection[str] | None) -> bool:
-    return clip_ids is None or clip_id in clip_ids

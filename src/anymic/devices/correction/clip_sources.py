@@ -1,9 +1,10 @@
-"""Where spectrum correction gets the clips of a take from: files of a manifest, or arrays."""
+"""The clips that gains are estimated from: files of a manifest, or arrays, read take by take."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,13 @@ from anymic.devices.correction.take_statistics import Frames, MagnitudeFrames, S
 from anymic.errors import AnymicError, DeviceError, Failure
 
 
-class ClipSource(Protocol):
-    """Clips with a device and perhaps a take each, read take by take.
+class ClipSource(ABC):
+    """Clips with a device and perhaps a take each.
 
     Attributes
     ----------
     clip_ids, devices, takes
-        One entry a clip, as in `ClipSpectra`.
+        One entry for each clip, as in `ClipSpectra`.
     rate_hz : int or None
         The rate of the clips; None until the first one was read.
     failures : list of Failure
@@ -32,68 +33,60 @@ class ClipSource(Protocol):
     devices: list[str]
     takes: list[str | None]
     rate_hz: int | None
-    failures: list[Failure]
 
-    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
-        """Return row and frames of the clips of one take that can be used."""
+    def __init__(self, names: Sequence[object]) -> None:
+        self.failures: list[Failure] = []
+        self._names = [str(name) for name in names]
 
-    def refuse(self, rows: Sequence[int], reason: DeviceError) -> None:
+    def refuse(self, rows: Iterable[int], reason: AnymicError) -> None:
         """Add a failure for each of these rows."""
+        self.failures.extend(Failure(self._names[row], str(reason)) for row in rows)
+
+    @abstractmethod
+    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
+        """Return row and frames of each clip of one take; unusable clips become failures."""
 
 
-class ManifestClips:
-    """The clips of a manifest, read from their files.
+class ManifestClips(ClipSource):
+    """The clips of a manifest with a device in every row, read from their files.
 
-    Parameters
-    ----------
-    manifest : Manifest
-        With a device in every row.
-    rate_hz : int or None
-        Resample to this rate; None: every clip must have the rate of the first one.
-    fft_size, hop_samples : int
-        The analysis. Clips of one take may differ in length by one FFT size.
+    All are resampled to `rate_hz`; if it is None, they must have the rate of the first one. The
+    clips of one take may differ in length by one FFT size.
     """
 
     def __init__(
         self, manifest: Manifest, rate_hz: int | None, *, fft_size: int, hop_samples: int
     ) -> None:
+        super().__init__(manifest.paths())
         self.clip_ids = manifest.clip_ids()
         self.devices = [str(name) for name in manifest.table["device"]]
-        self.takes = _takes(manifest)
-        self.rate_hz = rate_hz
-        self.failures: list[Failure] = []
-        self._asked_hz = rate_hz
+        takes = manifest.table["take"] if "take" in manifest.table else [""] * len(manifest)
+        self.takes = [str(take) or None for take in takes]
+        self.rate_hz = self._resample_hz = rate_hz
         self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
         self._manifest = manifest
-        self._paths = manifest.paths()
 
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
-        """Read the clips of one take; files that cannot be used become failures."""
-        found: list[tuple[int, NDArray[np.float32]]] = []
+        """Read the clips of one take."""
+        found: dict[int, NDArray[np.float32]] = {}
         for row in rows:
             try:
-                found.append((row, self._samples(row)))
+                found[row] = self._samples(row)
             except AnymicError as error:
-                self.failures.append(Failure(str(self._paths[row]), str(error)))
-        lengths = [len(samples) for _, samples in found]
+                self.refuse([row], error)
+        lengths = [len(samples) for samples in found.values()]
         if lengths and max(lengths) - min(lengths) > self._analysis["fft_size"]:
-            self.refuse(
-                [row for row, _ in found],
-                DeviceError(
-                    f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
-                    expected="equal lengths",
-                    fix="cut the recordings to the same moment",
-                ),
+            reason = DeviceError(
+                f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
+                expected="equal lengths",
+                fix="cut the recordings to the same moment",
             )
+            self.refuse(found, reason)
             return []
-        return [(row, SampleFrames(samples, **self._analysis)) for row, samples in found]
-
-    def refuse(self, rows: Sequence[int], reason: DeviceError) -> None:
-        """Add a failure for the file of each of these rows."""
-        self.failures.extend(Failure(str(self._paths[row]), str(reason)) for row in rows)
+        return [(row, SampleFrames(samples, **self._analysis)) for row, samples in found.items()]
 
     def _samples(self, row: int) -> NDArray[np.float32]:
-        clip = read_row(self._manifest, row, rate_hz=self._asked_hz)
+        clip = read_row(self._manifest, row, rate_hz=self._resample_hz)
         self.rate_hz = self.rate_hz or clip.rate_hz
         if clip.rate_hz != self.rate_hz:
             raise DeviceError(
@@ -104,20 +97,8 @@ class ManifestClips:
         return clip.samples
 
 
-class ArrayClips:
-    """The clips of an array that was checked already (`anymic.devices.correction.arrays`).
-
-    Parameters
-    ----------
-    values : array, (clip, sample) or (clip, bin, frame)
-        Waveforms, complex STFTs or magnitudes.
-    device, take
-        As in `SpectrumCorrection.fit`.
-    rate_hz : int
-        Of the waveforms, or of those that the spectra were computed from.
-    fft_size, hop_samples : int
-        The analysis of waveforms.
-    """
+class ArrayClips(ClipSource):
+    """The clips of an array from `checked_clips`; other parameters as in `SpectrumCorrection`."""
 
     def __init__(
         self,
@@ -130,6 +111,7 @@ class ArrayClips:
         hop_samples: int,
     ) -> None:
         self.clip_ids = [f"row {row}" for row in range(len(values))]
+        super().__init__(self.clip_ids)
         self.devices = one_a_row(device, len(values))
         if "" in self.devices:
             raise ArrayError(
@@ -138,15 +120,13 @@ class ArrayClips:
                 fix="add the device, or leave the clip out",
             )
         takes = [] if take is None else [None if one is None else str(one) for one in take]
-        names = one_a_row(takes or None, len(values), what="take")
-        self.takes = [name or None for name in names]
-        self.rate_hz: int | None = rate_hz
-        self.failures: list[Failure] = []
+        self.takes = [name or None for name in one_a_row(takes or None, len(values), what="take")]
+        self.rate_hz = rate_hz
         self._values = values
         self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
 
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
-        """Return the clips of one take; those in which every value is zero become failures."""
+        """Return the frames of the clips of one take; clips of zeros become failures."""
         found: list[tuple[int, Frames]] = []
         for row in rows:
             values = self._values[row]
@@ -157,10 +137,6 @@ class ArrayClips:
             else:
                 found.append((row, MagnitudeFrames(np.abs(values))))
         return found
-
-    def refuse(self, rows: Sequence[int], reason: DeviceError) -> None:
-        """Add a failure for each of these rows."""
-        self.failures.extend(Failure(self.clip_ids[row], str(reason)) for row in rows)
 
 
 def read_row(manifest: Manifest, row: int, *, rate_hz: int | None = None) -> audio.Clip:
@@ -185,10 +161,8 @@ def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np
     DeviceError
         If the clips differ in length, or one has another rate and `resample` is not set.
     """
-    clips = [
-        read_row(manifest, row, rate_hz=rate_hz if resample else None)
-        for row in range(len(manifest))
-    ]
+    asked_hz = rate_hz if resample else None
+    clips = [read_row(manifest, row, rate_hz=asked_hz) for row in range(len(manifest))]
     for clip in clips:
         if clip.rate_hz != rate_hz:
             raise DeviceError(
@@ -204,9 +178,3 @@ def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np
             fix="transform each clip separately, or set `duration_s` in the table",
         )
     return np.stack([clip.samples for clip in clips])
-
-
-def _takes(manifest: Manifest) -> list[str | None]:
-    if "take" not in manifest.table:
-        return [None] * len(manifest)
-    return [str(take) or None for take in manifest.table["take"]]

@@ -1,4 +1,4 @@
-"""What is assumed of an unknown device: how its log response varies, in bands of frequency."""
+"""How the log response of an unknown device is assumed to vary, in bands of frequency."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from anymic.devices.analysis import NEPER_DB
 
 Array = NDArray[np.float64]
 
-
-# How much the response of a device differs from its expectation: standard deviations at these
-# frequencies, interpolated linearly over log frequency. The shape is that of the root mean square
-# over 22 measured microphones (MicIRP, 0 dB from 100 Hz to 10 kHz), with at least 6 dB in the
-# middle, where those measured 3 to 6, because other microphones are brighter or duller.
+# Standard deviations of a device's response from its expectation at these frequencies,
+# interpolated linearly over log frequency. The shape is the root mean square over 22 measured
+# microphones (MicIRP, 0 dB from 100 Hz to 10 kHz), with at least 6 dB in the middle, where these
+# have 3 to 6 dB, because other microphones differ more.
 PRIOR_HZ = (62.0, 125.0, 250.0, 4000.0, 8000.0, 11_000.0, 16_000.0)
 PRIOR_DB = (15.0, 10.0, 6.0, 6.0, 8.0, 15.0, 30.0)
-# The correlation of a response at two frequencies falls by 1/e over so many octaves.
+# The correlation of a response at two frequencies falls by 1/e over this many octaves.
 PRIOR_OCTAVES = 2.0
 # Standard deviation of a response from the interpolation between the bands.
 PRIOR_FINE_DB = 1.0
@@ -27,10 +26,7 @@ BANDS, LOWEST_HZ = 32, 40.0
 
 
 def device_covariance(hz: Array) -> Array:
-    """Return how the log response of an unknown device varies, (band, band), squared nepers.
-
-    Standard deviations from `PRIOR_HZ` and `PRIOR_DB`, correlations exp(-octaves / 2).
-    """
+    """Return the covariance of an unknown device's log response, (band, band), squared nepers."""
     deviation = np.interp(np.log(hz), np.log(PRIOR_HZ), PRIOR_DB) / NEPER_DB
     octaves = np.abs(np.log2(hz[:, None] / hz))
     covariance: Array = np.outer(deviation, deviation) * np.exp(-octaves / PRIOR_OCTAVES)

@@ -1,4 +1,4 @@
-"""From recordings of several devices to a device profile, in one call."""
+"""Estimate a device profile from recordings in one call."""
 
 from __future__ import annotations
 
@@ -26,23 +26,18 @@ def profile(
 ) -> DeviceProfile:
     """Estimate the gains that correct each device towards the reference.
 
-    Notes on the fit, such as few takes or files that could not be used, are given as warnings;
-    `SpectrumCorrection` keeps them as data.
+    Notes on the fit, such as few takes or unusable files, are given as warnings.
 
     Parameters
     ----------
     takes : Manifest, DataFrame or path
         Clips with their `device`, and for aligned estimators their `take`.
-    reference : str or sequence of str
-        The device to correct towards; the mean of several; "all" for that of all.
-    devices : sequence of str, optional
-        Only these devices.
+    reference, settings
+        Parameters of `SpectrumCorrection`.
+    devices, rate_hz
+        As in `SpectrumCorrection.fit`.
     split : str or sequence of str, optional
         Only clips of these splits; pass "train" if the profile is for a classifier.
-    rate_hz : int, optional
-        Resample clips to this rate; by default all must have one rate.
-    settings
-        Other parameters of `SpectrumCorrection`: estimator, fft_size, limit_db, ...
 
     Raises
     ------

@@ -1,68 +1,31 @@
-"""Gains of all chosen devices from measured spectra: the profile, and notes on its quality."""
+"""Gains of devices from measured spectra: the profile, and notes on its quality."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
 
-from anymic.devices.correction.estimators import ESTIMATORS, Estimation, failed
+from anymic.devices.correction.estimators import ESTIMATORS, Recordings
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.devices.correction.spectra import ClipSpectra
 from anymic.errors import DeviceError, Failure
 
 FEW_TAKES = 5
 
 
-def check_estimation(
-    reference: str | Sequence[str],
-    estimator: str,
-    *,
-    floor_db: float,
-    limit_db: float,
-    silence_db: float,
-) -> None:
-    """Refuse settings of `SpectrumCorrection` that cannot be.
-
-    Raises
-    ------
-    DeviceError
-        If the estimator does not exist, a level is outside its range or no reference is named.
-    """
-    ESTIMATORS.get(estimator)
-    for name, value, right in (
-        ("floor_db", floor_db, -300 <= floor_db < 0),
-        ("limit_db", limit_db, 0 < limit_db <= 300),
-        ("silence_db", silence_db, -300 <= silence_db < 0),
-    ):
-        if not right:
-            wanted = "above 0, up to 300 dB" if name == "limit_db" else "-300 dB to below 0"
-            raise DeviceError(f"{name} is {value}", expected=wanted, fix="use the default")
-    if not isinstance(reference, str) and not list(reference):
-        raise DeviceError(
-            "there is no reference device", expected="at least one", fix="pass one, or 'all'"
-        )
-
-
 def choose_devices(
     reference: str | Sequence[str], devices: Sequence[str] | None, known: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the reference devices and the devices to make gains for, both checked.
-
-    Parameters
-    ----------
-    reference : str or sequence of str
-        See `SpectrumCorrection`.
-    devices : sequence of str or None
-        The devices to make gains for; None: all.
-    known : sequence of str
-        The devices that there are clips of.
+    """Return the reference devices and the devices to make gains for (None: all), both checked.
 
     Raises
     ------
     DeviceError
-        If a device is unknown, or there is none but the reference.
+        If a device is not among the `known` ones, or there is none but the reference.
     """
     if reference == "all":
         references = tuple(sorted(known))
@@ -78,42 +41,6 @@ def choose_devices(
     return references, chosen
 
 
-def estimate_profile(estimation: Estimation, devices: Sequence[str]) -> DeviceProfile:
-    """Return the gains of `devices` and of the reference devices.
-
-    Raises
-    ------
-    DeviceError
-        If a device has no take in common with the reference.
-    """
-    spectra, reference = estimation.spectra, estimation.reference
-    gains: dict[str, DeviceGains] = {}
-    used: set[int] = set()
-    for device in sorted({*devices, *reference}):
-        if reference == (device,):
-            continue
-        gains[device], rows = estimation.solve(device)
-        used |= rows
-    if len(reference) == 1:
-        used = used or set(spectra.rows(reference[0]).tolist())
-        count = sum(spectra.devices[row] == reference[0] for row in used)
-        bins = spectra.fft_size // 2 + 1
-        gains[reference[0]] = DeviceGains(np.ones(bins), count, np.zeros(bins))
-    return DeviceProfile(
-        rate_hz=spectra.rate_hz,
-        fft_size=spectra.fft_size,
-        reference=reference,
-        estimator=estimation.estimator,
-        devices={name: gains[name] for name in sorted(gains)},
-        floor_db=float(estimation.floor_db),
-        limit_db=float(estimation.limit_db),
-        silence_db=float(spectra.silence_db),
-        hop_samples=spectra.hop_samples,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        fitted_on=tuple(spectra.clip_ids[row] for row in sorted(used)),
-    )
-
-
 def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") -> tuple[str, ...]:
     names = (names,) if isinstance(names, str) else tuple(names)
     unknown = [name for name in names if name not in known]
@@ -127,8 +54,98 @@ def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") 
     return names
 
 
+@dataclass(frozen=True)
+class Estimation:
+    """Estimates gains from measured spectra, towards one choice of reference.
+
+    Attributes
+    ----------
+    spectra : ClipSpectra
+    reference : tuple of str
+        The devices whose mean is the reference.
+    estimator : str
+        A name of `ESTIMATORS`.
+    floor_db, limit_db : float
+        See `SpectrumCorrection`.
+    """
+
+    spectra: ClipSpectra
+    reference: tuple[str, ...]
+    estimator: str
+    floor_db: float
+    limit_db: float
+
+    def solve(self, device: str) -> tuple[DeviceGains, set[int]]:
+        """Return the gains of `device` and the rows of the clips used.
+
+        Raises
+        ------
+        DeviceError
+            If there is no take that the device and every reference device recorded, the estimator
+            needs takes and there are none, or it does not return gains.
+        """
+        spec = ESTIMATORS.get(self.estimator)
+        names = [*self.reference, device]
+        aligned = spec.takes != "ignored" and any(self.spectra.takes)
+        if aligned:
+            rows = tuple(self.spectra.aligned_rows(names).T)
+            if not len(rows[0]):
+                raise no_takes(self.reference, device, failures=self.spectra.failures)
+        elif spec.takes == "required":
+            without = [one.name for one in ESTIMATORS.specs() if one.takes != "required"]
+            raise DeviceError(
+                f"there are no aligned takes for {self.estimator}",
+                expected="clips with equal `take`s",
+                fix=f"add a column `take`, or use {' or '.join(without)}",
+            )
+        else:
+            rows = tuple(self.spectra.rows(name) for name in names)
+        recordings = Recordings(self.spectra, rows, aligned, self.floor_db, self.limit_db)
+        gains, ratios_db = spec.estimate(recordings)
+        bins = self.spectra.magnitude.shape[1]
+        if np.shape(gains) != (bins,) or np.shape(ratios_db)[1:] != (bins,):
+            raise DeviceError(
+                f"estimator {self.estimator} returns {np.shape(gains)} and {np.shape(ratios_db)}",
+                expected=f"gains ({bins},) and ratios (clip, {bins})",
+                fix="return an array for each",
+            )
+        limit, count = 10 ** (self.limit_db / 20), len(ratios_db)
+        limited_db = recordings.limited(ratios_db)
+        spread_db = limited_db.std(axis=0, ddof=1) if count > 1 else np.zeros(bins)
+        used = {int(row) for own in rows for row in own}
+        return DeviceGains(np.clip(gains, 1 / limit, limit), count, spread_db), used
+
+    def profile(self, devices: Sequence[str]) -> DeviceProfile:
+        """Return the gains of `devices` and of the reference devices; raises as `solve`."""
+        spectra, gains = self.spectra, dict[str, DeviceGains]()
+        used: set[int] = set()
+        for device in sorted({*devices, *self.reference}):
+            if self.reference != (device,):
+                gains[device], rows = self.solve(device)
+                used |= rows
+        if len(self.reference) == 1:
+            (reference,) = self.reference
+            used = used or set(spectra.rows(reference).tolist())
+            count = sum(spectra.devices[row] == reference for row in used)
+            bins = spectra.fft_size // 2 + 1
+            gains[reference] = DeviceGains(np.ones(bins), count, np.zeros(bins))
+        return DeviceProfile(
+            rate_hz=spectra.rate_hz,
+            fft_size=spectra.fft_size,
+            reference=self.reference,
+            estimator=self.estimator,
+            devices={name: gains[name] for name in sorted(gains)},
+            floor_db=float(self.floor_db),
+            limit_db=float(self.limit_db),
+            silence_db=float(spectra.silence_db),
+            hop_samples=spectra.hop_samples,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            fitted_on=tuple(spectra.clip_ids[row] for row in sorted(used)),
+        )
+
+
 def notes_of(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, ...]:
-    """Return what a user should know of a profile: few clips, gains at the limit, failures."""
+    """Return notes on a profile: few clips, gains at the limit, failures."""
     notes = []
     for name, device in profile.devices.items():
         if device.count < FEW_TAKES:
@@ -145,3 +162,23 @@ def notes_of(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, 
     if failures:
         notes.append(f"some clips could not be used{failed(failures)}")
     return tuple(notes)
+
+
+def no_takes(
+    reference: Sequence[str], device: str, *, failures: Sequence[Failure] = ()
+) -> DeviceError:
+    """Return the error that there is no take of all reference devices and `device`."""
+    others = "+".join(name for name in reference if name != device)
+    return DeviceError(
+        f"there are no aligned takes of {others} and {device}{failed(failures)}",
+        expected="at least one",
+        fix="record some at the same time and give them equal `take`s, leave the device out, or "
+        "use the estimator geometric_unaligned",
+    )
+
+
+def failed(failures: Sequence[Failure]) -> str:
+    """Return how many clips failed and why the first did, for a message."""
+    if not failures:
+        return ""
+    return f". {len(failures)} clips failed. The first, {failures[0].path}: {failures[0].reason}"

@@ -1,4 +1,4 @@
-"""Gains of mel bands: spectrum correction in the log-mel domain, to compare with."""
+"""Gains of mel bands, for comparison with gains of frequency bins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.devices.correction.estimators import ESTIMATORS, Estimation
+from anymic.devices.correction.estimators import ESTIMATORS
+from anymic.devices.correction.gain_fitting import Estimation
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra
 from anymic.errors import DeviceError
@@ -16,18 +17,17 @@ from anymic.errors import DeviceError
 def band_gains(
     spectra: ClipSpectra, profile: DeviceProfile, filters: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float64]]:
-    """Estimate a profile's gains again, on mel spectra in place of spectra.
+    """Estimate the gains of a profile again, on mel spectra.
 
-    With `ratio_of_means`, the mean mel spectrum of the reference over that of the device, in each
-    band. Inside a band such a gain leaves the device's response as it is, where gains of bins
-    undo it; Nguyen 2020, section 2.1, finds the latter better and gives no numbers.
+    Within a band such a gain does not change the device's response. Nguyen 2020, section 2.1,
+    finds gains of bins better and gives no numbers.
 
     Parameters
     ----------
     spectra : ClipSpectra
-        What the profile was fitted on.
+        The spectra that the profile was fitted on.
     profile : DeviceProfile
-        Devices, reference and estimator.
+        States devices, reference and estimator.
     filters : array (band, bin)
         The mel filters, of magnitudes.
 
@@ -39,7 +39,7 @@ def band_gains(
     Raises
     ------
     DeviceError
-        If the estimator is not one for mel bands.
+        If the estimator does not work on mel bands.
     """
     if not ESTIMATORS.get(profile.estimator).mel_bands:
         raise DeviceError(
@@ -60,5 +60,5 @@ def band_gains(
 
 
 def for_mel_bands() -> list[str]:
-    """Return the names of the estimators that may work on mel bands."""
+    """Return the names of the estimators that work on mel bands."""
     return [spec.name for spec in ESTIMATORS.specs() if spec.mel_bands]

@@ -1,10 +1,10 @@
-"""The device profile: gains a device, how they were estimated, and the JSON file they live in."""
+"""Device profiles: the gains of devices, how they were estimated, and their JSON file."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,20 +14,40 @@ from numpy.typing import NDArray
 
 from anymic._internal.files import write_text
 from anymic.devices.analysis import check_analysis
-from anymic.errors import DeviceError, version_fix
+from anymic.devices.file_format import reading
+from anymic.errors import DeviceError
 
 FORMAT = "anymic-device-profile"
 VERSION = 1
 
 
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(map(str, values))
+
+
+# The fields of a profile in its file, in this order, and how to read each.
+_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "created": str,
+    "rate_hz": int,
+    "fft_size": int,
+    "hop_samples": int,
+    "reference": _texts,
+    "estimator": str,
+    "floor_db": float,
+    "limit_db": float,
+    "silence_db": float,
+    "fitted_on": _texts,
+}
+
+
 @dataclass(frozen=True, eq=False)
 class DeviceGains:
-    """The gains that lead from one device to the reference.
+    """The gains that correct one device towards the reference.
 
     Attributes
     ----------
     gains : (bin,) float64
-        Positive amplitude factors, one a frequency bin, for magnitudes (not powers).
+        Positive factors for the magnitudes (not powers) of each frequency bin.
     count : int
         Clips of this device that the gains were estimated from.
     spread_db : (bin,) float64
@@ -52,25 +72,19 @@ class DeviceGains:
 
 @dataclass(frozen=True, eq=False)
 class DeviceProfile:
-    """Gains of one or more devices, with what is needed to apply and to assess them.
+    """Gains of one or more devices, and how they were estimated.
 
     Attributes
     ----------
     rate_hz, fft_size, hop_samples : int
         The analysis; gains are valid for this rate and FFT size only, for any hop.
     reference : tuple of str
-        The devices whose mean spectrum the gains lead to.
+        The devices whose mean spectrum the gains correct towards.
     estimator : str
-        See `anymic.devices.correction.spectrum_correction.ESTIMATORS`.
     devices : dict of str to DeviceGains
         The corrected devices, the reference devices among them.
-    floor_db : float
-        Spectra were taken to be at least this, relative to their own level (see
-        `SpectrumCorrection`).
-    limit_db : float
-        No gain lies outside -limit_db .. limit_db.
-    silence_db : float
-        Frames this far below the loudest frame of their clip were left out.
+    floor_db, limit_db, silence_db : float
+        See `SpectrumCorrection`.
     created : str
         When, ISO 8601, UTC.
     fitted_on : tuple of str
@@ -79,8 +93,8 @@ class DeviceProfile:
     Raises
     ------
     DeviceError
-        If lengths do not fit the FFT size or a gain is not positive and finite; every problem is
-        named in the one line.
+        If lengths do not fit the FFT size or a gain is not positive and finite. The message names
+        every problem.
     """
 
     rate_hz: int
@@ -123,7 +137,7 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If the profile does not know the device; the known ones are listed.
+            If the profile has no such device. The message lists its devices.
         """
         if device not in self.devices:
             near = difflib.get_close_matches(device, list(self.devices), n=1)
@@ -143,37 +157,26 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If the profile does not know a device, unless `unknown` is "identity": then its gains
+            If the profile has no such device and `unknown` is "error". With "identity" its gains
             are 1.
         """
         ones = np.ones(self.fft_size // 2 + 1)
-        rows = {
-            name: ones
-            if unknown == "identity" and name not in self.devices
-            else self.gains_for(name)
-            for name in dict.fromkeys(devices)
-        }
-        return np.stack([rows[name] for name in devices])
+        skipped = set(devices) - set(self.devices) if unknown == "identity" else set()
+        return np.stack([ones if name in skipped else self.gains_for(name) for name in devices])
 
     def require(self, *, rate_hz: int, fft_size: int | None = None) -> None:
-        """Refuse to be used at another rate or FFT size.
-
-        Raises
-        ------
-        DeviceError
-            If the rate or the FFT size is another than the profile's.
-        """
+        """Raise a DeviceError if the rate or the FFT size is not that of the profile."""
         if rate_hz != self.rate_hz:
             raise DeviceError(
                 f"the rate of the audio is {rate_hz} Hz",
                 expected=f"{self.rate_hz} Hz, the rate of the device profile",
-                fix="resample the audio, or calibrate at that rate",
+                fix="resample the audio, or make a profile at that rate",
             )
         if fft_size is not None and fft_size != self.fft_size:
             raise DeviceError(
                 f"the FFT size is {fft_size}",
                 expected=f"{self.fft_size}, the FFT size of the device profile",
-                fix="set the front-end to it, or calibrate with that FFT size",
+                fix="set the front-end to it, or make a profile with that FFT size",
             )
 
     def apply(
@@ -181,15 +184,14 @@ class DeviceProfile:
     ) -> NDArray[np.float32]:
         """Return samples of `device` with the spectrum of the reference.
 
-        Length and alignment stay; nothing is clipped or normalized, see
-        `anymic.devices.correction.apply.apply_to_samples`.
+        See `anymic.devices.correction.apply.apply_to_samples`.
 
         Parameters
         ----------
         samples : (sample,) or (clip, sample), float
             Not changed.
         rate_hz : int
-            The rate of the samples: that of the profile. Nothing is resampled here.
+            The rate of the samples, which must be that of the profile.
         device : str
             The device that recorded the samples.
 
@@ -201,8 +203,8 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If the rate is another, the profile does not know the device, or `samples` is no
-            array of waveforms.
+            If the rate differs, the profile has no such device, or `samples` does not hold
+            waveforms.
 
         Examples
         --------
@@ -215,27 +217,17 @@ class DeviceProfile:
         self.require(rate_hz=rate_hz)
         gains = self.gains_for(device)
         clips = checked_clips(samples, "waveform", fft_size=self.fft_size)
-        corrected = [
-            apply_to_samples(clip, gains, fft_size=self.fft_size, hop_samples=self.hop_samples)
-            for clip in clips
-        ]
+        analysis = {"fft_size": self.fft_size, "hop_samples": self.hop_samples}
+        corrected = [apply_to_samples(clip, gains, **analysis) for clip in clips]
         return np.stack(corrected).reshape(np.shape(samples))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the plain mapping that is written as JSON."""
+        plain = {name: getattr(self, name) for name in _FIELDS}
         return {
             "format": FORMAT,
             "version": VERSION,
-            "created": self.created,
-            "rate_hz": self.rate_hz,
-            "fft_size": self.fft_size,
-            "hop_samples": self.hop_samples,
-            "reference": list(self.reference),
-            "estimator": self.estimator,
-            "floor_db": self.floor_db,
-            "limit_db": self.limit_db,
-            "silence_db": self.silence_db,
-            "fitted_on": list(self.fitted_on),
+            **{name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()},
             "devices": {
                 name: {
                     "count": device.count,
@@ -255,53 +247,21 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If it is not a device profile, is of another version, or lacks or spoils a value.
+            If it is not a device profile, has another version, or a value is missing or does not
+            fit.
         """
-        if values.get("format") != FORMAT:
-            raise DeviceError(
-                f"{where} is not a device profile",
-                expected=f'a JSON file with "format": "{FORMAT}"',
-                fix="make one with `anymic devices profile`",
-            )
-        if values.get("version") != VERSION:
-            raise DeviceError(
-                f"{where} has version {values.get('version')!r}",
-                expected=f"version {VERSION}",
-                fix=version_fix(values.get("version"), VERSION, otherwise="make the profile again"),
-            )
-        try:
-            return cls(
-                rate_hz=int(values["rate_hz"]),
-                fft_size=int(values["fft_size"]),
-                hop_samples=int(values["hop_samples"]),
-                reference=tuple(map(str, values["reference"])),
-                estimator=str(values["estimator"]),
-                floor_db=float(values["floor_db"]),
-                limit_db=float(values["limit_db"]),
-                silence_db=float(values["silence_db"]),
-                created=str(values["created"]),
-                fitted_on=tuple(map(str, values["fitted_on"])),
-                devices={
-                    str(name): DeviceGains(
-                        np.asarray(device["gains"], dtype=np.float64),
-                        int(device["count"]),
-                        np.asarray(device["spread_db"], dtype=np.float64),
-                    )
-                    for name, device in values["devices"].items()
-                },
-            )
-        except KeyError as error:
-            raise DeviceError(
-                f"{where} has no key {error}",
-                expected="a complete device profile",
-                fix="make it again with `anymic devices profile`",
-            ) from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise DeviceError(
-                f"{where} has a value of the wrong type ({error})",
-                expected="a device profile as `anymic devices profile` writes it",
-                fix="make it again",
-            ) from error
+        again = "make one with `anymic devices profile`"
+        with reading(values, FORMAT, VERSION, where=where, kind="a device profile", again=again):
+            devices = {
+                str(name): DeviceGains(
+                    np.asarray(device["gains"], dtype=np.float64),
+                    int(device["count"]),
+                    np.asarray(device["spread_db"], dtype=np.float64),
+                )
+                for name, device in values["devices"].items()
+            }
+            plain: dict[str, Any] = {name: read(values[name]) for name, read in _FIELDS.items()}
+            return cls(devices=devices, **plain)
 
     def write(self, path: str | Path) -> Path:
         """Write the profile as JSON, whole or not at all."""
@@ -321,8 +281,7 @@ class DeviceProfile:
         Raises
         ------
         DeviceError
-            If the file is missing, is not a device profile, is of another version, or holds
-            gains that cannot be applied.
+            If the file is missing or not JSON, or as for `from_mapping`.
         """
         path = Path(path)
         if not path.is_file():
@@ -339,9 +298,7 @@ class DeviceProfile:
                 expected="a device profile",
                 fix="make one with `anymic devices profile`",
             ) from error
-        if not isinstance(values, dict):
-            values = {}
-        return cls.from_mapping(values, where=str(path))
+        return cls.from_mapping(values if isinstance(values, dict) else {}, where=str(path))
 
 
 def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:

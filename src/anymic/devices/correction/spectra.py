@@ -1,8 +1,8 @@
-"""One pass over the clips of a manifest: the mean spectra that every estimator needs."""
+"""The mean spectra of clips, from which every estimator computes gains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ from anymic.errors import DeviceError, Failure
 class ClipSpectra:
     """The mean spectra of clips, from which all estimators compute gains.
 
-    Every estimator and every reference is fitted from these numbers
-    (`SpectrumCorrection.fit_spectra`), so that a comparison of all of them reads the audio once.
+    `SpectrumCorrection.fit_spectra` fits any estimator and reference to them, so that a comparison
+    reads the audio once.
 
     A frame is *active* where its level (root mean square of the windowed samples) is at most
     `silence_db` below the loudest frame of its clip. A frame of a take is *jointly active* where
@@ -31,30 +31,28 @@ class ClipSpectra:
     ----------
     rate_hz, fft_size, hop_samples : int
         The analysis: Hann window, centred frames, zeros beyond both ends, as librosa's default.
-    floor_db : float
-        Magnitudes enter a logarithm at no less than this, relative to the loudest frame of the
-        clip (its root-mean-square magnitude over bins); negative.
-    silence_db : float
-        Frames this far below the loudest frame of their clip are not active; negative.
+    floor_db, silence_db : float
+        Negative. `floor_db` is the least magnitude in a logarithm, relative to the loudest frame
+        of the clip (its root-mean-square magnitude over bins).
     clip_ids : tuple of str
-        One id a clip (`Manifest.clip_ids`).
+        The id of each clip (`Manifest.clip_ids`).
     devices : tuple of str
         The device that recorded the clip.
     takes : tuple of (str or None)
-        Clips with an equal take were recorded at the same moment; None for no aligned partner.
+        Equal for clips recorded at the same moment; None for a clip without aligned partner.
     magnitude : (clip, bin), linear
         Mean over all frames of the magnitude.
     log_magnitude : (clip, bin), natural logarithm
         Mean over the clip's own active frames of the floored log magnitude.
     joint_log_magnitude : (clip, bin), natural logarithm
-        Weighted mean over the jointly active frames of the clip's take. In each bin a frame
-        weighs by its geometric mean magnitude over the clips of the take, the same for all of
-        them: frames in which a bin holds only the noise of the devices carry no information about
-        their responses, and without weights they would draw every gain towards 1.
+        Weighted mean over the jointly active frames of the take. In each bin the weight of a frame
+        is its geometric mean magnitude over the clips of the take. Frames in which a bin holds
+        only the noise of the devices carry no information about their responses; without weights
+        they would draw every gain towards 1.
     frames, active_frames : (clip,) int
-        How many frames there are, and how many of them are jointly active.
+        The number of frames, and of jointly active frames.
     failures : tuple of Failure
-        Clips that could not be used, with the reason; they are not among the rows.
+        Clips that could not be used. They have no row.
     """
 
     rate_hz: int
@@ -76,25 +74,19 @@ class ClipSpectra:
         return len(self.clip_ids)
 
     def require(self, **settings: float) -> None:
-        """Make sure that the spectra were measured with these settings.
-
-        Raises
-        ------
-        DeviceError
-            If one of them is another.
-        """
+        """Raise a DeviceError if the spectra were measured with other settings."""
         for name, wanted in settings.items():
             got = getattr(self, name)
             if got != wanted:
                 raise DeviceError(
                     f"the spectra were measured with {name} {got}",
                     expected=f"{name} {wanted} as in the correction",
-                    fix="measure them again, or set the correction to it",
+                    fix=f"measure them again, or set `{name}` of the correction to {got}",
                 )
 
     def rows(self, device: str) -> NDArray[np.int64]:
         """Return the rows of all clips that `device` recorded."""
-        return np.flatnonzero(np.array([name == device for name in self.devices], dtype=bool))
+        return np.flatnonzero([name == device for name in self.devices])
 
     def aligned_rows(self, devices: Sequence[str]) -> NDArray[np.int64]:
         """Return rows (take, device): the takes that every one of `devices` recorded.
@@ -135,24 +127,21 @@ def measure(
     Parameters
     ----------
     manifest : Manifest
-        Needs `device` (rows where it is empty are left out); `take` where clips are aligned;
-        `start_s` and `duration_s` are respected.
-    fft_size, hop_samples : int
-        The analysis.
-    floor_db, silence_db : float
-        See `ClipSpectra`; both negative.
+        Needs `device` (rows where it is empty are left out), and `take` for aligned clips.
+    fft_size, hop_samples, floor_db, silence_db
+        See `ClipSpectra`.
     rate_hz : int, optional
         Resample to this rate. By default every clip must have the rate of the first one.
     aligned_only : bool
-        Leave out clips whose take was recorded by one device only: aligned estimators do not use
-        them, and in a large corpus most clips are of this kind.
+        Leave out clips whose take was recorded by one device only. Aligned estimators do not use
+        them, and a large corpus may have many.
 
     Raises
     ------
     ManifestError
         If there is no `device` column.
     DeviceError
-        If not one clip can be used. Single clips that cannot are listed in `failures`.
+        If no clip can be used. Otherwise unusable clips are listed in `failures`.
     """
     manifest.require("device", purpose="spectrum correction")
     check_analysis(fft_size, hop_samples)
@@ -178,7 +167,10 @@ def measure_clips(
 ) -> ClipSpectra:
     """Return the mean spectra of the clips of any source; see `measure`."""
     collected: list[tuple[int, ClipStatistics]] = []
-    for rows in _by_take(source.takes):
+    takes: dict[str | int, list[int]] = {}
+    for row, take in enumerate(source.takes):
+        takes.setdefault(row if take is None else take, []).append(row)
+    for rows in takes.values():
         if aligned_only and len({source.devices[row] for row in rows}) < 2:
             continue
         usable = source.read(rows)
@@ -186,18 +178,22 @@ def measure_clips(
             [frames for _, frames in usable], floor_db=floor_db, silence_db=silence_db
         )
         if not all(one.active_frames for one in statistics):
-            source.refuse(
-                [row for row, _ in usable],
-                DeviceError(
-                    f"no frame is active in all clips of take {source.takes[rows[0]]}",
-                    expected="clips that were recorded at the same moment",
-                    fix="check the take",
-                ),
+            reason = DeviceError(
+                f"no frame is active in all clips of take {source.takes[rows[0]]}",
+                expected="clips that were recorded at the same moment",
+                fix="check the take",
             )
+            source.refuse([row for row, _ in usable], reason)
             continue
         collected.extend((row, one) for (row, _), one in zip(usable, statistics, strict=True))
     if not collected or source.rate_hz is None:
-        raise _nothing(source.failures, aligned_only)
+        failures = source.failures
+        first = f". The first of {len(failures)} failures: {failures[0].reason}" if failures else ""
+        raise DeviceError(
+            "there is no clip to measure" + first,
+            expected="at least one" + (" in an aligned take" if aligned_only else ""),
+            fix="check the columns path, device and take of the manifest",
+        )
     collected.sort(key=lambda item: item[0])
     order = [row for row, _ in collected]
     stack = {
@@ -216,20 +212,3 @@ def measure_clips(
         failures=tuple(source.failures),
         **stack,
     )
-
-
-def _nothing(failures: Sequence[Failure], aligned_only: bool) -> DeviceError:
-    first = f". The first of {len(failures)} failures: {failures[0].reason}" if failures else ""
-    return DeviceError(
-        "there is no clip to measure" + first,
-        expected="at least one" + (" in an aligned take" if aligned_only else ""),
-        fix="check the columns path, device and take of the manifest",
-    )
-
-
-def _by_take(takes: Sequence[str | None]) -> Iterator[list[int]]:
-    """Yield the rows of each take; rows without a take come alone."""
-    groups: dict[str | int, list[int]] = {}
-    for row, take in enumerate(takes):
-        groups.setdefault(row if take is None else take, []).append(row)
-    yield from groups.values()

@@ -1,4 +1,4 @@
-"""Spectrum correction: gains, one a frequency bin, that equalize the spectra of devices."""
+"""Spectrum correction: a gain for each frequency bin equalizes the spectra of devices."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from anymic.devices.correction.arrays import (
     one_a_row,
 )
 from anymic.devices.correction.clip_sources import ArrayClips, read_rows
-from anymic.devices.correction.estimators import ESTIMATORS, Estimation, failed, no_takes
+from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.gain_fitting import (
-    check_estimation,
+    Estimation,
     choose_devices,
-    estimate_profile,
+    failed,
+    no_takes,
     notes_of,
 )
 from anymic.devices.correction.profile import DeviceProfile
@@ -37,19 +38,18 @@ from anymic.errors import DeviceError, Failure
 
 
 class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Learn, for each device, the gains that turn its spectrum into the reference's.
+    """Learn gains that correct the spectrum of each device towards a reference.
 
-    A transformer by scikit-learn's rules: `fit` learns gains from clips of several devices,
-    `transform` multiplies the spectra of new clips by the gains of their devices. Clips are
-    files (a `Manifest`, or a DataFrame with its columns) or arrays (see `domain`).
+    A scikit-learn transformer: `fit` learns gains from clips of several devices, `transform`
+    multiplies the spectra of new clips by the gains of their devices. Clips are files (a
+    `Manifest`, or a DataFrame with its columns) or arrays (see `domain`).
 
     Parameters
     ----------
     reference : str or sequence of str
-        The device whose spectrum the others are given; several devices make a virtual
-        reference, their mean, each weighing the same; "all" means every device. Gains of a single
-        reference device are exactly 1. With a virtual reference every device has gains, those
-        that make up the reference too.
+        The device to correct towards. Several devices make a virtual reference, their mean with
+        equal weights; "all" means every device. Gains of a single reference device are exactly 1.
+        With a virtual reference every device has gains.
     estimator : str
         With `X(take, device)` the mean over time of the magnitude of the STFT:
 
@@ -57,15 +57,14 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
           divided by the mean of the device's X over clips.
         - ``mean_of_ratios`` (Kosmider 2019, section 2): the ratio of reference to device in each
           aligned take, then the mean over takes.
-        - ``geometric``: the mean over takes of the difference of mean log magnitudes over the
-          jointly active frames, each bin's loud frames weighing most, alike for all devices of
-          the take (see `ClipSpectra`); a virtual reference is the geometric mean of its devices.
+        - ``geometric``: the mean over takes of the difference of weighted mean log magnitudes
+          over the jointly active frames (see `ClipSpectra`). A virtual reference is the geometric
+          mean of its devices.
         - ``geometric_unaligned``: the same with each device's mean over all of its own clips,
-          aligned or not; right as far as the devices recorded similar sounds on average.
+          for devices that recorded similar sounds on average.
     floor_db : float
-        Spectra are taken to be at least this, relative to their own root mean square over bins
-        (log magnitudes: relative to the loudest frame of their clip), so that an empty bin gives
-        a finite gain.
+        The least magnitude, relative to the root mean square of the spectrum over bins (for log
+        magnitudes: relative to the loudest frame of the clip). It makes gains of empty bins finite.
     limit_db : float
         The ratio of each take and each gain lies within -limit_db .. limit_db.
     silence_db : float
@@ -74,43 +73,37 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     fft_size, hop_samples : int
         The analysis: Hann window, as in the front-end.
     domain : {"waveform", "stft", "magnitude"}
-        What arrays hold, in `fit` and in `transform`: real samples (clip, sample), complex STFTs
-        (clip, bin, frame), or linear magnitudes (clip, bin, frame), of at least 0. `transform`
-        also accepts one clip without the first axis. Gains learned in one domain are valid in all.
+        The kind of arrays in `fit` and `transform`: real samples (clip, sample), complex STFTs
+        (clip, bin, frame), or linear magnitudes (clip, bin, frame). `transform` also accepts one
+        clip without the first axis. Gains learned in one domain are valid in all.
     unknown : {"error", "identity"}
-        What `transform` does with clips of a device without gains: refuse them, or return them
-        as they are.
+        Whether `transform` refuses clips of a device without gains, or returns them unchanged.
 
     Attributes
     ----------
     profile_ : DeviceProfile
         The gains, with the number of clips and the spread behind each.
     notes_ : tuple of str
-        What a user should know of this fit; each is also given as a warning.
+        Notes on the fit. Each is also given as a warning.
     failures_ : tuple of Failure
         Clips that could not be used.
     spectra_ : ClipSpectra
-        What was measured.
+        The measured spectra.
     resample_ : bool
-        Whether `transform` resamples files to the rate of the gains: if `fit` was told a rate.
+        Whether `transform` resamples files to the rate of the gains: if `fit` was given a rate.
 
     Notes
     -----
-    Which clips: where the manifest has aligned takes, the three aligned estimators (all but
-    ``geometric_unaligned``) use, for each device, the takes that this device *and* every
-    reference device recorded, so that the sound itself cancels; other clips are not used.
-    ``ratio_of_means`` needs no alignment: without any take in the manifest it uses all clips of
-    each device. The other two refuse then.
+    For each device, the aligned estimators (all but ``geometric_unaligned``) use the takes that
+    this device *and* every reference device recorded, so that the sound itself cancels. Without
+    any take, ``ratio_of_means`` uses all clips of each device and the other two raise an error.
 
-    What the gains are: where a device records the sound well above its own noise, all estimators
-    give the inverse of its response. Where its noise prevails, means compare sound with noise,
-    and gains stay below the inverse. That is wanted: the full inverse would raise noise that the
-    reference does not have. So an estimator is to be judged by the accuracy it leads to, not by
-    its likeness to the inverse response.
+    Where a device records the sound well above its own noise, all estimators give the inverse of
+    its response. Where noise prevails, gains stay below the inverse, which would raise noise that
+    the reference does not have. Judge an estimator by the accuracy that it leads to.
 
-    In a pipeline, pass a DataFrame of files, whose column `device` says what recorded each clip.
-    With arrays, `device` and `take` are scikit-learn metadata (`set_fit_request`,
-    `set_transform_request`).
+    In a pipeline, pass a DataFrame of files with a column `device`. With arrays, `device` and
+    `take` are scikit-learn metadata (`set_fit_request`, `set_transform_request`).
 
     Examples
     --------
@@ -170,12 +163,12 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : Manifest, DataFrame or array
-            Training clips only. A table needs `path` and `device`, and `take` for aligned
-            estimators; an array is (clip, sample) or (clip, bin, frame), see `domain`.
+            Training clips. A table needs `path` and `device`, and `take` for aligned estimators.
+            For arrays see `domain`.
         y : object
             Ignored.
         device : sequence of str
-            For an array: the device that recorded each clip. Tables have a column.
+            For an array: the device that recorded each clip.
         take : sequence, optional
             For an array: equal for clips that were recorded at the same moment; None or "" for a
             clip without aligned partner.
@@ -183,14 +176,14 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             The devices to make gains for; by default all.
         rate_hz : int, optional
             For files: resample clips to this rate; by default all must have one rate. For an
-            array: the rate of the samples, or of those that the spectra were computed from.
+            array: the rate of the samples, from which spectra may have been computed.
 
         Raises
         ------
         ManifestError
             If a column is missing.
         DeviceError
-            If a setting cannot be, a device is unknown, there is no aligned take, or an array
+            If a setting is not valid, a device is unknown, there is no aligned take, or an array
             does not fit the domain.
         """
         self._check_settings()
@@ -230,7 +223,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit_spectra(
         self, spectra: ClipSpectra, *, devices: Sequence[str] | None = None
     ) -> SpectrumCorrection:
-        """Learn gains from spectra already measured: many estimators, one pass over the audio.
+        """Learn gains from spectra that are already measured (`spectra.measure`).
 
         Raises
         ------
@@ -242,7 +235,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         spectra.require(**self._analysis())
         reference, chosen = choose_devices(self.reference, devices, sorted(set(spectra.devices)))
         estimation = Estimation(spectra, reference, self.estimator, self.floor_db, self.limit_db)
-        self.profile_ = estimate_profile(estimation, chosen)
+        self.profile_ = estimation.profile(chosen)
         self.failures_, self.spectra_ = spectra.failures, spectra
         self.notes_ = notes_of(self.profile_, spectra.failures)
         for note in self.notes_:
@@ -260,19 +253,17 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : Manifest, DataFrame or array
-            The clips. A table needs `path`, and `device` unless that is passed here; its files
-            must have equal lengths and the rate of the gains, or are resampled to the rate that
-            `fit` was told. An array is as in `fit`, at the rate of the gains, of any length; one
-            clip may lack the first axis. Not changed.
+            Not changed. A table needs `path`, and `device` unless that is passed here; its files
+            must have equal lengths, and the rate of the gains unless `fit` was given `rate_hz`. An
+            array has the rate of the gains and any length.
         device : str or sequence of str
-            What recorded the clips: one name for all, or one for each.
+            The device that recorded all clips, or one name for each clip.
 
         Returns
         -------
         array
-            Waveforms as float32 (see `anymic.devices.correction.apply.apply_to_samples`; nothing
-            is clipped), spectra in their own type; of the shape of `X`, (clip, sample) for a
-            table.
+            Of the shape of `X`, (clip, sample) for a table. Waveforms are float32 (see
+            `anymic.devices.correction.apply.apply_to_samples`), spectra keep their type.
 
         Raises
         ------
@@ -304,12 +295,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         corrected: NDArray[Any]
         if self.domain == "waveform":
             analysis = {"fft_size": profile.fft_size, "hop_samples": profile.hop_samples}
-            corrected = np.stack(
-                [
-                    apply_to_samples(clip, factors, **analysis)
-                    for clip, factors in zip(clips, gains, strict=True)
-                ]
-            )
+            pairs = zip(clips, gains, strict=True)
+            corrected = np.stack([apply_to_samples(one, row, **analysis) for one, row in pairs])
         else:
             corrected = clips * gains[:, :, None].astype(clips.real.dtype)
         return corrected.reshape(shape)
@@ -326,12 +313,12 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(X, y, device=device, **fit_arguments).transform(X, device=device)
 
     def __sklearn_tags__(self) -> Any:
-        """Say what scikit-learn may expect: clips of any length, in two axes or three."""
+        """Return what scikit-learn's checks may expect of the domain."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = self.domain == "waveform"
-        tags.input_tags.three_d_array = self.domain != "waveform"
-        tags.input_tags.positive_only = self.domain == "magnitude"
         spectra = self.domain != "waveform"
+        tags.input_tags.two_d_array = not spectra
+        tags.input_tags.three_d_array = spectra
+        tags.input_tags.positive_only = self.domain == "magnitude"
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if spectra else []
         return tags
 
@@ -375,13 +362,19 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _check_settings(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)
         check_choices(self.domain, self.unknown)
-        check_estimation(
-            self.reference,
-            self.estimator,
-            floor_db=self.floor_db,
-            limit_db=self.limit_db,
-            silence_db=self.silence_db,
-        )
+        ESTIMATORS.get(self.estimator)
+        for name, right, wanted in (
+            ("floor_db", -300 <= self.floor_db < 0, "-300 dB to below 0"),
+            ("limit_db", 0 < self.limit_db <= 300, "above 0, up to 300 dB"),
+            ("silence_db", -300 <= self.silence_db < 0, "-300 dB to below 0"),
+        ):
+            if not right:
+                problem = f"{name} is {getattr(self, name)}"
+                raise DeviceError(problem, expected=wanted, fix="use the default")
+        if not isinstance(self.reference, str) and not list(self.reference):
+            raise DeviceError(
+                "there is no reference device", expected="at least one", fix="pass one, or 'all'"
+            )
 
 
 def _as_manifest(table: Manifest | pd.DataFrame) -> Manifest:

@@ -1,4 +1,4 @@
-"""Spectrum correction as a torch module, to be used in front of any model."""
+"""Spectrum correction as a torch module, for use in front of any model."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ class SpectrumGains(nn.Module):
     profile : DeviceProfile
         The gains, for its rate and its FFT size.
     domain : {"magnitude", "stft", "waveform"}
-        What `forward` is given: linear magnitudes or complex STFTs (..., bin, frame), or samples
-        (..., sample), which are corrected by STFT, product and overlap-add. For powers, take the
-        square root first.
+        The input of `forward`: linear magnitudes (not powers) or complex STFTs (..., bin, frame),
+        or samples (..., sample), which are corrected by STFT, product and overlap-add.
     unknown : {"error", "identity"}
-        Whether a device without gains is refused or its clips stay as they are.
+        Whether a device without gains is refused or its clips do not change.
 
     Attributes
     ----------
@@ -146,9 +145,7 @@ class SpectrumGains(nn.Module):
 
     def _check(self, values: Tensor) -> None:
         complex_wanted, bins = self.domain == "stft", self.gains.shape[-1]
-        fits = values.is_complex() == complex_wanted and (
-            complex_wanted or values.is_floating_point()
-        )
+        fits = values.is_complex() if complex_wanted else values.is_floating_point()
         if self.domain != "waveform":
             fits = fits and values.ndim >= 2 and values.shape[-2] == bins
         if not fits or not values.ndim:

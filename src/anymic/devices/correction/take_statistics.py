@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +26,6 @@ class ClipStatistics:
     active_frames: int
 
 
-class Frames(Protocol):
-    """The frames of one clip."""
-
-    @property
-    def bins(self) -> int:
-        """The number of frequency bins."""
-
-    def levels(self) -> NDArray[np.float32]:
-        """Return the root-mean-square magnitude over the bins of the full spectrum, (frame,)."""
-
-    def magnitudes(self) -> Iterator[NDArray[np.float32]]:
-        """Yield new blocks (frame, bin) of magnitudes, `FRAMES_A_BLOCK` frames each."""
-
-
 class SampleFrames:
     """The centred, windowed frames of samples (sample,)."""
 
@@ -49,18 +35,18 @@ class SampleFrames:
         self.bins = fft_size // 2 + 1
 
     def levels(self) -> NDArray[np.float32]:
-        """Return the levels (frame,), from the samples by Parseval's theorem."""
+        """Return the root-mean-square magnitude over bins, (frame,), by Parseval's theorem."""
         blocks = windowed_blocks(self._padded, **self._analysis)
         return np.concatenate([np.sqrt(np.einsum("fs,fs->f", block, block)) for block in blocks])
 
     def magnitudes(self) -> Iterator[NDArray[np.float32]]:
-        """Yield blocks (frame, bin) of magnitudes."""
+        """Yield new blocks (frame, bin) of magnitudes, `FRAMES_A_BLOCK` frames each."""
         for block in windowed_blocks(self._padded, **self._analysis):
             yield np.abs(rfft(block, overwrite_x=True))
 
 
 class MagnitudeFrames:
-    """The frames of a magnitude spectrogram (bin, frame), linear."""
+    """The frames of a magnitude spectrogram (bin, frame), linear; methods as `SampleFrames`."""
 
     def __init__(self, magnitude: NDArray[np.floating]) -> None:
         self._magnitude = magnitude.T.astype(np.float32)
@@ -74,9 +60,12 @@ class MagnitudeFrames:
         return np.asarray(np.sqrt(both / (2 * (bins - 1))), dtype=np.float32)
 
     def magnitudes(self) -> Iterator[NDArray[np.float32]]:
-        """Yield blocks (frame, bin) of magnitudes."""
+        """Yield new blocks (frame, bin)."""
         for start in range(0, len(self._magnitude), FRAMES_A_BLOCK):
             yield self._magnitude[start : start + FRAMES_A_BLOCK].copy()
+
+
+Frames: TypeAlias = SampleFrames | MagnitudeFrames
 
 
 def statistics_of_take(
@@ -87,7 +76,7 @@ def statistics_of_take(
         return []
     levels = [clip.levels() for clip in clips]
     active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
-    shortest = min((len(one) for one in active), default=0)
+    shortest = min(map(len, active))
     joint = np.all([one[:shortest] for one in active], axis=0)
     floors = [float(level.max()) * 10 ** (floor_db / 20) for level in levels]
     return _averages(clips, active, joint, floors)

@@ -1,4 +1,4 @@
-"""What identifies a device in a clip: statistics of its log-mel spectrogram, of any length."""
+"""Statistics of the log-mel spectrogram of a clip, from which its device is identified."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from anymic import audio
 from anymic._internal.optional import extra
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
+from anymic.devices.correction.clip_sources import read_row
 from anymic.errors import AnymicError, AudioError, DeviceError, Failure
 
 Array = NDArray[np.float64]
@@ -25,7 +26,6 @@ class Analysis:
     Attributes
     ----------
     rate_hz : int
-        Of every clip.
     bands : int
         Mel bands from 0 Hz to half the rate (Slaney's scale and norm, as librosa's default).
     fft_size, hop_samples : int
@@ -43,11 +43,6 @@ class Analysis:
     silence_db: float = -40.0
     floor_db: float = -100.0
 
-    @property
-    def size(self) -> int:
-        """How many numbers describe a clip."""
-        return self.bands
-
     def filters(self) -> Array:
         """Return the mel filters, (band, bin)."""
         with extra("train"):
@@ -61,18 +56,18 @@ class Analysis:
 
 @dataclass(frozen=True, eq=False)
 class Descriptions:
-    """Described clips, one a row: what a grid of identifiers is fitted on, one pass over the audio.
+    """Described clips, from which any number of identifiers is fitted without reading audio again.
 
     Attributes
     ----------
     analysis : Analysis
-    values : (clip, number)
+    values : (clip, band)
         See `describe`.
     devices, clip_ids : tuple of str
-        Which device recorded each clip, and its id (`Manifest.clip_ids`).
+        The device that recorded each clip, and the clip's id (`Manifest.clip_ids`).
     groups : tuple of str
-        What must not be divided: the recording that a clip was cut from, else its take, else the
-        clip itself.
+        Equal for clips that must stay together: the recording that a clip was cut from, or else
+        its take, or else the id of the clip.
     failures : tuple of Failure
         Clips that could not be used; they are not among the rows.
     """
@@ -88,7 +83,7 @@ class Descriptions:
         return len(self.clip_ids)
 
     def rows(self, chosen: Sequence[int] | NDArray[np.intp]) -> Descriptions:
-        """Take rows by their numbers, in the order given."""
+        """Return the chosen rows, in the order given."""
         index = np.asarray(chosen, dtype=np.intp)
         return replace(
             self,
@@ -100,25 +95,26 @@ class Descriptions:
 
 
 def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
-    """Describe one clip.
+    """Return the statistics that describe a clip.
 
     Parameters
     ----------
     clip : Clip
         Of any length, with the rate of the analysis.
+    analysis : Analysis
     filters : (band, bin)
         `Analysis.filters`.
 
     Returns
     -------
-    (number,) float64
-        The mean over the active frames of the log power of each band, without its mean over
-        bands: the level of a clip says nothing about a device.
+    (band,) float64
+        The mean over the active frames of the log power of each band. The mean over bands is
+        subtracted, because the level of a clip carries no information about its device.
 
     Raises
     ------
     AudioError
-        If the clip has another rate, is silent, or is no Clip.
+        If the clip has another rate, is silent, or is not a Clip.
     """
     if audio.checked_clip(clip).rate_hz != analysis.rate_hz:
         raise AudioError(
@@ -157,15 +153,14 @@ def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
 
 
 def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptions:
-    """Read every clip of known device once.
+    """Read and describe every clip whose device is stated.
 
     Parameters
     ----------
     manifest : Manifest
-        Needs `device`; rows where it is empty are left out. `start_s` and `duration_s` are
-        respected. All clips must have one rate.
+        Needs `device`; rows where it is empty are left out. All clips must have one rate.
     **settings
-        Of the `Analysis`, without the rate.
+        Other fields of `Analysis`.
 
     Raises
     ------
@@ -177,15 +172,14 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
     """
     manifest.require("device", purpose="device identification")
     manifest = manifest.where(device=manifest.devices)
-    table, paths = manifest.table, manifest.paths()
-    seconds = [_seconds(manifest, name) for name in ("start_s", "duration_s")]
+    paths = manifest.paths()
     analysis, filters = None, np.empty(0)
     used: list[int] = []
     values: list[Array] = []
     failures: list[Failure] = []
-    for row, (path, start_s, duration_s) in enumerate(zip(paths, *seconds, strict=True)):
+    for row, path in enumerate(paths):
         try:
-            clip = audio.read(path, start_s=start_s or 0.0, duration_s=duration_s)
+            clip = read_row(manifest, row)
         except AnymicError as error:
             failures.append(Failure(str(path), str(error)))
             continue
@@ -208,26 +202,16 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
             expected="clips of at least two devices",
             fix="check the columns path and device of the manifest",
         )
-    ids = manifest.clip_ids()
+    table = manifest.table.assign(clip_id=manifest.clip_ids()).iloc[used]
+    groups = table["clip_id"]
+    for name in ("take", "group"):
+        if name in table:
+            groups = table[name].astype(str).where(table[name] != "", groups)
     return Descriptions(
         analysis=analysis,
         values=np.array(values),
-        devices=tuple(str(table["device"].iloc[row]) for row in used),
-        clip_ids=tuple(ids[row] for row in used),
-        groups=tuple(_group(manifest, row) or ids[row] for row in used),
+        devices=tuple(table["device"].astype(str)),
+        clip_ids=tuple(table["clip_id"]),
+        groups=tuple(groups),
         failures=tuple(failures),
     )
-
-
-def _seconds(manifest: Manifest, column: str) -> list[float | None]:
-    if column not in manifest.table:
-        return [None] * len(manifest)
-    numbers = [float(value) for value in manifest.table[column]]
-    return [number if np.isfinite(number) else None for number in numbers]
-
-
-def _group(manifest: Manifest, row: int) -> str:
-    cells = [
-        str(manifest.table[name].iloc[row]) for name in ("group", "take") if name in manifest.table
-    ]
-    return next((cell for cell in cells if cell), "")

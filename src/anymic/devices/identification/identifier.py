@@ -16,6 +16,8 @@ from torch import Tensor
 from anymic import audio
 from anymic._internal import settings as config
 from anymic.data.manifest import Manifest
+from anymic.devices.correction.gain_fitting import failed
+from anymic.devices.file_format import reading
 from anymic.devices.identification import identifier_files
 from anymic.devices.identification.descriptions import (
     Analysis,
@@ -30,26 +32,26 @@ from anymic.devices.identification.identifier_network import (
     score,
     train,
 )
-from anymic.errors import AnymicError, DeviceError, Failure, version_fix
+from anymic.errors import DeviceError, Failure
 
 FEWEST_CLIPS = 5
 
 
 @dataclass(frozen=True)
 class Identification:
-    """The answer for one clip, or for several of one device.
+    """The device that recorded one clip, or several clips.
 
     Attributes
     ----------
     device : str or None
-        The device; None: unknown.
+        None for an unknown device.
     probability : float
-        Of `nearest` among the known devices.
+        The probability of `nearest` among the known devices.
     nearest : str
         The most probable of the known devices.
     score : float
-        Log odds of any known device against an unknown one, at equal prior odds. A device is
-        named if it reaches the identifier's threshold.
+        Log odds of any known device against an unknown one, at equal prior odds. `device` is
+        given if this is at least the threshold of the identifier.
     """
 
     device: str | None
@@ -74,7 +76,7 @@ class DeviceIdentifier:
     record_ : dict
         How it was fitted and calibrated.
     notes_ : tuple of str
-        What a user should know of this fit; each is also given as a warning.
+        Notes on the fit. Each is also given as a warning.
     failures_ : tuple of Failure
         Clips that could not be used.
     """
@@ -87,10 +89,6 @@ class DeviceIdentifier:
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
 
-    def __init__(self, *, bands: int = 128, true_accepts: float = 0.95) -> None:
-        self.bands = bands
-        self.true_accepts = true_accepts
-
     def fit(
         self, manifest: Manifest, *, held_out: Sequence[str] = (), seed: int = 0
     ) -> DeviceIdentifier:
@@ -99,28 +97,26 @@ class DeviceIdentifier:
         Parameters
         ----------
         manifest : Manifest
-            Training clips only, uncorrected, of one rate. Needs `device`; `group` or `take` say
-            which clips belong together.
+            Training clips, uncorrected, of one rate. Needs `device`; `group` or `take` say which
+            clips belong together.
         held_out : sequence of str
-            Devices of the manifest that stand for unknown devices: they are not named, and they
-            set the threshold; see `fit_descriptions`.
+            Devices of the manifest that stand for unknown devices.
         seed : int
+
+        Raises
+        ------
+        ManifestError, DeviceError
+            As for `describe_manifest` and `fit_descriptions`.
         """
-        return self.fit_descriptions(
-            describe_manifest(manifest, bands=self.bands), held_out=held_out, seed=seed
-        )
+        return self.fit_descriptions(describe_manifest(manifest), held_out=held_out, seed=seed)
 
     def fit_descriptions(
         self, clips: Descriptions, *, held_out: Sequence[str] = (), seed: int = 0
     ) -> DeviceIdentifier:
         """Learn from clips already described.
 
-        The threshold comes from cross-validation: four networks, each trained without a quarter
-        of the recordings and without half of the held-out devices, score the clips left out. With
-        held-out devices, the threshold rejects as large a share of known devices' clips as it
-        accepts of held-out devices' clips. Without, it accepts the share `true_accepts` of known
-        devices' clips, and the share of unknown devices' clips that it accepts is not known. The
-        final network is trained on all clips.
+        The threshold comes from cross-validation (`held_out_scores` and
+        `HeldOutScores.threshold`). The final network is trained on all clips.
 
         Raises
         ------
@@ -157,7 +153,7 @@ class DeviceIdentifier:
         scores = held_out_scores(
             standardized, targets, clips.groups, devices=devices, scale=scale, seed=seed
         )
-        self.threshold = scores.threshold(self.true_accepts)
+        self.threshold = scores.threshold()
         self.network_ = train(standardized, targets, devices=devices, scale=scale, seed=seed)
         self.fitted_on = clips.clip_ids
         self.failures_ = clips.failures
@@ -169,17 +165,12 @@ class DeviceIdentifier:
         }
         self.notes_ = ()
         if clips.failures:
-            first = clips.failures[0]
-            self.notes_ = (
-                f"{len(clips.failures)} clips could not be used"
-                f" (first: {first.path}: {first.reason})",
-            )
-        for note in self.notes_:
-            warnings.warn(note, stacklevel=2)
+            self.notes_ = (f"some clips could not be used{failed(clips.failures)}",)
+            warnings.warn(self.notes_[0], stacklevel=2)
         return self
 
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
-        """Return the statistics (number,) of a clip that `identify_features` takes.
+        """Return the statistics (band,) of a clip, for `identify_features`.
 
         Raises
         ------
@@ -189,13 +180,7 @@ class DeviceIdentifier:
         return describe(clip, self.analysis_, self._filters)
 
     def identify(self, clip: audio.Clip) -> Identification:
-        """Name the device of one clip of any length.
-
-        Raises
-        ------
-        AudioError
-            If the clip has another rate or is silent.
-        """
+        """Name the device of one clip of any length; raises as `describe`."""
         return self.identify_features(self.describe(clip)[None])[0]
 
     def identify_together(self, clips: Sequence[audio.Clip]) -> Identification:
@@ -204,7 +189,7 @@ class DeviceIdentifier:
         Raises
         ------
         AudioError
-            If a clip has another rate or is silent.
+            As `describe`.
         DeviceError
             If there is no clip.
         """
@@ -215,11 +200,11 @@ class DeviceIdentifier:
         return self.identify_features_together(np.array([self.describe(clip) for clip in clips]))
 
     def identify_features(self, values: NDArray[np.float64]) -> list[Identification]:
-        """Name the devices of described clips, (clip, number)."""
+        """Name the device of each described clip, (clip, band)."""
         return [self._answer(one[None]) for one in self._logs(values)]
 
     def identify_features_together(self, values: ArrayLike) -> Identification:
-        """Name the one device of described clips, (clip, number).
+        """Name the one device that recorded all described clips, (clip, band).
 
         Their probabilities are multiplied, as those of independent clips. The score is that of
         the mean log probabilities, with the same threshold.
@@ -266,17 +251,11 @@ class DeviceIdentifier:
         Raises
         ------
         DeviceError
-            If the parts are those of another version, incomplete, or do not fit each other.
+            If the parts have another version, are incomplete, or do not fit each other.
         """
-        if record.get("format") != FORMAT or record.get("version") != VERSION:
-            raise DeviceError(
-                f"the identifier has format {record.get('format')!r},"
-                f" version {record.get('version')!r}",
-                expected=f"{FORMAT!r}, version {VERSION}",
-                fix=version_fix(record.get("version"), VERSION, otherwise="fit it again"),
-            )
-        try:
-            self = cls(bands=int(record["analysis"]["bands"]))
+        where, kind = "the identifier", "a device identifier"
+        with reading(record, FORMAT, VERSION, where=where, kind=kind, again="fit it again"):
+            self = cls()
             self.analysis_ = config.from_mapping(Analysis, record["analysis"])
             self.rate_hz = self.analysis_.rate_hz
             self.devices = tuple(map(str, record["devices"]))
@@ -286,22 +265,12 @@ class DeviceIdentifier:
             self.notes_, self.failures_ = (), ()
             self._mean, self._scale = tensors["mean"], tensors["scale"]
             self._filters = tensors["filters"].numpy()
-            self.network_ = IdentifierNetwork(self.analysis_.size, len(self.devices))
+            self.network_ = IdentifierNetwork(self.analysis_.bands, len(self.devices))
+            prefix = "network."
             self.network_.load_state_dict(
-                {
-                    key.removeprefix("network."): value
-                    for key, value in tensors.items()
-                    if key.startswith("network.")
-                }
+                {key[len(prefix) :]: tensors[key] for key in tensors if key.startswith(prefix)}
             )
             self.network_.eval().requires_grad_(False)
-        except (KeyError, TypeError, ValueError, RuntimeError, AnymicError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise DeviceError(
-                f"the parts of the identifier do not fit ({reason})",
-                expected="the files that `anymic devices fit` wrote",
-                fix="fit it again",
-            ) from error
         return self
 
     def save(self, folder: str | Path) -> Path:
@@ -316,8 +285,8 @@ class DeviceIdentifier:
         Raises
         ------
         DeviceError
-            If there is no such folder, it is no identifier, a file of it is missing or was
-            altered, or its version is another.
+            If the folder or a file of it is missing, was altered, is not an identifier or has
+            another version.
         """
         return cls.from_parts(*identifier_files.read(Path(folder)))
 

@@ -1,4 +1,4 @@
-"""An identifier on disk: identifier.json and identifier.safetensors, whole or not at all."""
+"""Read and write identifier.json and identifier.safetensors."""
 
 from __future__ import annotations
 

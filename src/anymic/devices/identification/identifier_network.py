@@ -1,4 +1,4 @@
-"""The small network that names a device, and how it learns to recognize unknown devices."""
+"""The network that identifies a device, its training and the scores of held-out clips."""
 
 from __future__ import annotations
 
@@ -19,14 +19,7 @@ FOLDS = 4
 
 
 class IdentifierNetwork(nn.Module):
-    """Classify the device of a clip as one of the known devices or as unknown.
-
-    Parameters
-    ----------
-    inputs : int
-        Numbers that describe a clip.
-    devices : int
-    """
+    """Classify the device of a clip, which `inputs` numbers describe, as a known one or unknown."""
 
     def __init__(self, inputs: int, devices: int) -> None:
         super().__init__()
@@ -41,7 +34,7 @@ class IdentifierNetwork(nn.Module):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return the log probabilities (clip, device + 1); the last: unknown device."""
+        """Return the log probabilities (clip, device + 1); the last is for unknown devices."""
         found: Tensor = self.layers(values).log_softmax(dim=1)
         return found
 
@@ -61,16 +54,16 @@ def train(
     values : (clip, number)
         Log powers of bands, standardized.
     targets : (clip,)
-        Device numbers: the known devices below `devices`, the held-out devices, which stand for
-        unknown ones, from there on.
+        Device numbers. Known devices are below `devices`; the others are held-out devices, which
+        stand for unknown ones.
     devices : int
     scale : float
-        What a log power was multiplied by.
+        The factor that standardized the log powers.
     seed : int
     """
     generator = np.random.default_rng(seed)
     known = np.flatnonzero(targets < devices)
-    share = _even_shares(targets[known])
+    share = _balanced_shares(targets[known])
     unknown = _UnknownClips(values, targets, devices=devices, scale=scale)
     with torch.random.fork_rng(devices=[]), _one_thread(), torch.enable_grad():
         torch.manual_seed(seed)
@@ -93,10 +86,9 @@ def train(
 class _UnknownClips:
     """Draws clips of unknown devices: of the held-out devices, or simulated.
 
-    Half are clips of held-out devices as they are, half have a random smooth response added.
+    Half are clips of held-out devices, half are such clips with a random smooth response added.
     Without held-out devices all are simulated: clips of known devices, shifted to the mean of
-    those devices, with such a response added. They are centred on that mean, and not on the device
-    that recorded the clip, because an unknown device is expected to resemble the known ones.
+    those devices (unknown devices are expected to resemble it), with such a response added.
     """
 
     def __init__(
@@ -110,7 +102,7 @@ class _UnknownClips:
             present, index = np.unique(targets, return_inverse=True)
             means = np.array([values[targets == device].mean(axis=0) for device in present])
             self.clips, kinds = values - means[index] + means.mean(axis=0), targets
-        self.share = _even_shares(kinds)
+        self.share = _balanced_shares(kinds)
         self.scale = scale
         self.responses = RandomResponses(values.shape[1])
 
@@ -123,8 +115,8 @@ class _UnknownClips:
         return clips
 
 
-def _even_shares(kinds: NDArray[np.int64]) -> Array:
-    """Return how often to draw each clip so that every device comes as often as any other."""
+def _balanced_shares(kinds: NDArray[np.int64]) -> Array:
+    """Return the probability of drawing each clip, so that all devices are equally frequent."""
     _, index, counts = np.unique(kinds, return_inverse=True, return_counts=True)
     shares: Array = (1 / counts)[index] / len(counts)
     return shares
@@ -132,7 +124,7 @@ def _even_shares(kinds: NDArray[np.int64]) -> Array:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread: for matrices this small, waiting for a second one takes longer."""
+    """Compute on one thread, which is faster for such small matrices."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -148,21 +140,20 @@ class HeldOutScores:
     Attributes
     ----------
     known, unknown : (clip,)
-        Every clip of a known device; about every second clip of a held-out device, by networks
-        that were trained without this device (none without held-out devices).
+        Every clip of a known device, and about every second clip of each held-out device.
     """
 
     known: Array
     unknown: Array
 
-    def threshold(self, true_accepts: float) -> float:
-        """Return the score from which a clip is attributed to a known device.
+    def threshold(self) -> float:
+        """Return the lowest score at which a clip is attributed to a known device.
 
-        With held-out devices: where the share of known clips rejected equals the share of unknown
-        clips accepted. Without: where the share `true_accepts` of known clips is accepted.
+        With held-out devices, the share of known clips rejected equals the share of unknown clips
+        accepted. Without, 95 % of known clips are accepted.
         """
         if not len(self.unknown):
-            return float(np.quantile(self.known, 1 - true_accepts))
+            return float(np.quantile(self.known, 0.05))
         places = np.sort(np.concatenate([self.known, self.unknown]))
         fail = np.searchsorted(np.sort(self.known), places) / len(self.known)
         passes = 1 - np.searchsorted(np.sort(self.unknown), places) / len(self.unknown)
@@ -196,15 +187,8 @@ def held_out_scores(
 ) -> HeldOutScores:
     """Train four networks, each without a quarter of the recordings and half the held-out devices.
 
-    Each scores what it was trained without: in its quarter, the clips of known devices and of the
-    held-out devices left out.
-
-    Parameters
-    ----------
-    values, targets, devices, scale, seed
-        As for `train`.
-    groups : sequence of str
-        The recording of each clip.
+    Each scores the clips in its quarter, of known devices and of the held-out devices left out.
+    `groups` is the recording of each clip; other parameters as for `train`.
     """
     generator = np.random.default_rng(seed)
     names, index = np.unique(np.asarray(groups), return_inverse=True)

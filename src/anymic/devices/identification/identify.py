@@ -1,4 +1,4 @@
-"""Name the devices that recorded files."""
+"""Identify the devices that recorded files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from anymic.errors import AnymicError, Failure
 
 @dataclass(frozen=True)
 class IdentifiedTogether:
-    """The one device of several files.
+    """The device that recorded several files.
 
     Attributes
     ----------
     found : Identification or None
-        None where no file could be used.
+        None if no file could be used.
     recordings : int
-        Files that were used.
+        The number of files that were used.
     failures : tuple of Failure
         Files that could not be used.
     """
@@ -37,12 +37,12 @@ class IdentifiedTogether:
 def identify(
     identifier: DeviceIdentifier | str | Path, places: Sequence[str | Path]
 ) -> Iterator[tuple[str, Identification | Failure]]:
-    """Yield each file with the device that recorded it, or with why it could not be used.
+    """Yield each file with the device that recorded it, or with the reason for a failure.
 
     Parameters
     ----------
     identifier : DeviceIdentifier or path
-        A path is the folder that one was saved to.
+        A path is the folder of a saved identifier.
     places : sequence of path
         Files, folders or patterns, as for `anymic.data.files.find_files`.
 

@@ -1,4 +1,4 @@
-"""Random smooth responses: clips of known devices with one stand for unknown devices."""
+"""Random smooth responses, which simulate clips of unknown devices."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Correlation lengths as a share of the bands (on the mel scale), and the typical deviation in
-# nepers: a tilt, broad humps of a capsule, and narrow resonances.
+# nepers: a tilt, wide peaks of a capsule, and narrow resonances.
 SCALES = ((0.4, 0.6), (0.15, 0.5), (0.05, 0.3))
 
 
 class RandomResponses:
     """Draws smooth log responses over mel bands.
 
-    Each is a sum of Gaussian processes of three lengths, each scaled by a random amount of mean 1,
-    so that some drawn devices differ from the known ones by little and some by much.
-
-    Parameters
-    ----------
-    bands : int
+    Each is a sum of Gaussian processes of three lengths, each scaled by a random amount of mean 1.
+    So some drawn devices differ from the known ones by little and some by much.
     """
 
     def __init__(self, bands: int) -> None:

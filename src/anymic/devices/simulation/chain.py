@@ -31,9 +31,9 @@ class CompressionSpec:
     threshold_db : float
         Peak level in dBFS above which the gain is reduced.
     ratio : float
-        Above the threshold, `ratio` dB more in give 1 dB more out.
+        Above the threshold, `ratio` dB more input give 1 dB more output.
     attack_ms, release_ms : float
-        Time constants (to 63 %) of more and of less reduction.
+        Time constants (to 63 %) of rising and falling reduction.
     """
 
     threshold_db: float
@@ -54,16 +54,15 @@ class CompressionSpec:
 class Device:
     """A recording device; by default the identity, apart from the converter's rounding.
 
-    The order of the chain is that of the settings below, and that of a recorder: the capsule
-    colours the sound, the preamplifier turns it up, the automatic level control compresses it,
-    noise comes on top, the decimation filter limits the band, the converter rounds and limits.
-    A real device's noise passes its compressor too; here it is added after it, so that `noise_db`
-    is the level that one measures in the file's pauses, whatever the gain and the compression.
+    The chain applies the settings in the order below, which is that of a recorder: capsule,
+    preamplifier, automatic level control, noise, decimation filter, converter. The noise of a real
+    device passes its compressor; here it is added after it, so that `noise_db` is the level in the
+    pauses of the file.
 
     Attributes
     ----------
     response : ResponseSpec, optional
-        The spectral colouring; without it the device is flat.
+        The frequency response; by default flat.
     gain_db : float
         Level change, before compression.
     compression : CompressionSpec, optional
@@ -71,14 +70,13 @@ class Device:
     noise_db : float, optional
         RMS level of the noise floor in dBFS (0 dBFS = an RMS of 1.0), over the whole band.
     noise_colour : {"white", "pink"}
-        Pink: power falls by 3 dB an octave above 20 Hz and is flat below.
+        Pink: power falls by 3 dB per octave above 20 Hz and is flat below.
     rate_hz : int, optional
-        The device's own rate: what lies above half of it is lost (resampled down and up again),
-        the noise's part too. At or above the clip's rate it changes nothing.
+        The device's own rate. Sound and noise above half of it are removed by resampling down and
+        up again. No effect at or above the clip's rate.
     bits : {16, 24}
-        The converter's resolution and that of the file. 16 is what phones and recorders write, and
-        its rounding noise of -101 dBFS is far below any real noise floor (which also dithers it);
-        24 is for devices whose `noise_db` is lower than about -90.
+        The resolution of converter and file. The rounding noise of 16 bits is at -101 dBFS; use 24
+        for devices whose `noise_db` is lower than about -90.
     """
 
     response: ResponseSpec | None = None
@@ -100,40 +98,27 @@ class Device:
 
 @dataclass(frozen=True)
 class Recording:
-    """A clip as recorded by a device.
-
-    Attributes
-    ----------
-    clip : Clip
-        On the converter's grid, within [-1, 1), of the length of the input.
-    over_full_scale : int
-        How many samples were beyond +-1.0 and were limited.
-    """
+    """A clip as recorded by a device, and how many of its samples were limited to full scale."""
 
     clip: Clip
     over_full_scale: int
 
 
 def noise_seed(seed: int, device: str, take: str) -> int:
-    """Return the seed of the noise of one take on one device: the whole draw, replayable.
-
-    It depends on nothing else, so neither order nor number of workers changes a file.
-    """
+    """Return the seed of the noise of one take on one device, which depends on nothing else."""
     digest = hashlib.sha256(f"{seed}|{device}|{take}".encode()).digest()
     return int.from_bytes(digest[:8], "big")
 
 
 def record(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Recording:
-    """Pass `clip` through `device`.
+    """Pass a clip through a device. The clip is not changed.
 
     Parameters
     ----------
     clip : Clip
-        The sound at the microphone; not changed.
     device : Device
-        The chain's settings.
     seed : int
-        Draws the noise; see `noise_seed`.
+        For the noise; see `noise_seed`.
     responses : str
         Folder of the measured impulse responses.
 
@@ -162,10 +147,9 @@ def record(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Re
 def compress(
     samples: NDArray[np.float32], rate_hz: int, spec: CompressionSpec
 ) -> NDArray[np.float32]:
-    """Return `samples` (sample,) compressed; the gain is found once a millisecond.
+    """Return `samples` (sample,) compressed; the gain is computed once per millisecond.
 
-    A millisecond is short beside any attack time in use, and keeps the one loop that cannot be
-    vectorized (attack or release depends on the previous value) a thousand steps a second.
+    Attack or release depends on the previous value, so this loop cannot be vectorized.
     """
     block = max(1, round(rate_hz / 1000))
     blocks = -(-len(samples) // block)
@@ -216,14 +200,9 @@ def limit_rate(
 
 
 def convert(samples: NDArray[np.float32], bits: int) -> tuple[NDArray[np.float32], int]:
-    """Round to the converter's grid and limit to full scale.
+    """Round to multiples of 2 ** (1 - bits) within [-1, 1), which an integer file holds exactly.
 
-    Returns
-    -------
-    samples : ndarray, shape (sample,), float32
-        Multiples of 2 ** (1 - bits) within [-1, 1): an integer file holds them exactly.
-    over : int
-        How many samples were beyond +-1.0.
+    Returns the samples (sample,), and the number of samples that were beyond +-1.0.
     """
     over = int(np.count_nonzero(np.abs(samples) > 1.0))
     steps = float(2 ** (bits - 1))

@@ -1,4 +1,4 @@
-"""A set of devices and the clips that each of them records: devices.yaml, and the draw."""
+"""Device sets: the devices of a YAML file, and the clips that each of them records."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class DeviceSet:
-    """Devices by name, and what share of each split's clips each of them records.
+    """Devices by name, and the share of each split's clips that each of them records.
 
     Attributes
     ----------
     devices : mapping of str to Device
-        The chains.
     recorded : mapping of str to mapping of str to share
-        Split, device, share: "all", a count (whole number), or a share (number with a decimal
-        point, at most 1.0). Shares are nested: within a split the clips have one random order,
-        and a device that records n clips records the first n. So the takes of a device with few
-        are recorded by every device with as many or more: these are the aligned takes.
+        By split and device: "all", a count (whole number), or a share (number with a decimal
+        point, at most 1.0). Within a split the clips have one random order, and a device that
+        records n clips records the first n. So devices with more clips record every take of a
+        device with fewer: these are the aligned takes.
     seed : int
-        Draws the order of clips and every device's noise.
+        For the order of clips and the noise of every device.
     responses : Path
         Folder of the measured impulse responses.
     """
@@ -53,13 +52,13 @@ class DeviceSet:
         path : str or Path
             File with the keys `devices`, `recorded` and `seed`.
         responses : str or Path, optional
-            Folder of the impulse responses; by default the YAML's own.
+            Folder of the impulse responses; by default that of the YAML file.
 
         Raises
         ------
         ConfigError
-            If the file is missing or no YAML, keys are unknown, a value cannot be, or a device
-            records and is not defined: every problem in the one line.
+            If the file is missing or not YAML, a key or value is not valid, or `recorded` names a
+            device that is not defined. The message lists every problem.
         """
         path = preset_file(path, example="microphones")
         return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
@@ -97,12 +96,12 @@ class DeviceSet:
         return cls(devices=devices, recorded=recorded, seed=seed, responses=Path(responses))
 
     def check_responses(self) -> None:
-        """Load every measured response once, so that a missing one fails before any work.
+        """Load every measured response once, before any work.
 
         Raises
         ------
         DeviceError
-            If some are missing or unusable: all of them in one line.
+            If some are missing or unusable. The message lists all of them.
         """
         problems: list[AnymicError] = []
         for device in self.devices.values():
@@ -116,13 +115,7 @@ class DeviceSet:
             raise type(problems[0])(got, expected=problems[0].expected, fix=problems[0].fix)
 
     def require_splits(self, splits: Iterable[str]) -> None:
-        """Make sure that `recorded` speaks of exactly these splits.
-
-        Raises
-        ------
-        ConfigError
-            If it lacks one, or names one that no clip is in.
-        """
+        """Raise a ConfigError if `recorded` does not have exactly these splits."""
         have, named = set(splits), set(self.recorded)
         if have != named:
             raise ConfigError(
@@ -133,21 +126,21 @@ class DeviceSet:
             )
 
     def draw(self, split: str, labels: Sequence[str], *, salt: int = 0) -> dict[str, list[int]]:
-        """Draw which clips of a split each device records.
+        """Draw the clips of a split that each device records.
 
         Parameters
         ----------
         split : str
-            A key of `recorded` (see `require_splits`).
+            A key of `recorded`.
         labels : sequence of str
-            The label of each of the split's clips, in the manifest's order.
+            The label of each clip of the split.
         salt : int
-            A fold's number, so that each fold has its own draw.
+            The number of a fold, so that each fold has its own draw.
 
         Returns
         -------
         dict
-            Device to row numbers into `labels`, ascending.
+            By device, the indices of its clips, ascending.
 
         Raises
         ------
@@ -163,11 +156,10 @@ class DeviceSet:
 
 
 def stratified_order(labels: Sequence[str], generator: np.random.Generator) -> list[int]:
-    """Return the numbers of all rows in a random order whose every beginning is stratified.
+    """Return all row numbers in a random order whose first n rows are stratified, for every n.
 
-    The rows of each label are shuffled and spread evenly over the whole; so the first n rows hold
-    the labels in their overall proportions, as nearly as whole clips can. Labels that are equally
-    frequent come in turn.
+    The rows of each label are shuffled and spread evenly over the whole. Labels that are equally
+    frequent alternate.
     """
     names = sorted(set(labels))
     rank = generator.permutation(len(names))

@@ -1,9 +1,9 @@
-"""Which devices record which clips of a corpus, and in which split."""
+"""Plan the clips of a corpus that each device records."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from anymic.data.derived import name_stems
 from anymic.data.manifest import Manifest
@@ -11,8 +11,7 @@ from anymic.devices.simulation.device_set import DeviceSet
 from anymic.errors import ManifestError
 
 
-@dataclass(frozen=True)
-class PlannedClip:
+class PlannedClip(NamedTuple):
     """Clip `row` of a manifest, to be recorded by `device` as part of `split`."""
 
     row: int
@@ -23,11 +22,8 @@ class PlannedClip:
 def name_takes(manifest: Manifest) -> Manifest:
     """Check that a manifest can be simulated, and name its takes.
 
-    Returns
-    -------
-    Manifest
-        The same rows with `take` (the file's stem, with the clip's id where two clips share a
-        stem), `source` (the path as it was) and, where the clips had a device, `source_device`.
+    Adds the columns `take` (the stem of the file, with the clip's id where two clips share a stem),
+    `source` (the original path) and, where the clips have a device, `source_device`.
 
     Raises
     ------
@@ -61,20 +57,18 @@ def name_takes(manifest: Manifest) -> Manifest:
 
 
 def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[PlannedClip]]:
-    """Draw which device records which clips.
+    """Draw the clips that each device records.
 
     Returns
     -------
     dict
-        Under None the whole plan of a manifest with a `split`; else one plan a fold, in which
-        that fold is the split "test" and the others are "train", with a draw of its own.
+        For a manifest with a `split`, the whole plan under None. Otherwise a plan with its own draw
+        for each fold, in which that fold is the split "test" and the others are "train".
 
     Raises
     ------
-    ConfigError
-        If `devices.recorded` names other splits than there are.
-    ManifestError
-        If a device should record more clips than there are.
+    ConfigError, ManifestError
+        As `DeviceSet.require_splits` and `DeviceSet.draw`.
     """
     labels = manifest.table["label"].tolist()
     if "split" in manifest.table.columns:
@@ -86,12 +80,11 @@ def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[Planne
             expected="at least two folds",
             fix="add a column split instead",
         )
-    return {
-        fold: _part(
-            labels, ["test" if own == fold else "train" for own in folds], devices, salt=fold + 1
-        )
-        for fold in sorted(set(folds))
-    }
+    plans: dict[int | None, list[PlannedClip]] = {}
+    for fold in sorted(set(folds)):
+        splits = ["test" if own == fold else "train" for own in folds]
+        plans[fold] = _part(labels, splits, devices, salt=fold + 1)
+    return plans
 
 
 def _part(
@@ -104,4 +97,4 @@ def _part(
         drawn = devices.draw(split, [labels[row] for row in rows], salt=salt)
         for device, indices in drawn.items():
             planned += [PlannedClip(rows[index], device, split) for index in indices]
-    return sorted(planned, key=lambda one: (one.row, one.device))
+    return sorted(planned)

@@ -1,4 +1,4 @@
-"""What a microphone does to the spectrum: a measured impulse response, or cuts and peaks."""
+"""The frequency response of a microphone: a measured impulse response, or cuts and peaks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.files import file_state
 from anymic.errors import AnymicError, ConfigError, DeviceError
 
-NORMAL_LOW_HZ = 100.0
-NORMAL_HIGH_HZ = 10_000.0
+NORMAL_LOW_HZ, NORMAL_HIGH_HZ = 100.0, 10_000.0
 PARAMETRIC_LENGTH_S = 1.0
 
 
 @dataclass(frozen=True)
 class Peak:
-    """A bell in the response: `gain_db` at `hz`, 0 dB far away from it.
+    """A peak of the response: `gain_db` at `hz`, 0 dB far from it.
 
-    A second-order peaking filter (Bristow-Johnson, Audio EQ Cookbook); `gain_db` below zero makes
-    a dip, and `q` is the centre frequency over the bandwidth.
+    A second-order peaking filter (Bristow-Johnson, Audio EQ Cookbook). `gain_db` may be negative;
+    `q` is the centre frequency over the bandwidth.
     """
 
     hz: float
@@ -44,16 +44,16 @@ class ResponseSpec:
     Attributes
     ----------
     file : str, optional
-        Audio file of a measured impulse response, relative to the folder of responses.
-        Its absolute level says only how the measurement was turned up, so it is normalized:
-        the RMS gain over 100 Hz to 10 kHz, every octave weighing the same, becomes 0 dB.
+        Audio file of a measured impulse response, relative to the folder of responses. It is
+        normalized to an RMS gain of 0 dB over 100 Hz to 10 kHz, with equal weight for every
+        octave, because its absolute level depends only on the measurement.
     low_cut_hz, high_cut_hz : float, optional
-        Butterworth cuts, -3 dB at these frequencies. A cut or peak at or above half the clip's
-        rate has nothing to act on and is left out (a low cut there is refused).
+        Butterworth cuts, -3 dB at these frequencies. A high cut or peak at or above half the
+        clip's rate is left out; a low cut there is refused.
     low_cut_slope_db, high_cut_slope_db : int
-        Slopes in dB an octave, a multiple of 6.
+        Slopes in dB per octave, a multiple of 6.
     peaks : tuple of Peak
-        Bells and dips. Parametric responses are not normalized: they do what they say.
+        Parametric responses are not normalized.
     """
 
     file: str | None = None
@@ -92,9 +92,9 @@ class ImpulseResponse:
     taps : ndarray, shape (tap,), float32
         Gain 1.0 at a frequency means that a sine there keeps its amplitude.
     zero : int
-        The tap that is time zero. Of a measured response it is the tap of largest magnitude: that
-        removes the bulk delay of microphone and measurement, so that the takes of several devices
-        stay aligned, to the nearest sample. A parametric response has none and begins at tap 0.
+        The tap at time zero: the first of a parametric response, that of largest magnitude of a
+        measured one. This removes the delay of microphone and measurement, so that the takes of
+        several devices stay aligned, to the nearest sample.
     """
 
     taps: NDArray[np.float32]
@@ -114,20 +114,14 @@ def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> Imp
     Raises
     ------
     DeviceError
-        If the response's file is missing, is not audio, or is silent between 100 Hz and 10 kHz,
-        or a low cut lies at or above half of `rate_hz`.
+        If the file is missing, is not audio, or is silent between 100 Hz and 10 kHz, or a low cut
+        lies at or above half of `rate_hz`.
     """
     return _impulse_response(spec, rate_hz, _file(spec, folder))
 
 
 def response_digest(spec: ResponseSpec, folder: str = ".") -> str:
-    """Return a hash of a measured response's taps; nothing for a parametric one.
-
-    Raises
-    ------
-    DeviceError
-        As for `impulse_response`.
-    """
+    """Return a hash of a measured response's taps, "" for a parametric one."""
     file = _file(spec, folder)
     return "" if file is None else _measured(file).digest
 
@@ -142,18 +136,13 @@ def band_gain_db(taps: NDArray[np.float64], rate_hz: int) -> float:
     return float(10 * np.log10(mean)) if mean > 0 else float("-inf")
 
 
-class _File(NamedTuple):
-    """A file in the state that a cached value was made from."""
-
-    path: str
-    bytes: int
-    changed_ns: int
-
-
 class _Measured(NamedTuple):
     taps: NDArray[np.float64]
     rate_hz: int
     digest: str
+
+
+_File = tuple[Path, tuple[int, ...]]  # a path and its state, from which a cached value was made
 
 
 def _file(spec: ResponseSpec, folder: str) -> _File | None:
@@ -166,8 +155,7 @@ def _file(spec: ResponseSpec, folder: str) -> _File | None:
             expected="the audio file that the device names",
             fix="pass the folder of the responses, or correct `response.file`",
         )
-    state = path.stat()
-    return _File(str(path), state.st_size, state.st_mtime_ns)
+    return path, file_state(path)
 
 
 @lru_cache(maxsize=256)
@@ -178,7 +166,7 @@ def _impulse_response(spec: ResponseSpec, rate_hz: int, file: _File | None) -> I
     if own_rate_hz != rate_hz:
         import soxr
 
-        # A convolution sums over samples, so fewer samples a second need larger taps.
+        # A convolution sums over samples, so a lower rate needs larger taps.
         taps = soxr.resample(taps, own_rate_hz, rate_hz, quality="HQ") * own_rate_hz / rate_hz
     return ImpulseResponse(np.asarray(taps, dtype=np.float32), int(np.argmax(np.abs(taps))))
 
@@ -188,7 +176,7 @@ def _measured(file: _File) -> _Measured:
     from anymic import audio
 
     try:
-        clip = audio.read(file.path, channel="left")
+        clip = audio.read(file[0], channel="left")
     except AnymicError as error:
         raise DeviceError(
             f"the impulse response cannot be read ({error})",
@@ -199,7 +187,7 @@ def _measured(file: _File) -> _Measured:
     gain_db = band_gain_db(taps, clip.rate_hz)
     if not np.isfinite(gain_db):
         raise DeviceError(
-            f"the impulse response {file.path} is silent",
+            f"the impulse response {file[0]} is silent",
             expected="energy between 100 Hz and 10 kHz",
         )
     digest = hashlib.sha256(taps.tobytes()).hexdigest()
@@ -235,12 +223,6 @@ def _peak_section(peak: Peak, rate_hz: int) -> NDArray[np.float64]:
     angle = 2 * np.pi * peak.hz / rate_hz
     alpha = np.sin(angle) / (2 * peak.q)
     middle = -2 * np.cos(angle)
-    section = [
-        1 + alpha * amplitude,
-        middle,
-        1 - alpha * amplitude,
-        1 + alpha / amplitude,
-        middle,
-        1 - alpha / amplitude,
-    ]
-    return np.array([section], dtype=np.float64) / float(section[3])
+    above = [1 + alpha * amplitude, middle, 1 - alpha * amplitude]
+    below = [1 + alpha / amplitude, middle, 1 - alpha / amplitude]
+    return np.array([above + below], dtype=np.float64) / float(below[0])

@@ -1,4 +1,4 @@
-"""Pass a corpus through devices: one clean recording becomes aligned takes of several devices."""
+"""Pass a corpus through devices, so that each clip becomes aligned takes of several devices."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _FIRST_COLUMNS = ("path", "label", "device", "take", "split", "fold", "group")
 
 @dataclass(frozen=True)
 class Simulation(Derived):
-    """What `simulate` wrote; its variants are devices.
+    """The corpus that `simulate` wrote; its variants are devices.
 
     Attributes
     ----------
     over_full_scale : dict of str to int
-        Device and how many of its clips hit the converter's full scale.
+        By device, the number of clips that exceeded the converter's full scale.
     """
 
     over_full_scale: dict[str, int]
@@ -43,20 +43,21 @@ def simulate(
     workers: int | None = None,
     progress: bool = True,
 ) -> Simulation:
-    """Pass the clips of `manifest` through devices and write the corpus that comes out.
+    """Pass the clips of `manifest` through devices and write the recordings as a corpus.
 
-    Written below `out`: `audio/<device>/<take>.flac`; `manifest.csv` with a row for every clip and
-    device that records it (the manifest's columns, with `device`, `take`, and the original path as
-    `source`); for a manifest with a `fold` and no `split`, one `foldK.csv` a fold, with a `split`
-    column: fold K is the test set, and each device records its drawn share of the other folds;
-    `devices.yaml`; and `build_log.jsonl`, which says what each file was made from. `take` is the
-    file's stem (with the clip's id where two clips share a stem).
+    The folder `out` then holds:
 
-    A rerun keeps the files that the build log knows to be made from the same settings and the same
-    source, and makes the others. Files are byte-identical whatever the number of workers, which
-    are threads of this process: reading, filtering, random numbers and FLAC all run outside the
-    interpreter's lock. On two cores threads and processes took the same time within the spread of
-    the measurement, and threads need no start-up and no `__main__` guard in a script.
+    - `audio/<device>/<take>.flac`
+    - `manifest.csv`, with a row for every clip and device that records it: the columns of
+      `manifest`, and those of `name_takes`
+    - `foldK.csv` for each fold of a manifest without `split`, with a `split` column: fold K is the
+      test set, and each device records its drawn share of the other folds
+    - `devices.yaml`
+    - `build_log.jsonl`, the settings and the source of each file
+
+    A second run makes only files whose settings or source have changed. Files are byte-identical
+    for any number of workers. These are threads: reading, filtering, random numbers and FLAC all
+    run without the interpreter's lock.
 
     Parameters
     ----------
@@ -66,19 +67,19 @@ def simulate(
     devices : DeviceSet or path
         The devices, or their YAML file, or the name of a preset.
     out : path
-        Folder to write; made where it is missing.
+        Folder to write.
     responses : path, optional
-        Folder of the impulse responses; by default that of the YAML. Not with a DeviceSet, which
-        has its own.
+        Folder of the impulse responses; by default that of the YAML file. Not used with a
+        DeviceSet, which states its own.
     workers : int, optional
-        Clips worked on at the same time; by default one a processor.
+        The number of threads; by default one for each processor.
     progress : bool
         Whether to show a progress bar on stderr.
 
     Raises
     ------
     ConfigError
-        If the settings cannot be, or name other splits than the manifest has.
+        If the settings are not valid, or name other splits than the manifest has.
     DeviceError
         If an impulse response is missing.
     ManifestError
@@ -101,8 +102,8 @@ def simulate(
     for row, device in pairs:
         recorded_by.setdefault(row, []).append(device)
     corpus.build(recorded_by, doing="simulating devices")
-    whole = plans[None] if None in plans else [PlannedClip(*pair, split="") for pair in pairs]
     folds = {fold: out / f"fold{fold}.csv" for fold in plans if fold is not None}
+    whole = [PlannedClip(*pair, split="") for pair in pairs] if folds else plans[None]
     manifest = _write(corpus, whole, TABLE)
     for fold, path in folds.items():
         _write(corpus, plans[fold], path.name)
@@ -152,8 +153,8 @@ def _write(corpus: DerivedCorpus[str], part: Sequence[PlannedClip], name: str) -
         file = corpus.made[one.row].files.get(one.device)
         if file is not None:
             split = {"split": one.split} if one.split else {}
-            rows.append(corpus.row(one.row, file.path, device=one.device, **split))
-    for row in rows:  # the written file is the clip, wherever it began in a longer recording
-        row.pop("start_s", None)
-        row.pop("duration_s", None)
+            row = corpus.row(one.row, file.path, device=one.device, **split)
+            row.pop("start_s", None)  # the written file is the whole clip
+            row.pop("duration_s", None)
+            rows.append(row)
     return corpus.write(rows, name, first=_FIRST_COLUMNS)

@@ -1,4 +1,4 @@
-"""Estimators of geometric means over active frames, which are not those of mel bands."""
+"""Estimators of geometric means over active frames, which do not work on mel bands."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Estimators by name, and how one of them makes the gains that lead a device to the reference."""
+"""The registry of estimators, and the clips that an estimator gets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar
 
@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal.registry import Registry
-from anymic.devices.correction.profile import DeviceGains
 from anymic.devices.correction.spectra import ClipSpectra
-from anymic.errors import DeviceError, Failure
+from anymic.errors import DeviceError
 
 Array: TypeAlias = NDArray[np.float64]
 Takes = Literal["required", "optional", "ignored"]
@@ -20,16 +19,16 @@ Takes = Literal["required", "optional", "ignored"]
 
 @dataclass(frozen=True, eq=False)
 class Recordings:
-    """What an estimator gets: the clips of the reference devices and of one other device.
+    """The clips of the reference devices and of one other device, for an estimator.
 
     Attributes
     ----------
     spectra : ClipSpectra
-        What was measured of every clip: linear magnitudes and their logarithms, (clip, bin).
+        The mean spectra of every clip.
     rows : tuple of (clip,) int
-        The rows of `spectra`: one array for each reference device, the device's own last.
+        Rows of `spectra`: one array for each reference device, then that of the device.
     aligned : bool
-        Whether entry i of all these arrays is one take: the same moment.
+        Whether entry i of all these arrays belongs to one take.
     floor_db, limit_db : float
         See `SpectrumCorrection`.
     """
@@ -42,7 +41,7 @@ class Recordings:
 
     @property
     def by_take(self) -> NDArray[np.int64]:
-        """The rows of aligned clips, (take, device), the device to be corrected last."""
+        """The rows of aligned clips, (take, device); the device to correct is the last."""
         return np.stack(self.rows, axis=1)
 
     def of_takes(self, values: Array) -> tuple[Array, Array]:
@@ -76,19 +75,10 @@ Function = TypeVar("Function", bound=Estimate)
 
 @dataclass(frozen=True)
 class EstimatorSpec:
-    """What callers need to know about an estimator.
+    """An estimator, as `register_estimator` describes it.
 
-    Attributes
-    ----------
-    name : str
-    estimate : callable
-        From `Recordings` to the gains (bin,), linear, and the ratios (clip, bin) in dB whose
-        spread is reported.
-    takes : {"required", "optional", "ignored"}
-        Whether it needs aligned takes, uses them where there are some, or uses all clips.
-    mel_bands : bool
-        Whether it may work on mel bands in place of frequency bins: whether all that it uses are
-        mean magnitudes, which mel filters may sum.
+    `estimate` takes `Recordings` and returns the gains (bin,), linear, and the ratios (clip, bin)
+    in dB, whose spread is reported. Gains are limited to `limit_db` afterwards.
     """
 
     name: str
@@ -105,26 +95,22 @@ ESTIMATORS: Registry[EstimatorSpec] = Registry(
 def register_estimator(
     name: str, *, takes: Takes, mel_bands: bool = False
 ) -> Callable[[Function], Function]:
-    """Return a decorator that makes an estimator of device gains known by name.
+    """Register the decorated function (see `EstimatorSpec`) as an estimator of device gains.
 
     Parameters
     ----------
     name : str
         For `SpectrumCorrection(estimator=...)`.
     takes : {"required", "optional", "ignored"}
+        Whether it needs aligned takes, uses them where there are some, or uses all clips.
     mel_bands : bool
-        See `EstimatorSpec`.
-
-    Returns
-    -------
-    callable
-        Takes a function and returns it unchanged; see `EstimatorSpec.estimate`. Gains are limited
-        to `limit_db` afterwards.
+        Whether it also works on mel bands: whether it uses only mean magnitudes, which mel
+        filters may sum.
 
     Raises
     ------
     DeviceError
-        If the name is taken by another estimator.
+        If another estimator has this name.
     """
 
     def decorate(function: Function) -> Function:
@@ -133,89 +119,3 @@ def register_estimator(
         return function
 
     return decorate
-
-
-@dataclass(frozen=True)
-class Estimation:
-    """An estimator at work, for one choice of reference.
-
-    Attributes
-    ----------
-    spectra : ClipSpectra
-        What was measured.
-    reference : tuple of str
-        The devices whose mean is the reference.
-    estimator : str
-        A name of `ESTIMATORS`; `SpectrumCorrection` gives the formulas.
-    floor_db, limit_db : float
-        See `SpectrumCorrection`.
-    """
-
-    spectra: ClipSpectra
-    reference: tuple[str, ...]
-    estimator: str
-    floor_db: float
-    limit_db: float
-
-    def solve(self, device: str) -> tuple[DeviceGains, set[int]]:
-        """Return the gains of `device` and the rows of the clips used.
-
-        Raises
-        ------
-        DeviceError
-            If there is no take that the device and every reference device recorded, the estimator
-            needs takes and there are none, or it returns something else than gains.
-        """
-        spec = ESTIMATORS.get(self.estimator)
-        names = [*self.reference, device]
-        aligned = spec.takes != "ignored" and any(self.spectra.takes)
-        if aligned:
-            rows = tuple(self.spectra.aligned_rows(names).T)
-            if not len(rows[0]):
-                raise no_takes(self.reference, device, failures=self.spectra.failures)
-        elif spec.takes == "required":
-            without = [one.name for one in ESTIMATORS.specs() if one.takes != "required"]
-            raise DeviceError(
-                f"there are no aligned takes for {self.estimator}",
-                expected="clips with equal `take`s",
-                fix=f"add a column `take`, or use {' or '.join(without)}",
-            )
-        else:
-            rows = tuple(self.spectra.rows(name) for name in names)
-        recordings = Recordings(self.spectra, rows, aligned, self.floor_db, self.limit_db)
-        gains, ratios_db = spec.estimate(recordings)
-        bins = self.spectra.magnitude.shape[1]
-        if np.shape(gains) != (bins,) or np.shape(ratios_db)[1:] != (bins,):
-            raise DeviceError(
-                f"estimator {self.estimator} returns {np.shape(gains)} and {np.shape(ratios_db)}",
-                expected=f"gains ({bins},) and ratios (clip, {bins})",
-                fix="return an array for each",
-            )
-        used = {int(row) for own in rows for row in own}
-        return self._gains(gains, recordings.limited(ratios_db)), used
-
-    def _gains(self, gains: Array, ratios_db: Array) -> DeviceGains:
-        limit = 10 ** (self.limit_db / 20)
-        count = len(ratios_db)
-        spread = ratios_db.std(axis=0, ddof=1) if count > 1 else np.zeros(len(gains))
-        return DeviceGains(np.clip(gains, 1 / limit, limit), count, spread)
-
-
-def no_takes(
-    reference: Sequence[str], device: str, *, failures: Sequence[Failure] = ()
-) -> DeviceError:
-    """Return the error that there is no take of all reference devices and `device`."""
-    others = "+".join(name for name in reference if name != device)
-    return DeviceError(
-        f"there are no aligned takes of {others} and {device}{failed(failures)}",
-        expected="at least one",
-        fix="record some at the same time and give them equal `take`s, leave the device out, or "
-        "use the estimator geometric_unaligned",
-    )
-
-
-def failed(failures: Sequence[Failure]) -> str:
-    """Return how many clips failed and why the first did, for a message."""
-    if not failures:
-        return ""
-    return f". {len(failures)} clips failed. The first, {failures[0].path}: {failures[0].reason}"

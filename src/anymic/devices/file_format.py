@@ -1,0 +1,52 @@
+"""Read back the state of a device profile, an identifier or a mean spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from anymic.errors import AnymicError, DeviceError, version_fix
+
+
+@contextmanager
+def reading(
+    record: Mapping[str, Any], name: str, version: int, *, where: str, kind: str, again: str
+) -> Iterator[None]:
+    """Check the format of a record, and raise a DeviceError where the block cannot use it.
+
+    Parameters
+    ----------
+    record : mapping
+        Its `format` and `version` must be `name` and `version`.
+    name : str
+    version : int
+    where : str
+        What the messages call the record, such as "the identifier" or a path.
+    kind : str
+        What it should be, such as "a device identifier".
+    again : str
+        How to make a new one, such as "fit it again".
+
+    Raises
+    ------
+    DeviceError
+        If the format or version differs, or a value is missing or does not fit.
+    """
+    if record.get("format") != name:
+        raise DeviceError(f"{where} is not {kind}", expected=f'"format": "{name}"', fix=again)
+    found = record.get("version")
+    if found != version:
+        fix = version_fix(found, version, otherwise=again)
+        raise DeviceError(f"{where} has version {found!r}", expected=f"version {version}", fix=fix)
+    try:
+        yield
+    except DeviceError:
+        raise
+    except KeyError as error:
+        problem = f"{where} has no key {error}"
+        raise DeviceError(problem, expected=f"a complete record of {kind}", fix=again) from error
+    except (TypeError, ValueError, AttributeError, RuntimeError, AnymicError) as error:
+        reason = " ".join(str(error).split())[:200]
+        problem = f"{where} has a value that does not fit ({reason})"
+        raise DeviceError(problem, expected=f"a valid record of {kind}", fix=again) from error
