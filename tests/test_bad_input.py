@@ -169,7 +169,7 @@ def test_seven_channels_are_mixed_and_noted(
     assert predicted(tmp_path / "x.wav", status=0)["notes"] == ["7 channels mixed down by mean"]
 
 
-def test_three_hours_are_heard_window_by_window(
+def test_three_hours_are_predicted_window_by_window(
     tmp_path: Path,
     small_bundle: Bundle,
     bundle_folder: Path,
@@ -181,10 +181,10 @@ def test_three_hours_are_heard_window_by_window(
     with soundfile.SoundFile(path, "w", RATE, 1, "PCM_U8") as file:
         for minute in range(180):
             file.write(noise(60.0, seed=minute % 3))
-    heard = predicted(path, status=0)
-    assert heard["windows"] == 3 * 360
-    assert heard["duration_s"] == 3 * 3600
-    assert 0 < heard["probability"] <= 1
+    row = predicted(path, status=0)
+    assert row["windows"] == 3 * 360
+    assert row["duration_s"] == 3 * 3600
+    assert 0 < row["probability"] <= 1
 
 
 # Manifests

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from anymic.bundle import Bundle
-from anymic.cli.demo import _as_mapping, _print, demo
+from anymic.cli.demo import demo, show
 from anymic.data.corpora.scenes import scenes
 from anymic.data.manifest import Manifest
 from anymic.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
@@ -65,11 +65,12 @@ def test_a_trial_says_that_it_is_one(small: Demo) -> None:
 def test_terminal_shows_table_finding_and_places(
     small: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _print(small)
+    show(small, as_json=False)
     printed = capsys.readouterr().out
     for text in (NONE, CORRECTED, "n=20", small.finding, str(small.paths["html"])):
         assert text in printed
-    assert json.loads(json.dumps(_as_mapping(small), allow_nan=False))["finding"] == small.finding
+    show(small, as_json=True)
+    assert json.loads(capsys.readouterr().out)["finding"] == small.finding
 
 
 def test_a_folder_of_another_seed_is_refused(small: Demo) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     __version__: str
 
 # Where each public name lives ("": it is a module). They are imported at first use, so that
-# `import anymic` costs nothing.
+# `import anymic` is quick.
 _HOMES = {
     "AnymicError": "anymic.errors",
     "AudioInfo": "anymic.audio",

@@ -15,79 +15,79 @@ from anymic.errors import ConfigError
 
 
 @pytest.fixture
-def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[str]]:
+def colors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry[str]]:
     """A registry whose built-in things stand in two modules of a package made for the test."""
-    package = tmp_path / "colours_of_test"
+    package = tmp_path / "colors_of_test"
     package.mkdir()
     (package / "__init__.py").write_text(
         "from anymic._internal.registry import Registry\n"
-        "COLOURS = Registry('colour', package='colours_of_test')\n"
+        "COLORS = Registry('color', package='colors_of_test')\n"
     )
     for name in ("red", "green"):
         (package / f"{name}.py").write_text(
-            f"from colours_of_test import COLOURS\nCOLOURS.add({name!r}, {name.upper()!r})\n"
+            f"from colors_of_test import COLORS\nCOLORS.add({name!r}, {name.upper()!r})\n"
         )
     monkeypatch.syspath_prepend(tmp_path)
-    from colours_of_test import COLOURS  # type: ignore[import-not-found]
+    from colors_of_test import COLORS  # type: ignore[import-not-found]
 
-    yield COLOURS
-    for module in [name for name in sys.modules if name.startswith("colours_of_test")]:
+    yield COLORS
+    for module in [name for name in sys.modules if name.startswith("colors_of_test")]:
         del sys.modules[module]
 
 
-def test_modules_are_imported_at_the_first_look_up(colours: Registry[str]) -> None:
-    assert "colours_of_test.red" not in sys.modules
-    colours.add("blue", "BLUE")
-    assert "colours_of_test.red" not in sys.modules
-    assert colours.get("red") == "RED"
-    assert sorted(colours) == ["blue", "green", "red"]
-    assert "green" in colours
-    assert "pink" not in colours
-    assert len(colours) == 3
+def test_modules_are_imported_at_the_first_look_up(colors: Registry[str]) -> None:
+    assert "colors_of_test.red" not in sys.modules
+    colors.add("blue", "BLUE")
+    assert "colors_of_test.red" not in sys.modules
+    assert colors.get("red") == "RED"
+    assert sorted(colors) == ["blue", "green", "red"]
+    assert "green" in colors
+    assert "pink" not in colors
+    assert len(colors) == 3
 
 
-def test_an_unknown_name_gets_a_hint(colours: Registry[str]) -> None:
+def test_an_unknown_name_gets_a_hint(colors: Registry[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        colours.get("gren")
+        colors.get("gren")
     line = str(caught.value)
-    assert "Unknown colour 'gren' (did you mean 'green'?)" in line
+    assert "Unknown color 'gren' (did you mean 'green'?)" in line
     assert "green, red" in line
     assert "\n" not in line
 
 
-def test_a_name_is_given_once(colours: Registry[str]) -> None:
-    colours.get("red")
-    colours.add("red", "RED")  # the same
-    with pytest.raises(ConfigError, match="second colour named 'red'"):
-        colours.add("red", "CRIMSON")
-    assert colours.get("red") == "RED"
+def test_a_name_is_given_once(colors: Registry[str]) -> None:
+    colors.get("red")
+    colors.add("red", "RED")  # the same
+    with pytest.raises(ConfigError, match="second color named 'red'"):
+        colors.add("red", "CRIMSON")
+    assert colors.get("red") == "RED"
     with pytest.raises(ConfigError, match="name ''"):
-        colours.add("", "NONE")
+        colors.add("", "NONE")
 
 
-def test_a_definition_may_be_run_again(colours: Registry[str]) -> None:
+def test_a_definition_may_be_run_again(colors: Registry[str]) -> None:
     def define(value: str) -> object:
-        def colour() -> str:
+        def color() -> str:
             return value
 
-        return colour
+        return color
 
     first, again = define("a"), define("b")
-    colours.add("mine", "a", made_by=first)
-    colours.add("mine", "b", made_by=again)  # a notebook's cell, run twice
-    assert colours.get("mine") == "b"
-    assert colours.name_of(again) == "mine"
-    assert colours.name_of(first) is None
+    colors.add("mine", "a", made_by=first)
+    colors.add("mine", "b", made_by=again)  # a notebook's cell, run twice
+    assert colors.get("mine") == "b"
+    assert colors.name_of(again) == "mine"
+    assert colors.name_of(first) is None
 
 
 def test_other_packages_register_through_an_entry_point(
-    colours: Registry[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    colors: Registry[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "more_of_test.py").write_text(
-        "from colours_of_test import COLOURS\nCOLOURS.add('violet', 'VIOLET')\n"
+        "from colors_of_test import COLORS\nCOLORS.add('violet', 'VIOLET')\n"
     )
-    _install(tmp_path, EXTENSIONS, "colours = more_of_test")
-    assert colours.get("violet") == "VIOLET"
+    _install(tmp_path, EXTENSIONS, "colors = more_of_test")
+    assert colors.get("violet") == "VIOLET"
     monkeypatch.delitem(sys.modules, "more_of_test")
 
 

@@ -35,8 +35,8 @@ def clips(tmp_path: Path, small_bundle: Bundle) -> Path:
     first = Predictor(small_bundle).predict_manifest(manifest).probabilities
     balance = np.median(np.log(first), axis=0)  # so that every label is sometimes the first
     small_bundle.network.classifier.bias.data -= torch.tensor(balance, dtype=torch.float32)
-    heard = Predictor(small_bundle).predict_manifest(manifest).probabilities.argsort(axis=1)
-    said = [heard[row, -1 - (row % 4 == 3)] for row in range(CLIPS)]
+    found = Predictor(small_bundle).predict_manifest(manifest).probabilities.argsort(axis=1)
+    said = [found[row, -1 - (row % 4 == 3)] for row in range(CLIPS)]
     labels = [small_bundle.labels[number] for number in said]
     return manifest.with_columns(label=labels).write(tmp_path / "clips.csv")
 
@@ -112,7 +112,7 @@ def test_refusals_are_one_line_and_leave_the_run_as_it_was(
 ) -> None:
     before = (run / "bundle.json").read_bytes()
     for options, line in (
-        (["--method", "platt"], "Unknown --method platt. Expected temperature or isotonic"),
+        (["--method", "platt"], "--method is platt. Expected one of temperature, isotonic"),
         (["--split", "test"], "12 of the 12 clips to calibrate on have the split test"),
         (["--split", "all"], "12 of the 48 clips to calibrate on have the split test"),
         (["--split", "spare"], "No clip has the split 'spare' (splits: test, validation)"),

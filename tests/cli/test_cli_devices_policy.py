@@ -105,7 +105,9 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
 
 
 def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--unknown loudly\. Expected identity, blind, refuse"):
+    with pytest.raises(
+        ConfigError, match=r"--unknown is loudly\. Expected one of identity, blind, refuse"
+    ):
         devices_policy(model, unknown="loudly")
     with pytest.raises(BundleError, match="Blind gains need the training clips"):
         devices_policy(model, unknown="blind")

@@ -34,8 +34,8 @@ def takes(tmp_path: Path) -> Path:
     rows = []
     for take in range(8):
         sound = 0.1 * generator.standard_normal(RATE_HZ)
-        heard = {"A": sound, "B": scipy.signal.convolve(sound, TAPS, mode="same")}
-        for device, samples in heard.items():
+        original = {"A": sound, "B": scipy.signal.convolve(sound, TAPS, mode="same")}
+        for device, samples in original.items():
             name = f"{device}{take}.wav"
             soundfile.write(tmp_path / name, samples.astype(np.float32), RATE_HZ, subtype="FLOAT")
             split = "train" if take < 6 else "test"
@@ -55,12 +55,13 @@ def profile(takes: Path) -> Path:
 def test_from_recordings_to_a_corrected_file(takes: Path, profile: Path) -> None:
     """The held-out clip of B, corrected, is the clip of A."""
     out = takes.with_name("corrected.wav")
-    heard = takes.with_name("B7.wav")
-    result = run("correct", heard, "--profile", profile, "--device", "B", "--out", out)
+    original = takes.with_name("B7.wav")
+    result = run("correct", original, "--profile", profile, "--device", "B", "--out", out)
     assert result.exit_code == 0
     assert "B towards A (ratio_of_means, 6 clips): gains" in result.stdout
     wanted, got, before = (
-        soundfile.read(path, dtype="float32")[0] for path in (takes.with_name("A7.wav"), out, heard)
+        soundfile.read(path, dtype="float32")[0]
+        for path in (takes.with_name("A7.wav"), out, original)
     )
     assert len(got) == len(wanted)
     error, error_before = (np.sqrt(np.mean((one - wanted) ** 2)) for one in (got, before))
@@ -139,8 +140,8 @@ def test_another_rate_is_refused_with_the_remedy(takes: Path, profile: Path) -> 
 
 
 def test_over_full_scale_is_kept_in_wav_and_refused_in_flac(takes: Path, profile: Path) -> None:
-    heard, flac = takes.with_name("B7.wav"), takes.with_name("loud.flac")
-    arguments = ("correct", heard, "--profile", profile, "--device", "B", "--gain-db", 20)
+    original, flac = takes.with_name("B7.wav"), takes.with_name("loud.flac")
+    arguments = ("correct", original, "--profile", profile, "--device", "B", "--gain-db", 20)
     with pytest.raises(DeviceError, match=r"Pass --gain-db \d+\.\d, or write \.wav") as caught:
         run(*arguments, "--out", flac)
     assert not flac.exists()
@@ -167,18 +168,18 @@ def test_json_says_what_was_done(takes: Path, profile: Path) -> None:
 
 
 def test_correct_refuses_what_cannot_be(takes: Path, profile: Path) -> None:
-    heard, out = takes.with_name("B7.wav"), takes.with_name("out.wav")
+    original, out = takes.with_name("B7.wav"), takes.with_name("out.wav")
     with pytest.raises(DeviceError, match=r"no device 'C'\. Expected one of A, B"):
-        run("correct", heard, "--profile", profile, "--device", "C", "--out", out)
+        run("correct", original, "--profile", profile, "--device", "C", "--out", out)
     with pytest.raises(DeviceError, match="is both input and output"):
-        run("correct", heard, "--profile", profile, "--device", "B", "--out", heard)
+        run("correct", original, "--profile", profile, "--device", "B", "--out", original)
     with pytest.raises(DeviceError, match="No file"):
-        run("correct", heard, "--profile", "gone.json", "--device", "B", "--out", out)
+        run("correct", original, "--profile", "gone.json", "--device", "B", "--out", out)
     with pytest.raises(DeviceError, match=r"not a device profile|not JSON"):
-        run("correct", heard, "--profile", takes, "--device", "B", "--out", out)
+        run("correct", original, "--profile", takes, "--device", "B", "--out", out)
     with pytest.raises(AudioError):
         run("correct", takes, "--profile", profile, "--device", "B", "--out", out)
     with pytest.raises(DeviceError, match="gain-db is nan"):
-        run("correct", heard, "--profile", profile, "--device", "B", "--out", out,
+        run("correct", original, "--profile", profile, "--device", "B", "--out", out,
             "--gain-db", "nan")  # fmt: skip
     assert not out.exists()

@@ -138,7 +138,10 @@ def test_a_split_that_nobody_was_trained_on_calibrates(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--voting", "hard"], "Unknown --voting hard. Expected soft, calibrated, geometric"),
+        (
+            ["--voting", "hard"],
+            "--voting is hard. Expected one of soft, calibrated, geometric",
+        ),
         (["--voting", "calibrated"], "--voting calibrated is given without --data"),
         (["--split", "aside"], "--split aside is given without --voting calibrated and --data"),
         (

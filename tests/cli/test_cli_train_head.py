@@ -1,4 +1,4 @@
-"""From a folder of sounds to a tagger, what it is worth and its answers, in one command."""
+"""From a folder of sounds to a tagger, its evaluation and its predictions, in one command."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def test_one_command_gives_a_tagger_its_map_at_3_and_a_submission(
     assert tagger.training["clips"] < len(clips) - len(test)
     rows, content = read_json(out / "report" / "report.json")
     assert "warning" not in content
-    heard = Predictor(tagger).predict_manifest(test)
+    predicted = Predictor(tagger).predict_manifest(test)
     targets = [LABELS.index(label) for label in test.table["label"]]
-    expected = mean_average_precision_at(heard.probabilities, targets)
+    expected = mean_average_precision_at(predicted.probabilities, targets)
     (found,) = select(rows, MAP)
     assert (found.value, found.low, found.n) == (
         pytest.approx(expected.value),
@@ -130,7 +130,7 @@ def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -
         (["--evaluate", "--test-share", "0.01"], "no recording of hiss"),
         (["--evaluate", "--test-share", "1"], "The share is 1.0. Expected a share between 0 and 1"),
         (["--balanced", "--batch", "60"], "training clips of hiss. Expected at least 20 of each"),
-        (["--head", "atention"], "Unknown --head atention. Expected attention, dense, lstm"),
+        (["--head", "atention"], "--head is atention. Expected one of attention, dense, lstm"),
     ):
         assert main([*given, *arguments]) == 2
         error = capsys.readouterr().err

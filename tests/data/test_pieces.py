@@ -51,7 +51,7 @@ def test_bad_files_are_listed_and_refused_if_there_are_no_others(
     (tmp_path / "0.wav").write_bytes(b"RIFF")
     csv = manifest.write(tmp_path / "clips.csv")
     assert main(["data", "cut", str(csv), "--out", str(tmp_path / "patches.csv")]) == 1
-    assert "0.wav" in capsys.readouterr().out
+    assert "0.wav" in capsys.readouterr().err
     assert len(Manifest.read(tmp_path / "patches.csv")) == 12
     with pytest.raises(ConfigError, match="every 2"):
         cut_rows(manifest, length_s=1.0, distance_s=2.0)

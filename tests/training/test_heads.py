@@ -182,7 +182,7 @@ def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
         Predictor(vggish).predict(folder / "hum" / "0.wav")
     arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--out", "x"]
     assert main(["train-head", *arguments, "--head", "tail"]) == 2
-    assert "Unknown --head tail. Expected attention, dense, lstm" in capsys.readouterr().err
+    assert "--head is tail. Expected one of attention, dense, lstm" in capsys.readouterr().err
     with pytest.raises(BundleError, match="labels"):
         replace(vggish, labels=("", ""))
 

@@ -1,4 +1,4 @@
-"""The build log of a folder: what each of its files was made from, so that a rerun can go on."""
+"""The build log of a folder: what each file was made from, so that a rerun can continue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 from anymic._internal.files import write_text
@@ -41,11 +40,10 @@ class BuiltFile:
 
 
 class BuildLog:
-    """The file `build_log.jsonl` of a folder: one line a file, appended when the file is complete.
+    """The file `build_log.jsonl` of a folder, with one line for each complete file.
 
-    Opened as a context: an interruption loses nothing but the line being written, which the next
-    run does not read. Leaving the context puts the lines in order, so that equal runs leave equal
-    bytes.
+    It is a context manager. An interruption can leave one line half written, which the next run
+    ignores. The lines are sorted at the end, so that equal runs write equal bytes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,12 +66,7 @@ class BuildLog:
         self._stream.write("\n")  # ends a line that an interruption may have left half written
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._stream is not None:
             self._stream.close()
         lines = [_line(self._files[path]) for path in sorted(self._files)]
@@ -81,11 +74,11 @@ class BuildLog:
 
     @staticmethod
     def exists_in(folder: Path) -> bool:
-        """Say whether files of this folder were logged."""
+        """Return whether files of this folder were logged."""
         return (folder / NAME).exists() or (folder / OLD_NAME).exists()
 
     def find(self, path: str, made_from: str) -> BuiltFile | None:
-        """Return a file that is there, whole, and made from exactly this; else None."""
+        """Return the entry of a file that is complete and was made from exactly this, or None."""
         entry = self._files.get(path)
         if entry is None or entry.made_from != made_from:
             return None
@@ -93,7 +86,7 @@ class BuildLog:
         return entry if file.is_file() and file.stat().st_size == entry.bytes else None
 
     def add(self, entry: BuiltFile) -> None:
-        """Note a complete file."""
+        """Log a complete file."""
         self._files[entry.path] = entry
         if self._stream is not None:
             self._stream.write(_line(entry))

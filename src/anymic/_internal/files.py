@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the hashes that tell whether one has changed."""
+"""Files that are written completely or not at all, and hashes that show changes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,9 @@ KEY_DIGITS = 32  # hexadecimal digits of a key; 128 bits do not collide by chanc
 def atomic_path(path: str | Path, *, make_folder: bool = True) -> Iterator[Path]:
     """Give a temporary path in the same folder, which is renamed to `path` when the block ends.
 
-    Where the block raises, the temporary file is deleted and an existing `path` stays as it was.
-    Several threads and processes may write the same file: the last one stays.
-
-    Parameters
-    ----------
-    path : path
-    make_folder : bool
-        Whether to make the folder of `path` where it is missing.
+    If the block raises, the temporary file is deleted and an existing `path` is unchanged. Several
+    threads and processes may write the same file: the last one stays. A missing folder is made,
+    unless `make_folder` is False.
     """
     path = Path(path)
     if make_folder:
@@ -52,18 +47,18 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file whole or not at all; its folder is made where it is missing."""
+    """Write a file as `atomic_path` does."""
     with atomic_path(path) as unfinished:
         unfinished.write_bytes(content)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    r"""Write UTF-8 text whole or not at all, lines ending in \n; its folder is made."""
+    r"""Write UTF-8 text, with lines that end in \n, as `atomic_path` does."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_arrays(path: str | Path, **arrays: Any) -> None:
-    """Write arrays as .npz, whole or not at all, without pickles."""
+    """Write arrays as .npz without pickles, as `atomic_path` does."""
     refused = [name for name, array in arrays.items() if np.asarray(array).dtype.hasobject]
     if refused:
         raise ValueError(f"arrays of objects: {', '.join(refused)}")
@@ -76,8 +71,8 @@ def atomic_folder(folder: Path, *, index: str, optional: Collection[str] = ()) -
     """Give an empty folder whose files and folders are moved into `folder` when the block ends.
 
     The file `index`, which lists or checks the others, is moved last. An interruption therefore
-    leaves the old content, the new one, or an index that does not fit to its files. Whatever else
-    is in `folder` stays.
+    leaves the old content, the new content, or an index that does not match its files. Other files
+    in `folder` stay.
 
     Parameters
     ----------
@@ -107,7 +102,7 @@ def atomic_folder(folder: Path, *, index: str, optional: Collection[str] = ()) -
 
 
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
-    """Return the hash of a file's content, in hexadecimal: SHA-256 unless told otherwise."""
+    """Return the hash of a file's content in hexadecimal."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with Path(path).open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -116,14 +111,14 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
 
 
 def key_of(settings: Any, *content: str | bytes) -> str:
-    """Return the key of a cached result: a hash of what decides it.
+    """Return the key of a cached result: a hash of what determines it.
 
     Parameters
     ----------
     settings : any
-        Plain values, as JSON holds them; the order of a mapping's keys does not matter.
+        Values that JSON can hold; the order of a mapping's keys does not matter.
     *content : str or bytes
-        What else decides the result, such as the digest of a table or the bytes of an array.
+        Other content that determines the result, such as the bytes of an array.
 
     Returns
     -------
@@ -137,10 +132,7 @@ def key_of(settings: Any, *content: str | bytes) -> str:
 
 
 def file_state(path: Path) -> tuple[int, ...]:
-    """Return what tells that a file has changed: its size and its time of change in ns.
-
-    Empty where there is no such file: reading it will say what is wrong.
-    """
+    """Return a file's size in bytes and time of change in ns; nothing if there is no such file."""
     try:
         state = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What this machine has and does best: processors, number format, allocator."""
+"""Properties of this machine: processors, number formats, memory allocator."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ PAD_BYTES = 256 * 2**20
 
 
 def processors() -> int:
-    """Return how many processors this process may use, which can be fewer than there are."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def has_fast_bfloat16() -> bool:
-    """Say whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX)."""
+    """Return whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX)."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 @functools.cache
 def keep_memory() -> bool:
-    """Let this process keep the memory it has freed, in large pages, for the next step.
+    """Let this process keep freed memory, in large pages; return whether that was possible.
 
-    A training step on a processor asks for the same hundreds of megabytes each time. The C
-    library's default gives them back to the system after each use and pays a page fault for
-    every 4 KiB of them at the next; kept, a step is about a third faster. Call it once, before
-    the first large tensor. It does nothing where the C library is not glibc, and says so by
-    returning False.
+    Each training step on a processor allocates the same hundreds of megabytes. By default glibc
+    returns them to the system after each use, and the next step has a page fault for every 4 KiB.
+    If they are kept, a step is about a third faster. Call it once, before the first large tensor.
+    It does nothing if the C library is not glibc.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if platform.libc_ver()[0] != "glibc":
@@ -45,9 +44,9 @@ def keep_memory() -> bool:
 
 
 def lightning_precision(precision: str, device_type: str) -> str:
-    """Translate `precision` (auto, float32, bfloat16) to PyTorch Lightning's name for it.
+    """Return PyTorch Lightning's name of a precision: auto, float32 or bfloat16.
 
-    `auto` is bfloat16 autocast where the hardware multiplies it natively, float32 elsewhere.
+    `auto` is bfloat16 autocast if the hardware multiplies bfloat16, else float32.
     """
     if precision == "auto":
         native = has_fast_bfloat16() if device_type == "cpu" else torch.cuda.is_bf16_supported()

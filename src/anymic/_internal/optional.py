@@ -1,4 +1,4 @@
-"""Packages that only some verbs need: imported where they are used, each part of an extra."""
+"""Optional packages: each belongs to an extra, and is imported where it is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def extra(name: str) -> Iterator[None]:
     Raises
     ------
     DependencyError
-        If one of them is not installed; it says how to install it.
+        If one of them is not installed; the message says how to install it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Work in processes, each with its share of the machine, that end with the one that began."""
+"""Work in processes that share the processors and GPUs, and end when their parent ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 def in_processes(
     work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, gpus: Sequence[str] = ()
 ) -> Iterator[tuple[Job, Result]]:
-    """Do every job; yield each with its result, in the order in which they finish.
+    """Do every job; yield each job and its result, in the order in which they finish.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def do_all(
     gpus: Sequence[str] = (),
     doing: str = "training",
 ) -> None:
-    """Do every job as `in_processes` does, with a bar on stderr, named `doing`, where wanted."""
+    """Do every job as `in_processes` does, with a progress bar named `doing` if wanted."""
     done = in_processes(work, jobs, workers=workers, gpus=gpus)
     for _ in track(done, len(jobs), doing, shown=progress):
         pass
 
 
 def visible_gpus() -> list[str]:
-    """Return the names, for CUDA_VISIBLE_DEVICES, of the GPUs that this process sees."""
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     if not torch.cuda.is_available():
         return []
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -95,7 +95,7 @@ def _start(threads: int, parent: int, gpus: SimpleQueue[str] | None) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: another run may take the job up again."""
+    """End this process when its parent has ended, because another run may repeat the job."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, shown only where that is a terminal."""
+"""Progress bars on stderr, shown only if it is a terminal."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def progress_bar(total: int, doing: str, *, shown: bool = True) -> Iterator[Call
     Parameters
     ----------
     total : int
-        Items in all.
+        Number of items.
     doing : str
-        What stands before the bar, such as "reading files".
+        The text before the bar, such as "reading files".
     shown : bool
-        Whether a bar is wanted; there is none where stderr is no terminal.
+        Whether a bar is wanted.
     """
     if not (shown and total and sys.stderr.isatty()):
         yield lambda _: None
@@ -36,7 +36,7 @@ def progress_bar(total: int, doing: str, *, shown: bool = True) -> Iterator[Call
 
 
 def track(items: Iterable[Item], total: int, doing: str, *, shown: bool = True) -> Iterator[Item]:
-    """Yield the items, with a bar that says how many have been used. See `progress_bar`."""
+    """Yield the items, with a bar as of `progress_bar` that counts them."""
     with progress_bar(total, doing, shown=shown) as advance:
         for item in items:
             yield item

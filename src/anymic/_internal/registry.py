@@ -1,4 +1,4 @@
-"""Tables of things that are found by name and added to by one call: networks, metrics, codecs."""
+"""Registries of things that have a name: networks, metrics, codecs."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any, Generic, TypeVar
 from anymic.errors import AnymicError, ConfigError
 
 EXTENSIONS = "anymic.extensions"
-"""The entry-point group of other packages' modules that are imported to register their own."""
+"""Entry points of this group name the modules of other packages that register something."""
 
 Spec = TypeVar("Spec")
 
 
 class Registry(Generic[Spec]):
-    """What is known under a name, with what callers need to know about it.
+    """Specifications by name.
 
-    The built-in things of a kind stand in the modules of one package, each with its registration.
-    These modules, and those of other packages (entry points of the group `anymic.extensions`), are
-    imported at the first look-up, so that a new thing is one file and nothing has to list it.
+    Built-in things are registered by the modules of one package. These modules, and those of other
+    packages (entry points of the group `anymic.extensions`), are imported at the first look-up. A
+    new thing is therefore one new file.
 
     Parameters
     ----------
     kind : str
-        What an error message calls one: "network".
+        The word for error messages: "network".
     package : str
         The package whose modules register the built-in ones: "anymic.models".
     error : type of AnymicError
-        What is raised for an unknown name, or one that is taken.
+        Raised for an unknown name, or one that is taken.
     """
 
     def __init__(self, kind: str, *, package: str, error: type[AnymicError] = ConfigError) -> None:
@@ -50,9 +50,8 @@ class Registry(Generic[Spec]):
         name : str
         spec : object
         made_by : object, optional
-            The class or function behind it; by default the spec itself. The same object may be
-            registered again, and so may a new definition of the same class or function: the
-            cell of a notebook, run twice.
+            The class or function behind it; by default the spec itself. It may be registered
+            again, also after a new definition: the cell of a notebook, run twice.
 
         Raises
         ------
@@ -77,7 +76,7 @@ class Registry(Generic[Spec]):
         Raises
         ------
         AnymicError
-            If there is nothing of that name; the message lists the known names.
+            If the name is unknown; the message lists the known names.
         """
         self._load()
         if name not in self._specs:
@@ -90,17 +89,17 @@ class Registry(Generic[Spec]):
         return self._specs[name]
 
     def names(self) -> list[str]:
-        """Return every name, in the order of registration: the built-in ones first."""
+        """Return every name, in the order of registration, the built-in ones first."""
         self._load()
         return list(self._specs)
 
     def specs(self) -> list[Spec]:
-        """Return everything that is registered, in the order of `names`."""
+        """Return every specification, in the order of `names`."""
         self._load()
         return list(self._specs.values())
 
     def name_of(self, made_by: Any) -> str | None:
-        """Return the name under which a class or function is registered, None if under none."""
+        """Return the name of a class or function that is registered, else None."""
         self._load()
         return next((name for name, one in self._made_by.items() if one is made_by), None)
 
@@ -115,7 +114,7 @@ class Registry(Generic[Spec]):
         return len(self.names())
 
     def _load(self) -> None:
-        """Import what registers things of this kind; once, and not while it is being imported."""
+        """Import the modules that register things of this kind, once."""
         with self._lock:
             if self._complete:
                 return

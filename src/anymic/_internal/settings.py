@@ -1,4 +1,4 @@
-"""Frozen settings from plain mappings: unknown keys fail, all of them in one line."""
+"""Frozen settings from plain mappings; one error lists everything that is wrong in them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import yaml
 from anymic.errors import ConfigError
 
 Settings = TypeVar("Settings")
+NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
 
 
 def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str = "") -> Settings:
-    """Build the frozen dataclass `kind` from nested mappings, as read from YAML or JSON.
+    """Return a dataclass of nested mappings, as read from YAML or JSON.
 
     Parameters
     ----------
@@ -28,15 +29,15 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
         A dataclass; its fields may be dataclasses (optional ones too), numbers, strings, tuples,
         mappings.
     values : mapping
-        The settings; what is left out keeps its default.
+        The settings; missing ones have their defaults.
     where : str
-        The path of `values` inside the whole file, for the message.
+        The place of `values` in the whole file, for the message.
 
     Raises
     ------
     ConfigError
-        If keys are unknown or required ones are missing, or values have the wrong type:
-        every problem is reported in the one line.
+        If keys are unknown or missing, or values have the wrong type. The one line lists every
+        problem.
     """
     problems: list[ConfigError] = []
     result = _build(kind, values, where, problems)
@@ -55,9 +56,8 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:
-    """Return the nested plain mapping that `from_mapping` reads back to an equal value."""
-    plain = dataclasses.asdict(settings)
-    return typing.cast("dict[str, Any]", _plain(plain))
+    """Return the nested mapping of which `from_mapping` makes an equal value."""
+    return typing.cast("dict[str, Any]", _plain(dataclasses.asdict(settings)))
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 
 def _yaml_problem(error: Exception) -> str:
-    """Say in a few words what is wrong, and in which line where the parser knows."""
+    """Return what is wrong in a few words, and in which line if the parser states it."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return str(error).splitlines()[-1].strip()
@@ -96,19 +96,12 @@ def _yaml_problem(error: Exception) -> str:
 
 
 def preset_file(path: str | Path, *, example: str) -> Path:
-    """Return `path`, or where it is the plain name of a preset that preset's file.
-
-    Parameters
-    ----------
-    path : str or Path
-        A YAML file, or a name such as `microphones`.
-    example : str
-        A preset of this kind, for the message.
+    """Return a YAML file, which is given by its path or by the name of a preset.
 
     Raises
     ------
     ConfigError
-        If there is neither such a file nor such a preset.
+        If there is neither such a file nor such a preset; the message names the `example`.
     """
     file = Path(path)
     if file.is_file():
@@ -159,54 +152,58 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
 
 
 def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
+    """Return the value as its type hint wants it; add what is wrong to the problems."""
+    origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, place, problems)
-    origin = typing.get_origin(hint)
-    choices = typing.get_args(hint)
     if origin in (typing.Union, UnionType):
-        if value is None and NoneType in choices:
-            return None
-        inner = [choice for choice in choices if choice is not NoneType]
-        trials: list[list[ConfigError]] = []
-        for choice in inner:
-            attempt: list[ConfigError] = []
-            result = _value(choice, value, place, attempt)
-            if not attempt:
-                return result
-            trials.append(attempt)
-        trials.sort(key=len)
-        problems.extend(trials[0])
-        return None
-    if origin is typing.Literal:
-        if value not in choices:
-            listed = ", ".join(map(str, choices))
-            problems.append(ConfigError(f"{place}: {value!r} is not one of {listed}"))
-        return value
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            problems.append(ConfigError(f"{place}: {value!r} is not a list"))
-            return None
-        return tuple(_value(choices[0], item, place, problems) for item in value)
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            problems.append(ConfigError(f"{place}: {value!r} is not a mapping"))
-            return None
-        key_kind, kind = choices
-        return {
-            _value(key_kind, key, place, problems): _value(kind, item, f"{place}.{key}", problems)
-            for key, item in value.items()
-        }
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return _one_of(choices, value, place, problems)
+    if origin in (tuple, dict):
+        return _container(origin, choices, value, place, problems)
+    if hint is float and _is(int, value):
         return float(value)
-    if hint in (int, float, str, bool) and (
-        not isinstance(value, hint) or (hint is not bool and isinstance(value, bool))
-    ):
-        problems.append(ConfigError(f"{place}: {value!r} is not {_named(hint)}"))
+    if origin is typing.Literal and value not in choices:
+        listed = ", ".join(map(str, choices))
+        problems.append(ConfigError(f"{place}: {value!r} is not one of {listed}"))
+    if hint in NAMES and not _is(hint, value):
+        problems.append(ConfigError(f"{place}: {value!r} is not {NAMES[hint]}"))
     return value
 
 
-def _named(hint: type) -> str:
-    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[hint]
+def _is(kind: type, value: Any) -> bool:
+    """Return whether a value is of a plain type; true and false are no numbers."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _one_of(choices: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
+    """Return the value as the first type that fits; else add the problems of the nearest one."""
+    if value is None and NoneType in choices:
+        return None
+    trials: list[list[ConfigError]] = []
+    for choice in choices:
+        if choice is not NoneType:
+            trials.append([])
+            result = _value(choice, value, place, trials[-1])
+            if not trials[-1]:
+                return result
+    trials.sort(key=len)
+    problems.extend(trials[0])
+    return None
+
+
+def _container(kind: type, parts: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
+    if kind is tuple and isinstance(value, (list, tuple)):
+        return tuple(_value(parts[0], item, place, problems) for item in value)
+    if kind is dict and isinstance(value, Mapping):
+        return {
+            _value(parts[0], key, place, problems): _value(
+                parts[1], item, f"{place}.{key}", problems
+            )
+            for key, item in value.items()
+        }
+    wanted = "a list" if kind is tuple else "a mapping"
+    problems.append(ConfigError(f"{place}: {value!r} is not {wanted}"))
+    return None
 
 
 def _plain(value: Any) -> Any:

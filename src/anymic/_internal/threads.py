@@ -1,4 +1,4 @@
-"""Work in threads, in order and in bounded memory: reading ahead, and computing side by side."""
+"""Work in threads, in order and in bounded memory."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ MOST_WORKERS = 4  # each holds a batch's activations in memory; more cores help 
 def read_ahead(
     jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]]
 ) -> Iterator[tuple[Job, Item | AnymicError]]:
-    """Yield the items of every job in order, read by threads a little ahead of their use.
+    """Yield each job with each of its items, in order; threads read ahead.
 
-    Of each of the next `JOBS_AHEAD` jobs at most `ITEMS_AHEAD` items are in memory. An
-    AnymicError ends its job, as its last item; the others go on.
+    At most `ITEMS_AHEAD` items of each of the next `JOBS_AHEAD` jobs are in memory. An AnymicError
+    is the last item of its job; the other jobs continue.
 
     Parameters
     ----------
     jobs : iterable
-        What to read.
     items_of : callable
         Returns an iterator over a job's items; it runs in a thread.
     """
@@ -61,7 +60,7 @@ def read_ahead(
 
 
 def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
-    """Return the next items, the last of them the error that ended them if one did."""
+    """Return the next items; if an error ended them, it is the last one."""
     some: list[Item | AnymicError] = []
     try:
         for item in islice(items, ITEMS_AHEAD):
@@ -78,51 +77,55 @@ def in_order(
     workers: int | None = None,
     ahead: int | None = None,
 ) -> Iterator[Result]:
-    """Apply a function in threads; yield the results in order, a bounded number of them waiting.
+    """Apply a function to items in threads; yield the results in order.
 
-    For work that runs outside the interpreter's lock: reading, filtering, coding. Work of torch's
-    is for `spread`.
+    It is for work that releases the interpreter's lock: reading, filtering, coding. See `spread`
+    for functions of torch.
 
     Parameters
     ----------
     function : callable
-        Runs in several threads at once. What it raises is raised here, in its place.
+        Runs in several threads at once. Its exceptions are raised here, in place of the result.
     items : iterable
-        Asked for a few ahead of the results.
+        Read a few items ahead of the results.
     workers : int, optional
         Threads, 1 or more; by default one a processor.
     ahead : int, optional
-        How many results at most wait for their use; by default as many as there are threads.
+        The most results that wait; by default the number of threads.
     """
     workers = workers or processors()
-    ahead = ahead or workers
-    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
         try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from _results(pool, function, items, ahead or workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Apply a function of torch's to items in worker threads; yield the results in order.
+def _results(
+    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Iterator[Result]:
+    """Yield the results in order; at most `ahead` of them wait."""
+    waiting: deque[Future[Result]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
-    Torch divides each operation among its threads, which wait for each other after every one:
-    many small operations wait more than they work, and where other work wants the processor too,
-    a hundred times more. Here each worker has its own item, and its share of torch's threads:
-    all to itself where there are few cores. A single item is computed by the caller.
+
+def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply a function of torch to items in threads; yield the results in order.
+
+    Torch divides each operation among its threads, which wait for each other after every
+    operation. Many small operations wait longer than they compute, up to a hundred times if other
+    programs use the processor. Here each worker computes another item, with its share of torch's
+    threads. The caller computes a single item itself.
 
     Parameters
     ----------
-    function : callable
-        Runs in several threads at once.
-    items : iterable
-        Asked for a few ahead of the results.
+    function, items
+        As for `in_order`.
     """
     remaining = iter(items)
     head = list(islice(remaining, 2))
@@ -132,23 +135,17 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         yield from map(function, chain(head, remaining))
         return
     with _workers(workers, threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for item in chain(head, remaining):
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from _results(pool, function, chain(head, remaining), workers)
 
 
 @contextmanager
 def _workers(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Give a pool whose threads each have their share of torch's threads."""
+    """Give a pool in which each thread has its share of torch's threads."""
     started = Barrier(workers + 1)
 
     def start() -> None:
-        torch.set_num_threads(threads // workers)  # of this thread, and of those to come
-        torch.get_num_threads()  # or the first operation would ask anew, after the caller's change
+        torch.set_num_threads(threads // workers)  # of this thread, and of later ones
+        torch.get_num_threads()  # else the first operation reads it, after the caller's change
         started.wait()
 
     pool = ThreadPoolExecutor(workers, "anymic-worker", initializer=start)
@@ -156,7 +153,7 @@ def _workers(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
         for _ in range(workers):
             pool.submit(int)
         started.wait()
-        torch.set_num_threads(threads)  # of the caller, and again of those to come
+        torch.set_num_threads(threads)  # of the caller, and again of later threads
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

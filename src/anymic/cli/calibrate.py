@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anymic.cli import options
+from anymic.cli.inputs import require_choice
+from anymic.cli.printing import failures_as_json, finish, print_json
 
 if TYPE_CHECKING:
-    from anymic.calibration import Method
     from anymic.training.calibrating import Calibrated, CalibrationScores
 
 
 def calibrate(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The folder of a trained model or an ensemble.")
-    ],
+    model: options.Model,
     data: Annotated[Path, typer.Option(help="A manifest (or folder) with the clips to fit on.")],
     method: Annotated[
         str,
@@ -32,19 +30,15 @@ def calibrate(
         str | None,
         typer.Option(
             help="Fit on this split's clips; all for every clip."
-            " [default: the clips that were set aside when RUN was trained]"
+            " [default: the clips that were set aside when MODEL was trained]"
         ),
     ] = None,
     per_device: Annotated[
         bool,
         typer.Option("--per-device", help="Also fit one calibrator for each device."),
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write a new model here. [default: change RUN]")
-    ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Keep features in this folder, for the next time.")
-    ] = None,
+    out: options.ChangedModel = None,
+    cache: options.Cache = None,
     as_json: options.Outcome = False,
 ) -> None:
     """Calibrate a trained model's probabilities.
@@ -66,47 +60,36 @@ def calibrate(
 
     Example: anymic calibrate run --data manifest.csv --method temperature
     """
-    from anymic.cli.printing import print_failures
+    from anymic.calibration import METHODS
     from anymic.training import calibrating
 
+    require_choice("--method", method, METHODS)
     found = calibrating.calibrate(
-        run,
+        model,
         data,
-        method=_method(method),
+        method=method,  # type: ignore[arg-type]
         split=split,
         per_device=per_device,
         cache=cache,
         progress=True,
     )
-    place = found.model.save(out or run)
-    print_failures(found.failures)
+    place = found.model.save(out or model)
     _show(found, place, data, as_json=as_json)
-    if found.failures:
-        raise typer.Exit(1)
-
-
-def _method(name: str) -> Method:
-    from anymic.calibration import METHODS
-    from anymic.errors import ConfigError
-
-    if name not in METHODS:
-        raise ConfigError(
-            f"unknown --method {name}", expected=" or ".join(METHODS), fix="choose one of them"
-        )
-    return name
+    finish(found.failures)
 
 
 def _show(found: Calibrated, place: Path, data: Path, *, as_json: bool) -> None:
     calibration = found.model.calibration
     assert calibration is not None
     if as_json:
-        outcome = {
-            "model": str(place),
-            "calibration": calibration.summary(),
-            "changes": [asdict(change) for change in found.changes],
-            "failures": [asdict(failure) for failure in found.failures],
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
+        print_json(
+            {
+                "model": str(place),
+                "calibration": calibration.summary(),
+                "changes": [asdict(change) for change in found.changes],
+                "failures": failures_as_json(found.failures),
+            }
+        )
         return
     from rich import box
     from rich.console import Console
@@ -127,7 +110,6 @@ def _show(found: Calibrated, place: Path, data: Path, *, as_json: bool) -> None:
     print(f"next: anymic evaluate {place} --data {data} --split test")
 
 
-def _cells(scores: CalibrationScores) -> tuple[str, str, str]:
+def _cells(scores: CalibrationScores) -> list[str]:
     values = (scores.log_loss, scores.brier_score, scores.expected_calibration_error)
-    first, second, third = (f"{value:.3f}" for value in values)
-    return first, second, third
+    return [f"{value:.3f}" for value in values]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.inputs import read_channel
+from anymic.cli.printing import note, print_outcome
+from anymic.errors import AudioError, ConfigError
 
 
 def codec_apply(
@@ -30,9 +31,7 @@ def codec_apply(
     keep: Annotated[
         Path | None, typer.Option(help="Write the encoded file itself as well, such as out.mp3.")
     ] = None,
-    channel: Annotated[
-        str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
-    ] = "mean",
+    channel: options.Channel = "mean",
     as_json: options.Outcome = False,
 ) -> None:
     """Encode a recording and decode it again.
@@ -46,8 +45,7 @@ def codec_apply(
 
     chosen = Codec(codec, kbps=kbps, rate_hz=rate).require()
     _check_places(recording, out, keep, encoded=chosen.kbps is not None)
-    one: Any = int(channel) if channel.isdecimal() else channel
-    coded = chosen.apply(audio.read(recording, channel=one, allow_silence=True))
+    coded = chosen.apply(audio.read(recording, channel=read_channel(channel), allow_silence=True))
     audio.write(out, coded.clip)
     if keep is not None:
         keep.write_bytes(coded.data)
@@ -64,24 +62,19 @@ def codec_apply(
         "delay_samples": coded.delay_samples,
         "notes": list(coded.clip.notes),
     }
-    if as_json:
-        print(json.dumps(outcome, indent=2))
-        return
-    for note in coded.clip.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if coded.kbps is None:
-        print(f"{out}: the original")
-        return
-    print(
-        f"{out}: {chosen} took {coded.kbps:.1f} kbps (a file of {len(coded.data)} bytes); "
-        f"{max(0, round(coded.delay_samples))} samples of delay removed"
-    )
+    if not as_json:
+        note(*coded.clip.notes)
+    line = f"{out}: the original"
+    if coded.kbps is not None:
+        line = (
+            f"{out}: {chosen} took {coded.kbps:.1f} kbps (a file of {len(coded.data)} bytes); "
+            f"{max(0, round(coded.delay_samples))} samples of delay removed"
+        )
+    print_outcome(outcome, line, as_json=as_json)
 
 
 def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: bool) -> None:
     """Refuse, before anything is written, places that would lose a file or hold none."""
-    from anymic.errors import AudioError, ConfigError
-
     for place in (one for one in (out, keep) if one is not None):
         if place.exists() and recording.exists() and place.samefile(recording):
             raise AudioError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
+
+from anymic.cli.printing import print_json
 
 
 def codec_list(
@@ -23,7 +24,7 @@ def codec_list(
 
     rows = [describe(spec) for spec in CODECS.specs()]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
     else:
         _print(rows)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.inputs import read_channel
+from anymic.cli.printing import note, print_outcome
+from anymic.errors import DeviceError
 
 
 def correct(
@@ -21,9 +22,7 @@ def correct(
     gain_db: Annotated[
         float, typer.Option(help="Change the level by this as well, such as -12.")
     ] = 0.0,
-    channel: Annotated[
-        str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
-    ] = "mean",
+    channel: options.Channel = "mean",
     as_json: options.Outcome = False,
 ) -> None:
     """Correct a recording: multiply its spectrum by the gains of its device.
@@ -36,7 +35,6 @@ def correct(
     from anymic import audio
     from anymic.devices.correction.apply import apply_to_waveform
     from anymic.devices.correction.profile import DeviceProfile
-    from anymic.errors import DeviceError
 
     if not math.isfinite(gain_db):
         raise DeviceError(
@@ -50,7 +48,7 @@ def correct(
     factors = gains.gains_for(device) * 10 ** (gain_db / 20)
     info = audio.probe(recording)
     gains.require(rate_hz=info.rate_hz)
-    clip = audio.read(recording, channel=_channel(channel))
+    clip = audio.read(recording, channel=read_channel(channel))
     corrected = apply_to_waveform(
         clip, factors, fft_size=gains.fft_size, hop_samples=gains.hop_samples
     )
@@ -81,20 +79,13 @@ def correct(
         "peak_after": peak,
         "notes": notes,
     }
-    if as_json:
-        print(json.dumps(outcome, indent=2))
-        return
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(
+    if not as_json:
+        note(*notes)
+    line = (
         f"{out}: {device} towards {'+'.join(gains.reference)} ({gains.estimator}, "
         f"{outcome['clips']} clips): gains {outcome['lowest_db']:.1f} to "
         f"{outcome['highest_db']:.1f} dB"
         + (f", and {gain_db:+g} dB" if gain_db else "")
         + f"; peak {before:.3f} to {peak:.3f}"
     )
-
-
-def _channel(text: str) -> Any:
-    """Return a channel as `audio.read` takes it, which also checks it."""
-    return int(text) if text.isdecimal() else text
+    print_outcome(outcome, line, as_json=as_json)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.derived import print_derived
 
 
 def data_balance(
-    manifest: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV of clips: path, label, perhaps split; or a folder of one folder per label."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the audio and the table.")],
+    manifest: options.Labelled,
+    out: options.Corpus,
     semitones: Annotated[
         int, typer.Option(min=2, help="Shifts lie between minus this and this, both excluded.")
     ] = 12,
@@ -63,23 +57,10 @@ def data_balance(
         workers=workers,
         progress=sys.stderr.isatty(),
     )
-    failures = [{"path": one.path, "reason": one.reason} for one in result.failures]
-    if as_json:
-        outcome = {
-            "manifest": str(out / "manifest.csv"),
-            "rows": len(result.manifest),
-            "added": result.added,
-            "files_written": result.written,
-            "files_kept": result.kept,
-            "failures": failures,
-        }
-        print(json.dumps(outcome, indent=2))
-    else:
-        for label, count in sorted(result.added.items()):
-            print(f"{label}  {count} shifted clips")
-        for failure in failures:
-            print(f"failed: {failure['path']}: {failure['reason']}")
-        print(f"{result.written} files written, {result.kept} kept from an earlier run")
-        print(f"{out / 'manifest.csv'} ({len(result.manifest)} rows)")
-    if failures:
-        raise typer.Exit(1)
+    print_derived(
+        result,
+        out,
+        lines=[f"{label}  {count} shifted clips" for label, count in sorted(result.added.items())],
+        plain={"rows": len(result.manifest), "added": result.added},
+        as_json=as_json,
+    )

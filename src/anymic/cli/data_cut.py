@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import failures_as_json, finish, print_outcome
 
 
 def data_cut(
-    manifest: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV of clips: path, label, perhaps split; or a folder of one folder per label."
-        ),
-    ],
+    manifest: options.Labelled,
     out: Annotated[Path, typer.Option(help="The manifest to write.")],
     length: Annotated[float, typer.Option(help="Length of a piece in seconds.")] = 0.975,
     every: Annotated[
@@ -38,12 +33,7 @@ def data_cut(
 
     pieces, failures = cut_rows(as_manifest(manifest), length_s=length, distance_s=every)
     pieces.write(out)
-    failed = [{"path": one.path, "reason": one.reason} for one in failures]
-    if as_json:
-        print(json.dumps({"manifest": str(out), "rows": len(pieces), "failures": failed}))
-    else:
-        for one in failed:
-            print(f"failed: {one['path']}: {one['reason']}")
-        print(f"{out}: {len(pieces)} pieces")
-    if failed:
-        raise typer.Exit(1)
+    failed = failures_as_json(failures)
+    outcome = {"manifest": str(out), "rows": len(pieces), "failures": failed}
+    print_outcome(outcome, f"{out}: {len(pieces)} pieces", as_json=as_json)
+    finish(failures)

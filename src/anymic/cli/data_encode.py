@@ -8,15 +8,14 @@ from typing import Annotated
 import typer
 
 from anymic.cli import options
+from anymic.cli.derived import print_derived, variant_lines
+from anymic.cli.inputs import require_folders
 
 
 def data_encode(
     manifest: Annotated[Path, typer.Argument(help="CSV of clips: path and label.")],
-    codecs: Annotated[
-        str,
-        typer.Option(help="YAML of codecs and bitrates, or the name of a preset: codecs."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the audio and the table.")],
+    codecs: Annotated[str, options.CODECS],
+    out: options.Corpus,
     workers: options.Workers = None,
     as_json: options.Outcome = False,
 ) -> None:
@@ -29,8 +28,6 @@ def data_encode(
 
     Example: anymic data encode esc10.csv --codecs codecs --out esc10-coded
     """
-    from anymic.cli.inputs import require_folders
-    from anymic.cli.written import say
     from anymic.codecs.coded_corpus import encode as run
     from anymic.data.manifest import Manifest
 
@@ -46,11 +43,6 @@ def data_encode(
         }
         for codec, kbps, over in found
     ]
-    say(
-        result,
-        out,
-        columns=("codec", "measured kbps"),
-        lines=[(str(codec), f"{kbps:.1f}", over) for codec, kbps, over in found],
-        plain={"codecs": plain},
-        as_json=as_json,
-    )
+    rows = [(codec, f"{kbps:.1f}", over) for codec, kbps, over in found]
+    lines = variant_lines("codec", "measured kbps", rows)
+    print_derived(result, out, lines=lines, plain={"codecs": plain}, as_json=as_json)

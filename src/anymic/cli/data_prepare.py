@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from anymic.cli import options
-
-if TYPE_CHECKING:
-    from anymic.data.checks import Problem
-    from anymic.data.manifest import Manifest
+from anymic.cli.printing import note, print_outcome
+from anymic.errors import ConfigError, ManifestError
 
 
 def data_prepare(
@@ -52,7 +48,6 @@ def data_prepare(
     from anymic.data.corpora import CORPORA
     from anymic.data.corpora import download as fetch
     from anymic.data.splits import check_splits
-    from anymic.errors import ConfigError, ManifestError
 
     if name is None:
         _list(as_json=as_json)
@@ -68,19 +63,22 @@ def data_prepare(
     wanted_hz = rate if rate is not None else corpus.rate_hz
     problems = check_files(manifest, rate_hz=wanted_hz, workers=workers) if check else []
     kept = usable(manifest, problems)
-    split_problem = ""
-    if "split" in kept.table.columns:
+    found = [{"kind": one.kind, "path": one.path, "reason": one.reason} for one in problems]
+    if "split" in kept.table:
         try:
             check_splits(kept)
         except ManifestError as error:
-            split_problem = str(error)
-    written = kept.write(out) if len(kept) else None
-    outcome = _outcome(manifest, kept, problems, split_problem, written)
-    if as_json:
-        print(json.dumps(outcome, indent=2))
-    else:
-        _print_outcome(outcome, checked=check)
-    if problems or split_problem:
+            found.append({"kind": "split", "path": "", "reason": str(error)})
+    outcome = {
+        "manifest": str(kept.write(out)) if len(kept) else None,
+        "rows": len(kept),
+        "left_out": len(manifest) - len(kept),
+        "problems": found,
+    }
+    print_outcome(outcome, *_lines(outcome), as_json=as_json)
+    if not (check or as_json):
+        note("the files were not read (--no-check)")
+    if found:
         raise typer.Exit(1)
 
 
@@ -92,48 +90,24 @@ def _list(*, as_json: bool) -> None:
         {"name": corpus.name, "about": corpus.about, "download": bool(corpus.archives)}
         for corpus in CORPORA.specs()
     ]
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return
     width = max(len(str(corpus["name"])) for corpus in found)
-    for corpus in found:
-        print(f"{corpus['name']:<{width}}  {corpus['about']}")
-    print("--download fetches " + ", ".join(str(one["name"]) for one in found if one["download"]))
+    print_outcome(
+        found,
+        *(f"{corpus['name']:<{width}}  {corpus['about']}" for corpus in found),
+        "--download fetches " + ", ".join(str(one["name"]) for one in found if one["download"]),
+        as_json=as_json,
+    )
 
 
-def _outcome(
-    manifest: Manifest,
-    kept: Manifest,
-    problems: list[Problem],
-    split_problem: str,
-    written: Path | None,
-) -> dict[str, Any]:
-    listed: list[dict[str, str]] = [
-        {"kind": problem.kind, "path": problem.path, "reason": problem.reason}
-        for problem in problems
-    ]
-    if split_problem:
-        listed.append({"kind": "split", "path": "", "reason": split_problem})
-    return {
-        "manifest": str(written) if written else None,
-        "rows": len(kept),
-        "left_out": len(manifest) - len(kept),
-        "problems": listed,
-    }
-
-
-def _print_outcome(outcome: dict[str, Any], *, checked: bool) -> None:
+def _lines(outcome: dict[str, Any]) -> list[str]:
+    """Return the problems, their number by kind, and how many clips are left."""
     problems = outcome["problems"]
-    for problem in problems:
-        print(f"{problem['kind']:<10} {problem['path']}: {problem['reason']}")
+    lines = [f"{one['kind']:<10} {one['path']}: {one['reason']}" for one in problems]
     if problems:
-        kinds = Counter(problem["kind"] for problem in problems)
+        kinds = Counter(one["kind"] for one in problems)
         counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        print(f"{len(problems)} problems: {counted}")
+        lines.append(f"{len(problems)} problems: {counted}")
     if outcome["manifest"] is None:
-        print("no clip can be used: no manifest was written")
-    else:
-        left_out = f", {outcome['left_out']} left out" if outcome["left_out"] else ""
-        print(f"{outcome['manifest']}: {outcome['rows']} clips{left_out}")
-    if not checked:
-        print("note: the files were not read (--no-check)", file=sys.stderr)
+        return [*lines, "no clip can be used: no manifest was written"]
+    left_out = f", {outcome['left_out']} left out" if outcome["left_out"] else ""
+    return [*lines, f"{outcome['manifest']}: {outcome['rows']} clips{left_out}"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from anymic.data.manifest import Manifest
+from anymic.cli.printing import print_json
+
+COLUMNS = ("label", "device", "split")
 
 
 def data_show(
@@ -23,55 +22,32 @@ def data_show(
     """
     from anymic.data.manifest import Manifest
 
-    table = Manifest.read(manifest)
-    counts = _counts(table)
+    clips = Manifest.read(manifest)
+    keys = clips.table.reindex(columns=COLUMNS, fill_value="")
+    counts = keys.value_counts(sort=False).sort_index()
     if as_json:
-        print(json.dumps({"rows": len(table), "counts": counts}, indent=2))
+        rows = counts.rename("clips").reset_index().to_dict("records")
+        print_json({"rows": len(clips), "counts": rows})
     else:
-        _print_counts(table, counts)
+        _print_table(counts, title=f"{clips.name}: {len(clips)} clips")
 
 
-def _counts(manifest: Manifest) -> list[dict[str, str | int]]:
-    """Count rows for each label, device and split that occurs; "" where a column is absent."""
-    table = manifest.table
-    empty = [""] * len(table)
-    columns = [
-        table[key] if key in table.columns else empty for key in ("label", "device", "split")
-    ]
-    counted = Counter(zip(*columns, strict=True))
-    return [
-        {"label": label, "device": device, "split": split, "clips": number}
-        for (label, device, split), number in sorted(counted.items())
-    ]
-
-
-def _print_counts(manifest: Manifest, counts: list[dict[str, str | int]]) -> None:
+def _print_table(counts: Any, *, title: str) -> None:
+    """Print a table's counts: a row for each label, a column for each split and device."""
     from rich.console import Console
     from rich.table import Table
 
-    heads = sorted({(str(row["split"]), str(row["device"])) for row in counts})
-    number = {(row["label"], row["split"], row["device"]): row["clips"] for row in counts}
-    table = Table(title=f"{manifest.name}: {len(manifest)} clips", show_footer=True)
+    clips = counts.unstack(["split", "device"], fill_value=0).sort_index(axis="columns")
+    several = len(clips.columns) > 1
+    table = Table(title=title, show_footer=True)
     table.add_column("label", footer="all")
-
-    def cells(labels: list[str]) -> list[int]:
-        return [
-            sum(int(number.get((label, split, device), 0)) for label in labels)
-            for split, device in heads
-        ]
-
-    total = cells(manifest.labels)
-    for (split, device), clips in zip(heads, total, strict=True):
+    for (split, device), total in clips.sum().items():
         head = "\n".join(part for part in (split or "no split", device) if part)
-        table.add_column(
-            head if split or device or len(heads) > 1 else "clips",
-            footer=str(clips),
-            justify="right",
-        )
-    if len(heads) > 1:
-        table.add_column("all", footer=str(sum(total)), justify="right")
-    for label in manifest.labels:
-        row = cells([label])
-        summed = [str(sum(row))] if len(heads) > 1 else []
-        table.add_row(label, *(str(clips) if clips else "·" for clips in row), *summed)
+        named = split or device or several
+        table.add_column(head if named else "clips", footer=str(total), justify="right")
+    if several:
+        table.add_column("all", footer=str(counts.sum()), justify="right")
+    for label, row in clips.iterrows():
+        cells = [str(number) if number else "·" for number in row]
+        table.add_row(label, *cells, *([str(row.sum())] if several else []))
     Console().print(table)

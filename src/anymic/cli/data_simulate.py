@@ -8,26 +8,17 @@ from typing import Annotated
 import typer
 
 from anymic.cli import options
+from anymic.cli.derived import print_derived, variant_lines
+from anymic.cli.inputs import require_folders
 
 
 def data_simulate(
     manifest: Annotated[
         Path, typer.Argument(help="CSV of clean clips: path, label, and a split or a fold.")
     ],
-    devices: Annotated[
-        str,
-        typer.Option(
-            help="YAML of the devices and the clips they record, or the name of a preset: "
-            "microphones, scenes."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the audio and the tables.")],
-    responses: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the impulse responses that the YAML names. By default the YAML's own."
-        ),
-    ] = None,
+    devices: Annotated[str, options.DEVICES],
+    out: options.Corpus,
+    responses: options.Responses = None,
     workers: options.Workers = None,
     as_json: options.Outcome = False,
 ) -> None:
@@ -41,8 +32,6 @@ def data_simulate(
 
     Example: anymic data simulate esc10.csv --devices microphones --responses micirp --out mics
     """
-    from anymic.cli.inputs import require_folders
-    from anymic.cli.written import say
     from anymic.data.manifest import Manifest
     from anymic.devices.simulation.simulate import simulate as run
 
@@ -53,11 +42,5 @@ def data_simulate(
         (name, int(counts.get(name, 0)), over) for name, over in result.over_full_scale.items()
     ]
     plain = {name: {"clips": clips, "clips_over_full_scale": over} for name, clips, over in found}
-    say(
-        result,
-        out,
-        columns=("device", "clips"),
-        lines=[(name, str(clips), over) for name, clips, over in found],
-        plain={"devices": plain},
-        as_json=as_json,
-    )
+    lines = variant_lines("device", "clips", found)
+    print_derived(result, out, lines=lines, plain={"devices": plain}, as_json=as_json)

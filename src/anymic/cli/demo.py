@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import command_line, print_json
 
 if TYPE_CHECKING:
     from anymic.demo import Demo
@@ -33,32 +32,27 @@ def demo(
     """
     from anymic.demo import QUICK, run_demo
 
-    command = shlex.join(["anymic", *sys.argv[1:]])
-    outcome = run_demo(out, seed=seed, command=command, **(QUICK if quick else {}))
-    if as_json:
-        print(json.dumps(_as_mapping(outcome), indent=2))
-    else:
-        _print(outcome)
+    outcome = run_demo(out, seed=seed, command=command_line(), **(QUICK if quick else {}))
+    show(outcome, as_json=as_json)
 
 
-def _as_mapping(outcome: Demo) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {
-        "finding": outcome.finding,
-        "rows": [asdict(row) for row in outcome.rows],
-        "paths": {name: str(path) for name, path in outcome.paths.items()},
-        "seconds": {name: round(seconds, 1) for name, seconds in outcome.seconds.items()},
-    }
-
-
-def _print(outcome: Demo) -> None:
+def show(outcome: Demo, *, as_json: bool) -> None:
+    """Print the result, and where the files are."""
     from rich.console import Console
 
     from anymic.evaluation.report.tables import comparison_table, rich_table
 
-    console = Console()
-    console.print(rich_table(comparison_table(outcome.rows)))
+    if as_json:
+        print_json(
+            {
+                "finding": outcome.finding,
+                "rows": [asdict(row) for row in outcome.rows],
+                "paths": {name: str(path) for name, path in outcome.paths.items()},
+                "seconds": {name: round(seconds, 1) for name, seconds in outcome.seconds.items()},
+            }
+        )
+        return
+    Console().print(rich_table(comparison_table(outcome.rows)))
     print(f"\n{outcome.finding}\n")
     for name, what in (
         ("html", "the report, with figures"),

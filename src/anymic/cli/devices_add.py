@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from anymic.cli import options
+
 
 def devices_add(
-    model: Annotated[Path, typer.Argument(help="The model: the folder that `anymic train` wrote.")],
+    model: options.Model,
     profile: Annotated[Path, typer.Option(help="The profile that `anymic devices profile` wrote.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
-    ] = None,
+    out: options.ChangedModel = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Also replace the gains of devices that MODEL has.")
     ] = False,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import finish, print_json
 
 if TYPE_CHECKING:
     from anymic.devices.identification.identifier import DeviceIdentifier
@@ -53,17 +52,13 @@ def devices_fit(
     identifier = DeviceIdentifier().fit(manifest, held_out=held_out or (), seed=seed)
     identifier.save(out)
     _show(identifier, out, as_json=as_json)
-    if identifier.failures_:
-        raise typer.Exit(1)
+    finish(identifier.failures_)
 
 
 def _show(identifier: DeviceIdentifier, out: Path, *, as_json: bool) -> None:
-    for failure in identifier.failures_:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
     record = identifier.record_
     if as_json:
-        outcome = {"identifier": str(out), "devices": list(identifier.devices), **record}
-        print(json.dumps(outcome, indent=2))
+        print_json({"identifier": str(out), "devices": list(identifier.devices), **record})
         return
     counts = ", ".join(f"{name} {clips}" for name, clips in record["clips"].items())
     share = f"{100 * record['true_accepts']:.0f} % of new clips, all devices together"

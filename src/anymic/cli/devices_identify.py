@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import exit_if_failed, print_json
+from anymic.errors import Failure
 
 if TYPE_CHECKING:
     from anymic.devices.identification.identifier import Identification
 
 
 def devices_identify(
-    paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders, or patterns such as 'in/*.wav'."),
-    ],
+    paths: options.Files,
     identifier: Annotated[Path, typer.Option(help="The folder that `anymic devices fit` wrote.")],
     together: Annotated[
         bool, typer.Option("--together", help="All recordings are of one device: name that one.")
@@ -36,7 +34,6 @@ def devices_identify(
     Example: anymic devices identify recordings/ --identifier identifier
     """
     from anymic.devices.identification.identify import identify, identify_together
-    from anymic.errors import Failure
 
     rows: list[dict[str, object]] = []
     lines: Iterable[tuple[str, Identification | Failure]]
@@ -63,10 +60,8 @@ def devices_identify(
         if not as_json:
             print(f"{_name(one)}\t{all_files.recordings} recordings\t{one.probability:.3f}")
     if as_json:
-        print(json.dumps(rows, indent=2))
-    if failed:
-        print(f"{failed} of {files} files failed", file=sys.stderr)
-        raise typer.Exit(1)
+        print_json(rows)
+    exit_if_failed(failed, files)
 
 
 def _name(found: Identification) -> str:

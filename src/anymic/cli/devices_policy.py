@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anymic.cli import options
+from anymic.cli.inputs import require_choice
+
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
 
-POLICIES = ("identity", "blind", "refuse")
+POLICIES = {
+    "identity": "not corrected",
+    "blind": "corrected with gains estimated from their recordings",
+    "refuse": "refused",
+}
 
 
 def devices_policy(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
-    ],
+    model: options.Model,
     unknown: Annotated[
         str | None,
         typer.Option(
@@ -32,9 +37,7 @@ def devices_policy(
         Path | None,
         typer.Option(help="The manifest that the model was trained with; needed once for blind."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
-    ] = None,
+    out: options.ChangedModel = None,
 ) -> None:
     """Set what a model does with clips of unstated and of unknown devices.
 
@@ -49,14 +52,9 @@ def devices_policy(
     from anymic.bundle.unknown_devices import with_device_policy
     from anymic.data.reading import as_manifest
     from anymic.devices.identification.identifier import DeviceIdentifier
-    from anymic.errors import ConfigError
 
-    if unknown not in (None, *POLICIES):
-        raise ConfigError(
-            f"unknown policy --unknown {unknown}",
-            expected=", ".join(POLICIES),
-            fix="choose one of them",
-        )
+    if unknown is not None:
+        require_choice("--unknown", unknown, POLICIES)
     changed = with_device_policy(
         bundles.load(model),
         unknown=unknown,  # type: ignore[arg-type]
@@ -75,9 +73,5 @@ def _described(model: Bundle | Ensemble) -> str:
     named = "not identified"
     if model.identifier is not None:
         named = f"identified among {', '.join(model.identifier.devices)}"
-    unknown = {
-        "identity": "not corrected",
-        "blind": "corrected with gains estimated from their recordings",
-        "refuse": "refused",
-    }[model.contract.unknown_device]
+    unknown = POLICIES[model.contract.unknown_device]
     return f"unstated devices are {named}; unknown ones are {unknown}"

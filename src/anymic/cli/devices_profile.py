@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import failures_as_json, finish, note, print_json
+from anymic.errors import DeviceError
 
 if TYPE_CHECKING:
-    from anymic.devices.correction.profile import DeviceProfile
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 
 
@@ -63,7 +62,6 @@ def devices_profile(
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
-    from anymic.errors import DeviceError
 
     if plot is not None and plot.suffix.lower() != ".png":
         raise DeviceError(f"{plot} cannot be drawn", expected="a .png file", fix="change the name")
@@ -71,7 +69,7 @@ def devices_profile(
     if split:
         table = clips_of_split(table, split, purpose="estimate gains from")
     elif "split" in table.table and table.table["split"].nunique() > 1:
-        print("note: clips of all splits are used; pass --split train to use one", file=sys.stderr)
+        note("clips of all splits are used; pass --split train to use one")
     names = [name.strip() for name in reference.split(",") if name.strip()]
     correction = SpectrumCorrection(
         reference="all" if names == ["all"] else names,
@@ -91,45 +89,32 @@ def devices_profile(
         from anymic.evaluation.report.style import save_png
 
         save_png(gains_figure(correction.profile_), plot)
-    _report(correction, out, plot, as_json=as_json)
-    if correction.failures_:
-        raise typer.Exit(1)
+    _show(correction, out, plot, as_json=as_json)
+    finish(correction.failures_)
 
 
-def _report(correction: SpectrumCorrection, out: Path, plot: Path | None, *, as_json: bool) -> None:
-    profile = correction.profile_
-    for failure in correction.failures_:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
-    if as_json:
-        outcome = {
-            "profile": str(out),
-            "plot": str(plot) if plot else None,
-            "reference": list(profile.reference),
-            "estimator": profile.estimator,
-            "rate_hz": profile.rate_hz,
-            "fft_size": profile.fft_size,
-            "devices": _summaries(profile),
-            "notes": list(correction.notes_),
-            "failures": [
-                {"path": failure.path, "reason": failure.reason} for failure in correction.failures_
-            ],
-        }
-        print(json.dumps(outcome, indent=2))
-        return
-    for note in correction.notes_:
-        print(f"note: {note}", file=sys.stderr)
-    _print_table(profile)
-    print(f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else ""))
-
-
-def _summaries(profile: DeviceProfile) -> dict[str, dict[str, Any]]:
-    return {name: device.summary() for name, device in profile.devices.items()}
-
-
-def _print_table(profile: DeviceProfile) -> None:
+def _show(correction: SpectrumCorrection, out: Path, plot: Path | None, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    profile = correction.profile_
+    summaries = {name: device.summary() for name, device in profile.devices.items()}
+    if as_json:
+        print_json(
+            {
+                "profile": str(out),
+                "plot": str(plot) if plot else None,
+                "reference": list(profile.reference),
+                "estimator": profile.estimator,
+                "rate_hz": profile.rate_hz,
+                "fft_size": profile.fft_size,
+                "devices": summaries,
+                "notes": list(correction.notes_),
+                "failures": failures_as_json(correction.failures_),
+            }
+        )
+        return
+    note(*correction.notes_)
     table = Table(
         title=f"towards {'+'.join(profile.reference)}, {profile.estimator}, "
         f"{profile.rate_hz} Hz, FFT {profile.fft_size}"
@@ -137,7 +122,8 @@ def _print_table(profile: DeviceProfile) -> None:
     table.add_column("device")
     for head in ("clips", "lowest gain", "median gain", "highest gain", "median spread"):
         table.add_column(head, justify="right")
-    for name, summary in _summaries(profile).items():
+    for name, summary in summaries.items():
         numbers = [summary[key] for key in ("lowest_db", "median_db", "highest_db", "spread_db")]
         table.add_row(name, str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers))
     Console().print(table)
+    print(f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else ""))

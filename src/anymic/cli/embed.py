@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anymic._internal.progress import progress_bar
 from anymic.cli import options
+from anymic.cli.printing import failures_as_json, finish, print_outcome
+from anymic.errors import ConfigError, Failure
 
 if TYPE_CHECKING:
     from anymic.inference.embedder import Embedder, Embeddings
 
 
 def embed(
-    model: Annotated[Path, typer.Option(help="The model: the folder that `anymic train` wrote.")],
+    model: options.WithModel,
     out: Annotated[
         Path,
         typer.Option(
@@ -36,16 +36,9 @@ def embed(
     split: Annotated[
         str | None, typer.Option(help="Only clips of this split of the manifest. [default: all]")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="The device that recorded the files, as the model names it.")
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]"),
-    ] = None,
-    accelerator: Annotated[
-        str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
-    ] = "auto",
+    device: options.Device = None,
+    batch: options.Batch = None,
+    accelerator: options.Accelerator = "auto",
     as_json: options.Outcome = False,
 ) -> None:
     """Write the network's pooled features of each window.
@@ -62,7 +55,6 @@ def embed(
     Example: anymic embed recordings/ --model run --out features.npz
     """
     from anymic import bundle
-    from anymic.cli.printing import print_failures
     from anymic.inference.embedder import Embedder
     from anymic.inference.embedding_files import format_of, write
 
@@ -73,29 +65,22 @@ def embed(
         found, sources = _embed_manifest(embedder, data, split)
     else:
         found, sources = _embed_files(embedder, paths or [], device)
-    print_failures(found.failures)
     write(found, out)
     windows, numbers = found.features.shape
-    if as_json:
-        outcome = {
-            "out": str(out),
-            "windows": windows,
-            "features": numbers,
-            "failures": [asdict(failure) for failure in found.failures],
-        }
-        print(json.dumps(outcome, indent=2))
-    else:
-        print(f"{out}  {windows} windows, {numbers} features each")
-    if found.failures:
-        print(f"{len(found.failures)} of {sources} files failed", file=sys.stderr)
-        raise typer.Exit(1)
+    outcome = {
+        "out": str(out),
+        "windows": windows,
+        "features": numbers,
+        "failures": failures_as_json(found.failures),
+    }
+    line = f"{out}  {windows} windows, {numbers} features each"
+    print_outcome(outcome, line, as_json=as_json)
+    finish(found.failures, files=sources)
 
 
 def _refuse_unclear(
     paths: list[str] | None, data: Path | None, split: str | None, device: str | None
 ) -> None:
-    from anymic.errors import ConfigError
-
     if bool(paths) == (data is not None):
         raise ConfigError(
             "both paths and --data are given" if paths else "neither paths nor --data are given",
@@ -113,7 +98,6 @@ def _refuse_unclear(
 
 
 def _embed_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
-    from anymic._internal.progress import progress_bar
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
 
@@ -129,9 +113,7 @@ def _embed_files(
 ) -> tuple[Embeddings, int]:
     from dataclasses import replace
 
-    from anymic._internal.progress import progress_bar
     from anymic.data.files import find_files
-    from anymic.errors import Failure
 
     places = find_files(paths)
     never = tuple(place for place in places if isinstance(place, Failure))

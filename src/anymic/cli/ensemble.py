@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
+from anymic._internal.progress import progress_bar
 from anymic.cli import options
+from anymic.cli.inputs import require_choice
+from anymic.cli.printing import finish, print_json
+from anymic.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
@@ -44,9 +46,7 @@ def ensemble(
             help="Calibrate every member on this split's clips, not on its own validation clips."
         ),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Keep features in this folder, for the next time.")
-    ] = None,
+    cache: options.Cache = None,
     as_json: options.Outcome = False,
 ) -> None:
     """Make one model of several that vote.
@@ -64,11 +64,12 @@ def ensemble(
     Example: anymic ensemble run/members/* --voting calibrated --select 'accuracy>=0.70'
     --data manifest.csv --out run/ensemble
     """
-    from anymic._internal.progress import progress_bar
     from anymic.bundle import Ensemble
+    from anymic.bundle.voting import Voting
     from anymic.training.ensemble_builder import Builder, least_accuracy
 
-    chosen = _voting(voting)
+    require_choice("--voting", voting, get_args(Voting))
+    chosen = cast("Voting", voting)
     if select is not None:
         least_accuracy(select)
     manifest, calibration = _clips(data, split, chosen)
@@ -80,26 +81,8 @@ def ensemble(
         candidates = builder.candidates(models)
         found = builder.build(candidates, voting=chosen, select=select)
     found.save(out)
-    for failure in builder.failures.values():
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
     _show(found, candidates, out, as_json=as_json)
-    if builder.failures:
-        raise typer.Exit(1)
-
-
-def _voting(name: str) -> Voting:
-    from typing import cast, get_args
-
-    from anymic.bundle.voting import Voting
-    from anymic.errors import ConfigError
-
-    if name not in get_args(Voting):
-        raise ConfigError(
-            f"unknown --voting {name}",
-            expected=", ".join(get_args(Voting)),
-            fix="choose one of them",
-        )
-    return cast("Voting", name)
+    finish(builder.failures.values())
 
 
 def _clips(
@@ -108,7 +91,6 @@ def _clips(
     """Return the manifest, and its clips to calibrate on where a split names them."""
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
-    from anymic.errors import ConfigError
 
     if voting == "calibrated" and data is None:
         raise ConfigError(
@@ -131,7 +113,6 @@ def _clips(
 def _load(runs: list[Path]) -> dict[str, Bundle]:
     from anymic import bundle as bundles
     from anymic.bundle import Ensemble
-    from anymic.errors import BundleError
 
     models: dict[str, Bundle] = {}
     places = set()
@@ -155,18 +136,19 @@ def _load(runs: list[Path]) -> dict[str, Bundle]:
 def _show(found: Ensemble, candidates: list[Candidate], out: Path, *, as_json: bool) -> None:
     from anymic.training.ensemble_builder import complexity
 
-    cost = complexity(found)
+    size = complexity(found)
     if as_json:
-        outcome: dict[str, Any] = {
-            "model": str(out),
-            "voting": found.voting,
-            "labels": list(found.labels),
-            "devices": list(found.devices),
-            "parameters": cost.parameters,
-            "multiply_accumulates": cost.multiply_accumulates,
-            **found.training,
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
+        print_json(
+            {
+                "model": str(out),
+                "voting": found.voting,
+                "labels": list(found.labels),
+                "devices": list(found.devices),
+                "parameters": size.parameters,
+                "multiply_accumulates": size.multiply_accumulates,
+                **found.training,
+            }
+        )
         return
     left_out = set(found.training["left_out"])
     for one in candidates:
@@ -175,7 +157,7 @@ def _show(found: Ensemble, candidates: list[Candidate], out: Path, *, as_json: b
         print("\t".join((one.name, one.bundle.network_name, accuracy, kept)))
     print(
         f"{out}: {len(found.members)} of {len(candidates)} members, {found.voting} voting,"
-        f" {cost.parameters:,} parameters, {cost.multiply_accumulates / 1e9:.2f} G"
+        f" {size.parameters:,} parameters, {size.multiply_accumulates / 1e9:.2f} G"
         " multiply-accumulates a clip"
     )
     print(f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anymic.cli import options
+from anymic.cli.inputs import require_folders
+from anymic.cli.printing import command_line, failures_as_json, finish, note, print_json
 
 if TYPE_CHECKING:
     from anymic.evaluation.evaluate import Evaluation
+    from anymic.evaluation.robustness import Robustness
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
-    ],
+    model: options.Model,
     data: options.Clips,
     split: options.Split = None,
     out: Annotated[
@@ -49,10 +49,7 @@ def evaluate(
             help="Also measure the share and accuracy of clips with at least this confidence."
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Keep features in this folder, for the next time."),
-    ] = None,
+    cache: options.Cache = None,
     seed: Annotated[int, typer.Option(help="Seed of the resamples for the intervals.")] = 0,
     as_json: options.Rows = False,
 ) -> None:
@@ -75,8 +72,6 @@ def evaluate(
 
     Example: anymic evaluate run --data manifest.csv --split test --out report
     """
-    from anymic.cli.inputs import require_folders
-    from anymic.cli.printing import command_line, note, print_failures
     from anymic.evaluation import evaluate as evaluation
 
     require_folders(out, cache)
@@ -94,20 +89,18 @@ def evaluate(
     )
     paths = found.write(out or model / "report", command=command_line())
     note(found.warning, found.device_policies)
-    print_failures(found.failures)
     if as_json:
-        print(json.dumps(as_mapping(found, paths), indent=2, allow_nan=False))
+        print_json(as_mapping(found, paths))
     else:
         print_evaluation(found, paths)
-    if found.failures:
-        raise typer.Exit(1)
+    finish(found.failures)
 
 
-def as_mapping(found: Evaluation, paths: Mapping[str, Path]) -> dict[str, Any]:
-    """Return an evaluation as --json prints it."""
+def as_mapping(found: Evaluation | Robustness, paths: Mapping[str, Path]) -> dict[str, Any]:
+    """Return what was measured as --json prints it."""
     return {
         "rows": [asdict(row) for row in found.rows],
-        "failures": [asdict(failure) for failure in found.failures],
+        "failures": failures_as_json(found.failures),
         "paths": {name: str(path) for name, path in paths.items()},
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anymic.cli import options
+from anymic.cli.inputs import note_replaced, require_folders
+from anymic.cli.printing import failures_of, finish, note, print_json
+from anymic.cli.settings import read_config, read_trainer
+from anymic.errors import ConfigError
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
 
 
 def finetune(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
-    ],
+    model: options.Model,
     data: options.Clips,
     out: Annotated[Path, typer.Option(help="Folder for the new model, checkpoints and logs.")],
     segments: Annotated[
@@ -61,8 +62,6 @@ def finetune(
 
     Example: anymic finetune run --data coded.csv --segments 5-7 --epochs 10 --out tuned
     """
-    from anymic.cli.inputs import note_replaced, require_folders
-    from anymic.cli.settings import read_config, read_trainer
     from anymic.training import finetuning
 
     require_folders(out, cache)
@@ -70,8 +69,6 @@ def finetune(
     config = read_config(preset, config_file, changes, seed, default=finetuning.PRESET)
     if epochs is not None:
         config = finetuning.lasting(config, epochs)
-    arguments = read_trainer(trainer)
-    moments = _numbers(report_epochs)
     bundle = finetuning.finetune(
         model,
         data,
@@ -79,20 +76,17 @@ def finetune(
         config=config,
         segments=segments,
         from_scratch=from_scratch,
-        report_epochs=moments,
+        report_epochs=_numbers(report_epochs),
         resume=resume,
         progress=not as_json and sys.stderr.isatty(),
         cache=cache,
-        trainer=arguments,
+        trainer=read_trainer(trainer),
     )
     _show(bundle, out, as_json=as_json)
-    if bundle.training["failures"]:
-        raise typer.Exit(1)
+    finish(failures_of(bundle))
 
 
 def _numbers(text: str) -> list[int]:
-    from anymic.errors import ConfigError
-
     parts = text.replace(" ", "").split(",")
     if not all(part.isdecimal() for part in parts):
         raise ConfigError(
@@ -102,29 +96,6 @@ def _numbers(text: str) -> list[int]:
 
 
 def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
-    record = bundle.training
-    tuned: dict[str, Any] = record["finetuned"]
-    for failure in record["failures"]:
-        print(f"failed: {failure['path']}: {failure['reason']}", file=sys.stderr)
-    if tuned["measured_known"]:
-        print(
-            f"note: the model had been trained on {tuned['measured_known']} of the"
-            f" {tuned['measured_clips']} clips measured: accuracy on them is not that on new clips",
-            file=sys.stderr,
-        )
-    if as_json:
-        shown = ("segments", "from_scratch", "weights_sha256", "measured_known")
-        outcome = {
-            "model": str(out),
-            **{key: tuned[key] for key in shown},
-            "epochs": record["epochs"],
-            "kept_epoch": record["kept_epoch"],
-            "clips": record["clips"],
-            "failures": record["failures"],
-            "rows": tuned["measured"],
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
-        return
     from rich.console import Console
 
     from anymic.evaluation.report import Row
@@ -132,6 +103,20 @@ def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
     from anymic.evaluation.report.tables import comparison_table, rich_table
     from anymic.metrics import ACCURACY
 
+    record = bundle.training
+    tuned: dict[str, Any] = record["finetuned"]
+    note(tuned.get("warning", ""))
+    if as_json:
+        shown = ("segments", "from_scratch", "weights_sha256", "measured_known")
+        print_json(
+            {
+                "model": str(out),
+                **{key: tuned[key] for key in shown},
+                **{key: record[key] for key in ("epochs", "kept_epoch", "clips", "failures")},
+                "rows": tuned["measured"],
+            }
+        )
+        return
     rows = [Row(**row) for row in tuned["measured"]]
     table = comparison_table([row for row in rows if row.metric == ACCURACY.name], column="epoch")
     Console().print(rich_table(table))

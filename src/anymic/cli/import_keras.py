@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import print_outcome
 
 
 def import_keras(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL.hdf5", help="What model.save of Keras 2 wrote.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    out: options.NewModel,
     labels: Annotated[
         str | None,
         typer.Option(help="Names in the order of the classes: a,b,c. [default: ten are TAU's]"),
@@ -40,15 +40,16 @@ def import_keras(
     bundle.save(out)
     weights = bundle.network.state_dict().items()  # with running statistics, as Keras counts
     parameters = sum(value.numel() for name, value in weights if not name.endswith("tracked"))
-    if as_json:
-        outcome = {
-            "model": str(out),
-            "labels": list(bundle.labels),
-            "parameters": parameters,
-            "network": bundle.network_arguments,
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
-        return
+    outcome = {
+        "model": str(out),
+        "labels": list(bundle.labels),
+        "parameters": parameters,
+        "network": bundle.network_arguments,
+    }
     listed = ", ".join(bundle.labels)
-    print(f"{out}: {parameters:,} parameters, {len(bundle.labels)} labels: {listed}")
-    print(f"next: anymic predict FILES --model {out}")
+    print_outcome(
+        outcome,
+        f"{out}: {parameters:,} parameters, {len(bundle.labels)} labels: {listed}",
+        f"next: anymic predict FILES --model {out}",
+        as_json=as_json,
+    )

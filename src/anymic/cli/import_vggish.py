@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.printing import print_outcome
+from anymic.errors import ConfigError
 
 
 def import_vggish(
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    out: options.NewModel,
     weights: Annotated[
         Path | None,
         typer.Argument(
@@ -52,7 +53,6 @@ def import_vggish(
     Example: anymic import vggish vggish-10086976.pth --out vggish
     """
     from anymic.data.reading import as_manifest
-    from anymic.errors import ConfigError
     from anymic.importers import vggish
     from anymic.training.heads import with_labels
 
@@ -73,8 +73,7 @@ def import_vggish(
         bundle = with_labels(bundle, as_manifest(labels).labels, seed=seed)
     bundle.save(out)
     count = sum(value.numel() for value in bundle.network.parameters())
-    if as_json:
-        print(json.dumps({"out": str(out), "weights": count, "from": bundle.training["imported"]}))
-    else:
-        then = "finetune" if labels is not None else "embed"
-        print(f"{out}  VGGish, {count:,} weights; see anymic {then} --help")
+    outcome = {"out": str(out), "weights": count, "from": bundle.training["imported"]}
+    then = "finetune" if labels is not None else "embed"
+    line = f"{out}  VGGish, {count:,} weights; see anymic {then} --help"
+    print_outcome(outcome, line, as_json=as_json)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
+
+from anymic.cli.printing import note
+from anymic.errors import ConfigError
 
 
 def require_folders(*places: Path | None) -> None:
@@ -15,8 +18,6 @@ def require_folders(*places: Path | None) -> None:
     ConfigError
         A place, or one above it, is a file.
     """
-    from anymic.errors import ConfigError
-
     for place in filter(None, places):
         taken = next((one for one in (place, *place.parents) if one.exists()), None)
         if taken is not None and not taken.is_dir():
@@ -26,25 +27,19 @@ def require_folders(*places: Path | None) -> None:
 def note_replaced(out: Path, *, resume: bool) -> None:
     """Note on stderr, before hours of work, that a finished model will be replaced."""
     if (out / "bundle.json").is_file() and not resume:
-        print(f"note: {out} holds a model, which this one will replace", file=sys.stderr)
+        note(f"{out} holds a model, which this one will replace")
 
 
-def one_corpus(
-    data: Sequence[Path] | None, esc50: Path | None, responses: Path | None, *, command: str
-) -> None:
-    """Refuse to reproduce a paper on no data, or on two kinds at once.
-
-    Raises
-    ------
-    ConfigError
-        Unless there is either `data`, or `esc50` with `responses`.
-    """
-    from anymic.errors import ConfigError
-
-    made = esc50 is not None and responses is not None
-    if bool(data) == made or (esc50 is None) != (responses is None):
+def require_choice(option: str, value: str, known: Collection[str]) -> None:
+    """Raise ConfigError if the value of an option is not one of those that it may have."""
+    if value not in known:
         raise ConfigError(
-            "no data is given" if not data and esc50 is None else "the choice of data is unclear",
-            expected="either --data, once a fold, or --esc50 with --responses",
-            fix=f"see {command} --help",
+            f"{option} is {value}",
+            expected=f"one of {', '.join(known)}",
+            fix="choose one of them",
         )
+
+
+def read_channel(text: str) -> Any:
+    """Return a channel as `audio.read` takes it, which also checks it."""
+    return int(text) if text.isdecimal() else text

@@ -7,7 +7,42 @@ from typing import Annotated
 
 import typer
 
+# Models.
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="The folder of a trained model or an ensemble.")
+]
+WithModel = Annotated[
+    Path, typer.Option("--model", help="The model: the folder that `anymic train` wrote.")
+]
+ChangedModel = Annotated[
+    Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
+]
+NewModel = Annotated[Path, typer.Option(help="Folder for the model.")]
+Device = Annotated[
+    str | None, typer.Option(help="The device that recorded the files, as the model names it.")
+]
+Batch = Annotated[
+    int | None, typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]")
+]
+Accelerator = Annotated[
+    str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(help="Keep features in this folder, for the next time.")
+]
+
+# Clips and files.
+Files = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH...", help="Files, folders, or patterns such as 'in/*.wav'."),
+]
 Clips = Annotated[Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")]
+Labelled = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV of clips: path, label, perhaps split; or a folder of one folder per label."
+    ),
+]
 Split = Annotated[
     str | None,
     typer.Option(
@@ -15,10 +50,24 @@ Split = Annotated[
         "[default: test where the manifest has a column split, else all]"
     ),
 ]
+Channel = Annotated[
+    str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
+]
+DEVICES = typer.Option(
+    help="YAML of virtual devices, or the name of a preset: microphones, scenes."
+)
+CODECS = typer.Option(help="YAML of codecs and bitrates, or the name of a preset: codecs.")
+Responses = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the impulse responses. [default: that of the devices' YAML]"),
+]
+Corpus = Annotated[Path, typer.Option(help="Folder for the audio and the tables.")]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Clips worked on at once. By default one a processor."),
 ]
+
+# What is printed.
 Outcome = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 Rows = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from anymic._internal.progress import progress_bar
+from anymic.cli import options
+from anymic.cli.printing import finish
+from anymic.errors import ConfigError, ManifestError
 
 if TYPE_CHECKING:
     from anymic.data.manifest import Manifest
 
 
 def plot_features(
-    model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="The folder that `anymic train` wrote.")
-    ],
+    model: options.Model,
     data: Annotated[Path, typer.Option(help="A manifest (CSV) with the column split.")],
     out: Annotated[Path, typer.Option(help="The PNG to draw into.")] = Path("features.png"),
-    accelerator: Annotated[
-        str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
-    ] = "auto",
+    accelerator: options.Accelerator = "auto",
 ) -> None:
     """Draw the network's pooled features of clips in two dimensions.
 
@@ -33,9 +33,7 @@ def plot_features(
     Example: anymic plot features run --data manifest.csv --out features.png
     """
     from anymic import bundle
-    from anymic._internal.progress import progress_bar
     from anymic.data.reading import as_manifest
-    from anymic.errors import ConfigError
     from anymic.evaluation.report.features import features_figure
     from anymic.evaluation.report.style import save_png
     from anymic.inference.embedder import Embedder
@@ -46,8 +44,6 @@ def plot_features(
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
     with progress_bar(len(chosen), "embedding") as advance:
         found = embedder.embed_manifest(chosen, progress=advance)
-    for failure in found.failures:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
     clips, rows = found.clips()
     table = chosen.rows(rows).table
     figure = features_figure(
@@ -58,15 +54,12 @@ def plot_features(
         devices=table["device"].tolist() if chosen.devices else None,
     )
     print(save_png(figure, out))
-    if found.failures:
-        print(f"{len(found.failures)} of {len(chosen)} files failed", file=sys.stderr)
-        raise typer.Exit(1)
+    finish(found.failures, files=len(chosen))
 
 
 def _of_both_splits(manifest: Manifest) -> Manifest:
     """Return the clips whose split is train or test; ManifestError where a split has none."""
     from anymic.data.splits import check_splits
-    from anymic.errors import ManifestError
 
     manifest.require("split", purpose="a panel of training and one of test clips")
     check_splits(manifest)

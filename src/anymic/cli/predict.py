@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from anymic._internal.progress import progress_bar
 from anymic.cli import options
+from anymic.cli.predict_rows import printer
+from anymic.cli.printing import exit_if_failed, note
+from anymic.errors import ConfigError, Failure
 
 
 def predict(
-    paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Files, folders, or patterns such as 'in/*.wav'."),
-    ],
-    model: Annotated[Path, typer.Option(help="The model: the folder that `anymic train` wrote.")],
-    device: Annotated[
-        str | None, typer.Option(help="The device that recorded the files, as the model names it.")
-    ] = None,
+    paths: options.Files,
+    model: options.WithModel,
+    device: options.Device = None,
     together: Annotated[
         bool,
         typer.Option(
@@ -37,13 +35,8 @@ def predict(
     top: Annotated[
         int, typer.Option(min=1, help="Number of labels to show, the most probable first.")
     ] = 1,
-    batch: Annotated[
-        int | None,
-        typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]"),
-    ] = None,
-    accelerator: Annotated[
-        str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
-    ] = "auto",
+    batch: options.Batch = None,
+    accelerator: options.Accelerator = "auto",
     submission: Annotated[
         Path | None,
         typer.Option(help="Also write the three best labels of each file, as Kaggle takes them."),
@@ -80,9 +73,6 @@ def predict(
 
     Example: anymic predict recordings/ --model run --device B
     """
-    from anymic._internal.progress import progress_bar
-    from anymic.cli.predict_rows import printer
-    from anymic.errors import Failure
     from anymic.inference.embedding_head import VectorHead
     from anymic.inference.files import load_model, predict_files
     from anymic.inference.prediction import require_share
@@ -95,7 +85,7 @@ def predict(
         _refuse_for_embeddings(device=device, together=together, windows=windows)
     elif device and loaded.devices and device not in loaded.devices:
         known = ", ".join(loaded.devices)
-        print(f"note: {device} is none of the model's devices ({known})", file=sys.stderr)
+        note(f"{device} is none of the model's devices ({known})")
     count, results = predict_files(
         loaded,
         paths,
@@ -117,15 +107,11 @@ def predict(
     show.finish()
     if answers is not None:
         answers.write()
-    if failed:
-        print(f"{failed} of {count} files failed", file=sys.stderr)
-        raise typer.Exit(1)
+    exit_if_failed(failed, count)
 
 
 def _refuse_for_embeddings(**options: object) -> None:
     """Refuse options of audio, where there are only embeddings."""
-    from anymic.errors import ConfigError
-
     if given := [f"--{name}" for name, value in options.items() if value]:
         raise ConfigError(
             f"{' and '.join(given)} cannot be used with a head on embeddings",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from anymic.cli.printing import print_json
+from anymic.errors import Failure
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from anymic.errors import Failure
     from anymic.inference.prediction import Prediction
 
 NOT_SURE = "not sure"
@@ -86,7 +87,7 @@ class Json(TabSeparated):
 
     def finish(self) -> None:
         """Print the list."""
-        print(json.dumps(self.found, indent=2, allow_nan=False))
+        print_json(self.found)
 
 
 def _empty_table(windows: bool, top: int) -> Table:
@@ -103,8 +104,6 @@ def _empty_table(windows: bool, top: int) -> Table:
 
 def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tuple[str, ...]]:
     """Return the cells of a result's rows."""
-    from anymic.errors import Failure
-
     if isinstance(result, Failure):
         blank = [""] * (2 * top + 1 + windows)
         yield (result.path, *blank, "failed", result.reason)
@@ -149,8 +148,6 @@ def _best(
 
 
 def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[str, Any]:
-    from anymic.errors import Failure
-
     if isinstance(result, Failure):
         return {"path": result.path, "failed": result.reason}
     values = {**asdict(result), "answer": result.answer}

@@ -1,8 +1,10 @@
-"""Verbs and options that have another name now: one line gives the new one."""
+"""Verbs and options that have been renamed: the error gives the new name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from anymic.errors import ConfigError
 
 VERBS = {
     "calibrate-probabilities": "calibrate",
@@ -10,14 +12,14 @@ VERBS = {
     "devices route": "devices policy",
 }
 
-# Options of PyTorch Lightning's trainer, which --trainer takes now.
+# Options of PyTorch Lightning's trainer, which are now arguments of --trainer.
 TRAINER = ("accelerator", "devices", "num-nodes", "strategy", "precision")
 OPTIONS = {
     verb: {f"--{name}": f"--trainer {name.replace('-', '_')}=" for name in TRAINER}
     for verb in ("train", "finetune")
 }
 
-# What `calibrate` took while it estimated the gains of devices.
+# Options of `calibrate` when it still estimated the gains of devices.
 OF_PROFILES = {
     "--reference",
     "--estimator",
@@ -29,35 +31,22 @@ OF_PROFILES = {
     "--limit-db",
     "--silence-db",
     "--plot",
+    "--split",
 }
 
 
-def refuse_old_name(verb: str) -> None:
-    """Refuse a verb that has another name now.
+def refuse_old(verb: str, arguments: Sequence[str]) -> None:
+    """Refuse a verb or an option that has another name now.
 
     Raises
     ------
     ConfigError
         With the new name.
     """
-    from anymic.errors import ConfigError
-
     if verb in VERBS:
         raise ConfigError(
             f"`anymic {verb}` is now `anymic {VERBS[verb]}`", fix=f"run `anymic {VERBS[verb]}`"
         )
-
-
-def refuse_old_arguments(verb: str, arguments: Sequence[str]) -> None:
-    """Refuse arguments that have another place now.
-
-    Raises
-    ------
-    ConfigError
-        With the new place.
-    """
-    from anymic.errors import ConfigError
-
     if verb == "calibrate" and _estimates_gains(arguments):
         raise ConfigError(
             "`anymic calibrate` is for probabilities, and device gains are estimated by"
@@ -77,6 +66,6 @@ def _estimates_gains(arguments: Sequence[str]) -> bool:
     if "--data" in options or {"--help", "-h"} & options:
         return False
     files = [argument.rpartition("=")[2] for argument in arguments]
-    return bool(options & {*OF_PROFILES, "--split"}) or any(
+    return bool(options & OF_PROFILES) or any(
         file.endswith((".csv", ".tsv", ".json")) for file in files
     )

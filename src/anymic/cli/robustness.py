@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anymic.cli import options
+from anymic.cli.evaluate import as_mapping
+from anymic.cli.inputs import require_folders
+from anymic.cli.printing import command_line, finish, note, print_json
+from anymic.errors import ConfigError
 
 if TYPE_CHECKING:
     from anymic.evaluation.robustness import Classifier, Robustness
@@ -24,18 +27,9 @@ def robustness(
     *,
     data: options.Clips,
     out: Annotated[Path, typer.Option(help="Folder for the report.")],
-    devices: Annotated[
-        str | None,
-        typer.Option(help="YAML of virtual devices, or a preset: microphones, scenes."),
-    ] = None,
-    codecs: Annotated[
-        str | None,
-        typer.Option(help="YAML of codecs and bitrates, or the name of a preset: codecs."),
-    ] = None,
-    responses: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the impulse responses. [default: that of the devices' YAML]"),
-    ] = None,
+    devices: Annotated[str | None, options.DEVICES] = None,
+    codecs: Annotated[str | None, options.CODECS] = None,
+    responses: options.Responses = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -99,9 +93,6 @@ def robustness(
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp
     --codecs codecs --out robustness --fail-under worst=0.60
     """
-    from anymic.cli.inputs import require_folders
-    from anymic.cli.printing import command_line, note, print_failures
-    from anymic.errors import ConfigError
     from anymic.evaluation.report import run_header
     from anymic.evaluation.robustness import Floor, fallen
     from anymic.evaluation.robustness import robustness as measure
@@ -140,19 +131,18 @@ def robustness(
             bundle=found.model,
             about=about,
         )
-    print_failures(found.failures)
     _show(found, paths, as_json=as_json)
     line = fallen(found, floors)
     if line:
         print(line, file=sys.stderr)
-    if line or found.failures:
+    finish(found.failures)
+    if line:
         raise typer.Exit(1)
 
 
 def _classifier(
     bundle: Path | None, model: str | None, labels: str | None, rate_hz: int | None
 ) -> Classifier:
-    from anymic.errors import ConfigError
     from anymic.evaluation.robustness import as_classifier, load_classifier
 
     if (bundle is None) == (model is None) or (bundle is not None and (labels or rate_hz)):
@@ -171,12 +161,7 @@ def _classifier(
 
 def _show(findings: Robustness, paths: dict[str, Path], *, as_json: bool) -> None:
     if as_json:
-        outcome: dict[str, Any] = {
-            "rows": [asdict(row) for row in findings.rows],
-            "failures": [asdict(failure) for failure in findings.failures],
-            "paths": {name: str(path) for name, path in paths.items()},
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
+        print_json(as_mapping(findings, paths))
         return
     from rich.console import Console
 

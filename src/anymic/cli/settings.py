@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymic.errors import ConfigError
+
 if TYPE_CHECKING:
     from anymic.training import TrainingConfig
 
@@ -21,7 +23,6 @@ def read_config(
     default: str = DEFAULT_PRESET,
 ) -> TrainingConfig:
     """Return the settings that --preset, --config, --set and --seed give together."""
-    from anymic.errors import ConfigError
     from anymic.training import load_config
 
     if preset is not None and file is not None:
@@ -46,8 +47,6 @@ def read_trainer(pairs: Sequence[str] | None) -> dict[str, Any]:
 def _read_pairs(option: str, pairs: Sequence[str] | None, *, example: str) -> dict[str, Any]:
     """Read KEY=VALUE, each value as YAML."""
     import yaml
-
-    from anymic.errors import ConfigError
 
     values: dict[str, Any] = {}
     for pair in pairs or ():

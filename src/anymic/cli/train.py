@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,6 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anymic.cli import options
+from anymic.cli.inputs import note_replaced, require_folders
+from anymic.cli.printing import failures_of, finish, print_outcome
+from anymic.cli.settings import read_config, read_trainer
+from anymic.errors import ConfigError
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
@@ -69,8 +72,6 @@ def train(
 
     Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
     """
-    from anymic.cli.inputs import note_replaced, require_folders
-    from anymic.cli.settings import read_config, read_trainer
     from anymic.data.reading import as_manifest
     from anymic.training import fit
 
@@ -80,7 +81,7 @@ def train(
     arguments = read_trainer(trainer)
     _check_members(members, workers, arguments)
     manifest = as_manifest(data)
-    quiet = as_json or not sys.stderr.isatty()
+    progress = not as_json and sys.stderr.isatty()
     if members is not None:
         from anymic.training.members import fit_members
 
@@ -90,26 +91,23 @@ def train(
             out,
             members=members,
             workers=workers,
-            progress=not quiet,
+            progress=progress,
             cache=cache,
             trainer=arguments,
         )
         _show_members(places, out, data, as_json=as_json)
         return
     bundle = fit(
-        manifest, config, out, resume=resume, progress=not quiet, cache=cache, trainer=arguments
+        manifest, config, out, resume=resume, progress=progress, cache=cache, trainer=arguments
     )
     if bundle.training.get("rank", 0):
         return  # another process of this run prints it
     _show(bundle, out, as_json=as_json)
-    if bundle.training["failures"]:
-        raise typer.Exit(1)
+    finish(failures_of(bundle))
 
 
 def _check_members(members: int | None, workers: int | None, trainer: Mapping[str, Any]) -> None:
     """Refuse arguments that divide the work in another way than --members does."""
-    from anymic.errors import ConfigError
-
     if members is None and workers is not None:
         raise ConfigError(
             f"--workers {workers} is given without --members", expected="both", fix="leave it out"
@@ -125,58 +123,46 @@ def _check_members(members: int | None, workers: int | None, trainer: Mapping[st
 
 def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
     record = bundle.training
-    for failure in record["failures"]:
-        print(f"failed: {failure['path']}: {failure['reason']}", file=sys.stderr)
-    if as_json:
-        outcome = {
-            "model": str(out),
-            "labels": list(bundle.labels),
-            "devices": list(bundle.devices),
-            **{key: value for key, value in record.items() if key not in ("settings", "rank")},
-        }
-        print(json.dumps(outcome, indent=2, allow_nan=False))
-        return
-    watched = str(record["monitor"]).replace("_", " ").replace("last epoch", "validation accuracy")
-    measured = "" if record["best"] is None else f" ({watched} {record['best']:.3f})"
-    print(
+    outcome = {
+        "model": str(out),
+        "labels": list(bundle.labels),
+        "devices": list(bundle.devices),
+        **{key: value for key, value in record.items() if key not in ("settings", "rank")},
+    }
+    print_outcome(
+        outcome,
         f"{out}: {len(bundle.labels)} labels, {record['clips']} clips,"
-        f" epoch {record['kept_epoch']} of {record['epochs']}{measured}"
+        f" epoch {record['kept_epoch']} of {record['epochs']}{_measured(record)}",
+        f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
+        as_json=as_json,
     )
-    print(f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}")
 
 
 def _show_members(places: list[Path], out: Path, data: Path, *, as_json: bool) -> None:
     from anymic.bundle import Bundle
 
     bundles = [Bundle.load(place) for place in places]
-    failed = {
-        failure["path"]: failure["reason"]
-        for bundle in bundles
-        for failure in bundle.training["failures"]
-    }
-    for path, reason in failed.items():
-        print(f"failed: {path}: {reason}", file=sys.stderr)
-    if as_json:
-        records = [
-            {
-                "model": str(place),
-                **{key: one.training[key] for key in ("monitor", "best", "kept_epoch", "epochs")},
-            }
+    failures = failures_of(*bundles)
+    keys = ("monitor", "best", "kept_epoch", "epochs")
+    outcome = {
+        "members": [
+            {"model": str(place), **{key: one.training[key] for key in keys}}
             for place, one in zip(places, bundles, strict=True)
-        ]
-        print(json.dumps({"members": records, "failures": failed}, indent=2, allow_nan=False))
-    else:
-        for place, bundle in zip(places, bundles, strict=True):
-            print(f"{place}{_measured(bundle.training)}")
-        calibrated = all(bundle.fitted_on.get("validation") for bundle in bundles)
-        how = f"calibrated --data {shlex.quote(str(data))}" if calibrated else "soft"
-        print(f"next: anymic ensemble {out}/members/* --voting {how} --out {out}/ensemble")
-    if failed:
-        raise typer.Exit(1)
+        ],
+        "failures": {failure.path: failure.reason for failure in failures},
+    }
+    calibrated = all(bundle.fitted_on.get("validation") for bundle in bundles)
+    how = f"calibrated --data {shlex.quote(str(data))}" if calibrated else "soft"
+    print_outcome(
+        outcome,
+        *(f"{place}{_measured(one.training)}" for place, one in zip(places, bundles, strict=True)),
+        f"next: anymic ensemble {out}/members/* --voting {how} --out {out}/ensemble",
+        as_json=as_json,
+    )
+    finish(failures)
 
 
 def _measured(record: dict[str, Any]) -> str:
-    watched = str(record["monitor"]).replace("_", " ")
-    if watched == "last epoch":  # which is kept whatever its accuracy
-        watched = "validation accuracy"
+    """Return the quantity that chose the epoch: validation accuracy if the last one was kept."""
+    watched = record["monitor"].replace("_", " ").replace("last epoch", "validation accuracy")
     return "" if record["best"] is None else f" ({watched} {record['best']:.3f})"

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from anymic._internal.progress import progress_bar, track
 from anymic.cli import options
+from anymic.cli.evaluate import as_mapping, print_evaluation
+from anymic.cli.inputs import require_choice
+from anymic.cli.printing import command_line, failures_of, finish, note, print_json
+from anymic.errors import ConfigError, Failure
 
 if TYPE_CHECKING:
+    from anymic.bundle import Bundle
+    from anymic.data.embeddings import Vectors
     from anymic.data.manifest import Manifest
+    from anymic.inference.embedding_head import VectorHead
     from anymic.inference.submission import Submission
-    from anymic.training import TrainingConfig
 
 WEIGHTS = (".pth", ".pt", ".safetensors", ".npz")  # of VGGish, where --model names no folder
 
 
 def train_head(
-    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    out: options.NewModel,
     data: Annotated[
         Path | None, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
     ] = None,
@@ -97,24 +102,14 @@ def train_head(
 
     Example: anymic train-head --data sounds/ --model vggish --out tagger --evaluate
     """
-    from anymic.cli.evaluate import as_mapping, print_evaluation
-    from anymic.cli.printing import command_line, note
-    from anymic.data.embeddings import read_vectors
-    from anymic.data.reading import as_manifest
-    from anymic.errors import ConfigError
     from anymic.evaluation import evaluate as evaluation
     from anymic.training import TrainingConfig
     from anymic.training.embedding_heads import fit_vectors
+    from anymic.training.heads import fit_head
     from anymic.training.loop.augmentation import Mixup
 
-    if (data is None, model is None) != ((embeddings is not None),) * 2:
-        raise ConfigError(
-            "the input is unclear",
-            expected="--data and --model, or --embeddings alone",
-            fix="pass the clips and the model that embeds them, or their embeddings",
-        )
     config = TrainingConfig(
-        network=_head(head),
+        network=_network(head),
         loss="cross_entropy",
         epochs=epochs,
         batch_size=batch,
@@ -123,155 +118,134 @@ def train_head(
         monitor="loss",
         seed=seed,
     )
-    vectors = None if embeddings is None else read_vectors(embeddings)
-    clips = as_manifest(cast(Path, data)) if vectors is None else vectors.clips
+    vectors, clips = _input(data, model, embeddings)
     answers = _open_submission(unlabelled, submission, clips)
     if evaluate:
         clips = _with_test(clips, test_share, seed, out)
+    trained: Bundle | VectorHead
     if vectors is not None:
         vectors = replace(vectors, clips=clips)
         trained = fit_vectors(vectors, config, out, segments=segments, hidden=hidden)
-        labels: Sequence[str] = trained.labels
-        record = trained.training
     else:
-        labels, record = _on_clips(clips, cast(Path, model), config, out, segments, hidden, cache)
-    facts = {key: record[key] for key in ("clips", "examples", "kept_epoch", "best")}
-    failures = list(record.get("failures", ()))
-    outcome: dict[str, Any] = {"out": str(out), "labels": list(labels), **facts}
+        assert model is not None
+        embedder = _embedder(model)
+        with progress_bar(len(clips), "embedding") as advance:
+            trained = fit_head(
+                clips,
+                embedder,
+                config,
+                out,
+                segments=segments,
+                hidden=hidden,
+                cache=cache,
+                progress=advance,
+            )
+    facts = {key: trained.training[key] for key in ("clips", "examples", "kept_epoch", "best")}
+    failures = failures_of(trained)
+    outcome = {"out": str(out), "labels": list(trained.labels), **facts}
     if not as_json:
         print(
-            f"{out}  {len(labels)} labels, {facts['clips']} clips,"
+            f"{out}  {len(trained.labels)} labels, {facts['clips']} clips,"
             f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
         )
     if evaluate:
-        found = evaluation.evaluate(
-            out, clips if vectors is None else vectors, split="test", seed=seed
-        )
+        found = evaluation.evaluate(out, vectors or clips, split="test", seed=seed)
         paths = found.write(out / "report", command=command_line())
         note(found.warning)
-        failures += map(asdict, found.failures)
+        failures += found.failures
         outcome["report"] = as_mapping(found, paths)
         if not as_json:
             print_evaluation(found, paths)
     if answers is not None:
-        failures += _answer(answers, out, unlabelled or [])
+        failures += _classify(unlabelled or [], out, answers)
         outcome["submission"] = str(submission)
         if not as_json:
             print(f"{submission}  the three best labels of each file")
-    _finish(outcome, failures, as_json=as_json)
+    failed = {one.path: one for one in failures}  # a file may fail in training and evaluation
+    if as_json:
+        reasons = {path: one.reason for path, one in failed.items()}
+        print_json({**outcome, "failures": reasons})
+    finish(failed.values())
 
 
-def _head(name: str) -> str:
+def _network(head: str) -> str:
     """Return the head's registered name: "lstm" is short for "lstm_head"."""
     from anymic import models
-    from anymic.errors import ConfigError
 
     heads = sorted(spec.name for spec in models.NETWORKS.specs() if spec.head)
-    for known in (name, f"{name}_head"):
-        if known in heads:
-            return known
-    short = ", ".join(head.removesuffix("_head") for head in heads)
-    raise ConfigError(f"unknown --head {name}", expected=short, fix="choose one of them")
+    short = head.removesuffix("_head")
+    require_choice("--head", short, [name.removesuffix("_head") for name in heads])
+    return f"{short}_head"
+
+
+def _input(
+    data: Path | None, model: Path | None, embeddings: Path | None
+) -> tuple[Vectors | None, Manifest]:
+    """Return the given embeddings, if any, and the clips to train on."""
+    from anymic.data.embeddings import read_vectors
+    from anymic.data.reading import as_manifest
+
+    if embeddings is not None and data is None and model is None:
+        vectors = read_vectors(embeddings)
+        return vectors, vectors.clips
+    if embeddings is None and data is not None and model is not None:
+        return None, as_manifest(data)
+    raise ConfigError(
+        "the input is unclear",
+        expected="--data and --model, or --embeddings alone",
+        fix="pass the clips and the model that embeds them, or their embeddings",
+    )
 
 
 def _open_submission(
     places: Sequence[str] | None, path: Path | None, clips: Manifest
 ) -> Submission | None:
-    """Return what takes the answers, if any are wanted; refuse it before anything is trained."""
-    from anymic.errors import ConfigError
+    """Return the table of answers, if one is wanted; refuse it before anything is trained."""
     from anymic.inference.submission import Submission
 
+    if places and path is not None:
+        return Submission(path, clips.labels)
     if not places and path is None:
         return None
-    if not places or path is None:
-        raise ConfigError(
-            "--predict is given without --submission"
-            if places
-            else "--submission is given without --predict",
-            expected="both",
-            fix="pass the files to classify, and the CSV file for the results",
-        )
-    return Submission(path, clips.labels)
+    given, missing = ("--predict", "--submission") if places else ("--submission", "--predict")
+    raise ConfigError(
+        f"{given} is given without {missing}",
+        expected="both",
+        fix="pass the files to classify, and the CSV file for the results",
+    )
 
 
 def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
-    """Return the clips with a split test, and write down which they are."""
-    from anymic.data.splits import set_test_aside
-    from anymic.errors import ManifestError
+    """Return the clips with a split test, and write the table of them."""
+    from anymic.data.splits import clips_of_split, set_test_aside
 
-    if "split" not in clips.table.columns:
+    if "split" in clips.table:
+        clips_of_split(clips, "test", purpose="evaluate on")  # raises where there is none
+    else:
         clips = set_test_aside(clips, share=share, seed=seed)
-    elif not len(clips.where(split="test")):
-        raise ManifestError(
-            "no clip has the split 'test'",
-            expected="clips to evaluate on, for --evaluate",
-            fix="correct the column split, or leave it out to set some clips aside",
-        )
     clips.write(out / "clips.csv")
     return clips
 
 
-def _answer(answers: Submission, model: Path, places: list[str]) -> list[dict[str, str]]:
-    """Write the submission; return the files that failed."""
-    from anymic._internal.progress import progress_bar
-    from anymic.errors import Failure
+def _embedder(model: Path) -> Bundle:
+    """Return the model in a folder, or a VGGish of a file of weights."""
+    from anymic.bundle import Bundle
+    from anymic.importers.vggish import import_vggish
+
+    weights = model.suffix in WEIGHTS and not model.is_dir()
+    return import_vggish(model) if weights else Bundle.load(model)
+
+
+def _classify(places: Sequence[str], model: Path, answers: Submission) -> list[Failure]:
+    """Write the answers for files; return those that could not be used."""
     from anymic.inference.files import load_model, predict_files
 
     count, results = predict_files(load_model(model), places)
-    failed = []
-    with progress_bar(count, "predicting") as advance:
-        for result in results:
-            if isinstance(result, Failure):
-                failed.append(asdict(result))
-            else:
-                answers.add(result)
-            advance(1)
+    failures = []
+    for result in track(results, count, "predicting"):
+        if isinstance(result, Failure):
+            failures.append(result)
+        else:
+            answers.add(result)
     answers.write()
-    return failed
-
-
-def _finish(outcome: dict[str, Any], failures: list[dict[str, str]], *, as_json: bool) -> None:
-    """List what failed, and end as that asks for."""
-    failed = {one["path"]: one["reason"] for one in failures}
-    for path, reason in failed.items():
-        print(f"failed: {path}: {reason}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({**outcome, "failures": failed}, allow_nan=False))
-    if failed:
-        raise typer.Exit(1)
-
-
-def _on_clips(
-    manifest: Manifest,
-    model: Path,
-    config: TrainingConfig,
-    out: Path,
-    segments: int,
-    hidden: int,
-    cache: Path | None,
-) -> tuple[Sequence[str], Mapping[str, Any]]:
-    """Train on clips; return the labels and the record of the training."""
-    from anymic import bundle as bundles
-    from anymic._internal.progress import progress_bar
-    from anymic.errors import BundleError
-    from anymic.importers.vggish import import_vggish
-    from anymic.training.heads import fit_head
-
-    weights = model.suffix in WEIGHTS and not model.is_dir()
-    embedder = import_vggish(model) if weights else bundles.load(model)
-    if not isinstance(embedder, bundles.Bundle):
-        raise BundleError(
-            "the model is an ensemble", expected="a single model", fix="pass one of its members"
-        )
-    with progress_bar(len(manifest), "embedding") as advance:
-        trained = fit_head(
-            manifest,
-            embedder,
-            config,
-            out,
-            segments=segments,
-            hidden=hidden,
-            cache=cache,
-            progress=advance,
-        )
-    return trained.labels, trained.training
+    return failures

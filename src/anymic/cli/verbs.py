@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from anymic.cli import renamed
+from anymic.errors import AnymicError, DependencyError
 
 PLUGINS = "anymic.commands"  # the group of entry points under which other packages add verbs
 
@@ -79,10 +80,9 @@ class Verbs(TyperGroup):
 
         Raises
         ------
-        ConfigError
-            If the verb has another name now, or a plugin's verb cannot be loaded.
+        DependencyError
+            If a plugin's verb cannot be loaded.
         """
-        renamed.refuse_old_name(f"{self.group} {cmd_name}".strip())
         if cmd_name not in self.commands:
             return None
         if not self.group and cmd_name in GROUPS:
@@ -94,33 +94,32 @@ class Verbs(TyperGroup):
                 rich_markup_mode=None,
             )
         if not self.group and cmd_name in _plugins():
-            return _as_command(_loaded(_plugins()[cmd_name]), cmd_name)
-        return _as_command(_function(f"{self.group} {cmd_name}".strip()), cmd_name)
+            return _plugin_command(cmd_name)
+        return _as_command(_function(self._verb(cmd_name)), cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Refuse what other verbs were called before, by their arguments; else as usual."""
+        """Refuse old names of verbs and options, else do as typer does."""
         if args:
-            renamed.refuse_old_arguments(f"{self.group} {args[0]}".strip(), args[1:])
+            renamed.refuse_old(self._verb(args[0]), args[1:])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write each name with its line; only docstrings are read for it."""
+        """Write each name with the first sentence of its docstring."""
         rows = [(name, _first_sentence(self._about(name))) for name in self.commands]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
     def _about(self, name: str) -> str:
-        """Return the first line of a verb's help."""
+        """Return the help of a verb; its first sentence is shown."""
         if not self.group and name in GROUPS:
             return GROUPS[name]
         if not self.group and name in _plugins():
             return _about_plugin(name)
-        return inspect.getdoc(_function(f"{self.group} {name}".strip())) or ""
+        return inspect.getdoc(_function(self._verb(name))) or ""
 
-
-def verbs() -> list[tuple[str, ...]]:
-    """Return the words of every verb of this package: ("train",), ("data", "show")."""
-    return [tuple(verb.split()) for verb in VERBS]
+    def _verb(self, name: str) -> str:
+        """Return the name of a verb with that of its group: "data show"."""
+        return f"{self.group} {name}".strip()
 
 
 def _names(group: str) -> list[str]:
@@ -143,24 +142,21 @@ def _plugins() -> dict[str, EntryPoint]:
 
 
 def _about_plugin(name: str) -> str:
-    from anymic.errors import AnymicError
-
     try:
-        return str(_as_command(_loaded(_plugins()[name]), name).get_short_help_str(1000))
+        return str(_plugin_command(name).get_short_help_str(1000))
     except AnymicError:
         return f"(cannot be loaded: run anymic {name} to see why)"
 
 
-def _loaded(point: EntryPoint) -> Any:
-    """Return what an entry point names, a Typer application or a function.
+def _plugin_command(name: str) -> Any:
+    """Return the command of a plugin, which is a Typer application or a function.
 
     Raises
     ------
     DependencyError
         If it cannot be imported, or is neither.
     """
-    from anymic.errors import DependencyError
-
+    point = _plugins()[name]
     package = point.dist.name if point.dist else point.value
     try:
         found = point.load()
@@ -168,7 +164,7 @@ def _loaded(point: EntryPoint) -> Any:
         problem = f"{type(error).__name__}: {error}"
     else:
         if callable(found):
-            return found
+            return _as_command(found, name)
         problem = f"{point.value} is {type(found).__name__}"
     raise DependencyError(
         f"the verb {point.name} of the package {package} cannot be loaded ({problem})",
@@ -178,11 +174,11 @@ def _loaded(point: EntryPoint) -> Any:
 
 
 def _as_command(found: Any, name: str) -> Any:
+    application = found
     if not isinstance(found, typer.Typer):
-        function = found
-        found = typer.Typer(add_completion=False, rich_markup_mode=None)
-        found.command(name)(function)
-    command = get_command(found)
+        application = typer.Typer(add_completion=False, rich_markup_mode=None)
+        application.command(name)(found)
+    command = get_command(application)
     command.name = name
     return command
 

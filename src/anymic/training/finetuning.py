@@ -16,6 +16,7 @@ from anymic import models
 from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle
 from anymic.bundle.format import tensor_bytes
+from anymic.bundle.leakage import fitted_clips_warning
 from anymic.bundle.parts import tensors_of
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
@@ -158,6 +159,7 @@ def finetune(
         "from": bundle.training,
         "measured_clips": len(clips.targets),
         "measured_known": _known(bundle, clips.manifest),
+        "warning": fitted_clips_warning(bundle.fitted_on, clips.manifest),
         "measured": summarize(answers, clips),
     }
     result = replace(
