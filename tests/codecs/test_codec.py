@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,9 +45,9 @@ def noise(rate_hz: int = 44100, seconds: float = 1.0, seed: int = 3) -> Clip:
     return Clip((0.5 * samples / np.abs(samples).max()).astype(np.float32), rate_hz)
 
 
-def lag(clip: Clip, heard: Clip, *, speech: bool = False) -> float:
+def lag(clip: Clip, decoded: Clip, *, speech: bool = False) -> float:
     """Return how late a clip is, in samples of its rate, to 1/16 of one (scipy alone)."""
-    pair = [clip.samples.astype(float), heard.samples.astype(float)]
+    pair = [clip.samples.astype(float), decoded.samples.astype(float)]
     if speech:  # a coder of speech begins with a high-pass filter, which turns the phase below
         band = signal.butter(4, [700, 3400], "bandpass", fs=clip.rate_hz, output="sos")
         pair = [signal.sosfiltfilt(band, samples) for samples in pair]
@@ -65,7 +66,7 @@ def real_clips(shared_data: Path) -> list[Clip]:
 
 
 @pytest.mark.parametrize("codec", ALL, ids=lambda codec: codec.slug)
-def test_sound_comes_back_in_its_place_at_its_bitrate(codec):
+def test_sound_comes_back_in_its_place_at_its_bitrate(codec: Codec) -> None:
     clip = noise()
     coded = available(codec).apply(clip)
     assert coded.clip.rate_hz == clip.rate_hz
@@ -74,11 +75,13 @@ def test_sound_comes_back_in_its_place_at_its_bitrate(codec):
     assert abs(lag(clip, coded.clip, speech=codec.name == "amr-nb")) <= 1
     assert coded.kbps == pytest.approx(8 * len(coded.data) / clip.duration_s / 1000)
     headers = 35 if codec.name == "vorbis" else 5  # of a file of one second, in kbps
+    assert codec.kbps is not None
+    assert coded.kbps is not None
     assert 0.5 * codec.kbps < coded.kbps < 1.35 * codec.kbps + headers  # some are variable
 
 
 @pytest.mark.parametrize("codec", ALL, ids=lambda codec: codec.slug)
-def test_real_sound_comes_back_in_its_place(codec, real_clips):
+def test_real_sound_comes_back_in_its_place(codec: Codec, real_clips: list[Clip]) -> None:
     for clip in real_clips:
         coded = available(codec).apply(clip)
         assert coded.clip.samples.shape == clip.samples.shape
@@ -87,18 +90,19 @@ def test_real_sound_comes_back_in_its_place(codec, real_clips):
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
 @pytest.mark.parametrize("codec", ONE_EACH, ids=lambda codec: codec.slug)
-def test_other_rates_come_back_in_place_as_well(codec, rate_hz):
+def test_other_rates_come_back_in_place_as_well(codec: Codec, rate_hz: int) -> None:
     clip = noise(rate_hz)
     coded = available(codec).apply(clip)
     assert (coded.clip.rate_hz, len(coded.clip.samples)) == (rate_hz, rate_hz)
     own = 1 if rate_hz == 48000 else 0.5  # of this rate, whose samples are longer
     assert abs(lag(clip, coded.clip)) <= own + 1 / 8
+    assert codec.kbps is not None
     assert coded.rate_hz in codec.spec.rates_at(codec.kbps)
 
 
 @pytest.mark.parametrize("codec", ONE_EACH, ids=lambda codec: codec.slug)
 @pytest.mark.parametrize("samples", [1, 441, 4410 + 63])
-def test_any_length_comes_back(codec, samples):
+def test_any_length_comes_back(codec: Codec, samples: int) -> None:
     clip = Clip(noise(seconds=2).samples[:samples], 44100)
     coded = available(codec).apply(clip)
     assert coded.clip.samples.shape == (samples,)
@@ -106,28 +110,28 @@ def test_any_length_comes_back(codec, samples):
 
 
 @pytest.mark.parametrize("codec", ONE_EACH, ids=lambda codec: codec.slug)
-def test_silence_stays_silence(codec):
+def test_silence_stays_silence(codec: Codec) -> None:
     coded = available(codec).apply(Clip(np.zeros(22050, np.float32), 44100))
     assert np.abs(coded.clip.samples).max() < 1e-3  # mu-law's and G.722's smallest step
 
 
 @pytest.mark.parametrize("codec", ONE_EACH, ids=lambda codec: codec.slug)
-def test_clipped_peaks_do_not_wrap_around(codec):
+def test_clipped_peaks_do_not_wrap_around(codec: Codec) -> None:
     seconds = np.arange(22050) / 44100
     loud = np.clip(3 * np.sin(2 * np.pi * 440 * seconds), -1, 1).astype(np.float32)
-    heard = available(codec).apply(Clip(loud, 44100)).clip.samples
-    assert np.corrcoef(loud[2000:-2000], heard[2000:-2000])[0, 1] > 0.9
-    assert np.abs(heard).max() < 2
+    decoded = available(codec).apply(Clip(loud, 44100)).clip.samples
+    assert np.corrcoef(loud[2000:-2000], decoded[2000:-2000])[0, 1] > 0.9
+    assert np.abs(decoded).max() < 2
 
 
-def test_what_16_bits_do_not_hold_is_limited_and_noted():
+def test_values_over_full_scale_are_limited_and_noted() -> None:
     clip = Clip(2 * noise().samples / np.abs(noise().samples).max(), 44100)
-    heard = Codec("sbc", kbps=192).apply(clip).clip
-    assert any("limited to full scale" in note for note in heard.notes)
-    assert np.abs(heard.samples).max() < 1.5
+    decoded = Codec("sbc", kbps=192).apply(clip).clip
+    assert any("limited to full scale" in note for note in decoded.notes)
+    assert np.abs(decoded.samples).max() < 1.5
 
 
-def test_the_original_passes_unchanged():
+def test_the_original_passes_unchanged() -> None:
     clip = noise()
     coded = Codec("wav").apply(clip)
     assert coded.clip is clip
@@ -135,7 +139,7 @@ def test_the_original_passes_unchanged():
 
 
 @pytest.mark.parametrize(("name", "kbps"), [*PETERS, ("vorbis", 64), ("amr-nb", 12.2)])
-def test_the_same_clip_gives_the_same_file_again(name, kbps):
+def test_the_same_clip_gives_the_same_file_again(name: str, kbps: float) -> None:
     codec = available(Codec(name, kbps=kbps))
     first, second = codec.apply(noise()), codec.apply(noise())
     if name != "vorbis":  # whose file bears a serial number, drawn by libsndfile
@@ -143,7 +147,7 @@ def test_the_same_clip_gives_the_same_file_again(name, kbps):
     assert np.array_equal(first.clip.samples, second.clip.samples)
 
 
-def test_quality_grows_with_the_bitrate():
+def test_quality_grows_with_the_bitrate() -> None:
     clip = noise()
 
     def error_db(codec: Codec) -> float:
@@ -155,16 +159,16 @@ def test_quality_grows_with_the_bitrate():
     assert errors[-1] < -6  # what is over 20 kHz is always lost
 
 
-def test_mu_law_is_that_of_the_formula():
+def test_mu_law_is_that_of_the_formula() -> None:
     """ITU-T G.711 against its segments' worst step: 8159 levels, mu = 255."""
     clip = noise(8000)
-    heard = Codec("mu-law").apply(clip).clip.samples
+    decoded = Codec("mu-law").apply(clip).clip.samples
     steps = np.sign(clip.samples) * np.log1p(255 * np.abs(clip.samples)) / np.log(256)
-    again = np.sign(heard) * np.log1p(255 * np.abs(heard)) / np.log(256)
+    again = np.sign(decoded) * np.log1p(255 * np.abs(decoded)) / np.log(256)
     assert np.abs(steps - again).max() < 1 / 64  # half of one of 128 steps, and segments' corners
 
 
-def test_what_was_encoded_is_what_it_says():
+def test_the_stream_has_the_format_of_its_codec() -> None:
     wanted = {"aac": "aac", "mp3": "mp3float", "opus": "opus", "sbc": "sbc", "g722": "g722"}
     for codec in ONE_EACH:
         if codec.name in wanted and codec.available:
@@ -177,7 +181,7 @@ def test_what_was_encoded_is_what_it_says():
     assert nominal_kbps(vorbis) == pytest.approx(64, rel=0.01)
 
 
-def test_he_aac_has_band_replication():
+def test_he_aac_has_band_replication() -> None:
     """Half the rate is coded, and what is above comes back all the same (ISO/IEC 14496-3, SBR)."""
     codec = available(Codec("he-aac", kbps=32))
     clip = noise(seconds=2)
@@ -185,13 +189,13 @@ def test_he_aac_has_band_replication():
     with av.open(io.BytesIO(coded.data), "r", format="aac") as container:
         list(container.decode(audio=0))
         assert container.streams.audio[0].codec_context.profile == "HE-AAC"
-    hz, heard = signal.welch(coded.clip.samples, 44100)
+    hz, decoded = signal.welch(coded.clip.samples, 44100)
     _, original = signal.welch(clip.samples, 44100)
     above = (hz > 11025) & (hz < 14000)
-    assert 10 * np.log10(heard[above].mean() / original[above].mean()) > -10
+    assert 10 * np.log10(decoded[above].mean() / original[above].mean()) > -10
 
 
-def test_delays_are_those_of_the_standards():
+def test_delays_are_those_of_the_standards() -> None:
     """One frame of MDCT for AAC, 5 ms of look-ahead for AMR, 22 samples of G.722's filters."""
     assert delay(Codec("aac", kbps=64), 44100) == pytest.approx(1024, abs=0.1)
     assert delay(Codec("sbc", kbps=128), 44100) == pytest.approx(73, abs=0.1)
@@ -214,14 +218,14 @@ def test_delays_are_those_of_the_standards():
         (lambda: Codec("mp3", kbps=320, rate_hz=16000), ["16000 Hz", "32000, 44100, 48000"]),
     ],
 )
-def test_what_is_not_offered_is_refused(make, words):
+def test_unsupported_settings_are_refused(make: Callable[[], Codec], words: list[str]) -> None:
     with pytest.raises(ConfigError) as refusal:
         make()
     assert all(word in str(refusal.value) for word in words)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_missing_program_is_said_and_nothing_takes_its_place(monkeypatch):
+def test_a_missing_program_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     table.problem.cache_clear()
     try:
@@ -233,14 +237,14 @@ def test_a_missing_program_is_said_and_nothing_takes_its_place(monkeypatch):
         table.problem.cache_clear()
 
 
-def test_a_missing_encoder_is_said():
+def test_a_missing_encoder_is_reported() -> None:
     """PyAV's wheels leave libfdk_aac out, for its licence."""
     reason, remedy = table.problem(replace(CODECS.get("aac"), encoder="libfdk_aac"))
     assert "no encoder libfdk_aac" in reason
     assert "PyAV" in remedy
 
 
-def test_not_a_number_is_refused():
+def test_not_a_number_is_refused() -> None:
     samples = noise().samples.copy()
     samples[100] = np.nan
     with pytest.raises(AudioError):

@@ -1,6 +1,9 @@
-"""codecs.yaml, and the draw of who hears what."""
+"""codecs.yaml, and the random choice of codecs."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,18 +14,18 @@ from anymic.codecs.random_codec import Codecs
 from anymic.errors import ConfigError
 
 
-def test_the_preset_is_the_paper_s_list():
+def test_the_preset_is_the_paper_s_list() -> None:
     """Peters 2022: AAC-LC 32, 48, 64; HE-AAC 16, 32; MP3 32, 64; Opus 64; SBC 64; WAV beside."""
     wanted = ["wav", "aac 32", "aac 48", "aac 64", "he-aac 16", "he-aac 32", "mp3 32", "mp3 64"]
     assert list(map(str, CodecSet.read("codecs"))) == [*wanted, "opus 64", "sbc 64"]
 
 
-def test_text_and_codec_are_each_other_s_inverse():
+def test_text_and_codec_are_each_other_s_inverse() -> None:
     for codec in [*CodecSet.read("codecs"), Codec("amr-nb", kbps=4.75), Codec("mu-law")]:
         assert Codec.parse(str(codec)) == codec
 
 
-def test_a_file_with_every_way_to_write_bitrates(tmp_path):
+def test_a_file_with_every_way_to_write_bitrates(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("codecs:\n  wav:\n  g722:\n  opus: 24\n  amr-nb: [4.75, 12.2]\n")
     assert list(map(str, CodecSet.read(file))) == [
@@ -30,7 +33,7 @@ def test_a_file_with_every_way_to_write_bitrates(tmp_path):
     ]  # fmt: skip
 
 
-def test_every_problem_is_in_the_one_line():
+def test_every_problem_is_in_the_one_line() -> None:
     values = {"codecs": {"mp4": 32, "mp3": [33, "64", 32, 32], "opus": None}, "seed": 1}
     with pytest.raises(ConfigError) as refusal:
         CodecSet.from_mapping(values)
@@ -49,12 +52,12 @@ def test_every_problem_is_in_the_one_line():
 
 
 @pytest.mark.parametrize("values", [{}, {"codecs": None}, {"codecs": ["mp3"]}])
-def test_a_file_without_codecs_is_refused(values):
+def test_a_file_without_codecs_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="no mapping `codecs`"):
         CodecSet.from_mapping(values)
 
 
-def test_a_draw_has_its_share_and_every_codec_alike():
+def test_a_draw_has_its_share_and_every_codec_alike() -> None:
     codecs = Codecs(share=0.6, set=("mp3 32", "aac 32", "opus 64"))
     drawn = codecs.draw(30000, np.random.default_rng(1))
     counts = np.bincount(drawn, minlength=4) / len(drawn)
@@ -63,7 +66,7 @@ def test_a_draw_has_its_share_and_every_codec_alike():
     assert np.array_equal(drawn, again)
 
 
-def test_settings_come_back_from_plain_values():
+def test_settings_come_back_from_plain_values() -> None:
     codecs = Codecs(share=0.25, set=("mp3 32",))
     assert from_mapping(Codecs, to_mapping(codecs)) == codecs
 
@@ -78,6 +81,6 @@ def test_settings_come_back_from_plain_values():
         ({"set": ("mp3 32", "wav")}, "codec wav is the original"),
     ],
 )
-def test_draws_that_cannot_be_are_refused(settings, words):
+def test_invalid_settings_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Codecs(**settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ CODECS = CodecSet.from_mapping({"codecs": {"wav": None, "mp3": [32, 64], "g722":
 
 
 @pytest.fixture
-def corpus(tmp_path):
+def corpus(tmp_path: Path) -> Path:
     """Return a manifest of four clips, two of them with one file name."""
     generator = np.random.default_rng(0)
     rows = ["path,label,split"]
@@ -37,7 +38,7 @@ def corpus(tmp_path):
     return csv
 
 
-def test_each_clip_through_each_codec(corpus, tmp_path):
+def test_each_clip_through_each_codec(corpus: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(corpus)
     result = encode(manifest, CODECS, tmp_path / "coded", progress=False)
     assert (result.written, result.kept, result.failures) == (12, 0, ())
@@ -53,12 +54,12 @@ def test_each_clip_through_each_codec(corpus, tmp_path):
         assert rows.table["split"].tolist() == manifest.table["split"].tolist()
         for path, original in zip(rows.paths(), manifest.paths(), strict=True):
             expected = codec.apply(audio.read(original)).clip.samples
-            heard = audio.read(path)
-            assert heard.rate_hz == 16000
-            np.testing.assert_allclose(heard.samples, expected, atol=2**-22)
+            decoded = audio.read(path)
+            assert decoded.rate_hz == 16000
+            np.testing.assert_allclose(decoded.samples, expected, atol=2**-22)
 
 
-def test_what_is_there_is_not_made_again(corpus, tmp_path):
+def test_existing_files_are_not_made_again(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "coded"
     first = encode(Manifest.read(corpus), CODECS, out, progress=False)
     table = (out / "manifest.csv").read_bytes()
@@ -76,7 +77,7 @@ def test_what_is_there_is_not_made_again(corpus, tmp_path):
     assert [line for line in now if "z." not in line] == [one for one in lines if "z." not in one]
 
 
-def test_folds_become_tables_to_train_on(corpus, tmp_path):
+def test_folds_become_tables_to_train_on(corpus: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(corpus)
     assert encode(manifest, CODECS, tmp_path / "split", progress=False).folds == {}
     table = manifest.table.drop(columns="split").assign(fold=[1, 1, 2, 2])
@@ -93,14 +94,16 @@ def test_folds_become_tables_to_train_on(corpus, tmp_path):
         assert found.table["split"].tolist() == wanted
 
 
-def test_versions_of_a_recording_stay_on_one_side(corpus, tmp_path):
+def test_versions_of_a_recording_stay_on_one_side(corpus: Path, tmp_path: Path) -> None:
     coded = encode(Manifest.read(corpus), CODECS, tmp_path / "coded", progress=False).manifest
     check_splits(coded)
     rest, part = split_groups(coded, share=0.5, seed=0)
     assert not set(rest.table["source"]) & set(part.table["source"])
 
 
-def test_a_bad_clip_is_a_failure_and_the_rest_goes_on(corpus, tmp_path, capsys):
+def test_a_bad_clip_is_a_failure_and_the_rest_goes_on(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "b" / "y.wav").write_bytes(b"no sound")
     out = str(tmp_path / "coded")
     (tmp_path / "mine.yaml").write_text("codecs: {g722: , mu-law: }\n")
@@ -113,7 +116,9 @@ def test_a_bad_clip_is_a_failure_and_the_rest_goes_on(corpus, tmp_path, capsys):
     assert [one["codec"] for one in said["codecs"]] == ["g722", "mu-law"]
 
 
-def test_corpora_that_cannot_be_encoded_are_refused(corpus, tmp_path, monkeypatch):
+def test_corpora_that_cannot_be_encoded_are_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifest = Manifest.read(corpus)
     with pytest.raises(ManifestError, match=r"4 clips are already coded \(mp3\)"):
         encode(manifest.with_columns(codec="mp3"), CODECS, tmp_path / "coded", progress=False)
@@ -133,7 +138,7 @@ def test_corpora_that_cannot_be_encoded_are_refused(corpus, tmp_path, monkeypatc
     assert not (tmp_path / "new").exists()
 
 
-def test_the_list_names_every_codec_and_what_it_offers():
+def test_the_list_names_every_codec_and_what_it_offers() -> None:
     said = CliRunner().invoke(app, ["codec", "list", "--json"])
     rows = {row["codec"]: row for row in json.loads(said.stdout)}
     assert {"aac", "he-aac", "mp3", "opus", "sbc", "vorbis", "g722", "amr-nb", "mu-law"} < set(rows)
@@ -143,7 +148,9 @@ def test_the_list_names_every_codec_and_what_it_offers():
     assert "amr-nb" in CliRunner().invoke(app, ["codec", "list"]).stdout
 
 
-def test_one_recording_through_a_codec(corpus, tmp_path, capsys):
+def test_one_recording_through_a_codec(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, out, kept = tmp_path / "a" / "x.wav", tmp_path / "out.wav", tmp_path / "out.mp3"
     command = ["codec", "apply", str(source), "--codec", "mp3", "--kbps", "32", "--out", str(out)]
     assert main([*command, "--keep", str(kept), "--json"]) == 0
@@ -164,7 +171,9 @@ def test_one_recording_through_a_codec(corpus, tmp_path, capsys):
         (["--codec", "opus"], "opus has no default bitrate"),
     ],
 )
-def test_what_cannot_be_is_one_line(corpus, tmp_path, capsys, options, words):
+def test_errors_are_one_line(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
     source = str(tmp_path / "a" / "x.wav")
     assert main(["codec", "apply", source, *options, "--out", str(tmp_path / "out.wav")]) == 2
     said = capsys.readouterr().err
@@ -186,8 +195,15 @@ def test_what_cannot_be_is_one_line(corpus, tmp_path, capsys, options, words):
         (["--codec", "wav"], "x.mp3", "--keep is given for the original"),
     ],
 )
-def test_a_kept_file_costs_no_other(corpus, tmp_path, capsys, options, keep, words):
-    """It is refused before anything is written: no file is lost, and none made in vain."""
+def test_an_unusable_kept_file_is_refused(
+    corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    keep: str,
+    words: str,
+) -> None:
+    """It is refused before anything is written, so no file is lost."""
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     source, out = str(tmp_path / "a" / "x.wav"), str(tmp_path / "out.wav")
     command = ["codec", "apply", source, *options, "--out", out, "--keep", str(tmp_path / keep)]

@@ -1,12 +1,12 @@
-"""Real sound comes back in its place: every codec and bitrate, on every class of ESC-10.
+"""Real sound is aligned after decoding: every codec and bitrate, on every class of ESC-10.
 
 A coder at a low bitrate puts noise, or a copy of a lower band, in the place of some bands: there
 the waves match nowhere. Where the sound has no sharp autocorrelation (fire, sea), the peak of the
 plain cross-correlation strays with these bands: on HE-AAC at 16 kbps by 2.3 samples on one of forty
 recordings, which this one finds within half a sample. Each frequency is weighed by how coherent the
 two sounds are at it, as the maximum-likelihood estimator of a delay does (C. Knapp, G. Carter, *The
-generalized correlation method for estimation of time delay*, 1976: Hannan-Thomson), and ten
-recordings are heard as one, for a delay is the codec's, and some of them have little to see it by.
+generalized correlation method for estimation of time delay*, 1976: Hannan-Thomson). Ten recordings
+are joined into one, because the delay is that of the codec, and some recordings alone are too flat.
 """
 
 from __future__ import annotations
@@ -83,30 +83,30 @@ def test_the_ruler_measures_what_was_done(late: float) -> None:
     generator = np.random.default_rng(0)
     early = generator.standard_normal(2 * RATE_HZ)
     turn = np.exp(-2j * np.pi * late * np.fft.rfftfreq(len(early)))
-    heard = np.fft.irfft(np.fft.rfft(early) * turn, len(early))
-    assert abs(lag(early, heard) - late) <= 1 / 8
+    received = np.fft.irfft(np.fft.rfft(early) * turn, len(early))
+    assert abs(lag(early, received) - late) <= 1 / 8
     noise = signal.lfilter([1], [1, -0.95], generator.standard_normal(len(early)))
-    assert abs(lag(early, heard + 0.5 * noise) - late) <= 1 / 8
+    assert abs(lag(early, received + 0.5 * noise) - late) <= 1 / 8
 
 
 @pytest.mark.parametrize("codec", ALL, ids=lambda codec: codec.slug)
 def test_real_sound_comes_back_in_its_place(codec: Codec, medley: Clip) -> None:
     """To a sample of 44.1 kHz; of AMR, whose filters turn the phase below, what is over 700 Hz."""
-    heard = available(codec).apply(medley).clip.samples
-    assert heard.shape == medley.samples.shape
-    assert abs(lag(medley.samples, heard, 700 if codec.name == "amr-nb" else 0)) <= 1
+    received = available(codec).apply(medley).clip.samples
+    assert received.shape == medley.samples.shape
+    assert abs(lag(medley.samples, received, 700 if codec.name == "amr-nb" else 0)) <= 1
 
 
 def test_below_700_hz_amr_leads_by_its_own_filters(medley: Clip) -> None:
     """Through the standard's filters the original is where AMR is, at all frequencies it has."""
     codec = available(Codec("amr-nb", kbps=12.2))
-    heard = codec.apply(medley).clip.samples
+    received = codec.apply(medley).clip.samples
     low = audio.resample(medley, 8000).samples.astype(float)
     for numerator, denominator in AMR_FILTERS:
         low = signal.lfilter(numerator, denominator, low)
     filtered = audio.resample(Clip(low.astype(np.float32), 8000), RATE_HZ).samples
     band = signal.butter(4, [150, 400], "bandpass", fs=RATE_HZ, output="sos")
-    below = [signal.sosfiltfilt(band, sound) for sound in (medley.samples, filtered, heard)]
+    below = [signal.sosfiltfilt(band, sound) for sound in (medley.samples, filtered, received)]
     assert lag(below[0], below[2]) < -2
     assert abs(lag(below[1], below[2])) <= 1
-    assert abs(lag(filtered, heard)) <= 1
+    assert abs(lag(filtered, received)) <= 1

@@ -31,7 +31,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def _source(name: str | tuple[str, int]) -> list[Any]:
-    """Return how Keras names what a layer hears: the layer, and which of its calls."""
+    """Return how Keras names the input of a layer: the layer before, and which of its calls."""
     layer, call = (name, 0) if isinstance(name, str) else name
     return [layer, call, 0, {}]
 
@@ -64,7 +64,7 @@ class Writer:
 
     def normalize(self, learned: bool, epsilon: float) -> None:
         size, draw = self.width, self.generator
-        settings = {"axis": -1, "momentum": 0.99, "epsilon": epsilon}
+        settings: dict[str, Any] = {"axis": -1, "momentum": 0.99, "epsilon": epsilon}
         self.at = self.add("BatchNormalization", self.at, center=learned, scale=learned, **settings)
         arrays = {
             "moving_mean": draw.normal(size=size),
@@ -88,7 +88,8 @@ class Writer:
             self.at = self.add(
                 "ZeroPadding2D", self.at, padding=padding, data_format="channels_last"
             )
-        settings = {"padding": "valid", "data_format": "channels_last", "dilation_rate": [1, 1]}
+        settings: dict[str, Any] = {"padding": "valid", "data_format": "channels_last"}
+        settings |= {"dilation_rate": [1, 1]}
         settings |= {"activation": "linear", "use_bias": False, "kernel_size": [size, size]}
         self.at = self.add("Conv2D", self.at, filters=width, strides=[stride] * 2, **settings)
         shape = (size, size, self.width, width)
@@ -99,7 +100,7 @@ class Writer:
         self.at = self.add("Activation", self.at, activation=function)
 
     def pool(self) -> None:
-        settings = {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid"}
+        settings: dict[str, Any] = {"pool_size": [2, 2], "strides": [2, 2], "padding": "valid"}
         self.at = self.add("MaxPooling2D", self.at, data_format="channels_last", **settings)
 
     def attend(self, hidden: int, bias: bool) -> None:
@@ -130,7 +131,7 @@ class Writer:
 
     def write(self, path: Path) -> Path:
         first, last = self.layers[0]["name"], self.layers[-1]["name"]
-        config = {"name": "model_1", "layers": self.layers}
+        config: dict[str, Any] = {"name": "model_1", "layers": self.layers}
         config |= {"input_layers": [[first, 0, 0]], "output_layers": [[last, 0, 0]]}
         with h5py.File(path, "w") as file:
             file.attrs["keras_version"], file.attrs["backend"] = b"2.2.4", b"tensorflow"
@@ -205,14 +206,15 @@ def _layer(kind: str, config: Any, arrays: Any, inputs: list[torch.Tensor]) -> t
         windows = x.unfold(1, size, stride).unfold(2, size, stride)  # (b, f, t, in, row, column)
         return torch.einsum("bftirc,rcio->bfto", windows, arrays["kernel"])
     if kind == "BatchNormalization":
-        scaled = (x - arrays["moving_mean"]) / (
+        scaled: torch.Tensor = (x - arrays["moving_mean"]) / (
             arrays["moving_variance"] + config["epsilon"]
         ).sqrt()
-        return scaled * arrays.get("gamma", 1) + arrays.get("beta", 0)
+        scaled = scaled * arrays.get("gamma", 1) + arrays.get("beta", 0)
+        return scaled
     if kind == "MaxPooling2D":
         return x.unfold(1, 2, 2).unfold(2, 2, 2).amax(dim=(4, 5))
     if kind == "Dense":
-        y = x @ arrays["kernel"] + arrays.get("bias", 0)
+        y: torch.Tensor = x @ arrays["kernel"] + arrays.get("bias", 0)
         return y.relu() if config["activation"] == "relu" else y
     if kind == "Activation":
         functions = {"relu": torch.relu, "sigmoid": torch.sigmoid}
@@ -324,8 +326,8 @@ def test_the_command_makes_a_model_that_predicts(
     from anymic import Clip, load
 
     noise = np.random.default_rng(0).normal(scale=0.1, size=44100).astype(np.float32)
-    heard = load(tmp_path / "model", precision="float32").predict(Clip(noise, 44100))
-    assert sum(heard.probabilities.values()) == pytest.approx(1)
+    predicted = load(tmp_path / "model", precision="float32").predict(Clip(noise, 44100))
+    assert sum(predicted.probabilities.values()) == pytest.approx(1)
 
 
 BY_KERAS = """

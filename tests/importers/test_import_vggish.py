@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from anymic import models
-from anymic.bundle import load
+from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.errors import BundleError
 from anymic.importers.vggish import VARIABLES, import_vggish
@@ -44,21 +45,25 @@ def as_tensorflow(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors", "npz"])
-def test_every_layout_gives_the_same_embedding(network, state, suffix: str, tmp_path: Path) -> None:
+def test_every_layout_gives_the_same_embedding(
+    network: torch.nn.Module, state: dict[str, torch.Tensor], suffix: str, tmp_path: Path
+) -> None:
     path = tmp_path / f"weights.{suffix}"
     if suffix == "pth":
         torch.save({**state, "pproc.pca_means": torch.zeros(128)}, path)
     elif suffix == "safetensors":
         save_file(state, path)
     else:
-        np.savez(path, **as_tensorflow(state))
-    bundle = load(import_vggish(path).save(tmp_path / "bundle"))
+        np.savez(path, **as_tensorflow(state))  # type: ignore[arg-type]
+    bundle = Bundle.load(import_vggish(path).save(tmp_path / "bundle"))
     patches = torch.randn(2, 1, 64, 96, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         torch.testing.assert_close(bundle.network(patches), network(patches), rtol=0, atol=0)
 
 
-def test_from_weights_to_a_row_for_each_096_s(state, tmp_path: Path, capsys) -> None:
+def test_from_weights_to_a_row_for_each_096_s(
+    state: dict[str, torch.Tensor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Rows at 0, 0.96, ... of a file of another rate, equal to patches of the whole clip."""
     from anymic import audio
     from anymic.features import Frontend
@@ -80,7 +85,7 @@ def test_from_weights_to_a_row_for_each_096_s(state, tmp_path: Path, capsys) -> 
     clip = audio.read(tmp_path / "a.wav", rate_hz=16000)
     whole = patches(Frontend(VGGISH), torch.from_numpy(clip.samples)[None])[0]
     with torch.no_grad():
-        expected = load(tmp_path / "m").network(whole[:, None]).numpy()
+        expected = Bundle.load(tmp_path / "m").network(whole[:, None]).numpy()
     assert expected.std() > 0
     tolerance = 0.03 * np.abs(expected).max()  # bfloat16, where the processor has it
     assert np.abs(found["features"][:3] - expected).max() < tolerance
@@ -96,23 +101,29 @@ def test_random_weights_for_trials(tmp_path: Path) -> None:
     assert not torch.equal(weights_of(first)[0], weights_of(other)[0])
 
 
-def weights_of(bundle) -> list[torch.Tensor]:
+def weights_of(bundle: Bundle) -> list[torch.Tensor]:
     return list(bundle.network.parameters())
 
 
 class Harmful:
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("ran"),))
 
 
-def test_refused_in_one_line(state, tmp_path: Path, capsys, monkeypatch) -> None:
+def test_refused_in_one_line(
+    state: dict[str, torch.Tensor],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     whole = tmp_path / "whole.pth"
     torch.save(state, whole)
     (tmp_path / "short.pth").write_bytes(whole.read_bytes()[:5000])
     (tmp_path / "code.pth").write_bytes(pickle.dumps({"features.0.weight": Harmful()}))
     np.savez(tmp_path / "objects.npz", a=np.array([{}], dtype=object))
-    np.savez(tmp_path / "part.npz", **{"vggish/conv1/weights": np.zeros((3, 3, 1, 2))})
+    part: dict[str, Any] = {"vggish/conv1/weights": np.zeros((3, 3, 1, 2))}
+    np.savez(tmp_path / "part.npz", **part)
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
     torch.save({**state, "embeddings.2.bias": torch.zeros(3)}, tmp_path / "shape.pth")
     (tmp_path / "text.pth").write_text("hello, this is text")

@@ -21,7 +21,7 @@ LABELS = ("x", "y", "z")
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone behind it."""
+    """Undo the registrations of a test."""
     METRICS.names()
     monkeypatch.setattr(METRICS, "_specs", dict(METRICS._specs))
     monkeypatch.setattr(METRICS, "_made_by", dict(METRICS._made_by))

@@ -18,8 +18,11 @@ def trained(name: str, seed: int) -> models.Basic:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = models.build(name, classes=4)
+        assert isinstance(network, models.Basic)
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0.5, 0.5)
                 module.running_var.uniform_(0.2, 2.0)
                 nn.init.normal_(module.weight, 1.0, 0.3)
@@ -38,8 +41,11 @@ def standardization(seed: int, bands: int = BANDS) -> tuple[torch.Tensor, torch.
     return mean, 2 + torch.rand(bands, generator=generator)
 
 
-def alone(network: nn.Module, features: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor):
-    return network(((features - mean[:, None]) / scale[:, None]).unsqueeze(1))
+def alone(
+    network: nn.Module, features: torch.Tensor, mean: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
+    logits: torch.Tensor = network(((features - mean[:, None]) / scale[:, None]).unsqueeze(1))
+    return logits
 
 
 @pytest.mark.parametrize("name", ["basic1", "basic2"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -48,7 +50,8 @@ def test_the_parameters_are_counted_layer_by_layer() -> None:
 def test_maps_have_the_papers_sizes() -> None:
     maps = torch.zeros(1, 3, 128, 400)
     with torch.inference_mode():
-        for part, (kernel, inputs, outputs, size) in zip(paper().convolutions, TABLE, strict=True):
+        parts: Any = paper().convolutions
+        for part, (kernel, inputs, outputs, size) in zip(parts, TABLE, strict=True):
             convolution = next(layer for layer in part if isinstance(layer, nn.Conv2d))
             assert convolution.weight.shape == (outputs, inputs, kernel, kernel)
             assert convolution.bias is None
@@ -57,7 +60,8 @@ def test_maps_have_the_papers_sizes() -> None:
 
 
 def test_what_follows_what() -> None:
-    names = [[type(layer).__name__ for layer in part] for part in paper().convolutions]
+    parts: Any = paper().convolutions
+    names = [[type(layer).__name__ for layer in part] for part in parts]
     usual = ["Conv2d", "BatchNorm2d", "ReLU"]
     assert names == [
         ["BatchNorm2d", *usual],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -10,13 +11,15 @@ from anymic import models
 from anymic.models.fusion import FusedBasic, fuse
 
 
-def trained(name: str, **arguments: float) -> nn.Module:
+def trained(name: str, **arguments: float) -> models.Network:
     """Return a network whose statistics and weights are as varied as after training."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network = models.build(name, classes=10, **arguments)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0.5, 0.5)
                 module.running_var.uniform_(0.2, 2.0)
                 if module.affine:
@@ -33,7 +36,7 @@ def test_logits_and_embedding_stay(name: str) -> None:
     features = torch.randn(3, 1, 96, 130, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         wanted, wanted_pooled = network(features), network.embed(features)
-        fused = fuse(network)
+        fused: Any = fuse(network)
         got, got_pooled = fused(features), fused.embed(features)
     torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-5 * float(wanted.abs().max()))
     scale = float(wanted_pooled.abs().max())
@@ -81,7 +84,7 @@ def test_a_folded_fcnn_gives_the_same(channels: int) -> None:
     network = trained("fcnn", channels=channels, width=0.1)
     before = copy.deepcopy(network.state_dict())
     maps = torch.rand(2, channels, 96, 71, generator=torch.Generator().manual_seed(0))
-    folded = fuse(network)
+    folded: Any = fuse(network)
     with torch.inference_mode():
         for given in (maps, maps[:1, :, 5:70]):
             wanted, got = network(given), folded(given)

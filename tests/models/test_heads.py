@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 HEADS = ("dense_head", "lstm_head", "attention_head")
 
 
-def built(name: str, **arguments):
+def built(name: str, **arguments: float) -> Any:
     torch.manual_seed(3)
     return models.build(name, classes=5, inputs=7, hidden=11, **arguments).eval()
 
@@ -40,7 +41,7 @@ def test_attention_by_hand() -> None:
     torch.testing.assert_close(pooled, torch.tensor([[2 / 5 / 2 + 3 / 5 * 9 / 10, 3 / 4]]))
 
 
-def test_weights_sum_to_one_even_where_a_class_is_worth_nothing() -> None:
+def test_weights_sum_to_one_for_extreme_inputs() -> None:
     attention = Attention(7, 5)
     segments = 1e3 * torch.randn(4, 6, 7)
     weights = attention.weights(segments)
@@ -91,11 +92,12 @@ def test_on_one_segment_the_dense_head_is_an_attention_head() -> None:
 
 
 def test_sizes_are_those_of_the_paper() -> None:
-    dense = models.build("dense_head", classes=41)
+    dense: Any = models.build("dense_head", classes=41)
+    lstm: Any = models.build("lstm_head", classes=41)
     assert [layer.linear.out_features for layer in dense.layers] == [600, 600, 600]
     assert {layer.dropout.p for layer in dense.layers} == {0.4}
     assert dense.classifier.in_features == 3 * 41
-    assert models.build("lstm_head", classes=41).lstm.hidden_size == 600
+    assert lstm.lstm.hidden_size == 600
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -109,14 +111,14 @@ def test_a_head_learns(name: str) -> None:
     optimizer = torch.optim.Adam(head.parameters(), 0.05)
     for _ in range(100):
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(head(segments), truth).backward()
+        torch.nn.functional.cross_entropy(head(segments), truth).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert (head.eval()(segments).argmax(1) == truth).float().mean() > 0.9
 
 
 def test_a_tagger_embeds_each_segment_by_itself() -> None:
     torch.manual_seed(2)
-    tagger = models.build(
+    tagger: Any = models.build(
         "tagger",
         classes=4,
         embedder={"name": "vggish", "width": 1 / 64, "embedding": 6},
@@ -125,7 +127,7 @@ def test_a_tagger_embeds_each_segment_by_itself() -> None:
     ).eval()
     tagger.standardization.mean.fill_(0.5)
     tagger.standardization.scale.fill_(2.0)
-    features = torch.randn(2, 1, 64, 3 * 96 + 50)  # the rest is not heard
+    features = torch.randn(2, 1, 64, 3 * 96 + 50)  # the rest is not used
     each = [tagger.embedder.embed(features[..., n * 96 : (n + 1) * 96]) for n in range(3)]
     expected = tagger.head((torch.stack(each, dim=1) - 0.5) / 2)
     torch.testing.assert_close(tagger(features), expected)
@@ -144,7 +146,7 @@ def test_any_network_with_pooled_features_feeds_a_head() -> None:
 
 @pytest.mark.parametrize("name", [*HEADS, "vggish", "tagger"])
 def test_segments_are_the_whole_network_and_share_nothing(name: str) -> None:
-    arguments: dict = {"width": 1 / 32}
+    arguments: dict[str, Any] = {"width": 1 / 32}
     if name == "tagger":
         arguments = {"embedder": {"name": "basic1"}, "head": {"name": HEADS[0]}}
         arguments["segment_frames"] = 40

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -23,10 +25,10 @@ BASIC1 = (
 LAST_LAYER = 64 * 10 + 10
 
 
-def test_basic1_is_what_nguyen_2020_counts_layer_by_layer() -> None:
+def test_basic1_has_the_sizes_of_nguyen_2020_layer_by_layer() -> None:
     total = LAST_LAYER + sum(weights + statistics for *_, weights, statistics in BASIC1)
     assert total == 650 + 69_472 + 832 == 70_954  # the paper's number
-    network = models.build("basic1", classes=10).eval()
+    network: Any = models.build("basic1", classes=10).eval()
     maps = torch.zeros(1, 1, 256, 862)
     with torch.inference_mode():
         for block, expected in zip(network.blocks, BASIC1, strict=True):
@@ -53,13 +55,15 @@ def test_basic2_extends_basic1_by_two_blocks_of_128() -> None:
 
 
 def test_relu_comes_before_batch_normalization() -> None:
-    order = [type(layer) for layer in models.build("basic1", classes=3).blocks[0]]
+    network: Any = models.build("basic1", classes=3)
+    order = [type(layer) for layer in network.blocks[0]]
     assert order == [nn.Conv2d, nn.ReLU, nn.BatchNorm2d]
 
 
 def test_weights_are_glorot_uniform() -> None:
     torch.manual_seed(0)
-    weight = models.build("basic2", classes=10).blocks[6][0].weight
+    network: Any = models.build("basic2", classes=10)
+    weight = network.blocks[6][0].weight
     limit = (6 / (9 * (128 + 128))) ** 0.5
     assert weight.abs().max() <= limit
     assert weight.std().item() == pytest.approx(limit / 3**0.5, rel=0.02)

@@ -37,7 +37,7 @@ CONFIG = TrainingConfig(
 
 
 class BandMeans(nn.Module):
-    """A module that knows nothing of anymic."""
+    """A module that does not use anymic."""
 
     embedding_size = 16
 
@@ -57,7 +57,7 @@ class BandMeans(nn.Module):
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone behind it."""
+    """Undo the registrations of a test."""
     NETWORKS.names()
     monkeypatch.setattr(NETWORKS, "_specs", dict(NETWORKS._specs))
     monkeypatch.setattr(NETWORKS, "_made_by", dict(NETWORKS._made_by))
@@ -80,15 +80,16 @@ def test_it_trains_loads_and_predicts(corpus: Manifest, tmp_path: Path) -> None:
     anymic.register_network("band_means")(BandMeans)
     out = tmp_path / "model"
     trained = fit(corpus, replace(CONFIG, network="band_means"), out, progress=False)
-    loaded = anymic.load(out)
-    assert loaded.bundle.network_name == "band_means"
-    assert isinstance(loaded.bundle.network, models.WrappedModule)
-    assert isinstance(loaded.bundle.network.module, BandMeans)
+    loaded = anymic.load(out).bundle
+    assert isinstance(loaded, Bundle)
+    assert loaded.network_name == "band_means"
+    assert isinstance(loaded.network, models.WrappedModule)
+    assert isinstance(loaded.network.module, BandMeans)
     path = corpus.paths()[0]
-    first, again = (anymic.Predictor(each).predict(path) for each in (trained, loaded.bundle))
+    first, again = (anymic.Predictor(each).predict(path) for each in (trained, loaded))
     assert first.probabilities == again.probabilities
     tuning = replace(CONFIG, network="band_means", epochs=1)
-    tuned = finetune(loaded.bundle, corpus, tmp_path / "tuned", config=tuning, segments="2")
+    tuned = finetune(loaded, corpus, tmp_path / "tuned", config=tuning, segments="2")
     assert tuned.network_name == "band_means"
     moved = {
         name
@@ -126,7 +127,7 @@ class TiedLayers(nn.Module):
 def test_layers_may_share_a_weight(corpus: Manifest, tmp_path: Path) -> None:
     anymic.register_network("tied")(TiedLayers)
     trained = fit(corpus, replace(CONFIG, network="tied"), tmp_path / "m", progress=False)
-    loaded = Bundle.load(tmp_path / "m").network
+    loaded: Any = Bundle.load(tmp_path / "m").network
     for name, value in trained.network.state_dict().items():
         assert torch.equal(value, loaded.state_dict()[name])
     assert loaded.module.first.weight is loaded.module.second.weight
@@ -220,13 +221,13 @@ def test_what_cannot_be_registered_or_built() -> None:
     models.register_network("band_means")(BandMeans)
     with pytest.raises(ConfigError, match=r"'band_means' cannot be built .*'width'"):
         models.build("band_means", classes=2, width=0.5)
-    models.register_network("text")(lambda *, classes: "text")  # type: ignore[arg-type,return-value]
+    models.register_network("text")(lambda *, classes: "text")  # type: ignore[type-var]
     with pytest.raises(ConfigError, match="network is a str"):
         models.build("text", classes=2)
 
 
 def test_the_check_leaves_mode_and_generator_as_they_were() -> None:
-    network = models.as_network(BandMeans(classes=2)).train()
+    network: Any = models.as_network(BandMeans(classes=2)).train()
     state = torch.random.get_rng_state()
     before = json.dumps([value.tolist() for value in network.state_dict().values()])
     models.check_network(network, classes=2, bands=16, frames=9)
