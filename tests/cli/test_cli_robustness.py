@@ -140,7 +140,7 @@ def test_the_page_is_made_by_the_command_that_it_shows(
 def test_pages_of_what_is_no_single_model(
     run: Run, small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An ensemble says which of its members were fine-tuned; a function, that it hears no name."""
+    """An ensemble says which of its members were fine-tuned; a function, that it gets no name."""
     monkeypatch.setattr("sys.argv", ["anymic", "robustness"])
     names = [segment.name for segment in small_bundle.network.segments()]
     record = {"segments": names, "from_scratch": False}
@@ -161,7 +161,7 @@ def test_pages_of_what_is_no_single_model(
     assert "before any virtual microphone" in Path("pages/robustness_both.md").read_text()
     assert run(*LOUD, "--codecs", "codecs.yaml", "--page", "pages")[0] == 0
     text = Path("pages/robustness_level_model_loud.md").read_text()
-    assert text.startswith("# What microphones and codecs cost level_model:loud\n")
+    assert text.startswith("# Accuracy of level_model:loud by microphone and codec\n")
     assert "not told the microphone" in text
     assert "before any virtual microphone" not in text
     assert Path("pages/robustness_level_model_loud.png").is_file()

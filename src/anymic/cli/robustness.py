@@ -94,7 +94,7 @@ def robustness(
     --codecs codecs --out robustness --fail-under worst=0.60
     """
     from anymic.evaluation.report import run_header
-    from anymic.evaluation.robustness import Floor, fallen
+    from anymic.evaluation.robustness import Floor, missed_floors
     from anymic.evaluation.robustness import robustness as measure
     from anymic.evaluation.robustness.page import write_page
 
@@ -132,7 +132,7 @@ def robustness(
             about=about,
         )
     _show(found, paths, as_json=as_json)
-    line = fallen(found, floors)
+    line = missed_floors(found, floors)
     if line:
         print(line, file=sys.stderr)
     finish(found.failures)

@@ -1,4 +1,4 @@
-"""What each microphone, codec and bitrate costs a classifier, anyone's."""
+"""Accuracy of any classifier by microphone, codec and bitrate."""
 
 from anymic.evaluation.robustness.classifiers import (
     BundleClassifier,
@@ -9,7 +9,7 @@ from anymic.evaluation.robustness.classifiers import (
 )
 from anymic.evaluation.robustness.conditions import Condition, grid
 from anymic.evaluation.robustness.findings import Findings
-from anymic.evaluation.robustness.floors import Floor, fallen
+from anymic.evaluation.robustness.floors import Floor, missed_floors
 from anymic.evaluation.robustness.loading import load_classifier
 from anymic.evaluation.robustness.measure import (
     Robustness,
@@ -33,9 +33,9 @@ __all__ = [
     "as_classifier",
     "condition_table",
     "draw_clips",
-    "fallen",
     "grid",
     "load_classifier",
+    "missed_floors",
     "read_conditions",
     "robustness",
     "sentence",

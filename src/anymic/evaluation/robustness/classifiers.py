@@ -1,4 +1,4 @@
-"""Whose answers are tested: a model of ours, a function, anything that can classify clips."""
+"""Classifiers under test: a model of this library, a function, or any other object."""
 
 from __future__ import annotations
 
@@ -19,40 +19,36 @@ Answer: TypeAlias = "NDArray[np.float64] | Failure"
 
 
 class ClassifierError(AnymicError):
-    """A classifier that cannot be used, or whose answer is none."""
+    """A classifier that cannot be used, or whose answer is not valid."""
 
 
 @runtime_checkable
 class Classifier(Protocol):
-    """What is asked of a classifier."""
+    """An object with labels that classifies clips."""
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """In the order of probabilities; empty while it is not known yet, before an answer."""
+        """In the order of probabilities; empty if not known before the first answer."""
         ...
 
     def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> Sequence[Answer]:
-        """Return for each clip its probabilities (label,), or a Failure where it has none.
+        """Return for each clip its probabilities (label,), or a Failure.
 
         Parameters
         ----------
         clips : sequence of Clip
             Of any rate and length; their `path` is for messages.
         devices : sequence of str or None
-            What each was heard with: the virtual device, else what the manifest says, if that.
+            The virtual device of each clip, else the device in the manifest, if there is one.
         """
         ...
 
 
 class BundleClassifier:
-    """A model or an ensemble of ours, with all that its contract does for a clip.
+    """A model or an ensemble of this library, used as its contract says.
 
-    A device that the model has a profile for is stated to it by its name. Any other is not stated:
-    the model's identifier names it where it has one, and its policy for unknown devices decides.
-
-    Parameters
-    ----------
-    predictor : Predictor
+    If the model has a profile for a device, the device's name is passed to it; else no name is:
+    then the model's identifier, if it has one, and its policy for unknown devices decide.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -60,7 +56,7 @@ class BundleClassifier:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """As in the bundle."""
+        """The labels of the bundle."""
         return self.predictor.labels
 
     def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
@@ -76,10 +72,10 @@ class BundleClassifier:
 
 
 class FunctionClassifier:
-    """A Python function: samples (sample,) float32, mono, and the rate in Hz go in.
+    """A Python function of samples (sample,) float32, mono, and the rate in Hz.
 
-    What comes back is either a mapping of label to probability, or an array (label,) in the order
-    of the labels. Devices are not told to it.
+    It returns a mapping of label to probability, or an array (label,) in the order of the labels.
+    The devices are not passed to it.
 
     Parameters
     ----------
@@ -109,7 +105,7 @@ class FunctionClassifier:
 
     def _ask(self, clip: Clip) -> NDArray[np.float64]:
         try:
-            # A copy: what the function does to its samples is its own business.
+            # the function may change its samples
             answer = self.function(clip.samples.copy(), clip.rate_hz)
         except (Exception, SystemExit) as error:  # whatever the function does
             raise ClassifierError(
@@ -151,16 +147,16 @@ def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classif
     Parameters
     ----------
     model : Classifier, Predictor, Bundle, Ensemble, path of a bundle, or callable
-        A callable is used as `FunctionClassifier` says.
+        A callable becomes a `FunctionClassifier`.
     labels : sequence of str, optional
-        Of a callable; the others know their own.
+        Of a callable.
 
     Raises
     ------
     ClassifierError
-        It is none of these.
+        If it is none of these.
     BundleError
-        The path holds no bundle.
+        If the path is not that of a bundle.
     """
     if isinstance(model, (str, Path)):
         model = load(model)
@@ -180,7 +176,7 @@ def as_classifier(model: Any, *, labels: Sequence[str] | None = None) -> Classif
 
 
 def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
-    """Return an answer as float64, whatever holds it; ClassifierError where it holds no numbers."""
+    """Return an answer as float64; raise ClassifierError if it has no numbers."""
     try:
         if answer is None:
             raise TypeError("nothing was returned")
@@ -200,13 +196,12 @@ def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
 def checked_answer(
     answer: NDArray[np.float64], labels: Sequence[str], clip: Clip
 ) -> NDArray[np.float64]:
-    """Return probabilities (label,) that are some, or say what is wrong and for which clip.
+    """Return probabilities (label,) between 0 and 1 that sum to 1 within 0.001.
 
     Raises
     ------
     ClassifierError
-        Of another shape, not finite, outside 0 to 1, or summing to something else than 1 by more
-        than 0.001.
+        If they do not, have another shape or are not finite; it names the clip.
     """
     numbers = np.asarray(answer, dtype=np.float64)
     if numbers.shape != (len(labels),):
@@ -227,7 +222,7 @@ def checked_answer(
 
 
 def checked_labels(labels: Sequence[Any], name: str) -> tuple[str, ...]:
-    """Return labels as texts; ClassifierError where they are fewer than two, empty or repeated."""
+    """Return labels as texts; raise ClassifierError if one is alone, empty or repeated."""
     texts = tuple(str(label) for label in labels)
     if texts and (len(texts) < 2 or "" in texts or len(set(texts)) < len(texts)):
         raise ClassifierError(

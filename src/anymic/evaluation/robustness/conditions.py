@@ -1,4 +1,4 @@
-"""What a clip is heard through: a virtual device, a codec at a bitrate, both, or nothing."""
+"""What a clip is passed through: a virtual device, a codec at a bitrate, both, or nothing."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NO_CODEC = Codec(ORIGINAL)
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to hear a clip.
+    """A device and a codec that clips are passed through.
 
     Attributes
     ----------
     device : str or None
-        Name of the virtual device; None: as it was recorded.
+        Name of the virtual device; None for the clip as it was recorded.
     codec : Codec
-        At a bitrate; "wav" is none.
+        With a bitrate; "wav" is not encoded.
     """
 
     device: str | None = None
@@ -32,25 +32,25 @@ class Condition:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it is the clip as it is."""
+        """Whether the clip is unchanged."""
         return self.device is None and self.codec.kbps is None
 
     @property
     def codec_name(self) -> str:
-        """The codec with its bitrate, and with its rate where one was asked for: "mp3 32"."""
+        """The codec with its bitrate, and with its rate if one was given: "mp3 32"."""
         at = "" if self.codec.rate_hz is None else f" at {self.codec.rate_hz} Hz"
         return f"{self.codec}{at}"
 
     @property
     def name(self) -> str:
-        """In words: "clean", "B", "mp3 32", "B, mp3 32"."""
+        """Such as "clean", "B", "mp3 32" or "B, mp3 32"."""
         parts = [self.device] if self.device is not None else []
         parts += [self.codec_name] if self.codec.kbps is not None else []
         return ", ".join(parts) or CLEAN
 
     @property
     def keys(self) -> dict[str, str]:
-        """As a row of report.json says it: device, codec, kbps, rate_hz."""
+        """The condition of a row in report.json: device, codec, kbps, rate_hz."""
         keys = {"device": self.device or AS_RECORDED, "codec": self.codec.name}
         if self.codec.kbps is not None:
             keys["kbps"] = f"{self.codec.kbps:g}"
@@ -65,17 +65,16 @@ def grid(devices: DeviceSet | None, codecs: Sequence[Codec]) -> tuple[Condition,
     Raises
     ------
     ConfigError
-        There is nothing but the clean clip, or a device is named as what has none is.
+        If there is neither a device nor a codec, or a device has a name of the clips without one.
     """
-    through = [NO_CODEC]
-    through += [codec for codec in codecs if codec.kbps is not None]
-    names: list[str | None] = [None, *(devices.devices if devices is not None else ())]
+    names = [None, *(devices.devices if devices is not None else ())]
     if {AS_RECORDED, CLEAN} & set(names):
         raise ConfigError(
             f"a device is named {AS_RECORDED!r} or {CLEAN!r}",
             expected="another name, because these mean clips without a device",
         )
-    found = [Condition(name, codec) for name in names for codec in dict.fromkeys(through)]
+    coded = dict.fromkeys([NO_CODEC, *(codec for codec in codecs if codec.kbps is not None)])
+    found = [Condition(name, codec) for name in names for codec in coded]
     if len(found) == 1:
         raise ConfigError(
             "there is no device and no codec",

@@ -1,4 +1,4 @@
-"""What was found: accuracy in every condition, in pairs with the clean clips."""
+"""Accuracy in every condition, compared in pairs with the clean clips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from anymic.metrics import (
 
 @dataclass(frozen=True)
 class Hardest:
-    """The class that fares worst in a condition.
+    """The class of lowest accuracy in a condition.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Hardest:
     accuracy : Interval
         Its recall.
     taken_for : str
-        What it is taken for most often where it is not recognized; empty where it always is.
+        The class that its wrong answers name most often; empty if there are none.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Hardest:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """The same clips in every condition, and what a classifier said.
+    """The same clips in every condition, and a classifier's probabilities.
 
     Attributes
     ----------
@@ -51,11 +51,11 @@ class Findings:
     targets : (clip,) intp
         The true label's number.
     recordings : (clip,) str
-        What each was cut from: intervals resample these.
+        The source recording of each clip: intervals resample recordings.
     kbps : (condition,) float64
-        The bitrate that was taken on average, file headers included; NaN where nothing was encoded.
+        The mean bitrate of the encoded files with their headers; NaN if nothing was encoded.
     failures : tuple of Failure
-        Clips that could not be used in some condition; they are in none of the numbers.
+        Clips that could not be used in some condition; no number includes them.
     seed : int
         Of the resamples.
     """
@@ -78,7 +78,7 @@ class Findings:
 
     @property
     def worst(self) -> int:
-        """Number of the condition of lowest accuracy, the clean one among them."""
+        """The number of the condition of lowest accuracy; it may be the clean one."""
         return int(self._correct.mean(axis=1).argmin())
 
     def accuracy(self, condition: int) -> Interval:
@@ -87,17 +87,16 @@ class Findings:
 
     @cached_property
     def mean(self) -> Interval:
-        """The mean accuracy of all conditions but the clean one, bootstrap over recordings."""
+        """The mean accuracy of all conditions but the clean one; bootstrap over recordings."""
         return self._mean(self._correct[1:].mean(axis=0))
 
     def difference(self, condition: int) -> Interval:
         """Return its accuracy minus that of the clean clips, in pairs."""
-        return self._mean(
-            self._correct[condition].astype(np.float64) - self._correct[0].astype(np.float64)
-        )
+        change = self._correct[condition].astype(np.float64) - self._correct[0]
+        return self._mean(change)
 
     def flips(self, condition: int) -> Interval:
-        """Return the share of clips whose answer is another one than for the clean clip."""
+        """Return the share of clips whose answer differs from that for the clean clip."""
         return accuracy(self._answers[condition] != self._answers[0], self.recordings)
 
     def calibration_error(self, condition: int) -> Interval:
@@ -110,27 +109,24 @@ class Findings:
 
     def hardest(self, condition: int) -> Hardest:
         """Return the class with the lowest recall; of several, that of the most clips."""
-        present = np.unique(self.targets)
         right = self._correct[condition]
-        number = min(
-            present.tolist(),
-            key=lambda one: (right[self.targets == one].mean(), -int((self.targets == one).sum())),
-        )
+        recall = {
+            number: (right[self.targets == number].mean(), -int((self.targets == number).sum()))
+            for number in np.unique(self.targets).tolist()
+        }
+        number = min(recall, key=lambda number: recall[number])
         of = self.targets == number
         wrong = self._answers[condition][of & ~right]
         taken = self.labels[int(np.bincount(wrong).argmax())] if len(wrong) else ""
-        return Hardest(
-            self.labels[number], accuracy(right[of], self.recordings[of]), taken_for=taken
-        )
+        return Hardest(self.labels[number], accuracy(right[of], self.recordings[of]), taken)
 
     @cached_property
     def rows(self) -> list[Row]:
-        """All of it as rows of a report.
+        """All numbers as rows of a report.
 
         accuracy, accuracy_difference (against the clean clips), expected_calibration_error, flips
         and measured_kbps of each condition, {"device": d, "codec": c, "kbps": k}; accuracy of each
-        of its classes, with a "label" besides; and mean_of_conditions, of {"conditions": "all but
-        clean"}.
+        class, with a "label"; and mean_of_conditions of {"conditions": "all but clean"}.
         """
         rows = [row for number in range(len(self.conditions)) for row in self._rows_of(number)]
         return [*rows, _row("mean_of_conditions", self.mean, conditions="all but clean")]
@@ -162,11 +158,11 @@ class Findings:
         return paired_difference(values, np.zeros_like(values), self.recordings, seed=self.seed)
 
     def _alone(self, value: float) -> Interval:
-        """Return a value without an interval: there is none over one recording."""
+        """Return a value without an interval, because a single recording has none."""
         return Interval(value, float("nan"), float("nan"), len(self.targets))
 
 
 def _row(metric: str, found: Interval, **keys: str) -> Row:
-    """Return a row; without an interval where there is none."""
+    """Return a row, without an interval if its ends are NaN."""
     low, high = (None if np.isnan(end) else end for end in (found.low, found.high))
     return Row(keys, metric, found.value, low, high, found.n)

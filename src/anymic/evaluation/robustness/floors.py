@@ -1,4 +1,4 @@
-"""The least that a classifier must reach: a minimum accuracy that decides the exit status."""
+"""Minimum accuracies that decide the exit status."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ WHAT = ("worst", "mean", "clean")
 
 @dataclass(frozen=True)
 class Floor:
-    """A least accuracy.
+    """A minimum accuracy.
 
     Attributes
     ----------
     what : {"worst", "mean", "clean"}
-        Of the worst condition, of all but the clean one on average, of the clean clips.
+        Of the worst condition, of all conditions but the clean one on average, of the clean clips.
     share : float
         From 0 to 1.
     """
@@ -28,13 +28,7 @@ class Floor:
 
     @classmethod
     def read(cls, text: str) -> Floor:
-        """Read "worst=0.60".
-
-        Raises
-        ------
-        ConfigError
-            It is no such expression.
-        """
+        """Read "worst=0.60"; raise ConfigError for anything else."""
         what, _, number = (part.strip() for part in text.partition("="))
         try:
             share = float(number)
@@ -49,23 +43,19 @@ class Floor:
         return cls(what, share)
 
 
-def fallen(findings: Findings, floors: Sequence[Floor]) -> str:
-    """Say in one line which floors were fallen under; "" where none was.
-
-    What counts is the accuracy itself, not an end of its interval.
-    """
+def missed_floors(findings: Findings, floors: Sequence[Floor]) -> str:
+    """Return a line with the minimums that accuracy (not its interval) is below; "" if none."""
+    worst = findings.worst
     measured = {
-        "worst": (
-            findings.accuracy(findings.worst).value,
-            f" ({findings.conditions[findings.worst].name})",
-        ),
+        "worst": (findings.accuracy(worst).value, f" ({findings.conditions[worst].name})"),
         "mean": (findings.mean.value, f" (of {len(findings.conditions) - 1} conditions)"),
         "clean": (findings.accuracy(0).value, ""),
     }
-    parts = [
-        f"{floor.what} {100 * measured[floor.what][0]:.1f} %{measured[floor.what][1]}, "
-        f"expected {100 * floor.share:.4g} %"
-        for floor in floors
-        if measured[floor.what][0] < floor.share
-    ]
+    parts = []
+    for floor in floors:
+        share, place = measured[floor.what]
+        if share < floor.share:
+            parts.append(
+                f"{floor.what} {100 * share:.1f} %{place}, expected {100 * floor.share:.4g} %"
+            )
     return f"failed: accuracy of {'; '.join(parts)}" if parts else ""

@@ -1,4 +1,4 @@
-"""A classifier by what a command line can say: module:function, or an ONNX file."""
+"""A classifier by its name: module:function, or an ONNX file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ _EXAMPLE = "module:function, or the path of an .onnx file"
 def load_classifier(
     place: str, *, labels: Sequence[str] | None = None, rate_hz: int | None = None
 ) -> Classifier:
-    """Return the classifier that `place` names.
+    """Return the classifier with a name.
 
     Parameters
     ----------
     place : str
-        "module:function", imported from where Python looks and from the working directory, or
-        a path that ends in .onnx. What is named may be a `Classifier` as well as a function.
+        "module:function", imported from Python's path or the working directory, or a path that
+        ends in .onnx. The function may be any `Classifier`.
     labels : sequence of str, optional
-        In the order of its answers; by default it knows them itself.
+        In the order of its probabilities; by default its own.
     rate_hz : int, optional
-        The rate that an ONNX file hears, by default its own metadata; a function is told the
-        rate of each clip.
+        The input rate of an ONNX file, by default that of its metadata.
 
     Raises
     ------
     ClassifierError
-        There is no such thing, or it cannot be called.
+        If it does not exist or cannot be called.
     DependencyError
-        An ONNX file, and onnxruntime is not installed.
+        If it is an ONNX file, and onnxruntime is not installed.
     """
     if place.endswith(".onnx"):
         return OnnxClassifier(place, labels=labels, rate_hz=rate_hz)
@@ -56,9 +55,8 @@ def load_classifier(
 def _named(place: str) -> Any:
     module, _, names = place.partition(":")
     if not module or not names:
-        near = Path(place)
-        found = f"{place!r}" + (" (a file or folder)" if near.exists() else "")
-        raise ClassifierError(f"{found} is not a classifier", expected=_EXAMPLE)
+        kind = " (a file or folder)" if Path(place).exists() else ""
+        raise ClassifierError(f"{place!r}{kind} is not a classifier", expected=_EXAMPLE)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

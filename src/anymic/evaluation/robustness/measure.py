@@ -1,4 +1,4 @@
-"""The robustness report's measurement: every clip through every device and codec."""
+"""Measure a classifier on every clip, passed through every device and codec."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from anymic.devices.simulation.device_set import DeviceSet, stratified_order
 from anymic.evaluation.robustness.classifiers import BundleClassifier, Classifier, as_classifier
 from anymic.evaluation.robustness.conditions import grid
 from anymic.evaluation.robustness.findings import Findings
-from anymic.evaluation.robustness.listening import listen
+from anymic.evaluation.robustness.variants import classify_variants
 from anymic.evaluation.robustness.write import sentence, write_findings
 
 
 @dataclass(frozen=True, eq=False)
 class Robustness(Findings):
-    """Findings, and what they were measured on.
+    """Findings, with the model and the clips.
 
     Attributes
     ----------
     model : Bundle, Ensemble or None
         The model of this library that was measured; None for any other classifier.
     clips_name : str
-        What the clips are called.
     warning : str
         How many of the clips the model was fitted on, and for what; empty if none.
     facts : mapping
@@ -54,14 +53,14 @@ class Robustness(Findings):
         return sentence(self)
 
     def write(self, folder: str | Path, **facts: Any) -> dict[str, Path]:
-        """Write report.html and report.json with the heat map; return where they are.
+        """Write report.html and report.json with the heat map; return their paths.
 
         Parameters
         ----------
         folder : path
-            Made if it is not there; a report already in it is replaced.
+            Made if it does not exist; a report already in it is replaced.
         facts
-            More of them for the header, such as command="...", or others in their place.
+            More facts for the header, such as command="...".
         """
         header = {**facts, **self.facts, **facts}
         return write_findings(self, folder, title=self.title, header=header)
@@ -86,14 +85,13 @@ def robustness(
     """Pass every clip through every device and codec, and classify it each time.
 
     The conditions are all pairs of (as recorded, each device) and (not encoded, each codec at each
-    bitrate); the first is the clean clip. A clip goes through the device first, at the rate of its
-    file, then through the codec. It is made on the fly, in threads, and nothing is written; the
-    same clip always gets the same device noise (`anymic.devices.simulation.chain.noise_seed`), that
-    of `anymic data simulate`. A clip that cannot be used in one condition is left out of all of
-    them.
+    bitrate); the first is the clean clip. A clip is passed through the device first, at the rate of
+    its file, then through the codec: on the fly, in threads, and nothing is written. The same clip
+    always gets the same device noise (`anymic.devices.simulation.chain.noise_seed`), that of
+    `anymic data simulate`. A clip that cannot be used in one condition is left out of all of them.
 
-    What is known of a clip's device is told to a model of ours: the virtual device's name where
-    the model has a profile for it, and else nothing (see `BundleClassifier`).
+    The name of a virtual device is passed to a model of this library if it has a profile for it
+    (see `BundleClassifier`).
 
     Parameters
     ----------
@@ -109,17 +107,16 @@ def robustness(
     responses : path, optional
         Folder of the impulse responses; by default that of the YAML.
     labels : sequence of str, optional
-        Of a callable that does not know its own.
+        Of a callable.
     split : str, optional
-        Clips of this split only, "all" for every clip; by default those of "test" where there is
-        a column `split`, else all.
+        Clips of this split only, "all" for every clip; by default those of "test" if there is a
+        column `split`, else all.
     fold : int, optional
         Clips of this fold only.
     clips : int, optional
-        Only so many clips, drawn in proportion to the labels, by `seed`.
+        At most so many clips, drawn in proportion to the labels.
     cache : path, optional
-        Folder where encoded clips are kept. What is in it is not encoded again: by a run that goes
-        on after an interruption, or one with another classifier and the same clips.
+        Folder where encoded clips are kept, for later runs with the same clips.
     workers : int, optional
         Threads that filter and encode; by default one a processor.
     seed : int
@@ -130,16 +127,15 @@ def robustness(
     Raises
     ------
     ConfigError
-        Settings that cannot be, or neither a device nor a codec.
+        If settings are not valid, or there is neither a device nor a codec.
     DeviceError
-        An impulse response is missing.
+        If an impulse response is missing.
     DependencyError
-        A codec is not available here.
+        If a codec is not available.
     ManifestError
-        Labels that the classifier does not know, or no clip that can be used.
+        If labels are unknown to the classifier, or no clip can be used.
     ClassifierError
-        The classifier cannot be used, or returned what no probabilities are; the line says for
-        which clip.
+        If the classifier cannot be used, or does not return probabilities.
     """
     asked = as_classifier(classifier, labels=labels)
     chosen, name = select_clips(as_manifest(manifest), split, fold, clips, seed=seed)
@@ -149,7 +145,7 @@ def robustness(
     conditions = grid(microphones, coded)
     model = asked.predictor.bundle if isinstance(asked, BundleClassifier) else None
     with progress_bar(len(chosen) * len(conditions), "predicting", shown=progress) as advance:
-        answers = listen(
+        answers = classify_variants(
             asked,
             chosen,
             conditions,
@@ -160,7 +156,7 @@ def robustness(
             workers=workers,
             progress=advance,
         )
-    used = chosen.rows(answers.rows.tolist())
+    used = chosen.rows(answers.rows)
     warning = fitted_clips_warning(model.fitted_on, chosen) if model else ""
     named = _name(classifier)
     return Robustness(
@@ -195,7 +191,7 @@ def select_clips(
     *,
     seed: int = 0,
 ) -> tuple[Manifest, str]:
-    """Return the clips to measure on, and what to call them; parameters as of `robustness`."""
+    """Return the clips to measure on, and their name; parameters as for `robustness`."""
     chosen, name = clips_to_evaluate(manifest, split)
     if fold is not None:
         chosen.require("fold", purpose=f"the fold {fold}")
@@ -211,13 +207,7 @@ def read_conditions(
     *,
     responses: str | Path | None = None,
 ) -> tuple[DeviceSet | None, tuple[Codec, ...]]:
-    """Read what clips are heard through, and check that all of it is there.
-
-    Raises
-    ------
-    ConfigError, DeviceError, DependencyError
-        As for `robustness`.
-    """
+    """Read devices and codecs, and check that all are available; errors as for `robustness`."""
     microphones = devices if isinstance(devices, DeviceSet) else _devices(devices, responses)
     chosen = CodecSet.read(codecs) if isinstance(codecs, (str, Path)) else tuple(codecs or ())
     coded = CodecSet(tuple(chosen)).require().codecs
@@ -227,7 +217,7 @@ def read_conditions(
 
 
 def draw_clips(manifest: Manifest, clips: int, *, seed: int = 0) -> Manifest:
-    """Return so many clips, the labels in proportion as nearly as can be, in their order."""
+    """Return so many clips in their order, in proportion to the labels."""
     labels = manifest.table["label"].tolist()
     order = stratified_order(labels, np.random.default_rng(seed))
     return manifest.rows(sorted(order[:clips]))
@@ -252,5 +242,5 @@ def _name(classifier: Any) -> str:
 
 
 def _settings_name(given: Any, names: Iterable[Any]) -> str:
-    """Return the file or preset that was named, else what is in it."""
+    """Return the given file or preset, else the names of its contents."""
     return str(given) if isinstance(given, str | Path) else ", ".join(map(str, names))

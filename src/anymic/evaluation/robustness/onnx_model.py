@@ -21,8 +21,9 @@ class OnnxClassifier:
     """An ONNX model of waveforms.
 
     Its one input is (batch, sample) float32, mono, full scale 1.0; its first output is
-    (batch, label), probabilities. An axis of fixed size is heeded: clips of another length are
-    refused, and a batch of 1 hears clip by clip. Clips are resampled to the model's rate.
+    (batch, label), probabilities. If the axis of samples has a fixed size, clips of another length
+    are refused; if that of the batch has, clips are passed one by one. Clips are resampled to the
+    model's rate.
 
     Parameters
     ----------
@@ -32,14 +33,14 @@ class OnnxClassifier:
         In the order of the output; by default the file's metadata property `labels`, as JSON or
         separated by commas.
     rate_hz : int, optional
-        What the model hears; by default the metadata property `rate_hz`.
+        The model's input rate; by default the metadata property `rate_hz`.
 
     Raises
     ------
     DependencyError
-        onnxruntime is not installed.
+        If onnxruntime is not installed.
     ClassifierError
-        The file is no such model, or its labels or its rate are not known.
+        If the file is no such model, or its labels or its rate are not known.
     """
 
     def __init__(
@@ -70,12 +71,17 @@ class OnnxClassifier:
             )
 
     def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
-        """See `Classifier`; devices are not told to it."""
-        heard = [audio.resample(clip, self.rate_hz) for clip in clips]
-        for clip in heard:
-            self._refuse_length(clip)
-        alike = len({len(clip.samples) for clip in heard}) == 1 and self._batch is None
-        batches = [heard] if alike else [[clip] for clip in heard]
+        """See `Classifier`; the devices are not used."""
+        resampled = [audio.resample(clip, self.rate_hz) for clip in clips]
+        for clip in resampled:
+            if self._samples not in (None, len(clip.samples)):
+                raise ClassifierError(
+                    f"{clip.path or 'a clip'} has {len(clip.samples)} samples at {self.rate_hz} Hz",
+                    expected=f"{self._samples} samples, the input of {self.path}",
+                    fix="cut the clips (start_s, duration_s), or export the model for any length",
+                )
+        alike = len({len(clip.samples) for clip in resampled}) == 1 and self._batch is None
+        batches = [resampled] if alike else [[clip] for clip in resampled]
         return [answer for batch in batches for answer in self._run(batch)]
 
     def _run(self, clips: Sequence[Clip]) -> list[Answer]:
@@ -95,14 +101,6 @@ class OnnxClassifier:
                 expected=f"({len(clips)}, {len(self.labels)}): (batch, label)",
             )
         return list(found.astype(np.float64))
-
-    def _refuse_length(self, clip: Clip) -> None:
-        if self._samples not in (None, len(clip.samples)):
-            raise ClassifierError(
-                f"{clip.path or 'a clip'} has {len(clip.samples)} samples at {self.rate_hz} Hz",
-                expected=f"{self._samples} samples, the input of {self.path}",
-                fix="cut the clips (start_s, duration_s), or export the model for any length",
-            )
 
 
 def _open(path: Path) -> Any:
@@ -126,9 +124,8 @@ def _listed(text: str) -> list[str]:
         found = json.loads(text)
     except ValueError:
         found = text.split(",")
-    return (
-        [str(one).strip() for one in found if str(one).strip()] if isinstance(found, list) else []
-    )
+    names = [str(one).strip() for one in found] if isinstance(found, list) else []
+    return [name for name in names if name]
 
 
 def _rate(text: str, path: Path) -> int:

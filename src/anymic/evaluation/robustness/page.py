@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from anymic._internal.files import write_text
+from anymic._internal.optional import extra
 from anymic.bundle import Bundle, Ensemble
 from anymic.evaluation.report.cells import counted
 from anymic.evaluation.report.style import save_png
 from anymic.evaluation.report.tables import Table
 from anymic.evaluation.report.write import made
-from anymic.evaluation.robustness import Findings, condition_table, sentence
 from anymic.evaluation.robustness.conditions import AS_RECORDED
 from anymic.evaluation.robustness.figures import heat_map
+from anymic.evaluation.robustness.findings import Findings
+from anymic.evaluation.robustness.write import condition_table, sentence
 from anymic.models import Network
 
-HARDEST = 6  # pairs of a device and a codec that the page lists; report.json has them all
-
+HARDEST = 6  # pairs of a device and a codec that the page lists; report.json has all of them
 _UNKNOWN = {
-    "identity": "is heard as it is",
+    "identity": "is not corrected",
     "blind": "gets gains estimated from the clip itself",
     "refuse": "is refused",
 }
-
-_PAGE = """# What microphones and codecs cost {model}
-
-{about}{facts}
-- **Clips.** {clips} of {recordings} ({data}), each heard in all of {conditions} conditions.
-- **Through.** {through}.
-
-Made by
-
-    {command}
-
-{finding} {clear}
-
-![Accuracy by microphone and codec]({picture})
-
-In each cell the accuracy in per cent over the same {clips}, and under it the difference to the
-clean clips in points, bold where its 95 % interval leaves out zero.{recorded}
-Of many conditions one in twenty looks clear by chance. How to read the columns
-below: [reading results](../reading-results.md), [robustness](../robustness.md).
-
-{tables}
-{made}"""
-
-_RECORDED = f""" *{AS_RECORDED}* is a clip
-before any virtual microphone; if the model was trained on what microphones made of such clips,
-these may suit it better than the clean ones, and a codec's cost is then seen best against the *wav*
-of its own line."""
-
-
-def page_name(model: str) -> str:
-    """Return what the page of a model is called, without a suffix: robustness_basic1."""
-    return "robustness_" + (re.sub(r"[^\w.+-]+", "_", model).strip("_") or "model")
 
 
 def write_page(
@@ -69,52 +39,76 @@ def write_page(
     bundle: Bundle | Ensemble | None = None,
     about: str = "",
 ) -> list[Path]:
-    """Write robustness_MODEL.md and .png; return where they are.
+    """Write robustness_MODEL.md and .png; return their paths.
 
     Parameters
     ----------
     findings : Findings
     folder : path
-        Made if it is not there; an older page in it is replaced.
+        Made if it does not exist; an older page in it is replaced.
     model, data : str
-        What the classifier and the clips are called.
+        The names of the classifier and of the clips.
     header : mapping
         What was run: the facts of `anymic.evaluation.report.run_header`, "command" among them.
     bundle : Bundle or Ensemble, optional
-        The classifier, where it is one of ours.
+        The classifier, if it is a model of this library.
     about : str
-        Markdown about the model that the page begins with.
+        Markdown about the model, for the beginning of the page.
     """
-    place, name = Path(folder), page_name(model)
-    picture = save_png(heat_map(findings), place / f"{name}.png")
-    facts = f"- **Model.** {_describe(bundle, model)}"
-    facts += f" *Beware: {header['warning']}.*" if header.get("warning") else ""
-    text = _PAGE.format(
+    with extra("report"):
+        from jinja2 import Environment, StrictUndefined
+
+    name = "robustness_" + (re.sub(r"[^\w.+-]+", "_", model).strip("_") or "model")
+    picture = save_png(heat_map(findings), Path(folder) / f"{name}.png")
+    conditions, table = findings.conditions, condition_table(findings, full=True)
+    changes = [(one.name, findings.difference(n)) for n, one in enumerate(conditions) if n]
+    template = files("anymic.evaluation.robustness").joinpath("page.md.j2")
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True)
+    text = environment.from_string(template.read_text(encoding="utf-8")).render(
         model=model,
-        about=f"{about.strip()}\n\n" if about.strip() else "",
-        facts=facts,
+        about=about.strip(),
+        description=_describe(bundle, model),
+        warning=header.get("warning"),
         clips=counted(len(findings.targets), "clip"),
         recordings=counted(len(set(findings.recordings.tolist())), "recording"),
         data=data,
-        conditions=len(findings.conditions),
-        through=_through(findings),
+        conditions=len(conditions),
+        devices=list(dict.fromkeys(one.device for one in conditions if one.device)),
+        codecs=list(dict.fromkeys(one.codec_name for one in conditions if one.codec.kbps)),
         command=header.get("command", ""),
         finding=sentence(findings),
-        clear=_clear(findings),
+        lost=[name for name, change in changes if change.high < 0],
+        won=[name for name, change in changes if change.low > 0],
         picture=picture.name,
-        recorded=_RECORDED if any(one.device for one in findings.conditions) else "",
-        tables="\n".join(_tables(findings)),
+        as_recorded=AS_RECORDED,
+        columns=[column.replace("\n", " ") for column in table.columns],
+        sections=_sections(findings, table),
         made=made(header),
     )
-    page = place / f"{name}.md"
+    page = Path(folder) / f"{name}.md"
     write_text(page, text)
     return [page, picture]
 
 
+def _sections(findings: Findings, table: Table) -> dict[str, list[tuple[str, ...]]]:
+    """Return the lines of the table under each heading."""
+    numbered = list(enumerate(findings.conditions))
+    codecs = [number for number, one in numbered if one.device is None]
+    devices = [number for number, one in numbered if one.device and one.codec.kbps is None]
+    pairs = [number for number, one in numbered if one.device and one.codec.kbps is not None]
+    hardest = sorted(pairs, key=lambda number: findings.accuracy(number).value)[:HARDEST]
+    sections = {
+        "Codecs alone": codecs if len(codecs) > 1 else [],
+        "Microphones alone": devices,
+        f"The {len(hardest)} hardest pairs": hardest,
+    }
+    return {title: [table.rows[number] for number in own] for title, own in sections.items()}
+
+
 def _describe(bundle: Bundle | Ensemble | None, model: str) -> str:
-    """Say what the classifier is: its network, the devices it knows, what it was fitted on."""
+    """Describe the classifier: its network, its devices, the clips that it was fitted on."""
     if bundle is None:
-        return f"`{model}`, which is asked for probabilities and not told the microphone."
+        return f"`{model}`, which returns probabilities and is not told the microphone."
     members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
     count = sum(value.numel() for one in members for value in one.network.parameters())
     kinds = " and ".join(f"`{name}`" for name in dict.fromkeys(one.network_name for one in members))
@@ -125,19 +119,19 @@ def _describe(bundle: Bundle | Ensemble | None, model: str) -> str:
     text += (
         f"It corrects {', '.join(bundle.devices)}; any other microphone {unknown}."
         if bundle.devices
-        else f"It corrects no microphone by its name; each {unknown}."
+        else f"It has no device profiles; every microphone {unknown}."
     )
     fitted = set(bundle.fitted_on.get("weights", ()))
     text += f" Its weights were fitted on {counted(len(fitted), 'clip')}." if fitted else ""
-    tuned = [_tuned(one) for one in members if "finetuned" in one.training]
+    tuned = [_finetuned(one) for one in members if "finetuned" in one.training]
     if tuned:
         share = f" ({len(tuned)} of the {len(members)})" if len(tuned) < len(members) else ""
         text += f" Fine-tuned{share}: {'; '.join(dict.fromkeys(tuned))}."
     return text
 
 
-def _tuned(bundle: Bundle) -> str:
-    """Say what of a model was fine-tuned."""
+def _finetuned(bundle: Bundle) -> str:
+    """Return which part of a model was fine-tuned."""
     record, network = bundle.training["finetuned"], bundle.network
     if record.get("from_scratch"):
         return "from scratch"
@@ -146,54 +140,3 @@ def _tuned(bundle: Bundle) -> str:
     if own and list(segments) == [each.name for each in own]:
         return f"all of its {len(own)} segments"
     return f"segments {', '.join(segments)}"
-
-
-def _through(findings: Findings) -> str:
-    devices = [one.device for one in findings.conditions if one.device is not None]
-    codecs = [one.codec_name for one in findings.conditions if one.codec.kbps is not None]
-    parts = []
-    if devices:
-        parts.append(f"the devices {', '.join(dict.fromkeys(devices))}")
-    if codecs:
-        parts.append(f"the codecs {', '.join(dict.fromkeys(codecs))} (kbps, nominal)")
-    each = ", each by itself and every pair of them" if len(parts) > 1 else ""
-    return " and ".join(parts) + each
-
-
-def _clear(findings: Findings) -> str:
-    """Say in how many conditions a loss, or a gain, is clear, and which these are."""
-    numbers = range(1, len(findings.conditions))
-    found = {number: findings.difference(number) for number in numbers}
-    lost = [number for number in numbers if found[number].high < 0]
-    won = [number for number in numbers if found[number].low > 0]
-    text = f"In {len(lost) or 'none'} of {len(numbers)} the loss is clear, its interval below zero"
-    text += f": {_named(findings, lost)}." if lost else "."
-    if won:
-        text += f" In {len(won)} the gain is: {_named(findings, won)}."
-    return text
-
-
-def _named(findings: Findings, numbers: Sequence[int]) -> str:
-    return "; ".join(findings.conditions[number].name for number in numbers)
-
-
-def _tables(findings: Findings) -> list[str]:
-    table = condition_table(findings, full=True)
-    conditions = list(enumerate(findings.conditions))
-    coded = [number for number, one in conditions if one.device is None]
-    heard = [number for number, one in conditions if one.device and one.codec.kbps is None]
-    pairs = [number for number, one in conditions if one.device and one.codec.kbps is not None]
-    hardest = sorted(pairs, key=lambda number: findings.accuracy(number).value)[:HARDEST]
-    sections = {
-        "Codecs alone": coded if len(coded) > 1 else [],
-        "Microphones alone": heard,
-        f"The {len(hardest)} hardest pairs": hardest,
-    }
-    return [f"## {title}\n\n{_markdown(table, rows)}\n" for title, rows in sections.items() if rows]
-
-
-def _markdown(table: Table, rows: Sequence[int]) -> str:
-    columns = [column.replace("\n", " ") for column in table.columns]
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    lines += [f"| {' | '.join(table.rows[row])} |" for row in rows]
-    return "\n".join(lines)
