@@ -251,7 +251,7 @@ def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Man
         ManifestError, match=r"No clip has the split 'spare' \(splits: validation\)"
     ):
         calibrate(model, honest, split="spare")
-    with pytest.raises(BundleError, match="12 of the 72 validation clips of run in"):
+    with pytest.raises(ManifestError, match="has 12 of the 72 validation clips of run"):
         calibrate(model, honest.rows(np.arange(12)), name="run")
     bare = replace(model, fitted_on={})
     with pytest.raises(BundleError, match="No validation clips were set aside for run"):

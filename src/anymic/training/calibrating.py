@@ -14,17 +14,15 @@ from anymic import bundle as bundles
 from anymic import metrics
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
 from anymic.calibration import LEAST_CLIPS, CalibrationError, DeviceCalibrator, Method
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.data.splits import clips_of_split
-from anymic.errors import BundleError, Failure, ManifestError
+from anymic.errors import Failure
 from anymic.inference.predictor import Predictor
+from anymic.training.calibration_clips import calibration_clips
 
 FOLDS = 5
-TEST = "test"
 
 
 @dataclass(frozen=True)
@@ -128,97 +126,38 @@ def calibrate(
         name, model = name or str(model), bundles.load(model)
     clips = calibration_clips(model, as_manifest(manifest), split, name=name or "the model")
     clips.require_labels(model.labels)
-    plain = _uncalibrated(model)
+    if isinstance(model, Ensemble):
+        plain: Bundle | Ensemble = replace(model, calibration=None)
+    else:
+        plain = model.uncalibrated()
     with progress_bar(len(clips), "predicting", shown=progress) as advance:
         predicted = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
     require_usable(predicted.rows, predicted.failures)
-    used = clips.rows(predicted.rows)
+    used, p = clips.rows(predicted.rows), predicted.probabilities
     targets = used.targets(model.labels)
     _refuse_few(method, targets, model.labels)
     calibrator.fit(
-        predicted.probabilities,
+        p,
         targets,
         predicted.devices,
         per_device=per_device,
         clip_ids=used.clip_ids(),
         labels=model.labels,
     )
-    answers = _Answers(predicted.probabilities, targets, predicted.devices)
-    held_out = _held_out(answers, calibrator, _folds(used.recordings()))
-    fitted = calibrator.transform(answers.probabilities, answers.devices)
-    return Calibrated(
-        replace(plain, calibration=calibrator),
-        tuple(_changes(answers, fitted, held_out)),
-        predicted.failures,
-    )
-
-
-def calibration_clips(
-    model: Bundle | Ensemble, manifest: Manifest, split: str | None = None, *, name: str = "a model"
-) -> Manifest:
-    """Return the clips to calibrate a model on; parameters and errors as of `calibrate`."""
-    clips = (
-        _own(model, manifest, name)
-        if split is None
-        else clips_of_split(manifest, split, purpose="calibrate on")
-    )
-    _refuse_test(clips, manifest)
-    members = model.members if isinstance(model, Ensemble) else (model,)
-    for member in members:
-        refuse_overlap(member.fitted_on, clips.clip_ids(), name)
-        refuse_shared_recordings(member.fitted_on, clips, manifest, name)
-    return clips
-
-
-def _own(model: Bundle | Ensemble, manifest: Manifest, name: str) -> Manifest:
-    """Return the clips that were set aside when the model was trained."""
-    if isinstance(model, Ensemble):
-        raise BundleError(
-            f"{name} is an ensemble, and each member has its own validation clips",
-            expected="clips that no member was trained on",
-            fix="choose a split, or build the ensemble with calibrated voting",
+    fitted = calibrator.transform(p, predicted.devices)
+    devices = np.array([device or "" for device in predicted.devices], dtype=str)
+    held_out = _held_out(p, targets, devices, calibrator, used.recordings())
+    changes = []
+    for device in (*sorted(set(devices.tolist()) - {""}), ""):
+        rows = (devices == device) | (device == "")
+        before, after, apart = (
+            None if each is None else _scores(each[rows], targets[rows])
+            for each in (p, fitted, held_out)
         )
-    wanted = set(model.fitted_on.get("validation", ()))
-    rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
-    if not wanted or len(rows) < len(wanted):
-        had = f"{len(rows)} of the {len(wanted)} validation clips of {name} in {manifest.root}"
-        raise BundleError(
-            had if wanted else f"no validation clips were set aside for {name}",
-            expected="clips that it was not trained on",
-            fix="pass its training manifest, or choose a split with other clips (all: every clip)",
-        )
-    return manifest.rows(rows)
-
-
-def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
-    """Raise ManifestError for clips of the test split, or of recordings in it."""
-    if "split" not in manifest.table.columns:
-        return
-    count = int((clips.table["split"] == TEST).sum())
-    wanted, remedy = "clips that nothing is measured on later", "set other clips aside"
-    if count:
-        raise ManifestError(
-            f"{count} of the {len(clips)} clips to calibrate on have the split {TEST}",
-            expected=wanted,
-            fix=remedy,
-        )
-    if both := shared_recording(clips, manifest.where(split=TEST)):
-        column, names = both
-        raise ManifestError(
-            f"the clips to calibrate on share {len(names)} {column}s with the split {TEST}"
-            f" ({names[0]})",
-            expected=wanted,
-            fix=remedy,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """The predictions of a model: probabilities (clip, label), targets and devices (clip,)."""
-
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
-    devices: Sequence[str | None]
+        assert before is not None
+        assert after is not None
+        changes.append(Change(device, before, after, apart))
+    return Calibrated(replace(plain, calibration=calibrator), tuple(changes), predicted.failures)
 
 
 def _refuse_few(method: Method, targets: NDArray[np.int64], labels: tuple[str, ...]) -> None:
@@ -233,53 +172,32 @@ def _refuse_few(method: Method, targets: NDArray[np.int64], labels: tuple[str, .
         )
 
 
-def _uncalibrated(model: Bundle | Ensemble) -> Bundle | Ensemble:
-    return replace(model, calibration=None) if isinstance(model, Ensemble) else model.uncalibrated()
-
-
-def _folds(recordings: Sequence[str]) -> NDArray[np.int64]:
-    """Return the part of each clip, from 0 to 4; clips of one recording are in one part."""
-    units, number = np.unique(np.array(recordings), return_inverse=True)
-    part = np.random.default_rng(0).permutation(len(units)) % FOLDS
-    return np.asarray(part[number.reshape(-1)], dtype=np.int64)
-
-
 def _held_out(
-    answers: _Answers, fitted: DeviceCalibrator, folds: NDArray[np.int64]
+    p: NDArray[np.float64],
+    targets: NDArray[np.int64],
+    devices: NDArray[np.str_],
+    fitted: DeviceCalibrator,
+    recordings: Sequence[str],
 ) -> NDArray[np.float64] | None:
-    """Return probabilities calibrated without the clip's own part; None with too few clips."""
-    p, targets = answers.probabilities, answers.targets
-    names = np.array([device or "" for device in answers.devices], dtype=str)
+    """Return each of five parts calibrated on the others; None where these have too few clips.
+
+    The clips of a recording are in one part.
+    """
+    units, number = np.unique(np.array(recordings), return_inverse=True)
+    parts = (np.random.default_rng(0).permutation(len(units)) % FOLDS)[number.reshape(-1)]
+    # The general calibrator first, then those of the devices, which replace its values.
+    groups = [np.ones(len(p), dtype=bool), *(devices == device for device in fitted.devices_)]
     found = np.empty_like(p)
-    for part in np.unique(folds):
-        inside = folds == part
-        chosen = {device: names == device for device in fitted.devices_}
-        for of in (
-            np.ones(len(names), dtype=bool),
-            *chosen.values(),
-        ):  # last, a device's own calibrator
-            if not (of & inside).any():
+    for part in np.unique(parts):
+        for group in groups:
+            inside, others = group & (parts == part), group & (parts != part)
+            if not inside.any():
                 continue
             try:
-                other = type(fitted.general_)().fit(p[of & ~inside], targets[of & ~inside])
+                calibrator = type(fitted.general_)().fit(p[others], targets[others])
             except CalibrationError:
                 return None
-            found[of & inside] = other.transform(p[of & inside])
-    return found
-
-
-def _changes(
-    answers: _Answers, fitted: NDArray[np.float64], held_out: NDArray[np.float64] | None
-) -> list[Change]:
-    names = np.array([device or "" for device in answers.devices], dtype=str)
-    chosen = {name: names == name for name in sorted(set(names.tolist()) - {""})}
-    found = []
-    for device, rows in {**chosen, "": np.ones(len(names), dtype=bool)}.items():
-        before, after = (
-            _scores(p[rows], answers.targets[rows]) for p in (answers.probabilities, fitted)
-        )
-        apart = None if held_out is None else _scores(held_out[rows], answers.targets[rows])
-        found.append(Change(device, before, after, apart))
+            found[inside] = calibrator.transform(p[inside])
     return found
 
 

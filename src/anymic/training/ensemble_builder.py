@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings
 from anymic.bundle.voting import Voting
 from anymic.calibration import CalibrationError, IsotonicCalibrator
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError, Failure, ManifestError
+from anymic.errors import BundleError, ConfigError, Failure
 from anymic.inference.predictor import Predictor
 from anymic.models.complexity import Complexity, network_complexity
+from anymic.training.calibration_clips import refuse_known, validation_clips
 
 SELECTION = re.compile(r"\s*accuracy\s*>=\s*(\d*\.?\d+)\s*")
 
@@ -49,7 +49,6 @@ class LabelledPredictions:
     clips: tuple[str, ...]
     probabilities: NDArray[np.float64]
     targets: NDArray[np.int64]
-    failures: tuple[Failure, ...]
 
     @property
     def accuracy(self) -> float:
@@ -110,7 +109,11 @@ class Builder:
         for name, model in models.items():
             bundle = model.uncalibrated()  # members vote with uncalibrated probabilities
             accuracy = recorded_accuracy(bundle)
-            if accuracy is None and self.manifest is not None and validation_ids(bundle):
+            if (
+                accuracy is None
+                and self.manifest is not None
+                and bundle.fitted_on.get("validation")
+            ):
                 accuracy = self.predict(name, bundle).accuracy
             found.append(Candidate(name, bundle, accuracy))
         return found
@@ -176,20 +179,12 @@ class Builder:
         ManifestError
             If some are not in the manifest, or none can be used.
         """
-        if calibrate and self.calibration is not None:
-            clips = self.calibration
-            refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
-            refuse_shared_recordings(bundle.fitted_on, clips, self.manifest or clips, name)
-            return self._answers(bundle, clips, name)
-        if name not in self._predictions:
-            clips = validation_clips(bundle, self.manifest, name)
-            assert self.manifest is not None
-            refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
-            refuse_shared_recordings(bundle.fitted_on, clips, self.manifest, name)
-            self._predictions[name] = self._answers(bundle, clips, name)
-        return self._predictions[name]
-
-    def _answers(self, bundle: Bundle, clips: Manifest, name: str) -> LabelledPredictions:
+        own = self.calibration is None or not calibrate
+        if own and name in self._predictions:
+            return self._predictions[name]
+        clips = validation_clips(bundle, self.manifest, name) if own else self.calibration
+        assert clips is not None
+        refuse_known(bundle, clips, self.manifest or clips, name)
         clips.require_labels(bundle.labels)
         predicted = Predictor(bundle).predict_manifest(clips, cache=self.cache)
         if self.progress is not None:
@@ -198,55 +193,18 @@ class Builder:
         require_usable(predicted.rows, predicted.failures, what=f"clips for {name}")
         used = clips.rows(predicted.rows)
         targets = used.targets(bundle.labels)
-        return LabelledPredictions(
-            tuple(used.clip_ids()), predicted.probabilities, targets, predicted.failures
-        )
+        found = LabelledPredictions(tuple(used.clip_ids()), predicted.probabilities, targets)
+        if own:
+            self._predictions[name] = found
+        return found
 
 
 def recorded_accuracy(bundle: Bundle) -> float | None:
     """Return the accuracy on validation clips in the training record of a model."""
     best, monitor = bundle.training.get("best"), bundle.training.get("monitor")
-    if not validation_ids(bundle) or monitor == "validation_loss":
+    if not bundle.fitted_on.get("validation") or monitor == "validation_loss":
         return None
     return float(best) if isinstance(best, (int, float)) else None
-
-
-def validation_ids(bundle: Bundle) -> tuple[str, ...]:
-    """Return the ids of the clips that were set aside when a model was trained."""
-    return bundle.fitted_on.get("validation", ())
-
-
-def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Manifest:
-    """Return a model's own validation clips.
-
-    Raises
-    ------
-    BundleError
-        If it was trained without validation clips.
-    ManifestError
-        If there is no manifest, or some of the clips are not in it.
-    """
-    wanted = set(validation_ids(bundle))
-    if not wanted:
-        raise BundleError(
-            f"no validation clips were set aside for {name}",
-            expected="clips that it was not trained on",
-            fix="train it with validation_share in the settings, or calibrate on another split",
-        )
-    if manifest is None:
-        raise ManifestError(
-            f"the {len(wanted)} validation clips of {name} need a manifest",
-            expected="the manifest that it was trained on",
-            fix="pass that manifest",
-        )
-    rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
-    if len(rows) < len(wanted):
-        raise ManifestError(
-            f"{manifest.root} has {len(rows)} of the {len(wanted)} validation clips of {name}",
-            expected="all of them",
-            fix="pass the manifest that it was trained on",
-        )
-    return manifest.rows(rows)
 
 
 def complexity(model: Bundle | Ensemble) -> Complexity:
@@ -260,11 +218,7 @@ def complexity(model: Bundle | Ensemble) -> Complexity:
         if key not in known:
             known[key] = network_complexity(one.network, shape)
         each.append(known[key])
-    return Complexity(
-        sum(one.parameters for one in each),
-        sum(one.with_running_statistics for one in each),
-        sum(one.multiply_accumulates for one in each),
-    )
+    return Complexity(*(sum(counts) for counts in zip(*map(astuple, each), strict=True)))
 
 
 def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate]:
@@ -273,7 +227,7 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
     if unknown:
         first = unknown[0]
         why = f"no validation clips were set aside for {first.name}"
-        if validation_ids(first.bundle):
+        if first.bundle.fitted_on.get("validation"):
             why = f"the accuracy of {first.name} was not recorded"
         raise BundleError(
             f"{why} ({len(unknown)} of {len(candidates)} members)",

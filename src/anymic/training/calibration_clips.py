@@ -1,0 +1,91 @@
+"""Choose the clips that a model is calibrated on: those that it was not trained on."""
+
+from __future__ import annotations
+
+from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
+from anymic.data.manifest import Manifest
+from anymic.data.splits import clips_of_split
+from anymic.errors import BundleError, ManifestError
+
+TEST = "test"
+
+
+def calibration_clips(
+    model: Bundle | Ensemble, manifest: Manifest, split: str | None, *, name: str
+) -> Manifest:
+    """Return the clips to calibrate a model on; as for `anymic.training.calibrating.calibrate`."""
+    if split is not None:
+        clips = clips_of_split(manifest, split, purpose="calibrate on")
+    elif isinstance(model, Ensemble):
+        raise BundleError(
+            f"{name} is an ensemble, and each member has its own validation clips",
+            expected="clips that no member was trained on",
+            fix="choose a split, or build the ensemble with calibrated voting",
+        )
+    else:
+        clips = validation_clips(model, manifest, name)
+    _refuse_test(clips, manifest)
+    for member in model.members if isinstance(model, Ensemble) else (model,):
+        refuse_known(member, clips, manifest, name)
+    return clips
+
+
+def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Manifest:
+    """Return the clips that were set aside when a model was trained.
+
+    Raises
+    ------
+    BundleError
+        If it was trained without validation clips.
+    ManifestError
+        If there is no manifest, or some of the clips are not in it.
+    """
+    wanted = set(bundle.fitted_on.get("validation", ()))
+    if not wanted:
+        raise BundleError(
+            f"no validation clips were set aside for {name}",
+            expected="clips that it was not trained on",
+            fix="train it with validation_share in the settings, or calibrate on another split",
+        )
+    if manifest is None:
+        raise ManifestError(
+            f"the {len(wanted)} validation clips of {name} need a manifest",
+            expected="the manifest that it was trained on",
+            fix="pass that manifest",
+        )
+    rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
+    if len(rows) < len(wanted):
+        raise ManifestError(
+            f"{manifest.root} has {len(rows)} of the {len(wanted)} validation clips of {name}",
+            expected="all of them",
+            fix="pass the manifest that it was trained on, or calibrate on a split",
+        )
+    return manifest.rows(rows)
+
+
+def refuse_known(bundle: Bundle, clips: Manifest, manifest: Manifest, name: str) -> None:
+    """Raise BundleError for clips, or recordings of the manifest, that a model was trained on."""
+    refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
+    refuse_shared_recordings(bundle.fitted_on, clips, manifest, name)
+
+
+def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
+    """Raise ManifestError for clips of the test split, or of recordings in it."""
+    if "split" not in manifest.table:
+        return
+    problem = ""
+    if count := int((clips.table["split"] == TEST).sum()):
+        problem = f"{count} of the {len(clips)} clips to calibrate on have the split {TEST}"
+    elif both := shared_recording(clips, manifest.where(split=TEST)):
+        column, names = both
+        problem = (
+            f"the clips to calibrate on share {len(names)} {column}s with the split {TEST}"
+            f" ({names[0]})"
+        )
+    if problem:
+        raise ManifestError(
+            problem,
+            expected="clips that nothing is measured on later",
+            fix="set other clips aside",
+        )
