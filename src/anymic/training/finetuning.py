@@ -97,13 +97,7 @@ def finetune(
     ManifestError
         If the labels are not the model's, or there is no clip, or no clean clip, to measure on.
     """
-    from anymic.training.measuring import (
-        EvaluationCallback,
-        classify,
-        read_probabilities,
-        summarize,
-        write_probabilities,
-    )
+    from anymic.training import measuring
 
     if not isinstance(bundle, Bundle):
         bundle = Bundle.load(bundle)
@@ -116,7 +110,7 @@ def finetune(
         cache=cache,
         trainer=trainer,
     )
-    config, measured = run.config, run.out / MEASURED
+    config, folder = run.config, run.out / MEASURED
     network = cast(models.Network, copy.deepcopy(bundle.network))
     frozen, trained = _divide(network, segments, from_scratch=from_scratch)
     _require_same_labels(bundle, run.parts.training)
@@ -127,12 +121,13 @@ def finetune(
         "from_scratch": from_scratch,
     }
     if not resume:
-        shutil.rmtree(measured, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     run.begin(origin)
     frontend = copy.deepcopy(bundle.frontend)
     data = run.examples(frontend, labels=bundle.labels)
     clips = _clips(bundle, chosen, frontend, run)
-    write_probabilities(measured, 0, classify(bundle, clips, precision=config.precision))
+    before = measuring.classify(bundle, clips, precision=config.precision)
+    measuring.write_probabilities(folder, 0, before)
     if from_scratch:
         network = fresh_network(
             bundle.network_name,
@@ -140,34 +135,36 @@ def finetune(
             seed=config.seed,
             arguments=bundle.network_arguments,
         )
-    evaluation = EvaluationCallback(
+    epochs = {epoch for epoch in report_epochs if 0 <= epoch < config.epochs}
+    evaluation = measuring.EvaluationCallback(
         replace(bundle, frontend=frontend),
         clips,
-        _epochs(report_epochs, config.epochs),
-        measured,
+        (*sorted(epochs), config.epochs),
+        folder,
         precision=config.precision,
     )
     record = run.train(network, frontend, data, frozen=frozen, callbacks=[evaluation])
     if int(record["rank"]) != 0:
         return replace(bundle, network=network)
-    answers = read_probabilities(measured)
-    before = bundle.fitted_on
+    answers = measuring.read_probabilities(folder)
+    fitted_on, known = bundle.fitted_on, set(bundle.fitted_on.get("weights", ()))
     if from_scratch:
-        before = {use: ids for use, ids in before.items() if use not in ("weights", "validation")}
+        fresh = ("weights", "validation")
+        fitted_on = {use: ids for use, ids in fitted_on.items() if use not in fresh}
     record["finetuned"] = {
         **origin,
         "from": bundle.training,
         "measured_clips": len(clips.targets),
-        "measured_known": _known(bundle, clips.manifest),
+        "measured_known": sum(clip in known for clip in clips.manifest.clip_ids()),
         "warning": fitted_clips_warning(bundle.fitted_on, clips.manifest),
-        "measured": summarize(answers, clips),
+        "measured": measuring.summarize(answers, clips),
     }
     result = replace(
         bundle,
         network=network,
         frontend=frontend,
         training=record,
-        fitted_on=run.fitted_on(before),
+        fitted_on=run.fitted_on(fitted_on),
         calibration=None,
     )
     _write_answers(run.out, answers, clips)
@@ -177,16 +174,14 @@ def finetune(
 
 def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:
     """Return the settings with everything that is the model's own taken from the model."""
-    frontend = bundle.frontend
-    standardized = bool(frontend.mean.any()) or bool((frontend.scale != 1).any())
-    contract = bundle.contract
+    frontend, contract = bundle.frontend, bundle.contract
     return replace(
         config,
         network=bundle.network_name or config.network,
         width=float(bundle.network_arguments.get("width", 1.0)),
         frontend=frontend.config,
         correction=None,
-        standardize=standardized,
+        standardize=bool(frontend.mean.any()) or bool((frontend.scale != 1).any()),
         clip_s=contract.clip_s,
         shorter=contract.shorter if contract.shorter != "refuse" else config.shorter,
         temperature=bundle.temperature,
@@ -259,16 +254,6 @@ def _clips(bundle: Bundle, chosen: Manifest, frontend: Frontend, run: TrainingRu
     run.failures += store.failures
     used = chosen.rows(store.rows)
     return Measured(store.features, used, used.targets(bundle.labels), bundle.labels)
-
-
-def _epochs(wanted: Sequence[int], last: int) -> tuple[int, ...]:
-    return tuple(sorted({0, last, *(epoch for epoch in wanted if 0 <= epoch <= last)}))
-
-
-def _known(bundle: Bundle, measured: Manifest) -> int:
-    """Count the clips to measure on that the model had been trained on."""
-    known = set(bundle.fitted_on.get("weights", ()))
-    return sum(clip in known for clip in measured.clip_ids())
 
 
 def _write_answers(out: Path, answers: Mapping[int, Any], clips: Measured) -> None:

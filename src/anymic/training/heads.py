@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from anymic import models
 from anymic._internal.files import key_of, write_arrays
@@ -20,6 +19,7 @@ from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, Failure
 from anymic.features import Standardizer
+from anymic.features.feature_store import FeatureStore
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.embedder import SequenceEmbedder
 from anymic.models.tagger import Tagger
@@ -69,12 +69,10 @@ def fit_head(
         Number of segments in a window.
     hidden : int, optional
         Width of the head; by default 600, as in the paper.
-    cache : path, optional
-        A folder; by default `out`/features.
     progress : callable, optional
         Called with the number of clips embedded since the last call.
-    trainer : mapping, optional
-        Arguments of `pytorch_lightning.Trainer`.
+    cache, trainer
+        As for `anymic.training.fit`.
 
     Raises
     ------
@@ -134,7 +132,13 @@ def untrained(
     """
     _require(embedder, lambda spec: spec.embeds, "a network that embeds")
     config = embedder.frontend.config
-    own_frames = _segment_frames(embedder)
+    network = embedder.network
+    if (patch := models.NETWORKS.get(embedder.network_name).patch) is not None:
+        own_frames = patch[1]
+    else:
+        assert isinstance(network, models.Network)
+        nearest = round(SEGMENT_S * config.rate_hz / config.hop_samples)
+        own_frames = max(nearest, network.smallest_input)
     options = {key: value for key, value in embedder.network_arguments.items() if key != "head"}
     own = {} if hidden is None else {"hidden": hidden}
     arguments: dict[str, Any] = {
@@ -142,14 +146,14 @@ def untrained(
         "head": {"name": head, **own},
         "segment_frames": own_frames,
     }
-    network = cast(
+    tagger = cast(
         Tagger, fresh_network("tagger", classes=len(labels), seed=seed, arguments=arguments)
     )
-    weights = embedder.network.state_dict()
-    network.embedder.load_state_dict(
+    weights = network.state_dict()
+    tagger.embedder.load_state_dict(
         {  # the layers behind the embedding, which are not used, have another shape
             name: weights[name] if weights[name].shape == value.shape else value
-            for name, value in network.embedder.state_dict().items()
+            for name, value in tagger.embedder.state_dict().items()
         }
     )
     frames = segments * own_frames
@@ -158,14 +162,9 @@ def untrained(
     length_s = max(patch_length_s(config, frames=frames + config.lost_frames), distance_s)
     return replace(
         embedder,
-        network=network,
+        network=tagger,
         labels=tuple(labels),
-        contract=replace(
-            embedder.contract,
-            clip_s=length_s,
-            hop_s=distance_s,
-            shorter="repeat",
-        ),
+        contract=replace(embedder.contract, clip_s=length_s, hop_s=distance_s, shorter="repeat"),
         network_name="tagger",
         network_arguments=arguments,
         calibration=None,
@@ -217,42 +216,17 @@ def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what:
         )
 
 
-def _segment_frames(embedder: Bundle) -> int:
-    patch = models.NETWORKS.get(embedder.network_name).patch
-    if patch is not None:
-        return patch[1]
-    config, network = embedder.frontend.config, embedder.network
-    assert isinstance(network, models.Network)
-    return max(round(SEGMENT_S * config.rate_hz / config.hop_samples), network.smallest_input)
-
-
-@dataclass(frozen=True, eq=False)
-class Sequences:
-    """Sequences of embeddings of a manifest's clips.
-
-    Attributes
-    ----------
-    features : array (example, feature, segment), float16
-    rows : array (example,)
-        The manifest's row of each.
-    failures : tuple of Failure
-    """
-
-    features: NDArray[np.float16]
-    rows: NDArray[np.int64]
-    failures: tuple[Failure, ...]
-
-
 def open_sequences(
     manifest: Manifest,
     bundle: Bundle,
     cache: Path,
     *,
     progress: Callable[[int], None] | None = None,
-) -> Sequences:
+) -> FeatureStore:
     """Return the sequences of embeddings of every clip, computed once and stored in `cache`.
 
-    They depend on the embedder, its front-end, the contract and the clips, but not on the head.
+    The features are (example, feature, segment), float16; a clip may have several examples. They
+    depend on the embedder, its front-end, the contract and the clips, but not on the head.
     """
     path = cache / f"{_key(manifest, bundle)}.npz"
     if not path.is_file():
@@ -271,7 +245,7 @@ def open_sequences(
         progress(len(manifest))
     with np.load(path, allow_pickle=False) as found:
         failed = tuple(Failure(*one) for one in json.loads(str(found["failures"])))
-        return Sequences(found["features"], found["rows"], failed)
+        return FeatureStore(found["features"], found["rows"], failed)
 
 
 def _key(manifest: Manifest, bundle: Bundle) -> str:

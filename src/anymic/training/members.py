@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEMBERS = "members"
-
-
-@dataclass(frozen=True)
-class Training:
-    """The training of one member."""
-
-    manifest: Manifest
-    config: TrainingConfig
-    place: Path
-    cache: Path | None
-    trainer: dict[str, Any]
 
 
 def fit_members(
@@ -96,18 +85,21 @@ def fit_members(
     digits = max(2, len(str(members - 1)))
     places = [Path(out) / MEMBERS / f"{number:0{digits}}" for number in range(members)]
     shared = None if config.correction else Path(cache or Path(out) / "features")
-    jobs = []
+    jobs: list[dict[str, Any]] = []
     for number, place in enumerate(places):
         own = replace(settled, seed=config.seed + number)
         split(pool, own)  # raises before anything is trained, where clips cannot be divided
-        if not _is_finished(place, own, pool):
-            jobs.append(Training(pool, own, place, shared, dict(trainer or {})))
+        # A folder with another training is refused.
+        finished = RunRecord(own, pool).is_in(place) and (place / "bundle.json").is_file()
+        if not finished:
+            job = {"manifest": pool, "config": own, "out": place, "resume": place.is_dir()}
+            jobs.append({**job, "progress": False, "cache": shared, "trainer": dict(trainer or {})})
     if shared is not None and jobs:
         length = Length(settled.clip_s or 0.0, settled.shorter, settled.longer)
         open_features(in_one_order(pool), Frontend(settled.frontend), shared, length=length)
-    gpus = visible_gpus() if _may_use_gpus(trainer or {}) else []
-    at_once = workers or len(gpus) or processors()
-    at_once = min(at_once, max(1, len(jobs)))
+    may_use_gpus = (trainer or {}).get("accelerator", "auto") in ("auto", "gpu", "cuda")
+    gpus = visible_gpus() if may_use_gpus else []
+    at_once = min(workers or len(gpus) or processors(), max(1, len(jobs)))
     do_all(_train, jobs, workers=at_once, gpus=gpus, progress=progress)
     return places
 
@@ -120,24 +112,7 @@ def development(manifest: Manifest) -> Manifest:
     return manifest.where(split=["train", "validation"]).with_columns(split="train")
 
 
-def _train(job: Training) -> None:
-    fit(
-        job.manifest,
-        job.config,
-        job.place,
-        resume=job.place.is_dir(),
-        progress=False,
-        cache=job.cache,
-        trainer=job.trainer,
-    )
-    if job.cache is None:
-        shutil.rmtree(job.place / "features", ignore_errors=True)
-
-
-def _is_finished(place: Path, config: TrainingConfig, manifest: Manifest) -> bool:
-    """Return whether a member is complete; ConfigError if the folder holds another training."""
-    return RunRecord(config, manifest).is_in(place) and (place / "bundle.json").is_file()
-
-
-def _may_use_gpus(trainer: Mapping[str, Any]) -> bool:
-    return trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda")
+def _train(job: dict[str, Any]) -> None:
+    fit(**job)
+    if job["cache"] is None:
+        shutil.rmtree(job["out"] / "features", ignore_errors=True)

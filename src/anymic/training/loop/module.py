@@ -122,14 +122,11 @@ class TrainedClassifier(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Log the training epoch and reset the counts."""
-        if not self.trainer.sanity_checking:
-            self._report("training")
-        self.totals = torch.zeros(3)
+        self._report("training")
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation and reset the counts."""
         self._report("validation")
-        self.totals = torch.zeros(3)
 
     def on_train_epoch_end(self) -> None:
         """Log the training epoch where there is no validation."""
@@ -142,6 +139,7 @@ class TrainedClassifier(lightning.LightningModule):
         correct, loss, clips = totals.tolist()
         values = {f"{part}_accuracy": correct / clips, f"{part}_loss": loss / clips}
         self.log_dict(values, prog_bar=True, rank_zero_only=False)
+        self.totals = torch.zeros(3)
 
     def configure_optimizers(self) -> Any:
         """Adadelta (Zeiler 2012) or SGD, L2 on the weights that multiply, and the schedule."""
@@ -161,40 +159,32 @@ class TrainedClassifier(lightning.LightningModule):
             optimizer = torch.optim.Adadelta(
                 groups, lr=config.learning_rate, rho=config.rho, eps=config.epsilon
             )
-        if config.schedule == "restarts":
-            return {"optimizer": optimizer, "lr_scheduler": self._restarts(optimizer)}
-        schedule: dict[str, Any] = {"scheduler": self._schedule(optimizer)}
-        if self.config.schedule == "plateau":
-            schedule["monitor"] = self.watched
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return {"optimizer": optimizer, "lr_scheduler": self._schedule(optimizer)}
 
-    def _restarts(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-        config = self.config
+    def _schedule(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        config, schedulers = self.config, torch.optim.lr_scheduler
+        if config.schedule == "cosine":
+            return {"scheduler": schedulers.CosineAnnealingLR(optimizer, config.epochs)}
+        if config.schedule == "plateau":
+            plateau = schedulers.ReduceLROnPlateau(
+                optimizer,
+                mode="max",
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+                threshold=SMALLEST_RISE,
+                threshold_mode="abs",
+            )
+            return {"scheduler": plateau, "monitor": self.watched}
         steps = self.trainer.estimated_stepping_batches / config.epochs  # in an epoch
+        highest, lowest = config.learning_rate, config.lowest_learning_rate
 
         def factor(step: int) -> float:
-            highest, lowest = config.learning_rate, config.lowest_learning_rate
             rate = warm_restarts(
                 step / steps, restarts=config.restarts, highest=highest, lowest=lowest
             )
             return rate / highest
 
-        return {
-            "scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, factor),
-            "interval": "step",
-        }
-
-    def _schedule(self, optimizer: torch.optim.Optimizer) -> Any:
-        if self.config.schedule == "cosine":
-            return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.epochs)
-        return torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer,
-            mode="max",
-            factor=self.config.plateau_factor,
-            patience=self.config.plateau_patience,
-            threshold=SMALLEST_RISE,
-            threshold_mode="abs",
-        )
+        return {"scheduler": schedulers.LambdaLR(optimizer, factor), "interval": "step"}
 
 
 def _exact(features: Tensor) -> AbstractContextManager[object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +11,6 @@ from anymic._internal.optional import extra
 
 with extra("train"):
     from pytorch_lightning.plugins.layer_sync import LayerSync
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """The sum of the tensors of all processes; its gradient is the sum of their gradients."""
-
-    @staticmethod
-    def forward(_context: Any, values: Tensor) -> Tensor:
-        total = values.clone()
-        torch.distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(_context: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        torch.distributed.all_reduce(total)
-        return total
 
 
 class SynchronizedBatchNorm(nn.BatchNorm2d):
@@ -40,10 +24,12 @@ class SynchronizedBatchNorm(nn.BatchNorm2d):
         """Normalize (batch, channel, band, frame) by channel."""
         if not self.training or self.running_mean is None or self.running_var is None:
             return super().forward(features)
+        from torch.distributed.nn.functional import all_reduce  # with a gradient
+
         values = features.float()
         count = values.new_tensor([values.numel() / values.shape[1]])
         sums = torch.cat([values.sum(dim=(0, 2, 3)), values.square().sum(dim=(0, 2, 3)), count])
-        sums = _SumOverProcesses.apply(sums)  # type: ignore[no-untyped-call]
+        sums = all_reduce(sums)  # type: ignore[no-untyped-call]
         first, second = sums[:-1].chunk(2)
         total = sums[-1]
         mean = first / total

@@ -45,22 +45,8 @@ def train(
 ) -> dict[str, Any]:
     """Run the trainer and load the weights of the epoch that is kept into `network`.
 
-    Parameters
-    ----------
-    network : Network
-    frontend : Frontend or EmbeddingMaps
-        Its standardization has been fitted.
-    data : Examples
-    config : TrainingConfig
-    out : Path
-        Folder for checkpoints/ and logs/.
-    resume : bool
-        Continue from the last checkpoint, where there is one.
-    progress : bool
-    arguments : mapping
-        Of `pytorch_lightning.Trainer`.
-    frozen : sequence of Segment
-        Parts of the network that do not change, including their running statistics.
+    `TrainingRun.train` calls it and describes its parameters; `out` is the folder of checkpoints/
+    and logs/, and `arguments` are those of `pytorch_lightning.Trainer`.
 
     Returns
     -------
