@@ -15,7 +15,6 @@ from anymic_experiments.kosmider2019.routing import (
     ROUTED,
     STATED,
     WRONG,
-    Answers,
 )
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.kosmider2019.unknown import KNOWN, UNKNOWN
@@ -33,7 +32,7 @@ def hits(*right: int) -> np.ndarray:
     return np.concatenate([np.arange(10) < number for number in right]).astype(float)
 
 
-def answers() -> Answers:
+def answers() -> pd.DataFrame:
     known, without = (STATED, IDENTIFIED, WRONG), (AS_IS, *map(routing.blind, BATCHES))
     found = {
         (VIRTUAL, STATED): hits(8, 8, 8),
@@ -51,7 +50,13 @@ def answers() -> Answers:
     names = {way: np.repeat(["A", "B", "C"], 10) for way in known}
     names |= {way: np.repeat(["D", "E"], 10) for way in (*without, ROUTED)}
     groups = {way: np.tile(RECORDINGS, len(name) // 10) for way, name in names.items()}
-    return Answers(found, names, groups)
+    parts = [
+        pd.DataFrame({"device": names[way], "group": groups[way], "right": right}).assign(
+            reference=reference, way=way
+        )
+        for (reference, way), right in found.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def test_accuracies_differences_and_what_comes_back() -> None:

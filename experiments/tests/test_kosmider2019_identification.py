@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -10,7 +11,7 @@ from anymic.devices.identification.descriptions import Analysis, Descriptions
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic_experiments.commands import ROOT
 from anymic_experiments.kosmider2019 import identification
-from anymic_experiments.kosmider2019.identification import Curve, Tried
+from anymic_experiments.kosmider2019.identification import Curve
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Page
 
@@ -21,7 +22,7 @@ KNOWN = GRID.routing.known
 RECORDINGS = 12
 
 
-def tried(seed: int) -> Tried:
+def tried(seed: int) -> pd.DataFrame:
     """Return what an identifier said of 12 recordings by A, B, C and two unknown devices."""
     generator = np.random.default_rng(seed)
     devices = np.repeat(["A", "B", "C", "D", "E"], RECORDINGS)
@@ -29,22 +30,23 @@ def tried(seed: int) -> Tried:
     scores = generator.normal(size=len(devices)) + 1.5 * known
     named = np.ones(len(devices), dtype=bool)
     named[:3] = False  # three of A's are taken for another's
-    return Tried(
-        named=named & known,
-        known=known,
-        scores=scores,
-        accepted=scores > 0,
-        devices=devices,
-        groups=np.tile([f"recording {number}" for number in range(RECORDINGS)], 5),
-        parts=np.zeros(len(devices), dtype=np.int64),
+    return pd.DataFrame(
+        {
+            "named": named & known,
+            "known": known,
+            "score": scores,
+            "accepted": scores > 0,
+            "device": devices,
+            "group": np.tile([f"recording {number}" for number in range(RECORDINGS)], 5),
+        }
     )
 
 
 def test_the_area_is_the_mean_of_scikit_learns_over_the_parts() -> None:
     one, other = tried(0), tried(1)
     both = identification.joined([one, other])
-    expected = np.mean([roc_auc_score(part.known, part.scores) for part in (one, other)])
-    found = identification.over_parts(identification.area, both, both.known, ~both.known)
+    expected = np.mean([roc_auc_score(part["known"], part["score"]) for part in (one, other)])
+    found = identification.over_parts(identification.area, both, both["known"], ~both["known"])
     assert found.value == pytest.approx(expected)
     assert found.low < found.value < found.high
 
@@ -63,7 +65,7 @@ def test_shares_and_the_tables_by_hand() -> None:
     curve = Curve(rows + identification.by_device(both, 40, KNOWN))
     assert curve.at("identification_accuracy", 40).value == pytest.approx(33 / 36)
     assert curve.at("identification_accuracy", 40, "A").value == pytest.approx(9 / 12)
-    accepted = np.concatenate([part.accepted[part.known] for part in (tried(0), tried(1))])
+    accepted = np.concatenate([part["accepted"][part["known"]] for part in (tried(0), tried(1))])
     assert curve.at("true_accepts", 10).value == pytest.approx(accepted.mean())
     areas = [curve.at("auroc", 40, "D", known=known).value for known in "ABC"]
     assert curve.at("auroc", 40, "D").value == pytest.approx(np.mean(areas))  # A, B, C as often
@@ -91,8 +93,8 @@ def test_batches_of_every_device_are_of_the_same_recordings() -> None:
     )
     fitted = DeviceIdentifier().fit_descriptions(clips, held_out=["D"])
     found = identification.attempt(clips, fitted, ["A", "B"], 3)
-    assert found.devices.tolist() == ["A"] * 6 + ["B"] * 6 + ["D"] * 6
-    assert found.groups.tolist() == 3 * found.groups.tolist()[:6]
-    assert found.named[:12].all()
-    assert found.accepted[:12].all()
-    assert not found.accepted[12:].any()
+    assert found["device"].tolist() == ["A"] * 6 + ["B"] * 6 + ["D"] * 6
+    assert found["group"].tolist() == 3 * found["group"].tolist()[:6]
+    assert found["named"][:12].all()
+    assert found["accepted"][:12].all()
+    assert not found["accepted"][12:].any()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from anymic._internal.threads import in_order
@@ -31,22 +32,10 @@ METRICS = (
     *("identification_accuracy", "auroc"),
     *("true_accepts", "false_accepts", "false_accepts_at_95"),
 )
-Mask = NDArray[np.bool_]
+# Of a clip, or a batch of one device's: whether the nearest device is the right one, whether it is
+# a known one, the score (the larger, the more like a known device), whether that is accepted.
+TRIED = ["named", "known", "score", "accepted", "device", "group"]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Tried:
-    """What identifiers of one size said, folds and seeds behind each other."""
-
-    named: Mask  # whether the nearest device is the right one; whether it is a known one
-    known: Mask
-    scores: Floats  # (clip,): The larger, the more like a known device
-    accepted: Mask  # (clip,)
-    devices: NDArray[np.str_]  # (clip,)
-    groups: NDArray[np.str_]
-    # (clip,): Which fold and seed: scores are compared within one only
-    parts: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,7 +76,7 @@ def run(folds: Sequence[Path], out: Path, grid: Settings, *, seeds: Sequence[int
         return Curve(read_json(kept)[0])
     parts = list(in_order(_describe, folds, workers=2))
 
-    def tried(clips: int, recordings: int = 1, *, teachers: bool = True) -> Tried:
+    def tried(clips: int, recordings: int = 1, *, teachers: bool = True) -> pd.DataFrame:
         each = [
             attempt(test, fit(training, known, clips, seed, teachers=teachers), known, recordings)
             for training, test in parts
@@ -129,80 +118,73 @@ def fit(
 
 def attempt(
     test: Descriptions, identifier: DeviceIdentifier, known: Sequence[str], recordings: int = 1
-) -> Tried:
-    """Identify all test clips, so many random ones of a device together.
+) -> pd.DataFrame:
+    """Identify all test clips, so many random ones of a device together; the columns are `TRIED`.
 
     Every device's batches are of the same recordings, and a batch counts as one of them.
     """
-    found, devices, groups = [], [], []
-    every = np.array(test.devices)
+    rows = []
     for device in sorted(set(test.devices)):
-        mine = np.flatnonzero(every == device)
-        order = mine[np.random.default_rng(0).permutation(len(mine))] if recordings > 1 else mine
+        order = np.flatnonzero(np.array(test.devices) == device)
+        if recordings > 1:
+            order = order[np.random.default_rng(0).permutation(len(order))]
         for start in range(0, len(order) - recordings + 1, recordings):
             batch = order[start : start + recordings]
-            found.append(identifier.identify_features_together(test.values[batch]))
-            devices.append(device)
-            groups.append(test.groups[batch[0]])
-    names = np.array(devices)
-    return Tried(
-        named=np.array([item.nearest for item in found]) == names,
-        known=np.isin(names, known),
-        scores=np.array([item.score for item in found]),
-        accepted=np.array([item.device is not None for item in found]),
-        devices=names,
-        groups=np.array(groups),
-        parts=np.zeros(len(names), dtype=np.int64),
-    )
+            found = identifier.identify_features_together(test.values[batch])
+            right, accepted = found.nearest == device, found.device is not None
+            group = test.groups[batch[0]]
+            rows.append((right, device in known, found.score, accepted, device, group))
+    return pd.DataFrame(rows, columns=TRIED)
 
 
-def joined(tried: Sequence[Tried]) -> Tried:
-    """Put folds and seeds behind each other, and number them."""
-    together = {
-        own.name: np.concatenate([getattr(one, own.name) for one in tried]) for own in fields(Tried)
-    }
-    together["parts"] = np.repeat(np.arange(len(tried)), [len(one.scores) for one in tried])
-    return Tried(**together)
+def joined(tried: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put folds and seeds behind each other; scores are compared within one `part` only."""
+    numbered = [one.assign(part=number) for number, one in enumerate(tried)]
+    return pd.concat(numbered, ignore_index=True)
 
 
-def measured(tried: Tried, where: dict[str, str], known: Sequence[str]) -> list[Row]:
+def measured(tried: pd.DataFrame, where: dict[str, str], known: Sequence[str]) -> list[Row]:
     """Return `METRICS` of one condition, and the accuracy of each known device."""
 
-    def share(hits: Mask, kept: Mask) -> Interval:
-        return intervals.accuracy(hits[kept], tried.groups[kept])
+    def share(hits: str, kept: pd.Series[bool]) -> Interval:
+        return intervals.accuracy(tried[hits][kept], tried["group"][kept].to_numpy())
 
-    ours = tried.known
+    ours = tried["known"].astype(bool)
     found = {
-        "identification_accuracy": share(tried.named, ours),
-        "true_accepts": share(tried.accepted, ours),
-        "false_accepts": share(tried.accepted, ~ours),
+        "identification_accuracy": share("named", ours),
+        "true_accepts": share("accepted", ours),
+        "false_accepts": share("accepted", ~ours),
         "auroc": over_parts(area, tried, ours, ~ours),
         "false_accepts_at_95": over_parts(passing, tried, ours, ~ours),
     }
     rows = [row(metric, interval, **where) for metric, interval in found.items()]
     for device in known:
-        right = share(tried.named, tried.devices == device)
+        right = share("named", tried["device"] == device)
         rows.append(row("identification_accuracy", right, **{**where, "device": device}))
     return rows
 
 
-def by_device(tried: Tried, clips: int, known: Sequence[str]) -> list[Row]:
+def by_device(tried: pd.DataFrame, clips: int, known: Sequence[str]) -> list[Row]:
     """Return the AUROC of each unknown device, against all known devices and against each."""
-    rows = []
-    for device in sorted(set(tried.devices[~tried.known].tolist())):
+    rows, known_one = [], tried["known"].astype(bool)
+    for device in sorted(set(tried["device"][~known_one])):
         for other in ("all", *known):
-            ours = tried.known if other == "all" else tried.devices == other
-            found = over_parts(area, tried, ours, tried.devices == device)
+            ours = known_one if other == "all" else tried["device"] == other
+            found = over_parts(area, tried, ours, tried["device"] == device)
             rows.append(row("auroc", found, **condition(clips, device=device, known=other)))
     return rows
 
 
 def over_parts(
-    measure: Callable[[Floats, Floats], float], tried: Tried, known: Mask, unknown: Mask
+    measure: Callable[[Floats, Floats], float],
+    tried: pd.DataFrame,
+    known: pd.Series[bool],
+    unknown: pd.Series[bool],
 ) -> Interval:
     """Return a measure of known devices' scores and unknown ones': the mean over parts."""
-    kept = np.flatnonzero(known | unknown)
-    ours, scores, parts = known[kept], tried.scores[kept], tried.parts[kept]
+    kept = tried[known | unknown]
+    ours = known[kept.index].to_numpy()
+    scores, parts = kept["score"].to_numpy(), kept["part"].to_numpy()
 
     def statistic(chosen: NDArray[np.intp]) -> float:
         found = []
@@ -213,7 +195,7 @@ def over_parts(
                 found.append(measure(few, many))
         return float(np.mean(found))
 
-    return intervals.bootstrap(statistic, tried.groups[kept], resamples=300)
+    return intervals.bootstrap(statistic, kept["group"].to_numpy(), resamples=300)
 
 
 def area(known: Floats, unknown: Floats) -> float:

@@ -16,7 +16,7 @@ from anymic.data.manifest import Manifest, concatenate
 from anymic.devices.correction.blind import MeanSpectrum
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic_experiments.experiment import Experiment
-from anymic_experiments.kosmider2019.settings import Routing, Settings
+from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.runner import Arrays, Stored
 from anymic_experiments.runs import Run, classify
 
@@ -31,17 +31,6 @@ EARLIER = {"heard as it is": AS_IS}  # what earlier files call it
 def blind(recordings: int) -> str:
     """Return the name of classifying with gains from so many recordings of the device."""
     return f"blind, {recordings} recording" + ("s" if recordings > 1 else "")
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """How often each test clip was right, by reference and way of classifying."""
-
-    # (clip,): Folds and seeds behind each other. Some ways are of
-    # known devices, some of unknown ones
-    hits: dict[tuple[str, str], NDArray[np.float64]]
-    devices: dict[str, NDArray[np.str_]]  # by way: the device and the recording of each clip
-    groups: dict[str, NDArray[np.str_]]
 
 
 @dataclass(frozen=True)
@@ -127,38 +116,31 @@ def identifier(fold: Path, known: tuple[str, ...], clips: int) -> DeviceIdentifi
 
 def answers(
     experiment: Experiment[Settings], runs: Sequence[Run], folds: Mapping[Path, Path]
-) -> Answers:
-    """Let trained networks classify every test clip in every way."""
-    routing = experiment.grid.routing
+) -> pd.DataFrame:
+    """Let trained networks classify every test clip in every way.
+
+    `runs` are of the grid `references`, `folds` lead from each run's manifest to that of the same
+    fold recorded by more devices. Returned are the reference, the way, the device and the
+    recording of each clip, and how often it was right; folds and seeds are behind each other.
+    """
+    own = experiment.grid.routing
+    conditions = experiment.grid.conditions("references", scale=experiment.scale)
+    names = {one.name: own.references[one.levels["correction"]] for one in conditions}
     tasks = [
-        kind(run, folds[run.manifest], routing.known, routing.batches, routing.clips)
+        kind(run, folds[run.manifest], own.known, own.batches, own.clips)
         for run in runs
         for kind in (Plain, Routed)
     ]
     experiment.finish(tasks, doing="classifying")
-    names = _references(experiment.grid, routing)
-    hits: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
-    tables: dict[str, list[pd.DataFrame]] = {}
+    found = []
     for task in tasks:
-        reference = names[task.run.condition]
         known, unknown = task.tested()
         for stored, right in task.read(experiment.places).items():
             way = EARLIER.get(stored, stored)
-            hits.setdefault((reference, way), []).append(right)
-            if reference == next(iter(names.values())):
-                tables.setdefault(way, []).append((known if way in OF_KNOWN else unknown).table)
-    facts = {way: pd.concat(parts) for way, parts in tables.items()}
-    return Answers(
-        {key: np.concatenate(parts) for key, parts in hits.items()},
-        {way: table["device"].to_numpy(dtype=str) for way, table in facts.items()},
-        {way: table["group"].to_numpy(dtype=str) for way, table in facts.items()},
-    )
-
-
-def _references(grid: Settings, routing: Routing) -> dict[str, str]:
-    """Return what the reference of each condition is called."""
-    conditions = grid.conditions("references", scale="small")
-    return {one.name: routing.references[one.levels["correction"]] for one in conditions}
+            table = (known if way in OF_KNOWN else unknown).table[["device", "group"]]
+            reference = names[task.run.condition]
+            found.append(table.assign(reference=reference, way=way, right=right))
+    return pd.concat(found, ignore_index=True)
 
 
 def _unstated(manifest: Manifest) -> Manifest:

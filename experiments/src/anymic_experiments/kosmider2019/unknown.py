@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.evaluation.report.rows import Row, row
@@ -17,7 +18,6 @@ from anymic_experiments.kosmider2019.routing import (
     ROUTED,
     STATED,
     WRONG,
-    Answers,
     blind,
 )
 from anymic_experiments.kosmider2019.settings import Settings
@@ -26,34 +26,36 @@ from anymic_experiments.page import Section
 KNOWN, UNKNOWN = "known devices", "unknown devices"
 
 
-def compare(answers: Answers, flat: str = "A") -> Findings:
+def compare(answers: pd.DataFrame, flat: str = "A") -> Findings:
     """Return accuracies by reference, way and device, and what each way gains or recovers.
 
     Recovered is (unknown devices this way - uncorrected) / (`flat` - unknown devices uncorrected),
-    over folds and seeds together; recordings are resampled with all their devices.
+    over folds and seeds together; recordings are resampled with all their devices. `answers` are
+    those of `routing.answers`.
     """
     rows: list[Row] = []
-    for (reference, way), right in answers.hits.items():
-        devices, groups = answers.devices[way], answers.groups[way]
+    ways = dict(iter(answers.groupby(["reference", "way"], sort=False)))
+    for (reference, way), own in ways.items():
+        right, groups = own["right"].to_numpy(), own["group"].to_numpy()
         together, base = (KNOWN, STATED) if way in OF_KNOWN else (UNKNOWN, AS_IS)
-        for name in (together, *sorted(set(devices.tolist()))):
-            kept = np.ones(len(devices), bool) if name == together else devices == name
+        for name in (together, *sorted(set(own["device"]))):
+            kept = (own["device"] == name).to_numpy() | (name == together)
             where = {"reference": reference, "condition": way, "device": name}
             rows.append(row("accuracy", _mean(right[kept], groups[kept]), **where))
         if way == base:
             continue
         where = {"reference": reference, "condition": way, "device": together}
-        before = answers.hits[reference, base]
+        before = ways[reference, base]["right"].to_numpy()
         change = intervals.paired_difference(right, before, groups)
         rows.append(row("accuracy_difference", change, **where, against_condition=base))
         if together == UNKNOWN:
-            of_flat = answers.devices[STATED] == flat
-            a = answers.hits[reference, STATED][of_flat]
+            stated = ways[reference, STATED]
+            stated = stated[stated["device"] == flat]
             share = recovered_share(
-                np.concatenate([a, right]),
-                np.concatenate([a, before]) > 0,
-                np.repeat([flat, UNKNOWN], [len(a), len(right)]),
-                np.concatenate([answers.groups[STATED][of_flat], groups]),
+                np.concatenate([stated["right"], right]),
+                np.concatenate([stated["right"], before]) > 0,
+                np.repeat([flat, UNKNOWN], [len(stated), len(right)]),
+                np.concatenate([stated["group"], groups]),
                 reference=flat,
                 others=(UNKNOWN,),
             )
