@@ -10,10 +10,10 @@ import pytest
 
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
+from anymic_experiments.findings import Published
 from anymic_experiments.kosmider2019 import table
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Page
-from anymic_experiments.published import Published
 from anymic_experiments.runs import Outcome, Run, train_all
 
 FOLDER = ROOT / "kosmider2019"

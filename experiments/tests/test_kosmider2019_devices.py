@@ -8,16 +8,17 @@ import pytest
 
 from anymic.data.manifest import Manifest
 from anymic_experiments.commands import ROOT
-from anymic_experiments.kosmider2019 import routing, unknown
+from anymic_experiments.kosmider2019 import routing
 from anymic_experiments.kosmider2019.routing import (
     AS_IS,
     IDENTIFIED,
+    KNOWN,
     ROUTED,
     STATED,
+    UNKNOWN,
     WRONG,
 )
 from anymic_experiments.kosmider2019.settings import Settings
-from anymic_experiments.kosmider2019.unknown import KNOWN, UNKNOWN
 from anymic_experiments.page import Page
 
 FOLDER = ROOT / "kosmider2019"
@@ -60,7 +61,7 @@ def answers() -> pd.DataFrame:
 
 
 def test_accuracies_differences_and_what_comes_back() -> None:
-    found = unknown.compare(answers())
+    found = routing.compare(answers())
     assert found.of(
         "accuracy", reference=VIRTUAL, condition=STATED, device="A"
     ).value == pytest.approx(0.8)
@@ -71,7 +72,7 @@ def test_accuracies_differences_and_what_comes_back() -> None:
         where = {"condition": routing.blind(recordings), "device": UNKNOWN}
         item = found.of("recovered_share", reference=VIRTUAL, **where)
         assert item.value == pytest.approx(share)
-    section = unknown.section(found, GRID)
+    section = routing.section(found, GRID)
     text = Page(FOLDER).text(section.macro, **section.facts)
     assert "changes the accuracy by -10.0" in text
     assert "lose 40.0 points against A" in text

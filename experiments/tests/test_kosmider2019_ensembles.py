@@ -13,9 +13,8 @@ from anymic.training import load_config
 from anymic_experiments.commands import ROOT
 from anymic_experiments.kosmider2019 import ensembles
 from anymic_experiments.kosmider2019.settings import Settings
-from anymic_experiments.members import Member
 from anymic_experiments.page import Page
-from anymic_experiments.runs import Outcome, Run
+from anymic_experiments.runs import Member, Outcome, Run
 
 BASE = load_config("kosmider2019-small")
 FOLDER = ROOT / "kosmider2019"

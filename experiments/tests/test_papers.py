@@ -12,8 +12,8 @@ from anymic.errors import ConfigError
 from anymic_experiments.commands import ROOT, Command, Part, papers, read_command
 from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Paper
+from anymic_experiments.findings import Published
 from anymic_experiments.page import Page
-from anymic_experiments.published import Published
 
 GRID = """title: A paper
 command:

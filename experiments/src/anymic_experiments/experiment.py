@@ -12,10 +12,9 @@ from anymic.training import TrainingConfig, load_config
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.conditions import Grid
 from anymic_experiments.corpora import simulated
-from anymic_experiments.members import Member, members
 from anymic_experiments.page import Page, Section
 from anymic_experiments.runner import Task, finish_all
-from anymic_experiments.runs import Outcome, Run, train_all
+from anymic_experiments.runs import Member, Outcome, Run, members, train_all
 
 Settings = TypeVar("Settings", bound=Grid)
 

@@ -12,8 +12,7 @@ from anymic.errors import ConfigError
 from anymic.evaluation.report import cells
 from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.write import made
-from anymic_experiments.findings import verdict
-from anymic_experiments.published import Published
+from anymic_experiments.findings import Published, verdict
 
 if TYPE_CHECKING:
     from jinja2 import Template

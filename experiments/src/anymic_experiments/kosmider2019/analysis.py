@@ -8,7 +8,7 @@ from dataclasses import replace
 from anymic.errors import ConfigError
 from anymic_experiments.corpora import simulated
 from anymic_experiments.experiment import Experiment, on_simulated_devices
-from anymic_experiments.kosmider2019 import ensembles, identification, routing, table, unknown
+from anymic_experiments.kosmider2019 import ensembles, identification, routing, table
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Section
 
@@ -60,7 +60,7 @@ def _devices(experiment: Ours) -> Iterator[Section]:
     curve = identification.run(experiment.made, experiment.places, grid, seeds=experiment.seeds)
     yield identification.section(curve, grid)
     more = dict(zip(experiment.data, experiment.made, strict=True))
-    yield unknown.section(unknown.compare(routing.answers(experiment, runs, more)), grid)
+    yield routing.section(routing.compare(routing.answers(experiment, runs, more)), grid)
 
 
 SECTIONS = {"table": _table, "devices": _devices, "ensembles": _ensembles}

@@ -18,8 +18,8 @@ from anymic.evaluation.report.rows import Row, row
 from anymic.metrics import intervals
 from anymic_experiments.findings import Findings
 from anymic_experiments.kosmider2019.settings import Ensemble, Settings
-from anymic_experiments.members import Member
 from anymic_experiments.page import Section
+from anymic_experiments.runs import Member
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,11 +12,10 @@ from anymic.metrics import intervals
 from anymic_experiments.commands import ROOT
 from anymic_experiments.conditions import Condition
 from anymic_experiments.drawing import across
-from anymic_experiments.findings import Findings, clear
+from anymic_experiments.findings import Findings, Published, clear
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
-from anymic_experiments.published import Published
 from anymic_experiments.runs import Outcome
 
 if TYPE_CHECKING:

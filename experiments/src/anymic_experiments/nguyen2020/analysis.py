@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from anymic_experiments.experiment import Experiment
-from anymic_experiments.nguyen2020 import calibration, curve, features, losses
+from anymic_experiments.nguyen2020 import calibration, features, tables
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
 
@@ -14,18 +14,18 @@ __all__ = ["SECTIONS", "Settings"]
 
 def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
     members = experiment.members(experiment.train("curve"))
-    ends = [curve.reached(member.outcome.run.folder(experiment.places)) for member in members]
+    ends = [tables.reached(member.outcome.run.folder(experiment.places)) for member in members]
     grid = experiment.grid
-    found = curve.compare(members, ends, grid=grid, scale=experiment.scale)
-    yield curve.section(found, grid, scale=experiment.scale)
+    found = tables.compare(members, ends, grid=grid, scale=experiment.scale)
+    yield tables.section(found, grid, scale=experiment.scale)
 
 
 def _losses(experiment: Experiment[Settings]) -> Iterator[Section]:
     seeds = experiment.seeds[: experiment.options.get("ablation_seeds") or None]
-    found = losses.compare(
+    found = tables.compare_losses(
         experiment.train("losses", "domains", seeds=seeds), experiment.grid, experiment.scale
     )
-    yield losses.section(found, experiment.grid, seeds=len(seeds))
+    yield tables.losses_section(found, experiment.grid, seeds=len(seeds))
 
 
 def _features(experiment: Experiment[Settings]) -> Iterator[Section]:

@@ -13,9 +13,9 @@ from anymic import metrics
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator, TemperatureCalibrator
 from anymic.evaluation.report.rows import row
 from anymic_experiments.findings import Findings
-from anymic_experiments.members import Member
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
+from anymic_experiments.runs import Member
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,8 +22,8 @@ from anymic.metrics.scores import mean_average_precision_at, reciprocal_ranks_at
 from anymic_experiments.commands import ROOT
 from anymic_experiments.corpora import by_fold, has_split
 from anymic_experiments.experiment import Experiment
+from anymic_experiments.findings import Published
 from anymic_experiments.page import Section
-from anymic_experiments.published import Published
 from anymic_experiments.runner import finish_all
 from anymic_experiments.xu2018.settings import Line, Settings, heads_of
 from anymic_experiments.xu2018.tasks import Answers, Clips, Job

@@ -1,8 +1,8 @@
-"""Table 3 and figure 3: accuracy over the temperature of training, for three corrections."""
+"""Tables 2 and 3, figure 3: accuracy over temperature, correction, loss and domain of the gains."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,15 +13,15 @@ from anymic.errors import AnymicError
 from anymic.evaluation.report.rows import Row, row
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.drawing import upright
-from anymic_experiments.findings import Findings, clear
-from anymic_experiments.members import Member
+from anymic_experiments.findings import Findings, Published, clear
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
-from anymic_experiments.published import Published
+from anymic_experiments.runs import Member, Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 LAST = 3  # epochs; one alone is noisy
 PLAIN = "T = 1"
@@ -173,3 +173,42 @@ def figure(curve: Curve, grid: Settings) -> Figure:
         panels[0].set_ylabel("accuracy (%) with 95 % interval")
         panels[0].legend(loc="lower left")
     return drawing
+
+
+def shown(grid: Settings) -> tuple[str, str]:
+    """Return the devices of table 2."""
+    return next(iter(grid.devices)), grid.pair
+
+
+def compare_losses(outcomes: Iterable[Outcome], grid: Settings, scale: Scale) -> Findings:
+    """Return accuracies of the grids `losses` and `domains`, and differences clip by clip."""
+    pooled = pool(outcomes)
+    conditions = grid.conditions("losses", "domains", scale=scale)
+    plain: dict[str, str] = {}  # the first of each correction: focal loss, gains on magnitudes
+    rows: list[Row] = []
+    for condition in conditions:
+        correction = condition.levels["correction"]
+        plain.setdefault(correction, condition.name)
+        where = {key: condition.levels[key] for key in ("correction", "loss", "domain")}
+        for device in shown(grid):
+            recorders = grid.devices[device]
+            place = {**where, "device": device}
+            rows.append(row("accuracy", pooled.accuracy(condition.name, *recorders), **place))
+            if condition.name != plain[correction]:
+                change = pooled.gain(condition.name, plain[correction], *recorders)
+                rows.append(row("accuracy_difference", change, **place))
+    return Findings(rows)
+
+
+def losses_section(found: Findings, grid: Settings, *, seeds: int) -> Section:
+    """Return table 2 and the ablation."""
+    facts = {
+        "found": found,
+        "seeds": seeds,
+        "corrections": grid.corrections,
+        "losses": tuple(grid.factors["loss"]),
+        "corrected": [name for name in grid.corrections if name != grid.uncorrected],
+        "shown": shown(grid),
+        "pair": grid.pair,
+    }
+    return Section("losses", facts, found.rows)
