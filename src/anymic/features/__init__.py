@@ -1,4 +1,4 @@
-"""From samples to features: one chain, in training, prediction and export alike."""
+"""Compute features of samples, in the same way in training, prediction and export."""
 
 from anymic.features.frontend import Frontend
 from anymic.features.frontend_config import FrontendConfig

@@ -1,4 +1,4 @@
-"""Features of a whole manifest on disk: memory-mapped, one file."""
+"""Keep the features of a manifest on disk, in one memory-mapped file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic._internal.files import atomic_path, key_of
-from anymic._internal.threads import in_order
+from anymic._internal.threads import READERS, in_order
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, AudioError, Failure
 from anymic.features.frontend import Frontend
@@ -24,7 +24,6 @@ from anymic.features.frontend_config import FrontendConfig
 
 FORMAT = 1
 MAGIC = b"anymic-features"
-READERS = 2
 BATCH = 16
 SLACK_S = 1e-3
 
@@ -52,15 +51,9 @@ class FeatureStore:
 
 @dataclass(frozen=True)
 class Length:
-    """How long every clip is, and what happens to others.
+    """Length of every clip in seconds, and the rules of `audio.fit_length` for other lengths.
 
-    Attributes
-    ----------
-    clip_s : float
-        In seconds.
-    shorter : {"refuse", "pad", "repeat"}
-    longer : {"refuse", "crop", "center"}
-        As in `audio.fit_length`; up to a millisecond is always padded or cropped.
+    A difference of up to a millisecond is always padded or cropped.
     """
 
     clip_s: float
@@ -71,7 +64,7 @@ class Length:
 def read_clip(
     path: Path, values: dict[str, Any], *, rate_hz: int, length: Length
 ) -> NDArray[np.float32]:
-    """Read one row's clip at exactly the front-end's rate and length.
+    """Read the clip of a row at exactly this rate and length.
 
     Raises
     ------
@@ -83,7 +76,7 @@ def read_clip(
         path,
         start_s=float(values["start_s"]) if cut else 0.0,
         duration_s=float(values.get("duration_s", length.clip_s)) if cut else None,
-        allow_silence=True,  # a silent training clip is a fact of the corpus, not an error
+        allow_silence=True,  # corpora contain silent clips
     )
     if clip.rate_hz != rate_hz:
         raise AudioError(
@@ -119,25 +112,23 @@ def open_features(
 ) -> FeatureStore:
     """Return the features of every clip of `manifest`, computed once and kept in `cache`.
 
-    The file is named by a hash of the front-end's settings, the device gains, the manifest and
-    each audio file's size and date, so a changed file or setting is never answered from an old
-    cache; it is written whole or not at all, so a half-written one is never read.
+    The name of the file is a hash of the front-end's settings, the device gains, the manifest and
+    the size and date of each audio file. It is written whole or not at all.
 
     Parameters
     ----------
     manifest : Manifest
-        Its `device` column, where there is one, picks each clip's gains.
+        Its `device` column, if any, selects the gains of each clip.
     frontend : Frontend
-        Computes the features on the device it lies on.
+        Computes the features on the torch device of its buffers.
     cache : Path
         A folder.
     length : Length
-        Length of every clip, and what happens to others.
     dtype : {"float16", "float32"}
-        float16 is enough to train on and takes half the space; float32 gives the features as the
-        front-end computes them, so that answers do not depend on the cache.
+        float16 is sufficient for training and takes half the space; float32 keeps the features
+        exactly, so that predictions do not depend on the cache.
     progress : callable, optional
-        Told the number of clips done since the last call.
+        Called with the number of clips done since the last call.
     """
     key = _key(manifest, frontend, length, dtype)
     path = Path(cache) / f"{key}.features"
@@ -154,7 +145,7 @@ def open_features(
 
 def _key(manifest: Manifest, frontend: Frontend, length: Length, dtype: Precision) -> str:
     settings = {"format": FORMAT, **asdict(length), **asdict(frontend.config)}
-    del settings["deltas"]  # which are made of what is stored
+    del settings["deltas"]  # computed from the stored features
     for name in ("scaling", "window_samples", "centred", "mel_triangles"):  # newer than the format
         if settings[name] == getattr(FrontendConfig, name):
             del settings[name]
@@ -172,26 +163,26 @@ def _write(
     dtype: Precision,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Compute every clip and write: a .npy array, then a footer of JSON, its length and a mark."""
+    """Write a .npy array of all features, then a footer of JSON, its length and a mark."""
     config = frontend.config
-    devices = (
-        manifest.table["device"].tolist() if "device" in manifest.table else [None] * len(manifest)
-    )
-    index = frontend.device_index(devices)
+    index = frontend.device_index(manifest.table.get("device", [None] * len(manifest)))
     shape = (len(manifest), config.bands, config.frames(round(length.clip_s * config.rate_hz)))
     failures: list[Failure] = []
     rows: list[int] = []
     with atomic_path(path) as unfinished:
         array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape)
-        for batch in _batches(_clips(manifest, config.rate_hz, length)):
+        clips = _clips(manifest, config.rate_hz, length)
+        while batch := list(islice(clips, BATCH)):
             good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]
             failures.extend(clip for _, clip in batch if isinstance(clip, Failure))
             if good:
                 numbers = [row for row, _ in good]
                 samples = torch.from_numpy(np.stack([clip for _, clip in good]))
-                array[len(rows) : len(rows) + len(good)] = _features(
-                    frontend, samples, index[numbers], dtype
-                )
+                with torch.inference_mode():
+                    place = frontend.window.device
+                    log_mel = frontend.log_mel(samples.to(place), index[numbers].to(place))
+                end = len(rows) + len(good)
+                array[len(rows) : end] = log_mel.to("cpu", getattr(torch, dtype)).numpy()
                 rows.extend(numbers)
             if progress is not None:
                 progress(len(batch))
@@ -202,16 +193,6 @@ def _write(
         ).encode()
         with unfinished.open("ab") as file:
             file.write(footer + len(footer).to_bytes(8, "little") + MAGIC)
-
-
-@torch.inference_mode()
-def _features(
-    frontend: Frontend, samples: torch.Tensor, index: torch.Tensor, dtype: Precision
-) -> NDArray[Any]:
-    place = frontend.window.device
-    log_mel = frontend.log_mel(samples.to(place), index.to(place))
-    found: NDArray[Any] = log_mel.to("cpu", getattr(torch, dtype)).numpy()
-    return found
 
 
 def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:
@@ -229,13 +210,8 @@ def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[i
     return in_order(one, jobs, workers=READERS, ahead=4 * BATCH)
 
 
-def _batches(items: Iterator[tuple[int, Any]]) -> Iterator[list[tuple[int, Any]]]:
-    while batch := list(islice(items, BATCH)):
-        yield batch
-
-
 def _read(path: Path) -> FeatureStore | None:
-    """Open a finished cache; None where it is missing, half-written or damaged."""
+    """Open a finished cache; None if it is missing, incomplete or damaged."""
     try:
         with path.open("rb") as file:
             file.seek(-len(MAGIC) - 8, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""The front-end: samples in, standardized log-mel features out, on any torch device."""
+"""Compute standardized log-mel features of samples, on any torch device."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from anymic.features.mel import BandedProduct, mel_filters
 from anymic.features.standardizer import Standardizer
 
 IDENTITY = 0  # row of the gains that belongs to no device
-SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: under it, it is one value all over
-TILE_FRAMES = 256  # on a processor: what stays in its cache between two steps of the chain
+SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: a smaller one is no signal
+TILE_FRAMES = 256  # processed together on a processor, so that they stay in its cache
 
 
 class Frontend(nn.Module):
     """STFT, magnitude, device gains, mel, log, scaling, standardization per band, deltas.
 
-    The same object serves training, prediction and export. What it needs lies in its config
-    and buffers, so it is saved with the weights.
+    The same object is used in training, prediction and export. Its state is its config and its
+    buffers, which are saved with the weights.
 
     Parameters
     ----------
     config : FrontendConfig
-        The settings.
     device_gains : mapping of str to array (bin,) or (band,), optional
         Amplitude factors of each known device, from a device profile: of the magnitudes, before
-        the mel filters; or of the mel bands, whose logarithms are added behind them. A device
-        that is not in it is left as it is.
+        the mel filters; or of the mel bands, whose logarithms are added after them. Clips of other
+        devices are not corrected.
     filters : Tensor (band, bin), optional
-        The mel filters, where they were saved; by default librosa's for `config`.
+        Saved mel filters; by default `mel_filters(config)`.
 
     Attributes
     ----------
     gain_domain : {"magnitude", "log_mel"}
-        Where gains are applied, as their number says.
+        Where gains are applied, according to their number.
     """
 
     window: Tensor
@@ -69,54 +68,38 @@ class Frontend(nn.Module):
         self.register_buffer("scale", torch.ones(config.bands))
 
     def device_index(self, devices: Iterable[str | None]) -> Tensor:
-        """Return the row of the gains for each device name; 0, the identity, where unknown.
-
-        Returns
-        -------
-        Tensor : (clip,), int64
-        """
+        """Return the row of the gains of each device name, (clip,) int64; 0 where unknown."""
         rows = {name: row for row, name in enumerate(self.device_names, start=1)}
         return torch.tensor([rows.get(name or "", IDENTITY) for name in devices], dtype=torch.int64)
 
     def standardize_by(self, standardizer: Standardizer) -> Frontend:
-        """Take over the means and scales that `standardizer` learned; returns self."""
+        """Set the means and scales of a fitted standardizer; return self."""
         self.mean.copy_(torch.from_numpy(standardizer.mean_))
         self.scale.copy_(torch.from_numpy(standardizer.scale_))
         return self
 
     def magnitude(self, samples: Tensor) -> Tensor:
-        """Return the STFT's magnitude: periodic Hann window, frames as the settings say.
+        """Return the magnitudes of the STFT (batch, frame, bin), linear, with a Hann window.
 
-        Parameters
-        ----------
-        samples : Tensor, (batch, sample), float32
-            Full scale is 1.
-
-        Returns
-        -------
-        Tensor : (batch, frame, bin), linear
-            Equal to `abs(librosa.stft(...))` transposed, for centred frames.
-
-        Raises
-        ------
-        ConfigError
-            If `samples` is not of shape (batch, sample), or too short for a frame.
+        For centred frames they equal `abs(librosa.stft(...))` transposed. Parameters and errors
+        are those of `log_mel`.
         """
         return self.transform(self.overlapping(samples))
 
     def log_mel(
         self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
     ) -> Tensor:
-        """Return log-mel features, scaled as the settings say, before standardization and deltas.
+        """Return log-mel features, scaled by the settings, before standardization and deltas.
 
         Parameters
         ----------
         samples : Tensor, (batch, sample), float32
+            Full scale is 1.
         device : Tensor, (batch,), int64, optional
             From `device_index`; None leaves every clip uncorrected.
         gains : Tensor, (batch, bin), optional
-            Amplitude factors of each clip, in place of its device's; (batch, band) in the log-mel
-            domain.
+            Amplitude factors of each clip, in place of those of its device; (batch, band) in the
+            log-mel domain.
 
         Returns
         -------
@@ -125,7 +108,8 @@ class Frontend(nn.Module):
         Raises
         ------
         ConfigError
-            If `samples` is not of shape (batch, sample), or `gains` not of (batch, bin).
+            If `samples` is not of shape (batch, sample) or too short for a frame, or `gains` is
+            not of shape (batch, bin).
         """
         frames = self.overlapping(samples)
         if gains is None and device is not None and bool((device != IDENTITY).any()):
@@ -174,7 +158,7 @@ class Frontend(nn.Module):
     def transform(self, frames: Tensor) -> Tensor:
         """Transform frames (..., sample) to magnitudes (..., bin), linear."""
         spectrum = torch.fft.rfft(frames * self.window, n=self.config.fft_size)
-        # Real and imaginary part by hand: three times as fast as abs() of a complex tensor.
+        # Three times as fast as abs() of a complex tensor.
         magnitude: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
         return magnitude
 
@@ -192,10 +176,7 @@ class Frontend(nn.Module):
         return log_bands
 
     def scale_clips(self, log_mel: Tensor) -> Tensor:
-        """Scale each clip of (..., band, frame) to 0..1 between its extremes, where that is asked.
-
-        A clip of one value all over, digital silence, becomes 0.
-        """
+        """Scale each clip of (..., band, frame) to 0..1 with the setting "clip"; silence to 0."""
         if self.config.scaling == "none":
             return log_mel
         low = log_mel.amin(dim=(-2, -1), keepdim=True)
@@ -213,13 +194,10 @@ class Frontend(nn.Module):
         return self.maps(self.log_mel(samples, device, gains=gains))
 
     def maps(self, log_mel: Tensor) -> Tensor:
-        """Return the network's input of what `log_mel` returned.
+        """Return the network's input (batch, channel, band, frame) for the output of `log_mel`.
 
-        Returns
-        -------
-        Tensor : (batch, channel, band, frame)
-            Standardized features, then as many orders of deltas as the settings ask for; of all of
-            them those frames that the last order has.
+        The channels are the standardized features and the orders of deltas in the settings, cut
+        to the frames of the last order.
         """
         channels = [self.standardize(log_mel)]
         for _ in range(self.config.deltas):
@@ -227,19 +205,18 @@ class Frontend(nn.Module):
         if len(channels) == 1:
             return channels[0].unsqueeze(-3)
         frames = channels[-1].shape[-1]
-        return torch.stack(
-            [each.narrow(-1, 2 * later, frames) for later, each in enumerate(reversed(channels))][
-                ::-1
-            ],
-            dim=-3,
-        )
+        starts = range(self.config.lost_frames // 2, -1, -2)
+        cropped = [
+            one.narrow(-1, start, frames) for one, start in zip(channels, starts, strict=True)
+        ]
+        return torch.stack(cropped, dim=-3)
 
 
 def deltas(features: Tensor) -> Tensor:
     """Return differences in time: (..., frame) to (..., frame - 4).
 
     delta[t] = (x[t+1] - x[t-1]) / 10 + (x[t+2] - x[t-2]) / 5, the least-squares slope over five
-    frames, for every t that has all of them (Hu 2020).
+    frames, where all of them exist (Hu 2020).
     """
     near = features[..., 3:-1] - features[..., 1:-3]
     far = features[..., 4:] - features[..., :-4]
@@ -247,7 +224,7 @@ def deltas(features: Tensor) -> Tensor:
 
 
 def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
-    """Divide frames (frame, ...) into parts that stay in the cache."""
+    """Divide frames (frame, ...) into parts of `TILE_FRAMES`."""
     tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)
     return tiles
 
@@ -255,7 +232,7 @@ def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
 def _gain_rows(
     config: FrontendConfig, device_gains: Mapping[str, NDArray[np.float64]]
 ) -> tuple[Literal["magnitude", "log_mel"], Tensor]:
-    """Stack the identity and each device's gains, (1 + device, bin or band); say which it is."""
+    """Return the domain of the gains, and the identity and each device's gains as rows."""
     shapes = {np.shape(gains) for gains in device_gains.values()}
     by_band = shapes == {(config.bands,)} and config.bands != config.bins
     size = config.bands if by_band else config.bins

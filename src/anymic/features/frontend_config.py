@@ -1,4 +1,4 @@
-"""What can be chosen about the features."""
+"""The settings of the features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ class FrontendConfig:
     Attributes
     ----------
     rate_hz : int
-        The sampling rate the front-end was made for.
     fft_size : int
         Length of the Fourier transform, in samples.
     hop_samples : int
@@ -32,22 +31,22 @@ class FrontendConfig:
     mel_norm : {"slaney"} or None
         Filters of equal area, or of equal height.
     power : {1, 2}
-        Exponent of the magnitude that the mel filters weigh.
+        Exponent of the magnitude, before the mel filters.
     log_offset : float
-        log(x + log_offset); 1e-5 lies about 100 dB under a full-scale sine.
+        log(x + log_offset); 1e-5 is about 100 dB below a full-scale sine.
     scaling : {"none", "clip"}
         clip: each clip's log-mel features are scaled to 0..1 between their extremes (Hu 2020).
     deltas : int
-        How many orders of differences in time follow as channels 2, 3, ...: with 2, deltas and
-        their deltas (Hu 2020); each order costs 4 frames.
+        Orders of differences in time as channels 2, 3, ...: with 2, deltas and their deltas
+        (Hu 2020). Each order removes 4 frames.
     window_samples : int or None
-        Length of the window and of a frame; zeros fill it up to `fft_size`. None: `fft_size`.
+        Length of the window and of a frame, padded with zeros to `fft_size`. None: `fft_size`.
     centred : bool
-        Whether frame k is centred on sample k * hop, with zeros beyond the clip's ends; if not, it
-        begins there, and lies within the clip.
+        Whether frame k is centred on sample k * hop, with zeros beyond the ends of the clip;
+        otherwise it begins there, and lies within the clip.
     mel_triangles : {"hertz", "mel"}
-        Whether the sides of the mel filters are straight over frequency, as in librosa, or over
-        mel, as in TensorFlow and VGGish.
+        Whether the sides of the mel filters are linear in frequency, as in librosa, or in mel, as
+        in TensorFlow and VGGish.
     """
 
     rate_hz: int = 44100
@@ -67,22 +66,13 @@ class FrontendConfig:
     mel_triangles: Literal["hertz", "mel"] = "hertz"
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be, all of it in one line."""
-        half = self.rate_hz / 2
-        high_hz = half if self.high_hz is None else self.high_hz
+        """Check the settings; all problems are reported in one error."""
         problems = [
             f"{name} is {getattr(self, name)}"
             for name in ("rate_hz", "fft_size", "hop_samples", "bands")
             if getattr(self, name) < 1
         ]
-        if self.fft_size % 2:
-            problems.append(f"fft_size is the odd {self.fft_size}")
-        if not 1 <= self.frame_samples <= self.fft_size or self.frame_samples % 2:
-            problems.append(f"window_samples is {self.window_samples} for {self.fft_size}")
-        if self.hop_samples > self.frame_samples:
-            problems.append(f"hop_samples is {self.hop_samples} over {self.frame_samples}")
-        if not 0 <= self.low_hz < high_hz <= half:
-            problems.append(f"the mel range is {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
+        problems += self._size_problems()
         if self.power not in (1, 2):
             problems.append(f"power is {self.power}")
         if self.log_offset <= 0:
@@ -105,6 +95,20 @@ class FrontendConfig:
                 fix="correct the settings of the front-end",
             )
 
+    def _size_problems(self) -> list[str]:
+        half = self.rate_hz / 2
+        high_hz = half if self.high_hz is None else self.high_hz
+        problems = []
+        if self.fft_size % 2:
+            problems.append(f"fft_size is the odd {self.fft_size}")
+        if not 1 <= self.frame_samples <= self.fft_size or self.frame_samples % 2:
+            problems.append(f"window_samples is {self.window_samples} for {self.fft_size}")
+        if self.hop_samples > self.frame_samples:
+            problems.append(f"hop_samples is {self.hop_samples} over {self.frame_samples}")
+        if not 0 <= self.low_hz < high_hz <= half:
+            problems.append(f"the mel range is {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
+        return problems
+
     @property
     def bins(self) -> int:
         """Number of frequency bins of the STFT."""
@@ -112,7 +116,7 @@ class FrontendConfig:
 
     @property
     def lost_frames(self) -> int:
-        """Number of frames that deltas take from both ends together: they are not padded."""
+        """Number of frames that deltas remove at both ends together."""
         return 4 * self.deltas
 
     @property
@@ -131,5 +135,5 @@ class FrontendConfig:
         return (frames - 1) * self.hop_samples + (0 if self.centred else self.frame_samples)
 
     def input_shape(self, samples: int) -> tuple[int, int, int]:
-        """Return (channel, band, frame) of what a network hears of a clip of `samples` samples."""
+        """Return (channel, band, frame) of the network's input for a clip of so many samples."""
         return 1 + self.deltas, self.bands, self.frames(samples) - self.lost_frames

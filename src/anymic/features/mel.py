@@ -18,17 +18,12 @@ BANDS_PER_BLOCK = 16
 
 
 def mel_filters(config: FrontendConfig) -> Tensor:
-    """Return the mel filters for `config`: librosa's, or triangles over mel.
-
-    Returns
-    -------
-    Tensor : (band, bin), float32
-        Weights of the frequency bins, linear.
+    """Return the mel filters (band, bin), float32, linear: librosa's, or triangles over mel.
 
     Raises
     ------
     ConfigError
-        If a band is so narrow that no frequency bin falls into it.
+        If a band is so narrow that it contains no frequency bin.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Empty filters")
@@ -61,9 +56,9 @@ def _librosa_filters(config: FrontendConfig) -> NDArray[np.float32]:
 
 
 def _triangles_over_mel(config: FrontendConfig) -> NDArray[np.float32]:
-    """Return filters whose sides are straight over mel, at equal distances, of height 1.
+    """Return filters of height 1 whose sides are linear in mel, at equal distances.
 
-    With edges e in mel and m(f) the mel of a bin, band k weighs a bin by
+    With edges e in mel and m(f) the mel of a bin, band k weights a bin by
     max(0, min((m - e[k]) / (e[k+1] - e[k]), (e[k+2] - m) / (e[k+2] - e[k+1]))): the front-end of
     VGGish as published with it (Hershey 2017), and `tf.signal.linear_to_mel_weight_matrix`.
     """
@@ -83,15 +78,10 @@ def _triangles_over_mel(config: FrontendConfig) -> NDArray[np.float32]:
 
 
 class BandedProduct(nn.Module):
-    """spectrum @ filters.T, by blocks of neighbouring bands.
+    """spectrum @ filters.T, by blocks of neighbouring bands, for filters (band, bin).
 
-    A mel filter is zero outside a short range of bins, so a block of neighbouring bands reads
-    only a slice of the spectrum: the same sums as the dense product, about five times as fast.
-
-    Parameters
-    ----------
-    filters : Tensor, (band, bin)
-        The filter bank.
+    A mel filter is zero outside a short range of bins, so a block of neighbouring bands needs only
+    a slice of the spectrum. It is about five times as fast as the dense product.
     """
 
     def __init__(self, filters: Tensor) -> None:
@@ -107,7 +97,7 @@ class BandedProduct(nn.Module):
             )
 
     def forward(self, spectrum: Tensor) -> Tensor:
-        """Weigh a spectrum (..., bin) into bands (..., band)."""
+        """Return the bands (..., band) of a spectrum (..., bin)."""
         parts = [spectrum[..., first:last] @ block for block, (first, last) in self._blocks()]
         return torch.cat(parts, dim=-1)
 
@@ -119,13 +109,9 @@ class BandedProduct(nn.Module):
         ]
 
     def weighted(self, spectrum: Tensor, weights: list[Tensor]) -> Iterator[Tensor]:
-        """Weigh a spectrum (frame, bin) into blocks of bands of each member.
+        """Yield blocks (frame, member, band) of the bands of a spectrum (frame, bin).
 
-        The same as `forward` of the spectrum times each member's factors, in one product for all.
-
-        Yields
-        ------
-        Tensor : (frame, member, band of the block)
+        They equal `forward` of the spectrum times the factors of each member.
         """
         for weight, (block, (first, last)) in zip(weights, self._blocks(), strict=True):
             yield (spectrum[:, first:last] @ weight).view(len(spectrum), -1, block.shape[1])

@@ -28,30 +28,20 @@ VGGISH = FrontendConfig(
 
 
 def patch_length_s(config: FrontendConfig = VGGISH, *, frames: int = PATCH_FRAMES) -> float:
-    """Return how long a clip is that gives exactly so many frames: 0.975 s for a patch of VGGish.
-
-    Its last window reaches 15 ms beyond its 0.96 s.
-    """
+    """Return the length of a clip with exactly so many frames: 0.975 s for a patch of VGGish."""
     return config.samples(frames) / config.rate_hz
 
 
 def patch_distance_s(config: FrontendConfig = VGGISH, *, frames: int = PATCH_FRAMES) -> float:
-    """Return how far the beginnings of two patches are apart: 0.96 s for VGGish."""
+    """Return the distance between the starts of two patches: 0.96 s for VGGish."""
     return frames * config.hop_samples / config.rate_hz
 
 
 def patches(frontend: Frontend, samples: Tensor, *, frames: int = PATCH_FRAMES) -> Tensor:
-    """Return the patches of whole clips, one behind the other, none overlapping.
+    """Return the consecutive patches of clips (batch, sample), without overlap.
 
-    A clip shorter than a patch is followed by zeros up to one, so that there always is one. What
-    is left over behind the last whole patch is not heard.
-
-    Parameters
-    ----------
-    frontend : Frontend
-    samples : Tensor (batch, sample)
-    frames : int
-        Of a patch.
+    A clip shorter than a patch is padded with zeros. The rest after the last whole patch is left
+    out.
 
     Returns
     -------

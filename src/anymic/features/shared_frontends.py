@@ -1,4 +1,4 @@
-"""One pass over the samples for several front-ends that differ in little or nothing."""
+"""Compute the features of several front-ends with one pass over the samples."""
 
 from __future__ import annotations
 
@@ -18,20 +18,16 @@ Features = tuple[Tensor, ...]
 
 
 class SharedFrontends:
-    """Front-ends for the same clips; those of equal settings share what they can.
+    """Several front-ends for the same clips, which share work if their settings are equal.
 
-    Where each clip has the same gains in all of them, everything is shared: their features are one
-    tensor. Otherwise they share the Fourier transform, which on a processor is followed by one
-    product for all of them, since gains and mel filters both only weight bins.
-
-    Parameters
-    ----------
-    frontends : sequence of Frontend
+    If each clip has the same gains in all of them, their features are one tensor. Otherwise they
+    share the Fourier transform. On a processor it is followed by one product for all of them,
+    since both gains and mel filters are weights of bins.
     """
 
     def __init__(self, frontends: Sequence[Frontend]) -> None:
         self.frontends = tuple(frontends)
-        self.groups = _kin(self.frontends)
+        self.groups = _equal_settings(self.frontends)
 
     def log_mel(self, samples: Tensor, gains: Sequence[Gains] | None = None) -> Features:
         """Return each front-end's log-mel features, before standardization.
@@ -40,12 +36,8 @@ class SharedFrontends:
         ----------
         samples : Tensor, (batch, sample), float32
         gains : sequence of Gains, optional
-            One for each clip; None leaves every clip as it is.
-
-        Raises
-        ------
-        ConfigError
-            As `Frontend.log_mel`.
+            One for each clip; None leaves every clip uncorrected. Errors are those of
+            `Frontend.log_mel`.
         """
         features: dict[int, Tensor] = {}
         for group in self.groups:
@@ -58,7 +50,7 @@ class SharedFrontends:
 def _log_mel(
     frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor | None]], members: int
 ) -> Sequence[Tensor]:
-    """Return features for each member of a group, whose settings are those of `frontend`."""
+    """Return the features of each member of a group with the settings of `frontend`."""
     if all(own is clip[0] for clip in gains for own in clip):
         return [frontend.log_mel(samples, gains=stack([clip[0] for clip in gains]))] * members
     if samples.device.type == "cpu" and frontend.gain_domain == "magnitude":
@@ -70,7 +62,7 @@ def _log_mel(
 
 
 def stack(gains: Sequence[Tensor | None]) -> Tensor | None:
-    """Return the clips' gains (batch, bin); None where no clip has any."""
+    """Return the clips' gains (batch, bin); None if no clip has any."""
     known = next((one for one in gains if one is not None), None)
     if known is None:
         return None
@@ -95,7 +87,7 @@ def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor 
         for tile in in_tiles(frames[clip]):
             spectrum = frontend.transform(tile)
             spectrum = spectrum.square() if config.power == 2 else spectrum
-            # The logarithm of each block, while it is in the cache.
+            # The logarithm is taken by blocks, which are still in the processor's cache.
             blocks = [
                 block.add_(config.log_offset).log_()
                 for block in frontend.mel.weighted(spectrum, known[key])
@@ -105,7 +97,7 @@ def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor 
     return features
 
 
-def _kin(frontends: Sequence[Frontend]) -> list[list[int]]:
+def _equal_settings(frontends: Sequence[Frontend]) -> list[list[int]]:
     """Return the numbers of front-ends that differ in gains and standardization only."""
     groups: list[list[int]] = []
     for number, frontend in enumerate(frontends):

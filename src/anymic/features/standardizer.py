@@ -1,4 +1,4 @@
-"""Zero mean and unit variance for each mel band, learned from the training clips."""
+"""Zero mean and unit variance of each mel band, estimated from the training clips."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Standardizer:
     ----------
     mean_ : array (band,), float32
     scale_ : array (band,), float32
-        The standard deviation; at least 1e-3, so that a band that never changes stays finite.
+        The standard deviation, at least 1e-3: a constant band must not be divided by 0.
     """
 
     mean_: NDArray[np.float32]
     scale_: NDArray[np.float32]
 
     def fit(self, features: Iterable[NDArray[np.floating]]) -> Standardizer:
-        """Learn from clips of features, each (band, frame), in one pass; returns self.
+        """Estimate both from clips of features, each (band, frame), in one pass; return self.
 
         Raises
         ------
