@@ -174,7 +174,7 @@ def test_predict_is_the_chain_by_hand(model: Bundle, clips: Manifest, wanted: np
             logits = model.network(model.frontend(windows, rows)).double().numpy()
         mean = softmax(logits / TEMPERATURE).mean(axis=0)
         calibrator = model.calibration.devices_.get(device, model.calibration.general_)
-        found.append(softmax(np.log(mean) / calibrator.temperature_))  # type: ignore[union-attr]
+        found.append(softmax(np.log(mean) / calibrator.temperature_))  # type: ignore[attr-defined]
     np.testing.assert_allclose(wanted, found, atol=1e-5)
     assert (wanted.max(axis=0) - wanted.min(axis=0)).min() > 0.05  # the clips differ
 

@@ -1,6 +1,6 @@
 """Sound in and out: read, stream, write, resample, trim, fit to a length.
 
-Nothing here resamples, trims, clips or changes a level unless it was asked for by name.
+Nothing here resamples, trims, clips or changes a level unless requested.
 """
 
 from anymic.audio.clip import AudioInfo, Clip, checked_clip

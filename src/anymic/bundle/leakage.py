@@ -90,5 +90,5 @@ def fitted_clips_warning(fitted_on: Mapping[str, Sequence[str]], clips: Manifest
     uses = ", ".join(use for use, fitted in known.items() if fitted)
     return (
         f"the model was fitted on {count} of these {len(clips)} clips ({uses}):"
-        " what is measured on them says nothing about new ones"
+        " results on them do not apply to new clips"
     )

@@ -1,1 +1,1 @@
-"""From files to predictions: windows, device gains, the engine, probabilities, embeddings."""
+"""Predict files: windows, device gains, the engine, probabilities, embeddings."""

@@ -1,4 +1,4 @@
-"""From logits to probabilities: the one place where answers are computed.
+"""Compute probabilities from logits; no other module does.
 
 A network gives logits for each window of a clip. They become the clip's probabilities in four
 steps, always in this order:
@@ -36,13 +36,8 @@ def probabilities(
     ----------
     logits : Tensor, (..., label)
     temperature : float, or sequence of float
-        The temperature that the network was trained with; several are one for each entry of the
-        first axis, the members of an ensemble.
-
-    Returns
-    -------
-    array (..., label), float64
-        On the CPU. Each row sums to 1.
+        The temperature that the network was trained with; or one for each entry of the first axis,
+        the members of an ensemble.
 
     Examples
     --------
@@ -52,14 +47,12 @@ def probabilities(
     """
     divisor = torch.as_tensor(temperature, dtype=torch.float64, device=logits.device)
     divided = logits.detach().double() / divisor.reshape(-1, *[1] * (logits.ndim - 1))
-    found: NDArray[np.float64] = torch.softmax(divided, dim=-1).cpu().numpy()
-    return found
+    return np.asarray(torch.softmax(divided, dim=-1).cpu().numpy())
 
 
 def average(windows: ArrayLike) -> NDArray[np.float64]:
     """Return a clip's probabilities (label,), the mean over its windows (window, label)."""
-    mean: NDArray[np.float64] = np.asarray(windows, dtype=np.float64).mean(axis=0)
-    return mean
+    return np.asarray(np.asarray(windows, dtype=np.float64).mean(axis=0))
 
 
 def calibrate(
@@ -67,17 +60,15 @@ def calibrate(
     calibration: DeviceCalibrator | None,
     devices: Sequence[str | None],
 ) -> NDArray[np.float64]:
-    """Return calibrated probabilities (clip, label).
+    """Return calibrated probabilities (clip, label); the same ones without a calibrator.
 
     Parameters
     ----------
     clips : array (clip, label)
-        Means over windows; they are not changed.
+        Means over windows.
     calibration : DeviceCalibrator or None
-        None returns the probabilities as they are.
     devices : sequence (clip,) of str or None
-        The device that recorded each clip. One without a calibrator of its own gets the general
-        one.
+        The device of each clip; one without a calibrator of its own gets the general one.
     """
     if calibration is None or not len(clips):
         return clips

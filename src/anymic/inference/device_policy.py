@@ -1,4 +1,4 @@
-"""Which gains a clip is corrected with: those of a stated or identified device, blind, or none."""
+"""Choose the gains of a clip: those of a stated or identified device, blind gains, or none."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from anymic.inference.engine import FeatureEngine
 from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import End, Window, cut
 
-# Devices are identified, and blind gains estimated, from the first windows of a recording that have
-# sound: this many seconds, and at least one window. They stay in memory until the gains are chosen.
+# Devices are identified, and blind gains estimated, from this many seconds of a recording, and at
+# least one window, beginning with the first window that is not silent.
 PREVIEW_S = 30.0
 
 Spectra = tuple[NDArray[np.float64], ...]  # of one recording, for each distinct front-end
@@ -30,17 +30,10 @@ Spectra = tuple[NDArray[np.float64], ...]  # of one recording, for each distinct
 class GainSelector:
     """Chooses the gains of each clip.
 
-    A stated device that the model knows has the gains of its profile. A clip without a stated
-    device goes to the model's identifier, where it has one. The contract's `unknown_device`
-    decides about clips whose device is still unknown, and about stated devices that the model does
-    not know: no gains ("identity"), gains estimated from the clip itself ("blind"), or an error
-    ("refuse").
-
-    Parameters
-    ----------
-    bundle : Bundle or Ensemble
-    engine : FeatureEngine
-        Of the same bundle.
+    A stated device in the model's profile has the gains of the profile. The device of a clip
+    without a stated device is identified by the model's identifier, if there is one. All other
+    clips have no gains ("identity"), gains estimated from the clip itself ("blind"), or raise an
+    error ("refuse"), according to the contract's `unknown_device`.
     """
 
     def __init__(self, bundle: Bundle | Ensemble, engine: FeatureEngine) -> None:
@@ -55,7 +48,7 @@ class GainSelector:
         self.more_windows = max(math.ceil(PREVIEW_S / self.contract.clip_s), 1) - 1
 
     def choose(self, request: ClipRequest) -> bool:
-        """Choose by what is known before reading; False where the clip must be read first.
+        """Choose without reading the clip; return False if it must be read first.
 
         Raises
         ------
@@ -66,7 +59,7 @@ class GainSelector:
             return True
         if request.device in self.devices:
             request.gains, request.policy = self.engine.profile_gains(request.device), "profile"
-        elif self._to_identify(request):
+        elif self.identifier is not None and request.device_from == "assumed":
             return False
         elif self.policy == "refuse":
             raise self._refusal(request)
@@ -75,14 +68,9 @@ class GainSelector:
         return request.gains is not None
 
     def windows(self, request: ClipRequest) -> Iterator[Window | End]:
-        """Yield the windows of a clip, none with sound before its gains are chosen.
+        """Yield the windows of a clip; its gains are chosen before the first that is not silent.
 
-        Windows of digital silence before the first sound come at once: gains do not change them.
-
-        Raises
-        ------
-        AnymicError
-            What reading raises, and DeviceError as `choose`.
+        Gains do not change digital silence. Raises the errors of `cut` and of `choose`.
         """
         chosen = self.choose(request)
         items = self._open(request)
@@ -90,7 +78,10 @@ class GainSelector:
             for item in items:
                 if _has_sound(item):
                     first = [item, *islice(items, self.more_windows)]
-                    self._choose_from(request, _samples(first))
+                    samples = _samples(first)
+                    if not self._identify(request, samples):
+                        request.gains = self._blind_gains([self._observe(samples)])
+                        request.policy = "blind"
                     yield from first
                     break
                 yield item
@@ -99,9 +90,9 @@ class GainSelector:
     def share_gains(self, requests: Sequence[ClipRequest]) -> None:
         """Estimate the gains of each unknown device that recorded several of the clips.
 
-        Requests of unknown device with an equal `device_group` are recordings of one device. They
-        are read twice, the first `PREVIEW_S` seconds of each now. A clip that cannot be read is
-        left out here, and fails when it is read again.
+        Requests with an equal `device_group` are recordings of one device. The first `PREVIEW_S`
+        seconds of each are read now, and again later. A clip that cannot be read is ignored here,
+        and fails then.
         """
         if self.policy != "blind":
             return
@@ -120,14 +111,12 @@ class GainSelector:
                             request.gains, request.policy = gains, "blind"
 
     def _preview(self, request: ClipRequest) -> Spectra | None:
-        """Return the spectra of a clip of unknown device; None if it is known or unreadable."""
+        """Return the spectra of a clip; None if its device is known or it cannot be read."""
         try:
             items = self._open(request)
             first = next(filter(_has_sound, items))
             samples = _samples([first, *islice(items, self.more_windows)])
-            if self._to_identify(request):
-                self._identify(request, samples)
-            return None if self.choose(request) else self._observe(samples)
+            return None if self._identify(request, samples) else self._observe(samples)
         except (AnymicError, StopIteration):
             return None
 
@@ -140,31 +129,24 @@ class GainSelector:
             duration_s=request.duration_s,
         )
 
-    def _to_identify(self, request: ClipRequest) -> bool:
-        return request.device_from == "assumed" and self.identifier is not None
-
-    def _choose_from(self, request: ClipRequest, samples: NDArray[np.float32]) -> None:
-        if self._to_identify(request):
-            self._identify(request, samples)
-        if not self.choose(request):
-            request.gains, request.policy = self._blind_gains([self._observe(samples)]), "blind"
-
-    def _identify(self, request: ClipRequest, samples: NDArray[np.float32]) -> None:
-        assert self.identifier is not None
-        clip = Clip(samples, self.contract.rate_hz, path=request.path)
-        found = self.identifier.identify(clip)
-        request.device, request.device_from = found.device, "identified"
-        request.identification = found
+    def _identify(self, request: ClipRequest, samples: NDArray[np.float32]) -> bool:
+        """Identify the device if none is stated; return whether the gains are chosen."""
+        if self.identifier is not None and request.device_from == "assumed":
+            clip = Clip(samples, self.contract.rate_hz, path=request.path)
+            found = self.identifier.identify(clip)
+            request.device, request.device_from = found.device, "identified"
+            request.identification = found
+        return self.choose(request)
 
     def _observe(self, samples: NDArray[np.float32]) -> Spectra:
         known: dict[tuple[float, ...], NDArray[np.float64]] = {}
-        found = []
-        for target in self.targets:
-            key = (target.fft_size, target.hop_samples, target.floor_db, target.silence_db)
+        keys = [
+            (one.fft_size, one.hop_samples, one.floor_db, one.silence_db) for one in self.targets
+        ]
+        for key, target in zip(keys, self.targets, strict=True):
             if key not in known:
                 known[key] = target.observe(samples)
-            found.append(known[key])
-        return tuple(found)
+        return tuple(known[key] for key in keys)
 
     def _blind_gains(self, spectra: Sequence[Spectra]) -> Gains:
         return tuple(

@@ -1,4 +1,4 @@
-"""From files to pooled features: what a network computes for a window before it classifies it."""
+"""Compute the pooled features of files: the input of a network's last layer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from anymic.models.fusion import FusedBasic, fuse
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Pooled features of windows, and where each window comes from.
+    """Pooled features of windows, and the source of each window.
 
     Attributes
     ----------
@@ -33,11 +33,11 @@ class Embeddings:
     paths : tuple of str
         The file of each window.
     starts_s : array (window,), float64
-        Where in the file it begins, in seconds.
+        Start of the window in the file, in seconds.
     rows : array (window,), int64
-        The source of each window: its place in the list, or its row of the manifest.
+        Place of its source in the list, or row in the manifest.
     labels, devices, splits, groups : tuple of str, or None
-        Of each window, "" where not known; None where not known of any.
+        Of each window, "" if unknown; None if all are unknown.
     failures : tuple of Failure
         The sources that could not be used.
     """
@@ -64,16 +64,9 @@ class Embeddings:
 class Embedder:
     """Computes the pooled features of files and clips.
 
-    Windows, device gains and failures are those of `Predictor`. The last layer of `basic1` and
-    `basic2`, applied to these features, gives the logits; `fcnn` pools behind its last layer, so
-    its features are the means of the maps that this layer is applied to.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The model; it is not changed.
-    batch_size, precision, accelerator
-        As for `Predictor`.
+    Windows, device gains and failures are those of `Predictor`, and so are the parameters. The
+    last layer of `basic1` and `basic2` computes the logits from these features; `fcnn` pools after
+    its last layer, so its features are the means of the input of that layer.
 
     Raises
     ------
@@ -108,11 +101,10 @@ class Embedder:
         maps = self.engine.frontends[0].maps(features[0].to(self.engine.place))
         with self.engine.autocast(fused=isinstance(self._network, FusedBasic)):
             pooled = self.pooled(maps)
-        result: NDArray[np.float64] = pooled.double().cpu().numpy()
-        return result
+        return np.asarray(pooled.double().cpu().numpy())
 
     def pooled(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return what is kept of the network's input maps, (batch, channel)."""
+        """Return the features (batch, channel) of the network's input maps."""
         found: torch.Tensor = cast(Any, self._network).embed(maps)
         return found
 
@@ -129,14 +121,9 @@ class Embedder:
         ----------
         sources : sequence of path or Clip
         device : str, optional
-            What recorded all of them.
+            The device that recorded all of them.
         progress : callable, optional
             Called with the number of files done since the last call.
-
-        Raises
-        ------
-        AudioError
-            If a source is neither a file nor a clip.
         """
         return self._gather([request_of(one, device) for one in as_sources(sources)], progress)
 
@@ -145,7 +132,7 @@ class Embedder:
     ) -> Embeddings:
         """Compute the features of a manifest's clips, with their label, device, split and group.
 
-        A row with `start_s` is that stretch of its file, as in `Predictor.predict_manifest`.
+        A row with `start_s` is that part of its file, as in `Predictor.predict_manifest`.
         """
         found = self._gather(manifest_requests(manifest, self._clip_s), progress)
         known: dict[str, Any] = {
@@ -156,9 +143,7 @@ class Embedder:
         return replace(found, **known)
 
     def _gather(
-        self,
-        requests: Sequence[ClipRequest],
-        progress: Callable[[int], None] | None,
+        self, requests: Sequence[ClipRequest], progress: Callable[[int], None] | None
     ) -> Embeddings:
         done: list[tuple[int, ClipRequest]] = []
         failures = []

@@ -1,4 +1,4 @@
-"""Embeddings as files: .npz, .csv, or a folder for TensorBoard's projector."""
+"""Write embeddings as .npz, .csv, or a folder for TensorBoard's projector."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _PROJECTION = f"""embeddings {{
 
 
 def write(embeddings: Embeddings, out: str | Path) -> Path:
-    """Write features to a file or folder, by its name; no file is ever left half-written.
+    """Write features to a file or folder; each file is written whole or not at all.
 
     Parameters
     ----------
     embeddings : Embeddings
     out : path
-        `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups where
-        known. `.csv`: a window a row. A folder (no suffix, or one that is there): what
-        TensorBoard's projector reads, `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`.
+        `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups if known.
+        `.csv`: one row for each window. A folder (without suffix, or existing): `tensors.tsv`,
+        `metadata.tsv` and `projector_config.pbtxt` for TensorBoard's projector.
 
     Raises
     ------
     ConfigError
-        If the name is of none of these formats.
+        If the name has none of these formats.
     AnymicError
         If there are no windows.
     """
@@ -50,10 +50,9 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
             fix="correct the files",
         )
     known: dict[str, Any] = {"path": embeddings.paths, "start_s": embeddings.starts_s}
-    known |= {"label": embeddings.labels} if embeddings.labels else {}
-    known |= {"device": embeddings.devices} if embeddings.devices else {}
-    known |= {"split": embeddings.splits} if embeddings.splits else {}
-    known |= {"group": embeddings.groups} if embeddings.groups else {}
+    for name in ("label", "device", "split", "group"):
+        if values := getattr(embeddings, f"{name}s"):
+            known[name] = values
     if kind == "npz":
         arrays: dict[str, Any] = {"features": embeddings.features, "starts_s": embeddings.starts_s}
         arrays |= {f"{name}s": np.array(known[name]) for name in known if name != "start_s"}
@@ -73,7 +72,7 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
 
 
 def format_of(out: Path) -> Literal["npz", "csv", "projector"]:
-    """Return the format that `write` chooses for a place; ConfigError where it has none."""
+    """Return the format that `write` chooses for a path; ConfigError if there is none."""
     if out.suffix in (".npz", ".csv") and not out.is_dir():
         return "npz" if out.suffix == ".npz" else "csv"
     if out.suffix not in (".npz", ".csv") and (out.is_dir() or not (out.suffix or out.exists())):
@@ -86,7 +85,7 @@ def format_of(out: Path) -> Literal["npz", "csv", "projector"]:
 
 
 def _metadata(known: Mapping[str, Iterable[Any]]) -> str:
-    """Return a tab-separated table; the projector knows no quotes, so blanks become spaces."""
+    """Return a tab-separated table; the projector has no quotes, so blanks become spaces."""
     rows = [tuple(known), *zip(*known.values(), strict=True)]
     lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in rows]
     return "\n".join(lines) + "\n"

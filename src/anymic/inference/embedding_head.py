@@ -1,4 +1,4 @@
-"""A head on embeddings: its files and its predictions."""
+"""A head that classifies embeddings: its files and its predictions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from anymic import models
 from anymic._internal.files import atomic_folder
+from anymic.bundle.format import tensor_bytes
+from anymic.bundle.parts import part_of
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, version_fix
@@ -29,21 +31,19 @@ FORMAT, VERSION = "anymic-head", 1
 
 @dataclass(frozen=True, eq=False)
 class VectorHead:
-    """A trained head, and what its input is standardized by.
+    """A trained head, with the mean and scale that its input is standardized by.
 
     Attributes
     ----------
     network : Network
-    name : str
-        Of the network, and `arguments` that it was built with.
+    name, arguments
+        The arguments of `anymic.models.build` that give this network.
     labels : tuple of str
     segments : int
         In a window.
     mean, scale : array (feature,), float32
-    training : mapping
-        How it was trained.
-    fitted_on : mapping of str to tuple of str
-        Which clips were used for what, by their ids, as of a `Bundle`.
+    training, fitted_on
+        As of a `Bundle`.
     """
 
     calibration = profile = None  # a head has neither
@@ -60,7 +60,7 @@ class VectorHead:
 
     @property
     def temperature(self) -> float:
-        """The temperature that it was trained with; probabilities are softmax(logits / it)."""
+        """The temperature of the training; probabilities are softmax(logits / temperature)."""
         return float(self.training.get("settings", {}).get("temperature", 1.0))
 
     def predict(self, vectors: Vectors) -> NDArray[np.float64]:
@@ -69,7 +69,7 @@ class VectorHead:
         Raises
         ------
         ConfigError
-            If a vector has another number of features than those it was trained on.
+            If the vectors have another number of features than the training vectors.
         """
         width = vectors.sequences[0].shape[1]
         if width != len(self.mean):
@@ -92,14 +92,14 @@ class VectorHead:
         place = {clip: row for row, clip in enumerate(vectors.clips.clip_ids())}
         rows = [place[clip] for clip in chosen.clip_ids()]
         some = Vectors(chosen, tuple(vectors.sequences[row] for row in rows))
-        unknown = (None,) * len(rows)
-        uncorrected: DevicePolicy = "identity"
+        count = len(rows)
+        policy: DevicePolicy = "identity"
         return ManifestPredictions(
-            self.predict(some), np.arange(len(rows)), (), unknown, (uncorrected,) * len(rows)
+            self.predict(some), np.arange(count), (), (None,) * count, (policy,) * count
         )
 
     def answers(self, vectors: Vectors, *, min_confidence: float = 0.0) -> list[Prediction]:
-        """Classify every clip, as `Predictor.predict` does; its duration is not known (0 s)."""
+        """Classify every clip, as `Predictor.predict` does; its duration is unknown (0 s)."""
         found = []
         for path, sequence, own in zip(
             vectors.clips.table["path"], vectors.sequences, self.predict(vectors), strict=True
@@ -124,8 +124,6 @@ class VectorHead:
 
     def save(self, folder: str | Path) -> Path:
         """Write `head.json` and `weights.safetensors`, whole or not at all."""
-        from safetensors.torch import save
-
         folder = Path(folder)
         own = {"mean": torch.from_numpy(self.mean), "scale": torch.from_numpy(self.scale)}
         weights = {f"network.{key}": value for key, value in self.network.state_dict().items()}
@@ -141,18 +139,18 @@ class VectorHead:
             "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
         }
         with atomic_folder(folder, index=INDEX) as unfinished:
-            (unfinished / WEIGHTS).write_bytes(save({**own, **weights}))
+            (unfinished / WEIGHTS).write_bytes(tensor_bytes({**own, **weights}))
             (unfinished / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
         return folder
 
 
 def load_head(folder: str | Path) -> VectorHead:
-    """Read what `VectorHead.save` wrote.
+    """Read a head that `VectorHead.save` wrote.
 
     Raises
     ------
     BundleError
-        If there is none, it is damaged, or its version is another.
+        If the folder has no head, it is damaged, or it has another version.
     """
     from safetensors.torch import load
 
@@ -162,9 +160,7 @@ def load_head(folder: str | Path) -> VectorHead:
         _require_version(folder, index)
         tensors = load((folder / WEIGHTS).read_bytes())
         network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
-        network.load_state_dict(
-            {key[8:]: value for key, value in tensors.items() if key.startswith("network.")}
-        )
+        network.load_state_dict(part_of(tensors, "network"))
         mean, scale = tensors["mean"].numpy(), tensors["scale"].numpy()
     except BundleError:
         raise
@@ -195,17 +191,15 @@ def _require_version(folder: Path, index: Mapping[str, Any]) -> None:
             expected=f'"format": "{FORMAT}"',
             fix="pass the folder that `anymic train-head` wrote",
         )
-    found = index.get("version", 1)  # heads were first written without a version
+    found, library = index.get("version", 1), index.get("library")  # the first had no version
     if found != VERSION:
         raise BundleError(
-            f"head {folder} has version {found!r}, written by anymic {index.get('library')}",
+            f"head {folder} has version {found!r}, written by anymic {library}",
             expected=f"version {VERSION}",
-            fix=version_fix(
-                found, VERSION, written_by=index.get("library"), otherwise="train it again"
-            ),
+            fix=version_fix(found, VERSION, written_by=library, otherwise="train it again"),
         )
 
 
 def is_head(folder: str | Path) -> bool:
-    """Return whether a folder holds a head on embeddings, and no model of clips."""
+    """Return whether a folder contains a head on embeddings."""
     return (Path(folder) / INDEX).is_file()

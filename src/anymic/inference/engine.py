@@ -1,4 +1,4 @@
-"""A bundle's front-ends and networks, ready to compute: samples to features to probabilities."""
+"""Run the front-ends and networks of a bundle: samples to features to probabilities."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from anymic.inference import answers
 from anymic.models.batched import Batched
 from anymic.models.fusion import can_fuse
 
-# Log-mel values below this are so far from overflow that the other gains and filters of an ensemble
-# cannot reach it either.
+# If the log-mel values of one front-end are below this, those of the others cannot overflow.
 LOUD = 40.0
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -33,10 +32,9 @@ Result = TypeVar("Result")
 
 
 class FeatureEngine:
-    """The first half of an engine: samples to log-mel features, with the gains of each device.
+    """Computes log-mel features of samples, with the gains of each device.
 
-    The members of an ensemble share the work on the samples where their front-ends are equal
-    (`anymic.features.SharedFrontends`).
+    Members of an ensemble with equal front-ends share the work (`SharedFrontends`).
 
     Parameters
     ----------
@@ -50,16 +48,15 @@ class FeatureEngine:
     Attributes
     ----------
     place : torch.device
-        Where everything is computed.
     dtype : torch.dtype
-        What the networks' convolutions are computed in; features are float32.
+        Of the networks' convolutions; features are float32.
     labels, devices : tuple of str
     members : tuple of Bundle
-        The models of an ensemble, or the one model.
+        The models of an ensemble, or the single model.
     frontends : tuple of Frontend
-        The distinct ones: those that differ in settings or device gains.
+        Those that differ in settings or device gains.
     spectra : tuple of (MeanSpectrum or None)
-        For each front-end, the mean spectrum of the training clips of its first member.
+        For each front-end, the mean spectrum of its first member.
 
     Raises
     ------
@@ -94,10 +91,7 @@ class FeatureEngine:
         self._gains: dict[str, Gains] = {}
 
     def profile_gains(self, device: str | None) -> Gains:
-        """Return the gains that each front-end has for a device; None where it has none.
-
-        A device that only some members know is corrected by none of them.
-        """
+        """Return the gains of a device for each front-end; None if some member has none."""
         if device is None or device not in self.devices:
             return (None,) * len(self.frontends)
         if device not in self._gains:
@@ -123,9 +117,9 @@ class FeatureEngine:
 
     @torch.inference_mode()
     def finite(self, features: Features) -> list[bool]:
-        """Say for each clip whether its features are finite.
+        """Return for each clip whether its features are finite.
 
-        The probabilities do not tell: ReLU turns NaN into 0 in some of oneDNN's kernels.
+        Probabilities do not show it: ReLU turns NaN into 0 in some of oneDNN's kernels.
         """
         if bool((features[0].amax(dim=(1, 2)) < LOUD).all()):
             return [True] * len(features[0])
@@ -136,20 +130,17 @@ class FeatureEngine:
 
     def autocast(self, *, fused: bool) -> torch.autocast:
         """Return the context for a network; fused networks choose their precision themselves."""
-        return torch.autocast(
-            self.place.type,
-            torch.bfloat16,
-            enabled=self.dtype == torch.bfloat16 and not fused,
-        )
+        enabled = self.dtype == torch.bfloat16 and not fused
+        return torch.autocast(self.place.type, torch.bfloat16, enabled=enabled)
 
     def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Compute batches in order: in several threads on a processor, in this one for a GPU."""
+        """Compute batches in order, on a processor in several threads."""
         return spread(function, items) if self.place.type == "cpu" else map(function, items)
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Members of one architecture: their places among all, and their networks in one."""
+    """The members of one architecture, by number, and their combined networks."""
 
     members: tuple[int, ...]
     networks: Batched
@@ -157,11 +148,10 @@ class _Group:
 
 
 class Engine(FeatureEngine):
-    """What `Predictor` computes with, for callers with their own samples or features.
+    """Computes the probabilities of samples or features, as `Predictor` does for files.
 
-    Members of one architecture run as one call (`anymic.models.batched`), and their logits become
-    probabilities by `anymic.inference.answers`. Parameters, attributes and errors are those of
-    `FeatureEngine`.
+    Members of one architecture run as one call (`anymic.models.batched`). Parameters, attributes
+    and errors are those of `FeatureEngine`.
 
     Examples
     --------
@@ -186,13 +176,8 @@ class Engine(FeatureEngine):
     def classify(self, features: Features) -> NDArray[np.float64]:
         """Return the probabilities (batch, label) of windows, after the vote of the members.
 
-        The mean over windows and the bundle's own calibrator are applied to whole clips, by
-        `Predictor`.
-
-        Parameters
-        ----------
-        features : tuple of Tensor (batch, band, frame)
-            What `features` returns.
+        The argument is the result of `features`. The mean over windows and the calibrator of the
+        bundle are applied by `Predictor`.
         """
         return answers.vote(self.member_probabilities(features), self.voting, self.calibrators)
 
@@ -230,12 +215,12 @@ class Engine(FeatureEngine):
 
 
 def at(place: torch.device, module: Module) -> Module:
-    """Return a module on the device where it is to compute; the bundle's own stays where it is."""
+    """Return a module on a torch device; the bundle's own module is not moved."""
     return module if place.type == "cpu" else copy.deepcopy(module).to(place)
 
 
 def _key(frontend: Frontend) -> object:
-    """Return what is equal for front-ends that give the same log-mel features."""
+    """Return a key that is equal for front-ends with the same log-mel features."""
     gains = frontend.gains.cpu().numpy().tobytes()
     filters = frontend.filters.cpu().numpy().tobytes()
     return frontend.config, frontend.device_names, gains, filters

@@ -1,4 +1,4 @@
-"""Predict files, folders and patterns with whatever model a folder holds."""
+"""Predict files, folders and patterns with a model, an ensemble or a head on embeddings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead:
     Raises
     ------
     BundleError
-        If the folder holds none of them, or not a whole one.
+        If the folder has none of them, or an incomplete one.
     """
     return load_head(folder) if is_head(folder) else bundles.load(folder)
 
@@ -42,10 +42,9 @@ def predict_files(
     ----------
     model : Bundle, Ensemble or VectorHead
     places : sequence of path
-        As for `anymic.data.files.find_files`; for a head on embeddings, .npz files of embeddings,
-        each clip of which is a result.
+        As for `find_files`; for a head, .npz files of embeddings, with one result for each clip.
     device, together
-        As for `Predictor.predict_many`; not for a head on embeddings.
+        As for `Predictor.predict_many`; not for a head.
     min_confidence, settings
         As for `Predictor`.
     """

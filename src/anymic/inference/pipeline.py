@@ -1,4 +1,4 @@
-"""From clips to one result a window: reading, device gains, features and batches, in order."""
+"""Compute a result for each window of clips: reading, device gains, features and batches."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from anymic.errors import DeviceError
 from anymic.features import Features
 from anymic.inference.device_policy import GainSelector
 from anymic.inference.engine import FeatureEngine
-from anymic.inference.requests import ClipRequest, WindowBatch
+from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import Window
 
-BATCH_VALUES = 250_000  # feature values in a batch on a processor: what one core works on at once
+Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
+
+BATCH_VALUES = 250_000  # feature values in a batch on a processor, which one core computes
 MOST_WINDOWS = 32  # in a batch on a processor; on a GPU in every batch
 
 
 class ClipPipeline:
-    """Reads clips, corrects their devices, cuts them into windows and computes in batches.
+    """Reads clips, selects their device gains, cuts them into windows and computes in batches.
 
     Files are read ahead in two threads, and the windows of neighbouring clips share batches.
-    `Predictor` computes probabilities of each batch, `Embedder` pooled features.
 
     Parameters
     ----------
     bundle : Bundle or Ensemble
-        Its contract says how clips are cut, and what happens where a device is not known.
     engine : FeatureEngine
         Of the same bundle.
     compute : callable
-        Log-mel features of a batch, a tensor (batch, band, frame) for each front-end, to an array
-        (batch, ...). Several threads may call it at once.
+        Returns an array (batch, ...) for the log-mel features of a batch. Several threads may call
+        it at once.
     batch_size : int, optional
-        Windows in a batch; by default 4 to 32, more where they are smaller.
+        Windows in a batch; by default 4 to 32, more if they are small.
     """
 
     def __init__(
@@ -54,17 +54,19 @@ class ClipPipeline:
         self.batch_size = batch_size or _fitting_batch(bundle, engine)
 
     def run(self, requests: Sequence[ClipRequest]) -> Iterator[ClipRequest]:
-        """Compute every request; yield each when it is done, in their order."""
+        """Compute every request, and yield them in order."""
         self.gain_selector.share_gains(requests)
         unfinished: deque[ClipRequest] = deque()
-        for batch in self.engine.spread(self._compute, self._batches(requests, unfinished)):
-            batch.deliver()
+        batches = self._batches(requests, unfinished)
+        for batch, results, finite in self.engine.spread(self._compute, batches):
+            for (request, window), result, ok in zip(batch, results, finite, strict=True):
+                request.deliver(window, result, finite=ok)
             while unfinished and unfinished[0].done:
                 yield unfinished.popleft()
         yield from unfinished
 
     def knows_gains(self, request: ClipRequest) -> bool:
-        """Say whether a clip's gains are known without reading it."""
+        """Return whether a clip's gains are known without reading it."""
         try:
             return self.gain_selector.choose(request)
         except DeviceError:
@@ -72,32 +74,29 @@ class ClipPipeline:
 
     def _batches(
         self, requests: Iterable[ClipRequest], unfinished: deque[ClipRequest]
-    ) -> Iterator[WindowBatch]:
-        """Collect windows in batches, and add each request that has begun to `unfinished`."""
-        batch = WindowBatch()
+    ) -> Iterator[Batch]:
+        """Yield batches of windows, and add each request to `unfinished` when it begins."""
+        batch: Batch = []
         for request, item in read_ahead(requests, self.gain_selector.windows):
             if not unfinished or unfinished[-1] is not request:
                 unfinished.append(request)
             if isinstance(item, Window):
                 request.starts_s.append(item.start_s)
-                batch.requests.append(request)
-                batch.windows.append(item)
+                batch.append((request, item))
             else:
                 request.end = item
-            if len(batch.requests) == self.batch_size:
+            if len(batch) == self.batch_size:
                 yield batch
-                batch = WindowBatch()
-        if batch.requests:
+                batch = []
+        if batch:
             yield batch
 
-    def _compute(self, batch: WindowBatch) -> WindowBatch:
-        samples = torch.from_numpy(np.stack([window.samples for window in batch.windows]))
-        none = self.engine.profile_gains(None)  # for the silence before the first sound
-        gains = [request.gains or none for request in batch.requests]
-        features = self.engine.features(samples, gains)
-        batch.finite = self.engine.finite(features)
-        batch.results = self.compute(features)
-        return batch
+    def _compute(self, batch: Batch) -> tuple[Batch, NDArray[np.float64], list[bool]]:
+        samples = torch.from_numpy(np.stack([window.samples for _, window in batch]))
+        none = self.engine.profile_gains(None)  # for silence before the gains are chosen
+        features = self.engine.features(samples, [request.gains or none for request, _ in batch])
+        finite = self.engine.finite(features)
+        return batch, self.compute(features), finite
 
 
 def _fitting_batch(bundle: Bundle | Ensemble, engine: FeatureEngine) -> int:

@@ -1,4 +1,4 @@
-"""What a prediction holds: plain values."""
+"""The results of predictions."""
 
 from __future__ import annotations
 
@@ -23,37 +23,36 @@ class Prediction:
     path : str
         The file; empty for samples.
     label : str
-        The most probable one.
+        The most probable label.
     probability : float
         Of that label.
     probabilities : dict of str to float
-        Of every label; they sum to 1. For several windows: the mean over them. Calibrated by the
-        clip's device where the model is calibrated.
+        Of every label; they sum to 1. The mean over windows, then calibrated for the device if the
+        model is calibrated.
     device : str or None
-        The device that recorded the clip; None where it is not known.
+        The device that recorded the clip; None if unknown.
     device_from : {"stated", "manifest", "identified", "assumed"}
-        How the device is known: from an argument, the manifest's column, the model's identifier
-        (which found none of the known devices where `device` is None), or not at all.
+        The source of the device: an argument, the manifest's column, the model's identifier
+        (`device` is None if it found no known device), or none.
     device_policy : {"profile", "identity", "blind"}
-        How the clip was corrected: with the gains of the model's profile, not at all, or with gains
-        estimated from the recording, or from all recordings of the device.
+        The gains that corrected the clip: those of the model's profile, none, or estimated from the
+        recording or from all recordings of the device.
     windows : int
-        How many windows were classified.
+        Number of windows.
     start_s, duration_s : float
-        The stretch of the file, in seconds.
+        The part of the file, in seconds.
     notes : tuple of str
-        What was noticed (clipping) and what the contract did (resampling, padding).
+        Observations (clipping) and changes (resampling, padding).
     window_starts_s : tuple of float
-        Where each window begins.
+        Start of each window.
     window_probabilities : array (window, label)
-        The probabilities if the window were the whole clip, calibrated where the model is. The
-        calibrator is applied after the mean over windows, so their mean need not be
-        `probabilities`.
+        As if each window were the whole clip. The calibrator is applied after the mean over
+        windows, so their mean may differ from `probabilities`.
     device_probability : float or None
-        The identifier's probability of the named device, or of the most similar one where none
-        is named.
+        The identifier's probability of the identified device, or of the most similar one if none
+        was identified.
     min_confidence : float
-        The probability that the label needs to be the answer (`Predictor`).
+        As of the `Predictor`.
     """
 
     path: str
@@ -76,7 +75,7 @@ class Prediction:
 
     @property
     def answer(self) -> str | None:
-        """The label, or None where its probability is below `min_confidence`."""
+        """The label, or None if its probability is below `min_confidence`."""
         return self.label if self.probability >= self.min_confidence else None
 
 
@@ -87,15 +86,13 @@ class ManifestPredictions:
     Attributes
     ----------
     probabilities : array (clip, label), float64
-        One entry for each row of `rows`; never NaN. Calibrated where the model is.
+        As `Prediction.probabilities`; never NaN.
     rows : array (clip,), int64
-        The manifest's row of each entry.
+        The manifest's row of each clip.
     failures : tuple of Failure
         The clips that could not be used.
-    devices : tuple of (str or None)
-        The device of each entry, as `Prediction.device`.
-    policies : tuple of {"profile", "identity", "blind"}
-        How it was corrected, as `Prediction.device_policy`.
+    devices, policies : tuple
+        `Prediction.device` and `Prediction.device_policy` of each clip.
     """
 
     probabilities: NDArray[np.float64]
@@ -106,7 +103,7 @@ class ManifestPredictions:
 
 
 def require_share(value: float, name: str) -> float:
-    """Return a setting that must be a probability; ConfigError where it is not."""
+    """Return a setting that must be a probability; ConfigError if it is not."""
     if not 0 <= value <= 1:
         raise ConfigError(
             f"{name} is {value}",

@@ -1,4 +1,4 @@
-"""From files to predictions: load a bundle and classify files, clips and manifests."""
+"""Load a bundle and classify files, clips and manifests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load(
     Raises
     ------
     BundleError
-        If the folder holds no bundle, or an incomplete one.
+        If the folder has no bundle, or an incomplete one.
     """
     return Predictor(
         bundles.load(path),
@@ -55,35 +55,27 @@ def load(
 class Predictor:
     """Classifies files and clips with a bundle.
 
-    The bundle's contract (`InputContract`) says what goes in: another rate is resampled or refused,
-    channels are mixed to one by the named rule, a clip longer than the model's clips is cut into
-    windows (`anymic.inference.windowing.cut`) whose probabilities are averaged, a shorter clip is
-    padded, repeated or refused. `Prediction.notes` says what was done.
+    The bundle's contract (`InputContract`) defines how rate, channels and length of a clip are
+    converted or refused; a longer clip is cut into windows (`anymic.inference.windowing.cut`)
+    whose probabilities are averaged. `Prediction.notes` lists what was done.
 
-    A clip is corrected by the profile of its device, where the model has one. Where no device is
-    stated, the model's identifier names it, if it has one (`anymic.inference.device_policy`). The
-    contract's `unknown_device` decides about a device that is still unknown, or not in the profile:
-    the clip is not corrected ("identity"), corrected with gains estimated from the recording
-    ("blind"), or refused.
-
-    A calibrated model (`anymic.training.calibrating`) gives calibrated probabilities. The members
-    of an ensemble vote first, then windows are averaged, then the calibrator of the clip's device,
-    stated or identified, is applied; a device without one gets the general calibrator. See
-    `anymic.inference.answers`.
+    A clip is corrected with the gains of its device, which is stated or identified; the contract's
+    `unknown_device` applies to other devices (`anymic.inference.device_policy`). The probabilities
+    are those of a vote, a mean over windows and a calibrator (`anymic.inference.answers`).
 
     Parameters
     ----------
     bundle : Bundle or Ensemble
         The model; it is not changed.
     batch_size : int, optional
-        Windows in one pass of the network, of one or several files; by default 4 to 32, more where
-        they are smaller.
+        Windows in one pass of the network, of one or several files; by default 4 to 32, more if
+        they are small.
     precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the processor multiplies it natively, otherwise float32.
+        "auto" is bfloat16 if the processor multiplies it natively, otherwise float32.
     accelerator : str
-        A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
+        A torch device such as "cpu" or "cuda"; "auto" is a GPU if there is one.
     min_confidence : float
-        `Prediction.answer` is None where the best label's probability is below this.
+        `Prediction.answer` is None if the best label's probability is below this.
 
     Raises
     ------
@@ -94,7 +86,7 @@ class Predictor:
 
     Notes
     -----
-    Making one asks the C library to keep freed memory for the next batch (`machine.keep_memory`).
+    It makes the C library keep freed memory for the next batch (`machine.keep_memory`).
 
     Examples
     --------
@@ -141,7 +133,7 @@ class Predictor:
         rate_hz : int, optional
             The rate of an array of samples, in Hz; required for an array, and only for it.
         device : str, optional
-            What recorded it.
+            The device that recorded it.
 
         Raises
         ------
@@ -165,10 +157,7 @@ class Predictor:
         devices: str | Sequence[str | None] | None = None,
         together: bool = False,
     ) -> Iterator[Prediction | Failure]:
-        """Classify many clips, one result each, in their order; a bad file becomes a Failure.
-
-        Files are read ahead in two threads while the network works, and the windows of
-        neighbouring files share its batches.
+        """Yield one result for each clip, in order; a file that cannot be used is a Failure.
 
         Parameters
         ----------
@@ -176,7 +165,7 @@ class Predictor:
         rate_hz : int, optional
             The rate of arrays of samples, in Hz; required for arrays, and only for them.
         devices : str, or sequence of str or None, optional
-            What recorded all of them, or each of them.
+            The device that recorded all of them, or each of them.
         together : bool
             Whether all clips of unknown device are recordings of one device, or of one for each
             name: blind gains are then estimated from all of them.
@@ -204,8 +193,16 @@ class Predictor:
             request_of(source, device, rate_hz=rate_hz)
             for source, device in zip(listed, devices, strict=True)
         ]
+        policy = self.bundle.contract.unknown_device
+        if together and policy != "blind":
+            raise BundleError(
+                f"clips cannot share a device with unknown_device {policy!r}",
+                expected="a model that estimates gains blindly",
+                fix="leave together out, or choose blind gains for the model's unknown devices",
+            )
         if together:
-            self._group_unknown(requests)
+            for request in requests:
+                request.device_group = request.device or ""
         for request in self.pipeline.run(requests):
             outcome = self._outcome(request)
             if isinstance(outcome, AnymicError):
@@ -221,13 +218,11 @@ class Predictor:
         cache_dtype: Literal["float32", "float16"] = "float32",
         progress: Callable[[int], None] | None = None,
     ) -> ManifestPredictions:
-        """Classify every clip of a manifest; its `device` column says what recorded each.
+        """Classify every clip of a manifest; its `device` column states the devices.
 
-        Where the contract says "blind", all rows of one unknown device share the gains that are
-        estimated from all of them; each row without a device has gains of its own.
-
-        A row with `start_s` is that stretch of its file, `duration_s` (or the model's clip length)
-        long; a row without is the whole file.
+        Blind gains are estimated from all rows of an unknown device together, and separately for
+        each row without a device. A row with `start_s` is that part of its file, of `duration_s`
+        (or the model's clip length); a row without is the whole file.
 
         Parameters
         ----------
@@ -236,12 +231,11 @@ class Predictor:
         cache : path, optional
             A folder where features are kept (`anymic.features.feature_store`), for clips that are
             classified repeatedly. Files must then have the model's rate and be no longer than its
-            clips; channels are mixed down by mean, and silent clips are classified. Clips that
-            must be read before their gains are known (to identify the device, or for blind gains)
-            are not kept.
+            clips; channels are mixed down by mean, and silent clips are classified. Features of
+            clips whose device is identified or that have blind gains are not kept.
         cache_dtype : {"float32", "float16"}
-            Of the features in `cache`. With float32 the probabilities are those without a cache;
-            float16 takes half the space, and probabilities may differ by 0.003.
+            With float32 the probabilities are those without a cache; float16 takes half the space,
+            and probabilities may differ by 0.003.
         progress : callable, optional
             Called with the number of clips done since the last call.
 
@@ -254,9 +248,9 @@ class Predictor:
         requests = manifest_requests(manifest, self.bundle.contract.clip_s)
         found: dict[int, NDArray[np.float64]] = {}
         failures: list[Failure] = []
+        known = self.pipeline.knows_gains
         cached: list[int] = []
         if cache is not None:
-            known = self.pipeline.knows_gains
             cached = [row for row, request in enumerate(requests) if known(request)]
         if cache is not None and cached:
             kept = predict_cached(
@@ -290,18 +284,6 @@ class Predictor:
             devices,
             tuple(requests[row].policy for row in order),
         )
-
-    def _group_unknown(self, requests: Sequence[ClipRequest]) -> None:
-        """Make one group of all clips that may be of one unknown device."""
-        policy = self.bundle.contract.unknown_device
-        if policy != "blind":
-            raise BundleError(
-                f"clips cannot share a device with unknown_device {policy!r}",
-                expected="a model that estimates gains blindly",
-                fix="leave together out, or choose blind gains for the model's unknown devices",
-            )
-        for request in requests:
-            request.device_group = request.device or ""
 
     def _require_labels(self) -> None:
         if not self.labels:

@@ -1,4 +1,4 @@
-"""A clip on its way through the pipeline, and the batches that its windows are computed in."""
+"""The clips in a pipeline, from files, arrays or manifests."""
 
 from __future__ import annotations
 
@@ -23,31 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class ClipRequest:
-    """One clip to compute something for, and what has been computed so far.
+    """A clip, and what has been computed for it so far.
 
     Attributes
     ----------
     source : path or Clip
-    device : str or None
-        What recorded it; None where that is not known.
-    device_from : {"stated", "manifest", "identified", "assumed"}
-        How the device is known, as `Prediction.device_from`.
+    device, device_from
+        As of a `Prediction`.
     start_s, duration_s : float or None
-        A stretch of the file; None for all of it.
+        A part of the file; None for all of it.
     device_group : str or None
         Requests of an equal group were recorded with one device.
     identification : Identification or None
-        What the identifier found, where it was used.
+        The result of the identifier, if it was used.
     gains, policy
-        What the clip is corrected with, and why; chosen by `anymic.inference.device_policy`.
+        Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
     starts_s : list of float
-        Where each window begins.
+        Start of each window.
     windows : list of array
-        What was computed for each window: probabilities (label,) or features (channel,).
+        The result of each window: probabilities (label,) or features (channel,).
     end : End, AnymicError or None
-        How reading ended; None while it goes on.
+        The result of reading; None until it ends.
     error : AnymicError or None
-        What went wrong after reading.
+        An error after reading.
     """
 
     source: str | Path | Clip
@@ -71,63 +69,30 @@ class ClipRequest:
 
     @property
     def failed(self) -> AnymicError | None:
-        """What went wrong, if something did."""
+        """The error, if there is one."""
         return self.end if isinstance(self.end, AnymicError) else self.error
 
     @property
     def done(self) -> bool:
-        """Whether it was read to its end and all of its windows are computed."""
+        """Whether reading ended and all windows are computed."""
         return self.end is not None and len(self.windows) == len(self.starts_s)
 
-
-@dataclass(eq=False)
-class WindowBatch:
-    """Windows that are computed together, the request of each, and the results."""
-
-    requests: list[ClipRequest] = field(default_factory=list)
-    windows: list[Window] = field(default_factory=list)
-    results: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    finite: list[bool] = field(default_factory=list)
-
-    def deliver(self) -> None:
-        """Give each request the results of its windows."""
-        for number, request in enumerate(self.requests):
-            row = self.results[number]
-            request.windows.append(row)
-            if not (self.finite[number] and np.isfinite(row).all()):
-                name = request.path or "a clip"
-                peak = float(np.abs(self.windows[number].samples).max())
-                request.error = AudioError(
-                    f"{name} has a peak of {peak:.3g}, and its features overflow",
-                    expected="samples with full scale 1.0",
-                    fix="lower the level",
-                )
+    def deliver(self, window: Window, result: NDArray[np.float64], *, finite: bool) -> None:
+        """Add the result of a window, whose features are `finite` or not."""
+        self.windows.append(result)
+        if not (finite and np.isfinite(result).all()):
+            peak = float(np.abs(window.samples).max())
+            self.error = AudioError(
+                f"{self.path or 'a clip'} has a peak of {peak:.3g}, and its features overflow",
+                expected="samples with full scale 1.0",
+                fix="lower the level",
+            )
 
 
 def request_of(
     source: str | Path | Clip | ArrayLike, device: str | None, *, rate_hz: int | None = None
 ) -> ClipRequest:
-    """Return the request for a file, clip or array whose device is stated, or not.
-
-    Raises
-    ------
-    AudioError
-        As `as_source`.
-    """
-    device_from: DeviceFrom = "assumed" if device is None else "stated"
-    return ClipRequest(as_source(source, rate_hz), device, device_from)
-
-
-def as_source(
-    source: str | Path | Clip | ArrayLike, rate_hz: int | None = None
-) -> str | Path | Clip:
-    """Return a file or clip as it is, and samples as a clip.
-
-    Parameters
-    ----------
-    source : path, Clip, or array (sample,)
-    rate_hz : int, optional
-        The rate of an array; required for it, and refused for a file or clip.
+    """Return the request for a file, a clip, or an array (sample,) of this rate.
 
     Raises
     ------
@@ -135,15 +100,19 @@ def as_source(
         If the source is something else, several sources, an array without a rate, or a file or
         clip with one.
     """
+    device_from: DeviceFrom = "assumed" if device is None else "stated"
     if isinstance(source, (str, Path, Clip)):
         if rate_hz is not None:
             raise AudioError(
                 f"rate_hz={rate_hz} for {source if not isinstance(source, Clip) else 'a clip'}",
                 expected="a rate with an array of samples only",
-                fix="leave it out: a file or clip knows its own rate",
+                fix="leave it out: a file or clip has its own rate",
             )
-        return source
-    if isinstance(source, Sequence) and any(map(_is_source, source)):
+        return ClipRequest(source, device, device_from)
+    clips = (str, Path, Clip)
+    if isinstance(source, Sequence) and any(
+        isinstance(item, clips) or hasattr(item, "__len__") for item in source
+    ):
         raise AudioError(
             f"a list of {len(source)} in place of one clip",
             expected="one file, clip or array of samples",
@@ -162,11 +131,11 @@ def as_source(
             expected="rate_hz",
             fix="pass rate_hz, such as 44100, or wrap them as Clip(samples, rate_hz)",
         )
-    return Clip(samples, rate_hz)
+    return ClipRequest(Clip(samples, rate_hz), device, device_from)
 
 
 def as_sources(sources: Any) -> list[Any]:
-    """Return several sources as a list; AudioError where it is one, or none at all."""
+    """Return several sources as a list; AudioError if they are one source or none."""
     one = isinstance(sources, (str, Path, Clip))
     if one or isinstance(sources, Manifest) or not hasattr(sources, "__iter__"):
         raise AudioError(
@@ -178,13 +147,7 @@ def as_sources(sources: Any) -> list[Any]:
 
 
 def manifest_requests(manifest: Manifest, clip_s: float) -> list[ClipRequest]:
-    """Return a request for each row; see `Predictor.predict_manifest`.
-
-    Raises
-    ------
-    ManifestError
-        If it is no manifest.
-    """
+    """Return a request for each row, for `Predictor.predict_manifest`."""
     if not isinstance(manifest, Manifest):
         raise ManifestError(
             f"a value of type {type(manifest).__name__} in place of a manifest",
@@ -203,8 +166,3 @@ def manifest_requests(manifest: Manifest, clip_s: float) -> list[ClipRequest]:
             request.duration_s = clip_s if np.isnan(length_s) else float(length_s)
         requests.append(request)
     return requests
-
-
-def _is_source(item: object) -> bool:
-    """Say whether an item of a list is a clip itself, and not a number."""
-    return isinstance(item, (str, Path, Clip)) or hasattr(item, "__len__")

@@ -16,7 +16,7 @@ HEADER = ("fname", "label")
 
 
 class Submission:
-    """Rows of a file name and its three most probable labels, divided by spaces.
+    """Rows of a file name and its three most probable labels, separated by spaces.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Submission:
         Raises
         ------
         AnymicError
-            If there is another file of that name: the format has no folders.
+            If another file has the same name: the format has no folders.
         """
         name = Path(prediction.path).name
         if name in self._rows:
@@ -65,7 +65,7 @@ class Submission:
         self._rows[name] = (prediction.path, best)
 
     def write(self) -> Path:
-        """Write the file in the order of the predictions; it is never left half-written."""
+        """Write the file in the order of the predictions, whole or not at all."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(HEADER)

@@ -1,4 +1,4 @@
-"""From a file or clip to windows of the model's length, as the input contract says."""
+"""Cut a file or clip into windows of the model's length, according to the input contract."""
 
 from __future__ import annotations
 
@@ -14,20 +14,12 @@ from anymic.audio import Clip
 from anymic.bundle import InputContract
 from anymic.errors import AudioError
 
-SLACK_S = 0.001  # a clip may be this much too short: tables and codecs round lengths
+SLACK_S = 0.001  # a clip may be this much shorter: tables and codecs round lengths
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What the model classifies at once.
-
-    Attributes
-    ----------
-    samples : (sample,) float32
-        Exactly the contract's length.
-    start_s : float
-        Where it begins in the file.
-    """
+    """Samples (sample,) float32 of exactly the contract's length, and their start in the file."""
 
     samples: NDArray[np.float32]
     start_s: float
@@ -35,15 +27,7 @@ class Window:
 
 @dataclass(frozen=True)
 class End:
-    """What is known when all of a file has been read.
-
-    Attributes
-    ----------
-    start_s, duration_s : float
-        The stretch that was cut.
-    notes : tuple of str
-        What was noticed in it, and what was done to fit the contract.
-    """
+    """The part of the file that was cut, and the notes, as of a `Prediction`."""
 
     start_s: float
     duration_s: float
@@ -58,23 +42,22 @@ def cut(
     start_s: float | None = None,
     duration_s: float | None = None,
 ) -> Iterator[Window | End]:
-    """Cut a file or clip into windows as the contract says; files are streamed.
+    """Cut a file or clip into windows according to the contract; files are streamed.
 
     A clip longer than `contract.clip_s` becomes consecutive windows. The rest at its end is a
     window if it is at least half as long as one, and is then lengthened by the rule
-    `contract.shorter` ("refuse" leaves it out); a rest that is left out is noted. A clip that is
-    shorter as a whole is lengthened or refused by the same rule. With a `contract.hop_s` below
-    `clip_s` windows overlap: each begins `hop_s` after the one before it.
+    `contract.shorter` ("refuse" leaves it out); a rest that is left out is noted. A shorter clip is
+    lengthened or refused by the same rule. With a `contract.hop_s` below `clip_s` windows overlap:
+    each begins `hop_s` after the previous one.
 
     Parameters
     ----------
     source : path or Clip
     contract : InputContract
-        Rate, length, channel, and what to do with anything else.
     least_samples : int
-        A clip with fewer, at the contract's rate, is refused whatever the rule.
+        A clip with fewer samples, at the contract's rate, is always refused.
     start_s, duration_s : float, optional
-        A stretch of a file, which is read at once.
+        A part of a file, which is read at once.
 
     Yields
     ------
@@ -84,7 +67,7 @@ def cut(
     Raises
     ------
     AudioError
-        If `anymic.audio` cannot read it (damage and silence may show after some windows), or the
+        If the clip cannot be read (damage and silence may appear after some windows), or the
         contract refuses it.
     """
     clips, notes = _open(source, contract, start_s, duration_s)
@@ -95,7 +78,7 @@ def cut(
         if samples == 0:
             begin_s = clip.start_s
             _refuse_short(clip, contract, least_samples)
-        new = len(clip.samples) - (overlap if samples else 0)  # not in the window before
+        new = len(clip.samples) - (overlap if samples else 0)  # not in the previous window
         samples += max(new, 0)
         if windows and _is_rest(clip, length, contract):
             if new > SLACK_S * contract.rate_hz:
@@ -123,7 +106,7 @@ def _open(
     start_s: float | None,
     duration_s: float | None,
 ) -> tuple[Iterator[Clip], list[str]]:
-    """Return clips of at most the contract's length at its rate, and what was done for that."""
+    """Return clips of at most the contract's length at its rate, and notes on the changes."""
     if isinstance(source, Clip):
         notes = _rate_note(source.path or "a clip", source.rate_hz, contract)
         clip = audio.resample(audio.check(source), contract.rate_hz)
@@ -156,14 +139,14 @@ def _rate_note(name: str, rate_hz: int, contract: InputContract) -> list[str]:
     if contract.other_rates == "refuse":
         raise AudioError(
             f"the rate of {name} is {rate_hz} Hz",
-            expected=f"{contract.rate_hz} Hz, as the model's contract says",
+            expected=f"{contract.rate_hz} Hz, as the model's contract states",
             fix="convert the file",
         )
     return [f"resampled from {rate_hz} Hz"]
 
 
 def _overlapping(clips: Iterator[Clip], length: int) -> Iterator[Clip]:
-    """Lengthen each clip by the beginning of the next ones, to at most `length` samples."""
+    """Extend each clip by the beginning of the next ones, to at most `length` samples."""
     ahead: list[Clip] = []
     for clip in clips:
         ahead.append(clip)
@@ -201,13 +184,13 @@ def _refuse_short(clip: Clip, contract: InputContract, least_samples: int) -> No
     if contract.shorter == "refuse" and missing_s > SLACK_S:
         raise AudioError(
             f"{name} lasts {clip.duration_s:.3f} s",
-            expected=f"{contract.clip_s:.3f} s, as the model's contract says",
+            expected=f"{contract.clip_s:.3f} s, as the model's contract states",
             fix="record a longer clip",
         )
 
 
 def _is_rest(clip: Clip, length: int, contract: InputContract) -> bool:
-    """Say whether the last clip of several is too short to count."""
+    """Return whether the last clip of several is too short for a window."""
     missing = length - len(clip.samples)
     if contract.shorter == "refuse":
         return missing > SLACK_S * contract.rate_hz
