@@ -1,1 +1,1 @@
-"""Weights that were trained elsewhere, as bundles of anymic."""
+"""Import models that were trained elsewhere."""

@@ -1,10 +1,10 @@
-"""Checkpoints that Keras 2 wrote, as bundles: the family of `10class-fcnn` (Hu 2020)."""
+"""Import checkpoints of Keras 2: the family of `10class-fcnn` (Hu 2020)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,25 +37,6 @@ WANTED = "a whole model of the family of Hu 2020, saved by Keras 2"
 Arrays = Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What such a file holds.
-
-    Attributes
-    ----------
-    plan : Plan
-        The network.
-    weights : dict of str to dict of str to array
-        By layer, then by name: kernel (row, column, in, out), gamma, beta, moving_mean, ...
-    version : str
-        Of the Keras that wrote it.
-    """
-
-    plan: Plan
-    weights: Mapping[str, Arrays]
-    version: str
-
-
 def import_keras(
     path: str | Path,
     *,
@@ -63,33 +44,33 @@ def import_keras(
     clip_s: float = 10.0,
     frontend: FrontendConfig = FRONTEND,
 ) -> Bundle:
-    """Read a network of the family and put the front-end of the papers in front of it.
+    """Read a network of the family, and return it with the front-end of the papers.
 
     Depth, widths, channels of the input, normalizations and the number of classes are read from the
-    file. On the same features it gives the probabilities that Keras gives.
+    file. On the same features the network gives the same probabilities as in Keras.
 
     Parameters
     ----------
     path : path
         HDF5 with `model_config` and `model_weights`, as `Model.save` of Keras 2 writes it.
     labels : sequence of str, optional
-        In the order of the classes; by default, where there are ten, those of TAU.
+        In the order of the classes; for ten classes, those of TAU by default.
     clip_s : float
-        Length of the clips that it was trained on, in seconds.
+        Length of the clips that the network was trained on, in seconds.
     frontend : FrontendConfig
-        Its bands and deltas are those that the file asks for.
+        Its bands and deltas are set to those of the network.
 
     Raises
     ------
     BundleError
-        If the file is not HDF5, not whole, holds another network, or the labels are not as many as
-        its classes.
+        If the file is not HDF5, not complete, of another network, or the number of labels is not
+        that of its classes.
     DependencyError
         If h5py is not installed.
     """
     path = Path(path)
-    found = read(path)
-    classes = found.plan.classes
+    own, weights, version = read(path)
+    classes, channels = own.classes, own.arguments["channels"]
     if labels is None and classes == len(SCENES):
         labels = SCENES
     if labels is None or len(labels) != classes:
@@ -98,28 +79,29 @@ def import_keras(
             expected=f"{classes} names, in the order of the classes",
             fix="pass the labels",
         )
-    if found.plan.channels > 3:
+    if channels > 3:
         raise BundleError(
-            f"the input of {path} has {found.plan.channels} channels",
+            f"the input of {path} has {channels} channels",
             expected="1 to 3 channels: log-mel features, their deltas, and the deltas of these",
             fix="choose a network for one microphone",
         )
-    network, arguments = build(found)
-    config = replace(frontend, bands=found.plan.bands, deltas=found.plan.channels - 1)
-    record = {"file": path.name, "keras": found.version}
+    config = replace(frontend, bands=own.bands, deltas=channels - 1)
     return Bundle(
-        network=network,
+        network=build(own, weights),
         frontend=Frontend(config),
         labels=tuple(labels),
         contract=InputContract(rate_hz=config.rate_hz, clip_s=clip_s),
         network_name="fcnn",
-        network_arguments=arguments,
-        training={"imported": record},
+        network_arguments=own.arguments,
+        training={"imported": {"file": path.name, "keras": version}},
     )
 
 
-def read(path: Path) -> Checkpoint:
-    """Read a checkpoint's network and weights; BundleError in one line where that cannot be."""
+def read(path: Path) -> tuple[Plan, Mapping[str, Arrays], str]:
+    """Return a checkpoint's network, its arrays by layer and name, and the version of Keras.
+
+    The names are kernel (row, column, in, out), gamma, beta, moving_mean, and so on.
+    """
     with extra("keras"):
         import h5py
     if not path.is_file():
@@ -146,7 +128,7 @@ def read(path: Path) -> Checkpoint:
             fix="copy it again",
         ) from error
     try:
-        return Checkpoint(plan(description), weights, version)
+        return plan(description), weights, version
     except OtherNetworkError as error:
         raise BundleError(
             f"{path} is of another network ({error})", expected=WANTED, fix="check the file"
@@ -163,33 +145,24 @@ def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
     return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name]) for name in names}
 
 
-def build(found: Checkpoint) -> tuple[Fcnn, dict[str, Any]]:
-    """Return the network with its weights, and the arguments that `fcnn` makes its like of."""
-    own = found.plan
-    arguments: dict[str, Any] = {
-        "channels": own.channels,
-        "convolutions": [asdict(each) for each in own.convolutions],
-        "hidden": own.hidden,
-        "affine_input": own.affine_input,
-        "affine_classes": own.affine_classes,
-        "epsilon": own.epsilon,
-    }
-    network = fcnn(classes=own.classes, **arguments)
+def build(own: Plan, weights: Mapping[str, Arrays]) -> Fcnn:
+    """Return the network with its weights."""
+    network = fcnn(classes=own.classes, **own.arguments)
     modules = [module for part in network.convolutions for module in part.children()]
     kernels = [module for module in modules if isinstance(module, torch.nn.Conv2d)]
     normalizations = [module for module in modules if isinstance(module, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         try:
             for kernel, layer in zip(kernels, own.kernels, strict=True):
-                _fill(kernel.weight, found.weights[layer.name]["kernel"].transpose(3, 2, 0, 1))
+                _fill(kernel.weight, weights[layer.name]["kernel"].transpose(3, 2, 0, 1))
             for module, layer in zip(normalizations, own.normalizations, strict=True):
-                _normalization(module, found.weights[layer.name])
-            _attention(network.attention, own.perceptron, found.weights)
+                _normalization(module, weights[layer.name])
+            _attention(network.attention, own.perceptron, weights)
         except KeyError as error:
             raise BundleError(
                 f"the checkpoint has no weights of {error}", expected=WANTED, fix="check the file"
             ) from error
-    return network, arguments
+    return network
 
 
 def _fill(tensor: torch.Tensor, values: np.ndarray) -> None:

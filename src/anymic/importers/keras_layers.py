@@ -1,18 +1,18 @@
-"""The description of a network as Keras 2 writes it, read as a member of one family."""
+"""Read the description of a network by Keras 2: the family of `10class-fcnn`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from anymic.models.fcnn import Convolution
 
-IGNORED = "Reshape"  # of what is pooled, to (1, 1, class): a sum and a product do not mind
+IGNORED = "Reshape"  # of pooled maps to (1, 1, class): sums and products stay the same
 
 
 class OtherNetworkError(Exception):
-    """The network is no member of the family; says where it differs."""
+    """The network is not a member of the family; the text says where it differs."""
 
 
 @dataclass(frozen=True)
@@ -26,42 +26,27 @@ class Layer:
 
 @dataclass(frozen=True)
 class Plan:
-    """A member of the family, and the layers that its weights are filed under.
+    """A member of the family, and the layers that its weights belong to.
 
     Attributes
     ----------
-    channels, bands, classes : int
-    convolutions : tuple of Convolution
-        Those in front of the one to the classes.
-    hidden : int
-        Units of the attention's perceptron.
-    affine_input, affine_classes : bool
-    epsilon : float
+    bands, classes : int
+    arguments : dict
+        Of `anymic.models.fcnn.fcnn`, besides `classes`.
     kernels, normalizations, perceptron : tuple of Layer
         In the order of the network.
     """
 
-    channels: int
     bands: int
     classes: int
-    convolutions: tuple[Convolution, ...]
-    hidden: int
-    affine_input: bool
-    affine_classes: bool
-    epsilon: float
+    arguments: dict[str, Any]
     kernels: tuple[Layer, ...]
     normalizations: tuple[Layer, ...]
     perceptron: tuple[Layer, ...]
 
 
 def plan(description: Mapping[str, Any]) -> Plan:
-    """Read a `model_config`.
-
-    Raises
-    ------
-    OtherNetworkError
-        If it is not convolutions with their normalizations, attention over the classes, pooling.
-    """
+    """Read a `model_config`; OtherNetworkError if it describes a network of another family."""
     try:
         graph = _Graph(description["config"]["layers"])
         shape = graph.first.config["batch_input_shape"]
@@ -73,7 +58,7 @@ def plan(description: Mapping[str, Any]) -> Plan:
 
 
 class _Graph:
-    """Layers, and which layer is heard by which."""
+    """Layers by name, and the layers that follow each."""
 
     def __init__(self, layers: list[dict[str, Any]]) -> None:
         self.layers = {
@@ -82,38 +67,38 @@ class _Graph:
             )
             for each in layers
         }
-        self.heard_by: dict[str, list[Layer]] = {name: [] for name in self.layers}
+        self.following: dict[str, list[Layer]] = {name: [] for name in self.layers}
         for each in layers:
             layer = self.layers[each["config"]["name"]]
             for node in each["inbound_nodes"]:
                 for source in node:
-                    if layer not in self.heard_by[source[0]]:
-                        self.heard_by[source[0]].append(layer)
+                    if layer not in self.following[source[0]]:
+                        self.following[source[0]].append(layer)
         inputs = [layer for layer in self.layers.values() if layer.kind == "InputLayer"]
         _require(len(inputs) == 1, f"{len(inputs)} inputs")
         self.first = inputs[0]
 
     def trunk(self) -> tuple[list[Layer], Layer]:
-        """Return the layers in a row behind the input, and the last of them, where it forks."""
+        """Return the consecutive layers after the input, and the last of them, where it forks."""
         found, at = [], self.first
-        while len(following := self.heard_by[at.name]) == 1:
-            at = following[0]
+        while len(self.following[at.name]) == 1:
+            at = self.following[at.name][0]
             found.append(at)
-        _require(bool(following), "no attention over the classes")
+        _require(bool(self.following[at.name]), "no attention over the classes")
         return found, at
 
     def after(self, layer: Layer, kind: str) -> Layer:
-        """Return the only layer that hears a layer, of the kind that there has to be."""
-        following = self.heard_by[layer.name]
+        """Return the only layer after a layer; it must be of the kind."""
+        following = self.following[layer.name]
         while len(following) == 1 and following[0].kind == IGNORED:
-            following = self.heard_by[following[0].name]
+            following = self.following[following[0].name]
         _require(len(following) == 1 and following[0].kind == kind, f"no {kind} after {layer.name}")
         return following[0]
 
 
 def _attention(graph: _Graph, branch: Layer) -> tuple[Layer, Layer]:
     """Return the two layers of the perceptron; follow them to the end of the network."""
-    parts = {layer.kind: layer for layer in graph.heard_by[branch.name]}
+    parts = {layer.kind: layer for layer in graph.following[branch.name]}
     wanted = {"GlobalAveragePooling2D", "GlobalMaxPooling2D", "Multiply"}
     _require(set(parts) == wanted, f"{', '.join(sorted(parts))} after {branch.name}")
     first = graph.after(parts["GlobalAveragePooling2D"], "Dense")
@@ -130,38 +115,37 @@ def _attention(graph: _Graph, branch: Layer) -> tuple[Layer, Layer]:
     _require(product == parts["Multiply"], "attention to other maps")
     last = graph.after(graph.after(product, "GlobalAveragePooling2D"), "Activation")
     _require(last.config["activation"] == "softmax", f"{last.config['activation']} at its end")
-    _require(not graph.heard_by[last.name], f"layers after {last.name}")
+    _require(not graph.following[last.name], f"layers after {last.name}")
     return first, second
 
 
 class _Chain:
-    """Layers in a row, taken one by one."""
+    """Consecutive layers, taken one by one."""
 
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
         self.at = 0
 
     def take(self, kind: str) -> Layer | None:
-        """Take the next layer if it is of a kind."""
+        """Take the next layer if it is of the kind."""
         if self.at < len(self.layers) and self.layers[self.at].kind == kind:
             self.at += 1
             return self.layers[self.at - 1]
         return None
 
     def need(self, kind: str) -> Layer:
-        """Take the next layer, which has to be of a kind."""
+        """Take the next layer; it must be of the kind."""
         layer = self.take(kind)
         if layer is None:
-            there = self.layers[self.at].name if self.at < len(self.layers) else "the end"
-            raise OtherNetworkError(f"{there} where a {kind} should be")
+            found = self.layers[self.at].name if self.at < len(self.layers) else "the end"
+            raise OtherNetworkError(f"{found} where a {kind} should be")
         return layer
 
 
 def _plan(shape: list[int | None], chain: _Chain, perceptron: tuple[Layer, Layer]) -> Plan:
     _, bands, _, channels = shape
-    _require(bands is not None and channels is not None, f"an input of {shape}")
-    assert bands is not None
-    assert channels is not None
+    if bands is None or channels is None:
+        raise OtherNetworkError(f"an input of {shape}")
     normalizations = [chain.need("BatchNormalization")]
     kernels, convolutions = [], []
     while chain.layers[chain.at :]:
@@ -185,15 +169,18 @@ def _plan(shape: list[int | None], chain: _Chain, perceptron: tuple[Layer, Layer
     epsilons = {float(layer.config["epsilon"]) for layer in normalizations}
     _require(len(epsilons) == 1, f"epsilons {sorted(epsilons)}")
     _require(perceptron[1].config["units"] == to_classes.width, "attention to other classes")
+    arguments = {
+        "channels": channels,
+        "convolutions": [asdict(each) for each in front],
+        "hidden": perceptron[0].config["units"],
+        "affine_input": _affine(normalizations[0]),
+        "affine_classes": affine,
+        "epsilon": epsilons.pop(),
+    }
     return Plan(
-        channels=channels,
         bands=bands,
         classes=to_classes.width,
-        convolutions=tuple(front),
-        hidden=perceptron[0].config["units"],
-        affine_input=_affine(normalizations[0]),
-        affine_classes=affine,
-        epsilon=epsilons.pop(),
+        arguments=arguments,
         kernels=tuple(kernels),
         normalizations=tuple(normalizations),
         perceptron=perceptron,
@@ -238,6 +225,6 @@ def _affine(layer: Layer) -> bool:
     return bool(layer.config["center"] or layer.config["scale"])
 
 
-def _require(condition: bool, otherwise: str) -> None:
+def _require(condition: bool, difference: str) -> None:
     if not condition:
-        raise OtherNetworkError(otherwise)
+        raise OtherNetworkError(difference)

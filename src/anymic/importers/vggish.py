@@ -1,4 +1,4 @@
-"""VGGish from its public weights: a PyTorch state dict, or the variables of TensorFlow's."""
+"""Import VGGish from its public weights: a PyTorch state dict, or variables of TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from anymic.errors import AnymicError, BundleError
 from anymic.features import Frontend
 from anymic.features.patches import VGGISH, patch_distance_s, patch_length_s
 
-# torchvggish 0.1 (Apache-2.0), converted from the checkpoint that Google published. As is the
-# custom of torch.hub, the name ends in the first eight digits of the file's SHA-256.
+# torchvggish 0.1 (Apache-2.0), converted from the checkpoint that Google published. As for
+# torch.hub, the name ends in the first eight digits of the file's SHA-256.
 URL = "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth"
-POSTPROCESSOR = "pproc."  # of the same project: quantization, which is no part of the network
+POSTPROCESSOR = "pproc."  # of the same project: quantization, not part of the network
 FULL_WIDTH = 64  # channels of the first convolution
 
 # The variables of the TensorFlow checkpoint, and the layers of the public state dict.
@@ -52,29 +52,29 @@ def import_vggish(
     seed: int = 0,
     embedding_relu: bool = True,
 ) -> Bundle:
-    """Return VGGish behind its own front-end: a model that embeds, and has no labels.
+    """Return VGGish with its own front-end: a model that computes embeddings and has no labels.
 
-    A file is cut into patches of 0.975 s that begin every 0.96 s (the last 15 ms are the next
-    one's first: the windows of 25 ms reach so far), and each gives 128 numbers. What is shorter
-    than a patch is followed by silence up to one, so every file gives at least one row; a rest at
-    a file's end counts if it is at least half a patch, and is lengthened likewise.
+    A file is cut into patches of 0.975 s that begin every 0.96 s (they overlap by 15 ms, because
+    the windows have 25 ms), and each gives 128 numbers. Files shorter than a patch are padded with
+    silence, so that every file gives at least one row; a rest at the end of a file is padded as
+    well if it is at least half a patch, else left out.
 
     Parameters
     ----------
     weights : path, optional
-        .pth or .pt, .safetensors, or .npz; a narrower VGGish in the same layout too. None draws
-        random weights, for trials without the checkpoint.
+        .pth or .pt, .safetensors, or .npz, also of a narrower VGGish. None draws random weights,
+        for trials without the checkpoint.
     width : float
-        Of a VGGish with random weights; 1 is 72 million of them.
+        Of a VGGish with random weights; 1 has 72 million weights.
     seed : int
         Of random weights.
     embedding_relu : bool
-        Whether the embedding is rectified, as the public PyTorch code does; see `models.vggish`.
+        See `anymic.models.vggish.VGGish`.
 
     Raises
     ------
     BundleError
-        If the file cannot be read, holds code, or is not VGGish.
+        If the file cannot be read, contains code, or is not VGGish.
     """
     arguments: dict[str, Any] = {} if embedding_relu else {"embedding_relu": False}
     origin: dict[str, Any]
@@ -89,9 +89,11 @@ def import_vggish(
         state = read_state(path)
         own = len(state["features.0.weight"]) / FULL_WIDTH
         arguments |= {} if own == 1 else {"width": own}
-        with torch.device("meta"):  # no weights are drawn that are not kept
+        with torch.device("meta"):  # without random weights, which the file replaces
             network = models.build("vggish", classes=0, **arguments)
-        _require_shapes(path, state, network.state_dict())
+        for name, value in network.state_dict().items():
+            if state[name].shape != value.shape:
+                raise _other_shapes(path, name, state[name].shape, f"{tuple(value.shape)}")
         network.load_state_dict(state, assign=True)
         origin = {"weights": path.name, "sha256": file_digest(path)}
     return Bundle(
@@ -108,13 +110,7 @@ def import_vggish(
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the weights of a file by their public names, float32; no code in it is ever run.
-
-    Raises
-    ------
-    BundleError
-        If the file is missing, damaged or holds more than tensors, or they are not VGGish's.
-    """
+    """Return the weights of a file by their public names, float32; code in it is never run."""
     if not path.is_file():
         raise BundleError(f"no file {path}", expected=_WANTED, fix="check the path")
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
@@ -123,26 +119,33 @@ def read_state(path: Path) -> dict[str, Tensor]:
         found = _from_tensorflow(path, found)
     found = {name: value for name, value in found.items() if not name.startswith(POSTPROCESSOR)}
     wanted = [f"{layer}.{part}" for layer in VARIABLES.values() for part in ("weight", "bias")]
-    missing = [name for name in wanted if name not in found]
-    foreign = [name for name in found if name not in wanted]
-    if missing or foreign:
-        told = [f"without {missing[0]}" + _more(missing)] if missing else []
-        told += [f"with {foreign[0]}" + _more(foreign)] if foreign else []
+    differences = [
+        f"{word} {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+        for word, names in (
+            ("without", [name for name in wanted if name not in found]),
+            ("with", [name for name in found if name not in wanted]),
+        )
+        if names
+    ]
+    if differences:
         raise BundleError(
-            f"{path} {' and '.join(told)}", expected=_WANTED, fix="download the weights of VGGish"
+            f"{path} {' and '.join(differences)}",
+            expected=_WANTED,
+            fix="download the weights of VGGish",
         )
     if found["features.0.weight"].ndim != 4:
-        raise _other_shapes(path, "features.0.weight", found["features.0.weight"].shape)
+        shape = found["features.0.weight"].shape
+        raise _other_shapes(path, "features.0.weight", shape, "of a kernel of 3 x 3")
     return {name: found[name].float().contiguous() for name in wanted}
 
 
 def fetch(folder: str | Path, *, url: str = URL) -> Path:
-    """Fetch the public weights into a folder, once, and check them by the hash in their name.
+    """Download the public weights into a folder, once; check them by the hash in their name.
 
     Raises
     ------
     AnymicError
-        If there is no network, or the file is not the one that its name says.
+        If there is no network, or the file has another hash.
     """
     with extra("download"):
         import pooch
@@ -158,13 +161,13 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
             expected=f"the file {name}",
             fix="check the network, or download the file and pass its path",
         ) from error
-    promised = Path(name).stem.rpartition("-")[2]
+    expected = Path(name).stem.rpartition("-")[2]
     digest = file_digest(path)
-    if not digest.startswith(promised):
+    if not digest.startswith(expected):
         os.replace(path, path.with_suffix(".damaged"))
         raise AnymicError(
             f"{name} from {url} has the SHA-256 {digest[:8]}...",
-            expected=f"{promised}...",
+            expected=f"{expected}...",
             fix="run this again; if the error persists, the file was damaged or replaced",
         )
     return path
@@ -173,9 +176,9 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
 def _read_torch(path: Path) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # advice on how a file was pickled
+            warnings.simplefilter("ignore")  # about how a file was pickled
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling fails in as many ways as there are wrong bytes
+    except Exception as error:  # unpickling wrong bytes raises errors of any kind
         raise _unreadable(path, error) from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
@@ -212,7 +215,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
 def _from_tensorflow(path: Path, variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return TensorFlow's variables by their public names, in PyTorch's order of axes.
 
-    Kernels are (row, column, in, out) there, matrices (in, out); rows are frames in both.
+    In TensorFlow kernels are (row, column, in, out), matrices (in, out); rows are frames in both.
     """
     found: dict[str, Tensor] = {}
     for scope, layer in VARIABLES.items():
@@ -230,32 +233,20 @@ def _from_tensorflow(path: Path, variables: Mapping[str, Tensor]) -> dict[str, T
     return found
 
 
-def _require_shapes(path: Path, found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    for name, value in own.items():
-        if found[name].shape != value.shape:
-            raise _other_shapes(path, name, found[name].shape, value.shape)
-
-
-def _other_shapes(
-    path: Path, name: str, shape: torch.Size, wanted: torch.Size | None = None
-) -> BundleError:
+def _other_shapes(path: Path, name: str, shape: torch.Size, wanted: str) -> BundleError:
     return BundleError(
         f"{name} of {path} has shape {tuple(shape)}",
-        expected=f"the shape {tuple(wanted)}" if wanted else "a kernel of 3 x 3",
+        expected=f"the shape {wanted}",
         fix="download the weights of VGGish, because these are of another network",
     )
 
 
 def _unreadable(path: Path, error: BaseException) -> BundleError:
-    # A KeyError is a byte that no pickle begins with, and its number says nothing.
-    said = "not what torch.save writes" if isinstance(error, KeyError) else str(error)
-    reason = " ".join(said.split())[:120] or type(error).__name__
+    # A KeyError is a byte that no pickle begins with, and its number explains nothing.
+    text = "not what torch.save writes" if isinstance(error, KeyError) else str(error)
+    reason = " ".join(text.split())[:120] or type(error).__name__
     return BundleError(
         f"{path} cannot be read as weights ({reason})",
         expected=_WANTED,
         fix="download the file again: it is incomplete or damaged, or contains more than weights",
     )
-
-
-def _more(names: list[str]) -> str:
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
