@@ -1,4 +1,4 @@
-"""What a codec is, and what its backend does: encode samples to a file, and decode it again."""
+"""The description of a codec, and the interface of a backend, which encodes and decodes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bitrates:
-    """Bitrates that a codec has at some sampling rates.
-
-    Attributes
-    ----------
-    rates_hz : tuple of int
-        Of the audio that is encoded, ascending.
-    kbps : tuple of float
-        Nominal, for one channel, ascending.
-    """
+    """Nominal bitrates of one channel that a codec supports at some sampling rates, ascending."""
 
     rates_hz: tuple[int, ...]
     kbps: tuple[float, ...]
@@ -43,15 +35,15 @@ class CodecSpec:
     title : str
         As in the literature.
     container : str
-        How the stream is packed, in FFmpeg's name of the format; its bytes count in the bitrate.
+        FFmpeg's name of the container; its bytes count in the bitrate.
     encoder : str
         The encoder, in FFmpeg's name of it or the program's.
     backend : Backend or None
-        Who encodes; None for the original.
-    bitrates : tuple of Bitrates
         None for the original.
+    bitrates : tuple of Bitrates
+        Empty for the original.
     sample_format : str
-        What the encoder takes: FFmpeg's fltp, flt or s16.
+        Of the encoder: FFmpeg's fltp, flt or s16.
     """
 
     name: str
@@ -78,7 +70,7 @@ class CodecSpec:
         return tuple(sorted({rate for rates in fitting for rate in rates}))
 
     def rate_for(self, kbps: float, clip_rate_hz: int) -> int:
-        """Return the lowest rate that carries all of a clip at this bitrate, else the highest."""
+        """Return the lowest rate of this bitrate that is not below the clip's, else the highest."""
         rates = self.rates_at(kbps)
         return next((rate for rate in rates if rate >= clip_rate_hz), rates[-1])
 
@@ -87,50 +79,43 @@ class Backend(ABC):
     """A library or program that encodes: one class a file in `anymic.codecs.backends`.
 
     Everything happens in memory. One object may serve several codecs: each call gets the
-    `CodecSpec` of the codec that is meant.
+    `CodecSpec` of the codec.
     """
 
     def problem(self, spec: CodecSpec) -> tuple[str, str]:
-        """Return why a codec is not available here and what to do; two empty texts where it is."""
+        """Return why a codec is not available here and what to do; empty texts if it is."""
         return "", ""
 
     def version(self, spec: CodecSpec) -> str:
-        """Return the version of what encodes: another one encodes anew. "" where none is stated."""
+        """Return the version of the encoder, part of the key of cached files."""
         return ""
 
     @abstractmethod
     def encode(
         self, spec: CodecSpec, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
     ) -> bytes:
-        """Return the whole file: container, headers and all.
+        """Return the whole file, container and headers included.
 
         Parameters
         ----------
         spec : CodecSpec
             An available codec.
         samples : (sample,) float32
-            Full scale 1.0. Encoders of integers limit what is over it, as they must.
-        rate_hz : int
-            One that the codec has.
-        kbps : float
-            Nominal.
+            Full scale is 1.0. Encoders of integers limit higher values.
+        rate_hz, kbps : int, float
+            Supported by the codec.
 
         Raises
         ------
         AudioError
-            The encoder refuses.
+            If the encoder fails.
         """
 
     def decode(self, spec: CodecSpec, data: bytes) -> tuple[NDArray[np.float32], int]:
-        """Return the samples (sample,) float32 and the rate in Hz that a file decodes to.
+        """Return the samples (sample,) float32 of a file and their rate in Hz.
 
-        By default FFmpeg inside PyAV decodes. What the container says to skip (Opus' pre-skip,
-        LAME's delay) is skipped; nothing else is.
-
-        Raises
-        ------
-        AudioError
-            The stream cannot be decoded.
+        By default the FFmpeg inside PyAV decodes. Only samples that the container marks (Opus'
+        pre-skip, LAME's delay) are skipped. AudioError if the stream cannot be decoded.
         """
         import av
 
@@ -139,7 +124,7 @@ class Backend(ABC):
         try:
             with av.open(io.BytesIO(data), "r", format=form) as container:
                 for frame in container.decode(audio=0):
-                    frame.pts = None  # where the container's times leap, nothing is put in
+                    frame.pts = None  # no silence where the times of the container jump
                     together.write(frame)
             whole = together.read()
         except (av.FFmpegError, ValueError, IndexError) as error:
@@ -156,13 +141,13 @@ class Backend(ABC):
 
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Return round(32768 x samples), limited to what 16 bits hold."""
+    """Return round(32768 x samples), limited to the range of 16 bits."""
     steps: NDArray[np.float32] = np.rint(samples * np.float32(32768)).clip(-32768, 32767)
     return steps.astype(np.int16)
 
 
 def refused(encoder: str, rate_hz: int, kbps: float, reason: object) -> AudioError:
-    """Return the error of an encoder that does not accept a rate and bitrate."""
+    """Return the error of an encoder that does not support a rate and bitrate."""
     return AudioError(
         f"the encoder {encoder} does not support {rate_hz} Hz at {kbps:g} kbps ({reason})",
         expected="a rate and bitrate that it supports",
@@ -172,7 +157,7 @@ def refused(encoder: str, rate_hz: int, kbps: float, reason: object) -> AudioErr
 
 def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:
     raw = frame.to_ndarray()
-    # One channel of HE-AAC comes back as two equal ones: parametric stereo might have been in it.
+    # FFmpeg decodes one channel of HE-AAC to two equal ones: it might be parametric stereo.
     raw = raw[0] if frame.format.is_planar else raw[0, :: frame.layout.nb_channels]
     if raw.dtype == np.int16:
         return raw.astype(np.float32) / np.float32(32768)

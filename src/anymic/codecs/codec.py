@@ -1,4 +1,4 @@
-"""A codec at a bitrate: a clip goes in, is encoded and decoded, and comes back."""
+"""A codec at a bitrate: encode a clip and decode it again."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ class Coded:
     Attributes
     ----------
     clip : Clip
-        Rate, length and alignment of the clip that went in. Peaks may be over full scale, as
-        decoders to floating point give them.
+        With the rate, length and alignment of the input. Peaks may exceed full scale.
     codec : Codec
         The codec, and the nominal bitrate.
     kbps : float or None
         The measured bitrate: bits of the whole file, container and headers included, over the
         clip's duration. None for the original.
     data : bytes
-        That file.
+        The encoded file.
     rate_hz : int
-        Sampling rate that was encoded.
+        The encoded sampling rate.
     delay_samples : float
         The codec's delay, which was removed, in samples of the clip's rate.
     """
@@ -54,17 +53,17 @@ class Codec:
     Attributes
     ----------
     name : str
-        A name of the codec table; "wav" is the original, which passes unchanged.
+        A name of the codec table; "wav" is the original, which stays unchanged.
     kbps : float, optional
-        Nominal bitrate, one that the codec offers; left out where it offers only one.
+        Nominal bitrate. It may be left out where the codec has only one.
     rate_hz : int, optional
-        Sampling rate that is encoded. By default the lowest of the codec's that carries all of
-        the clip, else its highest; a clip of another rate is resampled there and back.
+        The encoded sampling rate. By default the lowest rate of the codec that is not below the
+        clip's, else its highest; a clip of another rate is resampled before and after.
 
     Raises
     ------
     ConfigError
-        No such codec, a bitrate that it does not offer, a rate that it cannot carry.
+        If there is no such codec, or it does not support the bitrate or the rate.
     """
 
     name: str
@@ -72,24 +71,22 @@ class Codec:
     rate_hz: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        spec = self.spec
-        offered = spec.kbps
+        offered = self.spec.kbps
         if self.kbps is None and len(offered) == 1:
-            object.__setattr__(self, "kbps", float(offered[0]))
-        elif self.kbps is not None and self.kbps in offered:
-            object.__setattr__(self, "kbps", float(self.kbps))
-        elif self.kbps is not None or offered:
-            said = (
-                "has no default bitrate"
-                if self.kbps is None
-                else f"does not support {self.kbps:g} kbps"
-            )
+            object.__setattr__(self, "kbps", offered[0])
+        if (offered or self.kbps is not None) and self.kbps not in offered:
+            wrong = "has no default bitrate"
+            if self.kbps is not None:
+                wrong = f"does not support {self.kbps:g} kbps"
             raise ConfigError(
-                f"codec {self.name} {said}",
+                f"codec {self.name} {wrong}",
                 expected=f"one of {listed(offered)} kbps" if offered else "no bitrate",
                 fix="choose one of these" if offered else "leave it out",
             )
-        rates = spec.rates_hz if self.kbps is None else spec.rates_at(self.kbps)
+        rates = self.spec.rates_hz
+        if self.kbps is not None:
+            object.__setattr__(self, "kbps", float(self.kbps))
+            rates = self.spec.rates_at(self.kbps)
         if self.rate_hz is not None and self.rate_hz not in rates:
             raise ConfigError(
                 f"codec {self} does not support {self.rate_hz} Hz",
@@ -101,12 +98,12 @@ class Codec:
 
     @classmethod
     def parse(cls, text: str) -> Codec:
-        """Read what `str` writes: "mp3 32" is MP3 at 32 kbps, "wav" the original.
+        """Return the codec of a text as `str` writes it: "mp3 32" is MP3 at 32 kbps.
 
         Raises
         ------
         ConfigError
-            It is no name and bitrate, or not one that is offered.
+            If the text is not a name and a bitrate, or these are not supported.
         """
         name, _, number = text.strip().partition(" ")
         try:
@@ -124,16 +121,14 @@ class Codec:
 
     @property
     def is_original(self) -> bool:
-        """Whether it is no codec at all: the clip passes unchanged."""
+        """Whether it stands for no codec: the clip stays unchanged."""
         return self.spec.backend is None
 
     @property
     def slug(self) -> str:
         """A name for files and folders, such as "mp3-32"."""
-        parts = [self.name]
-        parts += [] if self.kbps is None else [f"{self.kbps:g}"]
-        parts += [] if self.rate_hz is None else [f"{self.rate_hz}hz"]
-        return "-".join(parts)
+        rate = "" if self.rate_hz is None else f"-{self.rate_hz}hz"
+        return str(self).replace(" ", "-") + rate
 
     def __str__(self) -> str:
         return self.name if self.kbps is None else f"{self.name} {self.kbps:g}"
@@ -144,13 +139,7 @@ class Codec:
         return not problem(self.spec)[0]
 
     def require(self) -> Codec:
-        """Return the codec itself, if it can be encoded on this machine.
-
-        Raises
-        ------
-        DependencyError
-            It cannot; the line says why and how to get it. No other codec takes its place.
-        """
+        """Return the codec; DependencyError if it cannot be encoded on this machine."""
         reason, remedy = problem(self.spec)
         if reason:
             raise DependencyError(f"codec {self.name} is not available here: {reason}", fix=remedy)
@@ -162,22 +151,22 @@ class Codec:
         Parameters
         ----------
         clip : Clip
-            Any rate and length; silence too.
+            Of any rate and length; it may be silent.
         cache : EncodeCache, optional
-            Where encoded files are kept, for clips that are encoded again; the result is the same.
+            Stores the encoded files, for clips that are encoded again.
 
         Returns
         -------
         Coded
-            Its clip has the rate, length and alignment of the one that went in: the codec's delay
-            is measured once for each codec, bitrate and rate and taken off to the nearest sample.
+            Its clip has the rate, length and alignment of the input: the codec's delay is measured
+            once for each codec, bitrate and rate, and removed to the nearest sample.
 
         Raises
         ------
         DependencyError
-            The codec is not available here.
+            If the codec is not available on this machine.
         AudioError
-            NaN or infinite samples, or an encoder that refuses.
+            If samples are NaN or infinite, or the encoder fails.
         """
         audio.check(clip, allow_silence=True)
         if self.kbps is None:
@@ -213,15 +202,10 @@ class Codec:
 
 @functools.cache
 def delay(codec: Codec, clip_rate_hz: int) -> float:
-    """Measure how late a codec is, in samples of the clip's rate.
+    """Return the delay of a codec, in samples of the clip's rate.
 
-    A probe goes through encoder, container and decoder as a clip does, and the peak of its
-    cross-correlation with what comes back is the delay (see `anymic.codecs.delays`).
-
-    Raises
-    ------
-    DependencyError
-        The codec is not available here.
+    A probe is encoded and decoded as a clip is. The delay is the peak of the cross-correlation of
+    input and output (see `anymic.codecs.delays`).
     """
     if codec.kbps is None:
         return 0.0
@@ -235,9 +219,9 @@ def delay(codec: Codec, clip_rate_hz: int) -> float:
 def _pass(
     codec: Codec, clip: Clip, rate_hz: int, *, late_s: float, cache: EncodeCache | None = None
 ) -> tuple[bytes, NDArray[np.float32]]:
-    """Return the encoded file, and its sound at the clip's rate, late by the codec's delay."""
+    """Return the encoded file, and its decoded samples at the clip's rate, delay included."""
     assert codec.kbps is not None
-    # Zeros behind the clip push its last samples out of resampler, encoder and decoder.
+    # Zeros after the clip flush its last samples out of resampler, encoder and decoder.
     tail = max(0, int(np.ceil(late_s * clip.rate_hz))) + 2 * -(-clip.rate_hz // rate_hz)
     longer = replace(clip, samples=np.pad(clip.samples, (0, tail)))
     into = audio.resample(longer, rate_hz).samples

@@ -1,4 +1,4 @@
-"""Which codecs at which bitrates: codecs.yaml."""
+"""A set of codecs with their bitrates: codecs.yaml."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from anymic.errors import ConfigError, DependencyError
 
 @dataclass(frozen=True)
 class CodecSet:
-    """Codecs at their bitrates, in the order they were named.
-
-    Attributes
-    ----------
-    codecs : tuple of Codec
-        Each of them once; "wav" among them is the original.
-    """
+    """Codecs with their bitrates, in order, each of them once; "wav" is the original."""
 
     codecs: tuple[Codec, ...]
 
@@ -37,20 +31,14 @@ class CodecSet:
         Raises
         ------
         ConfigError
-            The file is missing or no YAML, a codec is not known, or a bitrate is not offered:
-            every problem in the one line.
+            If the file is missing or not YAML, or codecs or bitrates are unknown; one line states
+            every problem.
         """
         return cls.from_mapping(read_yaml(preset_file(path, example="codecs")))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> CodecSet:
-        """Build a set from a plain mapping, `{"codecs": {"wav": None, "mp3": [32, 64]}}`.
-
-        Raises
-        ------
-        ConfigError
-            As in `read`.
-        """
+        """Build a set from a mapping, `{"codecs": {"wav": None, "mp3": [32, 64]}}`, as `read`."""
         problems = [f"unknown key {key!r}" for key in values if key != "codecs"]
         named = values.get("codecs")
         if not isinstance(named, Mapping) or not named:
@@ -75,17 +63,11 @@ class CodecSet:
         return cls(tuple(codecs))
 
     def require(self) -> CodecSet:
-        """Return the set itself, if every codec of it can be encoded on this machine.
-
-        Raises
-        ------
-        DependencyError
-            Some cannot: all of them in one line, with what to do.
-        """
+        """Return the set; DependencyError names every codec that cannot be encoded here."""
         problems = []
-        for name in dict.fromkeys(codec.name for codec in self):
+        for codec in {codec.name: codec for codec in self}.values():
             try:
-                next(codec for codec in self if codec.name == name).require()
+                codec.require()
             except DependencyError as error:
                 problems.append(error)
         if problems:

@@ -15,13 +15,13 @@ from anymic.data.derived import Derived, DerivedCorpus, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
-CODING_VERSION = 2  # raise it when the same settings begin to give other samples
+CODING_VERSION = 2  # to be raised when the same settings give other samples
 _FIRST_COLUMNS = ("path", "label", "codec", "kbps", "measured_kbps")
 
 
 @dataclass(frozen=True)
 class Encoding(Derived):
-    """What `encode` wrote; its variants are codecs.
+    """The result of `encode`.
 
     Attributes
     ----------
@@ -45,46 +45,54 @@ def encode(
 ) -> Encoding:
     """Pass every clip of `manifest` through every codec and write the result.
 
-    Written below `out`: `audio/<codec>/<stem>.flac` (24 bits), the decoded clip with the rate,
-    length and alignment of its original; `manifest.csv` with a row for every clip and codec: the
-    manifest's columns, `codec`, `kbps` (nominal: the condition), `measured_kbps` (that of this
-    clip's file), `source` (the original path) and `group`, so that no split divides what comes
-    from one recording; for a manifest with a `fold` and no `split`, one `foldK.csv` a fold, with a
-    `split` column: fold K is the test set, the others are for training; and `build_log.jsonl`,
-    which says what each file was made from. Rows of the codec "wav" name the original file, of
-    which no copy is made.
+    Written below `out`:
 
-    A rerun keeps the files that the build log knows to be made from the same codec and the same
-    source, and makes the others. The workers are threads: the coders run outside the
-    interpreter's lock.
+    - `audio/<codec>/<stem>.flac` (24 bits): the decoded clip with the rate, length and alignment of
+      its original;
+    - `manifest.csv`: a row for every clip and codec, with the manifest's columns, `codec`, `kbps`
+      (nominal), `measured_kbps` (of this clip's file), `source` (the original path) and `group`, so
+      that no split divides a recording. Rows of the codec "wav" name the original file;
+    - `foldK.csv` for a manifest with a `fold` and no `split`: fold K is the test set, the others
+      are for training;
+    - `build_log.jsonl`: the origin of each file.
+
+    A rerun keeps the files that have the same codec and source in the build log, and makes the
+    others. The workers are threads, because the encoders release the interpreter's lock.
 
     Parameters
     ----------
     manifest : Manifest
-        Clips that went through no codec. Several channels are averaged.
+        Original clips. Several channels are averaged.
     codecs : CodecSet or path
         The codecs, or their YAML file, or the name of a preset.
     out : path
         Folder to write; made where it is missing.
     workers : int, optional
-        Clips worked on at the same time; by default one a processor.
+        Clips encoded at the same time; by default one a processor.
     progress : bool
         Whether to show a progress bar on stderr.
 
     Raises
     ------
     ConfigError
-        If the codecs cannot be.
+        If codecs or bitrates are unknown.
     DependencyError
-        If some of them are not available here; nothing is written then.
+        If some codecs are not available here; nothing is written then.
     ManifestError
-        If clips are coded already, `out` holds another manifest, or no clip can be used.
+        If clips are coded already, `out` contains another manifest, or no clip is usable.
     """
     out = Path(out)
     chosen = codecs if isinstance(codecs, CodecSet) else CodecSet.read(codecs)
     chosen.require()
-    _refuse_coded(manifest)
-    coders = [codec for codec in chosen if codec.name != ORIGINAL]
+    if "codec" in manifest.table.columns:
+        coded = manifest.table[~manifest.table["codec"].isin(["", ORIGINAL])]
+        if len(coded):
+            raise ManifestError(
+                f"{len(coded)} clips are already coded ({coded['codec'].iloc[0]})",
+                expected="original clips",
+                fix="use only the rows whose codec is wav",
+            )
+    coders = [codec for codec in chosen if not codec.is_original]
     corpus = DerivedCorpus(manifest, out, _Coding(), workers=workers, progress=progress)
     corpus.build(dict.fromkeys(range(len(manifest)), coders), doing="encoding")
     rows = _rows(manifest, chosen, corpus)
@@ -133,7 +141,7 @@ def _rows(
             continue
         for codec in codecs:
             columns = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
-            if codec.name == ORIGINAL:
+            if codec.is_original:
                 path, columns["measured_kbps"] = str(paths[row]), ""
             else:
                 file = made.files[codec]
@@ -158,15 +166,3 @@ def _write_folds(
         split = [{**row, "split": "test" if row["fold"] == fold else "train"} for row in known]
         corpus.write(split, f"fold{fold}.csv", first=(*_FIRST_COLUMNS, "split"))
     return {fold: corpus.folder / f"fold{fold}.csv" for fold in folds}
-
-
-def _refuse_coded(manifest: Manifest) -> None:
-    if "codec" not in manifest.table.columns:
-        return
-    coded = manifest.table[~manifest.table["codec"].isin(["", ORIGINAL])]
-    if len(coded):
-        raise ManifestError(
-            f"{len(coded)} clips are already coded ({coded['codec'].iloc[0]})",
-            expected="original clips",
-            fix="use only the rows whose codec is wav",
-        )

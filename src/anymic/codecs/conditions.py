@@ -1,4 +1,4 @@
-"""What the clips of a manifest were passed through, by name."""
+"""The codecs of the clips of a manifest."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
 
 
 def codec_names(manifest: Manifest) -> NDArray[np.str_]:
-    """Name each clip's codec and kbps, "mp3 32"; "clean" where there is none.
+    """Return each clip's codec and kbps, such as "mp3 32"; "clean" where there is none.
 
     Raises
     ------
     ManifestError
-        If no clip is clean: what is forgotten could not be seen.
+        If no clip is clean: without one, the accuracy on clean clips cannot be measured.
     """
     table = manifest.table
     names = np.full(len(table), CLEAN, dtype=object)

@@ -1,4 +1,4 @@
-"""How late a codec is: measured with a probe, by cross-correlation."""
+"""The delay of a codec: measured with a probe, by cross-correlation."""
 
 from __future__ import annotations
 
@@ -10,21 +10,12 @@ _REST_S = 0.5  # longer than the delay of any codec here
 
 
 def probe(rate_hz: int) -> NDArray[np.float32]:
-    """Return the sound that delays are measured with: noise in bursts, the same every time.
+    """Return the probe for delays (sample,) float32: 1.5 s of noise bursts, 0.5 s of silence.
 
-    Noise has one sharp peak in its autocorrelation, whatever band of it a codec keeps; bursts of
-    uneven length keep any other from coming near. It begins at 300 Hz, for coders of speech have
-    a high-pass filter that turns the phase below, which is no delay, and falls by 3 dB an
-    octave, so that most of it lies where coders at low bitrates still follow the wave.
-
-    Parameters
-    ----------
-    rate_hz : int
-
-    Returns
-    -------
-    (sample,) float32
-        1.5 s of it and 0.5 s of silence, with a peak of 0.5.
+    The autocorrelation of noise has one sharp peak in any band; bursts of different lengths lower
+    all other peaks. The noise begins at 300 Hz, because speech coders have a high-pass filter that
+    changes the phase below, and falls by 3 dB an octave, because coders at low bitrates keep the
+    waveform only at low frequencies. Its peak is 0.5.
     """
     generator = np.random.default_rng(20220)
     count = round(_PROBE_S * rate_hz)
@@ -41,19 +32,11 @@ def probe(rate_hz: int) -> NDArray[np.float32]:
 
 
 def delay_samples(early: NDArray[np.float32], late: NDArray[np.float32]) -> float:
-    """Return how many samples `late` lags behind `early`: the peak of their cross-correlation.
+    """Return the delay of `late` after `early` in samples: the peak of their cross-correlation.
 
-    Parameters
-    ----------
-    early, late : (sample,) float32
-        Of one rate; they may differ in length.
-
-    Returns
-    -------
-    float
-        In samples, with the fraction that a parabola through the peak and its neighbours gives
-        on a grid eight times as fine; negative where `late` comes first. NaN where either is
-        silent.
+    Both are (sample,) of one rate, and may differ in length. The fraction comes from a parabola
+    through the peak and its neighbours on a grid eight times as fine. The delay is negative where
+    `late` comes first, and NaN where either is silent.
     """
     if not (early.any() and late.any()):
         return float("nan")

@@ -1,4 +1,4 @@
-"""Training clips passed through codecs: which clip through which is drawn anew every epoch."""
+"""Pass training clips through codecs that are drawn for every epoch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from anymic.errors import ConfigError
 
 @dataclass(frozen=True)
 class Codecs:
-    """A share of the training clips is passed through a codec, another share every epoch.
+    """Settings of training with codecs: in each epoch, a share of the clips is passed through one.
 
     Attributes
     ----------
     share : float
-        Probability that a clip is passed through a codec in an epoch; the rest stays as it is.
+        Probability that a clip is passed through a codec in an epoch.
     set : tuple of str
-        The codecs and bitrates, such as "mp3 32"; each is as likely as the others.
+        The codecs and bitrates, such as "mp3 32"; all are equally likely.
 
     Raises
     ------
     ConfigError
-        A share that is none, no codecs, the original among them, or codecs or bitrates that there
-        are not.
+        If the share is not above 0 and at most 1, the set is empty or contains the original, or
+        codecs or bitrates are unknown.
     """
 
     share: float = 0.5
@@ -54,12 +54,6 @@ class Codecs:
         return CodecSet(tuple(Codec.parse(text) for text in dict.fromkeys(self.set)))
 
     def draw(self, clips: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        """Draw what each clip is passed through in one epoch.
-
-        Returns
-        -------
-        (clip,) int64
-            0 for the clip as it is, i for the i-th codec of the set.
-        """
+        """Draw a codec for each clip (clip,): 0 for none, i for the i-th codec of the set."""
         chosen = generator.integers(1, len(self.codecs) + 1, clips)
         return np.where(generator.random(clips) < self.share, chosen, 0).astype(np.int64)

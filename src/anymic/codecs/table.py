@@ -10,7 +10,7 @@ from anymic._internal.registry import Registry
 from anymic.codecs.backend import CodecSpec
 
 ORIGINAL = "wav"
-"""Stands for no codec at all: the clip as it is."""
+"""The name of the original clip, which is not encoded."""
 
 
 CODECS: Registry[CodecSpec] = Registry("codec", package="anymic.codecs.backends")
@@ -23,8 +23,7 @@ def register_codec(spec: CodecSpec) -> CodecSpec:
     Parameters
     ----------
     spec : CodecSpec
-        Its `backend` is an object of a subclass of `anymic.codecs.Backend`, which says how to
-        encode and, where FFmpeg does not decode it, how to decode.
+        Its `backend` is an instance of a subclass of `anymic.codecs.Backend`.
 
     Raises
     ------
@@ -40,12 +39,12 @@ register_codec(CodecSpec(ORIGINAL, "the original, not encoded", "", "", None, ()
 
 @cache
 def problem(spec: CodecSpec) -> tuple[str, str]:
-    """Return why a codec is not available here, and what to do: two empty texts where it is."""
+    """Return why a codec is not available here and what to do; empty texts if it is."""
     return ("", "") if spec.backend is None else spec.backend.problem(spec)
 
 
 def describe(spec: CodecSpec) -> dict[str, Any]:
-    """Return what a codec is and offers, and whether it is available here, as plain values."""
+    """Return the description of a codec and its availability here as plain values."""
     reason, remedy = problem(spec)
     return {
         "codec": spec.name,
@@ -62,5 +61,5 @@ def describe(spec: CodecSpec) -> dict[str, Any]:
 
 
 def listed(numbers: Iterable[float]) -> str:
-    """Write numbers one after the other, whole ones without a point."""
+    """Return numbers as a list in words, integers without a point."""
     return ", ".join(f"{number:g}" for number in numbers)

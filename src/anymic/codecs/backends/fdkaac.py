@@ -26,10 +26,7 @@ class Fdkaac(Backend):
     """Encodes HE-AAC v1 (SBR, no parametric stereo) at a constant bitrate."""
 
     def problem(self, spec: CodecSpec) -> tuple[str, str]:
-        """Return that the program is missing, or its library has no HE-AAC.
-
-        It is tried: distributions that leave out what was patented have the one without the other.
-        """
+        """Return that the program is missing, or its library has no HE-AAC, which some lack."""
         path = shutil.which(PROGRAM)
         if path is None:
             return f"the program {PROGRAM} is not installed", REMEDY
@@ -42,13 +39,7 @@ class Fdkaac(Backend):
     def encode(
         self, spec: CodecSpec, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
     ) -> bytes:
-        """Return an ADTS stream.
-
-        Raises
-        ------
-        AudioError
-            The program fails; the last line that it wrote is in the message.
-        """
+        """Return an ADTS stream; an AudioError contains the last line of the program's output."""
         command = [PROGRAM, "-S", "-p", _HE_AAC_V1, "-b", str(round(kbps * 1000)), "-f", _ADTS]
         command += ["-R", "--raw-channels", "1", "--raw-rate", str(rate_hz)]
         command += ["--raw-format", "S16L", "-o", "-", "-"]

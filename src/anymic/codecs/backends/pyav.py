@@ -49,7 +49,7 @@ class PyAV(Backend):
             frames = samples
         buffer = io.BytesIO()
         try:
-            # Else Ogg's serial number would be another one every time.
+            # Without it, Ogg has a random serial number.
             options = {"fflags": "+bitexact"}
             with av.open(buffer, "w", format=spec.container, options=options) as container:
                 stream = cast("av.AudioStream", container.add_stream(spec.encoder, rate=rate_hz))
@@ -57,7 +57,7 @@ class PyAV(Backend):
                 stream.format = spec.sample_format
                 stream.bit_rate = round(kbps * 1000)
                 stream.codec_context.open()
-                # Some encoders drop a last frame that is not full.
+                # Some encoders drop an incomplete last frame.
                 short = -len(frames) % (stream.codec_context.frame_size or 1)
                 frame = av.AudioFrame.from_ndarray(
                     np.pad(frames, (0, short))[None], format=spec.sample_format, layout="mono"

@@ -39,10 +39,7 @@ class Vorbis(Backend):
         return _encode(samples, rate_hz, _level(rate_hz, kbps))
 
     def decode(self, spec: CodecSpec, data: bytes) -> tuple[NDArray[np.float32], int]:
-        """Return the samples and their rate.
-
-        FFmpeg gives the same samples but drops the last hundred of some files.
-        """
+        """Return the samples and their rate; FFmpeg drops the last hundred of some files."""
         samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32")
         return samples, int(rate_hz)
 
@@ -60,7 +57,7 @@ def _encode(samples: NDArray[np.float32], rate_hz: int, level: float) -> bytes:
 
 @cache
 def _level(rate_hz: int, kbps: float) -> float:
-    """Find the level at which the stream's own header names this nominal bitrate.
+    """Return the level at which the header of the stream states this nominal bitrate.
 
     Vorbis is encoded by quality; libvorbis writes the nominal bitrate of a quality into the
     identification header (Vorbis I specification, 4.2.2), and it falls with libsndfile's level.
