@@ -1,1 +1,1 @@
-"""What a model is worth: reports by device, and robustness by microphone and codec."""
+"""Measure models: reports by device, and robustness by microphone and codec."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,7 +35,7 @@ Clips: TypeAlias = "Manifest | pd.DataFrame | Vectors | str | Path"
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured of a model on labelled clips.
+    """The result of `evaluate`.
 
     Attributes
     ----------
@@ -44,24 +44,24 @@ class Evaluation:
         all clips, of each device and of each class; see `anymic.evaluation.report.evaluate`.
     labels : tuple of str
     probabilities : (clip, label) float64
-        As the model gives them: calibrated where it is.
+        Calibrated if the model is.
     targets : (clip,) int64
         The true label's number.
     clips : Manifest
         The clips of `probabilities`, in their order: those that could be used.
     failures : tuple of Failure
-        The clips that could not be used; they are in none of the numbers.
+        The clips that could not be used; no number includes them.
     warning : str
         How many of the clips the model was fitted on, and for what; empty if none.
     device_policies : str
-        With `unstated`: what was done with clips whose device was not stated; else empty.
+        With `unstated`: how clips of unknown devices were corrected; else empty.
     facts : mapping
         What was measured, for the header of the report.
     title : str
     seed : int
         Of the resamples behind the intervals.
     profile : DeviceProfile or None
-        The gains that the model corrects with, for their figure.
+        The gains of the model, for their figure.
     """
 
     rows: tuple[Row, ...]
@@ -70,26 +70,26 @@ class Evaluation:
     targets: NDArray[np.int64]
     clips: Manifest
     failures: tuple[Failure, ...]
-    warning: str = ""
-    device_policies: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    title: str = "Evaluation"
-    seed: int = 0
-    profile: DeviceProfile | None = None
+    warning: str
+    device_policies: str
+    facts: Mapping[str, Any]
+    title: str
+    seed: int
+    profile: DeviceProfile | None
 
     def __str__(self) -> str:
         """Return the finding in one or two sentences."""
         return summary(self.rows)
 
     def write(self, folder: str | Path, **facts: Any) -> dict[str, Path]:
-        """Write report.html and report.json with figures; return where they are.
+        """Write report.html and report.json with figures; return their paths.
 
         Parameters
         ----------
         folder : path
-            Made if it is not there; a report already in it is replaced.
+            Made if it does not exist; a report already in it is replaced.
         facts
-            More of them for the header, such as command="...".
+            More facts for the header, such as command="...".
         """
         return write_evaluation(
             folder,
@@ -120,30 +120,30 @@ def evaluate(
     seed: int = 0,
     progress: bool = False,
 ) -> Evaluation:
-    """Measure a model on labelled clips, on each device by itself.
+    """Measure a model on labelled clips, in total and on each device.
 
     Parameters
     ----------
     model : path, Bundle, Ensemble, Predictor or VectorHead
         A path is the folder of a model, an ensemble, or a head on embeddings.
     manifest : Manifest, DataFrame or path
-        Labelled clips. The columns `device` and `group` (or `take`) are used where they are there:
-        clips of one recording count as one. A path is a CSV file or a folder of one folder per
-        label. For a head on embeddings: `Vectors`, or the path of an .npz.
+        Labelled clips, with the columns `device` and `group` (or `take`) if known: intervals
+        resample recordings. A path is a CSV file or a folder of one folder per label. For a head
+        on embeddings: `Vectors`, or the path of an .npz.
     split : str, optional
-        Clips of this split only, "all" for every clip; by default those of "test" where there is
-        a column `split`, else all.
+        Clips of this split only, "all" for every clip; by default those of "test" if there is a
+        column `split`, else all.
     reference : str, optional
-        The device to compare the others with; by default the one that the model's gains lead to,
-        else the first.
+        The device to compare the others with; by default the reference of the model's gains, else
+        the first.
     unstated : bool
-        Do not tell the model what device recorded a clip; rows are by device all the same.
+        Do not pass the devices to the model; rows are by device all the same.
     map_at : int, optional
         The k of MAP@k; by default 3 for 3 labels or more.
     min_confidence : float, optional
-        Also measure which share of clips is answered from this probability on, and how well.
+        Also measure how many clips are answered from this probability on, and their accuracy.
     cache : path, optional
-        A folder where features are kept for the next time.
+        A folder where features are kept for later runs.
     seed : int
         Of the resamples behind the intervals.
     progress : bool
@@ -168,35 +168,41 @@ def evaluate(
     """
     if min_confidence is not None:
         require_share(min_confidence, "min_confidence")
-    named = _name(model)
     predictor = _as_predictor(model)
     about = predictor if isinstance(predictor, VectorHead) else predictor.bundle
-    _refuse_few_labels(len(about.labels), map_at)
-    vectors = None
+    if map_at is not None and len(about.labels) < map_at:
+        raise ConfigError(
+            f"MAP@{map_at} is not possible with {len(about.labels)} labels",
+            expected=f"at least {map_at} labels",
+            fix="leave it out: accuracy says the same",
+        )
     if isinstance(predictor, VectorHead):
-        _refuse_for_embeddings(unstated=unstated, cache=cache is not None)
-        vectors = manifest if isinstance(manifest, Vectors) else read_vectors(_path(manifest))
-    clips = as_manifest(manifest) if vectors is None else vectors.clips  # type: ignore[arg-type]
+        vectors = _vectors(manifest, unstated=unstated, cache=cache is not None)
+        clips = vectors.clips
+    else:
+        clips = as_manifest(manifest)  # type: ignore[arg-type]  # it refuses other types
     chosen, name = clips_to_evaluate(clips, split)
     chosen.require_labels(about.labels)
     if isinstance(predictor, VectorHead):
-        assert vectors is not None
         found = predictor.predict_manifest(vectors, chosen)
     else:
-        told = chosen.with_columns(device="") if unstated else chosen
+        stated = chosen.with_columns(device="") if unstated else chosen
         with progress_bar(len(chosen), "predicting", shown=progress) as advance:
-            found = predictor.predict_manifest(told, cache=cache, progress=advance)
+            found = predictor.predict_manifest(stated, cache=cache, progress=advance)
     require_usable(found.rows, found.failures)
     used = chosen.rows(found.rows)
     targets = used.targets(about.labels)
     warning = fitted_clips_warning(about.fitted_on, chosen)
     policies = _policies(found, used) if unstated else ""
+    calibration = about.calibration
     facts = {
-        "model": str(model) if isinstance(model, str | Path) else named,
+        "model": str(model) if isinstance(model, str | Path) else "model",
         "data": str(manifest) if isinstance(manifest, str | Path) else clips.name,
         "split": split or "",
         **({"devices": f"unstated: {policies}"} if unstated else {}),
-        "probabilities": _calibration(about),
+        "probabilities": "not calibrated after training"
+        if calibration is None
+        else f"calibrated after training: {calibration.describe()}",
         "digest": chosen.digest(),
         **({"warning": warning} if warning else {}),
     }
@@ -211,6 +217,7 @@ def evaluate(
         min_confidence=min_confidence,
         seed=seed,
     )
+    called = Path(model).resolve().name if isinstance(model, str | Path) else "model"
     return Evaluation(
         rows=tuple(rows),
         labels=tuple(about.labels),
@@ -221,28 +228,30 @@ def evaluate(
         warning=warning,
         device_policies=policies,
         facts=facts,
-        title=f"{named} on {name}",
+        title=f"{called} on {name}",
         seed=seed,
         profile=about.profile,
     )
 
 
 def _as_predictor(model: Model) -> Predictor | VectorHead:
-    if isinstance(model, Predictor | VectorHead):
-        return model
-    if isinstance(model, Bundle | Ensemble):
-        return Predictor(model)
-    loaded = load_model(model)
-    return loaded if isinstance(loaded, VectorHead) else Predictor(loaded)
+    if isinstance(model, str | Path):
+        model = load_model(model)
+    return model if isinstance(model, Predictor | VectorHead) else Predictor(model)
 
 
-def _name(model: Model) -> str:
-    return Path(model).resolve().name if isinstance(model, str | Path) else "model"
-
-
-def _path(manifest: Any) -> str | Path:
-    if isinstance(manifest, str | Path):
+def _vectors(manifest: Clips, **audio_options: bool) -> Vectors:
+    """Return embeddings; refuse other clips, and options that only audio has."""
+    if given := [name for name, chosen in audio_options.items() if chosen]:
+        raise ConfigError(
+            f"{' and '.join(given)} cannot be used with a head on embeddings",
+            expected="neither, because no audio is read",
+            fix="leave it out",
+        )
+    if isinstance(manifest, Vectors):
         return manifest
+    if isinstance(manifest, str | Path):
+        return read_vectors(manifest)
     raise ConfigError(
         f"a head on embeddings cannot evaluate {type(manifest).__name__}",
         expected="an .npz of embeddings, as `anymic embed` writes it, or Vectors of it",
@@ -250,47 +259,23 @@ def _path(manifest: Any) -> str | Path:
     )
 
 
-def _refuse_for_embeddings(**options: bool) -> None:
-    if given := [name for name, chosen in options.items() if chosen]:
-        raise ConfigError(
-            f"{' and '.join(given)} cannot be used with a head on embeddings",
-            expected="neither, because no audio is read",
-            fix="leave it out",
-        )
-
-
-def _refuse_few_labels(labels: int, map_at: int | None) -> None:
-    if map_at is not None and labels < map_at:
-        raise ConfigError(
-            f"MAP@{map_at} is not possible with {labels} labels",
-            expected=f"at least {map_at} labels",
-            fix="leave it out: accuracy says the same",
-        )
-
-
 def _devices(clips: Manifest) -> list[str] | None:
     return clips.table["device"].tolist() if clips.devices else None
 
 
 def _recordings(clips: Manifest) -> list[str] | None:
-    """Return the recording of each clip; None where the manifest does not say."""
+    """Return the recording of each clip; None if the manifest has no such column."""
     return clips.recordings() if {"group", "take"} & set(clips.table.columns) else None
 
 
 def _reference(profile: DeviceProfile | None, clips: Manifest) -> str | None:
-    """Return the device that the model's gains lead to, where it is one and is here."""
+    """Return the reference device of the model's gains, if it is a single one of these clips."""
     devices = profile.reference if profile else ()
     return devices[0] if len(devices) == 1 and devices[0] in clips.devices else None
 
 
-def _calibration(model: Bundle | Ensemble | VectorHead) -> str:
-    if model.calibration is None:
-        return "not calibrated after training"
-    return f"calibrated after training: {model.calibration.describe()}"
-
-
 def _policies(found: ManifestPredictions, used: Manifest) -> str:
-    """Say what was done with clips whose device was not stated."""
+    """Return how many clips of unknown devices were corrected in which way."""
     counts = ", ".join(
         f"{found.policies.count(policy)} {how}"
         for policy, how in (

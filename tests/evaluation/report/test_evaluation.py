@@ -16,7 +16,7 @@ LABELS = ["bus", "metro", "park", "tram"]
 
 
 def heard_by_devices(moments: int = 60, seed: int = 0):
-    """Three devices hear the same moments, three moments a recording; B and C hear less well."""
+    """Three devices record the same moments, three a recording; B and C are less accurate."""
     random = np.random.default_rng(seed)
     truth = np.tile(random.integers(4, size=moments), 3)
     clear = np.repeat([2.5, 1.0, 1.5], moments)

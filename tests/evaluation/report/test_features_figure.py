@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from numpy.typing import NDArray
 
 from anymic.evaluation.report import ReportError
 from anymic.evaluation.report.features import features_figure, principal_plane
 
+Clips: TypeAlias = tuple[NDArray[np.float64], NDArray[np.bool_]]
+
 
 @pytest.fixture
-def clips() -> tuple[np.ndarray, np.ndarray]:
+def clips() -> Clips:
     """Return features (clip, channel) and which of them are for training."""
     random = np.random.default_rng(0)
     features = random.normal(size=(60, 8)) * np.array([5, 3, 1, 1, 1, 1, 0.5, 0.1]) + 7
     return features, np.arange(60) < 40
 
 
-def test_the_plane_is_that_of_the_training_clips_singular_vectors(clips) -> None:
+def test_the_plane_is_that_of_the_training_clips_singular_vectors(clips: Clips) -> None:
     features, training = clips
     plane = principal_plane(features, training)
     mean = features[training].mean(axis=0)
@@ -27,7 +33,7 @@ def test_the_plane_is_that_of_the_training_clips_singular_vectors(clips) -> None
     np.testing.assert_allclose(plane.explained, values[:2] ** 2 / (values**2).sum())
 
 
-def test_test_clips_move_nothing(clips) -> None:
+def test_test_clips_move_nothing(clips: Clips) -> None:
     features, training = clips
     plane = principal_plane(features, training)
     other = np.where(training[:, None], features, 1000 * features)
@@ -45,18 +51,23 @@ def test_a_plane_by_hand() -> None:
     np.testing.assert_allclose(plane.explained, [0.64, 0.36])
 
 
-def drawn(axes) -> np.ndarray:
+def drawn(axes: Axes) -> NDArray[np.float64]:
     """The points of a panel in the order of their first coordinate; the legend has none."""
-    points = np.concatenate([one.get_offsets() for one in axes.collections])
+    offsets = [np.asarray(one.get_offsets(), dtype=np.float64) for one in axes.collections]
+    points = np.concatenate(offsets)
     points = points[np.isfinite(points).all(axis=1)]
-    return points[np.argsort(points[:, 0])]
+    return np.asarray(points[np.argsort(points[:, 0])])
 
 
-def colours(axes) -> set[str]:
-    return {to_hex(one.get_facecolor()[0]) for one in axes.collections if len(one.get_offsets())}
+def colours(axes: Axes) -> set[str]:
+    return {
+        to_hex(np.asarray(one.get_facecolor())[0])
+        for one in axes.collections
+        if np.asarray(one.get_offsets()).size
+    }
 
 
-def test_every_clip_stands_in_its_panels(clips) -> None:
+def test_every_clip_stands_in_its_panels(clips: Clips) -> None:
     features, training = clips
     test = np.arange(60) >= 45  # five clips are in neither
     labels = ["dog", "rain", "siren"] * 20
@@ -71,9 +82,11 @@ def test_every_clip_stands_in_its_panels(clips) -> None:
         assert len(colours(axes)) == 3
         (low, high), wide = axes.get_xlim(), points[training | test, 0]
         assert low < wide.min() < wide.max() < high
-    names = [
-        [text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[1::2]
-    ]
+    names = []
+    for axes in figure.axes[1::2]:
+        legend = axes.get_legend()
+        assert legend is not None
+        names.append([text.get_text() for text in legend.get_texts()])
     assert names == [["dog", "rain", "siren"], ["A", "B", "not known"]]
     assert [axes.get_title(loc="left") for axes in figure.axes[2:]] == [
         "Training set (40 clips), by device",
@@ -84,13 +97,13 @@ def test_every_clip_stands_in_its_panels(clips) -> None:
     assert f"{100 * plane.explained[1]:.0f} %" in figure.get_supylabel()
 
 
-def test_without_devices_there_is_one_row(clips) -> None:
+def test_without_devices_there_is_one_row(clips: Clips) -> None:
     features, training = clips
     figure = features_figure(features, training=training, test=~training, labels=["x"] * 60)
     assert len(figure.axes) == 2
 
 
-def test_what_has_no_plane_is_refused(clips) -> None:
+def test_what_has_no_plane_is_refused(clips: Clips) -> None:
     features, training = clips
     with pytest.raises(ReportError, match=r"2 training clips.*at least 3"):
         principal_plane(features, np.arange(60) < 2)

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TypeAlias
+
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.evaluation.report import Row, evaluate
@@ -17,9 +24,11 @@ from anymic.evaluation.report.gains import gains_figure
 from anymic.evaluation.report.style import PNG_DPI, embed, inline_svg, save_png
 from anymic.metrics import confusion_matrix
 
+Scored: TypeAlias = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.str_], list[Row]]
+
 
 @pytest.fixture(scope="module")
-def heard():
+def scored() -> Scored:
     random = np.random.default_rng(0)
     t = np.tile(random.integers(3, size=60), 2)
     p = random.dirichlet(np.ones(3), size=120) * 0.5 + 0.5 * np.eye(3)[t]
@@ -28,47 +37,53 @@ def heard():
     return p, t, devices, rows
 
 
-def marks(figure) -> list[tuple[float, float]]:
+def marks(figure: Figure) -> list[tuple[float, float]]:
     """The points drawn with a marker, as (x, y)."""
     lines = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
-    return [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in lines]
+    return [(float(x), float(y)) for (x,), (y,) in map(line_data, lines)]
 
 
-def ticks(axes) -> list[str]:
+def line_data(line: Line2D) -> NDArray[np.float64]:
+    """The coordinates of a line: (2, point)."""
+    return np.asarray(line.get_data(), dtype=np.float64)
+
+
+def ticks(axes: Axes) -> list[str]:
     return [label.get_text() for label in axes.get_yticklabels()]
 
 
-def test_dots_stand_at_their_values_and_lines_at_their_intervals(heard) -> None:
-    rows = heard[3]
+def test_dots_stand_at_their_values_and_lines_at_their_intervals(scored: Scored) -> None:
+    rows = scored[3]
     figure = accuracy_by_device(rows)
     assert ticks(figure.axes[0]) == ["A", "B", "mean of devices"]
     wanted = [row for row in rows if row.metric == "accuracy" and "device" in row.condition]
     wanted += [row for row in rows if row.metric == "macro_accuracy"]
     assert [x for x, _ in marks(figure)] == pytest.approx([100 * row.value for row in wanted])
-    ends = [line.get_xdata() for line in figure.axes[0].lines if len(line.get_xdata()) == 2]
+    ends = [x for x, _ in map(line_data, figure.axes[0].lines) if len(x) == 2]
     for row in wanted:
+        assert row.low is not None
+        assert row.high is not None
         assert any(np.allclose(end, [100 * row.low, 100 * row.high]) for end in ends)
 
 
-def test_conditions_are_told_apart_by_place_colour_and_shape(heard) -> None:
-    rows = [row.under(correction=name) for name in ("none", "geometric") for row in heard[3]]
+def test_conditions_are_told_apart_by_place_colour_and_shape(scored: Scored) -> None:
+    rows = [row.under(correction=name) for name in ("none", "geometric") for row in scored[3]]
     figure = accuracy_by_device(rows)
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "none",
-        "geometric",
-    ]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["none", "geometric"]
     assert len({y for _, y in marks(figure)}) == 6
     drawn = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
     assert len({(line.get_color(), line.get_marker()) for line in drawn}) == 2
 
 
-def test_classes_stand_in_the_order_of_their_accuracy(heard) -> None:
-    values = [x for x, _ in marks(accuracy_by_class(heard[3]))]
+def test_classes_stand_in_the_order_of_their_accuracy(scored: Scored) -> None:
+    values = [x for x, _ in marks(accuracy_by_class(scored[3]))]
     assert values == sorted(values, reverse=True)
 
 
-def test_confusion_writes_every_count(heard) -> None:
-    p, t, *_ = heard
+def test_confusion_writes_every_count(scored: Scored) -> None:
+    p, t, *_ = scored
     counts = confusion_matrix(t, p.argmax(axis=1), classes=4)
     figure = confusion(counts, ["x", "y", "z", "never"])
     written = [int(text.get_text()) for text in figure.axes[0].texts]
@@ -76,11 +91,11 @@ def test_confusion_writes_every_count(heard) -> None:
     assert len(written) == (counts > 0).sum()
 
 
-def test_reliability_has_a_panel_for_each_device(heard) -> None:
-    p, t, devices, _ = heard
+def test_reliability_has_a_panel_for_each_device(scored: Scored) -> None:
+    p, t, devices, _ = scored
     figure = reliability(p, t, devices)
     assert [axes.get_title("left") for axes in figure.axes] == ["A", "B"]
-    confidences = figure.axes[0].collections[0].get_offsets()
+    confidences = np.asarray(figure.axes[0].collections[0].get_offsets())
     assert 0 <= confidences.min() <= confidences.max() <= 100
     assert len(reliability(p, t).axes) == 1
 
@@ -95,14 +110,16 @@ def profile(gain_db: float) -> DeviceProfile:
 def test_gains_are_drawn_in_decibels_with_their_spread() -> None:
     (axes,) = gains_figure(profile(-6.0)).axes
     assert axes.get_title("left") == "B (10 clips)"
-    np.testing.assert_allclose(axes.lines[1].get_ydata(), -6.0)
-    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose(line_data(axes.lines[1])[1], -6.0)
+    band = np.asarray(axes.collections[0].get_paths()[0].vertices)[:, 1]
     assert (band.min(), band.max()) == pytest.approx((-7.5, -4.5))
 
 
-def test_a_png_has_160_dots_an_inch_and_drawing_changes_no_setting(heard, tmp_path) -> None:
+def test_a_png_has_160_dots_an_inch_and_drawing_changes_no_setting(
+    scored: Scored, tmp_path: Path
+) -> None:
     before = dict(matplotlib.rcParams)
-    figure = accuracy_by_device(heard[3])
+    figure = accuracy_by_device(scored[3])
     path = save_png(figure, tmp_path / "deep" / "accuracy.png")
     wide, high = figure.get_size_inches() * PNG_DPI
     assert imread(path).shape[:2] == pytest.approx((high, wide), abs=1)
@@ -122,19 +139,19 @@ def test_svg_is_escaped_recoloured_and_refers_to_nothing_outside() -> None:
     assert "a &quot;label&quot;" in markup
 
 
-def test_two_figures_on_a_page_share_no_identifier(heard) -> None:
+def test_two_figures_on_a_page_share_no_identifier(scored: Scored) -> None:
     def identifiers(markup: str) -> set[str]:
         return {part.split('"')[0] for part in markup.split(' id="')[1:]}
 
-    first = identifiers(inline_svg(accuracy_by_device(heard[3]), label="1"))
-    second = identifiers(inline_svg(accuracy_by_class(heard[3]), label="2"))
+    first = identifiers(inline_svg(accuracy_by_device(scored[3]), label="1"))
+    second = identifiers(inline_svg(accuracy_by_class(scored[3]), label="2"))
     assert first
     assert not first & second
 
 
-def test_a_heavy_figure_becomes_a_picture(heard, monkeypatch) -> None:
+def test_a_heavy_figure_becomes_a_picture(scored: Scored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("anymic.evaluation.report.style.LARGEST_SVG", 10)
-    assert embed(accuracy_by_device(heard[3]), label="x").startswith(
+    assert embed(accuracy_by_device(scored[3]), label="x").startswith(
         '<img alt="x" src="data:image/png;base64,'
     )
 

@@ -9,6 +9,7 @@ from anymic.evaluation.report import Row, summary
 from anymic.evaluation.report.cells import describe
 from anymic.evaluation.report.rows import conditions
 from anymic.evaluation.report.tables import (
+    Table,
     class_table,
     comparison_table,
     device_table,
@@ -37,7 +38,7 @@ ONE = [
 ]
 
 
-def shown(table, width: int = 100) -> str:
+def shown(table: Table, width: int = 100) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width).print(rich_table(table))
     return stream.getvalue()

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -22,6 +24,9 @@ from anymic.evaluation.report import (
 )
 from anymic.evaluation.report.figures import accuracy_by_device
 
+Attributes: TypeAlias = list[tuple[str, str | None]]
+Written: TypeAlias = tuple[list[Row], dict[str, Path], Path]
+LINKS = ("src", "href", "xlink:href")
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 
@@ -38,19 +43,19 @@ class Page(HTMLParser):
         self.close()
         assert self.open == []
 
-    def handle_starttag(self, tag, attributes) -> None:
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         self.tags.append(tag)
-        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
+        self.links += [value or "" for name, value in attrs if name in LINKS]
         if tag not in VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag, attributes) -> None:
-        self.links += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
+    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
+        self.links += [value or "" for name, value in attrs if name in LINKS]
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] not in ("style", "script"):
             self.texts.append(data)
 
@@ -60,12 +65,12 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     random = np.random.default_rng(0)
     t = np.tile(random.integers(3, size=60), 2)
     p = random.dirichlet(np.ones(3), size=120) * 0.6 + 0.4 * np.eye(3)[t]
     folder = tmp_path_factory.mktemp("report")
-    of = {
+    of: dict[str, Any] = {
         "labels": ["bus", "<b>park</b>", "tram & metro"],
         "devices": np.repeat(["A", "<i>B</i>"], 60),
         "groups": np.tile(np.arange(60) // 2, 2),
@@ -86,7 +91,7 @@ def written(tmp_path_factory):
     return rows, paths, folder
 
 
-def test_everything_lies_where_the_answer_says(written) -> None:
+def test_everything_lies_where_the_answer_says(written: Written) -> None:
     rows, paths, folder = written
     assert paths["json"] == folder / "report.json"
     assert paths["html"] == folder / "report.html"
@@ -98,7 +103,7 @@ def test_everything_lies_where_the_answer_says(written) -> None:
     assert read_json(paths["json"])[0] == rows
 
 
-def test_the_json_says_what_was_run_and_what_failed(written) -> None:
+def test_the_json_says_what_was_run_and_what_failed(written: Written) -> None:
     header = read_json(written[1]["json"])[1]
     assert header["command"] == "anymic evaluate 'my run' --data a.csv"
     assert header["clips"] == 120
@@ -110,7 +115,7 @@ def test_the_json_says_what_was_run_and_what_failed(written) -> None:
     assert np.sum(header["confusion"]["counts"]) == 120
 
 
-def test_the_page_is_whole_and_stands_alone(written) -> None:
+def test_the_page_is_whole_and_stands_alone(written: Written) -> None:
     page = Page(written[1]["html"].read_text())
     assert page.tags.count("svg") == 5
     assert "script" not in page.tags
@@ -122,14 +127,14 @@ def test_the_page_is_whole_and_stands_alone(written) -> None:
     assert not re.search(r"url\((?!#)", text)
 
 
-def test_names_cannot_become_markup(written) -> None:
+def test_names_cannot_become_markup(written: Written) -> None:
     page = Page(written[1]["html"].read_text())
     assert not {"b", "i", "u", "em"} & set(page.tags)
     for name in ("<b>park</b>", "<i>B</i>", "<u>broken</u>.wav", "An <em>evaluation</em>"):
         assert name in page.text
 
 
-def test_the_page_shows_the_finding_the_numbers_and_the_run(written) -> None:
+def test_the_page_shows_the_finding_the_numbers_and_the_run(written: Written) -> None:
     rows, paths, _ = written
     page = Page(paths["html"].read_text())
     summary = json.loads(paths["json"].read_text())["summary"]
@@ -149,10 +154,10 @@ def test_the_page_shows_the_finding_the_numbers_and_the_run(written) -> None:
     assert f"{overall.value:.3f}" in page.text
 
 
-def test_the_same_numbers_give_the_same_page(tmp_path) -> None:
+def test_the_same_numbers_give_the_same_page(tmp_path: Path) -> None:
     rows = [Row({"device": "A"}, "accuracy", 0.5, 0.4, 0.6, 10)]
 
-    def text(folder) -> str:
+    def text(folder: Path) -> str:
         figure = ReportFigure("accuracy", accuracy_by_device(rows), "Devices", "A caption.")
         paths = write_report(folder, rows, title="t", figures=[figure], header={"seed": 1})
         return paths["html"].read_text()
@@ -160,7 +165,7 @@ def test_the_same_numbers_give_the_same_page(tmp_path) -> None:
     assert text(tmp_path / "one") == text(tmp_path / "two")
 
 
-def test_conditions_are_compared_in_one_table(tmp_path) -> None:
+def test_conditions_are_compared_in_one_table(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     t = random.integers(2, size=40)
     devices = np.repeat(["A", "B"], 20)
@@ -175,19 +180,19 @@ def test_conditions_are_compared_in_one_table(tmp_path) -> None:
     assert "Accuracy by device: geometric" in page.text
 
 
-def test_an_empty_report_still_says_what_failed(tmp_path) -> None:
+def test_an_empty_report_still_says_what_failed(tmp_path: Path) -> None:
     failures = [Failure(f"{i}.wav", "No file.") for i in range(30)]
     page = Page(write_report(tmp_path, [], title="None", failures=failures)["html"].read_text())
     assert "30 files could not be used" in page.text
 
 
-def test_nothing_is_written_that_is_not_a_number(tmp_path) -> None:
+def test_nothing_is_written_that_is_not_a_number(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="cannot be written as JSON"):
         write_report(tmp_path / "new", [], title="x", header={"loss": float("nan")})
     assert not (tmp_path / "new").exists()
 
 
-def test_two_figures_of_one_name_are_refused(tmp_path) -> None:
+def test_two_figures_of_one_name_are_refused(tmp_path: Path) -> None:
     figure = ReportFigure("same", accuracy_by_device([]), "Devices")
     with pytest.raises(ReportError, match="different names"):
         write_report(tmp_path, [], title="x", figures=[figure, figure])

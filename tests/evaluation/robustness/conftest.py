@@ -1,4 +1,4 @@
-"""Nine short clips of three labels, and devices to hear them with."""
+"""Nine short clips of three labels, and devices that record them."""
 
 from __future__ import annotations
 

@@ -59,8 +59,8 @@ def write(
 
 
 def by_hand(samples: np.ndarray, rate_hz: int, model_hz: int = 8000) -> np.ndarray:
-    heard = resample(Clip(samples, rate_hz), model_hz).samples
-    logits = float(np.abs(heard).mean()) * WEIGHTS[0].astype(np.float64)
+    resampled = resample(Clip(samples, rate_hz), model_hz).samples
+    logits = float(np.abs(resampled).mean()) * WEIGHTS[0].astype(np.float64)
     return np.exp(logits) / np.exp(logits).sum()
 
 

@@ -1,10 +1,11 @@
-"""Laws of the robustness report: what changes nothing costs nothing, and pairs are pairs."""
+"""Laws of the robustness report: no change means no loss, and comparisons are in pairs."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,8 +55,8 @@ def test_identity_and_lossless_are_clean(
 
 def test_clean_is_what_predict_says(predictor: Predictor, clips: Manifest) -> None:
     findings = robustness(predictor, clips, codecs=[MU_LAW])
-    heard = predictor.predict_manifest(clips)
-    np.testing.assert_allclose(findings.probabilities[0], heard.probabilities, atol=1e-6)
+    expected = predictor.predict_manifest(clips)
+    np.testing.assert_allclose(findings.probabilities[0], expected.probabilities, atol=1e-6)
     assert findings.kbps[1] == pytest.approx(64, rel=0.02)
     assert np.isnan(findings.kbps[0])
 
@@ -67,9 +68,9 @@ def test_a_device_is_what_simulate_writes(
     findings = numbers(robustness(predictor, clips, devices=microphones))
     written = simulate(clips, microphones, tmp_path / "recorded", progress=False).manifest
     for name in ("B", "phone"):
-        heard = predictor.predict_manifest(written.where(device=name))
-        assert set(heard.policies) == {"profile" if name == "B" else "identity"}
-        np.testing.assert_allclose(findings[name], heard.probabilities, atol=1e-6)
+        expected = predictor.predict_manifest(written.where(device=name))
+        assert set(expected.policies) == {"profile" if name == "B" else "identity"}
+        np.testing.assert_allclose(findings[name], expected.probabilities, atol=1e-6)
     renamed = replace(microphones, devices={"other": microphones.devices["B"]})
     other = numbers(robustness(predictor, clips, devices=renamed))["other"]
     assert np.abs(other - findings["B"]).max() > 0.01
@@ -99,7 +100,7 @@ def test_a_function_equal_to_the_bundle_gives_the_same_numbers(
         assert samples.dtype == np.float32
         assert samples.shape == (8000,)
         said = predictor.predict(samples, rate_hz=rate_hz).probabilities
-        samples[:] = 0  # its own affair
+        samples[:] = 0  # a copy
         return said
 
     ours = robustness(predictor, clips, devices=flat, codecs=[MU_LAW])
@@ -191,14 +192,14 @@ def test_clips_that_a_model_refuses_say_through_what(
 
 
 def test_stretches_of_files(predictor: Predictor, clips: Manifest) -> None:
-    """A row with a start is heard from there, for its duration, as `evaluate` hears it."""
+    """A row with a start is that part of its file, for its duration, as in `evaluate`."""
     cut = clips.with_columns(start_s=0.25, duration_s=0.5)
     findings = robustness(predictor, cut, codecs=[MU_LAW])
-    heard = predictor.predict_manifest(cut)
-    np.testing.assert_allclose(findings.probabilities[0], heard.probabilities, atol=1e-6)
+    expected = predictor.predict_manifest(cut)
+    np.testing.assert_allclose(findings.probabilities[0], expected.probabilities, atol=1e-6)
 
 
-def test_drawn_clips_are_even_over_labels(clips: Manifest) -> None:
+def test_drawn_clips_are_balanced_over_labels(clips: Manifest) -> None:
     drawn = draw_clips(clips, 6, seed=1)
     assert sorted(drawn.table["label"].tolist()) == sorted(["dog", "rain", "siren"] * 2)
     assert len(draw_clips(clips, 100)) == 9
@@ -214,8 +215,8 @@ def test_drawn_clips_are_even_over_labels(clips: Manifest) -> None:
         ({"devices": "microphones", "responses": "/nowhere"}, "nowhere"),
     ],
 )
-def test_what_cannot_be_heard_through_is_refused(
-    predictor: Predictor, clips: Manifest, arguments: dict[str, object], message: str
+def test_devices_and_codecs_that_cannot_be_used_are_refused(
+    predictor: Predictor, clips: Manifest, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(AnymicError, match=message) as caught:
         robustness(predictor, clips, **arguments)

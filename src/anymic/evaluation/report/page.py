@@ -64,25 +64,7 @@ def render(
     failures: Sequence[Failure] = (),
     tables: Mapping[str, Sequence[Table]] | None = None,
 ) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    rows : iterable of Row
-        Of one condition, as `evaluate` returns them, or of several (then compared in one table).
-    title : str
-        The heading.
-    header : mapping
-        What was run: "command" is shown as code, the rest as a list of names and values.
-    finding : str
-        The sentence below the heading.
-    figures : sequence of ReportFigure
-        In their order within a section.
-    failures : sequence of Failure
-        The clips that could not be used.
-    tables : mapping of section to sequence of Table, optional
-        The tables of each section; by default those by device, by class and by coverage.
-    """
+    """Return the page; parameters as for `anymic.evaluation.report.write_report`."""
     with extra("report"):
         from jinja2 import Environment, StrictUndefined
 

@@ -62,10 +62,22 @@ def write_report(
     ----------
     folder : path
         Made if it does not exist; a report already in it is replaced.
-    rows, title, header, figures, failures, finding, tables
-        As in `anymic.evaluation.report.page.render`; the finding is by default `summary` of rows.
+    rows : iterable of Row
+        Of one condition, as `evaluate` returns them, or of several (then compared in one table).
+    title : str
+        The heading.
+    header : mapping
+        What was run: "command" is shown as code, the rest as a list of names and values.
+    figures : sequence of ReportFigure
+        In their order within a section.
+    failures : sequence of Failure
+        The clips that could not be used.
+    finding : str, optional
+        The sentence below the heading; by default `summary` of the rows.
     extra : mapping, optional
         More keys of report.json only (a confusion matrix, say).
+    tables : mapping of section to sequence of Table, optional
+        The tables of each section; by default those by device, by class and by coverage.
 
     Raises
     ------
