@@ -215,11 +215,9 @@ def _layer(kind: str, config: Any, arrays: Any, inputs: list[torch.Tensor]) -> t
         return x.unfold(1, 2, 2).unfold(2, 2, 2).amax(dim=(4, 5))
     if kind == "Dense":
         y: torch.Tensor = x @ arrays["kernel"] + arrays.get("bias", 0)
-        return y.relu() if config["activation"] == "relu" else y
+        return _activated(config["activation"], y)
     if kind == "Activation":
-        functions = {"relu": torch.relu, "sigmoid": torch.sigmoid}
-        chosen = functions.get(config["activation"])
-        return chosen(x) if chosen else torch.softmax(x, dim=-1)
+        return _activated(config["activation"], x)
     if kind == "GlobalAveragePooling2D":
         return x.mean(dim=(1, 2))
     if kind == "GlobalMaxPooling2D":
@@ -231,6 +229,14 @@ def _layer(kind: str, config: Any, arrays: Any, inputs: list[torch.Tensor]) -> t
     if kind == "Multiply":
         return x * inputs[1]
     return x  # Dropout
+
+
+def _activated(name: str, x: torch.Tensor) -> torch.Tensor:
+    if name == "linear":
+        return x
+    if name == "softmax":
+        return torch.softmax(x, dim=-1)
+    return {"relu": torch.relu, "sigmoid": torch.sigmoid}[name](x)
 
 
 @pytest.mark.parametrize(

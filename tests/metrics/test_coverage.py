@@ -23,12 +23,12 @@ def answers() -> Answers:
 
 
 def test_a_curve_by_hand() -> None:
-    # The surest first: 0.9 right, 0.8 wrong, 0.6 right and wrong (equally sure), 0.5 right.
+    # By falling confidence: 0.9 right, 0.8 wrong, 0.6 right and wrong, 0.5 right.
     curve = coverage_curve([0.6, 0.9, 0.5, 0.8, 0.6], [1, 1, 1, 0, 0])
     assert curve.threshold.tolist() == [0.9, 0.8, 0.6, 0.5]
     assert curve.coverage.tolist() == [0.2, 0.4, 0.8, 1.0]
     np.testing.assert_allclose(curve.accuracy, [1, 1 / 2, 2 / 4, 3 / 5])
-    # Errors among the k surest: 0, 1, then 1 or 2 in either order, 2, 2.
+    # Errors among the k most confident: 0, 1, then 1 or 2 in either order, 2, 2.
     assert curve.area == pytest.approx((0 / 1 + 1 / 2 + 1.5 / 3 + 2 / 4 + 2 / 5) / 5)
 
 

@@ -13,7 +13,7 @@ from anymic.errors import ConfigError
 from anymic.models.fcnn import ClassAttention, Fcnn
 
 # By hand, for 10 classes and 3 channels: kernel, inputs, outputs, and the size of the maps of
-# 128 bands x 400 frames behind the layer (and its pool).
+# 128 bands x 400 frames after the layer (and its pool).
 TABLE = (
     (5, 3, 144, (64, 200)),
     (3, 144, 144, (32, 100)),

@@ -80,7 +80,7 @@ def test_another_kind_of_network_passes() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_folded_fcnn_gives_the_same(channels: int) -> None:
-    """Borders included: what is padded behind the input's normalization are zeros."""
+    """Also at the borders: the output of the input's normalization is padded with zeros."""
     network = trained("fcnn", channels=channels, width=0.1)
     before = copy.deepcopy(network.state_dict())
     maps = torch.rand(2, channels, 96, 71, generator=torch.Generator().manual_seed(0))
@@ -100,6 +100,6 @@ def test_a_folded_fcnn_gives_the_same(channels: int) -> None:
             rounded = folded(maps).softmax(dim=1)
     assert float((rounded - wanted).abs().max()) < 0.01
     left = [module for module in folded.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert len(left) == 2  # of the input, and behind the last ReLU
+    assert len(left) == 2  # of the input, and after the last ReLU
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name]), name

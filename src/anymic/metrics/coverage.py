@@ -91,8 +91,8 @@ def coverage_curve(confidence: ArrayLike, correct: ArrayLike) -> CoverageCurve:
     clips, errors = np.cumsum(sizes), np.cumsum(wrong)
     # Among clips of equal confidence in any order, the k-th adds their share of errors on average.
     each = np.arange(1, len(sure) + 1)
-    behind = np.repeat(clips, sizes) - each
-    risks = (np.repeat(errors, sizes) - behind * np.repeat(wrong / sizes, sizes)) / each
+    remaining = np.repeat(clips, sizes) - each
+    risks = (np.repeat(errors, sizes) - remaining * np.repeat(wrong / sizes, sizes)) / each
     return CoverageCurve(
         threshold=-levels,
         coverage=clips / len(sure),

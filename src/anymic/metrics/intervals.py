@@ -1,8 +1,8 @@
-"""Confidence intervals that respect which clips were cut from one recording.
+"""Confidence intervals for clips of which several come from one recording.
 
-Clips of one recording (or of one moment recorded by several devices) succeed and fail together, so
-they count for less than as many independent clips. `groups` names the recording of each clip;
-every interval here resamples or weighs whole groups.
+The results of clips of one recording (or of one moment recorded by several devices) are correlated,
+so they contain less information than as many independent clips. `groups` names the recording of
+each clip; all intervals are over whole groups.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from anymic.errors import AnymicError
 
 LEVEL = 0.95
 RESAMPLES = 1000
-_BLOCK_CELLS = 2_000_000  # resamples are drawn in blocks of at most so many numbers: bounded memory
+_BLOCK_CELLS = 2_000_000  # numbers of a block of resamples, which limits the memory
 
 Floats: TypeAlias = NDArray[np.float64]
 Groups: TypeAlias = Sequence[Any] | NDArray[Any] | None
 
 
 class MetricError(AnymicError):
-    """Numbers from which no honest metric can be computed."""
+    """Numbers from which a metric cannot be computed."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Interval:
     low, high : float
         The interval's ends, in the unit of `value`.
     n : int
-        The number of clips behind it (not the effective number).
+        The number of clips (not the effective number).
     """
 
     value: float

@@ -27,7 +27,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Metric:
-    """What reports need to know about a metric.
+    """The description of a metric, for reports.
 
     Attributes
     ----------
@@ -36,20 +36,19 @@ class Metric:
     title : str
         In tables: "log loss".
     unit : {"share", "difference", "number"}
-        A share from 0 to 1 is shown as per cent, a difference of shares as points with a sign.
+        A share from 0 to 1 is shown in per cent, a difference of shares as points with a sign.
     better : {"higher", "lower", ""}
         Which values are better; "" for neither.
     function : callable or None
-        From probabilities (clip, class) and targets (clip,) to a number. None for a metric that
-        is computed otherwise: from other rows, or with more than these two arrays.
+        From probabilities (clip, class) and targets (clip,) to a number. None for a metric of
+        other rows, or of more than these two arrays.
     intervals : callable or None
-        From probabilities, targets, groups and `seed` to intervals by name, its own among them;
-        metrics over the same resamples share it.
+        From probabilities, targets, groups and `seed` to intervals by name. Metrics with the same
+        resamples share it.
     detail : bool
         Whether it is shown in full tables only.
     over_devices, difference : str
-        The names of the metrics that are its mean over devices, and its difference between
-        devices or conditions; "" where there is none.
+        The names of its mean over devices, and of its difference between devices or conditions.
     """
 
     name: str

@@ -1,8 +1,6 @@
 """Scores of a classifier's probabilities: arrays in, numbers with intervals out.
 
-Everything here takes arrays of one row a clip and never returns NaN: what cannot be computed
-raises `MetricError`. Intervals (`accuracy`, `bootstrap`, `paired_difference`) come from
-`anymic.metrics.intervals`.
+All functions take arrays of one row a clip. They raise `MetricError` and never return NaN.
 """
 
 from __future__ import annotations
@@ -244,24 +242,24 @@ def device_contrasts(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Interval, dict[str, Interval]]:
-    """Return the mean of the devices' accuracies, and each device's difference to a reference.
+    """Return the mean of the devices' accuracies, and each device's difference from a reference.
 
-    Both over the same resamples of whole groups: a recording made by several devices is drawn
-    for all of them at once, so the differences are paired where the recordings are.
+    Both over the same resamples of whole groups: a recording by several devices is drawn for all of
+    them at once, so that the differences are paired.
 
     Parameters
     ----------
     correct : (n,) bool
         Whether each clip was classified correctly.
     devices : (n,)
-        The device of each clip; None: a clip of no known device, left out.
+        The device of each clip; clips of an unknown device, None, are left out.
     reference : str, optional
-        The device the others are compared with; without it there are no differences.
+        The device that the others are compared with; without it there are no differences.
 
     Returns
     -------
     macro : Interval
-        Of the mean over devices, each device counting the same; n is the number of clips.
+        Of the mean over devices with equal weights; n is the number of clips.
     differences : dict
         By device: accuracy minus the reference's accuracy; n is the device's number of clips.
 
@@ -306,12 +304,12 @@ def device_contrasts(
 def confusion_matrix(
     targets: ArrayLike, predictions: ArrayLike, *, classes: int
 ) -> NDArray[np.int64]:
-    """Return how many clips of each true class (row) were classified as each class (column).
+    """Return the number of clips of each true class (row) and predicted class (column).
 
     Raises
     ------
     MetricError
-        If there is no clip, the lengths differ, or a number is no class.
+        If there is no clip, the lengths differ, or a number is not a class.
     """
     t, p = np.asarray(targets), np.asarray(predictions)
     whole = t.dtype.kind in "iu" and p.dtype.kind in "iu"
