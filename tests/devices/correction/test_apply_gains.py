@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import librosa
 import numpy as np
 import pytest
@@ -84,7 +87,11 @@ def test_magnitudes_and_stfts_of_both_kinds_are_multiplied_alike(shape: tuple[in
     magnitude = generator.random(shape).astype(np.float32)
     stft = (magnitude * np.exp(1j * generator.random(shape))).astype(np.complex64)
     gains = generator.random(1025) + 0.1
-    for values, function in ((magnitude, apply_to_magnitude), (stft, apply_to_stft)):
+    cases: list[tuple[Any, Callable[..., Any]]] = [
+        (magnitude, apply_to_magnitude),
+        (stft, apply_to_stft),
+    ]
+    for values, function in cases:
         before = values.copy()
         result = function(values, gains)
         as_tensor = function(torch.from_numpy(values), gains)

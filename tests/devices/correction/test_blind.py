@@ -9,10 +9,7 @@ import pytest
 import soundfile
 
 from anymic.data.manifest import Manifest
-from anymic.devices.correction.blind import (
-    MeanSpectrum,
-    as_recordings,
-)
+from anymic.devices.correction.blind import MeanSpectrum, as_recordings
 from anymic.devices.correction.device_prior import band_matrices, device_covariance
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure
@@ -26,7 +23,7 @@ HZ = np.linspace(0, RATE / 2, BINS)
 
 
 def sound(seed: int, response: np.ndarray | None = None) -> np.ndarray:
-    """Return noise of its own colour and level, recorded through a response (bin of a second,)."""
+    """Return noise of random spectrum and level, recorded through a response (bin of a second,)."""
     generator = np.random.default_rng(seed)
     spectrum = np.fft.rfft(generator.standard_normal(RATE))
     octaves = np.log2(np.maximum(np.fft.rfftfreq(RATE, 1 / RATE), 20) / 500)

@@ -21,6 +21,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.apply import apply_to_samples
+from anymic.devices.correction.arrays import Domain
 from anymic.devices.correction.spectra import measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.errors import DeviceError
@@ -50,18 +51,20 @@ class OfRows(SpectrumCorrection):
     def __init__(self, *, fft_size: int = 16, hop_samples: int = 8) -> None:
         super().__init__(fft_size=fft_size, hop_samples=hop_samples)
 
-    def fit(self, X: Any, y: Any = None) -> Any:
+    def fit(self, X: Any, y: Any = None) -> Any:  # type: ignore[override]
         rows = X.shape[0] if hasattr(X, "shape") else len(np.asarray(X))
         return super().fit(X, y, device=["AB"[row % 2] for row in range(rows)], rate_hz=RATE_HZ)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> Any:  # type: ignore[override]
         return super().transform(X, device="B")
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: Any, y: Any = None) -> Any:  # type: ignore[override]
         return self.fit(X, y).transform(X)
 
 
-@parametrize_with_checks([OfRows()], expected_failed_checks=lambda _: NOT_APPLICABLE)
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [OfRows()], expected_failed_checks=lambda _: NOT_APPLICABLE
+)
 def test_the_checks_of_scikit_learn_pass(estimator: Any, check: Any) -> None:
     check(estimator)
 
@@ -109,20 +112,21 @@ def test_files_arrays_and_spectra_give_the_same_gains(
 ) -> None:
     import librosa
 
-    settings = {"estimator": estimator, "fft_size": FFT, "hop_samples": HOP}
+    settings: dict[str, Any] = {"estimator": estimator, "fft_size": FFT, "hop_samples": HOP}
     stft = librosa.stft(clips, n_fft=FFT, hop_length=HOP, pad_mode="constant")
     manifest = Manifest.from_table(table)
     expected = SpectrumCorrection(**settings).fit_spectra(
         measure(manifest, fft_size=FFT, hop_samples=HOP)
     )
-    columns = {"device": table["device"], "take": table["take"], "rate_hz": RATE_HZ}
-    for values, domain, tolerance in (
+    columns: dict[str, Any] = {"device": table["device"], "take": table["take"], "rate_hz": RATE_HZ}
+    cases: list[tuple[Any, Domain, float]] = [
         (manifest, "waveform", 0),
         (table.drop(columns="label"), "waveform", 0),
         (clips, "waveform", 0),
         (stft, "stft", 1e-4),
         (np.abs(stft), "magnitude", 1e-4),
-    ):
+    ]
+    for values, domain, tolerance in cases:
         correction = SpectrumCorrection(domain=domain, **settings)
         named = columns if isinstance(values, np.ndarray) else {}
         profile = correction.fit(values, **named).profile_
@@ -200,7 +204,10 @@ def test_devices_of_arrays_are_metadata_of_a_pipeline(
         correction.set_fit_request(device=True, take=True, rate_hz=True)
         correction.set_transform_request(device=True)
         pipeline = make_pipeline(correction, LogisticRegression(max_iter=1000))
-        columns = {"device": table["device"].to_numpy(), "take": table["take"].to_numpy()}
+        columns: dict[str, Any] = {
+            "device": table["device"].to_numpy(),
+            "take": table["take"].to_numpy(),
+        }
         pipeline.fit(clips, table["label"], rate_hz=RATE_HZ, **columns)
         assert len(pipeline.predict(clips, device=columns["device"])) == len(clips)
 
@@ -240,7 +247,11 @@ def test_arrays_need_devices_and_a_rate(fitted: SpectrumCorrection, clips: np.nd
     with pytest.raises(DeviceError, match="has no rate_hz"):
         SpectrumCorrection().fit(clips, device=["A"] * len(clips))
     with pytest.raises(DeviceError, match="Row 1 has no device"):
-        SpectrumCorrection().fit(clips[:2], device=["A", None], rate_hz=RATE_HZ)
+        SpectrumCorrection().fit(
+            clips[:2],
+            device=["A", None],  # type: ignore[list-item]
+            rate_hz=RATE_HZ,
+        )
     with pytest.raises(DeviceError, match="1 device names for 16 clips"):
         fitted.transform(clips, device=["A"])
     with pytest.raises(DeviceError, match="The array has no devices"):

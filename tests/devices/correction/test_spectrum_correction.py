@@ -4,6 +4,7 @@ import warnings
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -190,7 +191,7 @@ def test_mean_of_ratios_is_at_least_the_geometric_mean(levels_db: list[float]) -
     spectra = made(
         {"A": base, "B": base * factors}, logs={"A": np.log(base), "B": np.log(base * factors)}
     )
-    kwargs = {"fft_size": 64, "hop_samples": 16}
+    kwargs: dict[str, Any] = {"fft_size": 64, "hop_samples": 16}
     arithmetic = SpectrumCorrection(estimator="mean_of_ratios", **kwargs).fit_spectra(spectra)
     geometric = SpectrumCorrection(estimator="geometric", **kwargs).fit_spectra(spectra)
     assert (gains_db(arithmetic, "B") >= gains_db(geometric, "B") - 1e-9).all()
@@ -281,11 +282,12 @@ def test_real_microphones_are_recovered_from_real_sound(shared_data: Path, tmp_p
         path = shared_data / "ESC-50" / "audio" / name
         clean = audio.read(path)
         for device in "ABC":
-            samples = clean.samples / 2
+            samples = clean.samples / np.float32(2)
             if device in microphones:
                 spec = ResponseSpec(file=microphones[device])
                 samples = impulse_response(spec, clean.rate_hz, folder).apply(samples)
-            samples = samples + 1e-4 * generator.standard_normal(len(samples), dtype=np.float32)
+            hiss = generator.standard_normal(len(samples), dtype=np.float32)
+            samples = samples + np.float32(1e-4) * hiss
             file = f"{device}-{Path(name).stem}.wav"
             audio.write(tmp_path / file, replace(clean, samples=samples))
             rows.append({"path": file, "label": "x", "device": device, "take": name})
@@ -358,7 +360,7 @@ def test_unknown_devices_are_refused_with_the_nearest(manifest: Manifest) -> Non
     ],
 )
 def test_settings_that_cannot_be_are_refused(
-    spectra: ClipSpectra, settings: dict[str, object], message: str
+    spectra: ClipSpectra, settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DeviceError, match=message):
         SpectrumCorrection(**settings).fit_spectra(spectra)

@@ -8,6 +8,7 @@ import torch
 
 from anymic.devices import DeviceProfile, SpectrumGains
 from anymic.devices.correction.apply import apply_to_magnitude, apply_to_samples
+from anymic.devices.correction.arrays import Domain
 from anymic.devices.correction.profile import DeviceGains
 from anymic.errors import DeviceError
 
@@ -53,7 +54,7 @@ def test_waveforms_are_those_of_apply_to_samples(profile: DeviceProfile, samples
 
 
 @pytest.mark.parametrize("domain", ["magnitude", "waveform"])
-def test_gradients_pass_through(profile: DeviceProfile, domain: str) -> None:
+def test_gradients_pass_through(profile: DeviceProfile, domain: Domain) -> None:
     layer = SpectrumGains(profile, domain=domain).double()
     shape = (2, 8) if domain == "waveform" else (2, BINS, 2)
     values = torch.rand(shape, dtype=torch.float64, requires_grad=True)
@@ -90,7 +91,7 @@ def test_an_unknown_device_is_refused_or_left_as_it_is(profile: DeviceProfile) -
     ],
 )
 def test_values_that_do_not_fit_are_refused(
-    profile: DeviceProfile, domain: str, values: torch.Tensor, message: str
+    profile: DeviceProfile, domain: Domain, values: torch.Tensor, message: str
 ) -> None:
     with pytest.raises(DeviceError, match=message):
         SpectrumGains(profile, domain=domain)(values, ["B", "C"])

@@ -32,12 +32,12 @@ DEVICES = {
 
 
 def sound(device: str, number: int) -> np.ndarray:
-    """Return a second of noise whose colour changes from clip to clip, recorded by a device."""
+    """Return a second of noise whose tilt changes from clip to clip, recorded by a device."""
     generator = np.random.default_rng(number)
     spectrum = np.fft.rfft(generator.normal(size=RATE_HZ))
     hertz = np.fft.rfftfreq(RATE_HZ, 1 / RATE_HZ)
-    colour = generator.uniform(-1.0, 1.0) * np.log10(hertz + 100) * 6
-    gain_db = np.interp(hertz, FREQUENCIES, DEVICES[device]) + colour
+    tilt_db = generator.uniform(-1.0, 1.0) * np.log10(hertz + 100) * 6
+    gain_db = np.interp(hertz, FREQUENCIES, DEVICES[device]) + tilt_db
     recorded = np.fft.irfft(spectrum * 10 ** (gain_db / 20))
     loudest: float = np.abs(recorded).max()
     return np.asarray(0.1 * recorded / loudest)

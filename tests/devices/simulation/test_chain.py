@@ -42,7 +42,7 @@ def gain_at(hz: float, device: Device) -> float:
 
 
 def test_the_identity_device_only_rounds() -> None:
-    on_grid = Clip(np.arange(-32768, 32768, 5, dtype=np.float32) / 32768, RATE)
+    on_grid = Clip(np.arange(-32768, 32768, 5, dtype=np.float32) / np.float32(32768), RATE)
     np.testing.assert_array_equal(record(on_grid, Device(), seed=0).clip.samples, on_grid.samples)
     off_grid = white()
     for bits in (16, 24):
@@ -114,7 +114,7 @@ def normalized(path: Path, hz: NDArray[np.float64]) -> NDArray[np.float64]:
     of = np.geomspace(100, 10_000, 3000)
     _, band = signal.freqz(taps, worN=of, fs=rate_hz)
     _, wanted = signal.freqz(taps, worN=hz, fs=rate_hz)
-    return np.abs(wanted) / np.sqrt(np.mean(np.abs(band) ** 2))
+    return np.asarray(np.abs(wanted) / np.sqrt(np.mean(np.abs(band) ** 2)))
 
 
 @pytest.mark.parametrize("rate_hz", [44100, 48000])
@@ -159,7 +159,7 @@ def test_a_late_response_leaves_the_take_in_time(tmp_path: Path, rate_hz: int) -
 
 
 @pytest.mark.parametrize("colour", ["white", "pink"])
-def test_the_noise_floor_has_its_level_and_colour(colour: str) -> None:
+def test_the_noise_floor_has_its_level_and_spectrum(colour: str) -> None:
     quiet = Clip(np.zeros(10 * RATE, dtype=np.float32), RATE)
     device = from_mapping(
         Device, {"noise_db": -60, "noise_colour": colour, "gain_db": 20, "bits": 24}

@@ -123,8 +123,8 @@ def test_splits_of_the_manifest_are_used_as_they_are(corpus: Path, tmp_path: Pat
 def test_files_hold_what_the_device_recorded(corpus: Path, settings: Path, tmp_path: Path) -> None:
     result = simulate(clean(corpus), settings, tmp_path / "out", progress=False)
     for row in result.manifest.where(device="A", take="clip07").table.itertuples():
-        source = audio.read(corpus / row.source)
-        recording = audio.read(tmp_path / "out" / row.path)
+        source = audio.read(corpus / str(row.source))
+        recording = audio.read(tmp_path / "out" / str(row.path))
         np.testing.assert_array_equal(recording.samples, source.samples)
         assert recording.rate_hz == RATE
     assert soundfile.info(tmp_path / "out/audio/A/clip07.flac").subtype == "PCM_16"
@@ -178,7 +178,7 @@ def test_an_interrupted_or_changed_corpus_is_mended(
 
 
 def test_a_changed_response_file_is_noticed(corpus: Path, tmp_path: Path) -> None:
-    values = {"devices": {"B": {"response": {"file": "b.wav"}}}}
+    values: dict[str, Any] = {"devices": {"B": {"response": {"file": "b.wav"}}}}
     values["recorded"] = {"train": {"B": "all"}, "test": {"B": "all"}}
     devices = DeviceSet.from_mapping(values, responses=tmp_path)
     soundfile.write(tmp_path / "b.wav", np.array([0.5, 0.2, 0.1]), RATE)

@@ -23,14 +23,9 @@ def apply_to_magnitude(magnitude: Values, gains: NDArray[np.float64]) -> Values:
     Parameters
     ----------
     magnitude : array or Tensor, (..., bin, frame), linear amplitude
-        Not changed. For powers, square the gains first.
+        Not changed; the result has its type. For powers, square the gains first.
     gains : (bin,)
         Positive amplitude factors (`DeviceProfile.gains_for`).
-
-    Returns
-    -------
-    array or Tensor, (..., bin, frame)
-        Of the kind and number type of `magnitude`.
 
     Raises
     ------
@@ -46,13 +41,7 @@ def apply_to_magnitude(magnitude: Values, gains: NDArray[np.float64]) -> Values:
 
 
 def apply_to_stft(stft: Spectrum, gains: NDArray[np.float64]) -> Spectrum:
-    """Return a complex STFT (..., bin, frame) times the gains of its bins; phases stay.
-
-    Raises
-    ------
-    DeviceError
-        If the number of bins differs.
-    """
+    """Return a complex STFT (..., bin, frame) times the gains; as `apply_to_magnitude`."""
     return apply_to_magnitude(stft, gains)  # type: ignore[type-var]
 
 

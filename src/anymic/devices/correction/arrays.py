@@ -93,13 +93,7 @@ def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArra
 def one_a_row(
     values: str | Iterable[str | None] | None, rows: int, *, what: str = "device"
 ) -> list[str]:
-    """Return a name for each row; a single name stands for all rows, None becomes "".
-
-    Raises
-    ------
-    ArrayError
-        If the number of names is not that of the rows.
-    """
+    """Return a name for each row; a single name stands for all rows, None becomes ""."""
     if isinstance(values, str) or values is None:
         return [values or ""] * rows
     names = ["" if name is None else str(name) for name in values]

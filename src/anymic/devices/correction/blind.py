@@ -188,13 +188,7 @@ class MeanSpectrum:
         return bands_hz(self.rate_hz, self.fft_size)
 
     def observe(self, samples: NDArray[np.float32]) -> Array:
-        """Return the mean log magnitude (bin,) of a recording (sample,) at this rate.
-
-        Raises
-        ------
-        AudioError
-            If it is silent.
-        """
+        """Return the mean log magnitude (bin,) of a recording (sample,); AudioError if silent."""
         from anymic.devices.correction.take_statistics import mean_log_magnitude
 
         analysis = {name: getattr(self, name) for name in _ANALYSIS if name != "rate_hz"}

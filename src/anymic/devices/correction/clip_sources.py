@@ -27,6 +27,8 @@ class ClipSource(ABC):
         The rate of the clips; None until the first one was read.
     failures : list of Failure
         Clips that could not be used.
+    analysis : dict
+        `fft_size` and `hop_samples`.
     """
 
     clip_ids: list[str]
@@ -34,8 +36,9 @@ class ClipSource(ABC):
     takes: list[str | None]
     rate_hz: int | None
 
-    def __init__(self, names: Sequence[object]) -> None:
+    def __init__(self, names: Sequence[object], *, fft_size: int, hop_samples: int) -> None:
         self.failures: list[Failure] = []
+        self.analysis: dict[str, Any] = {"fft_size": fft_size, "hop_samples": hop_samples}
         self._names = [str(name) for name in names]
 
     def refuse(self, rows: Iterable[int], reason: AnymicError) -> None:
@@ -54,16 +57,13 @@ class ManifestClips(ClipSource):
     clips of one take may differ in length by one FFT size.
     """
 
-    def __init__(
-        self, manifest: Manifest, rate_hz: int | None, *, fft_size: int, hop_samples: int
-    ) -> None:
-        super().__init__(manifest.paths())
+    def __init__(self, manifest: Manifest, rate_hz: int | None, **analysis: int) -> None:
+        super().__init__(manifest.paths(), **analysis)
         self.clip_ids = manifest.clip_ids()
         self.devices = [str(name) for name in manifest.table["device"]]
         takes = manifest.table["take"] if "take" in manifest.table else [""] * len(manifest)
         self.takes = [str(take) or None for take in takes]
         self.rate_hz = self._resample_hz = rate_hz
-        self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
         self._manifest = manifest
 
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
@@ -75,7 +75,7 @@ class ManifestClips(ClipSource):
             except AnymicError as error:
                 self.refuse([row], error)
         lengths = [len(samples) for samples in found.values()]
-        if lengths and max(lengths) - min(lengths) > self._analysis["fft_size"]:
+        if lengths and max(lengths) - min(lengths) > self.analysis["fft_size"]:
             reason = DeviceError(
                 f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
                 expected="equal lengths",
@@ -83,7 +83,7 @@ class ManifestClips(ClipSource):
             )
             self.refuse(found, reason)
             return []
-        return [(row, SampleFrames(samples, **self._analysis)) for row, samples in found.items()]
+        return [(row, SampleFrames(samples, **self.analysis)) for row, samples in found.items()]
 
     def _samples(self, row: int) -> NDArray[np.float32]:
         clip = read_row(self._manifest, row, rate_hz=self._resample_hz)
@@ -107,11 +107,10 @@ class ArrayClips(ClipSource):
         device: Iterable[str],
         take: Iterable[object] | None,
         rate_hz: int,
-        fft_size: int,
-        hop_samples: int,
+        **analysis: int,
     ) -> None:
         self.clip_ids = [f"row {row}" for row in range(len(values))]
-        super().__init__(self.clip_ids)
+        super().__init__(self.clip_ids, **analysis)
         self.devices = one_a_row(device, len(values))
         if "" in self.devices:
             raise ArrayError(
@@ -123,7 +122,6 @@ class ArrayClips(ClipSource):
         self.takes = [name or None for name in one_a_row(takes or None, len(values), what="take")]
         self.rate_hz = rate_hz
         self._values = values
-        self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
 
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
         """Return the frames of the clips of one take; clips of zeros become failures."""
@@ -133,7 +131,7 @@ class ArrayClips(ClipSource):
             if not values.any():
                 self.refuse([row], DeviceError("the clip is silent", fix="leave it out"))
             elif values.ndim == 1:
-                found.append((row, SampleFrames(values.astype(np.float32), **self._analysis)))
+                found.append((row, SampleFrames(values.astype(np.float32), **self.analysis)))
             else:
                 found.append((row, MagnitudeFrames(np.abs(values))))
         return found

@@ -51,12 +51,11 @@ def band_gains(
     estimation = Estimation(
         mel, profile.reference, profile.estimator, profile.floor_db, profile.limit_db
     )
-    return {
-        name: np.ones(len(filters))
-        if profile.reference == (name,)
-        else estimation.solve(name)[0].gains
-        for name in profile.devices
-    }
+    gains = {name: np.ones(len(filters)) for name in profile.devices}
+    for name in profile.devices:
+        if profile.reference != (name,):
+            gains[name] = estimation.solve(name)[0].gains
+    return gains
 
 
 def for_mel_bands() -> list[str]:

@@ -59,7 +59,7 @@ class DeviceGains:
     spread_db: NDArray[np.float64]
 
     def summary(self) -> dict[str, Any]:
-        """Return clips, lowest, median and highest gain and median spread, in dB."""
+        """Return the number of clips, and gains and spread over bins in dB."""
         gains_db = 20 * np.log10(self.gains)
         return {
             "clips": self.count,
@@ -132,13 +132,7 @@ class DeviceProfile:
         return np.linspace(0.0, self.rate_hz / 2, self.fft_size // 2 + 1)
 
     def gains_for(self, device: str) -> NDArray[np.float64]:
-        """Return the gains (bin,) of `device`.
-
-        Raises
-        ------
-        DeviceError
-            If the profile has no such device. The message lists its devices.
-        """
+        """Return the gains (bin,) of `device`; DeviceError if the profile has no such device."""
         if device not in self.devices:
             near = difflib.get_close_matches(device, list(self.devices), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
@@ -276,13 +270,7 @@ class DeviceProfile:
 
     @classmethod
     def read(cls, path: str | Path) -> DeviceProfile:
-        """Read a profile from JSON.
-
-        Raises
-        ------
-        DeviceError
-            If the file is missing or not JSON, or as for `from_mapping`.
-        """
+        """Read a profile from JSON; DeviceError if there is none, or as for `from_mapping`."""
         path = Path(path)
         if not path.is_file():
             raise DeviceError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,24 +147,14 @@ def measure(
     manifest.require("device", purpose="spectrum correction")
     check_analysis(fft_size, hop_samples)
     manifest = manifest.where(device=manifest.devices)
+    source = ManifestClips(manifest, rate_hz, fft_size=fft_size, hop_samples=hop_samples)
     return measure_clips(
-        ManifestClips(manifest, rate_hz, fft_size=fft_size, hop_samples=hop_samples),
-        fft_size=fft_size,
-        hop_samples=hop_samples,
-        floor_db=floor_db,
-        silence_db=silence_db,
-        aligned_only=aligned_only,
+        source, floor_db=floor_db, silence_db=silence_db, aligned_only=aligned_only
     )
 
 
 def measure_clips(
-    source: ClipSource,
-    *,
-    fft_size: int,
-    hop_samples: int,
-    floor_db: float,
-    silence_db: float,
-    aligned_only: bool = False,
+    source: ClipSource, *, floor_db: float, silence_db: float, aligned_only: bool = False
 ) -> ClipSpectra:
     """Return the mean spectra of the clips of any source; see `measure`."""
     collected: list[tuple[int, ClipStatistics]] = []
@@ -196,14 +187,13 @@ def measure_clips(
         )
     collected.sort(key=lambda item: item[0])
     order = [row for row, _ in collected]
-    stack = {
+    stack: dict[str, Any] = {
         name: np.array([getattr(one, name) for _, one in collected])
         for name in ClipStatistics.__annotations__
     }
     return ClipSpectra(
         rate_hz=source.rate_hz,
-        fft_size=fft_size,
-        hop_samples=hop_samples,
+        **source.analysis,
         floor_db=floor_db,
         silence_db=silence_db,
         clip_ids=tuple(source.clip_ids[row] for row in order),

@@ -347,7 +347,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             fft_size=self.fft_size,
             hop_samples=self.hop_samples,
         )
-        return measure_clips(source, **self._analysis())
+        return measure_clips(source, floor_db=self.floor_db, silence_db=self.silence_db)
 
     def _read(self, manifest: Manifest) -> NDArray[np.float32]:
         """Return the samples of the files, (clip, sample), at the rate of the gains."""

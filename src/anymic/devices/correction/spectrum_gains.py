@@ -74,10 +74,7 @@ class SpectrumGains(nn.Module):
     def device_index(self, devices: str | Sequence[str | None]) -> Tensor:
         """Return the row of `gains` for each device name, (clip,) int64.
 
-        Raises
-        ------
-        DeviceError
-            If a device has no gains and `unknown` is "error".
+        Raises a DeviceError if a device has no gains and `unknown` is "error".
         """
         rows = {name: row for row, name in enumerate(self.devices, start=1)}
         names = one_a_row(devices, 1 if isinstance(devices, str) else len(devices))
@@ -91,20 +88,14 @@ class SpectrumGains(nn.Module):
         return torch.tensor([rows.get(name, IDENTITY) for name in names], dtype=torch.int64)
 
     def forward(self, values: Tensor, device: str | Sequence[str | None] | Tensor) -> Tensor:
-        """Return the values with the gains of their devices applied.
+        """Return the values with the gains of their devices applied, of the same shape and type.
 
         Parameters
         ----------
         values : Tensor
             In the domain of the module: (batch, ..., bin, frame) or (batch, ..., sample).
         device : str, sequence of str, or Tensor (batch,) of int64
-            One name for all, or a name or a row of `gains` (`device_index`) for each clip of the
-            batch.
-
-        Returns
-        -------
-        Tensor
-            Of the shape and type of `values`.
+            One name for all, or a name or a row of `gains` (`device_index`) for each clip.
 
         Raises
         ------
@@ -114,17 +105,17 @@ class SpectrumGains(nn.Module):
         self._check(values)
         index = device if isinstance(device, Tensor) else self.device_index(device)
         gains = self.gains[index.to(self.gains.device)]
-        if not isinstance(device, str):
-            if len(gains) != len(values):
-                raise DeviceError(
-                    f"there are {len(gains)} devices for {len(values)} clips",
-                    expected="one device for all clips, or one for each",
-                    fix="pass a device for each clip of the batch",
-                )
+        if isinstance(device, str):
+            gains = gains[0]
+        elif len(gains) != len(values):
+            raise DeviceError(
+                f"there are {len(gains)} devices for {len(values)} clips",
+                expected="one device for all clips, or one for each",
+                fix="pass a device for each clip of the batch",
+            )
+        else:
             inner = values.ndim - (2 if self.domain == "waveform" else 3)
             gains = gains.reshape(len(gains), *[1] * inner, -1)
-        else:
-            gains = gains[0]
         gains = gains[..., None].to(values.real.dtype if values.is_complex() else values.dtype)
         return self._correct_samples(values, gains) if self.domain == "waveform" else values * gains
 

@@ -90,15 +90,7 @@ def mean_log_magnitude(
     floor_db: float = -100.0,
     silence_db: float = -40.0,
 ) -> NDArray[np.float64]:
-    """Return the mean log magnitude (bin,) of the active frames of one recording.
-
-    The result is that of `ClipSpectra.log_magnitude` for the same samples (sample,).
-
-    Raises
-    ------
-    AudioError
-        If every sample is zero.
-    """
+    """Return `ClipSpectra.log_magnitude` (bin,) of samples (sample,); AudioError if silent."""
     if not samples.any():
         raise AudioError(
             "the recording is silent",

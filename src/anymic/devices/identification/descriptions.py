@@ -95,21 +95,10 @@ class Descriptions:
 
 
 def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
-    """Return the statistics that describe a clip.
+    """Return the mean log power of each band over the active frames of a clip, (band,).
 
-    Parameters
-    ----------
-    clip : Clip
-        Of any length, with the rate of the analysis.
-    analysis : Analysis
-    filters : (band, bin)
-        `Analysis.filters`.
-
-    Returns
-    -------
-    (band,) float64
-        The mean over the active frames of the log power of each band. The mean over bands is
-        subtracted, because the level of a clip carries no information about its device.
+    The mean over bands is subtracted, because the level of a clip carries no information about its
+    device. `filters` are those of the analysis.
 
     Raises
     ------
@@ -155,12 +144,8 @@ def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
 def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptions:
     """Read and describe every clip whose device is stated.
 
-    Parameters
-    ----------
-    manifest : Manifest
-        Needs `device`; rows where it is empty are left out. All clips must have one rate.
-    **settings
-        Other fields of `Analysis`.
+    Rows with an empty `device` are left out, and all clips must have one rate. `settings` are other
+    fields of `Analysis`.
 
     Raises
     ------

@@ -106,7 +106,7 @@ class DeviceIdentifier:
         Raises
         ------
         ManifestError, DeviceError
-            As for `describe_manifest` and `fit_descriptions`.
+            As `describe_manifest` and `fit_descriptions`.
         """
         return self.fit_descriptions(describe_manifest(manifest), held_out=held_out, seed=seed)
 
@@ -170,13 +170,7 @@ class DeviceIdentifier:
         return self
 
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
-        """Return the statistics (band,) of a clip, for `identify_features`.
-
-        Raises
-        ------
-        AudioError
-            If the clip has another rate or is silent.
-        """
+        """Return the statistics (band,) of a clip; AudioError if silent or of another rate."""
         return describe(clip, self.analysis_, self._filters)
 
     def identify(self, clip: audio.Clip) -> Identification:
@@ -184,15 +178,7 @@ class DeviceIdentifier:
         return self.identify_features(self.describe(clip)[None])[0]
 
     def identify_together(self, clips: Sequence[audio.Clip]) -> Identification:
-        """Name the device that recorded all of these clips.
-
-        Raises
-        ------
-        AudioError
-            As `describe`.
-        DeviceError
-            If there is no clip.
-        """
+        """Name the device that recorded all of these clips, at least one; raises as `describe`."""
         if not clips:
             raise DeviceError(
                 "there are no clips", expected="at least one", fix="pass recordings of a device"

@@ -19,13 +19,7 @@ _REMEDY = "pass the folder that `anymic devices fit` wrote"
 
 
 def write(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write both files, whole or not at all.
-
-    Raises
-    ------
-    DeviceError
-        If the place is a file.
-    """
+    """Write both files, whole or not at all; DeviceError if `folder` is a file."""
     from safetensors.torch import save
 
     if folder.exists() and not folder.is_dir():
@@ -38,13 +32,7 @@ def write(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read what `write` wrote.
-
-    Raises
-    ------
-    DeviceError
-        If there is no such folder, it is no identifier, or a file of it is missing or altered.
-    """
+    """Read both files; DeviceError if one is missing, altered or not of an identifier."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -113,14 +113,8 @@ def noise_seed(seed: int, device: str, take: str) -> int:
 def record(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Recording:
     """Pass a clip through a device. The clip is not changed.
 
-    Parameters
-    ----------
-    clip : Clip
-    device : Device
-    seed : int
-        For the noise; see `noise_seed`.
-    responses : str
-        Folder of the measured impulse responses.
+    `seed` is for the noise (see `noise_seed`); `responses` is the folder of the measured impulse
+    responses.
 
     Raises
     ------
@@ -191,7 +185,7 @@ def noise(
 def limit_rate(
     samples: NDArray[np.float32], rate_hz: int, device_rate_hz: int
 ) -> NDArray[np.float32]:
-    """Return `samples` (sample,) resampled to the device's rate and back, same length."""
+    """Return `samples` (sample,) resampled to the device's rate and back."""
     import soxr
 
     narrow = soxr.resample(samples, rate_hz, device_rate_hz, quality="HQ")

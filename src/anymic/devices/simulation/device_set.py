@@ -47,12 +47,7 @@ class DeviceSet:
     def read(cls, path: str | Path, *, responses: str | Path | None = None) -> DeviceSet:
         """Read a YAML file, or a preset by its name (see `anymic._internal.settings.preset_file`).
 
-        Parameters
-        ----------
-        path : str or Path
-            File with the keys `devices`, `recorded` and `seed`.
-        responses : str or Path, optional
-            Folder of the impulse responses; by default that of the YAML file.
+        The folder of the impulse responses is by default that of the YAML file.
 
         Raises
         ------
@@ -96,13 +91,7 @@ class DeviceSet:
         return cls(devices=devices, recorded=recorded, seed=seed, responses=Path(responses))
 
     def check_responses(self) -> None:
-        """Load every measured response once, before any work.
-
-        Raises
-        ------
-        DeviceError
-            If some are missing or unusable. The message lists all of them.
-        """
+        """Load every measured response; DeviceError that lists all missing or unusable ones."""
         problems: list[AnymicError] = []
         for device in self.devices.values():
             if device.response is not None and device.response.file is not None:
@@ -128,24 +117,10 @@ class DeviceSet:
     def draw(self, split: str, labels: Sequence[str], *, salt: int = 0) -> dict[str, list[int]]:
         """Draw the clips of a split that each device records.
 
-        Parameters
-        ----------
-        split : str
-            A key of `recorded`.
-        labels : sequence of str
-            The label of each clip of the split.
-        salt : int
-            The number of a fold, so that each fold has its own draw.
+        `labels` are those of the clips of the split, and `salt` gives each fold its own draw.
+        Returns the indices of the clips of each device, ascending.
 
-        Returns
-        -------
-        dict
-            By device, the indices of its clips, ascending.
-
-        Raises
-        ------
-        ManifestError
-            If a device should record more clips than there are.
+        Raises a ManifestError if a device should record more clips than there are.
         """
         key = [self.seed, salt, *split.encode()]
         order = stratified_order(labels, np.random.default_rng(key))
