@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +13,13 @@ ROWS = [
 ]
 
 
-def test_what_is_written_is_read_back(tmp_path) -> None:
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path = write_json(ROWS, tmp_path / "deep" / "report.json", seed=3, labels=["bus", "métro"])
     assert read_json(path) == (ROWS, {"seed": 3, "labels": ["bus", "métro"]})
     assert [file.name for file in path.parent.iterdir()] == ["report.json"]
 
 
-def test_the_file_has_the_published_form(tmp_path) -> None:
+def test_the_file_has_the_published_form(tmp_path: Path) -> None:
     content = json.loads(write_json(ROWS, tmp_path / "report.json", seed=3).read_text())
     assert content["format"] == "anymic-report"
     assert content["version"] == 1
@@ -47,12 +48,14 @@ def test_select_takes_conditions_with_exactly_the_keys() -> None:
         (0.5, 0.4, 0.6, 0),
     ],
 )
-def test_a_row_is_finite_and_of_some_clips(value, low, high, n) -> None:
+def test_a_row_is_finite_and_of_some_clips(
+    value: float, low: float | None, high: float | None, n: int
+) -> None:
     with pytest.raises(ReportError, match="finite numbers from at least one clip"):
         Row({}, "accuracy", value, low, high, n)
 
 
-def test_a_header_that_json_cannot_hold_leaves_the_old_report(tmp_path) -> None:
+def test_a_header_that_json_cannot_hold_leaves_the_old_report(tmp_path: Path) -> None:
     path = write_json(ROWS, tmp_path / "report.json")
     before = path.read_bytes()
     with pytest.raises(ReportError, match="cannot be written as JSON"):
@@ -74,7 +77,7 @@ def test_a_header_that_json_cannot_hold_leaves_the_old_report(tmp_path) -> None:
         ('{"format": "anymic-report", "version": 1}', "incomplete"),
     ],
 )
-def test_foreign_files_are_refused_in_one_line(tmp_path, text, said) -> None:
+def test_foreign_files_are_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "report.json"
     path.write_text(text)
     with pytest.raises(ReportError, match=said) as refused:
@@ -82,6 +85,6 @@ def test_foreign_files_are_refused_in_one_line(tmp_path, text, said) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_file_is_refused(tmp_path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="cannot be read"):
         read_json(tmp_path / "nothing.json")

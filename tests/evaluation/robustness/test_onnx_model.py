@@ -61,7 +61,7 @@ def write(
 def by_hand(samples: np.ndarray, rate_hz: int, model_hz: int = 8000) -> np.ndarray:
     resampled = resample(Clip(samples, rate_hz), model_hz).samples
     logits = float(np.abs(resampled).mean()) * WEIGHTS[0].astype(np.float64)
-    return np.exp(logits) / np.exp(logits).sum()
+    return np.asarray(np.exp(logits) / np.exp(logits).sum())
 
 
 @pytest.mark.parametrize("shape", [("batch", "sample"), (1, "sample"), ("batch", 8000)])
@@ -91,7 +91,7 @@ def test_labels_and_rate_may_be_stated(onnx: Any, clips: Manifest, tmp_path: Pat
 
 
 def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path) -> None:
-    known = {"labels": "dog,rain,siren", "rate_hz": "8000"}
+    known: dict[str, Any] = {"labels": "dog,rain,siren", "rate_hz": "8000"}
     (tmp_path / "text.onnx").write_text("not a model")
     cases = {
         "does not load": tmp_path / "text.onnx",

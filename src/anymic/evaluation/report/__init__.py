@@ -1,4 +1,4 @@
-"""Results that a reader can trust: rows, tables, figures and one page."""
+"""Reports: rows with intervals, tables, figures and one page."""
 
 from anymic.evaluation.report.evaluation import compare, evaluate
 from anymic.evaluation.report.page import ReportFigure

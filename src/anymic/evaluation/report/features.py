@@ -29,7 +29,7 @@ _LAYERS = 8  # all series are drawn in so many turns, so that none covers the ot
 
 @dataclass(frozen=True)
 class Plane:
-    """The two directions in which features vary most.
+    """The first two principal components of features.
 
     Attributes
     ----------
@@ -84,7 +84,6 @@ def features_figure(
     test: ArrayLike,
     labels: Sequence[str],
     devices: Sequence[str] | None = None,
-    title: str = "Pooled features, first two principal components",
 ) -> Figure:
     """Draw training and test clips side by side, coloured by class and by device.
 
@@ -128,6 +127,7 @@ def features_figure(
         grid[0, 0].set(xlim=_limits(shown[:, 0]), ylim=_limits(shown[:, 1]))
         first, second = (f"{100 * share:.0f} %" for share in plane.explained)
         across = f"first component ({first} of the training clips' variance)"
+        title = "Pooled features, first two principal components"
         shared_labels(figure, title, across, f"second component ({second})")
     return figure
 

@@ -41,7 +41,7 @@ _ROW_INCHES = 0.34
 _MEAN = "mean of devices"
 
 
-def accuracy_by_device(rows: Iterable[Row], *, title: str = "Accuracy by device") -> Figure:
+def accuracy_by_device(rows: Iterable[Row]) -> Figure:
     """Draw accuracy with its interval for each device, and the mean of devices.
 
     Parameters
@@ -59,10 +59,10 @@ def accuracy_by_device(rows: Iterable[Row], *, title: str = "Accuracy by device"
         name: {row.condition.get("device", _MEAN): row for row in found}
         for name, found in conditions(shown).items()
     }
-    return _dots(table, title=title)
+    return _dots(table, title="Accuracy by device")
 
 
-def accuracy_by_class(rows: Iterable[Row], *, title: str = "Accuracy by class") -> Figure:
+def accuracy_by_class(rows: Iterable[Row]) -> Figure:
     """Draw the accuracy of each class (its recall) with its interval, the highest on top."""
     shown = [row for row in rows if row.metric == ACCURACY.name and "label" in row.condition]
     total = dict.fromkeys((row.condition["label"] for row in shown), 0.0)
@@ -74,12 +74,10 @@ def accuracy_by_class(rows: Iterable[Row], *, title: str = "Accuracy by class") 
         table[name] = {
             label: of_label[label] for label in sorted(of_label, key=lambda label: -total[label])
         }
-    return _dots(table, title=title)
+    return _dots(table, title="Accuracy by class")
 
 
-def confusion(
-    counts: ArrayLike, labels: Sequence[str], *, title: str = "What was taken for what"
-) -> Figure:
+def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
     """Draw a confusion matrix: shade is the share of the true class's clips, numbers are clips.
 
     Parameters
@@ -120,7 +118,7 @@ def confusion(
         axes.set_aspect("equal")
         matrix_axes(axes, labels, labels, font=font, **(slant if max(map(len, labels)) > 3 else {}))
         axes.set(xlabel="predicted class", ylabel="true class")
-        axes.set_title(title)
+        axes.set_title("What was taken for what")
     return figure
 
 

@@ -25,7 +25,7 @@ LOWEST_HZ = 30.0
 TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 
 
-def gains_figure(profile: DeviceProfile, *, title: str = "") -> Figure:
+def gains_figure(profile: DeviceProfile) -> Figure:
     """Draw the gain of every device in dB over frequency, one panel a device.
 
     The band around a line is plus and minus one standard deviation over clips. A single
@@ -57,7 +57,7 @@ def gains_figure(profile: DeviceProfile, *, title: str = "") -> Figure:
             axes.set_title(f"{name} ({device.count} clips)", pad=4, fontsize=9.5)
             _hertz(axes, frequency_hz[shown][0], frequency_hz[-1])
             axes.tick_params(labelbottom=number + across >= len(drawn))
-        title = title or f"Gains towards {towards} ({profile.estimator.replace('_', ' ')})"
+        title = f"Gains towards {towards} ({profile.estimator.replace('_', ' ')})"
         shared_labels(figure, title, "frequency (Hz)", "gain (dB)")
     return figure
 

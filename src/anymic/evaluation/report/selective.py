@@ -83,11 +83,7 @@ def threshold_rows(
 
 
 def accuracy_over_coverage(
-    probabilities: ArrayLike,
-    targets: ArrayLike,
-    devices: Column = None,
-    *,
-    title: str = "Accuracy when the least sure clips are declined",
+    probabilities: ArrayLike, targets: ArrayLike, devices: Column = None
 ) -> Figure:
     """Draw accuracy over the share of clips that are answered, one line a device.
 
@@ -121,7 +117,7 @@ def accuracy_over_coverage(
         axes.set_ylim(axis_start(lowest), 101)
         bare(axes, grid="both")
         axes.set(xlabel="clips answered (%)", ylabel="accuracy of these (%)")
-        axes.set_title(title)
+        axes.set_title("Accuracy when the least sure clips are declined")
         if len(parts) > 2:
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
     return figure

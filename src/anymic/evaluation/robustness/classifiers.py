@@ -34,12 +34,8 @@ class Classifier(Protocol):
     def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> Sequence[Answer]:
         """Return for each clip its probabilities (label,), or a Failure.
 
-        Parameters
-        ----------
-        clips : sequence of Clip
-            Of any rate and length; their `path` is for messages.
-        devices : sequence of str or None
-            The virtual device of each clip, else the device in the manifest, if there is one.
+        Clips have any rate and length; their `path` is for messages. `devices` has the virtual
+        device of each clip, else the device in the manifest, else None.
         """
         ...
 
@@ -129,10 +125,10 @@ class FunctionClassifier:
         answer = {str(label): share for label, share in answer.items()}
         self.labels = self.labels or checked_labels(list(answer), self.name)
         missing = [label for label in self.labels if label not in answer]
-        more = [label for label in answer if label not in self.labels]
-        if missing or more:
+        unknown = [label for label in answer if label not in self.labels]
+        if missing or unknown:
             what = [f"no {', '.join(missing)}"] if missing else []
-            what += [f"the unknown {', '.join(more)}"] if more else []
+            what += [f"the unknown {', '.join(unknown)}"] if unknown else []
             raise ClassifierError(
                 f"the result of {self.name} for {clip.path or 'a clip'} has {' and '.join(what)}",
                 expected=f"a probability for each of {', '.join(self.labels)}",
