@@ -24,7 +24,7 @@ from anymic_experiments.experiment import Experiment, Paper
 from anymic_experiments.xu2018 import analysis
 from anymic_experiments.xu2018.analysis import folds, prepare
 from anymic_experiments.xu2018.settings import Head, Settings, Size
-from anymic_experiments.xu2018.tasks import Clips, answer, parted
+from anymic_experiments.xu2018.tasks import answer, parted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = Size(
@@ -190,10 +190,10 @@ def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
     torch.save(given.state_dict(), tmp_path / "weights.pth")
     weights = tmp_path / "weights.pth"
     ours = prepare(experiment(one_fold(corpus), tmp_path / "out", scale="paper", weights=weights))
-    ((fold, manifest),) = ours.made.items()
-    Clips(fold, False, manifest).finish(ours.out)
-    original = analysis.job(ours, fold, "original", 0).trained(ours.out)
-    tuned = analysis.job(ours, fold, "balanced-first", 0).trained(ours.out)
+    analysis.prepare_clips(ours, "all", ours.out / "clips" / "all", shifted=False)
+    jobs = {job.extractor: job for job in analysis.jobs(ours, GRID.lines("2", "paper"))}
+    original = jobs[GRID.extractors["original"]].trained(ours.out)
+    tuned = jobs[FOUR[0]].trained(ours.out)
     assert original.labels == ()
     assert tuned.labels == LABELS
     name = "embeddings.2.weight"

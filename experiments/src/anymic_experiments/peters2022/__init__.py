@@ -1,1 +1,1 @@
-"""Peters 2022: what audio codecs cost a classifier, and how fine-tuning wins it back."""
+"""Peters 2022: the accuracy that a classifier loses to audio codecs, and fine-tuning for them."""

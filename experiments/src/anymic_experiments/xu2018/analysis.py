@@ -13,6 +13,7 @@ import numpy as np
 from anymic._internal.files import file_digest, write_text
 from anymic._internal.settings import to_mapping
 from anymic.bundle.voting import vote
+from anymic.data.balancing import balance
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
 from anymic.evaluation.report.rows import Row, row
@@ -26,12 +27,13 @@ from anymic_experiments.findings import Published
 from anymic_experiments.page import Section
 from anymic_experiments.runner import finish_all
 from anymic_experiments.xu2018.settings import Line, Settings, heads_of
-from anymic_experiments.xu2018.tasks import Answers, Clips, Job
+from anymic_experiments.xu2018.tasks import Answers, Job, clips
 
 __all__ = ["SECTIONS", "Settings", "prepare"]
 
 METRIC = "mean_average_precision_at_3"
 STATE = "experiment.json"
+RATE_HZ = 16_000
 Ours = Experiment[Settings]
 
 
@@ -89,52 +91,55 @@ def _remember(path: Path, here: Mapping[str, object]) -> None:
     write_text(path, json.dumps(here, indent=1) + "\n")
 
 
-def job(experiment: Ours, fold: str, extractor: str, seed: int, line: Line | None = None) -> Job:
-    """Return the task of an extractor, and of all heads on it that a line needs."""
-    heads = heads_of([line])[extractor] if line else ()
-    grid, weights = experiment.grid, experiment.options.get("weights")
-    return Job(fold, grid.extractors[extractor], seed, heads, grid, experiment.scale, weights)
-
-
-def train(experiment: Ours, lines: Iterable[Line]) -> None:
-    """Make what lines need and is not there; whole seeds first, so that what is done is usable."""
-    jobs = [
-        replace(job(experiment, fold, extractor, seed), heads=heads)
+def jobs(experiment: Ours, lines: Iterable[Line]) -> list[Job]:
+    """Return every extractor with the heads that lines need; whole seeds first."""
+    grid, weights, scale = experiment.grid, experiment.options.get("weights"), experiment.scale
+    return [
+        Job(fold, grid.extractors[extractor], seed, heads, grid, scale, weights)
         for seed in experiment.seeds
         for fold in experiment.made
         for extractor, heads in heads_of(lines).items()
     ]
+
+
+def train(experiment: Ours, lines: Iterable[Line]) -> None:
+    """Make what lines need and is not there."""
     out, workers = experiment.out, experiment.workers
-    missing = [one for one in jobs if not one.done(out)]
-    needed = {(one.fold, shifted) for one in missing for shifted in (False, *_shifted(one))}
-    number = experiment.grid.sizes[experiment.scale].shifted
-    clips = [
-        Clips(fold, shifted, experiment.made[fold], number) for fold, shifted in sorted(needed)
-    ]
-    clips = [one for one in clips if not one.done(out)]
-    finish = partial(finish_all, out=out, progress=experiment.progress)
-    if len(clips) < 2 * workers:  # one fold clip by clip, many folds side by side
-        finish([replace(one, workers=workers) for one in clips], workers=1, doing="preparing")
-    else:
-        finish(clips, workers=workers, doing="preparing")
-    finish(missing, workers=workers)
+    missing = [one for one in jobs(experiment, lines) if not one.done(out)]
+    needed = {(one.fold, head.shifted) for one in missing for head in one.heads}
+    for fold, shifted in sorted(needed | {(one.fold, False) for one in missing}):
+        made = clips(out, fold, shifted=shifted)
+        if not made.is_file():
+            prepare_clips(experiment, fold, made.parent, shifted=shifted)
+    finish_all(missing, out, workers=workers, progress=experiment.progress)
 
 
-def _shifted(one: Job) -> set[bool]:
-    return {head.shifted for head in one.heads}
+def prepare_clips(experiment: Ours, fold: str, folder: Path, *, shifted: bool) -> None:
+    """Trim and normalize the clips of a fold, and shift some; what is there is not made again."""
+    number = experiment.grid.sizes[experiment.scale].shifted if shifted else 0
+    balance(
+        experiment.made[fold],
+        folder,
+        rate_hz=RATE_HZ,
+        clips=number,  # a label, at least; 0 leaves them as they are
+        workers=experiment.workers,
+        progress=False,
+    )
 
 
 def answers(experiment: Ours, line: Line) -> Answers:
     """Return the geometric mean of a line's extractors, over all seeds and folds."""
     assert line.head is not None
-    found = []
-    for seed in experiment.seeds:
-        for fold in experiment.made:
-            jobs = [job(experiment, fold, name, seed, line) for name in line.extractors]
-            each = [one.answers(line.head, experiment.out) for one in jobs]
-            together = vote(np.stack([one.probabilities for one in each]), "geometric", ())
-            found.append(each[0]._replace(probabilities=together))
-    return Answers(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    each = []
+    for one in jobs(experiment, [line]):
+        with np.load(one.answered(line.head, experiment.out)) as found:
+            each.append(Answers(found["probabilities"], found["targets"], found["groups"]))
+    parts = []
+    for start in range(0, len(each), len(line.extractors)):
+        own = each[start : start + len(line.extractors)]
+        together = vote(np.stack([one.probabilities for one in own]), "geometric", ())
+        parts.append(own[0]._replace(probabilities=together))
+    return Answers(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
 
 def published(table: str, line: Line) -> float | None:
@@ -175,18 +180,15 @@ def contrasts(
     by_pattern = {line.pattern: name for name, (line, _) in scored.items()}
     result = []
     for pair in grid.contrasts[table]:
-        one, other = (name if name in scored else by_pattern.get(name) for name in pair)
-        if one is None or other is None:
+        names = [by_pattern.get(name, name) for name in pair]
+        if not scored.keys() >= set(names):
             continue
-        papers = [published(table, scored[name][0]) for name in (one, other)]
+        papers = [published(table, scored[name][0]) for name in names]
         if papers[0] is None or papers[1] is None:
             continue
-        ranks = [
-            reciprocal_ranks_at(found.probabilities, found.targets)
-            for found in (scored[one][1], scored[other][1])
-        ]
-        change = paired_difference(ranks[0], ranks[1], scored[one][1].groups)
-        where = {"table": table, "line": one, "against_line": other}
+        ranks = [reciprocal_ranks_at(*scored[name][1][:2]) for name in names]
+        change = paired_difference(ranks[0], ranks[1], scored[names[0]][1].groups)
+        where = {"table": table, "line": names[0], "against_line": names[1]}
         result.append((row(f"{METRIC}_difference", change, **where), papers[0] - papers[1]))
     return result
 

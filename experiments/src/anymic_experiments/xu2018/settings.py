@@ -69,20 +69,12 @@ class Line:
     pattern: str = ""
 
 
-@dataclass(frozen=True)
-class Share:
-    """Some of the clips."""
-
-    clips: int
-    of: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings(Grid):
     """The grid file."""
 
     sizes: dict[Scale, Size]
-    validation: Share  # of the clips: the last ones, or the first ones
+    validation: tuple[int, ...]  # clips that validate, of how many: the last or the first ones
     head: dict[str, Any]  # settings of the training of heads
     extractors: dict[str, Extractor]
     tables: dict[str, tuple[Line, ...]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from anymic._internal.files import write_arrays
 from anymic.bundle import Bundle, load
-from anymic.data.balancing import balance
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
@@ -25,9 +25,7 @@ from anymic.training import fit
 from anymic.training.finetuning import finetune
 from anymic.training.heads import fit_head, open_sequences, with_labels
 from anymic_experiments.commands import Scale
-from anymic_experiments.xu2018.settings import Extractor, Head, Settings, Share
-
-RATE_HZ = 16_000
+from anymic_experiments.xu2018.settings import Extractor, Head, Settings
 
 
 class Answers(NamedTuple):
@@ -38,39 +36,9 @@ class Answers(NamedTuple):
     groups: NDArray[np.str_]
 
 
-@dataclass(frozen=True)
-class Clips:
-    """The task of trimming and normalizing a fold's clips, with pitch-shifted ones or without."""
-
-    fold: str
-    shifted: bool
-    manifest: Manifest | None = field(default=None, compare=False)  # none only finds them
-    number: int | None = None  # clips a label with shifted ones
-    workers: int = 1  # processes that share the clips of this fold
-
-    def folder(self, out: Path) -> Path:
-        """Return where they are."""
-        return out / "clips" / (f"{self.fold}-shifted" if self.shifted else self.fold)
-
-    def read(self, out: Path) -> Manifest:
-        """Return them."""
-        return Manifest.read(self.folder(out) / "manifest.csv")
-
-    def done(self, out: Path) -> bool:
-        """Say whether all of them are there."""
-        return (self.folder(out) / "manifest.csv").is_file()
-
-    def finish(self, out: Path) -> None:
-        """Make them; what is there is not made again."""
-        assert self.manifest is not None
-        balance(
-            self.manifest,
-            self.folder(out),
-            rate_hz=RATE_HZ,
-            clips=self.number if self.shifted else 0,  # at least none: as they are
-            workers=self.workers,
-            progress=False,
-        )
+def clips(out: Path, fold: str, *, shifted: bool) -> Path:
+    """Return the manifest of a fold's clips, trimmed and normalized, with shifted ones or not."""
+    return out / "clips" / (f"{fold}-shifted" if shifted else fold) / "manifest.csv"
 
 
 @dataclass(frozen=True)
@@ -96,11 +64,6 @@ class Job:
     def answered(self, head: Head, out: Path) -> Path:
         """Return the file of a head's predictions."""
         return out / "heads" / f"{self.name}-{head.name}.npz"
-
-    def answers(self, head: Head, out: Path) -> Answers:
-        """Read what a head predicted."""
-        with np.load(self.answered(head, out)) as found:
-            return Answers(found["probabilities"], found["targets"], found["groups"])
 
     def done(self, out: Path) -> bool:
         """Say whether all heads have predicted."""
@@ -130,18 +93,18 @@ class Job:
 
     def _learn(self, start: Bundle, place: Path, out: Path) -> None:
         """Fine-tune, or train from scratch; `start` is what is fine-tuned."""
-        clips = self._parted(out, shifted=False)
-        used = clips.where(split=["train", "validation"])
+        manifest = self._parted(out, shifted=False)
+        used = manifest.where(split=["train", "validation"])
         patches, _ = cut_rows(used, length_s=patch_length_s(), distance_s=patch_distance_s())
         config = self.grid.extractor_config(
-            self.extractor, self.scale, classes=len(clips.labels), seed=self.seed
+            self.extractor, self.scale, classes=len(manifest.labels), seed=self.seed
         )
         cache, resume = out / "features", place.is_dir()
         if self.weights is None:
             fit(patches, config, place, resume=resume, progress=False, cache=cache)
             return
         finetune(
-            with_labels(start, clips.labels, seed=self.seed),
+            with_labels(start, manifest.labels, seed=self.seed),
             patches,
             place,
             config=config,
@@ -154,12 +117,12 @@ class Job:
     def _train(self, head: Head, vggish: Bundle, out: Path) -> None:
         """Train a head and keep its predictions for the test clips."""
         assert isinstance(head.segments, int)
-        clips = self._parted(out, shifted=head.shifted)
+        manifest = self._parted(out, shifted=head.shifted)
         cache, target = out / "sequences", self.answered(head, out)
         place = target.with_suffix("")  # of the training, which nobody asks for afterwards
         shutil.rmtree(place, ignore_errors=True)
         tagger = fit_head(
-            clips.where(split=["train", "validation"]),
+            manifest.where(split=["train", "validation"]),
             vggish,
             self.grid.head_config(head, self.scale, seed=self.seed),
             place,
@@ -167,15 +130,17 @@ class Job:
             hidden=self.grid.sizes[self.scale].hidden,
             cache=cache,
         )
-        write_arrays(target, **answer(tagger, clips.where(split="test"), cache)._asdict())
+        write_arrays(target, **answer(tagger, manifest.where(split="test"), cache)._asdict())
         shutil.rmtree(place)
 
     def _parted(self, out: Path, *, shifted: bool) -> Manifest:
-        clips = Clips(self.fold, shifted).read(out)
-        return parted(clips, self.extractor, self.grid.validation, seed=self.seed)
+        manifest = Manifest.read(clips(out, self.fold, shifted=shifted))
+        return parted(manifest, self.extractor, self.grid.validation, seed=self.seed)
 
 
-def parted(manifest: Manifest, extractor: Extractor, share: Share, *, seed: int) -> Manifest:
+def parted(
+    manifest: Manifest, extractor: Extractor, share: Sequence[int], *, seed: int
+) -> Manifest:
     """Set the last recordings aside for validation, or the first, in an order of the seed.
 
     The paper takes the corpus's own order; by recordings, a clip and its shifted copies stay on
@@ -184,7 +149,7 @@ def parted(manifest: Manifest, extractor: Extractor, share: Share, *, seed: int)
     training = (manifest.table["split"] == "train").to_numpy(dtype=bool)
     recordings = np.asarray(manifest.recordings())
     order = np.random.default_rng(seed).permutation(np.unique(recordings[training]))
-    count = max(1, round(share.clips / share.of * len(order)))
+    count = max(1, round(share[0] / share[1] * len(order)))
     aside = order[-count:] if extractor.part == "first" else order[:count]
     validating = training & np.isin(recordings, aside)
     split = np.where(validating, "validation", manifest.table["split"].to_numpy(dtype=str))
