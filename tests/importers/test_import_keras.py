@@ -218,16 +218,12 @@ def _layer(kind: str, config: Any, arrays: Any, inputs: list[torch.Tensor]) -> t
         return _activated(config["activation"], y)
     if kind == "Activation":
         return _activated(config["activation"], x)
-    if kind == "GlobalAveragePooling2D":
-        return x.mean(dim=(1, 2))
-    if kind == "GlobalMaxPooling2D":
-        return x.amax(dim=(1, 2))
+    if kind in ("GlobalAveragePooling2D", "GlobalMaxPooling2D"):
+        return x.mean(dim=(1, 2)) if "Average" in kind else x.amax(dim=(1, 2))
     if kind == "Reshape":
         return x.reshape(len(x), *config["target_shape"])
-    if kind == "Add":
-        return x + inputs[1]
-    if kind == "Multiply":
-        return x * inputs[1]
+    if kind in ("Add", "Multiply"):
+        return x + inputs[1] if kind == "Add" else x * inputs[1]
     return x  # Dropout
 
 
