@@ -48,12 +48,14 @@ def model(small_bundle: Bundle, recordings: Manifest) -> Bundle:
     """Return a model that says something else of each clip, and had all of them set aside."""
     network = copy.deepcopy(small_bundle.network)
     generator = torch.Generator().manual_seed(1)
-    network.classifier.weight.data += 0.5 * torch.randn(3, 64, generator=generator)
+    classifier = network.classifier
+    assert isinstance(classifier, torch.nn.Linear)
+    classifier.weight.data += 0.5 * torch.randn(3, 64, generator=generator)
     fitted_on = {**small_bundle.fitted_on, "validation": tuple(recordings.clip_ids())}
     found = replace(small_bundle, network=network, fitted_on=fitted_on)
     predicted = Predictor(found).predict_manifest(recordings).probabilities
     balance = np.median(np.log(predicted), axis=0)  # so that no label is always the first
-    network.classifier.bias.data -= torch.tensor(balance, dtype=torch.float32)
+    classifier.bias.data -= torch.tensor(balance, dtype=torch.float32)
     return found
 
 

@@ -44,7 +44,7 @@ def codecs_of(some: TrainingBatches, epoch: int) -> dict[int, int]:
     return {int(value) % 100: int(value) // 100 for value in values}
 
 
-def test_every_epoch_draws_anew_and_every_run_the_same():
+def test_every_epoch_draws_anew_and_every_run_the_same() -> None:
     first, second = codecs_of(batches(), 0), codecs_of(batches(), 1)
     assert sorted(first) == list(range(40))
     assert first == codecs_of(batches(), 0)
@@ -53,7 +53,7 @@ def test_every_epoch_draws_anew_and_every_run_the_same():
     assert 8 < sum(version == 0 for version in first.values()) < 32
 
 
-def test_order_and_targets_are_those_without_codecs():
+def test_order_and_targets_are_those_without_codecs() -> None:
     plain = batches(augmentation=Augmentation(), coded=())
     for step in range(3):
         with_codecs, without = batches()[2, step], plain[2, step]
@@ -62,7 +62,7 @@ def test_order_and_targets_are_those_without_codecs():
 
 
 @pytest.mark.parametrize("mixup", [None, Mixup(share=0.5, alpha=0.4)])
-def test_processes_share_the_one_batch(mixup):
+def test_processes_share_the_one_batch(mixup: Mixup | None) -> None:
     changes = Augmentation(crop_frames=5, mixup=mixup, codecs=CODECS)
     whole = batches(augmentation=changes)[3, 1]
     shares = [batches(augmentation=changes, rank=rank, processes=2)[3, 1] for rank in (0, 1)]
@@ -71,7 +71,7 @@ def test_processes_share_the_one_batch(mixup):
         assert torch.equal(share.targets, whole.targets[rank::2])
 
 
-def test_features_are_those_of_the_coded_clips(tmp_path: Path):
+def test_features_are_those_of_the_coded_clips(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     rows = ["path,label"]
     for number in range(3):
@@ -87,13 +87,13 @@ def test_features_are_those_of_the_coded_clips(tmp_path: Path):
     assert [array.shape for array in found] == [clean.features.shape] * 2
     for array, codec in zip(found, CODECS.codecs, strict=True):
         for values, path in zip(array, manifest.paths(), strict=True):
-            samples = torch.from_numpy(codec.apply(audio.read(path)).clip.samples)[None]
-            expected = frontend.log_mel(samples, frontend.device_index([None]))[0]
+            coded = torch.from_numpy(codec.apply(audio.read(path)).clip.samples)[None]
+            expected = frontend.log_mel(coded, frontend.device_index([None]))[0]
             np.testing.assert_allclose(values, expected.reshape(values.shape), atol=0.02)
     assert CODECS.codecs.codecs[1] == Codec("g722")
 
 
-def test_the_setting_is_read_and_off_by_default():
+def test_the_setting_is_read_and_off_by_default() -> None:
     assert TrainingConfig().codecs is None
     changed = load_config("small", changes={"codecs": {"share": 0.5, "set": ["mp3 32", "g722"]}})
     assert changed.codecs == CODECS

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from anymic.cli import main
 from anymic.data.embeddings import read_vectors
@@ -37,13 +39,15 @@ def arrays(*, clips: int = 12, width: int = 5) -> dict[str, np.ndarray]:
     }
 
 
-def write(path: Path, **changes: np.ndarray | None) -> Path:
+def write(path: Path, **changes: NDArray[Any] | None) -> Path:
     kept = {name: value for name, value in {**arrays(), **changes}.items() if value is not None}
-    np.savez(path, **kept)
+    np.savez(path, **kept)  # type: ignore[arg-type]
     return path
 
 
-def test_a_head_learns_vectors_and_answers_as_its_network_does(tmp_path: Path, capsys) -> None:
+def test_a_head_learns_vectors_and_answers_as_its_network_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = arrays()
     shuffled = np.random.default_rng(1).permutation(len(own["paths"]))
     path = write(tmp_path / "own.npz", **{name: value[shuffled] for name, value in own.items()})
@@ -80,13 +84,13 @@ def test_a_head_learns_vectors_and_answers_as_its_network_does(tmp_path: Path, c
         ({"features": np.array([None])}, "not an .npz of plain arrays"),
     ],
 )
-def test_bad_vectors_get_one_line(tmp_path: Path, changes, words: str) -> None:
+def test_bad_vectors_get_one_line(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ManifestError, match=words) as error:
         read_vectors(write(tmp_path / "bad.npz", **changes))
     assert "\n" not in str(error.value)
 
 
-def test_rejections(tmp_path: Path, capsys) -> None:
+def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.npz").write_bytes(write(tmp_path / "whole.npz").read_bytes()[:200])
     with pytest.raises(ManifestError, match=r"not an \.npz"):
         read_vectors(tmp_path / "cut.npz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,9 @@ def models(small_bundle: Bundle, manifest: Manifest) -> dict[str, Bundle]:
     for number, best in enumerate((0.5, 0.75, 0.9)):
         network = copy.deepcopy(small_bundle.network)
         generator = torch.Generator().manual_seed(number)
-        network.classifier.weight.data += torch.randn(3, 64, generator=generator)
+        classifier = network.classifier
+        assert isinstance(classifier, torch.nn.Linear)
+        classifier.weight.data += torch.randn(3, 64, generator=generator)
         aside = tuple(ids[6 * number : 6 * number + 6])
         found[f"members/0{number}"] = replace(
             small_bundle,
@@ -146,7 +149,8 @@ def test_refusals(models: dict[str, Bundle], manifest: Manifest) -> None:
         builder.build(candidates, select="accuracy>=0.95")
     bare = replace(models["members/00"], fitted_on={}, training={})
     (without,) = builder.candidates({"run": bare})
-    for options in ({"voting": "calibrated"}, {"select": "accuracy>=0.5"}):
+    choices: list[dict[str, Any]] = [{"voting": "calibrated"}, {"select": "accuracy>=0.5"}]
+    for options in choices:
         with pytest.raises(BundleError, match="No validation clips were set aside for run"):
             builder.build([without], **options)
     with pytest.raises(ManifestError, match="has 0 of the 6 validation clips of members/00"):

@@ -195,10 +195,12 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
             if trainer.current_epoch == 1:  # type: ignore[attr-defined]
                 raise RuntimeError("power cut")
 
-    whole, cut, options = tmp_path / "whole", tmp_path / "cut", {"segments": "9-10"}
+    whole, cut, segments = tmp_path / "whole", tmp_path / "cut", "9-10"
     settings = replace(lasting(TUNING, 3), restarts=(2, 3))
     cache = tmp_path / "cache"
-    one = finetune(start, corpus, whole, config=settings, progress=False, cache=cache, **options)
+    one = finetune(
+        start, corpus, whole, config=settings, progress=False, cache=cache, segments=segments
+    )
     with pytest.raises(RuntimeError, match="power cut"):
         finetune(
             start,
@@ -208,10 +210,17 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
             progress=False,
             cache=cache,
             trainer={"callbacks": [Interruption()]},
-            **options,
+            segments=segments,
         )
     other = finetune(
-        start, corpus, cut, config=settings, progress=False, cache=cache, resume=True, **options
+        start,
+        corpus,
+        cut,
+        config=settings,
+        progress=False,
+        cache=cache,
+        resume=True,
+        segments=segments,
     )
     for name, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[name]), name

@@ -224,8 +224,10 @@ def test_two_processes_train_what_one_trains(corpus: Manifest, tmp_path: Path) -
 
 def test_synchronized_normalization_alone_is_batch_normalization(tmp_path: Path) -> None:
     """In a group of one process it equals PyTorch's, running statistics and gradients too."""
+    from torch.distributed import FileStore  # type: ignore[attr-defined]
+
     torch.distributed.init_process_group(
-        "gloo", store=torch.distributed.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1
+        "gloo", store=FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1
     )
     try:
         ours, theirs = SynchronizedBatchNorm(3), torch.nn.BatchNorm2d(3)
@@ -258,9 +260,10 @@ def test_a_data_frame_is_a_manifest(corpus: Manifest, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=1)
     table = corpus.table.assign(path=[str(path) for path in corpus.paths()])
     same = Manifest.from_table(table)
+    both: list[pd.DataFrame | Manifest] = [table, same]
     found = [
         fit(data, config, tmp_path / str(number), progress=False, cache=tmp_path / "cache")
-        for number, data in enumerate((table, same))
+        for number, data in enumerate(both)
     ]
     assert found[0].fitted_on == found[1].fitted_on
     states = [bundle.network.state_dict() for bundle in found]

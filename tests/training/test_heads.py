@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import soundfile
 import torch
 
 from anymic import models
-from anymic.bundle import Ensemble, load
+from anymic.bundle import Bundle, Ensemble
 from anymic.cli import main
 from anymic.data.balancing import balance
 from anymic.data.corpora.folder import folder as read_folder
@@ -54,7 +55,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "sounds"
 
 
-def test_a_folder_of_clips_of_any_length_in_one_command(folder: Path, tmp_path: Path, capsys):
+def test_a_folder_of_clips_of_any_length_in_one_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")
     arguments = ["--data", str(folder), "--model", str(tmp_path / "vggish"), "--balanced"]
     arguments += ["--segments", "2", "--hidden", "16", "--epochs", "2", "--batch", "6"]
@@ -62,7 +65,7 @@ def test_a_folder_of_clips_of_any_length_in_one_command(folder: Path, tmp_path: 
     outcome = json.loads(capsys.readouterr().out)
     assert outcome["labels"] == list(LABELS)
     assert outcome["examples"] >= outcome["clips"]
-    model = load(tmp_path / "tagger")
+    model = Bundle.load(tmp_path / "tagger")
     clips = Manifest.from_table(
         pd.DataFrame({"path": [f"{one}/{n}.wav" for one in LABELS for n in range(4)]}).assign(
             label="hum"
@@ -90,7 +93,9 @@ def test_a_folder_of_clips_of_any_length_in_one_command(folder: Path, tmp_path: 
     assert [sorted(line.split(",")[1].split()) for line in lines[1:]] == [list(LABELS)] * 4
 
 
-def test_from_a_folder_of_clips_of_0_3_to_30_s_to_map_at_3(folder: Path, tmp_path: Path, capsys):
+def test_from_a_folder_of_clips_of_0_3_to_30_s_to_map_at_3(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One command makes the tagger; two more show that it answers and is measured."""
     generator = np.random.default_rng(1)
     for label, loudness in zip(LABELS, (0.02, 0.05, 0.1), strict=True):
@@ -117,7 +122,12 @@ def test_from_a_folder_of_clips_of_0_3_to_30_s_to_map_at_3(folder: Path, tmp_pat
     ("name", "arguments"), [("basic1", {"channels": 3, "width": 0.25}), ("fcnn", {"width": 0.05})]
 )
 def test_pooled_features_of_other_networks_feed_heads(
-    small_bundle, folder: Path, tmp_path: Path, name: str, arguments, capsys
+    small_bundle: Bundle,
+    folder: Path,
+    tmp_path: Path,
+    name: str,
+    arguments: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     deltas = arguments.get("channels", 1) - 1
     config = FrontendConfig(
@@ -140,7 +150,8 @@ def test_pooled_features_of_other_networks_feed_heads(
     out = tmp_path / "tagger"
     settings = ["--data", str(folder), "--epochs", "1", "--out", str(out)]
     assert main(["train-head", *model, *settings]) == 0
-    tagger = load(out)
+    tagger = Bundle.load(out)
+    assert isinstance(tagger.network, Tagger)
     frames = tagger.network.segment_frames
     assert frames == max(60, network.smallest_input)  # 0.96 s
     # The head's input is what the model pools of each segment, in their order.
@@ -168,7 +179,9 @@ def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Pa
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
-def test_rejections(small_bundle, tmp_path: Path, folder: Path, capsys) -> None:
+def test_rejections(
+    small_bundle: Bundle, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = replace(small_bundle, network_name="dense_head")
     with pytest.raises(
         BundleError, match=r"network of the model is dense_head\. Expected a network that embeds"
@@ -215,7 +228,7 @@ def test_vggish_is_fine_tuned_on_balanced_patches(folder: Path, tmp_path: Path) 
         read_folder(folder), tmp_path / "even", rate_hz=16000, workers=1, progress=False
     )
     patches, _ = cut_rows(prepared.manifest, length_s=0.975, distance_s=0.96)
-    start = with_labels(load(tmp_path / "vggish"), LABELS, seed=0)
+    start = with_labels(Bundle.load(tmp_path / "vggish"), LABELS, seed=0)
     changes = {"epochs": 2, "batch_size": 3, "validation_share": 0.25}
     config = load_config("xu2018", changes=changes)
     tuned = finetune(start, patches, tmp_path / "tuned", config=config, progress=False)
@@ -223,5 +236,6 @@ def test_vggish_is_fine_tuned_on_balanced_patches(folder: Path, tmp_path: Path) 
     before, after = (one.network.state_dict()["features.0.weight"] for one in (start, tuned))
     assert not torch.equal(before, after)
     tagger = untrained(tuned, list(LABELS), "lstm_head", segments=3, hidden=4).network
+    assert isinstance(tagger, Tagger)
     kept = tagger.embedder.state_dict()
     assert all(torch.equal(value, tuned.network.state_dict()[key]) for key, value in kept.items())

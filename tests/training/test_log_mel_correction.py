@@ -58,7 +58,8 @@ def mean_mel(bundle: Bundle, corpus: Manifest, device: str) -> torch.Tensor:
     paths = corpus.where(device=device).paths()
     samples = np.array([soundfile.read(path, dtype="float32")[0] for path in paths])
     frontend = bundle.frontend
-    return frontend.mel(frontend.magnitude(torch.from_numpy(samples))).mean(dim=(0, 1))
+    mel: torch.Tensor = frontend.mel(frontend.magnitude(torch.from_numpy(samples)))
+    return mel.mean(dim=(0, 1))
 
 
 def test_a_model_with_gains_of_bands_is_saved_and_loaded(corpus: Manifest, tmp_path: Path) -> None:
@@ -71,8 +72,8 @@ def test_a_model_with_gains_of_bands_is_saved_and_loaded(corpus: Manifest, tmp_p
     torch.testing.assert_close(frontend.gains[2], wanted, rtol=1e-3, atol=0)
     loaded = Bundle.load(tmp_path)
     assert loaded.frontend.gain_domain == "log_mel"
-    said = [Predictor(one).predict_manifest(corpus).probabilities for one in (bundle, loaded)]
-    np.testing.assert_array_equal(*said)
+    first, second = (Predictor(one).predict_manifest(corpus) for one in (bundle, loaded))
+    np.testing.assert_array_equal(first.probabilities, second.probabilities)
     assert bundle.profile is not None
     with pytest.raises(BundleError, match="trained with gains of mel bands"):
         add_devices(bundle, bundle.profile)
@@ -104,9 +105,9 @@ def test_no_old_run_changes_its_name(corpus: Manifest) -> None:
     plain, chosen = to_mapping(TrainingConfig()), to_mapping(config)
     old = {key: value for key, value in chosen.items() if value != plain[key]}
     old["correction"] = {"reference": ["A"], "estimator": "mean_of_ratios"}
-    first = ("rate_hz", "fft_size", "hop_samples", "bands", "low_hz", "high_hz")
-    first += ("mel_scale", "mel_norm", "power", "log_offset")
-    old["frontend"] = {name: old["frontend"][name] for name in first}
+    names = ["rate_hz", "fft_size", "hop_samples", "bands", "low_hz", "high_hz"]
+    names += ["mel_scale", "mel_norm", "power", "log_offset"]
+    old["frontend"] = {name: old["frontend"][name] for name in names}
     digest = hashlib.sha256(json.dumps([1, old], sort_keys=True).encode())
     digest.update(corpus.digest().encode())
     assert Run("x", config, path).key == digest.hexdigest()[:16]

@@ -105,8 +105,10 @@ def test_too_few_clips_in_one_line() -> None:
         (8, [[0, 1, 2, 3], [4, 5, 6, 7]]),
     ],
 )
-def test_short_clips_are_repeated_and_long_ones_split(length: int, expected: list) -> None:
-    sequence = np.arange(length)[:, None].repeat(2, axis=1)
+def test_short_clips_are_repeated_and_long_ones_split(
+    length: int, expected: list[list[int]]
+) -> None:
+    sequence = np.arange(float(length))[:, None].repeat(2, axis=1)
     assert fixed_segments(sequence, 4)[..., 0].tolist() == expected
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ def batches(share: float = 0.5, **changes: int) -> TrainingBatches:
     generator = np.random.default_rng(0)
     features = generator.normal(size=(CLIPS, 3, 5)).astype(np.float16)
     targets = generator.integers(0, CLASSES, CLIPS)
-    settings = {"seed": 7, "batch_size": 8, **changes}
+    settings: dict[str, Any] = {"seed": 7, "batch_size": 8, **changes}
     augmentation = Augmentation(None, Mixup(share, 0.4), TimeWarp(1), SpecAugment(2, 2))
     return TrainingBatches(
         features,
@@ -116,13 +118,14 @@ FRAMES, CROP, LOST = 40, 12, 8
 def crops(**changes: int) -> TrainingBatches:
     """Return batches of clips whose frames are numbered, in their only band."""
     features = np.arange(CLIPS)[:, None, None] * 64 + np.arange(FRAMES, dtype=np.float16)
+    settings: dict[str, Any] = {"seed": 3, "batch_size": 9, "lost_frames": LOST, **changes}
     return TrainingBatches(
         features.astype(np.float16),
         np.arange(CLIPS),
         np.zeros(CLIPS, dtype=np.int64),
         classes=2,
         augmentation=Augmentation(crop_frames=CROP, spec_augment=SpecAugment(CROP, 1)),
-        **{"seed": 3, "batch_size": 9, "lost_frames": LOST, **changes},
+        **settings,
     )
 
 
