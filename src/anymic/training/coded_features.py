@@ -25,36 +25,18 @@ def coded_features(
     length: Length,
     progress: bool = False,
 ) -> tuple[NDArray[np.float16], ...]:
-    """Return the features of the clips after each codec of the set; they are computed once.
+    """Return the features (clip, band, frame) of the clips of `clean` after each codec of the set.
 
     The decoded clips are written to `cache`/coded (see `anymic.codecs.coded_corpus.encode`), and
     their features are stored like those of the clips themselves. An epoch only chooses among these
     arrays.
 
-    Parameters
-    ----------
-    manifest : Manifest
-        The clips of `clean`.
-    clean : FeatureStore
-        Their features without a codec.
-    codecs : Codecs
-    frontend : Frontend
-    cache : Path
-    length : Length
-    progress : bool
-        Show a progress bar while encoding.
-
-    Returns
-    -------
-    tuple of arrays (clip, band, frame), float16
-        One for each codec; clips in the order of `clean`.
-
     Raises
     ------
     DependencyError
-        A codec is not available here.
+        If a codec is not available here.
     ManifestError
-        A clip that is usable without a codec cannot be encoded.
+        If a clip that is usable without a codec cannot be encoded.
     """
     usable = manifest.rows(clean.rows)
     coded = encode(usable, codecs.codecs, cache / "coded", progress=progress)

@@ -34,13 +34,8 @@ def fit_vectors(
     Parameters
     ----------
     vectors : Vectors
-    config : TrainingConfig
+    config, out, segments, hidden
         As for `anymic.training.heads.fit_head`.
-    out : path
-    segments : int
-        Number of segments in a window.
-    hidden : int, optional
-        Width of the head; by default 600.
 
     Raises
     ------

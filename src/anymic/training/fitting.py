@@ -133,14 +133,9 @@ def fit(
 def correct(
     training: Manifest, config: TrainingConfig
 ) -> tuple[DeviceProfile | None, dict[str, NDArray[np.float64]] | None]:
-    """Estimate the device gains from the training clips.
+    """Estimate the device gains from the training clips; None without a correction.
 
-    Returns
-    -------
-    profile : DeviceProfile or None
-        None where the settings have no correction.
-    gains : dict of str to array, or None
-        What the front-end applies: those of the profile, (bin,), or of mel bands, (band,).
+    The gains are those that the front-end applies: of the profile (bin,) or of mel bands (band,).
     """
     if config.correction is None:
         return None, None

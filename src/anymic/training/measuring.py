@@ -120,12 +120,10 @@ def summarize(answers: Probabilities, clips: Measured) -> list[dict[str, Any]]:
     forgotten something.
     """
     codecs, groups = codec_names(clips.manifest), np.array(clips.manifest.recordings())
-    parts: list[tuple[dict[str, str], NDArray[np.bool_]]] = []
-    for name in sorted(set(codecs), key=lambda each: (each != CLEAN, each)):
-        parts.append(({"codec": name}, codecs == name))
+    names = sorted(set(codecs), key=lambda each: (each != CLEAN, each))
+    parts = [({"codec": name}, codecs == name) for name in names]
     for name in clips.manifest.devices:
-        recorded = clips.manifest.table["device"].to_numpy() == name
-        parts.append(({"device": name}, recorded))
+        parts.append(({"device": name}, clips.manifest.table["device"].to_numpy() == name))
     right = {epoch: each.argmax(axis=1) == clips.targets for epoch, each in answers.items()}
     rows = []
     for condition, chosen in parts:

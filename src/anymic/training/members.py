@@ -62,7 +62,7 @@ def fit_members(
         correction each member has its own gains and so its own features, which are deleted after
         its training.
     trainer : mapping, optional
-        Arguments of `pytorch_lightning.Trainer`.
+        As for `fit`.
 
     Returns
     -------

@@ -158,18 +158,13 @@ class Examples:
         examples: dict[str, list[int]] = {}
         for example, row in enumerate(rows.tolist()):
             examples.setdefault(ids[row], []).append(example)
-        found = []
-        for part in parts:
+        found: list[list[tuple[int, int, str]]] = [[], []]
+        for part, own in zip(parts, found, strict=False):
             targets = part.targets(labels).tolist()
             clips = zip(part.clip_ids(), targets, part.table["path"], strict=True)
-            found.append(
-                [
-                    (example, target, path)
-                    for clip, target, path in clips
-                    for example in examples.get(clip, ())
-                ]
-            )
-        training, validation = found[0], found[1] if len(found) > 1 else []
+            for clip, target, path in clips:
+                own += [(example, target, path) for example in examples.get(clip, ())]
+        training, validation = found
         used = {target for _, target, _ in training}
         if lost := [label for number, label in enumerate(labels) if number not in used]:
             reasons = "; ".join(failure.reason for failure in failures[:3])

@@ -34,19 +34,9 @@ class TrainingRun:
     """One training: its clips, its settings and its folder.
 
     The steps, in this order: the clips are divided (here), the record of the run is written
-    (`begin`), examples are computed (`examples`, or what the caller makes of `parts`), the network
-    is trained (`train`), and the caller puts the model together, with `fitted_on`.
-
-    Parameters
-    ----------
-    data : Manifest, DataFrame or path
-        A path is a CSV file or a folder of one folder per label.
-    config : TrainingConfig
-        With a `clip_s` of None, the length that all training clips have in common.
-    out : path
-        The folder of the run.
-    resume, progress, cache, trainer
-        As for `anymic.training.fit`.
+    (`begin`), examples are computed (by `examples` or by the caller), the network is trained
+    (`train`), and the caller puts the model together, with `fitted_on`. The parameters are those of
+    `anymic.training.fit`.
 
     Attributes
     ----------
@@ -77,12 +67,7 @@ class TrainingRun:
         self.failures: list[Failure] = []
 
     def begin(self, origin: Mapping[str, Any] | None = None) -> None:
-        """Write the record of the run into its folder.
-
-        Parameters
-        ----------
-        origin : mapping, optional
-            What the training starts from.
+        """Write the record of the run, and of what it starts from, into its folder.
 
         Raises
         ------
@@ -103,11 +88,7 @@ class TrainingRun:
     def examples(self, frontend: Frontend, labels: Sequence[str] | None = None) -> Examples:
         """Compute the features of all clips once, and through each codec of the settings.
 
-        Parameters
-        ----------
-        frontend : Frontend
-        labels : sequence of str, optional
-            The order of the classes; by default the training labels, sorted.
+        The labels are the order of the classes; by default the training labels, sorted.
         """
         together, length = self.parts.together, self.length
         store = open_features(together, frontend, self.cache, length=length)

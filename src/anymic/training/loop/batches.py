@@ -68,10 +68,8 @@ class TrainingBatches(Dataset[Batch]):
     ----------
     features : array (row, band, frame)
         All clips; may be memory-mapped.
-    rows : array (clip,)
-        The rows that train.
-    targets : array (clip,)
-        The class of each of them.
+    rows, targets : array (clip,)
+        The rows that train, and the class of each.
     classes : int
     batch_size : int
         Clips are divided into equal batches of at most this size.
