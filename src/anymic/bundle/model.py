@@ -132,14 +132,7 @@ class Bundle:
         if self.contract.unknown_device == "refuse" and not self.devices:
             problems.append("the contract refuses unknown devices, and there is no known device")
         problems += identifier_problems(self.identifier, self.contract)
-        spectrum, config = self.spectrum, self.frontend.config
-        if spectrum is None and self.contract.unknown_device == "blind":
-            problems.append("the contract estimates gains blindly, and there is no mean spectrum")
-        if spectrum and (spectrum.rate_hz, spectrum.fft_size) != (config.rate_hz, config.fft_size):
-            problems.append(
-                f"the mean spectrum is for {spectrum.rate_hz} Hz and FFT size {spectrum.fft_size}"
-                f" and the front-end for {config.rate_hz} Hz and {config.fft_size}"
-            )
+        problems += self._spectrum_problems()
         if not 0 < self.temperature < math.inf:
             problems.append(f"the temperature is {self.temperature}")
         if problems:
@@ -154,6 +147,18 @@ class Bundle:
             self.fitted_on = {**self.fitted_on, "calibration": self.calibration.fitted_on}
         self.network.eval()
         self.frontend.eval()
+
+    def _spectrum_problems(self) -> list[str]:
+        spectrum, config = self.spectrum, self.frontend.config
+        if spectrum is None:
+            blind = self.contract.unknown_device == "blind"
+            return ["the contract estimates gains blindly, and there is no mean spectrum"] * blind
+        if (spectrum.rate_hz, spectrum.fft_size) == (config.rate_hz, config.fft_size):
+            return []
+        return [
+            f"the mean spectrum is for {spectrum.rate_hz} Hz and FFT size {spectrum.fft_size}"
+            f" and the front-end for {config.rate_hz} Hz and {config.fft_size}"
+        ]
 
     @property
     def devices(self) -> tuple[str, ...]:
