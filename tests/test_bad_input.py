@@ -1,7 +1,7 @@
-"""Everything that a user can hand over and should not: one test each, through the command line.
+"""Bad input of users: one test for each kind, through the command line.
 
-What is checked is always the same: the exit status, one line that says what was got, no traceback,
-and that the results for the good files beside the bad one are all there.
+Each test checks the exit status, the one line of the message, that there is no traceback, and that
+the results of the good files are complete.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def test_three_milliseconds(tmp_path: Path, fails: Callable[[Path], str]) -> Non
     assert "x.wav lasts 3 ms. Expected at least 32 ms" in fails(tmp_path / "x.wav")
 
 
-def test_clipped_file_is_heard_and_noted(
+def test_clipped_file_is_predicted_and_noted(
     tmp_path: Path, predicted: Callable[..., dict[str, Any]]
 ) -> None:
     soundfile.write(tmp_path / "x.wav", np.clip(10 * noise(1.0), -1, 1), RATE)
@@ -144,7 +144,7 @@ def test_clipped_file_is_heard_and_noted(
     assert note.startswith("clipped: ")
 
 
-def test_eight_bits_are_heard(tmp_path: Path, predicted: Callable[..., dict[str, Any]]) -> None:
+def test_eight_bits_are_predicted(tmp_path: Path, predicted: Callable[..., dict[str, Any]]) -> None:
     """The same sound in 8 bits gets nearly the same answer as in 16."""
     answers = []
     for subtype in ("PCM_U8", "PCM_16"):

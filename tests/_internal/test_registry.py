@@ -43,7 +43,7 @@ def test_modules_are_imported_at_the_first_look_up(colors: Registry[str]) -> Non
     assert sorted(colors) == ["blue", "green", "red"]
     assert "green" in colors
     assert "pink" not in colors
-    assert len(colors) == 3
+    assert colors.names() == list(colors)
 
 
 def test_an_unknown_name_gets_a_hint(colors: Registry[str]) -> None:
@@ -65,7 +65,7 @@ def test_a_name_is_given_once(colors: Registry[str]) -> None:
         colors.add("", "NONE")
 
 
-def test_a_definition_may_be_run_again(colors: Registry[str]) -> None:
+def test_a_definition_may_be_repeated(colors: Registry[str]) -> None:
     def define(value: str) -> object:
         def color() -> str:
             return value

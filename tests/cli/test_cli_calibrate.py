@@ -34,7 +34,8 @@ def clips(tmp_path: Path, small_bundle: Bundle) -> Path:
     manifest = Manifest.from_table(pd.DataFrame(rows), tmp_path)
     first = Predictor(small_bundle).predict_manifest(manifest).probabilities
     balance = np.median(np.log(first), axis=0)  # so that every label is sometimes the first
-    small_bundle.network.classifier.bias.data -= torch.tensor(balance, dtype=torch.float32)
+    bias = dict(small_bundle.network.named_parameters())["classifier.bias"]
+    bias.data -= torch.tensor(balance, dtype=torch.float32)
     found = Predictor(small_bundle).predict_manifest(manifest).probabilities.argsort(axis=1)
     said = [found[row, -1 - (row % 4 == 3)] for row in range(CLIPS)]
     labels = [small_bundle.labels[number] for number in said]
@@ -47,7 +48,7 @@ def run(tmp_path: Path, small_bundle: Bundle, clips: Path) -> Path:
     return replace(small_bundle, fitted_on={"validation": ids}).save(tmp_path / "run")
 
 
-def test_the_way_from_a_run_to_calibrated_answers(
+def test_a_calibrated_model_predicts_and_is_evaluated(
     run: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "calibrated"
@@ -74,7 +75,7 @@ def test_the_way_from_a_run_to_calibrated_answers(
     assert (whole.metric, whole.value, whole.n) == ("coverage", sure.mean(), 12)
 
 
-def test_it_changes_the_run_and_is_replaced(
+def test_the_model_is_changed_and_a_calibrator_replaced(
     run: Path, clips: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = []

@@ -1,13 +1,16 @@
+"""``anymic data prepare`` and ``anymic data show``."""
+
 from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from anymic.cli import app, main
 from anymic.data.manifest import Manifest
@@ -15,7 +18,7 @@ from anymic.errors import ManifestError
 
 
 @pytest.fixture
-def corpus(tmp_path):
+def corpus(tmp_path: Path) -> Path:
     generator = np.random.default_rng(0)
     for name in ("dog/a", "dog/b", "rain/a"):
         path = tmp_path / "corpus" / f"{name}.wav"
@@ -24,11 +27,11 @@ def corpus(tmp_path):
     return tmp_path / "corpus"
 
 
-def anymic(*arguments):
+def anymic(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["data", *(str(a) for a in arguments)], catch_exceptions=False)
 
 
-def test_a_sound_corpus(corpus):
+def test_a_valid_corpus(corpus: Path) -> None:
     out = corpus / "manifest.csv"
     result = anymic("prepare", "folder", "--root", corpus, "--out", out, "--rate", 16000)
     assert result.exit_code == 0
@@ -36,7 +39,7 @@ def test_a_sound_corpus(corpus):
     assert Manifest.read(out).table["path"].tolist() == ["dog/a.wav", "dog/b.wav", "rain/a.wav"]
 
 
-def test_problems_are_listed_and_left_out(corpus):
+def test_problems_are_listed_and_left_out(corpus: Path) -> None:
     (corpus / "dog" / "b.wav").write_bytes(b"")
     out = corpus / "manifest.csv"
     result = anymic("prepare", "folder", "--root", corpus, "--out", out)
@@ -46,7 +49,7 @@ def test_problems_are_listed_and_left_out(corpus):
     assert len(Manifest.read(out)) == 2
 
 
-def test_as_json(corpus):
+def test_as_json(corpus: Path) -> None:
     out = corpus / "manifest.csv"
     result = anymic("prepare", "folder", "--root", corpus, "--out", out, "--rate", 8000, "--json")
     assert result.exit_code == 1
@@ -57,7 +60,7 @@ def test_as_json(corpus):
     assert not out.exists()
 
 
-def test_not_checked(corpus):
+def test_not_checked(corpus: Path) -> None:
     (corpus / "dog" / "b.wav").write_bytes(b"")
     out = corpus / "manifest.csv"
     result = anymic("prepare", "folder", "--root", corpus, "--out", out, "--no-check")
@@ -66,7 +69,7 @@ def test_not_checked(corpus):
     assert len(Manifest.read(out)) == 3
 
 
-def test_a_group_on_both_sides_of_a_split(corpus):
+def test_a_group_on_both_sides_of_a_split(corpus: Path) -> None:
     table = corpus / "table.csv"
     table.write_text(
         "path,label,group,split\ndog/a.wav,dog,g,train\ndog/b.wav,dog,g,test\n"
@@ -77,12 +80,12 @@ def test_a_group_on_both_sides_of_a_split(corpus):
     assert "group g (test and train)" in result.stdout
 
 
-def test_a_wrong_layout_is_an_error(corpus):
+def test_a_wrong_layout_is_an_error(corpus: Path) -> None:
     with pytest.raises(ManifestError, match=r"has no meta\.csv"):
         anymic("prepare", "tau2019-mobile", "--root", corpus)
 
 
-def test_show_counts_every_clip_once(tmp_path):
+def test_show_counts_every_clip_once(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "path": [f"{n}.wav" for n in range(7)],
@@ -101,7 +104,7 @@ def test_show_counts_every_clip_once(tmp_path):
     assert re.search(r"all\D+1\D+2\D+2\D+2\D+7", shown)
 
 
-def test_without_a_name_every_corpus_is_listed(capsys):
+def test_without_a_name_every_corpus_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "prepare", "--json"]) == 0
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert {"folder", "csv", "scenes", "esc50"} < set(listed)
@@ -111,6 +114,6 @@ def test_without_a_name_every_corpus_is_listed(capsys):
     assert "ESC-50: 2000 clips" in capsys.readouterr().out
 
 
-def test_the_folder_of_a_corpus_is_needed(capsys):
+def test_the_folder_of_a_corpus_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "prepare", "folder"]) == 2
     assert "--root" in capsys.readouterr().err

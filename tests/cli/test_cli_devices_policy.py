@@ -56,7 +56,7 @@ def answers(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict
     return found
 
 
-def test_routes_are_kept_and_followed(
+def test_the_policy_is_saved_and_followed(
     model: Path, identifier: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = (model / "weights.safetensors").read_bytes()
@@ -89,7 +89,7 @@ def test_rows_say_how_a_device_is_known(
     assert re.match(r"device (identified|not recognized) \([01]\.\d\d\): ", cells[4])
 
 
-def test_evaluate_unstated_reports_by_device_all_the_same(
+def test_evaluate_unstated_still_reports_by_device(
     model: Path, identifier: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     devices_policy(model, identifier=identifier, out=tmp_path / "routed")
@@ -104,7 +104,7 @@ def test_evaluate_unstated_reports_by_device_all_the_same(
     assert "identified device's gains" in json.dumps(report)
 
 
-def test_what_cannot_be_routed(model: Path, clips: Path, tmp_path: Path) -> None:
+def test_wrong_policies_are_refused(model: Path, clips: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"--unknown is loudly\. Expected one of identity, blind, refuse"
     ):

@@ -88,7 +88,7 @@ def test_the_profile_and_the_figure_are_written(takes: Path) -> None:
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_failed_clip_is_listed_and_the_rest_goes_on(takes: Path) -> None:
+def test_a_failed_clip_is_listed_and_the_others_are_used(takes: Path) -> None:
     takes.with_name("B0.wav").write_text("not sound")
     out = takes.with_name("profile.json")
     result = run("devices", "profile", takes, "--split", "train", "--out", out)
@@ -106,7 +106,7 @@ def test_few_takes_are_noted(takes: Path) -> None:
     assert "note: device B: gains estimated from only 2 clips" in result.stderr
 
 
-def test_calibrate_refuses_what_cannot_be(takes: Path) -> None:
+def test_wrong_settings_are_refused(takes: Path) -> None:
     out = takes.with_name("profile.json")
     for error, message, arguments in (
         (ManifestError, "No file", (takes.with_name("gone.csv"),)),
@@ -167,7 +167,7 @@ def test_json_says_what_was_done(takes: Path, profile: Path) -> None:
         run(*arguments, "--channel", "only")
 
 
-def test_correct_refuses_what_cannot_be(takes: Path, profile: Path) -> None:
+def test_correct_refuses_wrong_arguments(takes: Path, profile: Path) -> None:
     original, out = takes.with_name("B7.wav"), takes.with_name("out.wav")
     with pytest.raises(DeviceError, match=r"no device 'C'\. Expected one of A, B"):
         run("correct", original, "--profile", profile, "--device", "C", "--out", out)

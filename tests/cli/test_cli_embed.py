@@ -87,7 +87,7 @@ def test_failures_of_places_and_files(
         (["a.wav", "--out", "features.json"], "features.json cannot be written"),
     ],
 )
-def test_what_cannot_be_meant_is_one_line(
+def test_contradictory_options_are_one_line(
     sounds: Path,
     bundle_folder: Path,
     arguments: list[str],

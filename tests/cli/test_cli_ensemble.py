@@ -125,9 +125,7 @@ def test_selection_leaves_out_and_says_so(
     assert not (tmp_path / "none").exists()
 
 
-def test_a_split_that_nobody_was_trained_on_calibrates(
-    run: Path, corpus: Path, tmp_path: Path
-) -> None:
+def test_a_split_without_training_clips_calibrates(run: Path, corpus: Path, tmp_path: Path) -> None:
     data = ("--data", corpus / "clips.csv", "--split", "aside")
     made = ("ensemble", *members(run), "--voting", "calibrated", *data, "--out", tmp_path / "out")
     assert main(arguments(*made)) == 0
@@ -188,7 +186,7 @@ def test_refusals_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_what_has_no_validation_clips_is_refused(
+def test_models_without_validation_clips_are_refused(
     run: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = shutil.copytree(members(run)[0], tmp_path / "bare")

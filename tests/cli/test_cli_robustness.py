@@ -18,6 +18,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.cli import main
 from anymic.errors import ConfigError
 from anymic.evaluation.robustness import Floor
+from anymic.models import Network
 
 RATE = 8000
 Run = Callable[..., tuple[int, str, str]]
@@ -137,12 +138,14 @@ def test_the_page_is_made_by_the_command_that_it_shows(
     assert sorted(Path("kept").rglob("*")) == kept
 
 
-def test_pages_of_what_is_no_single_model(
+def test_pages_of_ensembles_tuned_models_and_functions(
     run: Run, small_bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ensemble says which of its members were fine-tuned; a function, that it gets no name."""
     monkeypatch.setattr("sys.argv", ["anymic", "robustness"])
-    names = [segment.name for segment in small_bundle.network.segments()]
+    network = small_bundle.network
+    assert isinstance(network, Network)
+    names = [segment.name for segment in network.segments()]
     record = {"segments": names, "from_scratch": False}
     tuned = replace(small_bundle, training={"finetuned": record})
     voting = Ensemble((small_bundle, tuned))

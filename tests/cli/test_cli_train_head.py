@@ -31,10 +31,10 @@ MAP = "mean_average_precision_at_3"
 
 
 @pytest.fixture(scope="module")
-def sounds(tmp_path_factory) -> Path:
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of three labels, clips from 0.3 s to 30 s, one silent and one no audio."""
     generator = np.random.default_rng(0)
-    root = tmp_path_factory.mktemp("corpus") / "sounds"
+    root: Path = tmp_path_factory.mktemp("corpus") / "sounds"
     for number, label in enumerate(LABELS):
         (root / label).mkdir(parents=True)
         for seconds in SECONDS:
@@ -46,7 +46,7 @@ def sounds(tmp_path_factory) -> Path:
 
 
 def test_one_command_gives_a_tagger_its_map_at_3_and_a_submission(
-    sounds: Path, tmp_path: Path, capsys
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = tmp_path / "new"
     new.mkdir()
@@ -79,16 +79,14 @@ def test_one_command_gives_a_tagger_its_map_at_3_and_a_submission(
     targets = [LABELS.index(label) for label in test.table["label"]]
     expected = mean_average_precision_at(predicted.probabilities, targets)
     (found,) = select(rows, MAP)
-    assert (found.value, found.low, found.n) == (
-        pytest.approx(expected.value),
-        pytest.approx(expected.low),
-        len(test),
-    )
+    assert found.value == pytest.approx(expected.value)
+    assert found.low == pytest.approx(expected.low)
+    assert found.n == len(test)
     assert {row.condition["label"] for row in select(rows, MAP, "label")} == set(LABELS)
 
 
 def test_a_head_on_embeddings_is_measured_and_answers_as_in_python(
-    sounds: Path, tmp_path: Path, capsys
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The splits of the clips go along with their embeddings."""
     from anymic.data.corpora.folder import folder
@@ -119,7 +117,9 @@ def test_a_head_on_embeddings_is_measured_and_answers_as_in_python(
     assert "none.npz" in capsys.readouterr().out
 
 
-def test_rejections_come_before_training(sounds: Path, tmp_path: Path, capsys) -> None:
+def test_rejections_come_before_training(
+    sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import_vggish(width=1 / 64, seed=1).save(tmp_path / "vggish")
     given = ["train-head", "--data", str(sounds), "--model", str(tmp_path / "vggish")]
     given += ["--out", str(tmp_path / "out"), *SMALL]

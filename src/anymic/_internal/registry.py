@@ -110,9 +110,6 @@ class Registry(Generic[Spec]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
-    def __len__(self) -> int:
-        return len(self.names())
-
     def _load(self) -> None:
         """Import the modules that register things of this kind, once."""
         with self._lock:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from heapq import nlargest
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from anymic.cli.printing import print_json
 from anymic.errors import Failure
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from anymic.inference.prediction import Prediction
 
 NOT_SURE = "not sure"
@@ -56,8 +56,16 @@ class Terminal(TabSeparated):
     """One table at the end."""
 
     def __init__(self, windows: bool, top: int) -> None:
+        from rich import box
+        from rich.table import Table
+
         super().__init__(windows, top)
-        self.table = _empty_table(windows, top)
+        more = [name for place in range(2, top + 1) for name in (f"label {place}", "probability")]
+        start = ["start (s)"] if windows else []
+        self.table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in (HEADS[0], *start, *HEADS[1:3], *more, *HEADS[3:]):
+            number = name in ("probability", "start (s)")
+            self.table.add_column(name, justify="right" if number else "left", overflow="fold")
 
     def add(self, result: Prediction | Failure) -> None:
         """Add the rows of one result to the table."""
@@ -90,36 +98,24 @@ class Json(TabSeparated):
         print_json(self.found)
 
 
-def _empty_table(windows: bool, top: int) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    more = [name for place in range(2, top + 1) for name in (f"label {place}", "probability")]
-    for name in (HEADS[0], *(["start (s)"] if windows else []), *HEADS[1:3], *more, *HEADS[3:]):
-        number = name in ("probability", "start (s)")
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    return table
-
-
 def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tuple[str, ...]]:
     """Return the cells of a result's rows."""
     if isinstance(result, Failure):
         blank = [""] * (2 * top + 1 + windows)
         yield (result.path, *blank, "failed", result.reason)
         return
-    after = (result.device or "", _correction(result))
-    least = result.min_confidence
-    if not windows:
-        best, notes = _best(result.probabilities, top, least)
-        yield (result.path, *best, *after, "; ".join((*notes, *result.notes)))
-        return
-    each = zip(result.window_starts_s, result.window_probabilities.tolist(), strict=True)
-    for start_s, probabilities in each:
-        named = dict(zip(result.probabilities, probabilities, strict=True))
-        best, notes = _best(named, top, least)
-        cells = (result.path, f"{start_s:.3f}", *best, *after)
-        yield (*cells, "; ".join((*notes, *result.notes)))
+    parts: list[tuple[list[str], dict[str, float]]] = [([], result.probabilities)]
+    if windows:
+        each = zip(result.window_starts_s, result.window_probabilities.tolist(), strict=True)
+        parts = [
+            ([f"{start_s:.3f}"], dict(zip(result.probabilities, row, strict=True)))
+            for start_s, row in each
+        ]
+    correction = _correction(result)
+    for start, probabilities in parts:
+        best, notes = _best(probabilities, top, result.min_confidence)
+        known = (result.device or "", correction, "; ".join((*notes, *result.notes)))
+        yield (result.path, *start, *best, *known)
 
 
 def _correction(result: Prediction) -> str:
@@ -138,7 +134,7 @@ def _best(
 
     Below the least confidence the first cell is "not sure", and the note names the label.
     """
-    ordered = sorted(probabilities.items(), key=lambda item: -item[1])[:top]
+    ordered = nlargest(top, probabilities.items(), key=itemgetter(1))
     cells = [cell for label, share in ordered for cell in (label, f"{share:.4f}")]
     notes: tuple[str, ...] = ()
     if ordered[0][1] < least:
@@ -155,7 +151,7 @@ def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[s
     each = values.pop("window_probabilities").tolist()
     labels, least = list(result.probabilities), result.min_confidence
     if top > 1:
-        best = sorted(result.probabilities.items(), key=lambda item: -item[1])[:top]
+        best = nlargest(top, result.probabilities.items(), key=itemgetter(1))
         values["top"] = [{"label": label, "probability": share} for label, share in best]
     if windows:
         values["each_window"] = [
