@@ -37,8 +37,11 @@ def reading(
         raise DeviceError(f"{where} is not {kind}", expected=f'"format": "{name}"', fix=again)
     found = record.get("version")
     if found != version:
-        fix = version_fix(found, version, otherwise=again)
-        raise DeviceError(f"{where} has version {found!r}", expected=f"version {version}", fix=fix)
+        raise DeviceError(
+            f"{where} has version {found!r}",
+            expected=f"{kind} of version {version}",
+            fix=version_fix(found, version, otherwise=again),
+        )
     try:
         yield
     except DeviceError:

@@ -85,7 +85,7 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda v: v.update(format="else"), "not a device profile"),
         (
             lambda v: v.update(version=2),
-            "has version 2. Expected version 1. Install a newer anymic",
+            "has version 2. Expected a device profile of version 1. Install a newer anymic",
         ),
         (lambda v: v.pop("rate_hz"), "has no key 'rate_hz'"),
         (lambda v: v.update(rate_hz="fast"), "a value that does not fit"),
