@@ -100,7 +100,8 @@ class Run(Stored):
         test = manifest.where(split="test")
         probabilities = classify(bundle, test)
         table = test.table
-        devices = table["device"].to_numpy(dtype=str) if "device" in table else codec_names(test)
+        coded = "codec" in table or "device" not in table
+        devices = codec_names(test) if coded else table["device"].to_numpy(dtype=str)
         return {
             "probabilities": probabilities,
             "labels": np.array(bundle.labels),
@@ -133,8 +134,8 @@ class Outcome:
     probabilities: NDArray[np.float64]  # (clip, class)
     targets: NDArray[np.int64]  # array (clip,), true class numbers
     labels: tuple[str, ...]
-    # the device that recorded each clip, in a corpus without devices the codec (such as "mp3 32",
-    # or "clean"); and the recording it was cut from
+    # the device that recorded each clip, in a coded corpus, or one without devices, the codec (such
+    # as "mp3 32", or "clean"); and the recording it was cut from
     devices: NDArray[np.str_]
     groups: NDArray[np.str_]
 
