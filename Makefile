@@ -19,7 +19,7 @@ test: $(VENV)/.ready-dev
 lint: $(VENV)/.ready-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/mypy src experiments/src
+	$(RUN)/mypy
 
 bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/run.py
