@@ -187,11 +187,11 @@ def test_no_recording_calibrates_itself() -> None:
         return calibration.by_device(Member(whole, np.empty((0, 2)), np.empty(0, dtype=np.int64)))
 
     changed = probabilities.copy()
-    mine = groups == "recording 7"
+    mine = np.asarray(groups == "recording 7")
     changed[mine] = [0.6, 0.4]
     before, after = calibrated(probabilities), calibrated(changed)
-    same = np.isclose(before, after).all(axis=1)
-    half = calibration._halves(groups, targets)
+    same: NDArray[np.bool_] = np.asarray(np.isclose(before, after)).all(axis=1)
+    half = np.asarray(calibration._halves(groups, targets))
     assert not same[mine].any()
     assert same[(half == half[mine][0]) & ~mine].all()
     assert not same[half != half[mine][0]].all()

@@ -9,7 +9,7 @@ import pytest
 
 from anymic.cli import main
 from anymic.errors import ConfigError
-from anymic_experiments.commands import ROOT, Command, Part, papers, read_command
+from anymic_experiments.commands import ROOT, Command, Part, Scale, papers, read_command
 from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Paper
 from anymic_experiments.findings import Published
@@ -141,7 +141,7 @@ def test_a_mistake_in_published_figures_is_one_line(text: str, line: int, tmp_pa
 def test_every_paper_is_whole(name: str) -> None:
     paper = Paper.read(name)
     assert list(paper.sections) == [part.name for part in paper.grid.command.parts]
-    scales = paper.grid.command.scales or ("small",)
+    scales: list[Scale] = list(paper.grid.command.scales) or ["small"]
     assert set(paper.grid.presets) == set(scales)
     for scale in scales:
         for grid_name in paper.grid.grids:
