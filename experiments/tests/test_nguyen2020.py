@@ -190,7 +190,7 @@ def test_no_recording_calibrates_itself() -> None:
     mine = np.asarray(groups == "recording 7")
     changed[mine] = [0.6, 0.4]
     before, after = calibrated(probabilities), calibrated(changed)
-    same: NDArray[np.bool_] = np.asarray(np.isclose(before, after)).all(axis=1)
+    same = np.all(np.isclose(before, after), axis=1, keepdims=True)[:, 0]
     half = np.asarray(calibration._halves(groups, targets))
     assert not same[mine].any()
     assert same[(half == half[mine][0]) & ~mine].all()
