@@ -85,7 +85,7 @@ def test_every_command_shown_exists(page: Path) -> None:
 
 def test_every_verb_is_shown() -> None:
     shown = {shlex.split(line)[1] for line in command_lines(ROOT / "README.md") if "anymic" in line}
-    assert shown >= {verb.split()[0] for verb in VERBS}
+    assert shown - {"reproduce"} == {verb.split()[0] for verb in VERBS}  # a plugin's
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -76,6 +76,7 @@ def test_accuracies_differences_and_what_comes_back() -> None:
     text = Page(FOLDER).text(section.macro, **section.facts)
     assert "changes the accuracy by -10.0" in text
     assert "lose 40.0 points against A" in text
+    assert "| taken for another device's |" not in text
     assert "| taken for another device | 56.7 [" in text
 
 

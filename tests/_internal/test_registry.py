@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ def colors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
     )
     for name in ("red", "green"):
         (package / f"{name}.py").write_text(
-            f"from colors_of_test import COLORS\nCOLORS.add({name!r}, {name.upper()!r})\n"
+            f"from colors_of_test import COLORS\n"
+            f"COLORS.add({name!r}, {name.upper()!r}, module=__name__)\n"
         )
     monkeypatch.syspath_prepend(tmp_path)
     from colors_of_test import COLORS  # type: ignore[import-not-found]
@@ -89,6 +91,36 @@ def test_other_packages_register_through_an_entry_point(
     _install(tmp_path, EXTENSIONS, "colors = more_of_test")
     assert colors.get("violet") == "VIOLET"
     monkeypatch.delitem(sys.modules, "more_of_test")
+
+
+@pytest.mark.parametrize("first", ["green", "red"])
+def test_the_order_of_names_does_not_depend_on_the_order_of_imports(
+    colors: Registry[str], first: str
+) -> None:
+    """The built-in ones are sorted by module; those of others follow as they were registered."""
+    colors.add("blue", "BLUE")
+    colors.add("amber", "AMBER", module="somebody.elses")
+    importlib.import_module(f"colors_of_test.{first}")
+    assert colors.names() == ["green", "red", "blue", "amber"]
+    assert colors.specs() == ["GREEN", "RED", "BLUE", "AMBER"]
+
+
+def test_codecs_are_listed_by_backend_whichever_is_imported_first() -> None:
+    code = (
+        "from anymic.codecs.backends import {first}; from anymic.codecs import CODECS; "
+        "print(*CODECS.names())"
+    )
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", code.format(first=first)],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for first in ("lame", "vorbis")
+    }
+    (order,) = orders
+    assert order.split()[:3] == ["wav", "he-aac", "mp3"]
 
 
 def _install(folder: Path, group: str, line: str) -> None:

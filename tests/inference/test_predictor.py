@@ -265,7 +265,7 @@ def test_what_is_not_several_clips_is_refused(predictor: Predictor, files: list[
         many(Clip(noise(1.0), RATE))
     with pytest.raises(AudioError, match="A value of type int in place of several clips"):
         many(3)
-    with pytest.raises(AudioError, match="A value of type float32 in place of a clip"):
+    with pytest.raises(AudioError, match="A value of type ndarray in place of several clips"):
         many(noise(0.01))  # the samples of one clip
     with pytest.raises(AudioError, match="A value of type NoneType in place of a clip"):
         many([None])

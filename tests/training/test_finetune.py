@@ -278,10 +278,14 @@ def test_the_command(
 
 def test_classes_keep_the_models_order(corpus: Manifest) -> None:
     """The labels of an imported model need not be sorted."""
-    parts = split(corpus, CONFIG)
+    parts = split(corpus, replace(CONFIG, validation_share=0.25))
     rows = np.arange(len(parts.together))
     features = np.zeros((len(rows), 2, 3), dtype=np.float16)
     ordered = Examples.of(parts, features, rows, labels=("low", "high"))
     assert ordered.labels == ("low", "high")
     names = [ordered.labels[target] for target in ordered.training_targets]
     assert names == parts.training.table["label"].tolist()
+    assert parts.validation is not None
+    names = [ordered.labels[target] for target in ordered.validation_targets]
+    assert names == parts.validation.table["label"].tolist()
+    assert len(names)

@@ -39,10 +39,11 @@ class Registry(Generic[Spec]):
         self.kind, self.package, self.error = kind, package, error
         self._specs: dict[str, Spec] = {}
         self._made_by: dict[str, Any] = {}
+        self._modules: dict[str, str] = {}
         self._complete = False
         self._lock = threading.RLock()
 
-    def add(self, name: str, spec: Spec, *, made_by: Any = None) -> None:
+    def add(self, name: str, spec: Spec, *, made_by: Any = None, module: str = "") -> None:
         """Register `spec` under `name`.
 
         Parameters
@@ -52,6 +53,8 @@ class Registry(Generic[Spec]):
         made_by : object, optional
             The class or function behind it; by default the spec itself. It may be registered
             again, also after a new definition: the cell of a notebook, run twice.
+        module : str, optional
+            The module that registers it; by default the one that defines `made_by`.
 
         Raises
         ------
@@ -69,6 +72,7 @@ class Registry(Generic[Spec]):
                     fix="choose another name",
                 )
             self._specs[name], self._made_by[name] = spec, made_by
+            self._modules[name] = module or str(getattr(made_by, "__module__", ""))
 
     def get(self, name: str) -> Spec:
         """Return what is registered under `name`.
@@ -83,20 +87,23 @@ class Registry(Generic[Spec]):
             near = difflib.get_close_matches(str(name).lower(), list(self._specs), n=1)
             raise self.error(
                 f"unknown {self.kind} {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
-                expected=f"one of {', '.join(self._specs)}",
+                expected=f"one of {', '.join(self.names())}",
                 fix=f"check the name, or import the module that registers this {self.kind} first",
             )
         return self._specs[name]
 
     def names(self) -> list[str]:
-        """Return every name, in the order of registration, the built-in ones first."""
+        """Return every name: the built-in ones by module, then the others as registered.
+
+        The order does not depend on which module was imported first.
+        """
         self._load()
-        return list(self._specs)
+        return sorted(self._specs, key=self._place)
 
     def specs(self) -> list[Spec]:
         """Return every specification, in the order of `names`."""
         self._load()
-        return list(self._specs.values())
+        return [self._specs[name] for name in self.names()]
 
     def name_of(self, made_by: Any) -> str | None:
         """Return the name of a class or function that is registered, else None."""
@@ -110,6 +117,17 @@ class Registry(Generic[Spec]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
+    def _place(self, name: str) -> int:
+        """Return the number of the module of a name; -1 for other modules of this library."""
+        module, builtin = self._modules[name], self._builtin()
+        if module in builtin:
+            return builtin.index(module)
+        return -1 if module.split(".")[0] == self.package.split(".")[0] else len(builtin)
+
+    def _builtin(self) -> list[str]:
+        found = iter_modules(import_module(self.package).__path__)
+        return [f"{self.package}.{module.name}" for module in found]
+
     def _load(self) -> None:
         """Import the modules that register things of this kind, once."""
         with self._lock:
@@ -117,8 +135,8 @@ class Registry(Generic[Spec]):
                 return
             self._complete = True
             try:
-                for module in iter_modules(import_module(self.package).__path__):
-                    import_module(f"{self.package}.{module.name}")
+                for module in self._builtin():
+                    import_module(module)
                 for point in entry_points(group=EXTENSIONS):
                     point.load()
             except BaseException:

@@ -51,7 +51,7 @@ VERBS = (
 GROUPS = {
     "devices": "Estimate device profiles, identify devices, and set what a model does with them.",
     "data": "Make manifests: tables of clips with their labels and devices.",
-    "codec": "List codecs, and pass recordings through MP3, AAC, Opus, SBC, ...",
+    "codec": "List codecs, and pass recordings through MP3, AAC, Opus, SBC and others.",
     "import": "Make a model of weights that were trained elsewhere.",
     "plot": "Draw figures of a model.",
 }

@@ -30,7 +30,8 @@ def register_codec(spec: CodecSpec) -> CodecSpec:
     ConfigError
         If another codec has that name.
     """
-    CODECS.add(spec.name, spec)
+    backend = spec.backend
+    CODECS.add(spec.name, spec, module=type(backend).__module__ if backend else __name__)
     return spec
 
 

@@ -136,7 +136,7 @@ def request_of(
 
 def as_sources(sources: Any) -> list[Any]:
     """Return several sources as a list; AudioError if they are one source or none."""
-    one = isinstance(sources, (str, Path, Clip))
+    one = isinstance(sources, (str, Path, Clip)) or _is_samples(sources)
     if one or isinstance(sources, Manifest) or not hasattr(sources, "__iter__"):
         raise AudioError(
             f"a value of type {type(sources).__name__} in place of several clips",
@@ -144,6 +144,11 @@ def as_sources(sources: Any) -> list[Any]:
             fix="use predict for one clip, and predict_manifest for a manifest",
         )
     return list(sources)
+
+
+def _is_samples(value: Any) -> bool:
+    """Return whether these are the samples of one clip: an array of numbers with one axis."""
+    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "fiu"
 
 
 def manifest_requests(manifest: Manifest, clip_s: float) -> list[ClipRequest]:

@@ -63,6 +63,13 @@ class Identification:
 class DeviceIdentifier:
     """Identify the device that recorded a clip, or reject it as unknown.
 
+    Parameters
+    ----------
+    bands : int
+        Mel bands of the description of a clip.
+    true_accepts : float
+        Share of the known devices' clips to accept where no held-out device sets the threshold.
+
     Attributes
     ----------
     rate_hz : int
@@ -89,6 +96,9 @@ class DeviceIdentifier:
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
 
+    def __init__(self, *, bands: int = 128, true_accepts: float = 0.95) -> None:
+        self.bands, self.true_accepts = bands, true_accepts
+
     def fit(
         self, manifest: Manifest, *, held_out: Sequence[str] = (), seed: int = 0
     ) -> DeviceIdentifier:
@@ -108,7 +118,8 @@ class DeviceIdentifier:
         ManifestError, DeviceError
             As `describe_manifest` and `fit_descriptions`.
         """
-        return self.fit_descriptions(describe_manifest(manifest), held_out=held_out, seed=seed)
+        clips = describe_manifest(manifest, bands=self.bands)
+        return self.fit_descriptions(clips, held_out=held_out, seed=seed)
 
     def fit_descriptions(
         self, clips: Descriptions, *, held_out: Sequence[str] = (), seed: int = 0
@@ -153,7 +164,7 @@ class DeviceIdentifier:
         scores = held_out_scores(
             standardized, targets, clips.groups, devices=devices, scale=scale, seed=seed
         )
-        self.threshold = scores.threshold()
+        self.threshold = scores.threshold(self.true_accepts)
         self.network_ = train(standardized, targets, devices=devices, scale=scale, seed=seed)
         self.fitted_on = clips.clip_ids
         self.failures_ = clips.failures

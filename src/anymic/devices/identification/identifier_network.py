@@ -146,14 +146,14 @@ class HeldOutScores:
     known: Array
     unknown: Array
 
-    def threshold(self) -> float:
+    def threshold(self, true_accepts: float) -> float:
         """Return the lowest score at which a clip is attributed to a known device.
 
         With held-out devices, the share of known clips rejected equals the share of unknown clips
-        accepted. Without, 95 % of known clips are accepted.
+        accepted. Without, the share `true_accepts` of known clips is accepted.
         """
         if not len(self.unknown):
-            return float(np.quantile(self.known, 0.05))
+            return float(np.quantile(self.known, 1 - true_accepts))
         places = np.sort(np.concatenate([self.known, self.unknown]))
         fail = np.searchsorted(np.sort(self.known), places) / len(self.known)
         passes = 1 - np.searchsorted(np.sort(self.unknown), places) / len(self.unknown)
