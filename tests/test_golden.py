@@ -252,7 +252,7 @@ def test_devices_of_another_version_are_refused(version: int, age: str, tmp_path
 def test_a_model_with_a_part_of_another_version_is_refused(part: str, tmp_path: Path) -> None:
     own = json.loads((GOLDEN / "fcnn" / "bundle.json").read_text(encoding="utf-8"))[part]
     folder = altered("fcnn", "bundle.json", tmp_path, **{part: {**own, "version": 999}})
-    with pytest.raises(BundleError, match=r"version 999\. Expected version \d") as caught:
+    with pytest.raises(BundleError, match=r"version 999\. Expected .* version \d") as caught:
         open_model(folder)
     assert "\n" not in str(caught.value)
 
