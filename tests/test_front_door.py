@@ -109,19 +109,27 @@ def test_robustness_is_the_verb(
     assert paths["html"].stat().st_size > 1000
 
 
-def test_calibrate_profile_and_train_read_paths_and_tables(
-    model: Path, clips: Path, tmp_path: Path
-) -> None:
+def test_calibrate_and_profile_are_the_verbs(model: Path, clips: Path, tmp_path: Path) -> None:
     fresh = replace(Bundle.load(model), fitted_on={}).save(tmp_path / "fresh")
     found = anymic.calibrate(fresh, clips, split="all")
     assert found.model.calibration is not None
+    assert main(["calibrate", str(fresh), "--data", str(clips), "--split", "all"]) == 0
+    by_verb, by_python = anymic.load(fresh), anymic.Predictor(found.model)
+    first = clips.parent / "A1.wav"
+    assert by_verb.predict(first) == by_python.predict(first)
+    sizes = ["--fft", "256", "--hop", "128", "--out", str(tmp_path / "profile.json")]
+    assert main(["devices", "profile", str(clips), "--reference", "A", *sizes]) == 0
+    saved = anymic.DeviceProfile.read(tmp_path / "profile.json")
     gains = anymic.profile(clips, reference="A", fft_size=256, hop_samples=128)
     learned = anymic.SpectrumCorrection(reference="A", fft_size=256, hop_samples=128)
     learned.fit(anymic.Manifest.read(clips))
     np.testing.assert_array_equal(gains.gains_for("B"), learned.profile_.gains_for("B"))
+    np.testing.assert_allclose(gains.gains_for("B"), saved.gains_for("B"), rtol=1e-6)
 
 
-def test_identify_names_each_file_or_says_why_not(clips: Path, tmp_path: Path) -> None:
+def test_identify_names_each_file_or_says_why_not(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     identifier = anymic.DeviceIdentifier().fit(anymic.Manifest.read(clips))
     place = identifier.save(tmp_path / "identifier")
     found = dict(anymic.identify(place, [clips.parent / "A1.wav", clips.parent / "none.wav"]))
@@ -129,6 +137,11 @@ def test_identify_names_each_file_or_says_why_not(clips: Path, tmp_path: Path) -
     assert not isinstance(first, anymic.Failure)
     assert first.nearest in ("A", "B")
     assert isinstance(found[str(clips.parent / "none.wav")], anymic.Failure)
+    capsys.readouterr()
+    command = ["devices", "identify", str(clips.parent / "A1.wav"), "--identifier", str(place)]
+    assert main([*command, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {"path": str(clips.parent / "A1.wav"), **vars(first)}
 
 
 def test_names_are_imported_when_they_are_used() -> None:

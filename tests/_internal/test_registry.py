@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anymic._internal.registry import EXTENSIONS, Registry
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, DependencyError
 
 
 @pytest.fixture
@@ -91,6 +91,15 @@ def test_other_packages_register_through_an_entry_point(
     _install(tmp_path, EXTENSIONS, "colors = more_of_test")
     assert colors.get("violet") == "VIOLET"
     monkeypatch.delitem(sys.modules, "more_of_test")
+
+
+def test_a_broken_package_is_named_in_one_line(colors: Registry[str], tmp_path: Path) -> None:
+    (tmp_path / "broken_of_test.py").write_text("import nothing_of_this_name\n")
+    _install(tmp_path, EXTENSIONS, "colors = broken_of_test")
+    with pytest.raises(DependencyError, match="uninstall more-of-test") as caught:
+        colors.get("red")
+    assert "\n" not in str(caught.value)
+    assert "nothing_of_this_name" in str(caught.value)
 
 
 @pytest.mark.parametrize("first", ["green", "red"])

@@ -175,3 +175,12 @@ def test_parts_that_do_not_belong_together(small_bundle: Bundle) -> None:
         Bundle(labels=("a", "a"), **parts)
     with pytest.raises(ConfigError, match=r"length of a clip nan s"):
         InputContract(rate_hz=8000, clip_s=float("nan"))
+
+
+def test_a_message_spells_a_folder_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match=r"The folder model has no bundle\.json"):
+        Bundle.load("model")

@@ -175,7 +175,7 @@ def test_a_file_in_place_of_a_folder_is_refused_first(run: Run, option: str) -> 
     status, _, err = run(*LOUD, *THROUGH, option, "clips.csv")
     assert (status, err) == (
         2,
-        "error: clips.csv is a file. Expected a folder. Choose another path.\n",
+        "error: The path clips.csv is a file. Expected a folder. Choose another path.\n",
     )
 
 

@@ -34,7 +34,7 @@ def extra(name: str) -> Iterator[None]:
         if package == "anymic":
             raise
         raise DependencyError(
-            f"{package} is not installed",
+            f"the package {package} is not installed",
             expected=f"the packages of the extra {name!r}",
             fix=f"run pip install 'anymic[{name}]'",
         ) from error

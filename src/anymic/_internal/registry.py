@@ -6,11 +6,11 @@ import difflib
 import threading
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
-from anymic.errors import AnymicError, ConfigError
+from anymic.errors import AnymicError, ConfigError, DependencyError
 
 EXTENSIONS = "anymic.extensions"
 """Entry points of this group name the modules of other packages that register something."""
@@ -138,10 +138,24 @@ class Registry(Generic[Spec]):
                 for module in self._builtin():
                     import_module(module)
                 for point in entry_points(group=EXTENSIONS):
-                    point.load()
+                    self._extend(point)
             except BaseException:
                 self._complete = False
                 raise
+
+    def _extend(self, point: EntryPoint) -> None:
+        try:
+            point.load()
+        except AnymicError:
+            raise
+        except Exception as error:  # another package may raise anything
+            package = point.dist.name if point.dist else point.value
+            raise DependencyError(
+                f"the module {point.value} of the package {package} cannot be loaded"
+                f" ({type(error).__name__}: {error})",
+                expected=f"a module that registers a {self.kind} or another part",
+                fix=f"repair or uninstall {package}",
+            ) from error
 
 
 def _is_same(first: Any, second: Any) -> bool:

@@ -93,7 +93,7 @@ def sniff(path: str | os.PathLike[str]) -> Content:
             return _classify(name, file, head, status.st_size)
     except IsADirectoryError:
         raise AudioError(
-            f"{name} is a folder", expected="an audio file", fix="pass the files in it"
+            f"the path {name} is a folder", expected="an audio file", fix="pass the files in it"
         ) from None
     except FileNotFoundError:
         raise AudioError(

@@ -163,7 +163,7 @@ class Ensemble:
         folder = require_folder(folder)
         if (folder / MEMBERS).exists() and not _is_ensemble(folder):
             raise BundleError(
-                f"{folder} has a folder {MEMBERS} that belongs to no ensemble",
+                f"the folder {folder} has a folder {MEMBERS} that belongs to no ensemble",
                 expected="a new folder, or an ensemble to replace",
                 fix="choose another path",
             )
@@ -210,7 +210,7 @@ class Ensemble:
         values = read_index(folder)
         if values.get("kind") != KIND:
             raise BundleError(
-                f"{folder} is a single model",
+                f"the folder {folder} is a single model",
                 expected="an ensemble",
                 fix="load it with `anymic.load`",
             )

@@ -75,7 +75,11 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise BundleError(f"no folder {folder}", expected=wanted, fix="check the path")
     index = folder / INDEX
     if not index.is_file():
-        what = f"{folder} has no {INDEX}" if folder.is_dir() else f"{folder} is a file"
+        what = (
+            f"the folder {folder} has no {INDEX}"
+            if folder.is_dir()
+            else f"the path {folder} is a file"
+        )
         raise BundleError(what, expected=wanted, fix=remedy)
     try:
         values = json.loads(index.read_text(encoding="utf-8"))
@@ -102,7 +106,7 @@ def read_record(folder: Path) -> Record:
     values = read_index(folder)
     if "kind" in values:
         raise BundleError(
-            f"{folder} is an {values['kind']}",
+            f"the folder {folder} is an {values['kind']}",
             expected="a single model",
             fix="load it with `anymic.load`",
         )
@@ -136,7 +140,9 @@ def require_folder(folder: str | Path) -> Path:
     """Return the folder to save in; BundleError if it is a file."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise BundleError(f"{folder} is a file", expected="a folder", fix="choose another path")
+        raise BundleError(
+            f"the path {folder} is a file", expected="a folder", fix="choose another path"
+        )
     return folder
 
 

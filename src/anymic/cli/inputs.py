@@ -21,7 +21,9 @@ def require_folders(*places: Path | None) -> None:
     for place in filter(None, places):
         taken = next((one for one in (place, *place.parents) if one.exists()), None)
         if taken is not None and not taken.is_dir():
-            raise ConfigError(f"{taken} is a file", expected="a folder", fix="choose another path")
+            raise ConfigError(
+                f"the path {taken} is a file", expected="a folder", fix="choose another path"
+            )
 
 
 def note_replaced(out: Path, *, resume: bool) -> None:

@@ -166,7 +166,7 @@ def load_head(folder: str | Path) -> VectorHead:
         raise
     except Exception as error:
         raise BundleError(
-            f"{folder} contains no head ({type(error).__name__}: {error})",
+            f"the folder {folder} contains no head ({type(error).__name__}: {error})",
             expected=f"{INDEX} and {WEIGHTS} of a head that was trained on embeddings",
             fix="train it again",
         ) from error

@@ -57,7 +57,8 @@ def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Ma
     rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
     if len(rows) < len(wanted):
         raise ManifestError(
-            f"{manifest.root} has {len(rows)} of the {len(wanted)} validation clips of {name}",
+            f"the folder {manifest.root} has {len(rows)} of the {len(wanted)} validation clips of"
+            f" {name}",
             expected="all of them",
             fix="pass the manifest that it was trained on, or calibrate on a split",
         )

@@ -47,7 +47,7 @@ def folder(root: str | Path) -> Manifest:
     if bare or not found:
         what = f"no audio in {', '.join(bare)}" if bare else "no folders"
         raise ManifestError(
-            f"{root} has {what}",
+            f"the folder {root} has {what}",
             expected=f"{wanted}, each with audio ({SUFFIXES_LISTED})",
             fix="remove the folders that are not labels, or convert the files",
         )

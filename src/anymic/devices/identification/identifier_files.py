@@ -23,7 +23,9 @@ def write(folder: Path, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
     from safetensors.torch import save
 
     if folder.exists() and not folder.is_dir():
-        raise DeviceError(f"{folder} is a file", expected="a folder", fix="choose another path")
+        raise DeviceError(
+            f"the path {folder} is a file", expected="a folder", fix="choose another path"
+        )
     with atomic_folder(folder, index=INDEX) as unfinished:
         (unfinished / WEIGHTS).write_bytes(save(dict(tensors)))
         index = {**record, "sha256": {WEIGHTS: file_digest(unfinished / WEIGHTS)}}
@@ -39,7 +41,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     index = folder / INDEX
     wanted = f"the folder of an identifier, with {INDEX} in it"
     if not index.is_file():
-        what = f"{folder} has no {INDEX}" if folder.is_dir() else f"no folder {folder}"
+        what = f"the folder {folder} has no {INDEX}" if folder.is_dir() else f"no folder {folder}"
         what = f"the file {folder}" if folder.is_file() else what
         raise DeviceError(what, expected=wanted, fix=_REMEDY)
     try:
@@ -56,7 +58,9 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     sums = record.pop("sha256", None)
     if not weights.is_file():
         raise DeviceError(
-            f"{folder} has no {WEIGHTS}", expected="both files", fix="copy the whole folder again"
+            f"the folder {folder} has no {WEIGHTS}",
+            expected="both files",
+            fix="copy the whole folder again",
         )
     if not isinstance(sums, dict) or sums.get(WEIGHTS) != file_digest(weights):
         raise DeviceError(
