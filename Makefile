@@ -41,7 +41,7 @@ fdkaac:
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and \
-	  f"got Python {v}, wanted 3.10 or newer: name one, as in make PYTHON=python3.12")'
+	  f"Python {v} is too old. Expected 3.10 or newer. Name one: make PYTHON=python3.12")'
 	@echo "setting up $(VENV): minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	@command -v nvidia-smi > /dev/null \

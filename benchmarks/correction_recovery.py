@@ -110,8 +110,8 @@ def features(
         clean = fronts["no correction"].log_mel(samples["A"])
         for label, front in fronts.items():
             for name in names:
-                heard = front.log_mel(samples[name], front.device_index([name]))
-                differences.setdefault((label, name), []).append((heard - clean)[0])
+                recorded = front.log_mel(samples[name], front.device_index([name]))
+                differences.setdefault((label, name), []).append((recorded - clean)[0])
     decibels = 20 / np.log(10)
     return {
         key: (

@@ -159,7 +159,7 @@ def test_profile_and_corrected_clip(answers: dict[str, Any]) -> None:
 
 
 def test_the_answers_tell_devices_and_clips_apart(answers: dict[str, Any]) -> None:
-    """A comparison is worth something only where another treatment gives another answer."""
+    """A comparison is worth something only where other gains or clips give other answers."""
     for name in MODELS:
         own = answers[name]
         found = [own["clip"][device]["probabilities"] for device in "ABCQ"]

@@ -39,7 +39,7 @@ def miniature_tau_2020(tmp_path: Path) -> Path:
 def _miniature(
     root: Path, *, devices: tuple[str, ...] = ("a", "b", "c"), samples: int = 441_000
 ) -> Path:
-    """Write noise, ten seconds or less, for two scenes and three places, heard by each device."""
+    """Write noise, ten seconds or less, of two scenes and three places, by each device."""
     generator = np.random.default_rng(0)
     meta, sides = [], {"train": [], "test": []}  # type: ignore[var-annotated]
     for number, scene in enumerate(SCENES[:2]):

@@ -58,7 +58,7 @@ def test_a_device_calibrated_against_a_known_one_goes_on_to_the_reference(
     assert as_d.device_policy == "profile"
 
 
-def test_known_devices_are_heard_as_before(small_bundle: Bundle, clip: Clip) -> None:
+def test_known_devices_are_predicted_as_before(small_bundle: Bundle, clip: Clip) -> None:
     new = profile(("A",), A=np.ones(BINS), D=np.full(BINS, 2.0))
     before = Predictor(small_bundle, precision="float32")
     after = Predictor(add_devices(small_bundle, new), precision="float32")

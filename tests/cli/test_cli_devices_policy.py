@@ -1,4 +1,4 @@
-"""Routing through the command line: set once, then predict and evaluate follow it."""
+"""The device policy on the command line: set once, then predict and evaluate follow it."""
 
 from __future__ import annotations
 

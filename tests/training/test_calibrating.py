@@ -102,7 +102,7 @@ def test_what_it_says_of_itself(model: Bundle, honest: Manifest) -> None:
     assert whole.held_out.log_loss > whole.fitted.log_loss  # who was not seen is worse off
 
 
-def test_a_clip_gets_its_devices_calibrator_and_a_stranger_the_general_one(
+def test_a_clip_gets_its_devices_calibrator_and_an_unknown_device_the_general_one(
     model: Bundle, honest: Manifest
 ) -> None:
     found = calibrate(model, honest, per_device=["A"]).model

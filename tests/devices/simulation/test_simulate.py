@@ -159,7 +159,7 @@ def test_reruns_and_worker_counts_give_equal_bytes(
     assert contents(tmp_path / "one") == before
 
 
-def test_an_interrupted_or_changed_corpus_is_mended(
+def test_an_interrupted_or_changed_corpus_is_completed(
     corpus: Path, settings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
