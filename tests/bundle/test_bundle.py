@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,12 @@ def test_a_message_spells_a_folder_as_it_is(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BundleError, match=r"The folder model has no bundle\.json"):
         Bundle.load("model")
+
+
+def test_a_bundle_is_shown_in_a_few_words(small_bundle: Bundle) -> None:
+    """Weights, arrays and the ids of clips are not printed."""
+    shown = repr(replace(small_bundle, fitted_on={"weights": ("0123456789abcdef",) * 100}))
+    assert "labels=('dog', 'rain', 'siren')" in shown
+    assert "0123456789abcdef" not in shown
+    assert "array(" not in shown
+    assert len(shown) < 1000

@@ -173,3 +173,16 @@ def test_a_network_that_breaks_the_rule_gets_one_line(
     with pytest.raises(ConfigError, match=words) as caught:
         fit(corpus, QUICK, tmp_path, network=network, progress=False)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_of_another_kind_are_one_line(tmp_path: Path) -> None:
+    """The name of a preset is looked up; a mapping is refused with what to pass instead."""
+    with pytest.raises(ConfigError, match=r"Unknown preset 'scene'"):
+        fit(tmp_path, "scene", tmp_path / "run", progress=False)
+    with pytest.raises(ConfigError, match=r"The settings are a dict\. Expected a TrainingConfig"):
+        fit(tmp_path, {"epochs": 1}, tmp_path / "run", progress=False)  # type: ignore[arg-type]
+
+
+def test_a_class_in_place_of_a_network_is_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"the class BandMeans\..*Pass an instance"):
+        models.as_network(BandMeans)

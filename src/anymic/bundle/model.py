@@ -97,19 +97,19 @@ class Bundle:
         If the parts do not fit each other, or it is calibrated on clips that it was trained on.
     """
 
-    network: nn.Module
-    frontend: Frontend
+    network: nn.Module = field(repr=False)
+    frontend: Frontend = field(repr=False)
     labels: tuple[str, ...]
     contract: InputContract
     network_name: str
     network_arguments: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
+    fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     profile: DeviceProfile | None = None
     temperature: float = 1.0
-    identifier: DeviceIdentifier | None = None
-    spectrum: MeanSpectrum | None = None
-    calibration: DeviceCalibrator | None = None
+    identifier: DeviceIdentifier | None = field(default=None, repr=False)
+    spectrum: MeanSpectrum | None = field(default=None, repr=False)
+    calibration: DeviceCalibrator | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check that the parts fit; put the network and front-end in inference mode."""

@@ -140,12 +140,19 @@ def build(name: str, *, classes: int, **arguments: Any) -> Network:
     return as_network(network, channels=arguments.get("channels", 1))
 
 
-def as_network(module: nn.Module, *, channels: int = 1) -> Network:
+def as_network(module: object, *, channels: int = 1) -> Network:
     """Return a module as a `Network`: itself if it is one, else wrapped; refuse anything else."""
     if isinstance(module, Network):
         return module
     if not isinstance(module, nn.Module):
-        raise ConfigError(f"the network is a {type(module).__name__}", expected=_RULE)
+        kind = f"a {type(module).__name__}"
+        if isinstance(module, type):
+            kind = f"the class {module.__name__}"
+        raise ConfigError(
+            f"the network is {kind}",
+            expected=_RULE,
+            fix="pass an instance, such as Net(); settings name a registered network",
+        )
     return WrappedModule(module, channels=channels)
 
 

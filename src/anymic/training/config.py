@@ -219,6 +219,25 @@ def presets() -> list[str]:
     return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
 
 
+def as_config(config: TrainingConfig | str) -> TrainingConfig:
+    """Return the settings of a training: as they are, or by the name or path of a preset.
+
+    Raises
+    ------
+    ConfigError
+        If they are neither, or `load_config` refuses the name.
+    """
+    if isinstance(config, str):
+        return load_config(config)
+    if not isinstance(config, TrainingConfig):
+        raise ConfigError(
+            f"the settings are a {type(config).__name__}",
+            expected="a TrainingConfig, or the name of a preset",
+            fix="pass load_config(name, changes={...}) to change settings of a preset",
+        )
+    return config
+
+
 def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> TrainingConfig:
     """Read a preset by name, or a YAML file, and change some settings.
 

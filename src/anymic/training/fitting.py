@@ -22,7 +22,7 @@ from anymic.errors import AnymicError
 from anymic.features import Frontend, Standardizer
 from anymic.features.mel import mel_filters
 from anymic.features.patches import patch_distance_s
-from anymic.training.config import TrainingConfig
+from anymic.training.config import TrainingConfig, as_config
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def fit(
     manifest: Manifest | pd.DataFrame | str | Path,
-    config: TrainingConfig,
+    config: TrainingConfig | str,
     out: str | Path,
     *,
     network: nn.Module | None = None,
@@ -51,7 +51,8 @@ def fit(
     manifest : Manifest, DataFrame or path
         A path is a CSV file or a folder of one folder per label. Rows whose `split` is neither
         empty, "train" nor "validation" are not used.
-    config : TrainingConfig
+    config : TrainingConfig, or str
+        Or the name of a preset, or the path of a YAML file.
     out : path
         The folder of the run: the bundle, and beside it checkpoints/ and logs/ (TensorBoard).
     network : nn.Module, optional
@@ -81,7 +82,7 @@ def fit(
         If the run to resume has other settings or clips, clips differ in length, or the network
         does not return (batch, label).
     """
-    origin = None
+    config, origin = as_config(config), None
     if network is not None:
         origin = {"network": f"{type(network).__module__}.{type(network).__qualname__}"}
         config = replace(config, network=models.NETWORKS.name_of(type(network)) or config.network)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,9 +54,9 @@ class DeviceGains:
         Standard deviation over those clips of the log gain, in dB; 0 for a single clip.
     """
 
-    gains: NDArray[np.float64]
+    gains: NDArray[np.float64] = field(repr=False)
     count: int
-    spread_db: NDArray[np.float64]
+    spread_db: NDArray[np.float64] = field(repr=False)
 
     def summary(self) -> dict[str, Any]:
         """Return the number of clips, and gains and spread over bins in dB."""
@@ -107,7 +107,7 @@ class DeviceProfile:
     silence_db: float = -40.0
     hop_samples: int = 512
     created: str = ""
-    fitted_on: tuple[str, ...] = ()
+    fitted_on: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)
