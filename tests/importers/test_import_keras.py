@@ -1,17 +1,13 @@
 """Keras 2 checkpoints: written here in their layout, and computed here by their description.
 
 The forward pass below follows `model_config` layer by layer, in Keras's own axes (batch, frequency,
-time, channel), so it shares nothing with the reader but the file. With ANYMIC_TEST_KERAS=1 Keras
+time, channel), so it shares nothing with the reader but the file. In `test_keras_itself.py` Keras
 itself writes and computes.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from anymic.audio import Clip, write
 from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.errors import BundleError
@@ -28,6 +25,10 @@ from anymic.importers.keras import import_keras
 from anymic.training import load_config
 
 Arrays = dict[str, np.ndarray]
+Paddings = list[list[list[int]]]  # of each ZeroPadding2D: [[top, bottom], [left, right]]
+
+ONE, TWO = [[1, 1], [1, 1]], [[2, 2], [2, 2]]
+UNEVEN = [[2, 0], [1, 0]]
 
 
 def _source(name: str | tuple[str, int]) -> list[Any]:
@@ -82,9 +83,10 @@ class Writer:
         learned: bool,
         epsilon: float,
         function: str = "relu",
+        paddings: Paddings | None = None,
     ) -> None:
-        if size > 1:
-            padding = [[size // 2] * 2] * 2
+        usual = [[[size // 2] * 2] * 2] if size > 1 else []
+        for padding in usual if paddings is None else paddings:
             self.at = self.add(
                 "ZeroPadding2D", self.at, padding=padding, data_format="channels_last"
             )
@@ -161,16 +163,20 @@ def family(
     epsilon: float = 1e-3,
     function: str = "relu",
     attended: bool = True,
+    paddings: Paddings | None = None,
     seed: int = 0,
 ) -> Writer:
-    """Write a member of the family: blocks of (width, convolutions), each with a pool."""
+    """Write a member of the family: blocks of (width, convolutions), each with a pool.
+
+    `paddings` stand in front of each convolution but the one to the classes.
+    """
     writer = Writer((bands, None, channels), seed)
     writer.normalize(learned, epsilon)
     for number, (width, convolutions) in enumerate(blocks):
         for place in range(convolutions):
             entry = number == place == 0
             size, stride = (5, 2) if entry else (3, 1)
-            writer.convolve(width, size, stride, learned, epsilon, function)
+            writer.convolve(width, size, stride, learned, epsilon, function, paddings)
             if convolutions == 4 and place < 3:
                 writer.at = writer.add("Dropout", writer.at, rate=0.3)
         writer.pool()
@@ -242,8 +248,19 @@ def _activated(name: str, x: torch.Tensor) -> torch.Tensor:
         {"channels": 1, "classes": 3, "blocks": ((5, 2), (7, 2)), "bands": 40},
         {"learned": False, "bias": False, "epsilon": 1e-5, "seed": 2},
         {"blocks": ((4, 1), (6, 3)), "classes": 4},
+        {"blocks": ((4, 1), (6, 2)), "paddings": [ONE, ONE], "seed": 3},
+        {"blocks": ((4, 1), (6, 2)), "paddings": [], "seed": 4},
+        {"blocks": ((4, 2), (6, 1)), "paddings": [UNEVEN, ONE], "seed": 5},
     ],
-    ids=["the papers' shape", "one channel", "nothing learned", "other depth"],
+    ids=[
+        "the papers' shape",
+        "one channel",
+        "nothing learned",
+        "other depth",
+        "two paddings",
+        "no padding",
+        "uneven paddings",
+    ],
 )
 def test_the_probabilities_are_keras(options: dict[str, Any], tmp_path: Path) -> None:
     writer = family(tmp_path / "model.hdf5", **options)
@@ -298,8 +315,10 @@ def test_other_files_are_refused_in_one_line(
     assert "another network (tanh after conv2d" in refused(path, capsys)
     family(path, attended=False)
     assert "another network (no attention" in refused(path, capsys)
-    family(path, channels=6)
-    assert "6 channels" in refused(path, capsys)
+    family(path, channels=4)
+    assert "4 channels" in refused(path, capsys)
+    family(path, paddings=[[[1], [1, 1]]])
+    assert "another network" in refused(path, capsys)
     family(path)
     assert "2 labels for the 10 classes" in refused(path, capsys, "--labels", "a,b")
 
@@ -325,71 +344,60 @@ def test_the_command_makes_a_model_that_predicts(
     assert "3 labels: a, b, c" in said
     kept = sum(array.size for arrays in writer.weights.values() for array in arrays.values())
     assert f": {kept:,} parameters" in said  # every number in the file, as Keras counts
-    from anymic import Clip, load
+    from anymic import load
 
     noise = np.random.default_rng(0).normal(scale=0.1, size=44100).astype(np.float32)
     predicted = load(tmp_path / "model", precision="float32").predict(Clip(noise, 44100))
     assert sum(predicted.probabilities.values()) == pytest.approx(1)
 
 
-BY_KERAS = """
-import sys
-import numpy as np
-import tensorflow as tf
-try:
-    import tf_keras as keras  # Keras 2, where TensorFlow has gone on to 3
-except ImportError:
-    keras = tf.keras
-layers = keras.layers
-keras.utils.set_random_seed(1)
-x = first = layers.Input((64, None, 3))
-x = layers.BatchNormalization()(x)
-for number, (width, count) in enumerate(((6, 2), (8, 2), (12, 4))):
-    for place in range(count):
-        size = 5 if number == place == 0 else 3
-        x = layers.ZeroPadding2D(size // 2)(x)
-        stride = 2 if size == 5 else 1
-        x = layers.Conv2D(width, size, strides=stride, use_bias=False, padding="valid")(x)
-        x = layers.Activation("relu")(layers.BatchNormalization()(x))
-        if count == 4 and place < 3:
-            x = layers.Dropout(0.3)(x)
-    x = layers.MaxPooling2D(2)(x)
-x = layers.Conv2D(10, 1, use_bias=False, padding="valid")(x)
-x = layers.Activation("relu")(layers.BatchNormalization(center=False, scale=False)(x))
-x = layers.BatchNormalization(center=False, scale=False)(x)
-one, two = layers.Dense(5, activation="relu"), layers.Dense(10)
-pooled = [kind()(x) for kind in (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)]
-both = [two(one(layers.Reshape((1, 1, 10))(each))) for each in pooled]
-x = layers.Multiply()([x, layers.Activation("sigmoid")(layers.Add()(both))])
-x = layers.Activation("softmax")(layers.GlobalAveragePooling2D()(x))
-model = keras.Model(first, x)
-generator = np.random.default_rng(0)
-for layer in model.layers:
-    if isinstance(layer, layers.BatchNormalization):
-        values = [generator.normal(1, 0.2, value.shape) for value in layer.get_weights()]
-        layer.set_weights([np.abs(value) for value in values])
-model.save(sys.argv[1] + "/model.h5", save_format="h5")
-maps = generator.normal(size=(4, 64, 50, 3)).astype(np.float32)
-np.savez(sys.argv[1] + "/answers.npz", maps=maps, wanted=model.predict(maps, verbose=0))
-print(keras.__version__)
-"""
+PUBLISHED: dict[str, Any] = {  # `3class-fcnn`: the features of two microphones
+    "channels": 6,
+    "blocks": ((36, 2), (72, 2), (96, 2)),
+    "classes": 3,
+    "bands": 128,
+    "paddings": [ONE, TWO],
+}
+SHARE = ["--set", "validation_share=0.3"]
+SCENES = ["indoor", "outdoor", "transportation"]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    os.environ.get("ANYMIC_TEST_KERAS") != "1",
-    reason="installs TensorFlow: set ANYMIC_TEST_KERAS=1 to ask for it",
-)
-def test_keras_itself_gives_the_same(tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    packages = ["tensorflow-cpu", "tf_keras"]
-    subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
-    (tmp_path / "make.py").write_text(BY_KERAS)
-    subprocess.run([python, tmp_path / "make.py", tmp_path], check=True, stdout=sys.stderr)
-    network = import_keras(tmp_path / "model.h5").network
-    with np.load(tmp_path / "answers.npz") as answers:
-        features = torch.from_numpy(answers["maps"].transpose(0, 3, 1, 2)).contiguous()
-        with torch.inference_mode():
-            got = network(features).softmax(dim=1).numpy()
-        np.testing.assert_allclose(got, answers["wanted"], atol=1e-4)
+def test_a_network_for_two_microphones_classifies_arrays(tmp_path: Path) -> None:
+    writer = family(tmp_path / "model.hdf5", **PUBLISHED)
+    bundle = import_keras(tmp_path / "model.hdf5", labels=SCENES)
+    kernels = [module for module in bundle.network.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert [kernel.out_channels for kernel in kernels] == [36, 36, 72, 72, 96, 96, 3]
+    maps = np.random.default_rng(2).normal(size=(2, 128, 60, 6))
+    features = torch.from_numpy(maps.transpose(0, 3, 1, 2)).float()
+    bundle.save(tmp_path / "bundle")
+    again = Bundle.load(tmp_path / "bundle")
+    with torch.inference_mode():
+        got = again.network(features).softmax(dim=1).numpy()
+    np.testing.assert_allclose(got, forward(writer, maps), atol=1e-5)
+
+
+def test_files_for_a_network_of_two_microphones_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    family(tmp_path / "model.hdf5", **PUBLISHED)
+    bundle = str(tmp_path / "bundle")
+    command = ["import", "keras", str(tmp_path / "model.hdf5"), "--out", bundle]
+    assert main([*command, "--labels", ",".join(SCENES)]) == 0
+    assert "anymic predict" not in capsys.readouterr().out
+    sounds = tmp_path / "sounds"
+    for label in SCENES:
+        (sounds / label).mkdir(parents=True)
+        for number in range(4):
+            tone = np.sin(np.arange(44100) * 0.1 * (number + 1)).astype(np.float32)
+            write(sounds / label / f"{number}.wav", Clip(tone, 44100))
+    for verb in (
+        ["predict", str(sounds), "--model", bundle],
+        ["evaluate", bundle, "--data", str(sounds)],
+        ["finetune", bundle, "--data", str(sounds), "--out", str(tmp_path / "tuned"), *SHARE],
+        ["embed", str(sounds), "--model", bundle, "--out", str(tmp_path / "embedded")],
+    ):
+        assert main(verb) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "features of 3 channels" in said
+        assert "6 channels, as of 2 microphones" in said

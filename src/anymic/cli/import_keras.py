@@ -29,7 +29,8 @@ def import_keras(
 
     Depth, widths, channels of the input and the number of classes are read from the file; the
     front-end is that of the papers, for 44.1 kHz. The model predicts and is fine-tuned as any
-    other. It needs h5py: pip install 'anymic[keras]'.
+    other; one with 6 channels (two microphones) classifies arrays in Python only. It needs h5py:
+    pip install 'anymic[keras]'.
 
     Example: anymic import keras model.hdf5 --out scenes
     """
@@ -46,10 +47,13 @@ def import_keras(
         "parameters": parameters,
         "network": bundle.network_arguments,
     }
+    next_step = f"anymic predict FILES --model {out}"
+    if bundle.network_arguments["channels"] == keras.TWO_MICROPHONES:
+        next_step = "classify arrays of two microphones' features in Python (docs/finetuning.md)"
     listed = ", ".join(bundle.labels)
     print_outcome(
         outcome,
         f"{out}: {parameters:,} parameters, {len(bundle.labels)} labels: {listed}",
-        f"next: anymic predict FILES --model {out}",
+        f"next: {next_step}",
         as_json=as_json,
     )

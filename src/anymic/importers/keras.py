@@ -33,6 +33,7 @@ FRONTEND = FrontendConfig(
     log_offset=1e-8,
     scaling="clip",
 )
+TWO_MICROPHONES = 6  # channels: log-mel features, deltas, and deltas of these, of each microphone
 WANTED = "a whole model of the family of Hu 2020, saved by Keras 2"
 Arrays = Mapping[str, np.ndarray]
 
@@ -47,7 +48,9 @@ def import_keras(
     """Read a network of the family, and return it with the front-end of the papers.
 
     Depth, widths, channels of the input, normalizations and the number of classes are read from the
-    file. On the same features the network gives the same probabilities as in Keras.
+    file. On the same features the network gives the same probabilities as in Keras. With 6 channels
+    (the features of two microphones) it classifies arrays (batch, 6, band, frame) only; `load` and
+    `predict` refuse it, because an audio file gives the features of one microphone.
 
     Parameters
     ----------
@@ -67,6 +70,11 @@ def import_keras(
         that of its classes.
     DependencyError
         If h5py is not installed.
+
+    Examples
+    --------
+    >>> bundle = import_keras("model.hdf5", labels=["indoor", "outdoor"])  # doctest: +SKIP
+    >>> bundle.network(features).softmax(dim=1)  # (batch, class)  # doctest: +SKIP
     """
     path = Path(path)
     own, weights, version = read(path)
@@ -79,13 +87,15 @@ def import_keras(
             expected=f"{classes} names, in the order of the classes",
             fix="pass the labels",
         )
-    if channels > 3:
+    if channels > 3 and channels != TWO_MICROPHONES:
         raise BundleError(
             f"the input of {path} has {channels} channels",
-            expected="1 to 3 channels: log-mel features, their deltas, and the deltas of these",
-            fix="choose a network for one microphone",
+            expected="1 to 3 channels (log-mel features, their deltas, and the deltas of these),"
+            f" or {TWO_MICROPHONES}: these of two microphones",
+            fix="choose another network",
         )
-    config = replace(frontend, bands=own.bands, deltas=channels - 1)
+    deltas = 2 if channels == TWO_MICROPHONES else channels - 1
+    config = replace(frontend, bands=own.bands, deltas=deltas)
     return Bundle(
         network=build(own, weights),
         frontend=Frontend(config),

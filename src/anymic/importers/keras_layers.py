@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from anymic.models.fcnn import Convolution
 
@@ -53,7 +55,7 @@ def plan(description: Mapping[str, Any]) -> Plan:
         trunk, branch = graph.trunk()
         perceptron = _attention(graph, branch)
         return _plan(shape, _Chain(trunk), perceptron)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise OtherNetworkError(f"its description lacks {error}") from error
 
 
@@ -149,20 +151,22 @@ def _plan(shape: list[int | None], chain: _Chain, perceptron: tuple[Layer, Layer
     normalizations = [chain.need("BatchNormalization")]
     kernels, convolutions = [], []
     while chain.layers[chain.at :]:
-        padding = chain.take("ZeroPadding2D")
+        paddings = []
+        while (padding := chain.take("ZeroPadding2D")) is not None:
+            paddings.append(padding)
         kernel = chain.need("Conv2D")
         normalizations.append(chain.need("BatchNormalization"))
         function = chain.need("Activation").config["activation"]
         _require(function == "relu", f"{function} after {kernel.name}")
         kernels.append(kernel)
-        convolutions.append(_convolution(padding, kernel, normalizations[-1], chain))
+        convolutions.append(_convolution(paddings, kernel, normalizations[-1], chain))
         if last := chain.take("BatchNormalization"):
             normalizations.append(last)
             break
     _require(chain.at == len(chain.layers), "layers between the classes and their attention")
     *front, to_classes = convolutions
-    plain = (to_classes.kernel, to_classes.stride, to_classes.pool, to_classes.dropout)
-    _require(plain == (1, 1, 1, 0), "no 1x1 convolution to the classes")
+    wanted = Convolution(to_classes.width, kernel=1, affine=to_classes.affine)
+    _require(to_classes == wanted, "no 1x1 convolution to the classes")
     _require(len(normalizations) == len(kernels) + 2, "no normalization of the class maps")
     affine = _affine(normalizations[-1])
     _require(affine == to_classes.affine, "normalizations of the classes that differ")
@@ -188,23 +192,19 @@ def _plan(shape: list[int | None], chain: _Chain, perceptron: tuple[Layer, Layer
 
 
 def _convolution(
-    padding: Layer | None, layer: Layer, normalization: Layer, chain: _Chain
+    paddings: Sequence[Layer], layer: Layer, normalization: Layer, chain: _Chain
 ) -> Convolution:
     """Read a convolution, and take the pooling and dropout that follow it."""
-    config = layer.config
+    config, padded = layer.config, [each.config for each in paddings]
     size, stride = config["kernel_size"][0], config["strides"][0]
-    padded = padding.config["padding"] if padding else [[0, 0], [0, 0]]
-    if padding is None and config["padding"] == "same" and stride == 1:
-        padded = [[size // 2] * 2] * 2
     usual = (
         set(config["kernel_size"]) == {size}
         and set(config["strides"]) == {stride}
-        and (padding is None or config["padding"] == "valid")
-        and [list(side) for side in padded] == [[size // 2] * 2] * 2
+        and (config["padding"] == "valid" or (config["padding"] == "same" and stride == 1))
         and set(config.get("dilation_rate", [1])) == {1}
         and not config["use_bias"]
         and config["activation"] == "linear"
-        and config["data_format"] == "channels_last"
+        and all(each.get("data_format") != "channels_first" for each in (config, *padded))
     )
     _require(usual, f"{layer.name} with other settings")
     pool, dropout = 1, 0.0
@@ -216,7 +216,28 @@ def _convolution(
         sizes = {*found.config["pool_size"], *found.config["strides"]}
         plain = sizes == {pool} and found.config["padding"] == "valid"
         _require(plain, f"{found.name} with other settings")
-    return Convolution(config["filters"], size, stride, pool, dropout, _affine(normalization))
+    return Convolution(
+        config["filters"],
+        size,
+        stride,
+        pool,
+        dropout,
+        affine=_affine(normalization),
+        padding=_total_padding(config, padded),
+    )
+
+
+def _total_padding(
+    config: Mapping[str, Any], padded: Sequence[Mapping[str, Any]]
+) -> list[int] | None:
+    """Add up the zeros on the four sides; None where they are half the kernel."""
+    size = config["kernel_size"][0]
+    same = size - 1 if config["padding"] == "same" else 0
+    total = np.array([[same // 2, same - same // 2]] * 2)
+    for each in padded:
+        total += np.array(each["padding"])
+    sides: list[int] = total.ravel().tolist()
+    return None if sides == [size // 2] * 4 else sides
 
 
 def _affine(layer: Layer) -> bool:

@@ -228,7 +228,15 @@ def _key(frontend: Frontend) -> object:
 
 def _check_size(bundle: Bundle) -> None:
     config, contract = bundle.frontend.config, bundle.contract
-    _, bands, frames = config.input_shape(round(contract.clip_s * contract.rate_hz))
+    channels, bands, frames = config.input_shape(round(contract.clip_s * contract.rate_hz))
+    wanted = getattr(bundle.network, "channels", channels)
+    if wanted != channels:
+        raise BundleError(
+            f"audio of one microphone gives features of {channels} channels",
+            expected=f"{wanted} channels, as of {wanted / channels:g} microphones,"
+            f" for {bundle.network_name}",
+            fix="compute the features of all microphones, and pass them to `bundle.network`",
+        )
     smallest = getattr(bundle.network, "smallest_input", 1)
     patch = getattr(bundle.network, "input_shape", (bands, frames))
     if (bands, frames) != patch:

@@ -26,13 +26,15 @@ class Convolution:
     width : int
         Number of output channels.
     kernel, stride : int
-        The input is padded with zeros by half the kernel.
     pool : int
         Size of the max-pooling after it; 1 is none.
     dropout : float
         Share of values that training sets to 0 after it.
     affine : bool
         Whether its normalization has a scale and a shift.
+    padding : sequence of int, optional
+        Rows of zeros above and below the input, and columns before and after it (low bands, high
+        bands, start, end). By default half the kernel on each side.
     """
 
     width: int
@@ -41,6 +43,13 @@ class Convolution:
     pool: int = 1
     dropout: float = 0.0
     affine: bool = True
+    padding: Sequence[int] | None = None
+
+    @property
+    def zeros(self) -> tuple[int, int, int, int]:
+        """The padding of the four sides."""
+        low, high, start, end = self.padding or (self.kernel // 2,) * 4
+        return low, high, start, end
 
 
 def table(channels: int, *, width: float = 1.0) -> tuple[Convolution, ...]:
@@ -136,7 +145,9 @@ class Fcnn(Network):
         self.attention = ClassAttention(classes, hidden or max(1, classes // RATIO))
         self.smallest_input = 1
         for each in reversed(convolutions):
-            self.smallest_input = (self.smallest_input * each.pool - 1) * each.stride + 1
+            low, high, start, end = each.zeros
+            needed = (self.smallest_input * each.pool - 1) * each.stride + each.kernel
+            self.smallest_input = max(1, needed - min(low + high, start + end))
         initialize(self, nn.init.kaiming_normal_)
         # At first, the attention gives all classes the same weight. With random weights its sigmoid
         # saturates from the start, on the maxima of the maps: some classes have a weight near 0
@@ -173,8 +184,12 @@ class Fcnn(Network):
 
 
 def _layers(inputs: int, each: Convolution, epsilon: float) -> list[nn.Module]:
-    layers: list[nn.Module] = [
-        nn.Conv2d(inputs, each.width, each.kernel, each.stride, each.kernel // 2, bias=False),
+    low, high, start, end = each.zeros
+    symmetric = low == high and start == end
+    padding = (low, start) if symmetric else (0, 0)
+    layers: list[nn.Module] = [] if symmetric else [nn.ZeroPad2d((start, end, low, high))]
+    layers += [
+        nn.Conv2d(inputs, each.width, each.kernel, each.stride, padding, bias=False),
         nn.BatchNorm2d(each.width, eps=epsilon, affine=each.affine),
         nn.ReLU(inplace=True),
     ]
