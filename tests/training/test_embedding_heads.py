@@ -96,7 +96,7 @@ def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         read_vectors(tmp_path / "cut.npz")
     with pytest.raises(ManifestError, match=r"not an \.npz"):
         read_vectors(tmp_path / "nowhere.npz")
-    with pytest.raises(BundleError, match="contains no head"):
+    with pytest.raises(BundleError, match=r"has no head\.json. Expected the folder of a head"):
         load_head(tmp_path)
     out = ["--out", str(tmp_path / "head")]
     assert main(["train-head", *out]) == 2

@@ -6,28 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymic._internal.files import atomic_folder, file_digest
 from anymic.bundle.contract import InputContract
 from anymic.bundle.format import (
-    INDEX,
-    header,
-    parse,
-    read_index,
-    require_folder,
-    verify,
-    write_index,
+    ENSEMBLE,
+    FOLDER,
+    MEMBER_CALIBRATORS,
+    PARTS,
+    EnsembleRecord,
+    read_member_calibrators,
+    read_parts,
+    read_record,
+    write_member_calibrators,
+    write_record,
 )
 from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.model import Bundle, identifier_problems
-from anymic.bundle.parts import (
-    FILES,
-    MEMBER_CALIBRATORS,
-    part_records,
-    read_member_calibrators,
-    read_parts,
-    write_member_calibrators,
-    write_parts,
-)
 from anymic.bundle.voting import Voting
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator
 from anymic.devices.correction.profile import DeviceProfile
@@ -36,26 +29,7 @@ from anymic.errors import BundleError
 if TYPE_CHECKING:
     from anymic.devices.identification.identifier import DeviceIdentifier
 
-KIND, MEMBERS = "ensemble", "members"
-
-
-@dataclass(frozen=True)
-class EnsembleRecord:
-    """The content of an ensemble's `bundle.json`."""
-
-    format: str
-    version: int
-    kind: str
-    library: str
-    created: str
-    labels: tuple[str, ...]
-    contract: InputContract
-    voting: Voting
-    members: tuple[str, ...]
-    training: dict[str, Any]
-    sha256: dict[str, str]
-    identifier: dict[str, Any] | None = None
-    calibration: dict[str, Any] | None = None
+MEMBERS = "members"  # the folder
 
 
 @dataclass
@@ -160,42 +134,25 @@ class Ensemble:
         BundleError
             If `folder` is a file, or has a folder `members` that does not belong to an ensemble.
         """
-        folder = require_folder(folder)
+        folder = Path(folder)
         if (folder / MEMBERS).exists() and not _is_ensemble(folder):
             raise BundleError(
                 f"the folder {folder} has a folder {MEMBERS} that belongs to no ensemble",
                 expected="a new folder, or an ensemble to replace",
                 fix="choose another path",
             )
-        optional = (MEMBER_CALIBRATORS, FILES["identifier"], FILES["calibration"])
-        with atomic_folder(folder, index=INDEX, optional=optional) as unfinished:
-            self._write(unfinished)
-        return folder
-
-    def _write(self, folder: Path) -> None:
         digits = max(2, len(str(len(self.members) - 1)))
         names = [f"{number:0{digits}}" for number in range(len(self.members))]
-        files = []
-        for name, member in zip(names, self.members, strict=True):
-            files.append(f"{MEMBERS}/{name}/{INDEX}")
-            member.save(folder / MEMBERS / name)
-        if self.calibrators:
-            write_member_calibrators(folder, names, self.calibrators)
-            files.append(MEMBER_CALIBRATORS)
-        parts = write_parts(folder, identifier=self.identifier, calibration=self.calibration)
-        files += [FILES[name] for name in parts]
-        record = EnsembleRecord(
-            **header(),
-            kind=KIND,
-            labels=self.labels,
-            contract=self.contract,
-            voting=self.voting,
-            members=tuple(names),
-            training=self.training,
-            sha256={name: file_digest(folder / name) for name in files},
-            **parts,
-        )
-        write_index(folder, record)
+        files = [_index_of(name) for name in names]
+        with FOLDER.writing(folder, optional=(MEMBER_CALIBRATORS, *PARTS.values())) as new:
+            for name, member in zip(names, self.members, strict=True):
+                member.save(new / MEMBERS / name)
+            if self.calibrators:
+                write_member_calibrators(new, names, self.calibrators)
+                files.append(MEMBER_CALIBRATORS)
+            own = {"kind": ENSEMBLE, "voting": self.voting, "members": tuple(names)}
+            write_record(new, EnsembleRecord, self, files, **own)
+        return folder
 
     @classmethod
     def load(cls, folder: str | Path) -> Ensemble:
@@ -207,35 +164,27 @@ class Ensemble:
             As for `Bundle.load`, of the ensemble or one of its members.
         """
         folder = Path(folder)
-        values = read_index(folder)
-        if values.get("kind") != KIND:
-            raise BundleError(
-                f"the folder {folder} is a single model",
-                expected="an ensemble",
-                fix="load it with `anymic.load`",
-            )
-        record = parse(EnsembleRecord, values, folder)
+        record = read_record(folder, EnsembleRecord)
         if not record.members or not all(name.isdecimal() for name in record.members):
             raise BundleError(
-                f"{folder / INDEX} lists the members {', '.join(record.members) or 'none'}",
+                f"{folder / FOLDER.index} lists the members {', '.join(record.members) or 'none'}",
                 expected="numbers",
                 fix="build the ensemble again",
             )
-        needed = [f"{MEMBERS}/{name}/{INDEX}" for name in record.members]
         calibrated = record.voting == "calibrated"
+        needed = [_index_of(name) for name in record.members]
         needed += [MEMBER_CALIBRATORS] if calibrated else []
-        records, labels = part_records(record), len(record.labels)
-        needed += [FILES[name] for name in records]
-        verify(folder, record.sha256, needed=needed)
+        parts = read_parts(folder, record, needed=needed)
         calibrators: tuple[IsotonicCalibrator, ...] = ()
         if calibrated:
+            labels = len(record.labels)
             calibrators = read_member_calibrators(folder, record.members, labels=labels)
         return cls(
             members=tuple(Bundle.load(folder / MEMBERS / name) for name in record.members),
             voting=record.voting,
             calibrators=calibrators,
             training=record.training,
-            **read_parts(folder, records, labels=labels),
+            **parts,
         )
 
 
@@ -247,8 +196,13 @@ def load(folder: str | Path) -> Bundle | Ensemble:
     BundleError
         As for `Bundle.load`.
     """
-    kind = read_index(Path(folder)).get("kind")
-    return Ensemble.load(folder) if kind == KIND else Bundle.load(folder)
+    kind = FOLDER.read_index(Path(folder)).get("kind")
+    return Ensemble.load(folder) if kind == ENSEMBLE else Bundle.load(folder)
+
+
+def _index_of(member: str) -> str:
+    """Return the index of a member, which holds the hashes of the member's other files."""
+    return f"{MEMBERS}/{member}/{FOLDER.index}"
 
 
 def _refuse_different(members: tuple[Bundle, ...]) -> None:
@@ -279,6 +233,6 @@ def _difference(first: tuple[str, ...], other: tuple[str, ...]) -> str:
 
 def _is_ensemble(folder: Path) -> bool:
     try:
-        return read_index(folder).get("kind") == KIND
+        return FOLDER.read_index(folder).get("kind") == ENSEMBLE
     except BundleError:
         return False

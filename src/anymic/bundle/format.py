@@ -1,31 +1,43 @@
-"""The files of a bundle: their names, the index, and the check that they are complete."""
+"""The index of a bundle, and the tensors of its network, front-end and optional parts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from anymic._internal import settings as config
 from anymic._internal.files import file_digest
+from anymic._internal.saved_folder import FolderFormat, tensor_bytes
 from anymic.bundle.contract import InputContract
-from anymic.errors import BundleError, ConfigError, version_fix
-from anymic.features import FrontendConfig
+from anymic.bundle.voting import Voting
+from anymic.calibration import CalibrationError, DeviceCalibrator, IsotonicCalibrator
+from anymic.errors import BundleError, ConfigError
+from anymic.features import Frontend, FrontendConfig
 
-FORMAT = "anymic-bundle"
-VERSION = 1
-INDEX, WEIGHTS, PROFILE = "bundle.json", "weights.safetensors", "profile.json"
-
-Parsed = TypeVar("Parsed")
+FOLDER = FolderFormat(
+    "bundle",
+    "anymic-bundle",
+    version=1,
+    index="bundle.json",
+    error=BundleError,
+    remedy="pass the folder that `anymic train` wrote",
+    again="train it again",
+)
+WEIGHTS, PROFILE, ENSEMBLE = "weights.safetensors", "profile.json", "ensemble"
+# The file of each optional part, by the name of its record in the index.
+PARTS = {
+    "identifier": "identifier.safetensors",
+    "spectrum": "spectrum.safetensors",
+    "calibration": "calibration.safetensors",
+}
+MEMBER_CALIBRATORS = "calibrators.safetensors"  # applied before the members vote
 
 
 @dataclass(frozen=True)
@@ -67,159 +79,184 @@ class Record:
     calibration: dict[str, Any] | None = None
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """Read `bundle.json`; BundleError if there is none that this version can read."""
-    wanted = f"the folder of a bundle, with a {INDEX} in it"
-    remedy = "pass the folder that `anymic train` wrote"
-    if not folder.exists():
-        raise BundleError(f"no folder {folder}", expected=wanted, fix="check the path")
-    index = folder / INDEX
-    if not index.is_file():
-        what = (
-            f"the folder {folder} has no {INDEX}"
-            if folder.is_dir()
-            else f"the path {folder} is a file"
-        )
-        raise BundleError(what, expected=wanted, fix=remedy)
-    try:
-        values = json.loads(index.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise BundleError(
-            f"{index} cannot be read ({error})", expected="JSON", fix=remedy
-        ) from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise BundleError(
-            f"{index} is not the index of a bundle", expected=f'"format": "{FORMAT}"', fix=remedy
-        )
-    found, library = values.get("version"), values.get("library")
-    if found != VERSION:
-        raise BundleError(
-            f"bundle {folder} has version {found!r}, written by anymic {library}",
-            expected=f"version {VERSION}",
-            fix=version_fix(found, VERSION, written_by=library, otherwise="train it again"),
-        )
-    return values
+@dataclass(frozen=True)
+class EnsembleRecord:
+    """The content of an ensemble's `bundle.json`."""
+
+    format: str
+    version: int
+    kind: str
+    library: str
+    created: str
+    labels: tuple[str, ...]
+    contract: InputContract
+    voting: Voting
+    members: tuple[str, ...]
+    training: dict[str, Any]
+    sha256: dict[str, str]
+    identifier: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
 
 
-def read_record(folder: Path) -> Record:
-    """Read the index of a single model; BundleError if there is none."""
-    values = read_index(folder)
-    if "kind" in values:
+AnyRecord = TypeVar("AnyRecord", Record, EnsembleRecord)
+
+
+def read_record(folder: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """Read the index of a single model or an ensemble; BundleError if there is none."""
+    values = FOLDER.read_index(folder)
+    if ("kind" in values) != (kind is EnsembleRecord):
+        found, wanted = f"an {values.get('kind')}", "a single model"
+        if kind is EnsembleRecord:
+            found, wanted = "a single model", "an ensemble"
         raise BundleError(
-            f"the folder {folder} is an {values['kind']}",
-            expected="a single model",
-            fix="load it with `anymic.load`",
+            f"the folder {folder} is {found}", expected=wanted, fix="load it with `anymic.load`"
         )
-    record = parse(Record, values, folder)
-    if not isinstance(record.network.arguments, dict):
-        raise _altered(folder, "network.arguments is not a mapping")
-    return record
-
-
-def parse(kind: type[Parsed], values: Mapping[str, Any], folder: Path) -> Parsed:
-    """Build the dataclass of an index's values; BundleError if they do not fit it."""
     try:
         record = config.from_mapping(kind, values)
     except ConfigError as error:
         raise _altered(folder, error.problem) from error
-    for name in ("training", "fitted_on", "sha256", "identifier", "spectrum", "calibration"):
+    for name in ("training", "fitted_on", "sha256", *PARTS):
         if not isinstance(getattr(record, name, None) or {}, dict):
             raise _altered(folder, f"{name} is not a mapping")
+    if isinstance(record, Record) and not isinstance(record.network.arguments, dict):
+        raise _altered(folder, "network.arguments is not a mapping")
     return record
 
 
 def _altered(folder: Path, what: str) -> BundleError:
     return BundleError(
-        f"{folder / INDEX} was altered: {what}",
+        f"{folder / FOLDER.index} was altered: {what}",
         expected="the settings of a bundle",
         fix="undo the change, or save the bundle again where it was trained",
     )
 
 
-def require_folder(folder: str | Path) -> Path:
-    """Return the folder to save in; BundleError if it is a file."""
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise BundleError(
-            f"the path {folder} is a file", expected="a folder", fix="choose another path"
-        )
-    return folder
-
-
-def header() -> dict[str, Any]:
-    """Return the first entries of an index: the format, and when and by what it is written."""
-    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    library = version("anymic")
-    return {"format": FORMAT, "version": VERSION, "library": library, "created": created}
-
-
-def write_index(folder: Path, record: Any) -> None:
-    """Write `bundle.json`; BundleError if JSON cannot represent a value of the record."""
-    try:
-        text = json.dumps(config.to_mapping(record), indent=1, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise BundleError(
-            f"the training record cannot be written as JSON ({error})",
-            expected="strings, finite numbers, lists and mappings",
-            fix="convert the values first",
-        ) from error
-    (folder / INDEX).write_text(text + "\n", encoding="utf-8")
-
-
-def verify(
-    folder: Path,
-    sha256: Mapping[str, str],
-    *,
-    needed: Sequence[str],
-    optional: Sequence[str] = (),
+def write_record(
+    folder: Path, record_type: type[AnyRecord], model: Any, files: Sequence[str], **own: Any
 ) -> None:
-    """Refuse a bundle of which a file is missing or was altered."""
-    remedy = "copy the whole folder again from where it was trained"
-    wanted = "the files listed in its " + INDEX
-    names = sorted({*needed, *sha256})
-    if any(name not in (*needed, *optional) for name in names):
-        raise BundleError(f"bundle {folder} lists {', '.join(names)}", expected=wanted, fix=remedy)
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise BundleError(
-            f"bundle {folder} has no {' and no '.join(missing)}", expected=wanted, fix=remedy
-        )
-    altered = [name for name in names if file_digest(folder / name) != sha256.get(name)]
-    if altered:
-        raise BundleError(
-            f"bundle {folder} was altered since it was saved: {', '.join(altered)}",
-            expected=f"the SHA-256 in its {INDEX}",
-            fix=remedy,
-        )
+    """Write the optional parts and the index of a Bundle or Ensemble; its other `files` are there.
 
-
-def tensor_bytes(tensors: Mapping[str, Tensor | NDArray[np.floating]]) -> bytes:
-    """Return the content of a safetensors file, for which every tensor and array is copied.
-
-    `safetensors.torch.save_file` makes files that only their owner can read, and refuses tensors
-    that share memory.
+    `own` are the entries of the record that the other kind of model does not have.
     """
-    from safetensors.torch import save
+    found = {name: getattr(model, name, None) for name in PARTS}
+    parts: dict[str, Any] = {}
+    for name, part in found.items():
+        if part is not None:
+            parts[name], tensors = part.to_parts()
+            (folder / PARTS[name]).write_bytes(tensor_bytes(tensors))
+    files = [*files, *(PARTS[name] for name in parts)]
+    record = record_type(
+        **FOLDER.header(),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        labels=model.labels,
+        contract=model.contract,
+        training=model.training,
+        sha256={name: file_digest(folder / name) for name in files},
+        **own,
+        **parts,
+    )
+    FOLDER.write_index(folder, config.to_mapping(record))
 
-    copies = {
-        name: one.clone(memory_format=torch.contiguous_format)
-        if isinstance(one, Tensor)
-        else torch.tensor(one)
-        for name, one in tensors.items()
+
+def read_parts(
+    folder: Path, record: Record | EnsembleRecord, *, needed: Sequence[str]
+) -> dict[str, Any]:
+    """Verify the `needed` files and those of the optional parts; read the parts, by their names.
+
+    Raises
+    ------
+    BundleError, DeviceError
+        If a file is missing or was altered, or the tensors of a part do not fit its record.
+    """
+    found = {name: getattr(record, name, None) for name in PARTS}
+    records = {name: one for name, one in found.items() if one is not None}
+    needed = [*needed, *(PARTS[name] for name in records)]
+    FOLDER.verify(folder, record.sha256, needed=needed, optional=[PROFILE])
+    return {
+        name: _read_part(folder / PARTS[name], name, one, len(record.labels))
+        for name, one in records.items()
     }
-    return save(copies)
 
 
-def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """Read a file's tensors, by name; BundleError if it is not a safetensors file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _read_part(file: Path, name: str, record: Mapping[str, Any], labels: int) -> Any:
+    tensors = FOLDER.read_tensors(file)
+    if name == "identifier":
+        from anymic.devices.identification.identifier import DeviceIdentifier
 
+        return DeviceIdentifier.from_parts(record, tensors)
+    if name == "spectrum":
+        from anymic.devices.correction.blind import MeanSpectrum
+
+        return MeanSpectrum.from_parts(record, tensors)
     try:
-        return load_file(folder / name)
-    except (SafetensorError, OSError) as error:
+        return DeviceCalibrator.from_parts(record, _arrays(tensors), labels=labels)
+    except CalibrationError as error:
         raise BundleError(
-            f"{folder / name} cannot be read ({error})",
-            expected="a safetensors file",
-            fix="copy the whole folder again from where it was trained",
+            f"{file} does not fit its model ({error.problem})",
+            expected=f"a calibrator for {labels} labels",
+            fix="calibrate again with anymic calibrate",
         ) from error
+
+
+def tensors_of(network: nn.Module, frontend: Frontend) -> dict[str, Tensor]:
+    """Return every weight by its name in the file; BundleError if one is not finite."""
+    parts = {"network": network, "frontend": frontend}
+    tensors = {
+        f"{part}.{name}": tensor.detach().cpu()
+        for part, module in parts.items()
+        for name, tensor in module.state_dict().items()
+    }
+    wrong = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+    if wrong:
+        raise BundleError(
+            f"some weights are not finite ({', '.join(wrong[:3])})",
+            expected="finite weights",
+            fix="train again with a lower learning rate",
+        )
+    return tensors
+
+
+def build_frontend(record: Record, tensors: Mapping[str, Tensor]) -> Frontend:
+    """Build the front-end from its saved filters, which needs no librosa."""
+    bands, bins = record.frontend.bands, record.frontend.bins
+    filters, gains = tensors["filters"], tensors["gains"]
+    devices = record.correction.devices
+    known = [(1 + len(devices), size) for size in (bins, bands)]
+    if filters.shape != (bands, bins) or gains.shape not in known:
+        raise RuntimeError(
+            f"filters {tuple(filters.shape)} and gains {tuple(gains.shape)} "
+            f"for {bands} bands, {bins} bins and {len(devices)} devices"
+        )
+    rows = zip(devices, gains[1:].double().numpy(), strict=True)
+    frontend = Frontend(record.frontend, device_gains=dict(rows), filters=filters)
+    frontend.load_state_dict(tensors)
+    return frontend
+
+
+def write_member_calibrators(
+    folder: Path, names: Sequence[str], calibrators: Sequence[IsotonicCalibrator]
+) -> None:
+    """Write the calibrator of each member."""
+    steps: dict[str, NDArray[np.float64]] = {}
+    for name, calibrator in zip(names, calibrators, strict=True):
+        steps |= calibrator.to_arrays(name)
+    (folder / MEMBER_CALIBRATORS).write_bytes(tensor_bytes(steps))
+
+
+def read_member_calibrators(
+    folder: Path, names: Sequence[str], *, labels: int
+) -> tuple[IsotonicCalibrator, ...]:
+    """Read the calibrator of each member; BundleError if they do not fit the members."""
+    steps = _arrays(FOLDER.read_tensors(folder / MEMBER_CALIBRATORS))
+    try:
+        return tuple(IsotonicCalibrator.from_arrays(steps, name, labels=labels) for name in names)
+    except (KeyError, CalibrationError) as error:
+        raise BundleError(
+            f"{folder / MEMBER_CALIBRATORS} does not fit its members ({error})",
+            expected="a calibrator for each member and label",
+            fix="build the ensemble again",
+        ) from error
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float64]]:
+    return {name: tensor.double().numpy() for name, tensor in tensors.items()}

@@ -10,33 +10,23 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from anymic import models
-from anymic._internal.files import atomic_folder, file_digest
+from anymic._internal.saved_folder import part_of, tensor_bytes
 from anymic.bundle.contract import InputContract
 from anymic.bundle.format import (
-    INDEX,
+    FOLDER,
+    PARTS,
     PROFILE,
     WEIGHTS,
     Correction,
     NetworkRecord,
     Record,
-    header,
+    build_frontend,
+    read_parts,
     read_record,
-    read_tensors,
-    require_folder,
-    tensor_bytes,
-    verify,
-    write_index,
+    tensors_of,
+    write_record,
 )
 from anymic.bundle.leakage import refuse_overlap
-from anymic.bundle.parts import (
-    FILES,
-    build_frontend,
-    part_of,
-    part_records,
-    read_parts,
-    tensors_of,
-    write_parts,
-)
 from anymic.calibration import DeviceCalibrator
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, BundleError
@@ -191,41 +181,27 @@ class Bundle:
                 expected="a registered network that is built from `classes` alone",
                 fix="register its class with anymic.register_network, and train it again",
             )
-        folder = require_folder(folder)
-        optional = (PROFILE, *FILES.values())
-        with atomic_folder(folder, index=INDEX, optional=optional) as unfinished:
-            self._write(unfinished)
+        folder = Path(folder)
+        with FOLDER.writing(folder, optional=(PROFILE, *PARTS.values())) as new:
+            weights = tensor_bytes(tensors_of(self.network, self.frontend))
+            (new / WEIGHTS).write_bytes(weights)
+            files, correction = [WEIGHTS], Correction(self.devices)
+            if (own := self.profile) is not None:
+                own.write(new / PROFILE)
+                files.append(PROFILE)
+                correction = Correction(self.devices, own.reference, own.estimator)
+            write_record(
+                new,
+                Record,
+                self,
+                files,
+                frontend=self.frontend.config,
+                network=NetworkRecord(self.network_name, dict(self.network_arguments)),
+                correction=correction,
+                temperature=self.temperature,
+                fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
+            )
         return folder
-
-    def _write(self, folder: Path) -> None:
-        weights = tensor_bytes(tensors_of(self.network, self.frontend))
-        (folder / WEIGHTS).write_bytes(weights)
-        files, correction = [WEIGHTS], Correction(self.devices)
-        if self.profile is not None:
-            self.profile.write(folder / PROFILE)
-            files.append(PROFILE)
-            correction = Correction(self.devices, self.profile.reference, self.profile.estimator)
-        parts = write_parts(
-            folder,
-            identifier=self.identifier,
-            spectrum=self.spectrum,
-            calibration=self.calibration,
-        )
-        files += [FILES[name] for name in parts]
-        record = Record(
-            **header(),
-            labels=self.labels,
-            contract=self.contract,
-            frontend=self.frontend.config,
-            network=NetworkRecord(self.network_name, dict(self.network_arguments)),
-            correction=correction,
-            temperature=self.temperature,
-            training=self.training,
-            fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
-            sha256={name: file_digest(folder / name) for name in files},
-            **parts,
-        )
-        write_index(folder, record)
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
@@ -238,11 +214,7 @@ class Bundle:
             it has another version, or its weights do not fit its network.
         """
         folder = Path(folder)
-        record = read_record(folder)
-        records = part_records(record)
-        needed = [WEIGHTS, *(FILES[name] for name in records)]
-        verify(folder, record.sha256, needed=needed, optional=[PROFILE])
-        tensors = read_tensors(folder, WEIGHTS)
+        record = read_record(folder, Record)
         if record.network.name not in models.NETWORKS:
             raise BundleError(
                 f"bundle {folder} has the unknown network {record.network.name!r}",
@@ -250,13 +222,14 @@ class Bundle:
                 fix="import the module that registers it with anymic.register_network first",
             )
         try:
+            parts = read_parts(folder, record, needed=[WEIGHTS])
+            tensors = FOLDER.read_tensors(folder / WEIGHTS)
             network = models.build(
                 record.network.name, classes=len(record.labels), **record.network.arguments
             )
             network.load_state_dict(part_of(tensors, "network"))
             frontend = build_frontend(record, part_of(tensors, "frontend"))
             profile = DeviceProfile.read(folder / PROFILE) if PROFILE in record.sha256 else None
-            parts = read_parts(folder, records, labels=len(record.labels))
         except BundleError:
             raise
         except AnymicError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from anymic import models
-from anymic._internal.files import file_digest
+from anymic._internal.files import atomic_path, file_digest
 from anymic._internal.optional import extra
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import AnymicError, BundleError
@@ -164,7 +163,8 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
     expected = Path(name).stem.rpartition("-")[2]
     digest = file_digest(path)
     if not digest.startswith(expected):
-        os.replace(path, path.with_suffix(".damaged"))
+        with atomic_path(path.with_suffix(".damaged")) as aside:
+            path.rename(aside)
         raise AnymicError(
             f"{name} from {url} has the SHA-256 {digest[:8]}...",
             expected=f"{expected}...",

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,25 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import models
-from anymic._internal.files import atomic_folder
-from anymic.bundle.format import tensor_bytes
-from anymic.bundle.parts import part_of
+from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError, version_fix
+from anymic.errors import BundleError, ConfigError
 from anymic.inference.answers import average, probabilities
 from anymic.inference.prediction import DevicePolicy, ManifestPredictions, Prediction
 from anymic.models.network import Network
 from anymic.models.segments import fixed_segments
 
-INDEX, WEIGHTS = "head.json", "weights.safetensors"
-FORMAT, VERSION = "anymic-head", 1
+FOLDER = FolderFormat(
+    "head",
+    "anymic-head",
+    version=1,
+    index="head.json",
+    error=BundleError,
+    remedy="pass the folder that `anymic train-head` wrote",
+    again="train it again",
+)
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +129,9 @@ class VectorHead:
     def save(self, folder: str | Path) -> Path:
         """Write `head.json` and `weights.safetensors`, whole or not at all."""
         folder = Path(folder)
-        own = {"mean": torch.from_numpy(self.mean), "scale": torch.from_numpy(self.scale)}
         weights = {f"network.{key}": value for key, value in self.network.state_dict().items()}
         index = {
-            "format": FORMAT,
-            "version": VERSION,
-            "library": version("anymic"),
+            **FOLDER.header(),
             "network": self.name,
             "arguments": dict(self.arguments),
             "labels": list(self.labels),
@@ -138,9 +139,10 @@ class VectorHead:
             "training": dict(self.training),
             "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
         }
-        with atomic_folder(folder, index=INDEX) as unfinished:
-            (unfinished / WEIGHTS).write_bytes(tensor_bytes({**own, **weights}))
-            (unfinished / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        with FOLDER.writing(folder) as new:
+            content = tensor_bytes({"mean": self.mean, "scale": self.scale, **weights})
+            (new / WEIGHTS).write_bytes(content)
+            FOLDER.write_index(new, index)
         return folder
 
 
@@ -152,54 +154,31 @@ def load_head(folder: str | Path) -> VectorHead:
     BundleError
         If the folder has no head, it is damaged, or it has another version.
     """
-    from safetensors.torch import load
-
     folder = Path(folder)
+    index = FOLDER.read_index(folder)
+    tensors = FOLDER.read_tensors(folder / WEIGHTS)
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        _require_version(folder, index)
-        tensors = load((folder / WEIGHTS).read_bytes())
         network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
         network.load_state_dict(part_of(tensors, "network"))
-        mean, scale = tensors["mean"].numpy(), tensors["scale"].numpy()
-    except BundleError:
-        raise
-    except Exception as error:
+        return VectorHead(
+            network=network,
+            name=index["network"],
+            arguments=index["arguments"],
+            labels=tuple(index["labels"]),
+            segments=index["segments"],
+            mean=tensors["mean"].numpy(),
+            scale=tensors["scale"].numpy(),
+            training=index["training"],
+            fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
+        )
+    except Exception as error:  # whatever an altered index makes of it
         raise BundleError(
             f"the folder {folder} contains no head ({type(error).__name__}: {error})",
-            expected=f"{INDEX} and {WEIGHTS} of a head that was trained on embeddings",
-            fix="train it again",
+            expected=f"{FOLDER.index} and {WEIGHTS} of a head that was trained on embeddings",
+            fix=FOLDER.again,
         ) from error
-    return VectorHead(
-        network=network,
-        name=index["network"],
-        arguments=index["arguments"],
-        labels=tuple(index["labels"]),
-        segments=index["segments"],
-        mean=mean,
-        scale=scale,
-        training=index["training"],
-        fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
-    )
-
-
-def _require_version(folder: Path, index: Mapping[str, Any]) -> None:
-    """Refuse an index of another format or version."""
-    if index.get("format") != FORMAT:
-        raise BundleError(
-            f"{folder / INDEX} is not the index of a head",
-            expected=f'"format": "{FORMAT}"',
-            fix="pass the folder that `anymic train-head` wrote",
-        )
-    found, library = index.get("version", 1), index.get("library")  # the first had no version
-    if found != VERSION:
-        raise BundleError(
-            f"head {folder} has version {found!r}, written by anymic {library}",
-            expected=f"version {VERSION}",
-            fix=version_fix(found, VERSION, written_by=library, otherwise="train it again"),
-        )
 
 
 def is_head(folder: str | Path) -> bool:
     """Return whether a folder contains a head on embeddings."""
-    return (Path(folder) / INDEX).is_file()
+    return (Path(folder) / FOLDER.index).is_file()

@@ -14,10 +14,10 @@ import numpy as np
 
 from anymic import models
 from anymic._internal.files import write_arrays
+from anymic._internal.saved_folder import tensor_bytes
 from anymic.bundle import Bundle
-from anymic.bundle.format import tensor_bytes
+from anymic.bundle.format import tensors_of
 from anymic.bundle.leakage import fitted_clips_warning
-from anymic.bundle.parts import tensors_of
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError

@@ -15,17 +15,17 @@ from torch import Tensor
 
 from anymic import audio
 from anymic._internal import settings as config
+from anymic._internal.files import file_digest
+from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.gain_fitting import failed
 from anymic.devices.file_format import reading
-from anymic.devices.identification import identifier_files
 from anymic.devices.identification.descriptions import (
     Analysis,
     Descriptions,
     describe,
     describe_manifest,
 )
-from anymic.devices.identification.identifier_files import FORMAT, VERSION
 from anymic.devices.identification.identifier_network import (
     IdentifierNetwork,
     held_out_scores,
@@ -34,6 +34,16 @@ from anymic.devices.identification.identifier_network import (
 )
 from anymic.errors import DeviceError, Failure
 
+FOLDER = FolderFormat(
+    "device identifier",
+    "anymic-device-identifier",
+    version=2,
+    index="identifier.json",
+    error=DeviceError,
+    remedy="pass the folder that `anymic devices fit` wrote",
+    again="fit it again",
+)
+WEIGHTS = "identifier.safetensors"
 FEWEST_CLIPS = 5
 
 
@@ -227,8 +237,8 @@ class DeviceIdentifier:
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""
         record = {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": FOLDER.name,
+            "version": FOLDER.version,
             "analysis": asdict(self.analysis_),
             "devices": list(self.devices),
             "threshold": self.threshold,
@@ -250,8 +260,8 @@ class DeviceIdentifier:
         DeviceError
             If the parts have another version, are incomplete, or do not fit each other.
         """
-        where, kind = "the identifier", "a device identifier"
-        with reading(record, FORMAT, VERSION, where=where, kind=kind, again="fit it again"):
+        where, kind, again = "the identifier", f"a {FOLDER.kind}", FOLDER.again
+        with reading(record, FOLDER.name, FOLDER.version, where=where, kind=kind, again=again):
             self = cls()
             self.analysis_ = config.from_mapping(Analysis, record["analysis"])
             self.rate_hz = self.analysis_.rate_hz
@@ -263,17 +273,18 @@ class DeviceIdentifier:
             self._mean, self._scale = tensors["mean"], tensors["scale"]
             self._filters = tensors["filters"].numpy()
             self.network_ = IdentifierNetwork(self.analysis_.bands, len(self.devices))
-            prefix = "network."
-            self.network_.load_state_dict(
-                {key[len(prefix) :]: tensors[key] for key in tensors if key.startswith(prefix)}
-            )
+            self.network_.load_state_dict(part_of(tensors, "network"))
             self.network_.eval().requires_grad_(False)
         return self
 
     def save(self, folder: str | Path) -> Path:
         """Write identifier.json and identifier.safetensors into `folder`, whole or not at all."""
-        identifier_files.write(Path(folder), *self.to_parts())
-        return Path(folder)
+        folder = Path(folder)
+        record, tensors = self.to_parts()
+        with FOLDER.writing(folder) as new:
+            (new / WEIGHTS).write_bytes(tensor_bytes(tensors))
+            FOLDER.write_index(new, {**record, "sha256": {WEIGHTS: file_digest(new / WEIGHTS)}})
+        return folder
 
     @classmethod
     def load(cls, folder: str | Path) -> DeviceIdentifier:
@@ -285,7 +296,11 @@ class DeviceIdentifier:
             If the folder or a file of it is missing, was altered, is not an identifier or has
             another version.
         """
-        return cls.from_parts(*identifier_files.read(Path(folder)))
+        folder = Path(folder)
+        record = FOLDER.read_index(folder)
+        sha256 = record.pop("sha256", None)
+        FOLDER.verify(folder, sha256 if isinstance(sha256, dict) else {}, needed=[WEIGHTS])
+        return cls.from_parts(record, FOLDER.read_tensors(folder / WEIGHTS))
 
 
 def _check_counts(counts: Mapping[str, int]) -> None:
