@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from anymic.bundle import Bundle
 from anymic.cli.demo import demo, show
-from anymic.data.corpora.scenes import scenes
+from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.manifest import Manifest
 from anymic.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -86,10 +86,7 @@ def test_gap_and_recovery_come_out_of_the_audio(tmp_path: Path) -> None:
     """Ten aligned takes bring the test clips of B and C most of the way back to A's."""
     clean = scenes(
         tmp_path / "scenes",
-        train_locations=3,
-        test_locations=2,
-        takes=1,
-        clip_s=1.5,
+        Settings(train_locations=3, test_locations=2, takes=1, clip_s=1.5),
         progress=False,
     )
     recorded = simulate(clean, "scenes", tmp_path / "devices", progress=False).manifest

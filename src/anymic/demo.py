@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anymic.data.checks import require_all_usable
-from anymic.data.corpora.scenes import scenes
+from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.simulate import simulate
 from anymic.evaluation.report.rows import Row
@@ -92,7 +92,7 @@ def run_demo(
     changes : mapping, optional
         Settings of the training preset `scenes` to replace, as in `training.load_config`.
     corpus : mapping, optional
-        Arguments of `scenes` to replace. With any of these the finding begins with `TRIAL`.
+        Settings of the scenes to replace. With any of these the finding begins with `TRIAL`.
     command : str
         The command, for the report.
 
@@ -108,7 +108,8 @@ def run_demo(
     clock = _Clock(progress)
     config = load_config("scenes", changes={**(changes or {}), "seed": seed})
     with clock.step("making ten urban scenes"):
-        clean = scenes(out / "scenes", seed=seed, progress=progress, **(corpus or {}))
+        settings = Settings(seed=seed, **(corpus or {}))
+        clean = scenes(out / "scenes", settings, progress=progress)
     with clock.step("recording them with devices A, B and C"):
         recorded = simulate(clean, "scenes", out / "devices", progress=progress).manifest
     bundles = {}

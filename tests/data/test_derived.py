@@ -13,7 +13,7 @@ import soundfile
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.data.derived import DerivedCorpus, Rendered, Source, name_stems
+from anymic.data.derived import DerivedCorpus, Recipe, Rendered, Source, name_stems
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
@@ -21,11 +21,8 @@ RATE = 8000
 
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Recipe[float]):
     """The recipe: each variant is a factor."""
-
-    rate_hz: int | None = None
-    allow_silence: bool = False
 
     def file_name(self, source: Source, variant: float) -> str:
         return f"{variant}/{source.stem}"
@@ -49,11 +46,7 @@ def manifest(tmp_path: Path) -> Manifest:
 def derive(manifest: Manifest, folder: Path, **options: Any) -> DerivedCorpus[float]:
     corpus = DerivedCorpus(manifest, folder, Gain(), progress=False, **options)
     corpus.build(dict.fromkeys(range(len(manifest)), (0.5, 0.25)), doing="scaling")
-    rows = [
-        corpus.row(row, file.path, gain=gain)
-        for row, made in corpus.made.items()
-        for gain, file in made.files.items()
-    ]
+    rows = [corpus.row(row, file.path, gain=gain) for (row, gain), file in corpus.files.items()]
     corpus.write(rows, first=("path", "gain"))
     return corpus
 

@@ -23,7 +23,7 @@ from anymic import models
 from anymic.audio import read
 from anymic.bundle import Bundle, Ensemble, InputContract
 from anymic.calibration import DeviceCalibrator
-from anymic.data.corpora.scenes import scenes
+from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.device_set import DeviceSet
@@ -49,11 +49,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     folder = tmp_path_factory.mktemp("clips")
     clean = scenes(
         folder / "scenes",
-        train_locations=1,
-        test_locations=1,
-        takes=1,
-        clip_s=SECONDS[1],
-        rate_hz=RATE_HZ,
+        Settings(train_locations=1, test_locations=1, takes=1, clip_s=SECONDS[1], rate_hz=RATE_HZ),
         progress=False,
     ).where(label=list(LABELS))
     recorded_shares: dict[str, dict[str, int | float | Literal["all"]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from anymic.audio import Clip
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.table import ORIGINAL
-from anymic.data.derived import Derived, DerivedCorpus, Rendered, Source
+from anymic.data.derived import Derived, DerivedCorpus, Recipe, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
@@ -93,30 +94,31 @@ def encode(
                 fix="use only the rows whose codec is wav",
             )
     coders = [codec for codec in chosen if not codec.is_original]
-    corpus = DerivedCorpus(manifest, out, _Coding(), workers=workers, progress=progress)
+    corpus = DerivedCorpus(
+        manifest, out, _Coding(allow_silence=True), workers=workers, progress=progress
+    )
     corpus.build(dict.fromkeys(range(len(manifest)), coders), doing="encoding")
     rows = _rows(manifest, chosen, corpus)
-    rates: dict[Codec, list[float]] = {}
-    for codec, file in corpus.files:
-        rates.setdefault(codec, []).append(file.kbps or 0.0)
-    over = corpus.count_over_full_scale()
+    clips = range(len(manifest))
+    rates = {
+        codec: [
+            corpus.files[row, codec].kbps or 0.0 for row in clips if (row, codec) in corpus.files
+        ]
+        for codec in coders
+    }
     return Encoding(
         manifest=corpus.write(rows, first=_FIRST_COLUMNS),
         folds=_write_folds(rows, corpus, manifest),
         failures=corpus.failures,
         written=corpus.written,
         kept=corpus.kept,
-        measured_kbps={codec: sum(found) / len(found) for codec, found in rates.items()},
-        over_full_scale={codec: over[codec] for codec in coders},
+        measured_kbps={codec: sum(found) / len(found) for codec, found in rates.items() if found},
+        over_full_scale=corpus.over_full_scale(coders),
     )
 
 
-@dataclass(frozen=True)
-class _Coding:
+class _Coding(Recipe[Codec]):
     """The recipe: encode and decode a clip."""
-
-    rate_hz: int | None = None
-    allow_silence: bool = True
 
     def file_name(self, source: Source, variant: Codec) -> str:
         return f"{variant.slug}/{source.stem}"
@@ -136,19 +138,17 @@ def _rows(
     paths = manifest.paths()
     groups = [name.partition(":")[2] for name in manifest.recordings()]
     rows: list[dict[Any, Any]] = []
-    for row, made in corpus.made.items():
-        if made.failure is not None:
-            continue
-        for codec in codecs:
-            columns = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
-            if codec.is_original:
-                path, columns["measured_kbps"] = str(paths[row]), ""
-            else:
-                file = made.files[codec]
-                path, columns["measured_kbps"] = file.path, f"{file.kbps:.2f}"
-                if "start_s" in manifest.table.columns:  # the written file is the clip
-                    columns["start_s"] = 0.0
-            rows.append(corpus.row(row, path, **columns))
+    usable = [row for row in range(len(manifest)) if row not in corpus.failed]
+    for row, codec in product(usable, codecs):
+        columns = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
+        if codec.is_original:
+            path, columns["measured_kbps"] = str(paths[row]), ""
+        else:
+            file = corpus.files[row, codec]
+            path, columns["measured_kbps"] = file.path, f"{file.kbps:.2f}"
+            if "start_s" in manifest.table.columns:  # the written file is the clip
+                columns["start_s"] = 0.0
+        rows.append(corpus.row(row, path, **columns))
     return rows
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from anymic._internal.registry import Registry
-from anymic.codecs.backend import CodecSpec
+from anymic._internal.settings import read_yaml
+from anymic.codecs.backend import Backend, Bitrates, CodecSpec
 
 ORIGINAL = "wav"
 """The name of the original clip, which is not encoded."""
@@ -36,6 +38,16 @@ def register_codec(spec: CodecSpec) -> CodecSpec:
 
 
 register_codec(CodecSpec(ORIGINAL, "the original, not encoded", "", "", None, ()))
+_BUILTIN = read_yaml(Path(__file__).with_name("builtin.yaml"))
+
+
+def register_builtin(backend: Backend) -> None:
+    """Add the codecs that `builtin.yaml` lists for the module of a backend."""
+    for name, facts in _BUILTIN[type(backend).__module__.rpartition(".")[2]].items():
+        bitrates = tuple(
+            Bitrates(tuple(each["rates_hz"]), tuple(each["kbps"])) for each in facts["bitrates"]
+        )
+        register_codec(CodecSpec(name, **{**facts, "backend": backend, "bitrates": bitrates}))
 
 
 @cache

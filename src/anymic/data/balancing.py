@@ -15,7 +15,7 @@ import numpy as np
 from anymic import audio
 from anymic._internal.optional import extra
 from anymic.audio import Clip
-from anymic.data.derived import Derived, DerivedCorpus, Rendered, Source
+from anymic.data.derived import Derived, DerivedCorpus, Recipe, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.errors import AudioError, ConfigError, ManifestError
 
@@ -32,12 +32,10 @@ class Balanced(Derived):
 
 
 @dataclass(frozen=True)
-class _Shifting:
+class _Shifting(Recipe[int]):
     """The recipe: resample, trim, shift by a number of semitones, normalize."""
 
     top_db: float
-    rate_hz: int | None
-    allow_silence: bool = False
 
     def file_name(self, source: Source, variant: int) -> str:
         return f"{source.stem}{variant:+d}" if variant else source.stem
@@ -106,14 +104,14 @@ def balance(
         raise ConfigError(f"the largest shift is {semitones} semitones", expected="2 or more")
     draw = partial(draw_shifts, manifest, seed=seed, semitones=semitones, clips=clips)
     shifts = draw()
-    recipe = _Shifting(top_db, rate_hz)
+    recipe = _Shifting(top_db, rate_hz=rate_hz)
     # Processes, because shifting holds the interpreter's lock.
     corpus = DerivedCorpus(
         manifest, out, recipe, processes=True, workers=workers, progress=progress
     )
     every = range(len(manifest))
     corpus.build(dict.fromkeys(every, (0,)), doing="preparing")
-    lost = {row for row in every if corpus.made[row].failure}
+    lost = set(corpus.failed)
     if 0 < len(lost) < len(manifest):  # these clips count for no label
         shifts = draw(without=lost)
     wanted: dict[int, list[int]] = {}
@@ -125,9 +123,8 @@ def balance(
     added: Counter[str] = Counter()
     rows = []
     for row, shift in dict.fromkeys([*((row, 0) for row in every), *shifts]):
-        made = corpus.made[row]
-        if made.failure is None:
-            path = made.files[shift].path
+        if row not in corpus.failed:
+            path = corpus.files[row, shift].path
             rows.append(corpus.row(row, path, semitones=shift, group=recordings[row]))
             added.update([labels[row]] if shift else [])
     for each in rows:  # the whole file is the clip, and shifted clips are not aligned takes

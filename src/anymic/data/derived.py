@@ -6,12 +6,13 @@ makes the variants; `DerivedCorpus` writes the audio and the tables.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
@@ -30,7 +31,6 @@ from anymic.errors import AnymicError, Failure, ManifestError
 TABLE = "manifest.csv"
 
 Variant = TypeVar("Variant", bound=Hashable)
-RecipeVariant = TypeVar("RecipeVariant", bound=Hashable, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -60,24 +60,31 @@ class Rendered:
     kbps: float | None = None
 
 
-class Recipe(Protocol[RecipeVariant]):
-    """How a variant of a clip is made, and the name of its file."""
+@dataclass(frozen=True)
+class Recipe(ABC, Generic[Variant]):
+    """How a variant of a clip is made, and the name of its file.
 
-    @property
-    def rate_hz(self) -> int | None:
-        """The rate that clips are resampled to when they are read; None: each keeps its rate."""
+    Attributes
+    ----------
+    rate_hz : int, optional
+        The rate that clips are resampled to when they are read; by default each keeps its rate.
+    allow_silence : bool
+        Whether a clip of digital silence can be used.
+    """
 
-    @property
-    def allow_silence(self) -> bool:
-        """Whether a clip of digital silence can be used."""
+    rate_hz: int | None = field(default=None, kw_only=True)
+    allow_silence: bool = field(default=False, kw_only=True)
 
-    def file_name(self, source: Source, variant: RecipeVariant) -> str:
+    @abstractmethod
+    def file_name(self, source: Source, variant: Variant) -> str:
         """Return the path below `audio/`, without its suffix."""
 
-    def made_from(self, source: Source, variant: RecipeVariant, origin: list[Any]) -> list[Any]:
+    @abstractmethod
+    def made_from(self, source: Source, variant: Variant, origin: list[Any]) -> list[Any]:
         """Return all that decides the samples of the file, including `origin` of the source."""
 
-    def render(self, source: Source, clip: Clip, variant: RecipeVariant) -> Rendered:
+    @abstractmethod
+    def render(self, source: Source, clip: Clip, variant: Variant) -> Rendered:
         """Return a variant of a clip; it runs in a thread, or in another process."""
 
 
@@ -105,16 +112,8 @@ class Derived:
     kept: int
 
 
-@dataclass
-class Made(Generic[Variant]):
-    """The files of one clip by variant, and the reason if some are missing."""
-
-    files: dict[Variant, BuiltFile] = field(default_factory=dict)
-    written: int = 0
-    failure: Failure | None = None
-
-
 _Job = tuple[Source, dict[Variant, tuple[str, str]]]  # of each missing file the path and key
+_Done = tuple[dict[Variant, BuiltFile], Failure | None]  # the files of a job, and what ended it
 
 
 class DerivedCorpus(Generic[Variant]):
@@ -136,6 +135,15 @@ class DerivedCorpus(Generic[Variant]):
         Clips rendered at the same time; by default one a processor.
     progress : bool
         Whether to show a bar on stderr.
+
+    Attributes
+    ----------
+    files : dict of (int, variant) to BuiltFile
+        The files by the row of the clip and the variant.
+    failed : dict of int to Failure
+        The rows whose clips could not be used, some of whose files may be missing.
+    written : int
+        The number of files made now; the others are of an earlier run.
 
     Raises
     ------
@@ -161,7 +169,9 @@ class DerivedCorpus(Generic[Variant]):
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.recipe = folder, recipe
-        self.made: dict[int, Made[Variant]] = {}
+        self.files: dict[tuple[int, Variant], BuiltFile] = {}
+        self.failed: dict[int, Failure] = {}
+        self.written = 0
         self._sources = _sources(manifest)
         self._records: list[dict[Any, Any]] = manifest.table.to_dict("records")
         self._processes, self._workers, self._progress = processes, workers, progress
@@ -174,60 +184,52 @@ class DerivedCorpus(Generic[Variant]):
         with BuildLog(self.folder) as log:
             missing = ((row, self._missing(log, row, own)) for row, own in wanted.items())
             jobs = [(self._sources[row], own) for row, own in missing if own or not wanted[row]]
-            done: Iterable[tuple[_Job[Variant], Made[Variant]]]
+            done: Iterable[tuple[_Job[Variant], _Done[Variant]]]
             work = partial(_render, recipe=self.recipe, folder=self.folder)
             if self._processes:
                 done = in_processes(work, jobs, workers=self._workers or processors())
             else:
                 done = zip(jobs, in_order(work, jobs, workers=self._workers), strict=True)
-            for (source, _), new in track(done, len(jobs), doing, shown=self._progress):
-                for file in new.files.values():
+            for (source, _), (made, failure) in track(done, len(jobs), doing, shown=self._progress):
+                for variant, file in made.items():
                     log.add(file)
-                made = self.made[source.row]
-                made.files.update(new.files)
-                made.written += len(new.files)
-                made.failure = new.failure
+                    self.files[source.row, variant] = file
+                self.written += len(made)
+                if failure is not None:
+                    self.failed[source.row] = failure
 
     def _missing(
         self, log: BuildLog, row: int, variants: Collection[Variant]
     ) -> dict[Variant, tuple[str, str]]:
         """Return the path and the key of each file that the log does not know."""
-        source, made = self._sources[row], self.made.setdefault(row, Made())
+        source = self._sources[row]
         origin = source.origin
         missing: dict[Variant, tuple[str, str]] = {}
         for variant in variants:
             path = f"audio/{self.recipe.file_name(source, variant)}.flac"
             key = key_of(self.recipe.made_from(source, variant, origin))
-            known = log.find(path, key)
-            if known is None:
-                missing[variant] = (path, key)
+            if known := log.find(path, key):
+                self.files[row, variant] = known
             else:
-                made.files[variant] = known
+                missing[variant] = (path, key)
         return missing
 
     @property
     def failures(self) -> tuple[Failure, ...]:
         """The clips that could not be used, in the order of the manifest's rows."""
-        return tuple(one.failure for one in self.made.values() if one.failure is not None)
-
-    @property
-    def written(self) -> int:
-        """The number of files made now."""
-        return sum(one.written for one in self.made.values())
+        return tuple(self.failed[row] for row in sorted(self.failed))
 
     @property
     def kept(self) -> int:
         """The number of files of an earlier run that are still valid."""
-        return sum(len(one.files) for one in self.made.values()) - self.written
+        return len(self.files) - self.written
 
-    @property
-    def files(self) -> list[tuple[Variant, BuiltFile]]:
-        """Every file with its variant."""
-        return [pair for one in self.made.values() for pair in one.files.items()]
-
-    def count_over_full_scale(self) -> Counter[Variant]:
+    def over_full_scale(self, variants: Iterable[Variant]) -> dict[Variant, int]:
         """Count each variant's files in which samples were limited to full scale."""
-        return Counter(variant for variant, file in self.files if file.over_full_scale)
+        limited = Counter(
+            variant for (_, variant), one in self.files.items() if one.over_full_scale
+        )
+        return {variant: limited[variant] for variant in variants}
 
     def row(self, row: int, path: str, **columns: Any) -> dict[Any, Any]:
         """Return a row with a new path, the original path as `source`, and these columns."""
@@ -258,21 +260,16 @@ def name_stems(manifest: Manifest) -> list[str]:
 
 
 def _sources(manifest: Manifest) -> list[Source]:
-    table = manifest.table
-    starts = table["start_s"].tolist() if "start_s" in table.columns else [0.0] * len(table)
-    lengths = table["duration_s"].tolist() if "duration_s" in table.columns else [None] * len(table)
-    return [
-        Source(row, path, stem, start_s, None if pd.isna(duration_s) else duration_s)
-        for row, (path, stem, start_s, duration_s) in enumerate(
-            zip(manifest.paths(), name_stems(manifest), starts, lengths, strict=True)
-        )
-    ]
+    parts = manifest.parts()
+    lengths = [None if pd.isna(length_s) else length_s for length_s in parts["duration_s"].tolist()]
+    columns = (manifest.paths(), name_stems(manifest), parts["start_s"].tolist(), lengths)
+    return [Source(row, *values) for row, values in enumerate(zip(*columns, strict=True))]
 
 
-def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> Made[Variant]:
+def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> _Done[Variant]:
     """Read a clip once and write its missing variants; return these files, or the failure."""
-    made: Made[Variant] = Made()
     source, missing = job
+    made: dict[Variant, BuiltFile] = {}
     try:
         clip = audio.read(
             source.path,
@@ -286,9 +283,9 @@ def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> Mad
             file = folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
             audio.write(file, rendered.clip, subtype=f"PCM_{rendered.bits}", clip=True)
-            made.files[variant] = BuiltFile(
+            made[variant] = BuiltFile(
                 path, key, file.stat().st_size, rendered.over_full_scale, rendered.kbps
             )
     except AnymicError as error:
-        made.failure = Failure(str(source.path), str(error))
-    return made
+        return made, Failure(str(source.path), str(error))
+    return made, None

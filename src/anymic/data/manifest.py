@@ -230,9 +230,9 @@ class Manifest:
 
         The path is relative to ``root``, so that the id is the same on every machine.
         """
-        starts = self.table["start_s"] if "start_s" in self.table.columns else [0.0] * len(self)
+        starts = self.parts()["start_s"].tolist()
         return [
-            hashlib.sha256(f"{path}|{float(start)!r}".encode()).hexdigest()[:16]
+            hashlib.sha256(f"{path}|{start!r}".encode()).hexdigest()[:16]
             for path, start in zip(self._relative_paths(), starts, strict=True)
         ]
 
@@ -249,6 +249,13 @@ class Manifest:
                     for cell, unit in zip(self.table[column], units, strict=True)
                 ]
         return units
+
+    def parts(self) -> pd.DataFrame:
+        """Return the part of its file that each clip is, in seconds.
+
+        The columns are ``start_s``, 0 where not known, and ``duration_s``, NaN to the file's end.
+        """
+        return self.table.reindex(columns=["start_s", "duration_s"]).fillna({"start_s": 0.0})
 
     def takes(self, devices: Sequence[str]) -> pd.DataFrame:
         """Return the aligned clips: the takes that all of ``devices`` recorded.
@@ -315,11 +322,9 @@ def concatenate(manifests: Iterable[Manifest]) -> Manifest:
 
 
 def _duplicates(table: pd.DataFrame) -> list[str]:
-    keys = pd.DataFrame({"path": table["path"].map(os.path.normpath), "start_s": 0.0})
-    if "start_s" in table.columns:
-        keys["start_s"] = table["start_s"]
-    filled = table["path"] != ""
-    again = keys.duplicated(keep="first") & filled
+    keys = table.reindex(columns=["path", "start_s"]).fillna({"start_s": 0.0})
+    keys["path"] = keys["path"].map(os.path.normpath)
+    again = keys.duplicated(keep="first") & (table["path"] != "")
     found = [f"{path} (row {row + 2})" for row, path in enumerate(table["path"]) if again[row]]
     return [f"the same path and start_s twice: {some(found)}"] if found else []
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import librosa
 import numpy as np
@@ -28,18 +28,12 @@ from anymic.data.splits import check_splits
 from anymic.errors import ConfigError, ManifestError
 
 RATE_HZ = 22050
-SMALL: dict[str, Any] = {
-    "train_locations": 1,
-    "test_locations": 1,
-    "takes": 2,
-    "clip_s": 1.0,
-    "progress": False,
-}
+SMALL = Settings(seed=1, train_locations=1, test_locations=1, takes=2, clip_s=1.0)
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return scenes(tmp_path_factory.mktemp("scenes"), seed=1, **SMALL)
+    return scenes(tmp_path_factory.mktemp("scenes"), SMALL, progress=False)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -62,19 +56,19 @@ def test_every_part_of_a_scene_is_an_ingredient_and_every_trait_one_of_it() -> N
 
 
 def test_same_bytes_on_rerun_with_other_workers(small: Manifest, tmp_path: Path) -> None:
-    again = scenes(tmp_path, seed=1, workers=1, **SMALL)
+    again = scenes(tmp_path, SMALL, workers=1, progress=False)
     assert content(tmp_path) == content(small.root)
     assert again.digest() == small.digest()
 
 
 def test_an_interrupted_run_is_finished(small: Manifest, tmp_path: Path) -> None:
-    first = scenes(tmp_path, seed=1, **SMALL)
+    first = scenes(tmp_path, SMALL, progress=False)
     kept, *lost = first.paths()
     for path in lost[::2]:
         path.unlink()
     (tmp_path / "manifest.csv").unlink()
     before = kept.stat().st_mtime_ns
-    scenes(tmp_path, seed=1, **SMALL)
+    scenes(tmp_path, SMALL, progress=False)
     assert content(tmp_path) == content(small.root)
     assert kept.stat().st_mtime_ns == before
 
@@ -155,13 +149,13 @@ def statistics(scene: str, index: int) -> NDArray[np.float64]:
 def test_the_corpus_is_registered_and_keeps_the_settings_it_finds(
     small: Manifest, tmp_path: Path
 ) -> None:
-    scenes(tmp_path, seed=1, **SMALL)
+    scenes(tmp_path, SMALL, progress=False)
     assert datasets.load("scenes", tmp_path).digest() == small.digest()
 
 
 def test_another_seed_in_the_same_folder_is_refused(small: Manifest) -> None:
     with pytest.raises(ManifestError, match=r"'seed': 1.*Expected.*'seed': 2.*another folder"):
-        scenes(small.root, seed=2, **SMALL)
+        scenes(small.root, replace(SMALL, seed=2), progress=False)
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]", json.dumps({"version": 1, "tempo": 3})])

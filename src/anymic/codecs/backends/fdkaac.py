@@ -8,8 +8,8 @@ import subprocess
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.codecs.backend import Backend, Bitrates, CodecSpec, refused, to_int16
-from anymic.codecs.table import register_codec
+from anymic.codecs.backend import Backend, CodecSpec, refused, to_int16
+from anymic.codecs.table import register_builtin
 from anymic.errors import AudioError
 
 PROGRAM = "fdkaac"
@@ -60,14 +60,4 @@ class Fdkaac(Backend):
         return done.stdout
 
 
-register_codec(
-    CodecSpec(
-        "he-aac",
-        "HE-AAC v1 (AAC-LC and spectral band replication)",
-        container="adts",
-        encoder=PROGRAM,
-        backend=Fdkaac(),
-        sample_format="s16",
-        bitrates=(Bitrates((32000, 44100, 48000), (16, 24, 32, 48, 64)),),
-    )
-)
+register_builtin(Fdkaac())

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.codecs.backend import Backend, Bitrates, CodecSpec, to_int16
-from anymic.codecs.table import register_codec
+from anymic.codecs.backend import Backend, CodecSpec, to_int16
+from anymic.codecs.table import register_builtin
 
 
 class Lame(Backend):
@@ -40,17 +40,4 @@ class Lame(Backend):
         return bytes(encoder.encode(to_int16(samples).tobytes())) + bytes(encoder.flush())
 
 
-_LOW = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160)
-_HIGH = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-
-register_codec(
-    CodecSpec(
-        "mp3",
-        "MPEG-1 and MPEG-2 audio layer III",
-        container="mp3",
-        encoder="libmp3lame",
-        backend=Lame(),
-        sample_format="s16",
-        bitrates=(Bitrates((16000, 22050, 24000), _LOW), Bitrates((32000, 44100, 48000), _HIGH)),
-    )
-)
+register_builtin(Lame())

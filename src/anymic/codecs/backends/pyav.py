@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.codecs.backend import Backend, Bitrates, CodecSpec, refused, to_int16
-from anymic.codecs.table import register_codec
+from anymic.codecs.backend import Backend, CodecSpec, refused, to_int16
+from anymic.codecs.table import register_builtin
 
 if TYPE_CHECKING:
     import av
@@ -71,70 +71,4 @@ class PyAV(Backend):
         return buffer.getvalue()
 
 
-_PYAV = PyAV()
-_HIGH_HZ = (32000, 44100, 48000)
-
-for _spec in (
-    CodecSpec(
-        "aac",
-        "AAC-LC",
-        container="adts",
-        encoder="aac",
-        backend=_PYAV,
-        sample_format="fltp",
-        bitrates=(
-            Bitrates((16000,), (16, 24, 32, 48, 64)),
-            Bitrates((22050, 24000), (24, 32, 48, 64, 96)),
-            Bitrates(_HIGH_HZ, (24, 32, 48, 64, 96, 128, 160)),
-        ),
-    ),
-    CodecSpec(
-        "opus",
-        "Opus",
-        container="ogg",
-        encoder="libopus",
-        backend=_PYAV,
-        bitrates=(
-            Bitrates((8000, 12000), (8, 12, 16, 24, 32)),
-            Bitrates((16000, 24000), (8, 12, 16, 24, 32, 48, 64)),
-            Bitrates((48000,), (8, 12, 16, 24, 32, 48, 64, 96, 128)),
-        ),
-    ),
-    CodecSpec(
-        "sbc",
-        "SBC, Bluetooth's subband codec",
-        container="sbc",
-        encoder="sbc",
-        backend=_PYAV,
-        sample_format="s16",
-        bitrates=(Bitrates((16000,), (32, 48, 64)), Bitrates(_HIGH_HZ, (64, 96, 128, 192))),
-    ),
-    CodecSpec(
-        "g722",
-        "G.722, wideband telephony",
-        container="g722",
-        encoder="g722",
-        backend=_PYAV,
-        sample_format="s16",
-        bitrates=(Bitrates((16000,), (64,)),),
-    ),
-    CodecSpec(
-        "amr-nb",
-        "AMR narrowband, mobile telephony",
-        container="amr",
-        encoder="libopencore_amrnb",
-        backend=_PYAV,
-        sample_format="s16",
-        bitrates=(Bitrates((8000,), (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)),),
-    ),
-    CodecSpec(
-        "mu-law",
-        "G.711 mu-law, telephony",
-        container="wav",
-        encoder="pcm_mulaw",
-        backend=_PYAV,
-        sample_format="s16",
-        bitrates=(Bitrates((8000,), (64,)),),
-    ),
-):
-    register_codec(_spec)
+register_builtin(PyAV())

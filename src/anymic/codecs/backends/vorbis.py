@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from anymic.codecs.backend import Backend, Bitrates, CodecSpec
-from anymic.codecs.table import register_codec
+from anymic.codecs.backend import Backend, CodecSpec
+from anymic.codecs.table import register_builtin
 
 _BLOCK_SAMPLES = 1 << 16
 
@@ -79,14 +79,4 @@ def nominal_kbps(data: bytes) -> float:
     return float(nominal) / 1000
 
 
-register_codec(
-    CodecSpec(
-        "vorbis",
-        "Vorbis",
-        container="ogg",
-        encoder="libvorbis",
-        backend=Vorbis(),
-        sample_format="fltp",
-        bitrates=(Bitrates((44100, 48000), (48, 64, 80, 96, 128)),),
-    )
-)
+register_builtin(Vorbis())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from anymic._internal.settings import from_mapping, read_yaml
@@ -36,7 +35,7 @@ class Facts:
             object.__setattr__(self, "archives", tuple(archives))
 
 
-_TABLES = read_yaml(Path(str(files(__package__) / "published.yaml")))
+_TABLES = read_yaml(Path(__file__).with_name("published.yaml"))
 FACTS = {name: from_mapping(Facts, values, where=name) for name, values in _TABLES.items()}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,13 +71,8 @@ class Settings:
 
 def scenes(
     out: str | Path,
+    settings: Settings | None = None,
     *,
-    seed: int = 0,
-    train_locations: int = 20,
-    test_locations: int = 10,
-    takes: int = 2,
-    clip_s: float = 3.0,
-    rate_hz: int = 22050,
     workers: int | None = None,
     progress: bool = True,
 ) -> Manifest:
@@ -88,8 +82,7 @@ def scenes(
     ----------
     out : path
         The folder for `audio/*.flac`, `manifest.csv` and the settings.
-    seed, train_locations, test_locations, takes, clip_s, rate_hz
-        See `Settings`.
+    settings : Settings, optional
     workers : int, optional
         Threads; by default one a processor. The result does not depend on it.
     progress : bool
@@ -102,37 +95,44 @@ def scenes(
 
     Raises
     ------
-    ConfigError
-        If a setting is too small.
     ManifestError
         If the folder holds scenes of other settings.
     """
     out = Path(out)
-    settings = Settings(seed, train_locations, test_locations, takes, clip_s, rate_hz)
-    _write_settings(out / _SETTINGS_FILE, settings)
-    drawn = list(_takes(settings))
-    paths = {take.name: f"audio/{take.name}.flac" for take in drawn}
+    settings = settings or Settings()
+    file, wanted = out / _SETTINGS_FILE, {"version": _VERSION, **dataclasses.asdict(settings)}
+    if not file.exists():
+        write_text(file, json.dumps(wanted, indent=1) + "\n")
+    elif (found := _read_settings(file)) != wanted:
+        raise _refusal(file, found, f"scenes of {wanted}")
+    places = [
+        draw_location(scene, index, seed=settings.seed)
+        for scene in LABELS
+        for index in range(settings.train_locations + settings.test_locations)
+    ]
+    drawn = [draw_take(place, moment) for place in places for moment in range(settings.takes)]
 
-    def make(take: Take) -> None:
-        path = out / paths[take.name]
-        if not path.exists():  # an existing file is complete: files are written atomically
+    def make(take: Take) -> str:
+        path = f"audio/{take.name}.flac"
+        if not (out / path).exists():  # an existing file is complete: files are written atomically
             clip = render(take, clip_s=settings.clip_s, rate_hz=settings.rate_hz)
-            audio.write(path, clip, subtype="PCM_16")
+            audio.write(out / path, clip, subtype="PCM_16")
+        return path
 
     (out / "audio").mkdir(exist_ok=True)
-    done = in_order(make, drawn, workers=workers)
-    for _ in track(done, len(drawn), "making scenes", shown=progress):
-        pass
+    made = track(
+        in_order(make, drawn, workers=workers), len(drawn), "making scenes", shown=progress
+    )
     rows = [
         {
-            "path": paths[take.name],
+            "path": path,
             "label": take.location.scene,
             "device": "A",
             "group": take.location.name,
             "split": "train" if take.location.index < settings.train_locations else "test",
             "take": take.name,
         }
-        for take in drawn
+        for path, take in zip(made, drawn, strict=True)
     ]
     manifest = Manifest.from_table(pd.DataFrame(rows), root=out, name="scenes")
     manifest.write(out / "manifest.csv")
@@ -149,24 +149,7 @@ def built_in(root: str | Path) -> Manifest:
         settings = from_mapping(Settings, chosen)
     except ConfigError as error:
         raise _refusal(file, found, f"settings of scenes ({error})") from error
-    return scenes(root, **dataclasses.asdict(settings))
-
-
-def _takes(settings: Settings) -> Iterator[Take]:
-    for scene in LABELS:
-        for index in range(settings.train_locations + settings.test_locations):
-            location = draw_location(scene, index, seed=settings.seed)
-            for moment in range(settings.takes):
-                yield draw_take(location, moment)
-
-
-def _write_settings(file: Path, settings: Settings) -> None:
-    """Write the settings, or refuse a folder that has other ones."""
-    wanted = {"version": _VERSION, **dataclasses.asdict(settings)}
-    if not file.exists():
-        write_text(file, json.dumps(wanted, indent=1) + "\n")
-    elif (found := _read_settings(file)) != wanted:
-        raise _refusal(file, found, f"scenes of {wanted}")
+    return scenes(root, settings)
 
 
 def _read_settings(file: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from anymic._internal.settings import preset_file, to_mapping
 from anymic.audio import Clip
-from anymic.data.derived import TABLE, Derived, DerivedCorpus, Rendered, Source
+from anymic.data.derived import TABLE, Derived, DerivedCorpus, Recipe, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
@@ -107,24 +107,21 @@ def simulate(
     manifest = _write(corpus, whole, TABLE)
     for fold, path in folds.items():
         _write(corpus, plans[fold], path.name)
-    over = corpus.count_over_full_scale()
     return Simulation(
         manifest=manifest,
         folds=folds,
         failures=corpus.failures,
         written=corpus.written,
         kept=corpus.kept,
-        over_full_scale={device: over[device] for device in devices.devices},
+        over_full_scale=corpus.over_full_scale(devices.devices),
     )
 
 
 @dataclass(frozen=True)
-class _Simulating:
+class _Simulating(Recipe[str]):
     """The recipe: pass a clip through a device."""
 
     devices: DeviceSet
-    rate_hz: int | None = None
-    allow_silence: bool = False
 
     def file_name(self, source: Source, variant: str) -> str:
         return f"{variant}/{source.stem}"
@@ -150,7 +147,7 @@ def _write(corpus: DerivedCorpus[str], part: Sequence[PlannedClip], name: str) -
     """Write the rows of a part of the plan whose clips could be used."""
     rows = []
     for one in part:
-        file = corpus.made[one.row].files.get(one.device)
+        file = corpus.files.get((one.row, one.device))
         if file is not None:
             split = {"split": one.split} if one.split else {}
             row = corpus.row(one.row, file.path, device=one.device, **split)

@@ -9,7 +9,7 @@ import numpy as np
 
 from anymic import audio
 from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES, Range
-from anymic.data.corpora.synthesis.shaping import Samples, reverberate, unit_rms, white_noise
+from anymic.data.corpora.synthesis.shaping import Room, Samples, reverberate, unit_rms
 from anymic.errors import ConfigError
 
 LABELS = tuple(sorted(SCENES))
@@ -18,6 +18,7 @@ LOCATION_SPREAD_DB = 3.0  # from place to place, of each ingredient
 TAKE_SPREAD_DB = 2.0  # from moment to moment, of each ingredient
 LEVEL_SPREAD_DB = 3.0  # of a place as a whole: the distance and gain of the recorder
 RECORDER_NOISE_DB = -80.0  # of device A
+DAMPING_HZ = (1500.0, 5000.0)  # of the room of a place
 PEAK = 0.5  # louder takes are attenuated to this
 
 
@@ -29,8 +30,6 @@ class Location:
     ----------
     levels_db, traits : mapping
         Each ingredient of the place and its level, and its traits.
-    decay_s, wet, damping_hz : float
-        Its room, see `shaping.reverberate`.
     level_db : float
         Root mean square of the place, in dB full scale.
     entropy : tuple of int
@@ -41,9 +40,7 @@ class Location:
     index: int
     levels_db: Mapping[str, float]
     traits: Mapping[str, Mapping[str, float]]
-    decay_s: float
-    wet: float
-    damping_hz: float
+    room: Room
     level_db: float
     entropy: tuple[int, ...]
 
@@ -96,9 +93,7 @@ def draw_location(scene: str, index: int, *, seed: int = 0) -> Location:
         index=index,
         levels_db=levels_db,
         traits=traits,
-        decay_s=_draw(generator, recipe.decay_s),
-        wet=_draw(generator, recipe.wet),
-        damping_hz=_draw(generator, (1500.0, 5000.0)),
+        room=Room(*(_draw(generator, span) for span in (recipe.decay_s, recipe.wet, DAMPING_HZ))),
         level_db=recipe.level_db + generator.normal(0.0, LEVEL_SPREAD_DB),
         entropy=entropy,
     )
@@ -134,15 +129,8 @@ def render(take: Take, *, clip_s: float = 3.0, rate_hz: int = 22050) -> audio.Cl
         piece = ingredient.render(location.traits[name], generator, samples, rate_hz)
         bus = in_room if ingredient.in_room else dry
         bus += np.float32(10 ** (level_db / 20)) * piece
-    room = np.random.default_rng((*location.entropy, 0, 1))
-    mixture = dry + reverberate(
-        in_room,
-        room,
-        rate_hz,
-        decay_s=location.decay_s,
-        wet=location.wet,
-        damping_hz=location.damping_hz,
-    )
+    walls = np.random.default_rng((*location.entropy, 0, 1))
+    mixture = dry + reverberate(in_room, walls, rate_hz, location.room)
     return audio.Clip(_recorded(mixture, take), rate_hz)
 
 
@@ -154,7 +142,9 @@ def _draw(generator: np.random.Generator, span: Range) -> float:
 def _recorded(mixture: Samples, take: Take) -> Samples:
     generator = np.random.default_rng((*take.entropy, 0, 2))
     level = np.float32(10 ** (take.level_db / 20))
-    noise = np.float32(10 ** (RECORDER_NOISE_DB / 20)) * white_noise(generator, len(mixture))
+    noise = np.float32(10 ** (RECORDER_NOISE_DB / 20)) * generator.standard_normal(
+        len(mixture), dtype=np.float32
+    )
     recorded = level * unit_rms(mixture - mixture.mean()) + noise
     peak = float(np.abs(recorded).max())
     return np.asarray(recorded * np.float32(min(1.0, PEAK / peak)), np.float32)

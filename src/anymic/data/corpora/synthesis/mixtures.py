@@ -7,16 +7,15 @@ against the motor, not by a sound that only one of them has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 
 from numpy.random import Generator
 
 from anymic._internal.settings import from_mapping, read_yaml
 from anymic.data.corpora.synthesis import beds, events, voices
-from anymic.data.corpora.synthesis.shaping import Samples, Traits
+from anymic.data.corpora.synthesis.shaping import Samples, Sound
 
 Range = tuple[float, float]
 
@@ -39,12 +38,14 @@ class Ingredient:
     traits: dict[str, Range]
     in_room: bool = True
 
-    def render(self, traits: Traits, generator: Generator, samples: int, rate_hz: int) -> Samples:
+    def render(
+        self, traits: Mapping[str, float], generator: Generator, samples: int, rate_hz: int
+    ) -> Samples:
         """Return samples of the ingredient with these traits."""
         module, _, name = self.function.partition(".")
         modules = {"beds": beds, "events": events, "voices": voices}
-        render: Callable[[Traits, Generator, int, int], Samples] = getattr(modules[module], name)
-        return render(traits, generator, samples, rate_hz)
+        render: Callable[..., Samples] = getattr(modules[module], name)
+        return render(Sound(generator, samples, rate_hz), **traits)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,6 @@ class Scene:
     level_db: float
 
 
-_TABLES = read_yaml(Path(str(files(__package__) / "scenes.yaml")))
+_TABLES = read_yaml(Path(__file__).with_name("scenes.yaml"))
 INGREDIENTS = {name: from_mapping(Ingredient, one) for name, one in _TABLES["ingredients"].items()}
 SCENES = {name: from_mapping(Scene, one) for name, one in _TABLES["scenes"].items()}

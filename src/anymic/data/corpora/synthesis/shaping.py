@@ -1,11 +1,9 @@
-"""Noise with a chosen spectrum, slow envelopes, periodic waves, rooms: parts of every sound.
-
-Every function takes the generator that it draws from, and returns float32 samples.
-"""
+"""Noise with a chosen spectrum, slow envelopes, periodic waves, rooms: parts of every sound."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -14,9 +12,73 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 Samples: TypeAlias = NDArray[np.float32]
-Traits: TypeAlias = Mapping[str, float]
 
 _TABLE = 2048
+
+
+@dataclass(frozen=True)
+class Sound:
+    """What every ingredient is made of: its random numbers, and its length and rate."""
+
+    generator: Generator
+    samples: int
+    rate_hz: int
+
+    def lasting(self, duration_s: float) -> Sound:
+        """Return a sound of another length that draws from the same generator."""
+        return replace(self, samples=round(duration_s * self.rate_hz))
+
+    @property
+    def duration_s(self) -> float:
+        """The length in seconds."""
+        return self.samples / self.rate_hz
+
+    @property
+    def time_s(self) -> NDArray[np.float64]:
+        """The time of each sample in seconds, (sample,) float64."""
+        return np.arange(self.samples) / self.rate_hz
+
+    @cached_property
+    def bins_hz(self) -> Samples:
+        """The `frequencies` of the transform that `noise` and `filtered` use, (bin,)."""
+        return frequencies(fast_length(self.samples), self.rate_hz)
+
+    def noise(self, magnitude: Samples) -> Samples:
+        """Draw Gaussian noise with root mean square 1 and this magnitude, (bin,), at `bins_hz`."""
+        spectrum = self.generator.standard_normal((len(magnitude), 2), dtype=np.float32)
+        bins = spectrum.view(np.complex64)[:, 0] * magnitude
+        wave = fft.irfft(bins, fast_length(self.samples), overwrite_x=True)
+        return unit_rms(wave[: self.samples])
+
+    def wandering(self, changes_hz: float) -> Samples:
+        """Draw a smooth curve of about unit variance that turns `changes_hz` times a second."""
+        knots = max(3, int(np.ceil(self.samples / self.rate_hz * changes_hz)) + 2)
+        heights = self.generator.standard_normal(knots)
+        smooth = np.convolve(np.pad(heights, 1, mode="edge"), [0.25, 0.5, 0.25], "valid") / 0.65
+        where = np.linspace(0.0, knots - 1.0, self.samples)
+        return np.interp(where, np.arange(knots), smooth).astype(np.float32)
+
+    def swelling(self, changes_hz: float, depth_db: float) -> Samples:
+        """Draw a slow positive envelope, with a standard deviation of `depth_db`."""
+        exponent = self.wandering(changes_hz) * np.float32(depth_db / 20)
+        return np.asarray(np.power(np.float32(10), exponent), np.float32)
+
+    def decay(self, samples: float) -> Samples:
+        """Return an envelope that falls by a factor of e in each `samples`."""
+        return np.asarray(np.exp(-np.arange(self.samples, dtype=np.float32) / samples))
+
+    def ramp(self, attack_s: float, release_s: float) -> Samples:
+        """Return an envelope that rises and falls as raised cosines and is 1 between."""
+        envelope = np.ones(self.samples, np.float32)
+        for edge_s, side in ((attack_s, slice(None)), (release_s, slice(None, None, -1))):
+            edge = min(self.samples, max(1, round(edge_s * self.rate_hz)))
+            envelope[side][:edge] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
+        return envelope
+
+
+def fast_length(samples: int) -> int:
+    """Return the length of the transform that is used for `samples` samples."""
+    return int(fft.next_fast_len(samples, real=True))
 
 
 def unit_rms(samples: Samples) -> Samples:
@@ -51,54 +113,13 @@ def resonance(bins_hz: Samples, centre_hz: float, quality: float) -> Samples:
     return np.asarray(1.0 / np.sqrt(1.0 + (quality * detuning) ** 2), np.float32)
 
 
-def noise_length(samples: int) -> int:
-    """Return the length of the transform that is used for `samples` samples."""
-    return int(fft.next_fast_len(samples, real=True))
-
-
-def noise_bins(samples: int, rate_hz: int) -> Samples:
-    """Return the `frequencies` of the transform that is used for `samples` samples, (bin,)."""
-    return frequencies(noise_length(samples), rate_hz)
-
-
-def filtered(sound: Samples, *magnitudes: Samples) -> Samples:
-    """Filter sound, (..., sample); the magnitudes, (..., bin), are those of its `noise_bins`."""
-    samples = sound.shape[-1]
-    spectrum = fft.rfft(sound, noise_length(samples))
+def filtered(wave: Samples, *magnitudes: Samples) -> Samples:
+    """Filter waves, (..., sample); the magnitudes, (..., bin), are at `Sound.bins_hz`."""
+    samples = wave.shape[-1]
+    spectrum = fft.rfft(wave, fast_length(samples))
     for magnitude in magnitudes:
         spectrum = spectrum * magnitude
-    return np.asarray(fft.irfft(spectrum, noise_length(samples))[..., :samples])
-
-
-def shaped_noise(generator: Generator, magnitude: Samples, samples: int) -> Samples:
-    """Draw Gaussian noise with root mean square 1 and this magnitude, (bin,), at `noise_bins`."""
-    spectrum = generator.standard_normal((len(magnitude), 2), dtype=np.float32)
-    wave = fft.irfft(
-        spectrum.view(np.complex64)[:, 0] * magnitude, noise_length(samples), overwrite_x=True
-    )
-    return unit_rms(wave[:samples])
-
-
-def white_noise(generator: Generator, samples: int) -> Samples:
-    """Draw Gaussian noise of unit variance."""
-    return generator.standard_normal(samples, dtype=np.float32)
-
-
-def wandering(generator: Generator, samples: int, rate_hz: int, changes_hz: float) -> Samples:
-    """Draw a smooth random curve of about unit variance that turns `changes_hz` times a second."""
-    knots = max(3, int(np.ceil(samples / rate_hz * changes_hz)) + 2)
-    heights = generator.standard_normal(knots)
-    smooth = np.convolve(np.pad(heights, 1, mode="edge"), [0.25, 0.5, 0.25], "valid") / 0.65
-    where = np.linspace(0.0, knots - 1.0, samples)
-    return np.interp(where, np.arange(knots), smooth).astype(np.float32)
-
-
-def swelling(
-    generator: Generator, samples: int, rate_hz: int, changes_hz: float, depth_db: float
-) -> Samples:
-    """Draw a slow positive envelope, with a standard deviation of `depth_db`."""
-    exponent = wandering(generator, samples, rate_hz, changes_hz) * np.float32(depth_db / 20)
-    return np.asarray(np.power(np.float32(10), exponent), np.float32)
+    return np.asarray(fft.irfft(spectrum, fast_length(samples))[..., :samples])
 
 
 def periodic(phase: NDArray[np.float64], amplitudes: ArrayLike) -> Samples:
@@ -121,15 +142,6 @@ def periodic(phase: NDArray[np.float64], amplitudes: ArrayLike) -> Samples:
     return np.asarray(table[(phase * _TABLE).astype(np.int64) % _TABLE], np.float32)
 
 
-def ramp(samples: int, rate_hz: int, attack_s: float, release_s: float) -> Samples:
-    """Return an envelope that rises and falls as raised cosines and is 1 between."""
-    envelope = np.ones(samples, np.float32)
-    for edge_s, side in ((attack_s, slice(None)), (release_s, slice(None, None, -1))):
-        edge = min(samples, max(1, round(edge_s * rate_hz)))
-        envelope[side][:edge] *= 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
-    return envelope
-
-
 def place(canvas: Samples, piece: Samples, start: int, gain: float = 1.0) -> None:
     """Add `piece` to `canvas` from sample `start` on; samples outside of it are cut."""
     first = max(0, -start)
@@ -138,20 +150,12 @@ def place(canvas: Samples, piece: Samples, start: int, gain: float = 1.0) -> Non
         canvas[start + first : start + last] += np.float32(gain) * piece[first:last]
 
 
-def reverberate(
-    dry: Samples,
-    generator: Generator,
-    rate_hz: int,
-    *,
-    decay_s: float,
-    wet: float,
-    damping_hz: float,
-) -> Samples:
-    """Return `dry` in a room: decaying noise is its response (Moorer 1979). The length stays.
+@dataclass(frozen=True)
+class Room:
+    """A room: the response that its walls add to a sound.
 
-    Parameters
+    Attributes
     ----------
-    dry : (sample,) float32
     decay_s : float
         Time to fall by 60 dB.
     wet : float
@@ -159,11 +163,19 @@ def reverberate(
     damping_hz : float
         Corner of the low-pass filter of the response.
     """
-    tail = min(len(dry), round(min(decay_s, 1.6) * rate_hz))
+
+    decay_s: float
+    wet: float
+    damping_hz: float
+
+
+def reverberate(dry: Samples, generator: Generator, rate_hz: int, room: Room) -> Samples:
+    """Return `dry` in a room: decaying noise is its response (Moorer 1979). The length stays."""
+    tail = min(len(dry), round(min(room.decay_s, 1.6) * rate_hz))
     time_s = np.arange(tail, dtype=np.float32) / rate_hz
     impulse = generator.standard_normal(tail, dtype=np.float32)
-    impulse *= np.exp(-6.9 * time_s / decay_s) * (time_s > 0.004)
-    impulse *= wet / (np.sqrt(np.sum(impulse**2)) + 1e-9)
-    length = int(fft.next_fast_len(len(dry) + tail, real=True))
-    response = fft.rfft(impulse, length) * low_pass(frequencies(length, rate_hz), damping_hz)
+    impulse *= np.exp(-6.9 * time_s / room.decay_s) * (time_s > 0.004)
+    impulse *= room.wet / (np.sqrt(np.sum(impulse**2)) + 1e-9)
+    length = fast_length(len(dry) + tail)
+    response = fft.rfft(impulse, length) * low_pass(frequencies(length, rate_hz), room.damping_hz)
     return np.asarray(fft.irfft(fft.rfft(dry, length) * (1 + response), length)[: len(dry)])
