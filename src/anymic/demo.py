@@ -197,8 +197,12 @@ def _figures(
     rows: list[Row], probabilities: NDArray[np.float64], test: Manifest, bundle: Bundle
 ) -> list[ReportFigure]:
     from anymic.evaluation.report import ReportFigure
-    from anymic.evaluation.report.figures import accuracy_by_class, accuracy_by_device, confusion
-    from anymic.evaluation.report.gains import gains_figure
+    from anymic.evaluation.report.figures import (
+        accuracy_by_class,
+        accuracy_by_device,
+        confusion,
+        gains_figure,
+    )
     from anymic.metrics import confusion_matrix
 
     targets = test.targets(bundle.labels)

@@ -85,7 +85,7 @@ def devices_profile(
         correction.fit(table, devices=device, rate_hz=rate)
     correction.profile_.write(out)
     if plot is not None:
-        from anymic.evaluation.report.gains import gains_figure
+        from anymic.evaluation.report.figures import gains_figure
         from anymic.evaluation.report.style import save_png
 
         save_png(gains_figure(correction.profile_), plot)

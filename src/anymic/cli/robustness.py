@@ -93,7 +93,6 @@ def robustness(
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp
     --codecs codecs --out robustness --fail-under worst=0.60
     """
-    from anymic.evaluation.report import run_header
     from anymic.evaluation.robustness import Floor, missed_floors
     from anymic.evaluation.robustness import robustness as measure
     from anymic.evaluation.robustness.page import write_page
@@ -119,18 +118,10 @@ def robustness(
     note(found.warning)
     facts = {"command": command_line(), "model": str(bundle or model)}
     tested = Path(str(model)).name if bundle is None else bundle.resolve().name
-    found = replace(found, title=f"Robustness of {tested} on {found.clips_name}")
+    found = replace(found, model_name=tested)
     paths = found.write(out, **facts)
     if page is not None:
-        paths["page"], paths["picture"] = write_page(
-            found,
-            page,
-            model=tested,
-            data=found.clips_name,
-            header=run_header(**{**facts, **found.facts, **facts}),
-            bundle=found.model,
-            about=about,
-        )
+        paths["page"], paths["picture"] = write_page(found, page, about=about, **facts)
     _show(found, paths, as_json=as_json)
     line = missed_floors(found, floors)
     if line:
@@ -166,9 +157,8 @@ def _show(findings: Robustness, paths: dict[str, Path], *, as_json: bool) -> Non
     from rich.console import Console
 
     from anymic.evaluation.report.tables import rich_table
-    from anymic.evaluation.robustness import condition_table
 
-    Console().print(rich_table(condition_table(findings)))
+    Console().print(rich_table(findings.table()))
     print(findings)
     print(f"{paths['html']}  the report, with the heat map")
     print(f"{paths['json']}  the same in numbers")

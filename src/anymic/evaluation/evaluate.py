@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
@@ -19,22 +18,36 @@ from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import ConfigError, Failure
-from anymic.evaluation.report import Row, evaluation_rows, run_header, summary, write_evaluation
+from anymic.errors import ConfigError
+from anymic.evaluation import report
+from anymic.evaluation.measurement import Measurement
+from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
+from anymic.evaluation.report.scored import ScoredClips
 from anymic.inference.embedding_head import VectorHead
 from anymic.inference.files import load_model
 from anymic.inference.prediction import ManifestPredictions, require_share
 from anymic.inference.predictor import Predictor
+from anymic.metrics import confusion_matrix
+from anymic.metrics.intervals import RESAMPLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Model: TypeAlias = Bundle | Ensemble | Predictor | VectorHead | str | Path
 Clips: TypeAlias = "Manifest | pd.DataFrame | Vectors | str | Path"
+CAPTIONS = {
+    "confusion": "Numbers are clips, of all devices; the shade is their share of the true class.",
+    "reliability": "On the dashed line confidence equals accuracy; below it, the model is "
+    "overconfident. The area of a dot is its number of clips, the line its 95 % interval.",
+    "accuracy_over_coverage": "Further left, more clips of low confidence are declined. If a line "
+    "rises there, the confidence is informative. Marks are at 50, 80, 90 and 100 %.",
+    "device_gains": "The factor that each frequency of a device is multiplied by. The band is one "
+    "standard deviation over clips to either side.",
+}
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation(Measurement):
     """The result of `evaluate`.
 
     Attributes
@@ -42,68 +55,59 @@ class Evaluation:
     rows : tuple of Row
         Accuracy, log loss, Brier score, calibration error and MAP@k with n and 95 % intervals, of
         all clips, of each device and of each class; see `anymic.evaluation.report.evaluate`.
-    labels : tuple of str
-    probabilities : (clip, label) float64
-        Calibrated if the model is.
-    targets : (clip,) int64
-        The true label's number.
     clips : Manifest
         The clips of `probabilities`, in their order: those that could be used.
-    failures : tuple of Failure
-        The clips that could not be used; no number includes them.
-    warning : str
-        How many of the clips the model was fitted on, and for what; empty if none.
     device_policies : str
         With `unstated`: how clips of unknown devices were corrected; else empty.
-    facts : mapping
-        What was measured, for the header of the report.
     title : str
-    seed : int
-        Of the resamples behind the intervals.
     profile : DeviceProfile or None
         The gains of the model, for their figure.
+    labels, probabilities, targets, failures, warning, facts, seed
+        See `anymic.evaluation.measurement.Measurement`.
     """
 
-    rows: tuple[Row, ...]
-    labels: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
+    rows: tuple[report.Row, ...]
     clips: Manifest
-    failures: tuple[Failure, ...]
-    warning: str
     device_policies: str
-    facts: Mapping[str, Any]
     title: str
-    seed: int
     profile: DeviceProfile | None
 
     def __str__(self) -> str:
         """Return the finding in one or two sentences."""
-        return summary(self.rows)
+        return report.summary(self.rows)
 
-    def write(self, folder: str | Path, **facts: Any) -> dict[str, Path]:
-        """Write report.html and report.json with figures; return their paths.
+    def _write(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]:
+        """Write the report with all figures."""
+        from anymic.evaluation.report import figures
 
-        Parameters
-        ----------
-        folder : path
-            Made if it does not exist; a report already in it is replaced.
-        facts
-            More facts for the header, such as command="...".
-        """
-        return write_evaluation(
+        scored = _scored(self.probabilities, self.targets, self.clips)
+        counts = confusion_matrix(self.targets, scored.predicted, classes=len(self.labels))
+        drawn = [
+            ("accuracy_by_class", figures.accuracy_by_class(self.rows), "Classes"),
+            ("confusion", figures.confusion(counts, self.labels), "Classes"),
+            ("reliability", figures.reliability(scored), "Confidence"),
+            ("accuracy_over_coverage", figures.accuracy_over_coverage(scored), "Confidence"),
+        ]
+        if self.clips.devices:
+            by_device = figures.accuracy_by_device(self.rows)
+            drawn.insert(0, ("accuracy_by_device", by_device, "Devices"))
+        if self.profile is not None:
+            drawn.append(("device_gains", figures.gains_figure(self.profile), "Corrections"))
+        recordings = _recordings(self.clips)
+        header = report.run_header(**facts)
+        header["clips"] = len(self.targets)
+        header["recordings"] = (
+            len(set(recordings)) if recordings else "not stated: every clip counts by itself"
+        )
+        header["resampling"] = f"{RESAMPLES} resamples, seed {self.seed}"
+        return report.write_report(
             folder,
             self.rows,
-            self.probabilities,
-            self.targets,
-            labels=self.labels,
-            devices=_devices(self.clips),
-            groups=_recordings(self.clips),
-            seed=self.seed,
             title=self.title,
-            header=run_header(**{**facts, **self.facts, **facts}),
+            header=header,
+            figures=[report.ReportFigure(*one, CAPTIONS.get(one[0], "")) for one in drawn],
             failures=self.failures,
-            profile=self.profile,
+            extra={"confusion": {"labels": list(self.labels), "counts": counts.tolist()}},
         )
 
 
@@ -206,7 +210,7 @@ def evaluate(
         "digest": chosen.digest(),
         **({"warning": warning} if warning else {}),
     }
-    rows = evaluation_rows(
+    rows = report.evaluate(
         found.probabilities,
         targets,
         labels=about.labels,
@@ -214,9 +218,12 @@ def evaluate(
         groups=_recordings(used),
         reference=reference or _reference(about.profile, used),
         map_at=map_at,
-        min_confidence=min_confidence,
         seed=seed,
     )
+    scored = _scored(found.probabilities, targets, used)
+    rows += selective_rows(scored)
+    if min_confidence is not None:
+        rows += threshold_rows(scored, min_confidence)
     called = Path(model).resolve().name if isinstance(model, str | Path) else "model"
     return Evaluation(
         rows=tuple(rows),
@@ -257,6 +264,10 @@ def _vectors(manifest: Clips, **audio_options: bool) -> Vectors:
         expected="an .npz of embeddings, as `anymic embed` writes it, or Vectors of it",
         fix="embed the clips first",
     )
+
+
+def _scored(probabilities: ArrayLike, targets: ArrayLike, clips: Manifest) -> ScoredClips:
+    return ScoredClips.of(probabilities, targets, _devices(clips), _recordings(clips))
 
 
 def _devices(clips: Manifest) -> list[str] | None:

@@ -18,9 +18,10 @@ from anymic.evaluation.report.figures import (
     accuracy_by_class,
     accuracy_by_device,
     confusion,
+    gains_figure,
     reliability,
 )
-from anymic.evaluation.report.gains import gains_figure
+from anymic.evaluation.report.scored import ScoredClips
 from anymic.evaluation.report.style import PNG_DPI, embed, inline_svg, save_png
 from anymic.metrics import confusion_matrix
 
@@ -93,11 +94,11 @@ def test_confusion_writes_every_count(scored: Scored) -> None:
 
 def test_reliability_has_a_panel_for_each_device(scored: Scored) -> None:
     p, t, devices, _ = scored
-    figure = reliability(p, t, devices)
+    figure = reliability(ScoredClips.of(p, t, devices))
     assert [axes.get_title("left") for axes in figure.axes] == ["A", "B"]
     confidences = np.asarray(figure.axes[0].collections[0].get_offsets())
     assert 0 <= confidences.min() <= confidences.max() <= 100
-    assert len(reliability(p, t).axes) == 1
+    assert len(reliability(ScoredClips.of(p, t)).axes) == 1
 
 
 def profile(gain_db: float) -> DeviceProfile:

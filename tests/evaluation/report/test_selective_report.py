@@ -9,11 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from anymic.evaluation.report import Row, evaluate, summary
-from anymic.evaluation.report.selective import (
-    accuracy_over_coverage,
-    selective_rows,
-    threshold_rows,
-)
+from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
+from anymic.evaluation.report.figures import accuracy_over_coverage
+from anymic.evaluation.report.scored import ScoredClips
 from anymic.evaluation.report.tables import (
     comparison_table,
     coverage_tables,
@@ -42,7 +40,7 @@ def find(rows: list[Row], metric: str, **condition: str) -> Row:
 def test_rows_by_hand() -> None:
     # Confidence 0.9 right, 0.8 right, 0.7 wrong, 0.6 and 0.6: one right.
     sure = np.array([0.9, 0.8, 0.7, 0.6, 0.6])
-    rows = selective_rows(np.column_stack([sure, 1 - sure]), [0, 0, 1, 0, 1])
+    rows = selective_rows(ScoredClips.of(np.column_stack([sure, 1 - sure]), [0, 0, 1, 0, 1]))
     expected = {"50 %": (2 / 3, 0.7, 3), "80 %": (3 / 5, 0.6, 5), "90 %": (3 / 5, 0.6, 5)}
     for coverage, (value, threshold, n) in expected.items():
         found = find(rows, "accuracy_at_coverage", coverage=coverage)
@@ -54,7 +52,7 @@ def test_rows_by_hand() -> None:
 
 def test_with_all_clips_answered_it_is_the_accuracy(scored: Scored) -> None:
     p, t, devices, groups = scored
-    rows = selective_rows(p, t, devices, groups)
+    rows = selective_rows(ScoredClips.of(p, t, devices, groups))
     known = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
     for condition in ({}, {"device": "A"}, {"device": "B"}):
         whole = find(known, "accuracy", **condition)
@@ -69,7 +67,7 @@ def test_with_all_clips_answered_it_is_the_accuracy(scored: Scored) -> None:
 
 def test_each_device_has_its_own_threshold(scored: Scored) -> None:
     p, t, devices, groups = scored
-    rows = selective_rows(p, t, devices, groups)
+    rows = selective_rows(ScoredClips.of(p, t, devices, groups))
     of = devices == "B"
     threshold = find(rows, "confidence_at_coverage", device="B", coverage="80 %").value
     answered = of & (p.max(axis=1) >= threshold)
@@ -82,15 +80,15 @@ def test_each_device_has_its_own_threshold(scored: Scored) -> None:
 def test_other_tables_and_the_finding_stay_as_they_were(scored: Scored) -> None:
     p, t, devices, groups = scored
     rows = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
-    more = rows + selective_rows(p, t, devices, groups)
-    more += threshold_rows(p, t, 0.7, devices, groups)
+    more = rows + selective_rows(ScoredClips.of(p, t, devices, groups))
+    more += threshold_rows(ScoredClips.of(p, t, devices, groups), 0.7)
     assert device_table(more, full=True) == device_table(rows, full=True)
     assert comparison_table(more) == comparison_table(rows)
     assert summary(more) == summary(rows)
 
 
 def test_the_tables_hold_devices_and_coverages(scored: Scored) -> None:
-    right, threshold = coverage_tables(selective_rows(*scored))
+    right, threshold = coverage_tables(selective_rows(ScoredClips.of(*scored)))
     assert right.columns == threshold.columns == ("device", "50 %", "80 %", "90 %", "100 %")
     assert [row[0] for row in right.rows] == ["A", "B", "all clips"]
     assert right.rows[2][4].endswith("n=120")
@@ -100,12 +98,12 @@ def test_the_tables_hold_devices_and_coverages(scored: Scored) -> None:
 
 def test_the_figure_has_a_line_a_device_through_its_marks(scored: Scored) -> None:
     p, t, devices, groups = scored
-    figure = accuracy_over_coverage(p, t, devices)
+    figure = accuracy_over_coverage(ScoredClips.of(p, t, devices))
     (axes,) = figure.axes
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["A", "B"]
-    rows = selective_rows(p, t, devices, groups)
+    rows = selective_rows(ScoredClips.of(p, t, devices, groups))
     for device, line, marks in zip("AB", axes.lines[::2], axes.lines[1::2], strict=True):
         wanted = [
             find(rows, "accuracy_at_coverage", device=device, coverage=coverage)
@@ -119,7 +117,7 @@ def test_the_figure_has_a_line_a_device_through_its_marks(scored: Scored) -> Non
 
 
 def test_a_figure_of_few_clips_of_no_device() -> None:
-    figure = accuracy_over_coverage([[0.9, 0.1], [0.4, 0.6]], [0, 0])
+    figure = accuracy_over_coverage(ScoredClips.of([[0.9, 0.1], [0.4, 0.6]], [0, 0]))
     assert np.asarray(figure.axes[0].lines[0].get_ydata()).tolist() == [50]
     assert figure.axes[0].get_legend() is None
 
@@ -128,7 +126,7 @@ def test_a_threshold_by_hand() -> None:
     # At 0.7: 0.9 right, 0.8 right, 0.7 wrong are answered; two of 0.6 are not.
     sure = np.array([0.9, 0.8, 0.7, 0.6, 0.6])
     p = np.column_stack([sure, 1 - sure])
-    rows = threshold_rows(p, [0, 0, 1, 0, 1], 0.7, devices=["A", "A", "A", "A", "B"])
+    rows = threshold_rows(ScoredClips.of(p, [0, 0, 1, 0, 1], devices=list("AAAAB")), 0.7)
     answered = find(rows, "coverage", min_confidence="0.7")
     assert answered.value == pytest.approx(3 / 5)
     assert answered.n == 5
@@ -148,7 +146,7 @@ def test_a_threshold_by_hand() -> None:
 
 def test_at_no_confidence_every_clip_is_answered(scored: Scored) -> None:
     p, t, devices, groups = scored
-    rows = threshold_rows(p, t, 0.0, devices, groups)
+    rows = threshold_rows(ScoredClips.of(p, t, devices, groups), 0.0)
     known = evaluate(p, t, labels="xyz", devices=devices, groups=groups)
     for condition in ({}, {"device": "A"}, {"device": "B"}):
         whole = find(known, "accuracy", **condition)

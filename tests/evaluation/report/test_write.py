@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from anymic.data.manifest import Manifest
 from anymic.errors import Failure
+from anymic.evaluation.evaluate import Evaluation
 from anymic.evaluation.report import (
     ReportError,
     ReportFigure,
     Row,
     compare,
     evaluate,
-    evaluation_rows,
     read_json,
-    run_header,
-    write_evaluation,
     write_report,
 )
+from anymic.evaluation.report.evaluation import selective_rows
 from anymic.evaluation.report.figures import accuracy_by_device
+from anymic.evaluation.report.scored import ScoredClips
 
 Attributes: TypeAlias = list[tuple[str, str | None]]
 Written: TypeAlias = tuple[list[Row], dict[str, Path], Path]
@@ -70,25 +72,29 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
     t = np.tile(random.integers(3, size=60), 2)
     p = random.dirichlet(np.ones(3), size=120) * 0.6 + 0.4 * np.eye(3)[t]
     folder = tmp_path_factory.mktemp("report")
-    of: dict[str, Any] = {
-        "labels": ["bus", "<b>park</b>", "tram & metro"],
-        "devices": np.repeat(["A", "<i>B</i>"], 60),
-        "groups": np.tile(np.arange(60) // 2, 2),
+    labels = ("bus", "<b>park</b>", "tram & metro")
+    columns: dict[str, Any] = {
+        "path": [f"{clip}.wav" for clip in range(120)],
+        "label": [labels[number] for number in t],
+        "device": np.repeat(["A", "<i>B</i>"], 60),
+        "group": [f"recording {clip // 2}" for clip in range(60)] * 2,
     }
-    rows = evaluation_rows(p, t, **of)
-    paths = write_evaluation(
-        folder,
-        rows,
-        p,
-        t,
-        **of,
+    scored = ScoredClips.of(p, t, columns["device"], columns["group"])
+    rows = evaluate(p, t, labels=labels, devices=scored.devices, groups=scored.recordings)
+    rows += selective_rows(scored)
+    evaluation = Evaluation(
+        rows=tuple(rows),
+        labels=labels,
+        probabilities=p,
+        targets=t,
+        clips=Manifest.from_table(pd.DataFrame(columns), folder),
+        failures=(Failure("<u>broken</u>.wav", "The file has 0 bytes. Expected audio."),),
+        device_policies="",
+        facts={"data": "sha256 ab"},
         title="An <em>evaluation</em>",
-        header=run_header(
-            command="anymic evaluate 'my run' --data a.csv", seed=3, data="sha256 ab"
-        ),
-        failures=[Failure("<u>broken</u>.wav", "The file has 0 bytes. Expected audio.")],
+        profile=None,
     )
-    return rows, paths, folder
+    return rows, evaluation.write(folder, command="anymic evaluate 'my run' --data a.csv"), folder
 
 
 def test_everything_lies_where_the_answer_says(written: Written) -> None:

@@ -19,8 +19,7 @@ from anymic.devices.simulation.device_set import DeviceSet
 from anymic.devices.simulation.simulate import simulate
 from anymic.errors import AnymicError, ConfigError, ManifestError
 from anymic.evaluation.report import read_json
-from anymic.evaluation.robustness import Findings, draw_clips, robustness, write_findings
-from anymic.evaluation.robustness.write import condition_table, sentence
+from anymic.evaluation.robustness import Robustness, draw_clips, robustness
 from anymic.inference.predictor import Predictor
 from anymic.metrics import paired_difference
 
@@ -32,7 +31,7 @@ def predictor(small_bundle: Bundle) -> Predictor:
     return Predictor(small_bundle, precision="float32")
 
 
-def numbers(findings: Findings) -> dict[str, NDArray[np.float64]]:
+def numbers(findings: Robustness) -> dict[str, NDArray[np.float64]]:
     return {
         condition.name: findings.probabilities[number]
         for number, condition in enumerate(findings.conditions)
@@ -50,7 +49,7 @@ def test_identity_and_lossless_are_clean(
     assert findings.flips(1).value == 0
     assert findings.difference(1).value == findings.difference(1).low == 0
     assert findings.worst == 0
-    assert sentence(findings).endswith("None is worse than the clean clips.")
+    assert str(findings).endswith("None is worse than the clean clips.")
 
 
 def test_clean_is_what_predict_says(predictor: Predictor, clips: Manifest) -> None:
@@ -117,7 +116,7 @@ def test_rows_are_pairs_over_recordings_and_the_report_holds_them(
     right = findings.probabilities.argmax(axis=2) == findings.targets
     change = paired_difference(right[3].astype(float), right[0].astype(float), findings.recordings)
     assert len(set(findings.recordings.tolist())) == 6
-    paths = write_findings(findings, tmp_path, header={"command": "anymic robustness <b>"})
+    paths = findings.write(tmp_path, command="anymic robustness <b>")
     rows, header = read_json(paths["json"])
     keys = findings.conditions[3].keys
     assert keys == {"device": "flat", "codec": "mu-law", "kbps": "64"}
@@ -135,8 +134,8 @@ def test_rows_are_pairs_over_recordings_and_the_report_holds_them(
         key=lambda row: row.value,
     )
     assert worst.value == findings.accuracy(findings.worst).value
-    assert header["summary"] == sentence(findings)
-    assert len(condition_table(findings).rows) == 8
+    assert header["summary"] == str(findings)
+    assert len(findings.table().rows) == 8
     html = paths["html"].read_text()
     assert "<svg" in html
     assert "<b>" not in html
@@ -162,7 +161,7 @@ def test_the_hardest_class_and_what_it_is_taken_for(clips: Manifest) -> None:
 def test_one_recording_has_values_and_no_intervals(predictor: Predictor, clips: Manifest) -> None:
     findings = robustness(predictor, clips.where(group="dog0"), codecs=[MU_LAW])
     assert all(row.low is None for row in findings.rows if row.metric.endswith("_difference"))
-    assert "nan" not in sentence(findings)
+    assert "nan" not in str(findings)
 
 
 def test_a_bad_clip_is_left_out_of_every_condition(

@@ -15,6 +15,7 @@ from anymic.bundle.voting import vote
 from anymic.calibration import IsotonicCalibrator
 from anymic.errors import AnymicError
 from anymic.evaluation.report.rows import Row, row
+from anymic.evaluation.report.scored import ScoredClips
 from anymic.metrics import intervals
 from anymic_experiments.findings import Findings
 from anymic_experiments.kosmider2019.settings import Ensemble, Settings
@@ -141,10 +142,10 @@ def figure(found: Ensembles, grid: Settings) -> Figure:
     from anymic.evaluation.report.figures import reliability
 
     names = (grid.soft, grid.calibrated)
-    return reliability(
+    clips = ScoredClips.of(
         np.concatenate([found.votes[name] for name in names]),
         np.tile(found.targets, 2),
         devices=np.repeat(names, len(found.targets)),
         groups=np.tile(found.groups, 2),
-        title="Soft and calibrated voting of the same members",
     )
+    return reliability(clips, title="Soft and calibrated voting of the same members")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anymic import metrics
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator, TemperatureCalibrator
 from anymic.evaluation.report.rows import row
+from anymic.evaluation.report.scored import ScoredClips
 from anymic_experiments.findings import Findings
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
@@ -163,7 +164,7 @@ def figure(found: Calibration, grid: Settings) -> Figure:
 
     drawn = np.isin(found.recorders, [name for name in grid.devices if name != grid.pair])
     panels = {AS_IS: "as it is", BY_DEVICE: "calibrated"}
-    return reliability(
+    clips = ScoredClips.of(
         np.concatenate([found.shown[name][drawn] for name in panels]),
         np.tile(found.targets[drawn], len(panels)),
         devices=np.concatenate(
@@ -173,5 +174,6 @@ def figure(found: Calibration, grid: Settings) -> Figure:
             ]
         ),
         groups=np.tile(found.groups[drawn], len(panels)),
-        title=f"{grid.calibrated}: as it is (above), and with a temperature for each device",
     )
+    title = f"{grid.calibrated}: as it is (above), and with a temperature for each device"
+    return reliability(clips, title=title)

@@ -1,15 +1,9 @@
 """Reports: rows with intervals, tables, figures and one page."""
 
 from anymic.evaluation.report.evaluation import compare, evaluate
-from anymic.evaluation.report.page import ReportFigure
 from anymic.evaluation.report.rows import ReportError, Row, read_json, select, write_json
 from anymic.evaluation.report.summary import summary
-from anymic.evaluation.report.write import (
-    evaluation_rows,
-    run_header,
-    write_evaluation,
-    write_report,
-)
+from anymic.evaluation.report.write import ReportFigure, run_header, write_report
 
 __all__ = [
     "ReportError",
@@ -17,12 +11,10 @@ __all__ = [
     "Row",
     "compare",
     "evaluate",
-    "evaluation_rows",
     "read_json",
     "run_header",
     "select",
     "summary",
-    "write_evaluation",
     "write_json",
     "write_report",
 ]

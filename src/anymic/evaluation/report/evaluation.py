@@ -8,19 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anymic.evaluation.report.rows import Row, row
-from anymic.evaluation.report.scored import Column, ScoredClips, by_device
+from anymic.evaluation.report.scored import Column, ScoredClips, device_names
 from anymic.metrics import (
     ACCURACY,
     RANKING,
     Interval,
     MetricError,
+    accuracy,
     device_contrasts,
     mean_average_precision_at,
     paired_difference,
     score_all,
 )
+from anymic.metrics.coverage import coverage_curve
 
 DEFAULT_K = 3  # of MAP@k, for as many labels or more
+COVERAGES = (0.5, 0.8, 0.9, 1.0)
 
 
 def evaluate(
@@ -73,7 +76,7 @@ def evaluate(
         If there are no clips, a probability is NaN, rows do not sum to 1, lengths differ, or there
         are fewer labels than `map_at`.
     """
-    clips = ScoredClips.of(probabilities, targets, groups)
+    clips = ScoredClips.of(probabilities, targets, devices, groups)
     if len(labels) != clips.probabilities.shape[1]:
         raise MetricError(
             f"there are {len(labels)} labels for {clips.probabilities.shape[1]} columns of "
@@ -83,7 +86,7 @@ def evaluate(
         )
     rows = [row(ACCURACY.name, clips.accuracy()), *_score_rows(clips, {}, seed)]
     if devices is not None:
-        rows += _device_rows(clips, devices, reference, seed)
+        rows += _device_rows(clips, reference, seed)
     classes = [
         ({"label": label}, of_class)
         for number, label in enumerate(labels)
@@ -92,11 +95,60 @@ def evaluate(
     rows += [row(ACCURACY.name, part.accuracy(), **condition) for condition, part in classes]
     if map_at is not None or len(labels) >= DEFAULT_K:
         k = DEFAULT_K if map_at is None else map_at
-        for condition, part in [*clips.by_device(devices), *classes]:
+        for condition, part in [*clips.parts(), *classes]:
             found = mean_average_precision_at(
                 part.probabilities, part.targets, part.recordings, k=k
             )
             rows.append(row(f"{RANKING}{k}", found, **condition))
+    return rows
+
+
+def selective_rows(clips: ScoredClips) -> list[Row]:
+    """Return the accuracy of the 50, 80, 90 and 100 % of clips of highest confidence.
+
+    Returns
+    -------
+    list of Row
+        Of all clips and of each device, {"device": d, "coverage": "80 %"}. accuracy_at_coverage:
+        n is the number of clips answered, which is more than the coverage says if several have
+        the same confidence; the interval is that of accuracy, at this threshold.
+        confidence_at_coverage: the threshold, which is the lowest confidence among them.
+    """
+    rows = []
+    for condition, part in clips.parts():
+        curve = coverage_curve(part.confidence, part.correct)
+        for coverage in COVERAGES:
+            threshold = float(curve.threshold[curve.at(coverage)])
+            found = part[part.confidence >= threshold].accuracy()
+            keys = {**condition, "coverage": f"{100 * coverage:.0f} %"}
+            rows.append(row("accuracy_at_coverage", found, **keys))
+            rows.append(Row(keys, "confidence_at_coverage", threshold, None, None, found.n))
+    return rows
+
+
+def threshold_rows(clips: ScoredClips, min_confidence: float) -> list[Row]:
+    """Return how many clips are answered from a confidence on, and the accuracy of these.
+
+    Parameters
+    ----------
+    clips : ScoredClips
+    min_confidence : float
+        A clip is answered if its most probable label has at least this probability.
+
+    Returns
+    -------
+    list of Row
+        Of all clips and of each device, {"device": d, "min_confidence": "0.8"}. coverage: the
+        share of clips that are answered. accuracy_when_sure: that of these clips, n of them; no
+        row if none is answered.
+    """
+    rows = []
+    for condition, part in clips.parts():
+        keys = {**condition, "min_confidence": f"{min_confidence:g}"}
+        answered = part.confidence >= min_confidence
+        rows.append(row("coverage", accuracy(answered, part.recordings), **keys))
+        if answered.any():
+            rows.append(row("accuracy_when_sure", part[answered].accuracy(), **keys))
     return rows
 
 
@@ -139,13 +191,14 @@ def compare(
         )
     base = np.asarray(correct[against], dtype=np.float64)
     source = np.arange(base.size) if groups is None else np.asarray(groups)
-    parts = {"": np.ones(base.size, dtype=bool), **by_device(devices)}
+    names = device_names(devices, base.size)
     rows = []
     for name in correct:
         if name == against:
             continue
         other = np.asarray(correct[name], dtype=np.float64)
-        for device, kept in parts.items():
+        for device in ["", *sorted(set(names.tolist()) - {""})]:
+            kept = names == device if device else np.ones(base.size, dtype=bool)
             condition = {key: name, f"against_{key}": against}
             condition |= {"device": device} if device else {}
             if len(set(source[kept].tolist())) > 1:
@@ -154,16 +207,9 @@ def compare(
     return rows
 
 
-def _device_rows(
-    clips: ScoredClips, devices: Column, reference: str | None, seed: int
-) -> list[Row]:
-    assert devices is not None
-    if len(devices) != len(clips):
-        raise MetricError(
-            f"there are {len(devices)} devices for {len(clips)} clips", expected="one for each clip"
-        )
-    parts = clips.by_device(devices)[1:]
-    names = [condition["device"] for condition, _ in parts]
+def _device_rows(clips: ScoredClips, reference: str | None, seed: int) -> list[Row]:
+    parts = clips.of_devices()
+    names = list(parts)
     if reference is not None and reference not in names:
         raise MetricError(
             f"unknown reference device {reference!r}",
@@ -171,13 +217,13 @@ def _device_rows(
             fix="choose a device of these clips",
         )
     rows = []
-    for condition, part in parts:
-        rows.append(row(ACCURACY.name, part.accuracy(), **condition))
-        rows += _score_rows(part, condition, seed)
+    for name, part in parts.items():
+        rows.append(row(ACCURACY.name, part.accuracy(), device=name))
+        rows += _score_rows(part, {"device": name}, seed)
     if len(names) > 1 and len(set(clips.recordings.tolist())) > 1:
         first = reference or names[0]
         macro, differences = device_contrasts(
-            clips.correct, devices, clips.recordings, reference=first, seed=seed
+            clips.correct, clips.devices, clips.recordings, reference=first, seed=seed
         )
         rows.append(row(ACCURACY.over_devices, macro))
         for device, change in differences.items():

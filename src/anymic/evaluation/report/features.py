@@ -13,7 +13,7 @@ from anymic.evaluation.report.rows import ReportError
 from anymic.evaluation.report.style import (
     MUTED,
     bare,
-    canvas,
+    panels,
     quiet_style,
     series,
     shared_labels,
@@ -77,6 +77,7 @@ def principal_plane(features: ArrayLike, fitted: ArrayLike) -> Plane:
     return Plane(components.transform(values), components.explained_variance_ratio_)
 
 
+@quiet_style()
 def features_figure(
     features: ArrayLike,
     *,
@@ -112,23 +113,15 @@ def features_figure(
     colourings = {"class": np.array(labels, dtype=str)}
     if devices is not None:
         colourings["device"] = np.array([name or "not known" for name in devices], dtype=str)
-    with quiet_style():
-        figure, grid = canvas(
-            0.7 + 2.9 * len(colourings),
-            nrows=len(colourings),
-            ncols=2,
-            squeeze=False,
-            sharex=True,
-            sharey=True,
-        )
-        for line, (what, names) in zip(grid, colourings.items(), strict=True):
-            _draw_row(line, plane, halves, what, names)
-        shown = plane.points[halves["Training set"] | halves["Test set"]]
-        grid[0, 0].set(xlim=_limits(shown[:, 0]), ylim=_limits(shown[:, 1]))
-        first, second = (f"{100 * share:.0f} %" for share in plane.explained)
-        across = f"first component ({first} of the training clips' variance)"
-        title = "Pooled features, first two principal components"
-        shared_labels(figure, title, across, f"second component ({second})")
+    figure, grid = panels(2 * len(colourings), 2, 0.7 + 2.9 * len(colourings))
+    for number, (what, names) in enumerate(colourings.items()):
+        _draw_row(grid[2 * number : 2 * number + 2], plane, halves, what, names)
+    shown = plane.points[halves["Training set"] | halves["Test set"]]
+    grid[0].set(xlim=_limits(shown[:, 0]), ylim=_limits(shown[:, 1]))
+    first, second = (f"{100 * share:.0f} %" for share in plane.explained)
+    across = f"first component ({first} of the training clips' variance)"
+    title = "Pooled features, first two principal components"
+    shared_labels(figure, title, across, f"second component ({second})")
     return figure
 
 

@@ -7,14 +7,15 @@ interval. Colours and markers: `anymic.evaluation.report.style`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from anymic._internal.optional import extra
+from anymic.evaluation.report.evaluation import COVERAGES
 from anymic.evaluation.report.rows import Row, conditions
-from anymic.evaluation.report.scored import Column, ScoredClips
+from anymic.evaluation.report.scored import ScoredClips
 from anymic.evaluation.report.style import (
     GRID,
     INK,
@@ -26,17 +27,24 @@ from anymic.evaluation.report.style import (
     canvas,
     matrix_axes,
     matrix_cell,
+    panels,
     quiet_style,
     series,
     shared_labels,
     shorten,
 )
 from anymic.metrics import ACCURACY, calibration_bins, expected_calibration_error
+from anymic.metrics.coverage import coverage_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from anymic.devices.correction.profile import DeviceProfile
+
+LOWEST_HZ = 30.0
+TICKS_HZ = (50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+LEAST = 10  # clips behind each point of a line: with fewer, every clip makes accuracy jump
 _ROW_INCHES = 0.34
 _MEAN = "mean of devices"
 
@@ -77,6 +85,7 @@ def accuracy_by_class(rows: Iterable[Row]) -> Figure:
     return _dots(table, title="Accuracy by class")
 
 
+@quiet_style()
 def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
     """Draw a confusion matrix: shade is the share of the true class's clips, numbers are clips.
 
@@ -91,81 +100,102 @@ def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
     side = min(1.8 + 0.42 * size, 9.0)
     font, number_font = (9.0, 8.5) if size <= 20 else (6.5, 5.0)
     slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    with quiet_style():
-        figure, axes = canvas(side, side + 0.9)
-        for true, predicted in np.argwhere(table > 0):
-            share = float(shares[true, predicted])
-            matrix_cell(
-                axes,
-                predicted,
-                true,
-                facecolor=SERIES[0],
-                edgecolor="none",
-                linewidth=0.8,
-                alpha=0.06 + 0.94 * share,
-            )
-            axes.text(
-                predicted,
-                true,
-                str(table[true, predicted]),
-                ha="center",
-                va="center",
-                fontsize=number_font,
-                color=PAPER if share > 0.65 else INK,
-            )
-        for place in range(size):  # the diagonal is marked where it is empty too
-            matrix_cell(axes, place, place, facecolor="none", edgecolor=GRID, linewidth=0.8)
-        axes.set_aspect("equal")
-        matrix_axes(axes, labels, labels, font=font, **(slant if max(map(len, labels)) > 3 else {}))
-        axes.set(xlabel="predicted class", ylabel="true class")
-        axes.set_title("What was taken for what")
+    figure, axes = canvas(side, side + 0.9)
+    for true, predicted in np.argwhere(table > 0):
+        share = float(shares[true, predicted])
+        matrix_cell(axes, predicted, true, facecolor=SERIES[0], alpha=0.06 + 0.94 * share)
+        ink, count = PAPER if share > 0.65 else INK, str(table[true, predicted])
+        axes.text(predicted, true, count, ha="center", va="center", fontsize=number_font, color=ink)
+    for place in range(size):  # the diagonal is marked where it is empty too
+        matrix_cell(axes, place, place, facecolor="none", edgecolor=GRID)
+    axes.set_aspect("equal")
+    matrix_axes(axes, labels, labels, font=font, **(slant if max(map(len, labels)) > 3 else {}))
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_title("What was taken for what")
     return figure
 
 
+@quiet_style()
 def reliability(
-    probabilities: ArrayLike,
-    targets: ArrayLike,
-    devices: Column = None,
-    groups: Column = None,
-    *,
-    title: str = "How often it is right when it says how sure it is",
+    clips: ScoredClips, *, title: str = "How often it is right when it says how sure it is"
 ) -> Figure:
     """Draw accuracy over confidence, one panel a device; the two are equal on the dashed line.
 
     The area of a dot is the number of clips of its bin, the vertical line their 95 % interval.
-
-    Parameters
-    ----------
-    probabilities, targets, devices, groups
-        As in `anymic.evaluation.report.evaluate`; without devices there is one panel of all clips.
+    Without devices there is one panel of all clips.
     """
-    parts = ScoredClips.of(probabilities, targets, groups).by_device(devices)
-    parts = parts[1:] or parts
+    parts = clips.of_devices() or {"all clips": clips}
     down = -(-len(parts) // 4)
     across = -(-len(parts) // down)
     width = 7.2 if across > 2 else 3.0 * across + 0.4
-    with quiet_style():
-        figure, grid = canvas(
-            0.5 + down * (width / across + 0.1),
-            width,
-            nrows=down,
-            ncols=across,
-            squeeze=False,
-            sharex=True,
-            sharey=True,
-        )
-        for axes in grid.flat[len(parts) :]:
-            axes.set_visible(False)
-        for number, (condition, part) in enumerate(parts):
-            axes = grid.flat[number]
-            _reliability_panel(axes, part, series(number)[0])
-            name = condition.get("device", "all clips")
-            axes.set_title(shorten(name, 76 // across), pad=4, fontsize=9.5)
-            axes.tick_params(labelbottom=number + across >= len(parts))
-        shared_labels(figure, title, "confidence (%)", "accuracy (%)")
+    figure, grid = panels(len(parts), across, 0.5 + down * (width / across + 0.1), width)
+    for number, (axes, (name, part)) in enumerate(zip(grid, parts.items(), strict=True)):
+        _reliability_panel(axes, part, series(number)[0])
+        axes.set_title(shorten(name, 76 // across), pad=4, fontsize=9.5)
+    shared_labels(figure, title, "confidence (%)", "accuracy (%)")
     return figure
 
 
+@quiet_style()
+def accuracy_over_coverage(clips: ScoredClips) -> Figure:
+    """Draw accuracy over the share of clips that are answered, one line a device.
+
+    If a line rises towards the left, the confidence is informative. The marks are at 50, 80, 90
+    and 100 %. A line begins at ten clips.
+    """
+    parts = clips.of_devices() or {"all clips": clips}
+    lowest = 1.0
+    figure, axes = canvas(3.6)
+    for number, (name, part) in enumerate(parts.items()):
+        curve = coverage_curve(part.confidence, part.correct)
+        colour, marker = series(number)
+        shown = curve.clips >= min(LEAST, len(part))
+        x, y = 100 * curve.coverage, 100 * curve.accuracy
+        axes.plot(x[shown], y[shown], color=colour, linewidth=1.3)
+        at = np.array([curve.at(coverage) for coverage in COVERAGES])
+        at = at[shown[at]]
+        dot: Any = {"markersize": 5.5, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
+        axes.plot(x[at], y[at], marker, color=colour, label=name, **dot)
+        lowest = min(lowest, float(curve.accuracy[shown].min()))
+    axes.set_xlim(0, 101)
+    axes.set_ylim(axis_start(lowest), 101)
+    bare(axes, grid="both")
+    axes.set(xlabel="clips answered (%)", ylabel="accuracy of these (%)")
+    axes.set_title("Accuracy when the least sure clips are declined")
+    if len(parts) > 1:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+    return figure
+
+
+@quiet_style()
+def gains_figure(profile: DeviceProfile) -> Figure:
+    """Draw the gain of every device in dB over frequency, one panel a device.
+
+    The band around a line is plus and minus one standard deviation over clips. A single
+    reference device has no panel, because its gains are 0 dB.
+    """
+    frequency_hz = profile.frequencies_hz()
+    shown = frequency_hz >= min(LOWEST_HZ, frequency_hz[-1] / 2)
+    drawn = [name for name in profile.devices if (name,) != profile.reference]
+    drawn = drawn or list(profile.devices)
+    down = -(-len(drawn) // (1 if len(drawn) <= 3 else 2))
+    figure, grid = panels(len(drawn), -(-len(drawn) // down), 0.8 + 1.5 * down)
+    for number, (axes, name) in enumerate(zip(grid, drawn, strict=True)):
+        device, colour = profile.devices[name], series(number)[0]
+        gain_db = 20 * np.log10(device.gains[shown])
+        low_db, high_db = gain_db - device.spread_db[shown], gain_db + device.spread_db[shown]
+        axes.axhline(0, color=MUTED, linewidth=0.8)
+        band: Any = {"color": colour, "alpha": 0.2, "linewidth": 0}
+        axes.fill_between(frequency_hz[shown], low_db, high_db, **band)
+        axes.plot(frequency_hz[shown], gain_db, color=colour, linewidth=1.3)
+        axes.set_title(f"{name} ({device.count} clips)", pad=4, fontsize=9.5)
+        _hertz(axes, frequency_hz[shown][0], frequency_hz[-1])
+    title = f"Gains towards {' + '.join(profile.reference)} ({profile.estimator.replace('_', ' ')})"
+    shared_labels(figure, title, "frequency (Hz)", "gain (dB)")
+    return figure
+
+
+@quiet_style()
 def _dots(table: dict[str, dict[str, Row]], *, title: str) -> Figure:
     """Draw a row of dots with intervals for each place; a single series has its values written."""
     with extra("report"):
@@ -177,53 +207,45 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str) -> Figure:
     height = {name: step * line for line, name in enumerate(places)}
     alone = len(table) <= 1
     lows = [r.value if r.low is None else r.low for found in table.values() for r in found.values()]
-    with quiet_style():
-        each = _ROW_INCHES if len(places) <= 25 else 0.7 * _ROW_INCHES
-        figure, axes = canvas(1.05 + each * step * max(len(places), 1) + (0 if alone else 0.3))
-        for number, (name, found) in enumerate(table.items()):
-            colour, marker = series(number)
-            offset = 0.0 if alone else 0.42 * (number - (len(table) - 1) / 2)
-            for place, row in found.items():
-                y = height[place] + offset
-                if row.low is not None and row.high is not None:
-                    axes.plot([100 * row.low, 100 * row.high], [y, y], color=colour, linewidth=1.8)
-                axes.plot(
-                    100 * row.value,
-                    y,
-                    marker,
-                    color=colour,
-                    markersize=6.5,
-                    markeredgecolor=PAPER,
-                    markeredgewidth=1.0,
-                    label=name if place == next(iter(found)) else None,
+    each = _ROW_INCHES if len(places) <= 25 else 0.7 * _ROW_INCHES
+    figure, axes = canvas(1.05 + each * step * max(len(places), 1) + (0 if alone else 0.3))
+    for number, (name, found) in enumerate(table.items()):
+        colour, marker = series(number)
+        offset = 0.0 if alone else 0.42 * (number - (len(table) - 1) / 2)
+        for place, row in found.items():
+            y = height[place] + offset
+            if row.low is not None and row.high is not None:
+                axes.plot([100 * row.low, 100 * row.high], [y, y], color=colour, linewidth=1.8)
+            label = name if place == next(iter(found)) else None
+            dot: Any = {"markersize": 6.5, "markeredgecolor": PAPER, "markeredgewidth": 1.0}
+            axes.plot(100 * row.value, y, marker, color=colour, label=label, **dot)
+            if alone:
+                axes.annotate(
+                    f"{100 * row.value:.1f} %\u2003n = {row.n}",
+                    (1.015, y),
+                    xycoords=("axes fraction", "data"),
+                    va="center",
+                    color=MUTED,
+                    fontsize=8.5,
                 )
-                if alone:
-                    axes.annotate(
-                        f"{100 * row.value:.1f} %\u2003n = {row.n}",
-                        (1.015, y),
-                        xycoords=("axes fraction", "data"),
-                        va="center",
-                        color=MUTED,
-                        fontsize=8.5,
-                    )
-        axes.set_xlim(axis_start(min(lows, default=0.0)), 101)
-        axes.set_ylim(max(height.values(), default=0) + 0.65 * step, -0.65 * step)
-        axes.set_yticks(list(height.values()), list(height))
-        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
-        bare(axes, grid="x")
-        if _MEAN in height and len(height) > 1:
-            axes.axhline(height[_MEAN] - step / 2, color=GRID, linewidth=0.8)
-        axes.set_xlabel("accuracy (%), with 95 % interval")
-        axes.set_title(title, pad=10 if alone else 26)
-        if not alone:
-            axes.legend(
-                loc="lower left",
-                bbox_to_anchor=(-0.01, 1.0),
-                ncols=min(len(table), 4),
-                borderaxespad=0.2,
-                handletextpad=0.3,
-                columnspacing=1.4,
-            )
+    axes.set_xlim(axis_start(min(lows, default=0.0)), 101)
+    axes.set_ylim(max(height.values(), default=0) + 0.65 * step, -0.65 * step)
+    axes.set_yticks(list(height.values()), list(height))
+    axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
+    bare(axes, grid="x")
+    if _MEAN in height and len(height) > 1:
+        axes.axhline(height[_MEAN] - step / 2, color=GRID, linewidth=0.8)
+    axes.set_xlabel("accuracy (%), with 95 % interval")
+    axes.set_title(title, pad=10 if alone else 26)
+    if not alone:
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 1.0),
+            ncols=min(len(table), 4),
+            borderaxespad=0.2,
+            handletextpad=0.3,
+            columnspacing=1.4,
+        )
     return figure
 
 
@@ -251,3 +273,13 @@ def _reliability_panel(axes: Axes, clips: ScoredClips, colour: str) -> None:
     axes.set_xticks([0, 50, 100])
     axes.set_yticks([0, 50, 100])
     bare(axes, grid="both", labelcolor=MUTED, labelsize=8.5)
+
+
+def _hertz(axes: Axes, low_hz: float, high_hz: float) -> None:
+    ticks = [tick for tick in TICKS_HZ if low_hz <= tick <= high_hz]
+    axes.set_xscale("log")
+    axes.set_xlim(low_hz, high_hz)
+    axes.set_xticks(ticks, [f"{t // 1000} k" if t >= 1000 else str(t) for t in ticks])
+    axes.set_xticks([], minor=True)
+    bare(axes, grid="both")
+    axes.tick_params(axis="y", labelcolor=MUTED, labelsize=8.5)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.metrics import Interval, accuracy, check_probabilities
+from anymic.metrics import Interval, MetricError, accuracy, check_probabilities
 
 Column: TypeAlias = Sequence[Any] | NDArray[Any] | None
 
@@ -25,30 +25,44 @@ class ScoredClips:
         The true class numbers.
     recordings : (clip,)
         The source recording of each clip; clips of one recording are resampled together.
+    devices : (clip,) str
+        The device of each clip; "" if not known.
     """
 
     probabilities: NDArray[np.float64]
     targets: NDArray[np.intp]
     recordings: NDArray[Any]
+    devices: NDArray[np.str_]
 
     @classmethod
-    def of(cls, probabilities: ArrayLike, targets: ArrayLike, groups: Column = None) -> ScoredClips:
+    def of(
+        cls,
+        probabilities: ArrayLike,
+        targets: ArrayLike,
+        devices: Column = None,
+        groups: Column = None,
+    ) -> ScoredClips:
         """Check the arrays; without `groups`, each clip is a recording of its own.
 
         Raises
         ------
         MetricError
-            As `anymic.metrics.check_probabilities`.
+            As `anymic.metrics.check_probabilities`, or if there is not one device for each clip.
         """
         p, t = check_probabilities(probabilities, targets)
-        return cls(p, t, np.arange(len(t)) if groups is None else np.asarray(groups))
+        if devices is not None and len(devices) != len(t):
+            raise MetricError(
+                f"there are {len(devices)} devices for {len(t)} clips", expected="one for each clip"
+            )
+        recordings = np.arange(len(t)) if groups is None else np.asarray(groups)
+        return cls(p, t, recordings, device_names(devices, len(t)))
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def __getitem__(self, kept: NDArray[np.bool_]) -> ScoredClips:
         """Return the clips where `kept` (clip,) is true."""
-        return ScoredClips(self.probabilities[kept], self.targets[kept], self.recordings[kept])
+        return ScoredClips(*(column[kept] for column in vars(self).values()))
 
     @property
     def confidence(self) -> NDArray[np.float64]:
@@ -69,16 +83,17 @@ class ScoredClips:
         """Return the share of correct clips with its interval."""
         return accuracy(self.correct, self.recordings)
 
-    def by_device(self, devices: Column) -> list[tuple[dict[str, str], ScoredClips]]:
+    def of_devices(self) -> dict[str, ScoredClips]:
+        """Return the clips of each device, sorted by name; clips of no device are left out."""
+        names = sorted(set(self.devices.tolist()) - {""})
+        return {name: self[self.devices == name] for name in names}
+
+    def parts(self) -> list[tuple[dict[str, str], ScoredClips]]:
         """Return (condition, clips) of all clips and of each device: {}, {"device": "A"}, ..."""
-        parts = [({"device": name}, self[of]) for name, of in by_device(devices).items()]
-        return [({}, self), *parts]
+        return [({}, self), *(({"device": name}, of) for name, of in self.of_devices().items())]
 
 
-def by_device(devices: Column) -> dict[str, NDArray[np.bool_]]:
-    """Return which clips each device recorded, sorted by name; clips of no device are left out."""
-    if devices is None:
-        return {}
-    missing = [device is None or device != device for device in devices]
-    names = np.where(missing, "", np.array([str(device) for device in devices], dtype=str))
-    return {name: names == name for name in sorted(set(names.tolist()) - {""})}
+def device_names(devices: Column, clips: int) -> NDArray[np.str_]:
+    """Return the device of each clip as text; "" for None and NaN."""
+    given = [""] * clips if devices is None else devices
+    return np.array(["" if one is None or one != one else str(one) for one in given], dtype=str)

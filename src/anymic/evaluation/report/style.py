@@ -77,7 +77,7 @@ _STYLE: Any = {
 
 @contextmanager
 def quiet_style() -> Iterator[None]:
-    """Use the common style within the context; nothing outside it changes."""
+    """Use the common style within a `with`, or in a function; nothing outside it changes."""
     with extra("report"):
         import matplotlib
 
@@ -96,6 +96,28 @@ def canvas(
     figure = Figure(figsize=(width_inches, height_inches), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(**grid)
+
+
+def panels(
+    count: int, across: int, height_inches: float, width_inches: float = WIDTH_INCHES
+) -> tuple[Figure, list[Axes]]:
+    """Return (figure, axes) of so many panels, `across` of them in a row, with shared axes.
+
+    Panels without another one below them have the labels of the horizontal axis.
+    """
+    figure, grid = canvas(
+        height_inches,
+        width_inches,
+        nrows=-(-count // across),
+        ncols=across,
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    for number, axes in enumerate(grid.flat):
+        axes.set_visible(number < count)
+        axes.tick_params(labelbottom=number + across >= count)
+    return figure, list(grid.flat[:count])
 
 
 def bare(axes: Axes, *, grid: Literal["x", "y", "both"], **ticks: Any) -> None:
@@ -122,7 +144,8 @@ def matrix_cell(axes: Axes, x: int, y: int, height: float = 0.96, **patch: Any) 
     with extra("report"):
         from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle((x - 0.48, y - height / 2), 0.96, height, **patch))
+    style = {"edgecolor": "none", "linewidth": 0.8, **patch}
+    axes.add_patch(Rectangle((x - 0.48, y - height / 2), 0.96, height, **style))
 
 
 def shared_labels(figure: Figure, title: str, x: str, y: str) -> None:

@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
-
 from anymic._internal.files import write_text
 from anymic._internal.machine import processors
+from anymic._internal.optional import extra as optional
 from anymic.errors import Failure
-from anymic.evaluation.report.evaluation import evaluate
-from anymic.evaluation.report.page import ReportFigure, render
-from anymic.evaluation.report.rows import ReportError, Row, write_json
-from anymic.evaluation.report.scored import Column, ScoredClips, by_device
-from anymic.evaluation.report.style import save_png
+from anymic.evaluation.report.cells import estimate, interval
+from anymic.evaluation.report.rows import ReportError, Row, conditions, write_json
+from anymic.evaluation.report.style import MINUS, embed, save_png
 from anymic.evaluation.report.summary import summary
-from anymic.evaluation.report.tables import Table
-from anymic.metrics import confusion_matrix
-from anymic.metrics.intervals import RESAMPLES, group_index
+from anymic.evaluation.report.tables import (
+    Table,
+    class_table,
+    comparison_table,
+    coverage_tables,
+    device_table,
+    threshold_table,
+)
+from anymic.metrics import ACCURACY, BINS, EPS, METRICS, RANKING, metric_named
 
 if TYPE_CHECKING:
-    from anymic.devices.correction.profile import DeviceProfile
+    from jinja2 import Template
+    from matplotlib.figure import Figure
 
+SECTIONS = ("Devices", "Classes", "Confidence", "Corrections")
+_TITLES = {
+    ACCURACY.name: "accuracy, all clips",
+    ACCURACY.over_devices: "accuracy, mean of devices",
+}
+LINE_CHARACTERS = 100  # of several values of one fact; more become lines of their own
 _VERSIONS = ("anymic", "torch", "numpy", "scikit-learn", "torchmetrics")
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A figure and its place on the page.
+
+    Attributes
+    ----------
+    name : str
+        The file's stem: figures/<name>.png.
+    figure : matplotlib Figure
+    section : str
+        The heading above it: one of `SECTIONS`, or another one.
+    caption : str
+        How to read it, in one or two sentences.
+    """
+
+    name: str
+    figure: Figure
+    section: str
+    caption: str = ""
 
 
 def run_header(**facts: Any) -> dict[str, Any]:
@@ -84,24 +117,25 @@ def write_report(
     ReportError
         If two figures have one name, or a number is not finite (then nothing is written).
     """
-    folder = Path(folder)
-    found = list(rows)
+    folder, found, header = Path(folder), list(rows), dict(header or {})
     names = [figure.name for figure in figures]
     if len(set(names)) < len(names) or {"json", "html"} & set(names):
         raise ReportError(
             f"two figures have the same name: {', '.join(names)}", expected="different names"
         )
     finding = summary(found) if finding is None else finding
-    page = render(
-        found,
+    page = _template().render(
         title=title,
-        header=header or {},
         finding=finding,
-        figures=figures,
+        headline=_headline(found),
+        sections=_sections(figures, _tables(found) if tables is None else tables),
         failures=failures,
-        tables=tables,
+        command=str(header.get("command", "")),
+        facts=list(_facts({key: header[key] for key in header if key != "command"})),
+        bins=BINS,
+        eps=f"{EPS:g}",
     )
-    content = {"title": title, "summary": finding, **(header or {}), **(extra or {})}
+    content = {"title": title, "summary": finding, **header, **(extra or {})}
     content["failures"] = [asdict(failure) for failure in failures]
     paths = {"json": write_json(found, folder / "report.json", **content)}
     paths["html"] = folder / "report.html"
@@ -111,136 +145,105 @@ def write_report(
     return paths
 
 
-def evaluation_rows(
-    probabilities: ArrayLike,
-    targets: ArrayLike,
-    *,
-    labels: Sequence[str],
-    devices: Column = None,
-    groups: Column = None,
-    reference: str | None = None,
-    map_at: int | None = None,
-    min_confidence: float | None = None,
-    seed: int = 0,
-) -> list[Row]:
-    """Return all rows of a report: those of `evaluate`, and accuracy by confidence.
-
-    Parameters
-    ----------
-    probabilities, targets, labels, devices, groups, reference, map_at, seed
-        As in `anymic.evaluation.report.evaluate`.
-    min_confidence : float, optional
-        Also measure how many clips are answered from this confidence on, and their accuracy.
-    """
-    from anymic.evaluation.report.selective import selective_rows, threshold_rows
-
-    rows = evaluate(
-        probabilities,
-        targets,
-        labels=labels,
-        devices=devices,
-        groups=groups,
-        reference=reference,
-        map_at=map_at,
-        seed=seed,
-    )
-    rows += selective_rows(probabilities, targets, devices, groups)
-    if min_confidence is not None:
-        rows += threshold_rows(probabilities, targets, min_confidence, devices, groups)
-    return rows
-
-
-def write_evaluation(
-    folder: str | Path,
-    rows: Iterable[Row],
-    probabilities: ArrayLike,
-    targets: ArrayLike,
-    *,
-    labels: Sequence[str],
-    devices: Column = None,
-    groups: Column = None,
-    seed: int = 0,
-    title: str = "Evaluation",
-    header: Mapping[str, Any] | None = None,
-    failures: Sequence[Failure] = (),
-    profile: DeviceProfile | None = None,
-) -> dict[str, Path]:
-    """Write the report of one model's probabilities, with all figures; return its paths.
-
-    Parameters
-    ----------
-    folder, title, header, failures
-        As in `write_report`.
-    rows : iterable of Row
-        As `evaluation_rows` returns them.
-    probabilities, targets, labels, devices, groups, seed
-        As for `evaluation_rows`.
-    profile : DeviceProfile, optional
-        The gains that the model corrects with, for their figure.
-    """
-    from anymic.evaluation.report.figures import (
-        accuracy_by_class,
-        accuracy_by_device,
-        confusion,
-        reliability,
-    )
-    from anymic.evaluation.report.gains import gains_figure
-    from anymic.evaluation.report.selective import accuracy_over_coverage
-
-    rows = list(rows)
-    clips = ScoredClips.of(probabilities, targets)
-    p, t = clips.probabilities, clips.targets
-    counts = confusion_matrix(t, clips.predicted, classes=len(labels))
-    figures = []
-    if by_device(devices):
-        figures.append(ReportFigure("accuracy_by_device", accuracy_by_device(rows), "Devices"))
-    figures += [
-        ReportFigure("accuracy_by_class", accuracy_by_class(rows), "Classes"),
-        ReportFigure(
-            "confusion",
-            confusion(counts, labels),
-            "Classes",
-            "Numbers are clips, of all devices; the shade is their share of the true class.",
-        ),
-        ReportFigure(
-            "reliability",
-            reliability(p, t, devices, groups),
-            "Confidence",
-            "On the dashed line confidence equals accuracy; below it, the model is overconfident. "
-            "The area of a dot is its number of clips, the line its 95 % interval.",
-        ),
-        ReportFigure(
-            "accuracy_over_coverage",
-            accuracy_over_coverage(p, t, devices),
-            "Confidence",
-            "Further left, more clips of low confidence are declined. If a line rises there, the "
-            "confidence is informative. Marks are at 50, 80, 90 and 100 %.",
-        ),
-    ]
-    if profile is not None:
-        figures.append(
-            ReportFigure(
-                "device_gains",
-                gains_figure(profile),
-                "Corrections",
-                "The factor that each frequency of a device is multiplied by. The band is one "
-                "standard deviation over clips to either side.",
-            )
-        )
-    recordings = "not stated: every clip counts by itself"
-    facts = {
-        **(header or {}),
-        "clips": len(t),
-        "recordings": recordings if groups is None else group_index(groups, len(t))[1],
-        "resampling": f"{RESAMPLES} resamples, seed {seed}",
-    }
-    extra = {"confusion": {"labels": list(labels), "counts": counts.tolist()}}
-    return write_report(
-        folder, rows, title=title, header=facts, figures=figures, failures=failures, extra=extra
-    )
-
-
 def made(header: Mapping[str, Any]) -> str:
     """Return the last line of a page: date, machine and versions of a report's header."""
     named = ", ".join(f"{name} {version}" for name, version in header["versions"].items())
     return f"Made {header['created']}, {header['machine']}, {named}.\n"
+
+
+def _template() -> Template:
+    with optional("report"):
+        from jinja2 import Environment, StrictUndefined
+
+    text = files("anymic.evaluation.report").joinpath("page.html").read_text(encoding="utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["typeset"] = _typeset
+    return environment.from_string(text)
+
+
+def _sections(
+    figures: Sequence[ReportFigure], tables: Mapping[str, Sequence[Table]]
+) -> list[dict[str, Any]]:
+    from markupsafe import Markup
+
+    sections = []
+    for name in dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]):
+        drawn = [
+            {
+                # our own markup: every text in it was escaped where it was drawn
+                "markup": Markup(embed(item.figure, label=item.caption or item.name)),
+                "caption": item.caption,
+            }
+            for item in figures
+            if item.section == name
+        ]
+        shown = tables.get(name, [])
+        if drawn or shown:
+            # tables that repeat a figure or the first table are folded
+            unfolded = 0 if name == "Classes" and (drawn or len(shown) > 1) else 1
+            sections.append({"name": name, "figures": drawn, "tables": shown, "unfolded": unfolded})
+    return sections
+
+
+def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
+    """Return the tables of each section; a table without rows is left out."""
+    by_condition = conditions(rows)
+    measured = {name: own for name, own in by_condition.items() if device_table(own).rows}
+    devices = [comparison_table(rows)] if len(measured) > 1 else []
+    classes: list[Table] = []
+    for name, own in measured.items():
+        suffix = f": {name}" if name else ""
+        for table, into in ((device_table(own, full=True), devices), (class_table(own), classes)):
+            if table.rows:
+                into.append(replace(table, title=table.title + suffix))
+    confidence = [table for table in (threshold_table(rows), *coverage_tables(rows)) if table.rows]
+    return {"Devices": devices, "Classes": classes, "Confidence": confidence}
+
+
+def _headline(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """Return the numbers of all clips; none if several conditions are compared."""
+    plain = {row.metric: row for row in rows if not row.condition}
+    ranking = [metric for metric in plain if metric.startswith(RANKING)]
+    scores = [each.name for each in METRICS.specs() if each.function and not each.detail]
+    headline = [
+        {
+            "name": _TITLES.get(metric, metric_named(metric).title),
+            "value": estimate(plain[metric]),
+            "interval": interval(plain[metric]),
+        }
+        for metric in (ACCURACY.name, ACCURACY.over_devices, *ranking, *scores)
+        if metric in plain
+    ]
+    if plain:
+        headline.append({"name": "clips", "value": str(plain[ACCURACY.name].n), "interval": ""})
+    return headline
+
+
+def _typeset(text: str) -> str:
+    """Return the text with minus signs before digits, and with no line break before a unit."""
+    text = re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
+    return re.sub(r"(?<=\d) (?=%)", "\u00a0", text)
+
+
+def _facts(values: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[int, str, str]]:
+    """Yield (depth, name, value) of each fact that has a value; parts of a long one follow it."""
+    for key, value in values.items():
+        name, text = str(key).replace("_", " "), _value(value)
+        if isinstance(value, Mapping) and len(text) > LINE_CHARACTERS:
+            yield depth, name, ""
+            yield from _facts(value, depth + 1)
+        elif text:
+            yield depth, name, text
+
+
+def _value(value: Any) -> str:
+    """Return a fact in words; "" for None, which is not shown."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {text}" for _, name, text in _facts(value) if text)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value, value))
+    return str(value)

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.errors import Failure
+from anymic.bundle import Bundle, Ensemble
+from anymic.evaluation.measurement import Measurement
+from anymic.evaluation.report import ReportFigure, run_header, write_report
+from anymic.evaluation.report.cells import counted, percent, plain, points
 from anymic.evaluation.report.rows import Row, row
-from anymic.evaluation.robustness.conditions import Condition
+from anymic.evaluation.report.tables import Table
+from anymic.evaluation.robustness.conditions import CLEAN, Condition
+from anymic.evaluation.robustness.figures import heat_map
 from anymic.metrics import (
     Interval,
     accuracy,
     expected_calibration_error,
     paired_difference,
     probability_scores,
+)
+from anymic.metrics.intervals import RESAMPLES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SECTION = "Conditions"
+_CAPTION = (
+    "Devices down, codecs and kbps across; wav is not encoded. The same clips in every cell: "
+    "accuracy, and below it the difference to the clean clips in points, bold if its interval "
+    "leaves out zero. The shade is the loss."
 )
 
 
@@ -38,43 +57,113 @@ class Hardest:
     taken_for: str
 
 
-@dataclass(frozen=True, eq=False)
-class Findings:
-    """The same clips in every condition, and a classifier's probabilities.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Robustness(Measurement):
+    """The result of `robustness`: the same clips in every condition.
 
     Attributes
     ----------
-    labels : tuple of str
     conditions : tuple of Condition
         The clean one first.
-    probabilities : (condition, clip, label) float64
-    targets : (clip,) intp
-        The true label's number.
     recordings : (clip,) str
         The source recording of each clip: intervals resample recordings.
     kbps : (condition,) float64
         The mean bitrate of the encoded files with their headers; NaN if nothing was encoded.
-    failures : tuple of Failure
-        Clips that could not be used in some condition; no number includes them.
-    seed : int
-        Of the resamples.
+    model : Bundle, Ensemble or None
+        The model of this library that was measured; None for any other classifier.
+    model_name, clips_name : str
+    labels, probabilities, targets, failures, warning, facts, seed
+        See `anymic.evaluation.measurement.Measurement`; probabilities are (condition, clip, label),
+        and a clip that cannot be used in some condition is a failure.
     """
 
-    labels: tuple[str, ...]
     conditions: tuple[Condition, ...]
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.intp]
     recordings: NDArray[np.str_]
     kbps: NDArray[np.float64]
-    failures: tuple[Failure, ...] = ()
-    seed: int = 0
-    _correct: NDArray[np.bool_] = field(init=False, repr=False)
-    _answers: NDArray[np.intp] = field(init=False, repr=False)
+    model: Bundle | Ensemble | None
+    model_name: str
+    clips_name: str
 
-    def __post_init__(self) -> None:
-        answers = self.probabilities.argmax(axis=2)
-        object.__setattr__(self, "_answers", answers)
-        object.__setattr__(self, "_correct", answers == self.targets)
+    def __str__(self) -> str:
+        """Return the finding in a few sentences."""
+        clean, others = _share(self.accuracy(0)), counted(len(self.conditions) - 1, "condition")
+        text = f"Accuracy on the clean clips is {clean}, and {_share(self.mean)} on average "
+        text += f"over the other {others}. "
+        worst = self.worst
+        if worst == 0:
+            return text + "None is worse than the clean clips."
+        hardest = self.hardest(worst)
+        taken = f", most often taken for {hardest.taken_for}" if hardest.taken_for else ""
+        return text + (
+            f"The worst is {self.conditions[worst].name}: {_share(self.accuracy(worst))}, "
+            f"{points(self.difference(worst))} points against clean; "
+            f"{100 * self.flips(worst).value:.1f} % of its answers differ from those for the "
+            f"clean clips. Its hardest class is {hardest.label}, at {_share(hardest.accuracy)}"
+            f"{taken}."
+        )
+
+    def table(self, *, full: bool = False) -> Table:
+        """Return a line for each condition: accuracy, difference, calibration error, flips.
+
+        Parameters
+        ----------
+        full : bool
+            With the intervals of the last two, the bitrate, and each condition's hardest class.
+        """
+        lines = []
+        for number, condition in enumerate(self.conditions):
+            error, flips = self.calibration_error(number), self.flips(number)
+            cells = [
+                condition.name,
+                _share(self.accuracy(number)),
+                points(self.difference(number)) if number else "",
+                plain(error) if full else f"{error.value:.3f}",
+                (_share(flips) if full else f"{100 * flips.value:.1f} %") if number else "",
+            ]
+            if full:
+                kbps, hardest = float(self.kbps[number]), self.hardest(number)
+                cells.append(f"{kbps:.1f}" if kbps == kbps else "")
+                cells.append(f"{hardest.label} {100 * hardest.accuracy.value:.0f} %")
+            lines.append(tuple(cells))
+        columns = ["condition", "accuracy", f"against {CLEAN},\npoints", "ECE", "flips"]
+        columns += ["measured\nkbps", "hardest class"] if full else []
+        title = f"The same {len(self.targets)} clips in every condition"
+        return Table(tuple(columns), tuple(lines), title)
+
+    def heat_map(self) -> Figure:
+        """Return the figure of accuracy by device and codec."""
+        numbers = range(len(self.conditions))
+        accuracies, differences = map(self.accuracy, numbers), map(self.difference, numbers)
+        return heat_map(self.conditions, list(accuracies), list(differences))
+
+    def _write(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]:
+        """Write the report with the heat map."""
+        header = {
+            **facts,
+            "clips": len(self.targets),
+            "recordings": len(set(self.recordings.tolist())),
+            "conditions": len(self.conditions),
+            "resampling": f"{RESAMPLES} resamples, seed {self.seed}",
+        }
+        return write_report(
+            folder,
+            self.rows,
+            title=f"Robustness of {self.model_name} on {self.clips_name}",
+            header=run_header(**header),
+            figures=[ReportFigure("heat_map", self.heat_map(), _SECTION, _CAPTION)],
+            failures=self.failures,
+            finding=str(self),
+            tables={_SECTION: [self.table(full=True)]},
+            extra={"labels": list(self.labels)},
+        )
+
+    @cached_property
+    def _answers(self) -> NDArray[np.intp]:
+        return np.asarray(self.probabilities.argmax(axis=2))
+
+    @cached_property
+    def _correct(self) -> NDArray[np.bool_]:
+        return np.asarray(self._answers == self.targets)
 
     @property
     def worst(self) -> int:
@@ -166,3 +255,7 @@ def _row(metric: str, found: Interval, **keys: str) -> Row:
     """Return a row, without an interval if its ends are NaN."""
     low, high = (None if np.isnan(end) else end for end in (found.low, found.high))
     return Row(keys, metric, found.value, low, high, found.n)
+
+
+def _share(found: Interval) -> str:
+    return percent(found, unit=" %")

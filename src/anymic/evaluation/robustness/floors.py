@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from anymic.errors import ConfigError
-from anymic.evaluation.robustness.findings import Findings
+from anymic.evaluation.robustness.findings import Robustness
 
 WHAT = ("worst", "mean", "clean")
 
@@ -43,7 +43,7 @@ class Floor:
         return cls(what, share)
 
 
-def missed_floors(findings: Findings, floors: Sequence[Floor]) -> str:
+def missed_floors(findings: Robustness, floors: Sequence[Floor]) -> str:
     """Return a line with the minimums that accuracy (not its interval) is below; "" if none."""
     worst = findings.worst
     measured = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pandas as pd
 
 from anymic._internal.progress import progress_bar
 from anymic._internal.settings import preset_file, read_yaml
-from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import fitted_clips_warning
 from anymic.codecs import Codec, CodecSet, EncodeCache
 from anymic.data.manifest import Manifest
@@ -21,49 +19,8 @@ from anymic.data.splits import clips_to_evaluate
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order
 from anymic.evaluation.robustness.classifiers import BundleClassifier, Classifier, as_classifier
 from anymic.evaluation.robustness.conditions import grid
-from anymic.evaluation.robustness.findings import Findings
+from anymic.evaluation.robustness.findings import Robustness
 from anymic.evaluation.robustness.variants import classify_variants
-from anymic.evaluation.robustness.write import sentence, write_findings
-
-
-@dataclass(frozen=True, eq=False)
-class Robustness(Findings):
-    """Findings, with the model and the clips.
-
-    Attributes
-    ----------
-    model : Bundle, Ensemble or None
-        The model of this library that was measured; None for any other classifier.
-    clips_name : str
-    warning : str
-        How many of the clips the model was fitted on, and for what; empty if none.
-    facts : mapping
-        What was measured, for the header of the report.
-    title : str
-    """
-
-    model: Bundle | Ensemble | None = None
-    clips_name: str = ""
-    warning: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    title: str = "Robustness"
-
-    def __str__(self) -> str:
-        """Return the finding in a few sentences."""
-        return sentence(self)
-
-    def write(self, folder: str | Path, **facts: Any) -> dict[str, Path]:
-        """Write report.html and report.json with the heat map; return their paths.
-
-        Parameters
-        ----------
-        folder : path
-            Made if it does not exist; a report already in it is replaced.
-        facts
-            More facts for the header, such as command="...".
-        """
-        header = {**facts, **self.facts, **facts}
-        return write_findings(self, folder, title=self.title, header=header)
 
 
 def robustness(
@@ -169,6 +126,7 @@ def robustness(
         failures=answers.failures,
         seed=seed,
         model=model,
+        model_name=named,
         clips_name=name,
         warning=warning,
         facts={
@@ -179,7 +137,6 @@ def robustness(
             "digest": chosen.digest(),
             **({"warning": warning} if warning else {}),
         },
-        title=f"Robustness of {named} on {name}",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,123 +10,93 @@ from typing import Any
 from anymic._internal.files import write_text
 from anymic._internal.optional import extra
 from anymic.bundle import Bundle, Ensemble
+from anymic.evaluation.report import run_header
 from anymic.evaluation.report.cells import counted
 from anymic.evaluation.report.style import save_png
-from anymic.evaluation.report.tables import Table
 from anymic.evaluation.report.write import made
 from anymic.evaluation.robustness.conditions import AS_RECORDED
-from anymic.evaluation.robustness.figures import heat_map
-from anymic.evaluation.robustness.findings import Findings
-from anymic.evaluation.robustness.write import condition_table, sentence
+from anymic.evaluation.robustness.findings import Robustness
 from anymic.models import Network
 
 HARDEST = 6  # pairs of a device and a codec that the page lists; report.json has all of them
-_UNKNOWN = {
-    "identity": "is not corrected",
-    "blind": "gets gains estimated from the clip itself",
-    "refuse": "is refused",
-}
 
 
 def write_page(
-    findings: Findings,
-    folder: str | Path,
-    *,
-    model: str,
-    data: str,
-    header: Mapping[str, Any],
-    bundle: Bundle | Ensemble | None = None,
-    about: str = "",
-) -> list[Path]:
+    found: Robustness, folder: str | Path, *, about: str = "", **facts: Any
+) -> tuple[Path, Path]:
     """Write robustness_MODEL.md and .png; return their paths.
 
     Parameters
     ----------
-    findings : Findings
+    found : Robustness
     folder : path
         Made if it does not exist; an older page in it is replaced.
-    model, data : str
-        The names of the classifier and of the clips.
-    header : mapping
-        What was run: the facts of `anymic.evaluation.report.run_header`, "command" among them.
-    bundle : Bundle or Ensemble, optional
-        The classifier, if it is a model of this library.
     about : str
         Markdown about the model, for the beginning of the page.
+    facts
+        As for `Robustness.write`; "command" is printed on the page.
     """
     with extra("report"):
         from jinja2 import Environment, StrictUndefined
 
-    name = "robustness_" + (re.sub(r"[^\w.+-]+", "_", model).strip("_") or "model")
-    picture = save_png(heat_map(findings), Path(folder) / f"{name}.png")
-    conditions, table = findings.conditions, condition_table(findings, full=True)
-    changes = [(one.name, findings.difference(n)) for n, one in enumerate(conditions) if n]
+    name = "robustness_" + (re.sub(r"[^\w.+-]+", "_", found.model_name).strip("_") or "model")
+    picture = save_png(found.heat_map(), Path(folder) / f"{name}.png")
+    table = found.table(full=True)
+    changes = [(one.name, found.difference(n)) for n, one in enumerate(found.conditions) if n]
     template = files("anymic.evaluation.robustness").joinpath("page.md.j2")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     text = environment.from_string(template.read_text(encoding="utf-8")).render(
-        model=model,
+        found=found,
         about=about.strip(),
-        description=_describe(bundle, model),
-        warning=header.get("warning"),
-        clips=counted(len(findings.targets), "clip"),
-        recordings=counted(len(set(findings.recordings.tolist())), "recording"),
-        data=data,
-        conditions=len(conditions),
-        devices=list(dict.fromkeys(one.device for one in conditions if one.device)),
-        codecs=list(dict.fromkeys(one.codec_name for one in conditions if one.codec.kbps)),
-        command=header.get("command", ""),
-        finding=sentence(findings),
+        model=None if found.model is None else _model(found.model),
+        clips=counted(len(found.targets), "clip"),
+        recordings=counted(len(set(found.recordings.tolist())), "recording"),
+        devices=list(dict.fromkeys(one.device for one in found.conditions if one.device)),
+        codecs=list(dict.fromkeys(one.codec_name for one in found.conditions if one.codec.kbps)),
+        command=facts.get("command", ""),
         lost=[name for name, change in changes if change.high < 0],
         won=[name for name, change in changes if change.low > 0],
         picture=picture.name,
         as_recorded=AS_RECORDED,
         columns=[column.replace("\n", " ") for column in table.columns],
-        sections=_sections(findings, table),
-        made=made(header),
+        sections={
+            title: [table.rows[number] for number in own] for title, own in _sections(found).items()
+        },
+        made=made(run_header()),
     )
     page = Path(folder) / f"{name}.md"
     write_text(page, text)
-    return [page, picture]
+    return page, picture
 
 
-def _sections(findings: Findings, table: Table) -> dict[str, list[tuple[str, ...]]]:
-    """Return the lines of the table under each heading."""
-    numbered = list(enumerate(findings.conditions))
+def _sections(found: Robustness) -> dict[str, list[int]]:
+    """Return the numbers of the conditions under each heading."""
+    numbered = list(enumerate(found.conditions))
     codecs = [number for number, one in numbered if one.device is None]
-    devices = [number for number, one in numbered if one.device and one.codec.kbps is None]
     pairs = [number for number, one in numbered if one.device and one.codec.kbps is not None]
-    hardest = sorted(pairs, key=lambda number: findings.accuracy(number).value)[:HARDEST]
-    sections = {
+    hardest = sorted(pairs, key=lambda number: found.accuracy(number).value)[:HARDEST]
+    return {
         "Codecs alone": codecs if len(codecs) > 1 else [],
-        "Microphones alone": devices,
+        "Microphones alone": [n for n, one in numbered if one.device and one.codec.kbps is None],
         f"The {len(hardest)} hardest pairs": hardest,
     }
-    return {title: [table.rows[number] for number in own] for title, own in sections.items()}
 
 
-def _describe(bundle: Bundle | Ensemble | None, model: str) -> str:
-    """Describe the classifier: its network, its devices, the clips that it was fitted on."""
-    if bundle is None:
-        return f"`{model}`, which returns probabilities and is not told the microphone."
+def _model(bundle: Bundle | Ensemble) -> dict[str, Any]:
+    """Return the facts of a model that the page states: its networks, its devices, its training."""
     members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
-    count = sum(value.numel() for one in members for value in one.network.parameters())
-    kinds = " and ".join(f"`{name}`" for name in dict.fromkeys(one.network_name for one in members))
-    many = f"{len(members)} networks, {kinds}" if len(members) > 1 else kinds
-    text = f"{many}: {count:,} parameters, {len(bundle.labels)} labels, "
-    text += f"{bundle.contract.rate_hz / 1000:g} kHz. "
-    unknown = _UNKNOWN[bundle.contract.unknown_device]
-    text += (
-        f"It corrects {', '.join(bundle.devices)}; any other microphone {unknown}."
-        if bundle.devices
-        else f"It has no device profiles; every microphone {unknown}."
-    )
-    fitted = set(bundle.fitted_on.get("weights", ()))
-    text += f" Its weights were fitted on {counted(len(fitted), 'clip')}." if fitted else ""
     tuned = [_finetuned(one) for one in members if "finetuned" in one.training]
-    if tuned:
-        share = f" ({len(tuned)} of the {len(members)})" if len(tuned) < len(members) else ""
-        text += f" Fine-tuned{share}: {'; '.join(dict.fromkeys(tuned))}."
-    return text
+    return {
+        "networks": list(dict.fromkeys(one.network_name for one in members)),
+        "members": len(members),
+        "parameters": sum(each.numel() for one in members for each in one.network.parameters()),
+        "labels": len(bundle.labels),
+        "contract": bundle.contract,
+        "devices": bundle.devices,
+        "fitted": counted(len(set(bundle.fitted_on.get("weights", ()))), "clip"),
+        "finetuned": len(tuned),
+        "parts": list(dict.fromkeys(tuned)),
+    }
 
 
 def _finetuned(bundle: Bundle) -> str:
