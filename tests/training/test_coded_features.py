@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,27 +16,28 @@ from anymic.codecs import Codec
 from anymic.codecs.random_codec import Codecs
 from anymic.data.manifest import Manifest
 from anymic.features import Frontend, FrontendConfig
-from anymic.features.feature_store import Length, open_features
 from anymic.training import TrainingConfig, load_config
-from anymic.training.coded_features import coded_features
 from anymic.training.loop.augmentation import Mixup
-from anymic.training.loop.batches import Augmentation, TrainingBatches
+from anymic.training.loop.batches import TrainingBatches
+from anymic.training.parts import Examples
+from anymic.training.run import TrainingRun
 
 CODECS = Codecs(share=0.5, set=("mp3 32", "g722"))
 
 
-def batches(**changes: object) -> TrainingBatches:
+def batches(
+    *, codecs: Codecs | None = CODECS, rank: int = 0, processes: int = 1, **changes: Any
+) -> TrainingBatches:
     """Return batches of 40 clips, whose every value says which clip and version it is."""
     clean = np.arange(40, dtype=np.float16)[:, None, None] * np.ones((1, 3, 8), np.float16)
-    settings: dict[str, object] = {
-        "classes": 2,
-        "batch_size": 16,
-        "augmentation": Augmentation(codecs=CODECS),
-        "seed": 4,
-        "coded": (clean + 100, clean + 200),
-    }
-    rows = np.arange(40)
-    return TrainingBatches(clean, rows, rows % 2, **{**settings, **changes})  # type: ignore[arg-type]
+    rows, nothing = np.arange(40), np.arange(0)
+    data = Examples(clean, ("a", "b"), rows, rows % 2, nothing, nothing)
+    if codecs is not None:
+        data = replace(data, coded=(clean + 100, clean + 200))
+    config = TrainingConfig(
+        **{"batch_size": 16, "mixup": None, "seed": 4, "codecs": codecs, **changes}
+    )
+    return TrainingBatches(data, config, rank=rank, processes=processes)
 
 
 def codecs_of(some: TrainingBatches, epoch: int) -> dict[int, int]:
@@ -54,7 +56,7 @@ def test_every_epoch_draws_anew_and_every_run_the_same() -> None:
 
 
 def test_order_and_targets_are_those_without_codecs() -> None:
-    plain = batches(augmentation=Augmentation(), coded=())
+    plain = batches(codecs=None)
     for step in range(3):
         with_codecs, without = batches()[2, step], plain[2, step]
         assert torch.equal(with_codecs.targets, without.targets)
@@ -63,9 +65,9 @@ def test_order_and_targets_are_those_without_codecs() -> None:
 
 @pytest.mark.parametrize("mixup", [None, Mixup(share=0.5, alpha=0.4)])
 def test_processes_share_the_one_batch(mixup: Mixup | None) -> None:
-    changes = Augmentation(crop_frames=5, mixup=mixup, codecs=CODECS)
-    whole = batches(augmentation=changes)[3, 1]
-    shares = [batches(augmentation=changes, rank=rank, processes=2)[3, 1] for rank in (0, 1)]
+    changes: dict[str, Any] = {"crop_frames": 5, "mixup": mixup}
+    whole = batches(**changes)[3, 1]
+    shares = [batches(rank=rank, processes=2, **changes)[3, 1] for rank in (0, 1)]
     for rank, share in enumerate(shares):
         assert torch.allclose(share.features, whole.features[rank::2])
         assert torch.equal(share.targets, whole.targets[rank::2])
@@ -74,19 +76,19 @@ def test_processes_share_the_one_batch(mixup: Mixup | None) -> None:
 def test_features_are_those_of_the_coded_clips(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     rows = ["path,label"]
-    for number in range(3):
+    for number in range(4):
         samples = 0.1 * generator.standard_normal(16000).astype(np.float32)
         audio.write(tmp_path / f"{number}.wav", Clip(samples, 16000))
-        rows.append(f"{number}.wav,noise")
+        rows.append(f"{number}.wav,{number % 2}")
     (tmp_path / "all.csv").write_text("\n".join(rows) + "\n")
     manifest = Manifest.read(tmp_path / "all.csv")
     frontend = Frontend(FrontendConfig(rate_hz=16000, fft_size=512, hop_samples=256, bands=32))
-    cache, length = tmp_path / "features", Length(1.0)
-    clean = open_features(manifest, frontend, cache, length=length)
-    found = coded_features(manifest, clean, CODECS, frontend, cache, length=length)
-    assert [array.shape for array in found] == [clean.features.shape] * 2
-    for array, codec in zip(found, CODECS.codecs, strict=True):
-        for values, path in zip(array, manifest.paths(), strict=True):
+    config = TrainingConfig(frontend=frontend.config, clip_s=1.0, codecs=CODECS, validation_share=0)
+    run = TrainingRun(manifest, config, tmp_path / "run")
+    data, clips = run.examples(frontend), run.parts.together
+    assert [array.shape for array in data.coded] == [data.features.shape] * 2
+    for array, codec in zip(data.coded, CODECS.codecs, strict=True):
+        for values, path in zip(array, clips.paths(), strict=True):
             coded = torch.from_numpy(codec.apply(audio.read(path)).clip.samples)[None]
             expected = frontend.log_mel(coded, frontend.device_index([None]))[0]
             np.testing.assert_allclose(values, expected.reshape(values.shape), atol=0.02)

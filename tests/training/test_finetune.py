@@ -21,7 +21,7 @@ from anymic.errors import ConfigError, ManifestError
 from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig, finetune, fit, load_config
 from anymic.training.finetuning import lasting, weights_digest
-from anymic.training.loop.schedules import warm_restarts
+from anymic.training.loop.module import warm_restarts
 from anymic.training.parts import Examples, split
 
 RATE_HZ = 8000

@@ -23,7 +23,7 @@ from anymic.errors import BundleError, ConfigError
 from anymic.features import FrontendConfig
 from anymic.inference.predictor import Predictor
 from anymic.training import CorrectionConfig, TrainingConfig, fit, load_config
-from anymic.training.run_record import FILE
+from anymic.training.run import RECORD
 from anymic_experiments.runs import Run
 
 RATE_HZ = 8000
@@ -84,13 +84,13 @@ def test_a_model_with_gains_of_bands_is_saved_and_loaded(corpus: Manifest, tmp_p
 def test_a_run_from_before_the_setting_goes_on(corpus: Manifest, tmp_path: Path) -> None:
     config = replace(CONFIG, correction=CorrectionConfig(("A",)))
     fit(corpus, config, tmp_path, progress=False)
-    state = json.loads((tmp_path / FILE).read_text())
+    state = json.loads((tmp_path / RECORD).read_text())
     del state["settings"]["correction"]["domain"]
-    (tmp_path / FILE).write_text(json.dumps(state))
+    (tmp_path / RECORD).write_text(json.dumps(state))
     fit(corpus, config, tmp_path, resume=True, progress=False)
     for changed in ({"unknown": 1}, {"correction": None}):
         other = {**state, "settings": {**state["settings"], **changed}}
-        (tmp_path / FILE).write_text(json.dumps(other))
+        (tmp_path / RECORD).write_text(json.dumps(other))
         with pytest.raises(ConfigError, match="other settings or clips"):
             fit(corpus, config, tmp_path, resume=True, progress=False)
 

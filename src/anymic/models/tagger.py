@@ -28,6 +28,11 @@ class Standardization(nn.Module):
         """Return the standardized values."""
         return (values - self.mean) / self.scale
 
+    def maps(self, sequences: Tensor) -> Tensor:
+        """Lay sequences (batch, feature, segment) out as a head takes them, standardized."""
+        standardized: Tensor = self(sequences.transpose(1, 2))
+        return standardized.transpose(1, 2).unsqueeze(1)
+
 
 class Tagger(Network):
     """Cut features into segments, embed each by itself, and classify the sequence.

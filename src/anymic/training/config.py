@@ -14,6 +14,7 @@ from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.mel_gains import for_mel_bands
 from anymic.errors import ConfigError
 from anymic.features import FrontendConfig
+from anymic.features.feature_store import Length
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
 from anymic.training.loop.losses import LossName
 
@@ -201,6 +202,11 @@ class TrainingConfig:
                 expected="positive numbers, a known network, shares in 0 to 1, ascending restarts",
                 fix="correct the training settings",
             )
+
+    @property
+    def length(self) -> Length:
+        """The length of the clips, and what is done with clips of another length."""
+        return Length(self.clip_s or 0.0, self.shorter, self.longer)
 
     @property
     def network_arguments(self) -> dict[str, Any]:

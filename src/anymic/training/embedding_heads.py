@@ -14,7 +14,6 @@ from anymic.models.segments import fixed_segments
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
 from anymic.training.heads import SEGMENTS, require_head
-from anymic.training.loop.preparation import EmbeddingMaps
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun
 
@@ -59,7 +58,7 @@ def fit_vectors(
     data = Examples.of(run.parts, features, rows)
     arguments = {"inputs": len(mean), **({} if hidden is None else {"hidden": hidden})}
     # The features are standardized already: float16 does not hold every embedding.
-    unchanged = EmbeddingMaps(Standardization(len(mean)))
+    unchanged = Standardization(len(mean))
     with torch.random.fork_rng(devices=[]):  # one stream of draws, for the weights and for dropout
         torch.manual_seed(config.seed)
         network = models.build(config.network, classes=len(data.labels), **arguments)

@@ -250,7 +250,7 @@ def _clips(bundle: Bundle, chosen: Manifest, frontend: Frontend, run: TrainingRu
 
     chosen.require_labels(bundle.labels)
     codec_names(chosen)  # raises before anything is computed, where no clip is clean
-    store = open_features(chosen, frontend, run.cache, length=run.length, dtype="float32")
+    store = open_features(chosen, frontend, run.cache, length=run.config.length, dtype="float32")
     run.failures += store.failures
     used = chosen.rows(store.rows)
     return Measured(store.features, used, used.targets(bundle.labels), bundle.labels)

@@ -116,7 +116,7 @@ def fit(
         labels=data.labels,
         contract=InputContract(
             rate_hz=config.frontend.rate_hz,
-            clip_s=run.length.clip_s,
+            clip_s=config.length.clip_s,
             shorter="repeat" if config.shorter == "repeat" else "pad",
             hop_s=patch and patch_distance_s(config.frontend, frames=patch[1]),
         ),

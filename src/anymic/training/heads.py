@@ -24,7 +24,6 @@ from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.embedder import SequenceEmbedder
 from anymic.models.tagger import Tagger
 from anymic.training.config import TrainingConfig
-from anymic.training.loop.preparation import EmbeddingMaps
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
 
@@ -99,7 +98,7 @@ def fit_head(
         tagger.standardization.mean.copy_(torch.from_numpy(learned.mean_))
         tagger.standardization.scale.copy_(torch.from_numpy(learned.scale_))
         uses["standardization"] = uses["weights"]
-    record = run.train(tagger.head, EmbeddingMaps(tagger.standardization), data)
+    record = run.train(tagger.head, tagger.standardization, data)
     record |= {
         "clips": len(run.parts.training),
         "examples": len(data.training),

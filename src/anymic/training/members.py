@@ -15,11 +15,11 @@ from anymic.data.reading import as_manifest
 from anymic.data.splits import check_splits
 from anymic.errors import ConfigError
 from anymic.features import Frontend
-from anymic.features.feature_store import Length, open_features
+from anymic.features.feature_store import open_features
 from anymic.training.config import TrainingConfig
 from anymic.training.fitting import fit
-from anymic.training.parts import in_one_order, settle_length, split
-from anymic.training.run_record import RunRecord
+from anymic.training.parts import in_one_order, settle_length
+from anymic.training.run import TrainingRun
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,15 +88,15 @@ def fit_members(
     jobs: list[dict[str, Any]] = []
     for number, place in enumerate(places):
         own = replace(settled, seed=config.seed + number)
-        split(pool, own)  # raises before anything is trained, where clips cannot be divided
-        # A folder with another training is refused.
-        finished = RunRecord(own, pool).is_in(place) and (place / "bundle.json").is_file()
-        if not finished:
+        # Before anything is trained: a folder with another training, and clips that cannot be
+        # divided, are refused.
+        begun = TrainingRun(pool, own, place).has_begun()
+        if not begun or not (place / "bundle.json").is_file():
             job = {"manifest": pool, "config": own, "out": place, "resume": place.is_dir()}
             jobs.append({**job, "progress": False, "cache": shared, "trainer": dict(trainer or {})})
     if shared is not None and jobs:
-        length = Length(settled.clip_s or 0.0, settled.shorter, settled.longer)
-        open_features(in_one_order(pool), Frontend(settled.frontend), shared, length=length)
+        frontend = Frontend(settled.frontend)
+        open_features(in_one_order(pool), frontend, shared, length=settled.length)
     may_use_gpus = (trainer or {}).get("accelerator", "auto") in ("auto", "gpu", "cuda")
     gpus = visible_gpus() if may_use_gpus else []
     at_once = min(workers or len(gpus) or processors(), max(1, len(jobs)))

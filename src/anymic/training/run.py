@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +14,25 @@ import torch
 
 from anymic import models
 from anymic._internal import machine
+from anymic._internal.files import write_text
+from anymic._internal.settings import from_mapping, to_mapping
 from anymic.bundle import Bundle
+from anymic.codecs.coded_corpus import encode
+from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.errors import Failure
+from anymic.errors import AnymicError, ConfigError, Failure
 from anymic.features import Frontend
-from anymic.features.feature_store import Length, open_features
-from anymic.training.coded_features import coded_features
+from anymic.features.feature_store import open_features
+from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
-from anymic.training.loop.preparation import Preparation
-from anymic.training.loop.trainer import train
-from anymic.training.loop.trainer_arguments import check_trainer
+from anymic.training.loop.trainer import check_trainer, train
 from anymic.training.parts import Examples, settle_length, split
-from anymic.training.run_record import RunRecord
 
 if TYPE_CHECKING:
     import pandas as pd
+
+RECORD = "training.json"  # in the folder of a run: what determines it
 
 
 class TrainingRun:
@@ -67,7 +72,10 @@ class TrainingRun:
         self.failures: list[Failure] = []
 
     def begin(self, origin: Mapping[str, Any] | None = None) -> None:
-        """Write the record of the run, and of what it starts from, into its folder.
+        """Write what determines the run into its folder: settings, clips and origin.
+
+        `origin` is what the training starts from where that is not a new network: the model, the
+        trained segments.
 
         Raises
         ------
@@ -75,39 +83,75 @@ class TrainingRun:
             If the run to resume has other settings or clips, or clips differ in length.
         """
         self.config = settle_length(self.config, self.parts.training)
-        record = RunRecord(self.config, self.manifest, origin)
         if self.resume:
-            record.is_in(self.out)
-        record.write(self.out)
+            self.has_begun(origin)
+        write_text(self.out / RECORD, json.dumps(self._determinants(origin), indent=1) + "\n")
 
-    @property
-    def length(self) -> Length:
-        """The length of the clips, and what is done with clips of another length."""
-        return Length(self.config.clip_s or 0.0, self.config.shorter, self.config.longer)
+    def has_begun(self, origin: Mapping[str, Any] | None = None) -> bool:
+        """Return whether the folder holds this run; False where it holds none.
+
+        A setting that did not exist when the record was written had its default value.
+
+        Raises
+        ------
+        ConfigError
+            If the folder holds another run.
+        """
+        path = self.out / RECORD
+        if not path.is_file():
+            return False
+        found = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            settings = to_mapping(from_mapping(TrainingConfig, found["settings"]))
+        except (AnymicError, KeyError, TypeError):
+            settings = None
+        if {**found, "settings": settings} != self._determinants(origin):
+            raise ConfigError(
+                f"the training in {self.out} has other settings or clips",
+                expected="the same settings and manifest to resume it",
+                fix="use them, or choose another output folder",
+            )
+        return True
+
+    def _determinants(self, origin: Mapping[str, Any] | None) -> dict[str, Any]:
+        found = {"settings": to_mapping(self.config), "manifest": self.manifest.digest()}
+        return found if origin is None else {**found, "origin": dict(origin)}
 
     def examples(self, frontend: Frontend, labels: Sequence[str] | None = None) -> Examples:
         """Compute the features of all clips once, and through each codec of the settings.
 
-        The labels are the order of the classes; by default the training labels, sorted.
+        The labels are the order of the classes; by default the training labels, sorted. Coded clips
+        are written to `cache`/coded (see `anymic.codecs.coded_corpus.encode`). An epoch only
+        chooses among the stored features.
+
+        Raises
+        ------
+        DependencyError
+            If a codec is not available here.
+        ManifestError
+            If a clip that is usable without a codec cannot be encoded, or a label has no usable
+            training clip.
         """
-        together, length = self.parts.together, self.length
+        together, length, codecs = self.parts.together, self.config.length, self.config.codecs
         store = open_features(together, frontend, self.cache, length=length)
         self.failures += store.failures
         data = Examples.of(
             self.parts, store.features, store.rows, labels=labels, failures=store.failures
         )
-        codecs = self.config.codecs
         if codecs is None:
             return data
-        coded = coded_features(
-            together, store, codecs, frontend, self.cache, length=length, progress=self.progress
-        )
-        return replace(data, coded=coded)
+        usable = together.rows(store.rows)
+        coded = encode(usable, codecs.codecs, self.cache / "coded", progress=self.progress)
+        parts = [coded.manifest.where(codec=one.name, kbps=one.kbps) for one in codecs.codecs]
+        stores = [open_features(part, frontend, self.cache, length=length) for part in parts]
+        failures = [*coded.failures, *(one for each in stores for one in each.failures)]
+        require_all_usable(failures, what="clips to pass through codecs")
+        return replace(data, coded=tuple(each.features for each in stores))
 
     def train(
         self,
         network: models.Network,
-        frontend: Preparation,
+        frontend: Frontend | Standardization,
         data: Examples,
         *,
         frozen: Sequence[models.Segment] = (),
@@ -121,7 +165,7 @@ class TrainingRun:
         Parameters
         ----------
         network : Network
-        frontend : Frontend or EmbeddingMaps
+        frontend : Frontend or Standardization
             With its standardization fitted.
         data : Examples
         frozen : sequence of Segment
@@ -145,8 +189,14 @@ class TrainingRun:
                 arguments,
                 frozen=frozen,
             )
-        record = RunRecord(self.config, self.manifest)
-        return record.outcome(result, examples=len(data.training), failures=self.failures)
+        return {
+            "settings": to_mapping(self.config),
+            "anymic": version("anymic"),
+            "torch": torch.__version__,
+            "clips": len(data.training),
+            "failures": [vars(failure) for failure in self.failures],
+            **result,
+        }
 
     def fitted_on(
         self, before: Mapping[str, tuple[str, ...]] | None = None

@@ -11,7 +11,7 @@ from anymic.errors import ConfigError
 from anymic.models.segments import fixed_segments
 from anymic.training import TrainingConfig
 from anymic.training.loop.balanced import BalancedOrder
-from anymic.training.loop.trainer import _order
+from anymic.training.loop.batches import file_order
 from anymic.training.parts import Examples
 
 TARGETS = np.array([0] * 7 + [1] * 3 + [2])
@@ -61,14 +61,14 @@ def test_files_at_random_come_whole_and_each_once_before_any_comes_twice() -> No
         np.arange(0),
         training_files=files,
     )
-    order = _order(data, TrainingConfig(sampling="files", batch_size=3))
+    order = file_order(data, TrainingConfig(sampling="files", batch_size=3))
     assert order is not None
     batches = [{files[row] for row in order.batch(0, step)} for step in range(order.steps)]
     assert [len(names) for names in batches] == [3, 3, 3]
     assert batches[0] | batches[1] | batches[2] == set("abcdefg")
     rows = order.batch(0, 0)
     assert sorted(rows) == [row for row, name in enumerate(files) if name in batches[0]]
-    few = _order(data, TrainingConfig(sampling="files", batch_size=41))
+    few = file_order(data, TrainingConfig(sampling="files", batch_size=41))
     assert few is not None
     assert sorted(few.batch(0, 0)) == list(range(25))
 

@@ -7,29 +7,35 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from anymic.errors import ConfigError
+from anymic.training import TrainingConfig
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
-from anymic.training.loop.balanced import BalancedOrder
-from anymic.training.loop.batches import Augmentation, TrainingBatches, training_loader
+from anymic.training.loop.batches import TrainingBatches, training_loader
+from anymic.training.parts import Examples
 
 CLIPS, CLASSES = 26, 4
 
 
-def batches(share: float = 0.5, **changes: int) -> TrainingBatches:
+def examples(features: NDArray[Any], targets: NDArray[np.int64], *, classes: int) -> Examples:
+    nothing = np.arange(0)
+    labels, rows = tuple("abcd"[:classes]), np.arange(len(features))
+    return Examples(features.astype(np.float16), labels, rows, targets, nothing, nothing)
+
+
+def batches(share: float = 0.5, *, seed: int = 7, **place: int) -> TrainingBatches:
     generator = np.random.default_rng(0)
-    features = generator.normal(size=(CLIPS, 3, 5)).astype(np.float16)
-    targets = generator.integers(0, CLASSES, CLIPS)
-    settings: dict[str, Any] = {"seed": 7, "batch_size": 8, **changes}
-    augmentation = Augmentation(None, Mixup(share, 0.4), TimeWarp(1), SpecAugment(2, 2))
-    return TrainingBatches(
-        features,
-        np.arange(CLIPS),
-        targets,
-        classes=CLASSES,
-        augmentation=augmentation,
-        **settings,
+    features = generator.normal(size=(CLIPS, 3, 5))
+    data = examples(features, generator.integers(0, CLASSES, CLIPS), classes=CLASSES)
+    config = TrainingConfig(
+        batch_size=8,
+        mixup=Mixup(share, 0.4),
+        time_warp=TimeWarp(1),
+        spec_augment=SpecAugment(2, 2),
+        seed=seed,
     )
+    return TrainingBatches(data, config, **place)
 
 
 def test_an_epoch_deals_every_clip_once_into_equal_batches() -> None:
@@ -37,24 +43,17 @@ def test_an_epoch_deals_every_clip_once_into_equal_batches() -> None:
     parts = [plain[0, step] for step in range(len(plain))]
     assert [len(part.features) for part in parts] == [7, 7, 6, 6]
     seen = torch.cat([part.features for part in parts]).flatten(1)
-    stored = torch.from_numpy(plain.features.astype(np.float32)).flatten(1)
+    stored = torch.from_numpy(plain.data.features.astype(np.float32)).flatten(1)
     assert sorted(seen.tolist()) == sorted(stored.tolist())
 
 
 def test_an_order_deals_the_batches_in_place_of_a_permutation() -> None:
-    targets = np.arange(CLIPS) % CLASSES
-    order = BalancedOrder(targets, classes=CLASSES, seed=7, clips_a_class=2)
-    plain = TrainingBatches(
-        np.random.default_rng(0).normal(size=(CLIPS, 3, 5)).astype(np.float16),
-        np.arange(CLIPS),
-        targets,
-        classes=CLASSES,
-        batch_size=3,
-        augmentation=Augmentation(),
-        seed=7,
-        order=order,
-    )
-    assert len(plain) == order.steps == 4
+    features = np.random.default_rng(0).normal(size=(CLIPS, 3, 5))
+    data = examples(features, np.arange(CLIPS) % CLASSES, classes=CLASSES)
+    config = TrainingConfig(sampling="balanced", batch_size=8, mixup=None, seed=7)
+    plain = TrainingBatches(data, config)
+    assert plain.order is not None
+    assert len(plain) == plain.order.steps == 4
     for step in range(4):
         assert plain[1, step].targets.sum(dim=0).tolist() == [2, 2, 2, 2]
 
@@ -88,15 +87,9 @@ def test_mixup_mixes_features_and_targets_by_the_same_weight() -> None:
     """With one-hot features the mixed features are the mixed targets."""
     targets = np.arange(CLIPS) % CLASSES
     features = np.eye(CLASSES, dtype=np.float16)[targets][:, :, None]
-    mixed = TrainingBatches(
-        features,
-        np.arange(CLIPS),
-        targets,
-        classes=CLASSES,
-        batch_size=CLIPS,
-        augmentation=Augmentation(mixup=Mixup(1.0, 1.0)),
-        seed=1,
-    )
+    data = examples(features, targets, classes=CLASSES)
+    config = TrainingConfig(batch_size=CLIPS, mixup=Mixup(1.0, 1.0), seed=1)
+    mixed = TrainingBatches(data, config)
     got, soft = mixed[0, 0].features, mixed[0, 0].targets
     torch.testing.assert_close(got[:, :, 0], soft)
     torch.testing.assert_close(soft.sum(dim=1), torch.ones(CLIPS))
@@ -115,18 +108,14 @@ def test_the_loader_goes_on_to_the_next_epoch() -> None:
 FRAMES, CROP, LOST = 40, 12, 8
 
 
-def crops(**changes: int) -> TrainingBatches:
+def crops(*, lost_frames: int = LOST, **place: int) -> TrainingBatches:
     """Return batches of clips whose frames are numbered, in their only band."""
     features = np.arange(CLIPS)[:, None, None] * 64 + np.arange(FRAMES, dtype=np.float16)
-    settings: dict[str, Any] = {"seed": 3, "batch_size": 9, "lost_frames": LOST, **changes}
-    return TrainingBatches(
-        features.astype(np.float16),
-        np.arange(CLIPS),
-        np.zeros(CLIPS, dtype=np.int64),
-        classes=2,
-        augmentation=Augmentation(crop_frames=CROP, spec_augment=SpecAugment(CROP, 1)),
-        **settings,
+    data = examples(features, np.zeros(CLIPS, dtype=np.int64), classes=2)
+    config = TrainingConfig(
+        batch_size=9, crop_frames=CROP, mixup=None, spec_augment=SpecAugment(CROP, 1), seed=3
     )
+    return TrainingBatches(data, config, lost_frames=lost_frames, **place)
 
 
 def test_crops_are_consecutive_frames_of_one_clip_drawn_anew() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from anymic.codecs.random_codec import Codecs
 from anymic.errors import ConfigError
-from anymic.training.loop.augmentation import (
-    Mixup,
-    MixupDraw,
-    SpecAugment,
-    SpecAugmentDraw,
-    TimeWarp,
-    TimeWarpDraw,
-)
+from anymic.training.config import TrainingConfig
+from anymic.training.loop.augmentation import MixupDraw, SpecAugmentDraw, TimeWarpDraw
 from anymic.training.loop.balanced import BalancedOrder
+from anymic.training.parts import Examples
 
 
 class Batch(NamedTuple):
@@ -46,79 +39,55 @@ class Batch(NamedTuple):
     masks: SpecAugmentDraw | None = None
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """Changes to training clips: codecs first, then the others in this order; None is no change."""
-
-    crop_frames: int | None = None
-    mixup: Mixup | None = None
-    time_warp: TimeWarp | None = None
-    spec_augment: SpecAugment | None = None
-    codecs: Codecs | None = None
-
-
 class TrainingBatches(Dataset[Batch]):
     """The batches of every epoch: item (epoch, step) is one of them.
 
     The order is drawn from (seed, epoch) and the changes from (seed, epoch, step). So a batch is
     the same after an interruption, and the same with any number of processes: each process has
-    every `processes`-th clip of the batch.
+    every `processes`-th clip of the batch. Clips are passed through codecs first, then cropped and
+    mixed.
 
     Parameters
     ----------
-    features : array (row, band, frame)
-        All clips; may be memory-mapped.
-    rows, targets : array (clip,)
-        The rows that train, and the class of each.
-    classes : int
-    batch_size : int
-        Clips are divided into equal batches of at most this size.
-    augmentation : Augmentation
-    seed : int
+    data : Examples
+        Its features may be memory-mapped.
+    config : TrainingConfig
+        The order of the clips and their changes.
     lost_frames : int
         Frames that the front-end's deltas remove; crops are longer by this number.
     rank, processes : int
         The rank of this process, and the number of processes that share each batch.
-    order : BalancedOrder, optional
-        Divides the clips into batches instead of a permutation; `batch_size` is then not used.
 
     Raises
     ------
     ConfigError
-        If clips are shorter than their crops.
+        If clips are shorter than their crops, or too few for balanced batches.
     """
 
     def __init__(
         self,
-        features: NDArray[np.float16],
-        rows: NDArray[np.int64],
-        targets: NDArray[np.int64],
+        data: Examples,
+        config: TrainingConfig,
         *,
-        classes: int,
-        batch_size: int,
-        augmentation: Augmentation,
-        seed: int,
         lost_frames: int = 0,
         rank: int = 0,
         processes: int = 1,
-        coded: Sequence[NDArray[np.float16]] = (),
-        order: BalancedOrder | None = None,
     ) -> None:
-        self.features, self.rows, self.targets = features, rows, targets
-        self.versions = (features, *coded)
-        self.classes, self.augmentation, self.seed = classes, augmentation, seed
-        self.input_frames = augmentation.crop_frames or features.shape[-1] - lost_frames
+        self.data, self.config = data, config
+        self.versions = (data.features, *data.coded)
+        frames = data.features.shape[-1]
+        self.input_frames = config.crop_frames or frames - lost_frames
         self.read_frames = self.input_frames + lost_frames
-        if self.read_frames > features.shape[-1]:
+        if self.read_frames > frames:
             raise ConfigError(
                 f"crops of {self.input_frames} frames do not fit into clips of"
-                f" {features.shape[-1] - lost_frames}",
+                f" {frames - lost_frames}",
                 expected="shorter crops",
                 fix="lower crop_frames, or leave it out",
             )
         self.rank, self.processes = rank, processes
-        self.order = order
-        self.steps = order.steps if order else -(-len(rows) // batch_size)
+        self.order = file_order(data, config)
+        self.steps = self.order.steps if self.order else -(-len(data.training) // config.batch_size)
 
     def __len__(self) -> int:
         return self.steps
@@ -127,16 +96,16 @@ class TrainingBatches(Dataset[Batch]):
         """Return this process's share of the batch at (epoch, step)."""
         epoch, step = place
         batch = self._deal(epoch, step)
-        generator = np.random.default_rng((self.seed, epoch, step))
+        generator = np.random.default_rng((self.config.seed, epoch, step))
         mine = slice(self.rank, None, self.processes)
         start = np.zeros(len(batch), dtype=np.int64)
-        if self.augmentation.crop_frames is not None:
-            last = self.features.shape[-1] - self.read_frames
+        if self.config.crop_frames is not None:
+            last = self.data.features.shape[-1] - self.read_frames
             start = generator.integers(0, last + 1, size=len(batch))
         reads = np.stack([batch, start, self._versions(epoch)[batch]], axis=1)
         features, targets = self._mixed(reads, mine, generator)
         clips, bands, frames = len(batch), features.shape[1], self.input_frames
-        warp, masks = self.augmentation.time_warp, self.augmentation.spec_augment
+        warp, masks = self.config.time_warp, self.config.spec_augment
         # Drawn for the whole batch, whoever has which clip of it.
         warp_draw = warp.draw(clips, frames, generator) if warp else None
         mask_draw = masks.draw(clips, bands, frames, generator) if masks else None
@@ -152,16 +121,17 @@ class TrainingBatches(Dataset[Batch]):
         """Return the positions of a batch's clips among the training clips."""
         if self.order is not None:
             return self.order.batch(epoch, step)
-        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
+        generator = np.random.default_rng((self.config.seed, epoch))
+        order = generator.permutation(len(self.data.training))
         return np.array_split(order, self.steps)[step]
 
     def _mixed(
         self, reads: NDArray[np.int64], mine: slice, generator: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return features and targets of this process's clips, mixed with clips of the batch."""
-        if self.augmentation.mixup is None:
+        if self.config.mixup is None:
             return self._clips(reads[mine])
-        draw = self.augmentation.mixup.draw(len(reads), generator)
+        draw = self.config.mixup.draw(len(reads), generator)
         if self.processes == 1:
             features, targets = self._clips(reads)
             return draw.apply(features), draw.apply(targets)
@@ -177,24 +147,22 @@ class TrainingBatches(Dataset[Batch]):
 
     def _versions(self, epoch: int) -> NDArray[np.int64]:
         """Return the number of the codec for each clip in an epoch; 0 is no codec."""
-        if self.augmentation.codecs is None:
-            return np.zeros(len(self.rows), np.int64)
+        if self.config.codecs is None or not self.data.coded:
+            return np.zeros(len(self.data.training), np.int64)
         # A draw of its own, so that the order and the other changes are those without codecs.
-        generator = np.random.default_rng((self.seed, epoch, *b"codecs"))
-        return self.augmentation.codecs.draw(len(self.rows), generator)
+        generator = np.random.default_rng((self.config.seed, epoch, *b"codecs"))
+        return self.config.codecs.draw(len(self.data.training), generator)
 
     def _clips(self, reads: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Read clips (clip, 3): the clip, its first frame, and its version: 0, or a codec's."""
         clips, start, versions = reads.T
-        if self.read_frames == self.features.shape[-1] and not versions.any():
-            read = self.features[self.rows[clips]]
+        rows, frames = self.data.training[clips], self.read_frames
+        if frames == self.data.features.shape[-1] and not versions.any():
+            read = self.data.features[rows]
         else:
-            places = zip(versions, self.rows[clips], start, strict=True)
-            frames = self.read_frames
+            places = zip(versions, rows, start, strict=True)
             read = np.stack([self.versions[v][row][:, s : s + frames] for v, row, s in places])
-        features = torch.from_numpy(read).float()
-        classes = torch.from_numpy(self.targets[clips])
-        return features, torch.nn.functional.one_hot(classes, self.classes).float()
+        return _tensors(read, self.data.training_targets[clips], self.data)
 
 
 class EpochSteps(Sampler[tuple[int, int]]):
@@ -220,22 +188,14 @@ def training_loader(batches: TrainingBatches) -> DataLoader[Batch]:
 
 
 class EvaluationBatches(Dataset[Batch]):
-    """Batches of clips in their order, without augmentation; shared as `TrainingBatches` is."""
+    """Batches of the validation clips in their order; shared as `TrainingBatches` is."""
 
     def __init__(
-        self,
-        features: NDArray[np.float16],
-        rows: NDArray[np.int64],
-        targets: NDArray[np.int64],
-        *,
-        classes: int,
-        batch_size: int,
-        rank: int = 0,
-        processes: int = 1,
+        self, data: Examples, batch_size: int, *, rank: int = 0, processes: int = 1
     ) -> None:
-        self.features, self.classes = features, classes
-        self.rows, self.targets = rows[rank::processes], targets[rank::processes]
-        self.batch_size = batch_size
+        self.data, self.batch_size = data, batch_size
+        mine = slice(rank, None, processes)
+        self.rows, self.targets = data.validation[mine], data.validation_targets[mine]
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
@@ -243,7 +203,35 @@ class EvaluationBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         """Return the clips from number step * batch_size on."""
         place = slice(step * self.batch_size, (step + 1) * self.batch_size)
-        features = torch.from_numpy(self.features[self.rows[place]]).float()
-        classes = torch.from_numpy(self.targets[place])
-        targets = torch.nn.functional.one_hot(classes, self.classes).float()
-        return Batch(features, targets, len(classes))
+        read = self.data.features[self.rows[place]]
+        return Batch(*_tensors(read, self.targets[place], self.data), len(read))
+
+
+def file_order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
+    """Return an order of whole files, where the settings ask for one; else None.
+
+    For the sampling "files" all files count as one class.
+    """
+    if config.sampling == "shuffled":
+        return None
+    files, rows = data.training_files or None, len(data.training)
+    if config.sampling == "files":
+        each = min(config.batch_size, len(set(files or range(rows))))
+        return BalancedOrder(
+            [0] * rows, classes=1, seed=config.seed, clips=files, clips_a_class=each
+        )
+    return BalancedOrder(
+        data.training_targets,
+        classes=len(data.labels),
+        seed=config.seed,
+        clips=files,
+        clips_a_class=max(1, config.batch_size // len(data.labels)),
+        labels=data.labels,
+    )
+
+
+def _tensors(
+    features: NDArray[np.float16], targets: NDArray[np.int64], data: Examples
+) -> tuple[Tensor, Tensor]:
+    classes = torch.nn.functional.one_hot(torch.from_numpy(targets), len(data.labels))
+    return torch.from_numpy(features).float(), classes.float()

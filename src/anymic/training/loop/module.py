@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -10,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from anymic._internal.optional import extra
+from anymic.features import Frontend
 from anymic.models import Segment
+from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.batches import Batch
 from anymic.training.loop.losses import SoftTargetLoss
-from anymic.training.loop.preparation import Preparation
-from anymic.training.loop.schedules import warm_restarts
 
 with extra("train"):
     import pytorch_lightning as lightning
@@ -30,7 +31,7 @@ class TrainedClassifier(lightning.LightningModule):
     ----------
     network : nn.Module
         Features (batch, channel, band, frame) to logits (batch, class).
-    frontend : Frontend or EmbeddingMaps
+    frontend : Frontend or Standardization
         Its `maps` turns stored features into the network's input; nothing else of it is used.
     config : TrainingConfig
     fill : Tensor (channel, band, 1)
@@ -47,7 +48,7 @@ class TrainedClassifier(lightning.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        frontend: Preparation,
+        frontend: Frontend | Standardization,
         config: TrainingConfig,
         *,
         fill: Tensor,
@@ -185,6 +186,28 @@ class TrainedClassifier(lightning.LightningModule):
             return rate / highest
 
         return {"scheduler": schedulers.LambdaLR(optimizer, factor), "interval": "step"}
+
+
+def warm_restarts(epoch: float, *, restarts: Sequence[int], highest: float, lowest: float) -> float:
+    """Return the learning rate at a moment of cosine decay with warm restarts.
+
+    Between two restarts it falls along half a cosine from `highest` to `lowest` (Loshchilov 2017,
+    equation 5; the epochs of Hu 2020). After the last restart it stays at `lowest`.
+
+    Parameters
+    ----------
+    epoch : float
+        Epochs since the start, including the fraction of the current one.
+    restarts : sequence of int
+        The epochs after which it returns to `highest`, ascending.
+    highest, lowest : float
+    """
+    begin = max((end for end in restarts if end <= epoch), default=0)
+    end = next((end for end in restarts if end > epoch), None)
+    if end is None:
+        return lowest
+    share = (epoch - begin) / (end - begin)
+    return lowest + (highest - lowest) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _exact(features: Tensor) -> AbstractContextManager[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import signal
 import warnings
@@ -15,25 +16,76 @@ import torch
 from anymic import models
 from anymic._internal import machine
 from anymic._internal.optional import extra
-from anymic.features import Standardizer
+from anymic.errors import ConfigError
+from anymic.features import Frontend, Standardizer
+from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
-from anymic.training.loop.balanced import BalancedOrder
-from anymic.training.loop.batches import (
-    Augmentation,
-    EvaluationBatches,
-    TrainingBatches,
-    training_loader,
-)
-from anymic.training.loop.preparation import Preparation
+from anymic.training.loop.batches import EvaluationBatches, TrainingBatches, training_loader
 from anymic.training.parts import Examples
 
 if TYPE_CHECKING:
     import pytorch_lightning as lightning
 
+# What a training chooses itself, from its settings and its folder.
+OWN = {
+    "default_root_dir",
+    "enable_checkpointing",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "log_every_n_steps",
+    "logger",
+    "max_epochs",
+    "num_sanity_val_steps",
+    "plugins",
+    "use_distributed_sampler",
+}
+
+
+def check_trainer(arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that the trainer does not have or does not accept.
+
+    Parameters
+    ----------
+    arguments : mapping
+        Of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, precision, ...
+
+    Raises
+    ------
+    DependencyError
+        If a package of the extra "train" is missing.
+    ConfigError
+        If there is no such argument, a training sets it itself, or this machine does not have
+        what it asks for.
+    """
+    with extra("train"):
+        import pytorch_lightning as lightning
+        import tensorboard  # type: ignore[import-untyped]  # noqa: F401
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    if not arguments:
+        return
+    known = set(inspect.signature(lightning.Trainer).parameters) - OWN
+    if unknown := sorted(set(arguments) - known):
+        raise ConfigError(
+            f"the trainer has no argument {', '.join(unknown)}",
+            expected=", ".join(sorted(known)),
+            fix="correct the name; epochs and seed are settings of the training",
+        )
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    try:
+        lightning.Trainer(**arguments, logger=False, enable_checkpointing=False)
+    except (MisconfigurationException, ImportError, ValueError, TypeError, RuntimeError) as error:
+        given = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        raise ConfigError(
+            f"the trainer refuses {given} ({error})",
+            expected="what this machine has, as PyTorch Lightning names it",
+            fix="leave the arguments out to let it choose",
+        ) from error
+
 
 def train(
     network: models.Network,
-    frontend: Preparation,
+    frontend: Frontend | Standardization,
     data: Examples,
     config: TrainingConfig,
     out: Path,
@@ -66,33 +118,9 @@ def train(
     with _quiet_lightning():
         trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
         share: dict[str, Any] = {"rank": trainer.global_rank, "processes": trainer.world_size}
-        batches = TrainingBatches(
-            data.features,
-            data.training,
-            data.training_targets,
-            classes=len(data.labels),
-            batch_size=config.batch_size,
-            augmentation=Augmentation(
-                config.crop_frames,
-                config.mixup,
-                config.time_warp,
-                config.spec_augment,
-                config.codecs if data.coded else None,
-            ),
-            coded=data.coded,
-            seed=config.seed,
-            lost_frames=data.features.shape[-1] - example.shape[-1],
-            order=_order(data, config),
-            **share,
-        )
-        checks = EvaluationBatches(
-            data.features,
-            data.validation,
-            data.validation_targets,
-            classes=len(data.labels),
-            batch_size=config.batch_size,
-            **share,
-        )
+        lost_frames = data.features.shape[-1] - example.shape[-1]
+        batches = TrainingBatches(data, config, lost_frames=lost_frames, **share)
+        checks = EvaluationBatches(data, config.batch_size, **share)
         last = out / "checkpoints" / "last.ckpt"
         with _plain_endings():
             trainer.fit(
@@ -123,29 +151,6 @@ def train(
         "processes": trainer.world_size,
         "rank": trainer.global_rank,
     }
-
-
-def _order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
-    """Return an order of whole files, where the settings ask for one; else None.
-
-    For the sampling "files" all files count as one class.
-    """
-    if config.sampling == "shuffled":
-        return None
-    files, rows = data.training_files or None, len(data.training)
-    if config.sampling == "files":
-        each = min(config.batch_size, len(set(files or range(rows))))
-        return BalancedOrder(
-            [0] * rows, classes=1, seed=config.seed, clips=files, clips_a_class=each
-        )
-    return BalancedOrder(
-        data.training_targets,
-        classes=len(data.labels),
-        seed=config.seed,
-        clips=files,
-        clips_a_class=max(1, config.batch_size // len(data.labels)),
-        labels=data.labels,
-    )
 
 
 def _fill(channels: int, data: Examples, config: TrainingConfig) -> torch.Tensor:
