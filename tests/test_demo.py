@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from anymic.bundle import Bundle
-from anymic.cli.demo import demo, show
+from anymic.cli.demo import demo, outcome_of
 from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.manifest import Manifest
 from anymic.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
@@ -65,11 +65,11 @@ def test_a_trial_says_that_it_is_one(small: Demo) -> None:
 def test_terminal_shows_table_finding_and_places(
     small: Demo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show(small, as_json=False)
+    outcome_of(small).show(as_json=False)
     printed = capsys.readouterr().out
     for text in (NONE, CORRECTED, "n=20", small.finding, str(small.paths["html"])):
         assert text in printed
-    show(small, as_json=True)
+    outcome_of(small).show(as_json=True)
     assert json.loads(capsys.readouterr().out)["finding"] == small.finding
 
 

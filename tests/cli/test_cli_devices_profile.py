@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from anymic.cli import app
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import AnymicError, AudioError, DeviceError, ManifestError
+from anymic.errors import AnymicError, AudioError, ConfigError, DeviceError, ManifestError
 
 RATE_HZ = 16000
 TAPS = scipy.signal.firwin2(65, [0, 0.2, 0.5, 1], [0.4, 2.0, 1.0, 0.5])
@@ -120,7 +120,7 @@ def test_wrong_settings_are_refused(takes: Path) -> None:
         ),
         (DeviceError, "The FFT size is 511", (takes, "--fft", 511)),
         (
-            DeviceError,
+            ConfigError,
             r"gains.pdf cannot be drawn\. Expected a .png",
             (takes, "--plot", "gains.pdf"),
         ),
@@ -171,7 +171,7 @@ def test_correct_refuses_wrong_arguments(takes: Path, profile: Path) -> None:
     original, out = takes.with_name("B7.wav"), takes.with_name("out.wav")
     with pytest.raises(DeviceError, match=r"no device 'C'\. Expected one of A, B"):
         run("correct", original, "--profile", profile, "--device", "C", "--out", out)
-    with pytest.raises(DeviceError, match="is both input and output"):
+    with pytest.raises(ConfigError, match="is both input and output"):
         run("correct", original, "--profile", profile, "--device", "B", "--out", original)
     with pytest.raises(DeviceError, match="No file"):
         run("correct", original, "--profile", "gone.json", "--device", "B", "--out", out)

@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from anymic.cli import options
 from anymic.cli.inputs import require_choice
-from anymic.cli.printing import failures_as_json, finish, print_json
+from anymic.cli.printing import Outcome, failures_as_json
 
 if TYPE_CHECKING:
-    from anymic.training.calibrating import Calibrated, CalibrationScores
+    from anymic.training.calibrating import CalibrationScores, Change
 
 
 def calibrate(
-    model: options.Model,
-    data: Annotated[Path, typer.Option(help="A manifest (or folder) with the clips to fit on.")],
-    method: Annotated[
-        str,
-        typer.Option(
-            help="temperature (one number; no answer changes) or isotonic (a step function for"
-            " each label; needs many clips)."
-        ),
-    ] = "temperature",
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Fit on this split's clips; all for every clip."
-            " [default: the clips that were set aside when MODEL was trained]"
-        ),
-    ] = None,
-    per_device: Annotated[
-        bool,
-        typer.Option("--per-device", help="Also fit one calibrator for each device."),
-    ] = False,
-    out: options.ChangedModel = None,
-    cache: options.Cache = None,
-    as_json: options.Outcome = False,
-) -> None:
+    model: Path,
+    *,
+    data: Path,
+    method: str = "temperature",
+    split: str | None = None,
+    per_device: bool = False,
+    out: Path | None = None,
+    cache: Path | None = None,
+) -> Outcome:
     """Calibrate a trained model's probabilities.
 
     The model classifies clips that it was not trained on. A calibrator is fitted to its
@@ -74,40 +57,39 @@ def calibrate(
         progress=True,
     )
     place = found.model.save(out or model)
-    _show(found, place, data, as_json=as_json)
-    finish(found.failures)
-
-
-def _show(found: Calibrated, place: Path, data: Path, *, as_json: bool) -> None:
     calibration = found.model.calibration
     assert calibration is not None
-    if as_json:
-        print_json(
-            {
-                "model": str(place),
-                "calibration": calibration.summary(),
-                "changes": [asdict(change) for change in found.changes],
-                "failures": failures_as_json(found.failures),
-            }
-        )
-        return
+    return Outcome(
+        {
+            "model": str(place),
+            "calibration": calibration.summary(),
+            "changes": [asdict(change) for change in found.changes],
+            "failures": failures_as_json(found.failures),
+        },
+        [
+            _table(found.changes),
+            f"{place}: calibrated, {calibration.describe()}",
+            f"next: anymic evaluate {place} --data {data} --split test",
+        ],
+        found.failures,
+    )
+
+
+def _table(changes: Iterable[Change]) -> Any:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("device")
     for head in ("clips", "", "log loss", "Brier score", "ECE"):
         table.add_column(head, justify="left" if not head else "right")
-    for change in found.changes:
+    for change in changes:
         name = change.device or "all clips"
         table.add_row(name, str(change.before.clips), "before", *_cells(change.before))
         table.add_row("", "", "after, on these clips", *_cells(change.fitted))
         if change.held_out is not None:
             table.add_row("", "", "after, held out", *_cells(change.held_out))
-    Console().print(table)
-    print(f"{place}: calibrated, {calibration.describe()}")
-    print(f"next: anymic evaluate {place} --data {data} --split test")
+    return table
 
 
 def _cells(scores: CalibrationScores) -> list[str]:

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.inputs import read_channel
-from anymic.cli.printing import note, print_outcome
-from anymic.errors import AudioError, ConfigError
+from anymic.cli.inputs import read_channel, require_other
+from anymic.cli.printing import Outcome
+from anymic.errors import ConfigError
 
 
 def codec_apply(
-    recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to encode.")],
-    codec: Annotated[str, typer.Option(help="A name that `anymic codec list` gives.")],
-    out: Annotated[Path, typer.Option(help="Decoded audio: .wav (32-bit float), .flac or .ogg.")],
-    kbps: Annotated[
-        float | None,
-        typer.Option(help="Nominal bitrate. May be left out where the codec has only one."),
-    ] = None,
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            help="Sampling rate in Hz that is encoded. By default the lowest of the codec's that "
-            "carries all of the recording, else its highest."
-        ),
-    ] = None,
-    keep: Annotated[
-        Path | None, typer.Option(help="Write the encoded file itself as well, such as out.mp3.")
-    ] = None,
-    channel: options.Channel = "mean",
-    as_json: options.Outcome = False,
-) -> None:
+    recording: Path,
+    *,
+    codec: str,
+    out: Path,
+    kbps: float | None = None,
+    rate: int | None = None,
+    keep: Path | None = None,
+    channel: str = "mean",
+) -> Outcome:
     """Encode a recording and decode it again.
 
     Rate, length and alignment stay: the codec's delay is measured and removed.
@@ -62,24 +47,19 @@ def codec_apply(
         "delay_samples": coded.delay_samples,
         "notes": list(coded.clip.notes),
     }
-    if not as_json:
-        note(*coded.clip.notes)
     line = f"{out}: the original"
     if coded.kbps is not None:
         line = (
             f"{out}: {chosen} took {coded.kbps:.1f} kbps (a file of {len(coded.data)} bytes); "
             f"{max(0, round(coded.delay_samples))} samples of delay removed"
         )
-    print_outcome(outcome, line, as_json=as_json)
+    return Outcome(outcome, [line], notes=coded.clip.notes)
 
 
 def _check_places(recording: Path, out: Path, keep: Path | None, *, encoded: bool) -> None:
     """Refuse, before anything is written, places that would lose a file or hold none."""
-    for place in (one for one in (out, keep) if one is not None):
-        if place.exists() and recording.exists() and place.samefile(recording):
-            raise AudioError(
-                f"{place} is both input and output", expected="another file", fix="change --out"
-            )
+    for place in filter(None, (out, keep)):
+        require_other(place, recording)
     if keep is None:
         return
     if keep.resolve() == out.resolve():

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from anymic.cli.printing import print_json
+from anymic.cli.printing import Outcome
 
 
-def codec_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the table as JSON.")] = False,
-) -> None:
+def codec_list() -> Outcome:
     """List every codec, its rates and bitrates, and whether it is available here.
 
     Rates are those of the audio that is encoded; bitrates are nominal, in kbps, for one channel.
@@ -23,14 +19,15 @@ def codec_list(
     from anymic.codecs.table import describe
 
     rows = [describe(spec) for spec in CODECS.specs()]
-    if as_json:
-        print_json(rows)
-    else:
-        _print(rows)
+    missing = [
+        f"{row['codec']} is not available: {row['reason']}. To get it: {row['remedy']}"
+        for row in rows
+        if not row["available"]
+    ]
+    return Outcome(rows, [_table(rows), *missing])
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
+def _table(rows: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table()
@@ -41,7 +38,4 @@ def _print(rows: list[dict[str, Any]]) -> None:
         kbps = ", ".join(f"{one:g}" for one in row["kbps"])
         cells = (row["codec"], row["title"], row["container"], rates, kbps)
         table.add_row(*(cell or "·" for cell in cells), "yes" if row["available"] else "no")
-    Console().print(table)
-    for row in rows:
-        if not row["available"]:
-            print(f"{row['codec']} is not available: {row['reason']}. To get it: {row['remedy']}")
+    return table

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.inputs import read_channel
-from anymic.cli.printing import note, print_outcome
+from anymic.cli.inputs import read_channel, require_other
+from anymic.cli.printing import Outcome
 from anymic.errors import DeviceError
 
 
 def correct(
-    recording: Annotated[Path, typer.Argument(metavar="IN", help="The recording to correct.")],
-    profile: Annotated[Path, typer.Option(help="A device profile from `anymic devices profile`.")],
-    device: Annotated[str, typer.Option(help="The device that made the recording.")],
-    out: Annotated[Path, typer.Option(help="Where to write: .wav (32-bit float), .flac or .ogg.")],
-    gain_db: Annotated[
-        float, typer.Option(help="Change the level by this as well, such as -12.")
-    ] = 0.0,
-    channel: options.Channel = "mean",
-    as_json: options.Outcome = False,
-) -> None:
+    recording: Path,
+    *,
+    profile: Path,
+    device: str,
+    out: Path,
+    gain_db: float = 0.0,
+    channel: str = "mean",
+) -> Outcome:
     """Correct a recording: multiply its spectrum by the gains of its device.
 
     Rate, length and alignment stay. The level changes by the gains: nothing is normalized, and a
@@ -40,10 +34,7 @@ def correct(
         raise DeviceError(
             f"--gain-db is {gain_db}", expected="a number", fix="pass -6, for example"
         )
-    if out.exists() and out.samefile(recording):
-        raise DeviceError(
-            f"{out} is both input and output", expected="another file", fix="change --out"
-        )
+    require_other(out, recording)
     gains = DeviceProfile.read(profile)
     factors = gains.gains_for(device) * 10 ** (gain_db / 20)
     info = audio.probe(recording)
@@ -79,8 +70,6 @@ def correct(
         "peak_after": peak,
         "notes": notes,
     }
-    if not as_json:
-        note(*notes)
     line = (
         f"{out}: {device} towards {'+'.join(gains.reference)} ({gains.estimator}, "
         f"{outcome['clips']} clips): gains {outcome['lowest_db']:.1f} to "
@@ -88,4 +77,4 @@ def correct(
         + (f", and {gain_db:+g} dB" if gain_db else "")
         + f"; peak {before:.3f} to {peak:.3f}"
     )
-    print_outcome(outcome, line, as_json=as_json)
+    return Outcome(outcome, [line], notes=notes)

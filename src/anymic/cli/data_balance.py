@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.derived import print_derived
+from anymic.cli.derived import derived_outcome
+from anymic.cli.printing import Outcome
 
 
 def data_balance(
-    manifest: options.Labelled,
-    out: options.Corpus,
-    semitones: Annotated[
-        int, typer.Option(min=2, help="Shifts lie between minus this and this, both excluded.")
-    ] = 12,
-    top_db: Annotated[
-        float, typer.Option(help="Frames this far below a clip's loudest frame count as silent.")
-    ] = 60.0,
-    rate: Annotated[
-        int | None, typer.Option(min=1, help="Resample to this rate in Hz. [default: none]")
-    ] = None,
-    clips: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="At least this number for each label. [default: that of the largest label]"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of clips and shifts.")] = 0,
-    workers: options.Workers = None,
-    as_json: options.Outcome = False,
-) -> None:
+    manifest: Path,
+    *,
+    out: Path,
+    semitones: int = 12,
+    top_db: float = 60.0,
+    rate: int | None = None,
+    clips: int | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> Outcome:
     """Add pitch-shifted clips until every label has as many as the largest.
 
     Silence at both ends of each clip is removed, and its peak is normalized to full scale. Labels
@@ -57,10 +44,9 @@ def data_balance(
         workers=workers,
         progress=sys.stderr.isatty(),
     )
-    print_derived(
+    return derived_outcome(
         result,
         out,
         lines=[f"{label}  {count} shifted clips" for label, count in sorted(result.added.items())],
         plain={"rows": len(result.manifest), "added": result.added},
-        as_json=as_json,
     )

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.printing import failures_as_json, finish, print_outcome
+from anymic.cli.printing import Outcome, failures_as_json
 
 
 def data_cut(
-    manifest: options.Labelled,
-    out: Annotated[Path, typer.Option(help="The manifest to write.")],
-    length: Annotated[float, typer.Option(help="Length of a piece in seconds.")] = 0.975,
-    every: Annotated[
-        float, typer.Option(help="Distance between the starts of two pieces in seconds.")
-    ] = 0.96,
-    as_json: options.Outcome = False,
-) -> None:
+    manifest: Path,
+    *,
+    out: Path,
+    length: float = 0.975,
+    every: float = 0.96,
+) -> Outcome:
     """Write a manifest with a row for each piece of each clip; no audio is written.
 
     By default the pieces are patches of VGGish. The rest at a clip's end is a piece if it is at
@@ -35,5 +29,4 @@ def data_cut(
     pieces.write(out)
     failed = failures_as_json(failures)
     outcome = {"manifest": str(out), "rows": len(pieces), "failures": failed}
-    print_outcome(outcome, f"{out}: {len(pieces)} pieces", as_json=as_json)
-    finish(failures)
+    return Outcome(outcome, [f"{out}: {len(pieces)} pieces"], failures)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.derived import print_derived, variant_lines
+from anymic.cli.derived import derived_outcome, variant_lines
 from anymic.cli.inputs import require_folders
+from anymic.cli.printing import Outcome
 
 
 def data_encode(
-    manifest: Annotated[Path, typer.Argument(help="CSV of clips: path and label.")],
-    codecs: Annotated[str, options.CODECS],
-    out: options.Corpus,
-    workers: options.Workers = None,
-    as_json: options.Outcome = False,
-) -> None:
+    manifest: Path,
+    *,
+    codecs: str,
+    out: Path,
+    workers: int | None = None,
+) -> Outcome:
     """Pass every clip through every codec.
 
     OUT/audio/CODEC-KBPS/*.flac are written, each with the rate, length and alignment of its
@@ -45,4 +42,4 @@ def data_encode(
     ]
     rows = [(codec, f"{kbps:.1f}", over) for codec, kbps, over in found]
     lines = variant_lines("codec", "measured kbps", rows)
-    print_derived(result, out, lines=lines, plain={"codecs": plain}, as_json=as_json)
+    return derived_outcome(result, out, lines=lines, plain={"codecs": plain})

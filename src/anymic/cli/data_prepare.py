@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.printing import note, print_outcome
+from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError, ManifestError
 
 
 def data_prepare(
-    name: Annotated[
-        str | None, typer.Argument(help="The corpus; without a name, all of them are listed.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="The folder of the corpus (for csv: the CSV file).")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="The manifest to write.")] = Path("manifest.csv"),
-    download: Annotated[
-        bool, typer.Option("--download", help="Fetch the corpus into --root first.")
-    ] = False,
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            help="The rate in Hz that every file should have (default: as published, else any)."
-        ),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Read every file and list all problems.")
-    ] = True,
-    workers: Annotated[int, typer.Option(help="Threads that read files.", min=1)] = 2,
-    as_json: options.Outcome = False,
-) -> None:
+    name: str | None = None,
+    *,
+    root: Path | None = None,
+    out: Path = Path("manifest.csv"),
+    download: bool = False,
+    rate: int | None = None,
+    check: bool = True,
+    workers: int = 2,
+) -> Outcome:
     """Make a manifest of a corpus, and check every file.
 
     The manifest gets the rows that can be used. Problems are listed, all of them, and the exit
@@ -50,8 +34,7 @@ def data_prepare(
     from anymic.data.splits import check_splits
 
     if name is None:
-        _list(as_json=as_json)
-        return
+        return _list()
     corpus = CORPORA.get(name)
     if root is None:
         raise ConfigError(
@@ -75,15 +58,12 @@ def data_prepare(
         "left_out": len(manifest) - len(kept),
         "problems": found,
     }
-    print_outcome(outcome, *_lines(outcome), as_json=as_json)
-    if not (check or as_json):
-        note("the files were not read (--no-check)")
-    if found:
-        raise typer.Exit(1)
+    notes = [] if check else ["the files were not read (--no-check)"]
+    return Outcome(outcome, _lines(outcome), notes=notes, status=int(bool(found)))
 
 
-def _list(*, as_json: bool) -> None:
-    """Print every corpus that is registered."""
+def _list() -> Outcome:
+    """Return every corpus that is registered."""
     from anymic.data.corpora import CORPORA
 
     found = [
@@ -91,12 +71,9 @@ def _list(*, as_json: bool) -> None:
         for corpus in CORPORA.specs()
     ]
     width = max(len(str(corpus["name"])) for corpus in found)
-    print_outcome(
-        found,
-        *(f"{corpus['name']:<{width}}  {corpus['about']}" for corpus in found),
-        "--download fetches " + ", ".join(str(one["name"]) for one in found if one["download"]),
-        as_json=as_json,
-    )
+    fetched = ", ".join(str(corpus["name"]) for corpus in found if corpus["download"])
+    lines = [f"{corpus['name']:<{width}}  {corpus['about']}" for corpus in found]
+    return Outcome(found, [*lines, f"--download fetches {fetched}"])
 
 
 def _lines(outcome: dict[str, Any]) -> list[str]:

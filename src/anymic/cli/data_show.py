@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from anymic.cli.printing import print_json
+from anymic.cli.printing import Outcome
 
 COLUMNS = ("label", "device", "split")
 
 
 def data_show(
-    manifest: Annotated[Path, typer.Argument(help="The manifest to look at.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
-) -> None:
+    manifest: Path,
+) -> Outcome:
     """Count the clips of a manifest by label, device and split.
 
     Example: anymic data show sounds.csv
@@ -25,16 +22,13 @@ def data_show(
     clips = Manifest.read(manifest)
     keys = clips.table.reindex(columns=COLUMNS, fill_value="")
     counts = keys.value_counts(sort=False).sort_index()
-    if as_json:
-        rows = counts.rename("clips").reset_index().to_dict("records")
-        print_json({"rows": len(clips), "counts": rows})
-    else:
-        _print_table(counts, title=f"{clips.name}: {len(clips)} clips")
+    rows = counts.rename("clips").reset_index().to_dict("records")
+    table = _table(counts, title=f"{clips.name}: {len(clips)} clips")
+    return Outcome({"rows": len(clips), "counts": rows}, [table])
 
 
-def _print_table(counts: Any, *, title: str) -> None:
-    """Print a table's counts: a row for each label, a column for each split and device."""
-    from rich.console import Console
+def _table(counts: Any, *, title: str) -> Any:
+    """Return the counts as a table: a row for each label, a column for each split and device."""
     from rich.table import Table
 
     clips = counts.unstack(["split", "device"], fill_value=0).sort_index(axis="columns")
@@ -50,4 +44,4 @@ def _print_table(counts: Any, *, title: str) -> None:
     for label, row in clips.iterrows():
         cells = [str(number) if number else "·" for number in row]
         table.add_row(label, *cells, *([str(row.sum())] if several else []))
-    Console().print(table)
+    return table

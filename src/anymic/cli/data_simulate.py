@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.derived import print_derived, variant_lines
+from anymic.cli.derived import derived_outcome, variant_lines
 from anymic.cli.inputs import require_folders
+from anymic.cli.printing import Outcome
 
 
 def data_simulate(
-    manifest: Annotated[
-        Path, typer.Argument(help="CSV of clean clips: path, label, and a split or a fold.")
-    ],
-    devices: Annotated[str, options.DEVICES],
-    out: options.Corpus,
-    responses: options.Responses = None,
-    workers: options.Workers = None,
-    as_json: options.Outcome = False,
-) -> None:
+    manifest: Path,
+    *,
+    devices: str,
+    out: Path,
+    responses: Path | None = None,
+    workers: int | None = None,
+) -> Outcome:
     """Make a corpus of several devices from a clean one.
 
     Each device changes the clips by its response, gain, compression and noise. The YAML sets which
@@ -43,4 +38,4 @@ def data_simulate(
     ]
     plain = {name: {"clips": clips, "clips_over_full_scale": over} for name, clips, over in found}
     lines = variant_lines("device", "clips", found)
-    print_derived(result, out, lines=lines, plain={"devices": plain}, as_json=as_json)
+    return derived_outcome(result, out, lines=lines, plain={"devices": plain})

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from anymic.cli import options
 
 
 def devices_add(
-    model: options.Model,
-    profile: Annotated[Path, typer.Option(help="The profile that `anymic devices profile` wrote.")],
-    out: options.ChangedModel = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Also replace the gains of devices that MODEL has.")
-    ] = False,
+    model: Path,
+    *,
+    profile: Path,
+    out: Path | None = None,
+    replace: bool = False,
 ) -> None:
     """Add the devices of a profile to a trained model.
 

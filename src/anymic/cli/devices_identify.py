@@ -5,11 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from anymic.cli import options
 from anymic.cli.printing import exit_if_failed, print_json
 from anymic.errors import Failure
 
@@ -18,12 +15,11 @@ if TYPE_CHECKING:
 
 
 def devices_identify(
-    paths: options.Files,
-    identifier: Annotated[Path, typer.Option(help="The folder that `anymic devices fit` wrote.")],
-    together: Annotated[
-        bool, typer.Option("--together", help="All recordings are of one device: name that one.")
-    ] = False,
-    as_json: options.Rows = False,
+    paths: list[str],
+    *,
+    identifier: Path,
+    together: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Name the device of each recording, or with --together the one device of all.
 

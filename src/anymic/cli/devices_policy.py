@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from anymic.cli import options
 from anymic.cli.inputs import require_choice
 
 if TYPE_CHECKING:
@@ -21,23 +18,12 @@ POLICIES = {
 
 
 def devices_policy(
-    model: options.Model,
-    unknown: Annotated[
-        str | None,
-        typer.Option(
-            help="For unknown devices: identity (not corrected), blind (corrected with gains "
-            "estimated from their recordings), or refuse. [default: no change]"
-        ),
-    ] = None,
-    identifier: Annotated[
-        Path | None,
-        typer.Option(help="The folder that `anymic devices fit` wrote: it names unstated devices."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The manifest that the model was trained with; needed once for blind."),
-    ] = None,
-    out: options.ChangedModel = None,
+    model: Path,
+    *,
+    unknown: str | None = None,
+    identifier: Path | None = None,
+    data: Path | None = None,
+    out: Path | None = None,
 ) -> None:
     """Set what a model does with clips of unstated and of unknown devices.
 

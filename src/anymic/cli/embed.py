@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from anymic._internal.progress import progress_bar
-from anymic.cli import options
-from anymic.cli.printing import failures_as_json, finish, print_outcome
+from anymic.cli.inputs import require_both
+from anymic.cli.printing import Outcome, failures_as_json
 from anymic.errors import ConfigError, Failure
 
 if TYPE_CHECKING:
@@ -17,30 +15,16 @@ if TYPE_CHECKING:
 
 
 def embed(
-    model: options.WithModel,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="features.npz, features.csv, or a folder for TensorBoard's projector "
-            "(tensorboard --logdir FOLDER)."
-        ),
-    ],
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Files, folders, or patterns such as 'in/*.wav'."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="In place of paths: a manifest (CSV), or a folder of labels."),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Only clips of this split of the manifest. [default: all]")
-    ] = None,
-    device: options.Device = None,
-    batch: options.Batch = None,
-    accelerator: options.Accelerator = "auto",
-    as_json: options.Outcome = False,
-) -> None:
+    paths: list[str] | None = None,
+    *,
+    model: Path,
+    out: Path,
+    data: Path | None = None,
+    split: str | None = None,
+    device: str | None = None,
+    batch: int | None = None,
+    accelerator: str = "auto",
+) -> Outcome:
     """Write the network's pooled features of each window.
 
     These are 64 numbers with the network basic1. Use them to search for similar sounds, to cluster,
@@ -74,8 +58,7 @@ def embed(
         "failures": failures_as_json(found.failures),
     }
     line = f"{out}  {windows} windows, {numbers} features each"
-    print_outcome(outcome, line, as_json=as_json)
-    finish(found.failures, files=sources)
+    return Outcome(outcome, [line], found.failures, files=sources)
 
 
 def _refuse_unclear(
@@ -91,10 +74,7 @@ def _refuse_unclear(
         raise ConfigError(
             "--device is given with --data", expected="one of them", fix="leave --device out"
         )
-    if split is not None and data is None:
-        raise ConfigError(
-            "--split is given without --data", expected="both", fix="leave --split out"
-        )
+    require_both("--split", split, "--data", data)
 
 
 def _embed_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:

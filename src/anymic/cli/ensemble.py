@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
-
-import typer
+from typing import TYPE_CHECKING, cast, get_args
 
 from anymic._internal.progress import progress_bar
-from anymic.cli import options
 from anymic.cli.inputs import require_choice
-from anymic.cli.printing import finish, print_json
+from anymic.cli.printing import Outcome
 from anymic.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
-    from anymic.bundle import Bundle, Ensemble
+    from anymic.bundle import Bundle
     from anymic.bundle.voting import Voting
     from anymic.data.manifest import Manifest
     from anymic.training.ensemble_builder import Candidate
 
 
 def ensemble(
-    runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders that `anymic train` wrote.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the ensemble.")],
-    voting: Annotated[
-        str,
-        typer.Option(
-            help="soft (mean of the probabilities), calibrated (each member's calibrated first by"
-            " isotonic regression), or geometric (their geometric mean)."
-        ),
-    ] = "soft",
-    select: Annotated[
-        str | None,
-        typer.Option(help="Members that vote: accuracy>=0.70, each on its own validation clips."),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The manifest (or folder) of the training, with the validation clips."),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Calibrate every member on this split's clips, not on its own validation clips."
-        ),
-    ] = None,
-    cache: options.Cache = None,
-    as_json: options.Outcome = False,
-) -> None:
+    runs: list[Path],
+    *,
+    out: Path,
+    voting: str = "soft",
+    select: str | None = None,
+    data: Path | None = None,
+    split: str | None = None,
+    cache: Path | None = None,
+) -> Outcome:
     """Make one model of several that vote.
 
     Networks, front-ends and device profiles may differ; labels and the length and rate of clips may
@@ -66,7 +45,7 @@ def ensemble(
     """
     from anymic.bundle import Ensemble
     from anymic.bundle.voting import Voting
-    from anymic.training.ensemble_builder import Builder, least_accuracy
+    from anymic.training.ensemble_builder import Builder, complexity, least_accuracy
 
     require_choice("--voting", voting, get_args(Voting))
     chosen = cast("Voting", voting)
@@ -81,8 +60,24 @@ def ensemble(
         candidates = builder.candidates(models)
         found = builder.build(candidates, voting=chosen, select=select)
     found.save(out)
-    _show(found, candidates, out, as_json=as_json)
-    finish(builder.failures.values())
+    size = complexity(found)
+    plain = {
+        "model": str(out),
+        "voting": found.voting,
+        "labels": list(found.labels),
+        "devices": list(found.devices),
+        "parameters": size.parameters,
+        "multiply_accumulates": size.multiply_accumulates,
+        **found.training,
+    }
+    lines = [
+        *_votes(candidates, found.training["left_out"]),
+        f"{out}: {len(found.members)} of {len(candidates)} members, {found.voting} voting,"
+        f" {size.parameters:,} parameters, {size.multiply_accumulates / 1e9:.2f} G"
+        " multiply-accumulates a clip",
+        f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
+    ]
+    return Outcome(plain, lines, builder.failures.values())
 
 
 def _clips(
@@ -133,31 +128,8 @@ def _load(runs: list[Path]) -> dict[str, Bundle]:
     return models
 
 
-def _show(found: Ensemble, candidates: list[Candidate], out: Path, *, as_json: bool) -> None:
-    from anymic.training.ensemble_builder import complexity
-
-    size = complexity(found)
-    if as_json:
-        print_json(
-            {
-                "model": str(out),
-                "voting": found.voting,
-                "labels": list(found.labels),
-                "devices": list(found.devices),
-                "parameters": size.parameters,
-                "multiply_accumulates": size.multiply_accumulates,
-                **found.training,
-            }
-        )
-        return
-    left_out = set(found.training["left_out"])
+def _votes(candidates: list[Candidate], left_out: Collection[str]) -> Iterator[str]:
     for one in candidates:
         accuracy = "" if one.accuracy is None else f"{one.accuracy:.3f}"
         kept = "left out" if one.name in left_out else "votes"
-        print("\t".join((one.name, one.bundle.network_name, accuracy, kept)))
-    print(
-        f"{out}: {len(found.members)} of {len(candidates)} members, {found.voting} voting,"
-        f" {size.parameters:,} parameters, {size.multiply_accumulates / 1e9:.2f} G"
-        " multiply-accumulates a clip"
-    )
-    print(f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}")
+        yield "\t".join((one.name, one.bundle.network_name, accuracy, kept))

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from anymic.cli import options
 from anymic.cli.inputs import require_folders
-from anymic.cli.printing import command_line, failures_as_json, finish, note, print_json
+from anymic.cli.printing import Outcome, command_line, failures_as_json, note
 
 if TYPE_CHECKING:
     from anymic.evaluation.evaluate import Evaluation
@@ -19,40 +16,18 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: options.Model,
-    data: options.Clips,
-    split: options.Split = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the report. [default: MODEL/report]")
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(help="The device to compare with. [default: the model's, else the first]"),
-    ] = None,
-    unstated: Annotated[
-        bool,
-        typer.Option(
-            "--unstated",
-            help="Do not state the devices to the model; the report is by device all the same.",
-        ),
-    ] = False,
-    map_at: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="The k of MAP@k, mean average precision. [default: 3 for 3 labels or more]",
-        ),
-    ] = None,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            help="Also measure the share and accuracy of clips with at least this confidence."
-        ),
-    ] = None,
-    cache: options.Cache = None,
-    seed: Annotated[int, typer.Option(help="Seed of the resamples for the intervals.")] = 0,
-    as_json: options.Rows = False,
-) -> None:
+    model: Path,
+    *,
+    data: Path,
+    split: str | None = None,
+    out: Path | None = None,
+    reference: str | None = None,
+    unstated: bool = False,
+    map_at: int | None = None,
+    min_confidence: float | None = None,
+    cache: Path | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Measure a model on labelled clips, on each device by itself.
 
     Accuracy for each device, their mean, accuracy for each class, log loss and calibration error,
@@ -89,11 +64,7 @@ def evaluate(
     )
     paths = found.write(out or model / "report", command=command_line())
     note(found.warning, found.device_policies)
-    if as_json:
-        print_json(as_mapping(found, paths))
-    else:
-        print_evaluation(found, paths)
-    finish(found.failures)
+    return Outcome(as_mapping(found, paths), evaluation_lines(found, paths), found.failures)
 
 
 def as_mapping(found: Evaluation | Robustness, paths: Mapping[str, Path]) -> dict[str, Any]:
@@ -105,10 +76,8 @@ def as_mapping(found: Evaluation | Robustness, paths: Mapping[str, Path]) -> dic
     }
 
 
-def print_evaluation(found: Evaluation, paths: Mapping[str, Path]) -> None:
-    """Print the tables, and where the report is."""
-    from rich.console import Console
-
+def evaluation_lines(found: Evaluation, paths: Mapping[str, Path]) -> list[Any]:
+    """Return the tables, and where the report is."""
     from anymic.evaluation.report.tables import (
         class_table,
         device_table,
@@ -116,9 +85,10 @@ def print_evaluation(found: Evaluation, paths: Mapping[str, Path]) -> None:
         threshold_table,
     )
 
-    for table in (device_table, class_table, threshold_table):
-        if (shown := table(found.rows)).rows:
-            Console().print(rich_table(shown))
-    print(found)
-    print(f"{paths['html']}  the report, with figures")
-    print(f"{paths['json']}  the same in numbers")
+    tables = [table(found.rows) for table in (device_table, class_table, threshold_table)]
+    return [
+        *(rich_table(table) for table in tables if table.rows),
+        str(found),
+        f"{paths['html']}  the report, with figures",
+        f"{paths['json']}  the same in numbers",
+    ]

@@ -3,50 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-from anymic.cli import options
 from anymic.cli.inputs import note_replaced, require_folders
-from anymic.cli.printing import failures_of, finish, note, print_json
+from anymic.cli.printing import Outcome, failures_of, note
 from anymic.cli.settings import read_config, read_trainer
 from anymic.errors import ConfigError
 
-if TYPE_CHECKING:
-    from anymic.bundle import Bundle
-
 
 def finetune(
-    model: options.Model,
-    data: options.Clips,
-    out: Annotated[Path, typer.Option(help="Folder for the new model, checkpoints and logs.")],
-    segments: Annotated[
-        str, typer.Option(help="What is trained: all, or numbers and ranges: 7, 5-7, 1,9-10.")
-    ] = "all",
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Number of epochs. [default: that of the preset, 40]")
-    ] = None,
-    report_epochs: Annotated[
-        str, typer.Option(help="Epochs at which accuracy is measured; the last one always is.")
-    ] = "0,1,10,20,40",
-    from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Start from random weights: full retraining.")
-    ] = False,
-    preset: Annotated[
-        str | None, typer.Option(help="Settings by name. [default: finetuning]")
-    ] = None,
-    config_file: options.Config = None,
-    changes: options.Changes = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of order, augmentation and random weights.")
-    ] = None,
-    resume: options.Resume = False,
-    cache: options.TrainingCache = None,
-    trainer: options.Trainer = None,
-    as_json: options.Outcome = False,
-) -> None:
+    model: Path,
+    *,
+    data: Path,
+    out: Path,
+    segments: str = "all",
+    epochs: int | None = None,
+    report_epochs: str = "0,1,10,20,40",
+    from_scratch: bool = False,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    changes: list[str] | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    cache: Path | None = None,
+    trainer: list[str] | None = None,
+    as_json: bool = False,
+) -> Outcome:
     """Train a model on other clips, such as coded ones, and measure what changes.
 
     Clips of the split train are trained on; accuracy is measured on those of test (else of
@@ -82,8 +66,20 @@ def finetune(
         cache=cache,
         trainer=read_trainer(trainer),
     )
-    _show(bundle, out, as_json=as_json)
-    finish(failures_of(bundle))
+    record = bundle.training
+    tuned: dict[str, Any] = record["finetuned"]
+    note(tuned.get("warning", ""))
+    plain = {
+        "model": str(out),
+        **{key: tuned[key] for key in ("segments", "from_scratch", "weights_sha256")},
+        "measured_known": tuned["measured_known"],
+        **{key: record[key] for key in ("epochs", "kept_epoch", "clips", "failures")},
+        "rows": tuned["measured"],
+    }
+    how = "from random weights" if from_scratch else f"trained: {', '.join(tuned['segments'])}"
+    line = f"{out}: {record['clips']} clips, epoch {record['kept_epoch']} of {record['epochs']}"
+    lines = [*_measured(tuned["measured"]), f"{line}, {how}"]
+    return Outcome(plain, lines, failures_of(bundle))
 
 
 def _numbers(text: str) -> list[int]:
@@ -95,39 +91,18 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
-    from rich.console import Console
-
+def _measured(measured: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Return accuracy by epoch as a table, and what changes on clean audio."""
     from anymic.evaluation.report import Row
     from anymic.evaluation.report.cells import describe
     from anymic.evaluation.report.tables import comparison_table, rich_table
     from anymic.metrics import ACCURACY
 
-    record = bundle.training
-    tuned: dict[str, Any] = record["finetuned"]
-    note(tuned.get("warning", ""))
-    if as_json:
-        shown = ("segments", "from_scratch", "weights_sha256", "measured_known")
-        print_json(
-            {
-                "model": str(out),
-                **{key: tuned[key] for key in shown},
-                **{key: record[key] for key in ("epochs", "kept_epoch", "clips", "failures")},
-                "rows": tuned["measured"],
-            }
-        )
-        return
-    rows = [Row(**row) for row in tuned["measured"]]
+    rows = [Row(**row) for row in measured]
     table = comparison_table([row for row in rows if row.metric == ACCURACY.name], column="epoch")
-    Console().print(rich_table(table))
-    forgotten = [row for row in rows if row.metric == ACCURACY.difference]
-    if forgotten:
-        print(
-            f"clean audio, epoch {forgotten[-1].condition['epoch']} against the model as it was:"
-            f" {describe(forgotten[-1])}"
-        )
-    trained = ", ".join(tuned["segments"])
-    how = "from random weights" if tuned["from_scratch"] else f"trained: {trained}"
-    print(
-        f"{out}: {record['clips']} clips, epoch {record['kept_epoch']} of {record['epochs']}, {how}"
-    )
+    forgotten = [
+        f"clean audio, epoch {row.condition['epoch']} against the model as it was: {describe(row)}"
+        for row in rows
+        if row.metric == ACCURACY.difference
+    ]
+    return [rich_table(table), *forgotten[-1:]]

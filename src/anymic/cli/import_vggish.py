@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.printing import print_outcome
+from anymic.cli.inputs import require_both
+from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError
 
 
 def import_vggish(
-    out: options.NewModel,
-    weights: Annotated[
-        Path | None,
-        typer.Argument(
-            help="PyTorch state dict (.pth, .safetensors), or TensorFlow's variables (.npz)."
-        ),
-    ] = None,
-    download: Annotated[
-        Path | None,
-        typer.Option(help="In place of WEIGHTS: fetch the public ones (289 MB) into this folder."),
-    ] = None,
-    random: Annotated[
-        bool, typer.Option("--random", help="In place of WEIGHTS: random ones, for tests.")
-    ] = False,
-    width: Annotated[
-        float, typer.Option(help="With --random: factor on the channels of VGGish.")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(help="With --random: seed of the weights.")] = 0,
-    linear: Annotated[
-        bool,
-        typer.Option(
-            "--linear", help="Leave the embedding unrectified, as later TensorFlow code does."
-        ),
-    ] = False,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="For fine-tuning: add two new layers for this manifest's labels."),
-    ] = None,
-    as_json: options.Outcome = False,
-) -> None:
+    weights: Path | None = None,
+    *,
+    out: Path,
+    download: Path | None = None,
+    random: bool = False,
+    width: float = 1.0,
+    seed: int = 0,
+    linear: bool = False,
+    labels: Path | None = None,
+) -> Outcome:
     """Make a model of VGGish's public weights, an embedding of 0.96 s of sound in 128 numbers.
 
     The model has no labels: it is for `anymic embed`, and for training classifiers on its
@@ -63,10 +40,7 @@ def import_vggish(
             expected="one of WEIGHTS, --download and --random",
             fix="see anymic import vggish --help",
         )
-    if width != 1 and not random:
-        raise ConfigError(
-            f"--width {width:g} is given without --random", expected="both", fix="leave --width out"
-        )
+    require_both(f"--width {width:g}", width != 1, "--random", random)
     path = vggish.fetch(download) if download is not None else weights
     bundle = vggish.import_vggish(path, width=width, seed=seed, embedding_relu=not linear)
     if labels is not None:
@@ -76,4 +50,4 @@ def import_vggish(
     outcome = {"out": str(out), "weights": count, "from": bundle.training["imported"]}
     then = "finetune" if labels is not None else "embed"
     line = f"{out}  VGGish, {count:,} weights; see anymic {then} --help"
-    print_outcome(outcome, line, as_json=as_json)
+    return Outcome(outcome, [line])

@@ -26,10 +26,18 @@ def require_folders(*places: Path | None) -> None:
             )
 
 
-def note_replaced(out: Path, *, resume: bool) -> None:
-    """Note on stderr, before hours of work, that a finished model will be replaced."""
-    if (out / "bundle.json").is_file() and not resume:
-        note(f"{out} holds a model, which this one will replace")
+def require_other(out: Path, recording: Path) -> None:
+    """Raise ConfigError if a recording would be written over."""
+    if out.exists() and recording.exists() and out.samefile(recording):
+        raise ConfigError(
+            f"{out} is both input and output", expected="another file", fix="change --out"
+        )
+
+
+def require_png(path: Path | None) -> None:
+    """Raise ConfigError if a figure is wanted in another format."""
+    if path is not None and path.suffix.lower() != ".png":
+        raise ConfigError(f"{path} cannot be drawn", expected="a .png file", fix="change the name")
 
 
 def require_choice(option: str, value: str, known: Collection[str]) -> None:
@@ -42,6 +50,27 @@ def require_choice(option: str, value: str, known: Collection[str]) -> None:
         )
 
 
+def require_both(option: str, given: object, needed: str, there: object) -> None:
+    """Raise ConfigError if an option is given without what it needs."""
+    if given and not there:
+        raise ConfigError(
+            f"{option} is given without {needed}",
+            expected="both",
+            fix=f"leave {option.split()[0]} out, or pass {needed} too",
+        )
+
+
+def note_replaced(out: Path, *, resume: bool) -> None:
+    """Note on stderr, before hours of work, that a finished model will be replaced."""
+    if (out / "bundle.json").is_file() and not resume:
+        note(f"{out} holds a model, which this one will replace")
+
+
 def read_channel(text: str) -> Any:
     """Return a channel as `audio.read` takes it, which also checks it."""
     return int(text) if text.isdecimal() else text
+
+
+def read_names(text: str | None) -> list[str] | None:
+    """Return the names in a text that separates them by commas; None without a text."""
+    return None if text is None else [name.strip() for name in text.split(",")]

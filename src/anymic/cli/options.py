@@ -1,101 +1,77 @@
-"""The options that several verbs have in common, in the same words."""
+"""Functions as commands: what their parameters are called and what --help says about them."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Any, get_type_hints
 
 import typer
 
-# Models.
-Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="The folder of a trained model or an ensemble.")
-]
-WithModel = Annotated[
-    Path, typer.Option("--model", help="The model: the folder that `anymic train` wrote.")
-]
-ChangedModel = Annotated[
-    Path | None, typer.Option(help="Write a new model here. [default: change MODEL]")
-]
-NewModel = Annotated[Path, typer.Option(help="Folder for the model.")]
-Device = Annotated[
-    str | None, typer.Option(help="The device that recorded the files, as the model names it.")
-]
-Batch = Annotated[
-    int | None, typer.Option(min=1, help="Windows in one pass of the network. [default: 4 to 32]")
-]
-Accelerator = Annotated[
-    str, typer.Option(help="auto, cpu or cuda; auto is a GPU where there is one.")
-]
-Cache = Annotated[
-    Path | None, typer.Option(help="Keep features in this folder, for the next time.")
-]
+from anymic._internal.settings import read_yaml
+from anymic.cli.printing import Outcome
 
-# Clips and files.
-Files = Annotated[
-    list[str],
-    typer.Argument(metavar="PATH...", help="Files, folders, or patterns such as 'in/*.wav'."),
-]
-Clips = Annotated[Path, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")]
-Labelled = Annotated[
-    Path,
-    typer.Argument(
-        help="CSV of clips: path, label, perhaps split; or a folder of one folder per label."
-    ),
-]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        help="Clips of this split only; all for every clip. "
-        "[default: test where the manifest has a column split, else all]"
-    ),
-]
-Channel = Annotated[
-    str, typer.Option(help="How channels become one: mean, left, right, only, or a number.")
-]
-DEVICES = typer.Option(
-    help="YAML of virtual devices, or the name of a preset: microphones, scenes."
-)
-CODECS = typer.Option(help="YAML of codecs and bitrates, or the name of a preset: codecs.")
-Responses = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the impulse responses. [default: that of the devices' YAML]"),
-]
-Corpus = Annotated[Path, typer.Option(help="Folder for the audio and the tables.")]
-Workers = Annotated[
-    int | None,
-    typer.Option(min=1, help="Clips worked on at once. By default one a processor."),
-]
+TABLE = read_yaml(Path(__file__).with_name("verbs.yaml"))
 
-# What is printed.
-Outcome = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
-Rows = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
+_JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
 
-# Of trainings.
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings from a YAML file, in place of a preset."),
-]
-Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the run in --out after an interruption.")
-]
-TrainingCache = Annotated[
-    Path | None, typer.Option(help="Keep features here; runs may share it. [default: in --out]")
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change a setting; repeatable: --set epochs=50 --set frontend.bands=64",
-    ),
-]
-Trainer = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trainer",
-        metavar="KEY=VALUE",
-        help="An argument of PyTorch Lightning's trainer; repeatable: --trainer accelerator=gpu "
-        "--trainer devices=2 --trainer strategy=ddp --trainer precision=32-true",
-    ),
-]
+
+def as_command(verb: str, function: Callable[..., Outcome | None]) -> Callable[..., None]:
+    """Return the function of a verb as typer registers it.
+
+    Positional parameters are arguments and keyword-only ones options, described by verbs.yaml. A
+    verb that returns an `Outcome`, which is printed, has the option --json too.
+
+    Parameters
+    ----------
+    verb : str
+        Its name in verbs.yaml, such as "data show".
+    function : callable
+    """
+    hints = get_type_hints(function)
+    parameters = dict(inspect.signature(function).parameters)
+    takes_json = "as_json" in parameters
+    if hints["return"] is not type(None):
+        parameters.setdefault("as_json", _JSON)
+
+    def command(**given: Any) -> None:
+        as_json = given["as_json"] if takes_json else given.pop("as_json", False)
+        outcome = function(**given)
+        if outcome is not None:
+            outcome.show(as_json=as_json)
+
+    described = [
+        parameter.replace(annotation=hints.get(name, bool), default=_described(verb, parameter))
+        for name, parameter in parameters.items()
+    ]
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in described]
+    )
+    command.__doc__ = function.__doc__
+    return command
+
+
+def entry(verb: str, name: str, *, argument: bool) -> Mapping[str, Any]:
+    """Return what verbs.yaml says of a parameter: its own text in this verb, else the shared one.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    own = TABLE["verbs"][verb]
+    found = own[name] if name in own else TABLE["arguments" if argument else "options"][name]
+    return {"help": found} if isinstance(found, str) else found
+
+
+def _described(verb: str, parameter: inspect.Parameter) -> Any:
+    """Return typer's description of a parameter, which holds its default."""
+    argument = parameter.kind is not inspect.Parameter.KEYWORD_ONLY
+    settings = dict(entry(verb, parameter.name, argument=argument))
+    default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+    if argument:
+        return typer.Argument(default, **settings)
+    flag = settings.pop("flag", parameter.name.replace("_", "-"))
+    both = f"/--no-{flag}" if default is True else ""
+    return typer.Option(default, f"--{flag}{both}", **settings)

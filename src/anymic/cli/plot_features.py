@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from anymic._internal.progress import progress_bar
-from anymic.cli import options
-from anymic.cli.printing import finish
-from anymic.errors import ConfigError, ManifestError
+from anymic.cli.inputs import require_png
+from anymic.cli.printing import Outcome
+from anymic.errors import ManifestError
 
 if TYPE_CHECKING:
     from anymic.data.manifest import Manifest
 
 
 def plot_features(
-    model: options.Model,
-    data: Annotated[Path, typer.Option(help="A manifest (CSV) with the column split.")],
-    out: Annotated[Path, typer.Option(help="The PNG to draw into.")] = Path("features.png"),
-    accelerator: options.Accelerator = "auto",
+    model: Path,
+    *,
+    data: Path,
+    out: Path = Path("features.png"),
+    accelerator: str = "auto",
 ) -> None:
     """Draw the network's pooled features of clips in two dimensions.
 
@@ -38,8 +37,7 @@ def plot_features(
     from anymic.evaluation.report.style import save_png
     from anymic.inference.embedder import Embedder
 
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"{out} cannot be drawn", expected="a .png file", fix="change the name")
+    require_png(out)
     chosen = _of_both_splits(as_manifest(data))
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
     with progress_bar(len(chosen), "embedding") as advance:
@@ -53,8 +51,8 @@ def plot_features(
         labels=table["label"].tolist(),
         devices=table["device"].tolist() if chosen.devices else None,
     )
-    print(save_png(figure, out))
-    finish(found.failures, files=len(chosen))
+    place = str(save_png(figure, out))
+    Outcome(place, [place], found.failures, files=len(chosen)).show(as_json=False)
 
 
 def _of_both_splits(manifest: Manifest) -> Manifest:

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from anymic._internal.progress import progress_bar
-from anymic.cli import options
 from anymic.cli.predict_rows import printer
 from anymic.cli.printing import exit_if_failed, note
 from anymic.errors import ConfigError, Failure
 
 
 def predict(
-    paths: options.Files,
-    model: options.WithModel,
-    device: options.Device = None,
-    together: Annotated[
-        bool,
-        typer.Option(
-            "--together",
-            help="Files of unknown device are all of one device: estimate its gains from all.",
-        ),
-    ] = False,
-    windows: Annotated[
-        bool, typer.Option("--windows", help="One row for each window of a long file.")
-    ] = False,
-    min_confidence: Annotated[
-        float,
-        typer.Option(help="Answer 'not sure' where the best label's probability is below this."),
-    ] = 0.0,
-    top: Annotated[
-        int, typer.Option(min=1, help="Number of labels to show, the most probable first.")
-    ] = 1,
-    batch: options.Batch = None,
-    accelerator: options.Accelerator = "auto",
-    submission: Annotated[
-        Path | None,
-        typer.Option(help="Also write the three best labels of each file, as Kaggle takes them."),
-    ] = None,
-    as_json: options.Rows = False,
+    paths: list[str],
+    *,
+    model: Path,
+    device: str | None = None,
+    together: bool = False,
+    windows: bool = False,
+    min_confidence: float = 0.0,
+    top: int = 1,
+    batch: int | None = None,
+    accelerator: str = "auto",
+    submission: Path | None = None,
+    as_json: bool = False,
 ) -> None:
     """Classify audio files.
 

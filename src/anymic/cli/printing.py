@@ -1,12 +1,12 @@
-"""What several verbs print in the same words."""
+"""What verbs print: their outcome, notes, and the files that failed."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import sys
-from collections.abc import Collection, Iterable
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,6 +16,58 @@ from anymic.errors import Failure
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
     from anymic.inference.embedding_head import VectorHead
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb returns: it is printed as text or, with --json, as JSON.
+
+    Attributes
+    ----------
+    plain : object
+        Mappings, lists, texts and numbers for JSON.
+    lines : iterable
+        What is printed without --json: texts, and tables of rich.
+    failures : collection of Failure
+        The files that could not be used. They are listed on stderr, and the exit status is 1.
+    files : int, optional
+        Number of all files, where the share that failed is printed.
+    notes : sequence of str
+        Printed on stderr without --json; `plain` holds them.
+    status : int
+        The exit status where no file failed.
+    """
+
+    plain: Any
+    lines: Iterable[Any]
+    failures: Collection[Failure] = ()
+    files: int | None = None
+    notes: Sequence[str] = ()
+    status: int = 0
+
+    def show(self, *, as_json: bool) -> None:
+        """Print the outcome; raise `typer.Exit` where the exit status is not 0."""
+        if as_json:
+            print_json(self.plain)
+        else:
+            note(*self.notes)
+            print_lines(*self.lines)
+        for failure in self.failures:
+            print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+        exit_if_failed(len(self.failures), self.files)
+        if self.status:
+            raise typer.Exit(self.status)
+
+
+def print_lines(*lines: Any) -> None:
+    """Print texts as they are, and tables of rich as wide as the terminal."""
+    for line in lines:
+        if isinstance(line, str):
+            print(line)
+        else:
+            from rich.console import Console
+
+            Console().print(line)
 
 
 def command_line() -> str:
@@ -34,14 +86,6 @@ def print_json(outcome: Any) -> None:
     print(json.dumps(outcome, indent=2, allow_nan=False))
 
 
-def print_outcome(outcome: Any, *lines: str, as_json: bool) -> None:
-    """Print the outcome as JSON, or the lines that describe it."""
-    if as_json:
-        print_json(outcome)
-    else:
-        print(*lines, sep="\n")
-
-
 def failures_as_json(failures: Iterable[Failure]) -> list[dict[str, str]]:
     """Return failures as --json prints them."""
     return [asdict(failure) for failure in failures]
@@ -51,20 +95,6 @@ def failures_of(*models: Bundle | VectorHead) -> list[Failure]:
     """Return the files that could not be used in the training of the models, each once."""
     failures = [one for model in models for one in model.training.get("failures", ())]
     return list({one["path"]: Failure(**one) for one in failures}.values())
-
-
-def finish(failures: Collection[Failure], *, files: int | None = None) -> None:
-    """List the files that could not be used, on stderr; exit with status 1 if there are any.
-
-    Parameters
-    ----------
-    failures : collection of Failure
-    files : int, optional
-        Number of all files, where the share that failed is printed.
-    """
-    for failure in failures:
-        print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
-    exit_if_failed(len(failures), files)
 
 
 def exit_if_failed(failed: int, files: int | None) -> None:

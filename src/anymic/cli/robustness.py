@@ -5,80 +5,38 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from anymic.cli import options
 from anymic.cli.evaluate import as_mapping
-from anymic.cli.inputs import require_folders
-from anymic.cli.printing import command_line, finish, note, print_json
+from anymic.cli.inputs import read_names, require_both, require_folders
+from anymic.cli.printing import Outcome, command_line, note
 from anymic.errors import ConfigError
 
 if TYPE_CHECKING:
-    from anymic.evaluation.robustness import Classifier, Robustness
+    from anymic.evaluation.robustness import Classifier
 
 
 def robustness(
-    bundle: Annotated[
-        Path | None,
-        typer.Argument(metavar="MODEL", help="The folder of a model or an ensemble."),
-    ] = None,
+    bundle: Path | None = None,
     *,
-    data: options.Clips,
-    out: Annotated[Path, typer.Option(help="Folder for the report.")],
-    devices: Annotated[str | None, options.DEVICES] = None,
-    codecs: Annotated[str | None, options.CODECS] = None,
-    responses: options.Responses = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Test this instead of a MODEL of anymic: module:function, where the function "
-            "takes samples and rate_hz, or an .onnx file."
-        ),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Labels of --model, separated by commas, in its order.")
-    ] = None,
-    rate_hz: Annotated[
-        int | None, typer.Option(min=1, help="The sampling rate of an .onnx file's input.")
-    ] = None,
-    split: options.Split = None,
-    fold: Annotated[
-        int | None, typer.Option(help="Clips of this fold only, of a manifest with folds.")
-    ] = None,
-    clips: Annotated[
-        int | None,
-        typer.Option(
-            min=2, help="Use only this number of clips, drawn in proportion to the labels."
-        ),
-    ] = None,
-    fail_under: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WHAT=SHARE",
-            help="Exit status 1 if accuracy is below: worst=0.60 (of the worst condition), mean=, "
-            "clean=. May be repeated.",
-        ),
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep encoded clips in this folder: a run that was interrupted, or one of another "
-            "model with the same clips, does not encode them again."
-        ),
-    ] = None,
-    page: Annotated[
-        Path | None,
-        typer.Option(help="Write the report as Markdown, with its picture, into this folder too."),
-    ] = None,
-    about: Annotated[
-        str, typer.Option(help="A description of the model and its origin, for the page.")
-    ] = "",
-    workers: options.Workers = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples, and of --clips.")] = 0,
-    as_json: options.Rows = False,
-) -> None:
+    data: Path,
+    out: Path,
+    devices: str | None = None,
+    codecs: str | None = None,
+    responses: Path | None = None,
+    model: str | None = None,
+    labels: str | None = None,
+    rate_hz: int | None = None,
+    split: str | None = None,
+    fold: int | None = None,
+    clips: int | None = None,
+    fail_under: list[str] | None = None,
+    cache: Path | None = None,
+    page: Path | None = None,
+    about: str = "",
+    workers: int | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Measure a classifier through each microphone, codec and bitrate.
 
     Every clip is classified as it is, and through every virtual device, every codec at every
@@ -93,12 +51,12 @@ def robustness(
     Example: anymic robustness run --data manifest.csv --devices microphones --responses micirp
     --codecs codecs --out robustness --fail-under worst=0.60
     """
+    from anymic.evaluation.report.tables import rich_table
     from anymic.evaluation.robustness import Floor, missed_floors
     from anymic.evaluation.robustness import robustness as measure
     from anymic.evaluation.robustness.page import write_page
 
-    if about and page is None:
-        raise ConfigError("--about is given without --page", expected="both", fix="add --page")
+    require_both("--about", about, "--page", page)
     require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
     found = measure(
@@ -122,13 +80,17 @@ def robustness(
     paths = found.write(out, **facts)
     if page is not None:
         paths["page"], paths["picture"] = write_page(found, page, about=about, **facts)
-    _show(found, paths, as_json=as_json)
-    line = missed_floors(found, floors)
-    if line:
-        print(line, file=sys.stderr)
-    finish(found.failures)
-    if line:
-        raise typer.Exit(1)
+    missed = missed_floors(found, floors)
+    if missed:
+        print(missed, file=sys.stderr)
+    lines = [
+        rich_table(found.table()),
+        str(found),
+        f"{paths['html']}  the report, with the heat map",
+        f"{paths['json']}  the same in numbers",
+        *([f"{paths['page']}  the same in Markdown"] if page else []),
+    ]
+    return Outcome(as_mapping(found, paths), lines, found.failures, status=int(bool(missed)))
 
 
 def _classifier(
@@ -146,21 +108,4 @@ def _classifier(
         )
     if model is None:
         return as_classifier(bundle)
-    named = [label.strip() for label in labels.split(",")] if labels else None
-    return load_classifier(model, labels=named, rate_hz=rate_hz)
-
-
-def _show(findings: Robustness, paths: dict[str, Path], *, as_json: bool) -> None:
-    if as_json:
-        print_json(as_mapping(findings, paths))
-        return
-    from rich.console import Console
-
-    from anymic.evaluation.report.tables import rich_table
-
-    Console().print(rich_table(findings.table()))
-    print(findings)
-    print(f"{paths['html']}  the report, with the heat map")
-    print(f"{paths['json']}  the same in numbers")
-    if "page" in paths:
-        print(f"{paths['page']}  the same in Markdown")
+    return load_classifier(model, labels=read_names(labels or None), rate_hz=rate_hz)

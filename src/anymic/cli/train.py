@@ -6,53 +6,29 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-from anymic.cli import options
-from anymic.cli.inputs import note_replaced, require_folders
-from anymic.cli.printing import failures_of, finish, print_outcome
+from anymic.cli.inputs import note_replaced, require_both, require_folders
+from anymic.cli.printing import Outcome, failures_of
 from anymic.cli.settings import read_config, read_trainer
 from anymic.errors import ConfigError
 
-if TYPE_CHECKING:
-    from anymic.bundle import Bundle
-
 
 def train(
-    data: options.Clips,
-    out: Annotated[Path, typer.Option(help="Folder for the model, its checkpoints and logs.")],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="Settings by name: small, scenes, kosmider2019, kosmider2019-small, nguyen2020, "
-            "nguyen2020-small, peters2022, peters2022-small, xu2018, finetuning. [default: small]"
-        ),
-    ] = None,
-    config_file: options.Config = None,
-    changes: options.Changes = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of weights, split, order and augmentation.")
-    ] = None,
-    resume: options.Resume = False,
-    cache: options.TrainingCache = None,
-    trainer: options.Trainer = None,
-    members: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of models to train, with seeds from --seed on, each on its own split.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Members trained at a time. [default: one a GPU, else one a core]"
-        ),
-    ] = None,
-    as_json: options.Outcome = False,
-) -> None:
+    *,
+    data: Path,
+    out: Path,
+    preset: str | None = None,
+    config_file: Path | None = None,
+    changes: list[str] | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    cache: Path | None = None,
+    trainer: list[str] | None = None,
+    members: int | None = None,
+    workers: int | None = None,
+    as_json: bool = False,
+) -> Outcome | None:
     """Train a classifier on labelled clips.
 
     The result is a model (a bundle) for `anymic predict` and `anymic evaluate`.
@@ -95,23 +71,30 @@ def train(
             cache=cache,
             trainer=arguments,
         )
-        _show_members(places, out, data, as_json=as_json)
-        return
+        return _members_outcome(places, out, data)
     bundle = fit(
         manifest, config, out, resume=resume, progress=progress, cache=cache, trainer=arguments
     )
     if bundle.training.get("rank", 0):
-        return  # another process of this run prints it
-    _show(bundle, out, as_json=as_json)
-    finish(failures_of(bundle))
+        return None  # another process of this run prints it
+    record = bundle.training
+    plain = {
+        "model": str(out),
+        "labels": list(bundle.labels),
+        "devices": list(bundle.devices),
+        **{key: value for key, value in record.items() if key not in ("settings", "rank")},
+    }
+    lines = [
+        f"{out}: {len(bundle.labels)} labels, {record['clips']} clips,"
+        f" epoch {record['kept_epoch']} of {record['epochs']}{_measured(record)}",
+        f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
+    ]
+    return Outcome(plain, lines, failures_of(bundle))
 
 
 def _check_members(members: int | None, workers: int | None, trainer: Mapping[str, Any]) -> None:
     """Refuse arguments that divide the work in another way than --members does."""
-    if members is None and workers is not None:
-        raise ConfigError(
-            f"--workers {workers} is given without --members", expected="both", fix="leave it out"
-        )
+    require_both(f"--workers {workers}", workers, "--members", members)
     given = [name for name in ("devices", "num_nodes", "strategy") if name in trainer]
     if members is not None and given:
         raise ConfigError(
@@ -121,30 +104,13 @@ def _check_members(members: int | None, workers: int | None, trainer: Mapping[st
         )
 
 
-def _show(bundle: Bundle, out: Path, *, as_json: bool) -> None:
-    record = bundle.training
-    outcome = {
-        "model": str(out),
-        "labels": list(bundle.labels),
-        "devices": list(bundle.devices),
-        **{key: value for key, value in record.items() if key not in ("settings", "rank")},
-    }
-    print_outcome(
-        outcome,
-        f"{out}: {len(bundle.labels)} labels, {record['clips']} clips,"
-        f" epoch {record['kept_epoch']} of {record['epochs']}{_measured(record)}",
-        f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
-        as_json=as_json,
-    )
-
-
-def _show_members(places: list[Path], out: Path, data: Path, *, as_json: bool) -> None:
+def _members_outcome(places: list[Path], out: Path, data: Path) -> Outcome:
     from anymic.bundle import Bundle
 
     bundles = [Bundle.load(place) for place in places]
     failures = failures_of(*bundles)
     keys = ("monitor", "best", "kept_epoch", "epochs")
-    outcome = {
+    plain = {
         "members": [
             {"model": str(place), **{key: one.training[key] for key in keys}}
             for place, one in zip(places, bundles, strict=True)
@@ -153,13 +119,11 @@ def _show_members(places: list[Path], out: Path, data: Path, *, as_json: bool) -
     }
     calibrated = all(bundle.fitted_on.get("validation") for bundle in bundles)
     how = f"calibrated --data {shlex.quote(str(data))}" if calibrated else "soft"
-    print_outcome(
-        outcome,
+    lines = [
         *(f"{place}{_measured(one.training)}" for place, one in zip(places, bundles, strict=True)),
         f"next: anymic ensemble {out}/members/* --voting {how} --out {out}/ensemble",
-        as_json=as_json,
-    )
-    finish(failures)
+    ]
+    return Outcome(plain, lines, failures)
 
 
 def _measured(record: dict[str, Any]) -> str:

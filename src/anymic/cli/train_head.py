@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from anymic._internal.progress import progress_bar, track
-from anymic.cli import options
-from anymic.cli.evaluate import as_mapping, print_evaluation
-from anymic.cli.inputs import require_choice
-from anymic.cli.printing import command_line, failures_of, finish, note, print_json
+from anymic.cli.evaluate import as_mapping, evaluation_lines
+from anymic.cli.inputs import require_both, require_choice
+from anymic.cli.printing import Outcome, command_line, failures_of, note
 from anymic.errors import ConfigError, Failure
 
 if TYPE_CHECKING:
@@ -27,64 +24,25 @@ WEIGHTS = (".pth", ".pt", ".safetensors", ".npz")  # of VGGish, where --model na
 
 
 def train_head(
-    out: options.NewModel,
-    data: Annotated[
-        Path | None, typer.Option(help="A manifest (CSV), or a folder of one folder per label.")
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="A VGGish: what `anymic import vggish` or `train` wrote, or its public weights "
-            "themselves. Or a model of basic1, basic2 or fcnn."
-        ),
-    ] = None,
-    embeddings: Annotated[
-        Path | None,
-        typer.Option(
-            help="In place of --data and --model: your own, an .npz of features, paths and labels "
-            "as `anymic embed --data` writes it."
-        ),
-    ] = None,
-    head: Annotated[str, typer.Option(help="attention, lstm or dense.")] = "attention",
-    segments: Annotated[
-        int, typer.Option(min=1, help="Number of segments of 0.96 s in one input.")
-    ] = 6,
-    hidden: Annotated[int, typer.Option(min=1, help="Width of the head.")] = 600,
-    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs.")] = 100,
-    batch: Annotated[int, typer.Option(min=1, help="Sequences in a batch.")] = 64,
-    mixup: Annotated[
-        float, typer.Option(min=0, help="Alpha of mixup on the embeddings; 0 is none.")
-    ] = 0.2,
-    balanced: Annotated[
-        bool,
-        typer.Option("--balanced", help="The same number of clips of every label in each batch."),
-    ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder of embeddings that several heads share. [default: OUT/features]"),
-    ] = None,
-    evaluate: Annotated[
-        bool,
-        typer.Option(
-            "--evaluate",
-            help="Then measure it on test clips that were not trained on: see `anymic evaluate`.",
-        ),
-    ] = False,
-    test_share: Annotated[
-        float,
-        typer.Option(help="With --evaluate: share to set aside, where no split is named test."),
-    ] = 0.2,
-    unlabelled: Annotated[
-        list[str] | None,
-        typer.Option("--predict", metavar="PATH", help="Then classify these files, or folders."),
-    ] = None,
-    submission: Annotated[
-        Path | None,
-        typer.Option(help="With --predict: where to write their three best labels, for Kaggle."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, split, order and mixup.")] = 0,
-    as_json: options.Outcome = False,
-) -> None:
+    *,
+    out: Path,
+    data: Path | None = None,
+    model: Path | None = None,
+    embeddings: Path | None = None,
+    head: str = "attention",
+    segments: int = 6,
+    hidden: int = 600,
+    epochs: int = 100,
+    batch: int = 64,
+    mixup: float = 0.2,
+    balanced: bool = False,
+    cache: Path | None = None,
+    evaluate: bool = False,
+    test_share: float = 0.2,
+    unlabelled: list[str] | None = None,
+    submission: Path | None = None,
+    seed: int = 0,
+) -> Outcome:
     """Train a classifier of clips of any length on the embeddings of their segments.
 
     Every clip is cut into windows of --segments segments; a shorter one is repeated. The embeddings
@@ -142,30 +100,25 @@ def train_head(
             )
     facts = {key: trained.training[key] for key in ("clips", "examples", "kept_epoch", "best")}
     failures = failures_of(trained)
-    outcome = {"out": str(out), "labels": list(trained.labels), **facts}
-    if not as_json:
-        print(
-            f"{out}  {len(trained.labels)} labels, {facts['clips']} clips,"
-            f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
-        )
+    plain = {"out": str(out), "labels": list(trained.labels), **facts}
+    lines = [
+        f"{out}  {len(trained.labels)} labels, {facts['clips']} clips,"
+        f" {facts['examples']} sequences; epoch {facts['kept_epoch']} of {epochs} kept"
+    ]
     if evaluate:
         found = evaluation.evaluate(out, vectors or clips, split="test", seed=seed)
         paths = found.write(out / "report", command=command_line())
         note(found.warning)
         failures += found.failures
-        outcome["report"] = as_mapping(found, paths)
-        if not as_json:
-            print_evaluation(found, paths)
+        plain["report"] = as_mapping(found, paths)
+        lines += evaluation_lines(found, paths)
     if answers is not None:
         failures += _classify(unlabelled or [], out, answers)
-        outcome["submission"] = str(submission)
-        if not as_json:
-            print(f"{submission}  the three best labels of each file")
+        plain["submission"] = str(submission)
+        lines.append(f"{submission}  the three best labels of each file")
     failed = {one.path: one for one in failures}  # a file may fail in training and evaluation
-    if as_json:
-        reasons = {path: one.reason for path, one in failed.items()}
-        print_json({**outcome, "failures": reasons})
-    finish(failed.values())
+    plain["failures"] = {path: one.reason for path, one in failed.items()}
+    return Outcome(plain, lines, failed.values())
 
 
 def _network(head: str) -> str:
@@ -203,16 +156,9 @@ def _open_submission(
     """Return the table of answers, if one is wanted; refuse it before anything is trained."""
     from anymic.inference.submission import Submission
 
-    if places and path is not None:
-        return Submission(path, clips.labels)
-    if not places and path is None:
-        return None
-    given, missing = ("--predict", "--submission") if places else ("--submission", "--predict")
-    raise ConfigError(
-        f"{given} is given without {missing}",
-        expected="both",
-        fix="pass the files to classify, and the CSV file for the results",
-    )
+    require_both("--predict", places, "--submission", path)
+    require_both("--submission", path, "--predict", places)
+    return None if path is None else Submission(path, clips.labels)
 
 
 def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:

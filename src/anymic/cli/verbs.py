@@ -1,4 +1,4 @@
-"""The table of verbs: one line a verb, whose file is imported when it is used."""
+"""The verbs of verbs.yaml and of other packages, each imported when it is used."""
 
 from __future__ import annotations
 
@@ -13,48 +13,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from anymic.cli import renamed
+from anymic.cli.options import TABLE, as_command
 from anymic.errors import AnymicError, DependencyError
 
 PLUGINS = "anymic.commands"  # the group of entry points under which other packages add verbs
 
-# In the order of --help. The verb "data show" is the function data_show in cli/data_show.py.
-VERBS = (
-    "train",
-    "train-head",
-    "finetune",
-    "evaluate",
-    "robustness",
-    "predict",
-    "embed",
-    "ensemble",
-    "calibrate",
-    "correct",
-    "devices profile",
-    "devices add",
-    "devices fit",
-    "devices identify",
-    "devices policy",
-    "data prepare",
-    "data show",
-    "data simulate",
-    "data balance",
-    "data cut",
-    "data encode",
-    "codec list",
-    "codec apply",
-    "import vggish",
-    "import keras",
-    "plot features",
-    "demo",
-)
-
-GROUPS = {
-    "devices": "Estimate device profiles, identify devices, and set what a model does with them.",
-    "data": "Make manifests: tables of clips with their labels and devices.",
-    "codec": "List codecs, and pass recordings through MP3, AAC, Opus, SBC and others.",
-    "import": "Make a model of weights that were trained elsewhere.",
-    "plot": "Draw figures of a model.",
-}
+VERBS = tuple(TABLE["verbs"])
+GROUPS: dict[str, str] = TABLE["groups"]
 
 
 class Verbs(TyperGroup):
@@ -95,7 +60,8 @@ class Verbs(TyperGroup):
             )
         if not self.group and cmd_name in _plugins():
             return _plugin_command(cmd_name)
-        return _as_command(_function(self._verb(cmd_name)), cmd_name)
+        verb = self._verb(cmd_name)
+        return _typer_command(as_command(verb, _function(verb)), cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Refuse old names of verbs and options, else do as typer does."""
@@ -164,7 +130,7 @@ def _plugin_command(name: str) -> Any:
         problem = f"{type(error).__name__}: {error}"
     else:
         if callable(found):
-            return _as_command(found, name)
+            return _typer_command(found, name)
         problem = f"{point.value} is {type(found).__name__}"
     raise DependencyError(
         f"the verb {point.name} of the package {package} cannot be loaded ({problem})",
@@ -173,7 +139,7 @@ def _plugin_command(name: str) -> Any:
     )
 
 
-def _as_command(found: Any, name: str) -> Any:
+def _typer_command(found: Any, name: str) -> Any:
     application = found
     if not isinstance(found, typer.Typer):
         application = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -12,12 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import typer
 import yaml
 from typer.testing import CliRunner
 
 from anymic import audio
-from anymic.cli.data_simulate import data_simulate as simulate_verb
+from anymic.cli import app
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order
@@ -316,11 +315,10 @@ def test_corpora_that_cannot_be_made_are_refused(corpus: Path, tmp_path: Path) -
 def test_the_verb_prints_counts_and_its_exit_status_tells_of_failures(
     corpus: Path, settings: Path, tmp_path: Path
 ) -> None:
-    app = typer.Typer()
-    app.command()(simulate_verb)
     copy = tmp_path / "copy"
     shutil.copytree(corpus, copy)
-    arguments = [str(copy / "clean.csv"), "--devices", str(settings), "--out", str(tmp_path / "o")]
+    arguments = ["data", "simulate", str(copy / "clean.csv"), "--devices", str(settings)]
+    arguments += ["--out", str(tmp_path / "o")]
     good = CliRunner().invoke(app, arguments)
     assert good.exit_code == 0
     assert "96 files written, 0 kept" in good.stdout
