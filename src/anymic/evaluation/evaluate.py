@@ -251,8 +251,8 @@ def _vectors(manifest: Clips, **audio_options: bool) -> Vectors:
     """Return embeddings; refuse other clips, and options that only audio has."""
     if given := [name for name, chosen in audio_options.items() if chosen]:
         raise ConfigError(
-            f"{' and '.join(given)} cannot be used with a head on embeddings",
-            expected="neither, because no audio is read",
+            f"the options {' and '.join(given)} cannot be used with a head on embeddings",
+            expected="none of them, because no audio is read",
             fix="leave it out",
         )
     if isinstance(manifest, Vectors):

@@ -151,7 +151,7 @@ def _is_samples(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "fiu"
 
 
-def manifest_requests(manifest: Manifest, clip_s: float) -> list[ClipRequest]:
+def manifest_requests(manifest: Manifest, clip_s: float | None) -> list[ClipRequest]:
     """Return a request for each row, for `Predictor.predict_manifest`."""
     if not isinstance(manifest, Manifest):
         raise ManifestError(

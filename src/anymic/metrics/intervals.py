@@ -37,7 +37,7 @@ class Interval:
     value : float
         The estimate over all clips.
     low, high : float
-        The interval's ends, in the unit of `value`.
+        The interval's ends, in the unit of `value`; NaN if there is none (for a single recording).
     n : int
         The number of clips (not the effective number).
     """
@@ -46,6 +46,11 @@ class Interval:
     low: float
     high: float
     n: int
+
+    @classmethod
+    def unknown(cls, value: float, n: int) -> Interval:
+        """Return a number without an interval."""
+        return cls(value, float("nan"), float("nan"), n)
 
 
 def accuracy(correct: ArrayLike, groups: Groups = None) -> Interval:

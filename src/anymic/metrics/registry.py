@@ -164,7 +164,7 @@ def register_metric(
 
 def score_all(
     probabilities: Floats, targets: Targets, groups: NDArray[Any], *, seed: int = 0
-) -> dict[str, Interval | float]:
+) -> dict[str, Interval]:
     """Return every metric that has a function, by name, in the order of registration.
 
     Parameters
@@ -177,18 +177,16 @@ def score_all(
         Of the resamples.
     """
     several = len(set(groups.tolist())) > 1
-    found: dict[str, Interval | float] = {}
-    intervals: dict[str, Interval] = {}
-    for metric in METRICS.specs():
-        if metric.function is None:
-            continue
+    scored = [metric for metric in METRICS.specs() if metric.function]
+    found: dict[str, Interval] = {}
+    for metric in scored:
         if several and metric.intervals is not None:
-            if metric.name not in intervals:
-                intervals.update(metric.intervals(probabilities, targets, groups, seed=seed))
-            found[metric.name] = intervals[metric.name]
-        else:
-            found[metric.name] = metric.function(probabilities, targets)
-    return found
+            if metric.name not in found:
+                found.update(metric.intervals(probabilities, targets, groups, seed=seed))
+        elif metric.function is not None:
+            value = metric.function(probabilities, targets)
+            found[metric.name] = Interval.unknown(value, len(targets))
+    return {metric.name: found[metric.name] for metric in scored}
 
 
 def _checked(name: str, result: Any, shape: tuple[int, ...]) -> Floats:

@@ -24,7 +24,7 @@ from anymic.metrics.intervals import (
     ratio,
     resampled_totals,
 )
-from anymic.metrics.registry import METRICS, Metric
+from anymic.metrics.registry import register_metric
 
 BINS = 15  # of the calibration error, as in Guo 2017
 EPS = 1e-7  # probabilities are clipped to [EPS, 1] before the logarithm: about float32's rounding
@@ -215,22 +215,15 @@ def probability_scores(
     return scores
 
 
-for _name, _title, _function in (
-    ("log_loss", "log loss", log_loss),
-    ("brier_score", "Brier score", brier_score),
-    ("expected_calibration_error", "ECE", expected_calibration_error),
-):
-    METRICS.add(
-        _name,
-        Metric(
-            _name,
-            _title,
-            better="lower",
-            function=_function,
-            intervals=probability_scores,
-            detail=_function is brier_score,
-        ),
-    )
+register_metric("log_loss", title="log loss", better="lower", intervals=probability_scores)(
+    log_loss
+)
+register_metric(
+    "brier_score", title="Brier score", better="lower", intervals=probability_scores, detail=True
+)(brier_score)
+register_metric(
+    "expected_calibration_error", title="ECE", better="lower", intervals=probability_scores
+)(expected_calibration_error)
 
 
 def device_contrasts(

@@ -12,7 +12,6 @@ from anymic.evaluation.report.scored import Column, ScoredClips, device_names
 from anymic.metrics import (
     ACCURACY,
     RANKING,
-    Interval,
     MetricError,
     accuracy,
     device_contrasts,
@@ -233,9 +232,4 @@ def _device_rows(clips: ScoredClips, reference: str | None, seed: int) -> list[R
 
 def _score_rows(clips: ScoredClips, condition: dict[str, str], seed: int) -> list[Row]:
     found = score_all(clips.probabilities, clips.targets, clips.recordings, seed=seed)
-    return [
-        row(name, score, **condition)
-        if isinstance(score, Interval)
-        else Row(condition, name, score, None, None, len(clips))
-        for name, score in found.items()
-    ]
+    return [row(name, score, **condition) for name, score in found.items()]

@@ -20,6 +20,7 @@ from anymic.metrics import Interval
 
 FORMAT = "anymic-report"
 VERSION = 1
+_WANTED = f'a report.json with "format": "{FORMAT}"'
 _RESERVED = ("format", "version", "rows")
 
 
@@ -57,8 +58,9 @@ class Row:
         numbers = [number for number in (self.value, self.low, self.high) if number is not None]
         paired = (self.low is None) == (self.high is None)
         if not paired or self.n < 1 or not all(math.isfinite(number) for number in numbers):
+            interval = f"{self.value} [{self.low}, {self.high}]"
             raise ReportError(
-                f"{self.metric} is {self.value} [{self.low}, {self.high}] and n {self.n}",
+                f"the metric {self.metric} is {interval} and n {self.n}",
                 expected="finite numbers from at least one clip",
                 fix="leave out values that could not be calculated",
             )
@@ -69,8 +71,9 @@ class Row:
 
 
 def row(metric: str, interval: Interval, **condition: str) -> Row:
-    """Return an interval as a row."""
-    return Row(condition, metric, interval.value, interval.low, interval.high, interval.n)
+    """Return an interval as a row; its ends are None where they are NaN."""
+    low, high = (None if math.isnan(end) else end for end in (interval.low, interval.high))
+    return Row(condition, metric, interval.value, low, high, interval.n)
 
 
 def select(rows: Iterable[Row], metric: str, *keys: str) -> list[Row]:
@@ -130,31 +133,25 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
     ReportError
         If the file is missing, is not JSON, is no report, or is of a newer version.
     """
-    path = Path(path)
+    name = f"the file {path}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, ValueError) as error:
-        raise ReportError(
-            f"{path} cannot be read ({error})", expected="a report.json of anymic"
-        ) from error
+        raise ReportError(f"{name} cannot be read ({error})", expected=_WANTED) from error
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
-        raise ReportError(
-            f"{path} is not a report of anymic",
-            expected=f'"format": "{FORMAT}"',
-            fix="pass the report.json that `anymic evaluate` wrote",
-        )
+        fix = "pass the report.json that `anymic evaluate` wrote"
+        raise ReportError(f"{name} is not a report of anymic", expected=_WANTED, fix=fix)
     if content.get("version") != VERSION:
         raise ReportError(
-            f"{path} has version {content.get('version')}",
+            f"{name} has version {content.get('version')}",
             expected=f"version {VERSION}",
             fix="install the anymic that wrote it, or a newer one",
         )
     try:
         rows = [Row(**values) for values in content["rows"]]
     except (KeyError, TypeError) as error:
-        raise ReportError(
-            f"the rows of {path} are incomplete ({error})", expected="rows as written by anymic"
-        ) from error
+        problem = f"the rows of {path} are incomplete ({error})"
+        raise ReportError(problem, expected="rows as written by anymic") from error
     return rows, {key: value for key, value in content.items() if key not in _RESERVED}
 
 

@@ -23,10 +23,9 @@ from anymic.metrics import (
     Interval,
     accuracy,
     expected_calibration_error,
-    paired_difference,
     probability_scores,
 )
-from anymic.metrics.intervals import RESAMPLES
+from anymic.metrics.intervals import RESAMPLES, resampled_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -141,7 +140,7 @@ class Robustness(Measurement):
         header = {
             **facts,
             "clips": len(self.targets),
-            "recordings": len(set(self.recordings.tolist())),
+            "recordings": self._recordings,
             "conditions": len(self.conditions),
             "resampling": f"{RESAMPLES} resamples, seed {self.seed}",
         }
@@ -192,22 +191,18 @@ class Robustness(Measurement):
         """Return the expected calibration error, with 15 bins."""
         p = self.probabilities[condition]
         if self._recordings < 2:
-            return self._alone(expected_calibration_error(p, self.targets))
+            error = expected_calibration_error(p, self.targets)
+            return Interval.unknown(error, len(self.targets))
         scores = probability_scores(p, self.targets, self.recordings, seed=self.seed)
         return scores["expected_calibration_error"]
 
     def hardest(self, condition: int) -> Hardest:
         """Return the class with the lowest recall; of several, that of the most clips."""
-        right = self._correct[condition]
-        recall = {
-            number: (right[self.targets == number].mean(), -int((self.targets == number).sum()))
-            for number in np.unique(self.targets).tolist()
-        }
-        number = min(recall, key=lambda number: recall[number])
-        of = self.targets == number
-        wrong = self._answers[condition][of & ~right]
+        recalls = self._recalls(condition)
+        number = min(recalls, key=lambda number: (recalls[number].value, -recalls[number].n))
+        wrong = self._answers[condition][(self.targets == number) & ~self._correct[condition]]
         taken = self.labels[int(np.bincount(wrong).argmax())] if len(wrong) else ""
-        return Hardest(self.labels[number], accuracy(right[of], self.recordings[of]), taken)
+        return Hardest(self.labels[number], recalls[number], taken)
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -217,25 +212,29 @@ class Robustness(Measurement):
         and measured_kbps of each condition, {"device": d, "codec": c, "kbps": k}; accuracy of each
         class, with a "label"; and mean_of_conditions of {"conditions": "all but clean"}.
         """
-        rows = [row for number in range(len(self.conditions)) for row in self._rows_of(number)]
-        return [*rows, _row("mean_of_conditions", self.mean, conditions="all but clean")]
+        rows = [one for number in range(len(self.conditions)) for one in self._rows_of(number)]
+        return [*rows, row("mean_of_conditions", self.mean, conditions="all but clean")]
 
     def _rows_of(self, number: int) -> list[Row]:
         keys = self.conditions[number].keys
         rows = [row("accuracy", self.accuracy(number), **keys)]
         if number:
             clean = {f"against_{key}": value for key, value in self.conditions[0].keys.items()}
-            rows.append(_row("accuracy_difference", self.difference(number), **keys, **clean))
+            rows.append(row("accuracy_difference", self.difference(number), **keys, **clean))
             rows.append(row("flips", self.flips(number), **keys))
-        rows.append(_row("expected_calibration_error", self.calibration_error(number), **keys))
+        rows.append(row("expected_calibration_error", self.calibration_error(number), **keys))
         if np.isfinite(self.kbps[number]):
-            kbps = float(self.kbps[number])
-            rows.append(Row(keys, "measured_kbps", kbps, None, None, len(self.targets)))
-        for label in np.unique(self.targets).tolist():
-            of = self.targets == label
-            found = accuracy(self._correct[number][of], self.recordings[of])
-            rows.append(row("accuracy", found, **keys, label=self.labels[label]))
+            kbps = Interval.unknown(float(self.kbps[number]), len(self.targets))
+            rows.append(row("measured_kbps", kbps, **keys))
+        for label, recall in self._recalls(number).items():
+            rows.append(row("accuracy", recall, **keys, label=self.labels[label]))
         return rows
+
+    def _recalls(self, condition: int) -> dict[int, Interval]:
+        """Return the accuracy of each class that has clips, by its number."""
+        of = {number: self.targets == number for number in np.unique(self.targets).tolist()}
+        right = self._correct[condition]
+        return {n: accuracy(right[own], self.recordings[own]) for n, own in of.items()}
 
     @property
     def _recordings(self) -> int:
@@ -243,18 +242,8 @@ class Robustness(Measurement):
 
     def _mean(self, values: NDArray[np.float64]) -> Interval:
         if self._recordings < 2:
-            return self._alone(float(values.mean()))
-        return paired_difference(values, np.zeros_like(values), self.recordings, seed=self.seed)
-
-    def _alone(self, value: float) -> Interval:
-        """Return a value without an interval, because a single recording has none."""
-        return Interval(value, float("nan"), float("nan"), len(self.targets))
-
-
-def _row(metric: str, found: Interval, **keys: str) -> Row:
-    """Return a row, without an interval if its ends are NaN."""
-    low, high = (None if np.isnan(end) else end for end in (found.low, found.high))
-    return Row(keys, metric, found.value, low, high, found.n)
+            return Interval.unknown(float(values.mean()), len(values))
+        return resampled_mean(values, self.recordings, seed=self.seed)
 
 
 def _share(found: Interval) -> str:

@@ -48,7 +48,8 @@ def load_classifier(
     if isinstance(found, Classifier):
         return found
     if not callable(found):
-        raise ClassifierError(f"{place} cannot be called", expected="a function or a class")
+        problem = f"the classifier {place} cannot be called"
+        raise ClassifierError(problem, expected="a function or a class")
     return FunctionClassifier(found, labels=labels, name=place)
 
 
@@ -66,7 +67,7 @@ def _named(place: str) -> Any:
             found_at = getattr(found_at, name)
     except (Exception, SystemExit) as error:  # whatever the module does while it is imported
         raise ClassifierError(
-            f"{place} cannot be imported: {type(error).__name__} ({error})",
+            f"the classifier {place} cannot be imported: {type(error).__name__} ({error})",
             expected=_EXAMPLE,
             fix="check the name, and that Python finds the module",
         ) from error

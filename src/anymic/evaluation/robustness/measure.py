@@ -95,7 +95,7 @@ def robustness(
         If the classifier cannot be used, or does not return probabilities.
     """
     asked = as_classifier(classifier, labels=labels)
-    chosen, name = select_clips(as_manifest(manifest), split, fold, clips, seed=seed)
+    chosen, name = _chosen(as_manifest(manifest), split, fold, clips, seed)
     if asked.labels:
         chosen.require_labels(asked.labels)
     microphones, coded = read_conditions(devices, codecs, responses=responses)
@@ -140,15 +140,10 @@ def robustness(
     )
 
 
-def select_clips(
-    manifest: Manifest,
-    split: str | None = None,
-    fold: int | None = None,
-    clips: int | None = None,
-    *,
-    seed: int = 0,
+def _chosen(
+    manifest: Manifest, split: str | None, fold: int | None, clips: int | None, seed: int
 ) -> tuple[Manifest, str]:
-    """Return the clips to measure on, and their name; parameters as for `robustness`."""
+    """Return the clips to measure on, and their name."""
     chosen, name = clips_to_evaluate(manifest, split)
     if fold is not None:
         chosen.require("fold", purpose=f"the fold {fold}")

@@ -47,12 +47,13 @@ class OnnxClassifier:
         self, path: str | Path, *, labels: Sequence[str] | None = None, rate_hz: int | None = None
     ) -> None:
         self.path = Path(path)
+        self._name = f"the model {path}"
         self._session = _open(self.path)
         inputs, self._output = self._session.get_inputs(), self._session.get_outputs()[0].name
         if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].type != "tensor(float)":
             found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
             raise ClassifierError(
-                f"{self.path} has the input {found}",
+                f"{self._name} has the input {found}",
                 expected="one input (batch, sample) of float32, the waveform",
                 fix="export the model with its front-end",
             )
@@ -62,10 +63,10 @@ class OnnxClassifier:
         )
         stated = self._session.get_modelmeta().custom_metadata_map
         self.labels = checked_labels(labels or _listed(stated.get(LABELS, "")), str(self.path))
-        self.rate_hz = rate_hz or _rate(stated.get(RATE_HZ, ""), self.path)
+        self.rate_hz = rate_hz or self._rate(stated.get(RATE_HZ, ""))
         if not self.labels:
             raise ClassifierError(
-                f"{self.path} has no labels",
+                f"{self._name} has no labels",
                 expected=f"labels in the metadata property {LABELS}, or as an argument",
                 fix="pass the labels",
             )
@@ -76,7 +77,7 @@ class OnnxClassifier:
         for clip in resampled:
             if self._samples not in (None, len(clip.samples)):
                 raise ClassifierError(
-                    f"{clip.path or 'a clip'} has {len(clip.samples)} samples at {self.rate_hz} Hz",
+                    f"the clip {clip.path} has {len(clip.samples)} samples at {self.rate_hz} Hz",
                     expected=f"{self._samples} samples, the input of {self.path}",
                     fix="cut the clips (start_s, duration_s), or export the model for any length",
                 )
@@ -91,7 +92,7 @@ class OnnxClassifier:
         except Exception as error:  # onnxruntime has no common root of its own
             reason = " ".join(str(error).split())
             raise ClassifierError(
-                f"{self.path} failed for {clips[0].path or 'a clip'} ({reason})",
+                f"{self._name} failed for {clips[0].path or 'a clip'} ({reason})",
                 expected="probabilities",
                 fix="check the model in onnxruntime",
             ) from None
@@ -101,6 +102,16 @@ class OnnxClassifier:
                 expected=f"({len(clips)}, {len(self.labels)}): (batch, label)",
             )
         return list(found.astype(np.float64))
+
+    def _rate(self, text: str) -> int:
+        rate_hz = int(text) if text.strip().isdecimal() else 0
+        if rate_hz < 1:
+            raise ClassifierError(
+                f"{self._name} has the rate {text!r}" if text else f"{self._name} has no rate",
+                expected=f"a rate in Hz in the metadata property {RATE_HZ}, or as an argument",
+                fix="pass the rate",
+            )
+        return rate_hz
 
 
 def _open(path: Path) -> Any:
@@ -115,7 +126,7 @@ def _open(path: Path) -> Any:
     except Exception as error:  # onnxruntime has no common root of its own
         reason = " ".join(str(error).split())
         raise ClassifierError(
-            f"onnxruntime does not load {path} ({reason})", expected="an ONNX model"
+            f"the file {path} does not load in onnxruntime ({reason})", expected="an ONNX model"
         ) from None
 
 
@@ -126,17 +137,3 @@ def _listed(text: str) -> list[str]:
         found = text.split(",")
     names = [str(one).strip() for one in found] if isinstance(found, list) else []
     return [name for name in names if name]
-
-
-def _rate(text: str, path: Path) -> int:
-    try:
-        rate_hz = int(text)
-    except ValueError:
-        rate_hz = 0
-    if rate_hz < 1:
-        raise ClassifierError(
-            f"{path} has the rate {text!r}" if text else f"{path} has no rate",
-            expected=f"a rate in Hz in the metadata property {RATE_HZ}, or as an argument",
-            fix="pass the rate",
-        )
-    return rate_hz

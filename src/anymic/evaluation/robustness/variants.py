@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,20 +22,17 @@ from anymic.devices.simulation.device_set import DeviceSet
 from anymic.errors import AnymicError, Failure
 from anymic.evaluation.robustness.classifiers import Classifier, checked_answer
 from anymic.evaluation.robustness.conditions import CLEAN, Condition
+from anymic.inference.requests import ClipRequest, manifest_requests
 
 Channel = int | str
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     """One clip through one device and all its codecs."""
 
     row: int
-    path: Path
+    request: ClipRequest  # the clip, and the device that recorded it
     take: str
-    own_device: str | None
-    start_s: float
-    duration_s: float | None
     conditions: dict[int, Condition]  # by number; of one device
 
 
@@ -97,13 +93,13 @@ def classify_variants(
     labels_known = False
     for job, made in zip(jobs, in_order(work, jobs, workers=workers), strict=True):
         if isinstance(made, list):
-            stated = [one.device or job.own_device for one in job.conditions.values()]
+            stated = [one.device or job.request.device for one in job.conditions.values()]
             found = list(classifier.classify([variant.clip for variant in made], stated))
             failed = next((one for one in found if isinstance(one, Failure)), None)
         else:
             found, failed = [], made
         if failed is not None:
-            failures.setdefault(job.row, Failure(str(job.path), failed.reason))
+            failures.setdefault(job.row, Failure(str(job.request.source), failed.reason))
         elif isinstance(made, list):
             if not labels_known:
                 manifest.require_labels(classifier.labels)
@@ -124,33 +120,16 @@ def classify_variants(
 
 
 def _jobs(manifest: Manifest, conditions: Sequence[Condition], clip_s: float | None) -> list[_Job]:
-    """Return a job for each row and device: its file is read once for all codecs.
-
-    A row with `start_s` is that part of its file, `duration_s` (or `clip_s`) long; a row without
-    it is the whole file, as in `Predictor.predict_manifest`.
-    """
+    """Return a job for each row and device: its file is read once for all codecs."""
     of_device: dict[str | None, dict[int, Condition]] = {}
     for number, condition in enumerate(conditions):
         of_device.setdefault(condition.device, {})[number] = condition
-    takes, paths = name_stems(manifest), manifest.paths()
-    jobs = []
-    for row, values in enumerate(manifest.table.to_dict("records")):
-        cut = "start_s" in values
-        length_s = float(values.get("duration_s", math.nan))
-        duration_s = clip_s if math.isnan(length_s) else length_s
-        jobs += [
-            _Job(
-                row=row,
-                path=paths[row],
-                take=takes[row],
-                own_device=values.get("device") or None,
-                start_s=float(values["start_s"]) if cut else 0.0,
-                duration_s=duration_s if cut else None,
-                conditions=own,
-            )
-            for own in of_device.values()
-        ]
-    return jobs
+    clips = zip(manifest_requests(manifest, clip_s), name_stems(manifest), strict=True)
+    return [
+        _Job(row, request, take, own)
+        for row, (request, take) in enumerate(clips)
+        for own in of_device.values()
+    ]
 
 
 def _variants(
@@ -158,13 +137,13 @@ def _variants(
 ) -> list[_Variant] | Failure:
     """Pass a clip through its device, and the result through each codec; runs in a thread."""
     made: list[_Variant] = []
-    where = ""
+    path, where = str(job.request.source), ""
     try:
         clip = audio.read(
-            job.path,
+            path,
             channel=channel,  # type: ignore[arg-type]  # audio checks it
-            start_s=job.start_s,
-            duration_s=job.duration_s,
+            start_s=job.request.start_s or 0.0,
+            duration_s=job.request.duration_s,
         )
         for condition in job.conditions.values():
             where = "" if condition.name == CLEAN else f" ({condition.name})"
@@ -177,8 +156,8 @@ def _variants(
                 ).clip
             coded = condition.codec.apply(clip, cache=encode_cache)
             # the path is for messages only, and names the condition
-            named = replace(coded.clip, path=f"{job.path}{where}")
+            named = replace(coded.clip, path=f"{path}{where}")
             made.append(_Variant(named, math.nan if coded.kbps is None else coded.kbps))
     except AnymicError as error:
-        return Failure(str(job.path), f"{error}{where}")
+        return Failure(path, f"{error}{where}")
     return made
