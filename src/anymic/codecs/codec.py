@@ -13,8 +13,8 @@ from anymic.audio import Clip
 from anymic.codecs.backend import CodecSpec
 from anymic.codecs.delays import delay_samples, probe
 from anymic.codecs.encode_cache import EncodeCache
-from anymic.codecs.table import CODECS, listed, problem
-from anymic.errors import AudioError, ConfigError, DependencyError
+from anymic.codecs.table import CODECS, listed, problem, require
+from anymic.errors import AudioError, ConfigError
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,28 +71,23 @@ class Codec:
     rate_hz: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        offered = self.spec.kbps
-        if self.kbps is None and len(offered) == 1:
-            object.__setattr__(self, "kbps", offered[0])
-        if (offered or self.kbps is not None) and self.kbps not in offered:
-            wrong = "has no default bitrate"
-            if self.kbps is not None:
-                wrong = f"does not support {self.kbps:g} kbps"
+        offered, kbps = self.spec.kbps, self.kbps
+        if kbps is None and len(offered) == 1:
+            kbps = offered[0]
+        if (offered or kbps is not None) and kbps not in offered:
+            wrong = "has no default bitrate" if kbps is None else f"does not support {kbps:g} kbps"
             raise ConfigError(
                 f"codec {self.name} {wrong}",
                 expected=f"one of {listed(offered)} kbps" if offered else "no bitrate",
                 fix="choose one of these" if offered else "leave it out",
             )
-        rates = self.spec.rates_hz
-        if self.kbps is not None:
-            object.__setattr__(self, "kbps", float(self.kbps))
-            rates = self.spec.rates_at(self.kbps)
+        object.__setattr__(self, "kbps", kbps if kbps is None else float(kbps))
+        rates = () if kbps is None else self.spec.rates_at(kbps)
         if self.rate_hz is not None and self.rate_hz not in rates:
+            original = "no rate, because it is the original"
             raise ConfigError(
                 f"codec {self} does not support {self.rate_hz} Hz",
-                expected=f"one of {listed(rates)} Hz"
-                if rates
-                else "no rate, because it is the original",
+                expected=f"one of {listed(rates)} Hz" if rates else original,
                 fix="choose one of these, or leave the rate out" if rates else "leave it out",
             )
 
@@ -100,10 +95,7 @@ class Codec:
     def parse(cls, text: str) -> Codec:
         """Return the codec of a text as `str` writes it: "mp3 32" is MP3 at 32 kbps.
 
-        Raises
-        ------
-        ConfigError
-            If the text is not a name and a bitrate, or these are not supported.
+        A text that is not a name and a bitrate, or one that is not supported, is a ConfigError.
         """
         name, _, number = text.strip().partition(" ")
         try:
@@ -140,9 +132,7 @@ class Codec:
 
     def require(self) -> Codec:
         """Return the codec; DependencyError if it cannot be encoded on this machine."""
-        reason, remedy = problem(self.spec)
-        if reason:
-            raise DependencyError(f"codec {self.name} is not available here: {reason}", fix=remedy)
+        require([self.spec])
         return self
 
     def apply(self, clip: Clip, *, cache: EncodeCache | None = None) -> Coded:
@@ -202,10 +192,9 @@ class Codec:
 
 @functools.cache
 def delay(codec: Codec, clip_rate_hz: int) -> float:
-    """Return the delay of a codec, in samples of the clip's rate.
+    """Return the delay of a codec, in samples of the clip's rate (see `anymic.codecs.delays`).
 
-    A probe is encoded and decoded as a clip is. The delay is the peak of the cross-correlation of
-    input and output (see `anymic.codecs.delays`).
+    A probe is encoded and decoded as a clip is.
     """
     if codec.kbps is None:
         return 0.0

@@ -9,7 +9,8 @@ from typing import Any
 
 from anymic._internal.settings import preset_file, read_yaml
 from anymic.codecs.codec import Codec
-from anymic.errors import ConfigError, DependencyError
+from anymic.codecs.table import require
+from anymic.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,7 @@ class CodecSet:
     def read(cls, path: str | Path) -> CodecSet:
         """Read a YAML file, or a preset by its name: "codecs", the list of Peters 2022.
 
-        Raises
-        ------
-        ConfigError
-            If the file is missing or not YAML, or codecs or bitrates are unknown; one line states
-            every problem.
+        A ConfigError says that the file is missing or not YAML, or names all that is unknown.
         """
         return cls.from_mapping(read_yaml(preset_file(path, example="codecs")))
 
@@ -64,17 +61,7 @@ class CodecSet:
 
     def require(self) -> CodecSet:
         """Return the set; DependencyError names every codec that cannot be encoded here."""
-        problems = []
-        for codec in {codec.name: codec for codec in self}.values():
-            try:
-                codec.require()
-            except DependencyError as error:
-                problems.append(error)
-        if problems:
-            raise DependencyError(
-                "; ".join(error.problem for error in problems),
-                fix="; ".join(dict.fromkeys(error.fix for error in problems)),
-            )
+        require(codec.spec for codec in self)
         return self
 
 

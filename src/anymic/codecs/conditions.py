@@ -18,10 +18,7 @@ NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
 def codec_names(manifest: Manifest) -> NDArray[np.str_]:
     """Return each clip's codec and kbps, such as "mp3 32"; "clean" where there is none.
 
-    Raises
-    ------
-    ManifestError
-        If no clip is clean: without one, the accuracy on clean clips cannot be measured.
+    Without a clean clip the accuracy on these cannot be measured: a ManifestError.
     """
     table = manifest.table
     names = np.full(len(table), CLEAN, dtype=object)

@@ -10,28 +10,17 @@ from typing import Any
 from anymic._internal.registry import Registry
 from anymic._internal.settings import read_yaml
 from anymic.codecs.backend import Backend, Bitrates, CodecSpec
+from anymic.errors import DependencyError
 
 ORIGINAL = "wav"
 """The name of the original clip, which is not encoded."""
-
 
 CODECS: Registry[CodecSpec] = Registry("codec", package="anymic.codecs.backends")
 """Every codec by its name; each backend's file registers its own."""
 
 
 def register_codec(spec: CodecSpec) -> CodecSpec:
-    """Add a codec to the table, and return it.
-
-    Parameters
-    ----------
-    spec : CodecSpec
-        Its `backend` is an instance of a subclass of `anymic.codecs.Backend`.
-
-    Raises
-    ------
-    ConfigError
-        If another codec has that name.
-    """
+    """Add a codec to the table, and return it; ConfigError if another one has its name."""
     backend = spec.backend
     CODECS.add(spec.name, spec, module=type(backend).__module__ if backend else __name__)
     return spec
@@ -54,6 +43,19 @@ def register_builtin(backend: Backend) -> None:
 def problem(spec: CodecSpec) -> tuple[str, str]:
     """Return why a codec is not available here and what to do; empty texts if it is."""
     return ("", "") if spec.backend is None else spec.backend.problem(spec)
+
+
+def require(specs: Iterable[CodecSpec]) -> None:
+    """Make sure that codecs are available here; a DependencyError names those that are not."""
+    missing = {spec.name: problem(spec) for spec in specs if problem(spec)[0]}
+    if missing:
+        raise DependencyError(
+            "; ".join(
+                f"codec {name} is not available here: {reason}"
+                for name, (reason, _) in missing.items()
+            ),
+            fix="; ".join(dict.fromkeys(remedy for _, remedy in missing.values())),
+        )
 
 
 def describe(spec: CodecSpec) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -57,12 +58,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class _File:
-    """The length, the rate and a hash of the content of a file; or why it cannot be used."""
+    """The rows of a file, and what was read: its length, rate and a hash of its samples."""
 
-    samples: int = 0
+    name: str
+    rows: tuple[int, ...]
+    labels: list[str]
+    duration_s: float = 0.0
     rate_hz: int = 0
     content: str = ""
-    problem: tuple[Kind, str] | None = None
+
+    def problem(self, kind: Kind, reason: str) -> Problem:
+        return Problem(self.name, kind, reason, self.rows)
 
 
 def check(
@@ -98,22 +104,18 @@ def check(
     rows: dict[Path, list[int]] = {}
     for row, path in enumerate(manifest.paths()):
         rows.setdefault(Path(os.path.normpath(path)), []).append(row)
-    read = track(
-        in_order(_examine, rows, workers=workers), len(rows), "reading files", shown=progress
-    )
-    files = dict(zip(rows, read, strict=True))
-    names = {path: manifest.table["path"].iloc[own[0]] for path, own in rows.items()}
-    problems = []
-    for path, file in files.items():
-        name = names[path]
-        if file.problem:
-            problems.append(Problem(name, *file.problem, rows=tuple(rows[path])))
+    read = in_order(partial(_read, manifest), rows.items(), workers=workers)
+    files = list(track(read, len(rows), "reading files", shown=progress))
+    problems: list[Problem] = []
+    for file in files:
+        if isinstance(file, Problem):
+            problems.append(file)
             continue
         if rate_hz is not None and file.rate_hz != rate_hz:
             reason = f"The rate is {file.rate_hz} Hz. Expected {rate_hz} Hz. Convert the file."
-            problems.append(Problem(name, "rate", reason, tuple(rows[path])))
-        problems += _outside(manifest, name, file, rows[path])
-    return problems + _copies(manifest, names, files, rows)
+            problems.append(file.problem("rate", reason))
+        problems += _outside(manifest, file)
+    return problems + _copies([file for file in files if isinstance(file, _File)])
 
 
 def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
@@ -159,69 +161,62 @@ def require_all_usable(failures: Sequence[Failure], *, what: str = "clips") -> N
         )
 
 
-def _examine(path: Path) -> _File:
+def _read(manifest: Manifest, item: tuple[Path, list[int]]) -> _File | Problem:
+    """Read a file, given its path and its rows in the manifest."""
+    path, rows = item
+    own = manifest.table.loc[rows]
+    file = _File(own["path"].iloc[0], tuple(rows), sorted(set(own["label"])))
     if not path.is_file():
         reason = "There is no such file. Check the path, or fetch it again."
-        return _File(problem=("missing", reason))
+        return file.problem("missing", reason)
     if path.stat().st_size == 0:
-        return _File(problem=("empty", "The file has 0 bytes. Fetch it again."))
+        return file.problem("empty", "The file has 0 bytes. Fetch it again.")
     digest = hashlib.sha256()
     samples, rate_hz, peak = 0, 0, 0.0
     try:
         for clip in audio.stream(path, window_s=_WINDOW_S, allow_silence=True):
             rate_hz = clip.rate_hz
             samples += len(clip.samples)
-            if len(clip.samples):
-                peak = max(peak, float(np.max(np.abs(clip.samples))))
+            peak = max(peak, float(np.abs(clip.samples).max(initial=0.0)))
             digest.update(clip.samples.tobytes())
     except AudioError as error:
-        return _File(problem=("unreadable", str(error)))
+        return file.problem("unreadable", str(error))
     if samples == 0:
-        return _File(problem=("empty", "The audio has no samples. Record or fetch it again."))
+        return file.problem("empty", "The audio has no samples. Record or fetch it again.")
     if peak == 0.0:
-        return _File(problem=("silent", f"All {samples} samples are 0. Leave the file out."))
-    digest.update(str(rate_hz).encode())
-    return _File(samples, rate_hz, digest.hexdigest())
+        return file.problem("silent", f"All {samples} samples are 0. Leave the file out.")
+    content = f"{rate_hz} {digest.hexdigest()}"
+    return replace(file, duration_s=samples / rate_hz, rate_hz=rate_hz, content=content)
 
 
-def _outside(manifest: Manifest, name: str, file: _File, rows: list[int]) -> list[Problem]:
-    """Find the rows whose part reaches beyond the end of the file."""
-    parts = manifest.table.reindex(index=rows, columns=["start_s", "duration_s"]).fillna(0.0)
-    whole = file.samples / file.rate_hz
+def _outside(manifest: Manifest, file: _File) -> list[Problem]:
+    """Find the rows whose part of the file reaches beyond its end."""
+    parts = manifest.parts().loc[list(file.rows)].fillna(0.0)
+    whole = file.duration_s
     problems = []
-    for row, (first, length) in zip(rows, parts.to_numpy(), strict=True):
+    for row, first, length in parts.itertuples():
         last = first + length
         if last > whole + SEGMENT_SLACK_S or first >= whole:
             part = f"{first:g} s to {last:g} s" if last > first else f"from {first:g} s"
             reason = f"The file has {whole:g} s of audio. Expected {part}. "
             reason += "Correct start_s and duration_s."
-            problems.append(Problem(name, "outside", reason, (row,)))
+            problems.append(Problem(file.name, "outside", reason, (row,)))
     return problems
 
 
-def _copies(
-    manifest: Manifest,
-    names: dict[Path, str],
-    files: dict[Path, _File],
-    rows: dict[Path, list[int]],
-) -> list[Problem]:
+def _copies(files: Sequence[_File]) -> list[Problem]:
     """Find files with the same content: copies, and copies with different labels."""
-    same: dict[str, list[Path]] = {}
-    for path, file in files.items():
-        if file.content:
-            same.setdefault(file.content, []).append(path)
+    same: dict[str, list[_File]] = {}
+    for file in files:
+        same.setdefault(file.content, []).append(file)
     problems = []
-    for paths in same.values():
-        if len(paths) < 2:
-            continue
-        labels = {path: sorted(set(manifest.table["label"].iloc[rows[path]])) for path in paths}
-        conflict = len({label for own in labels.values() for label in own}) > 1
-        for path in paths if conflict else paths[1:]:
-            others = [other for other in paths if other != path] if conflict else paths[:1]
-            listed = some(f"{names[other]} ({', '.join(labels[other])})" for other in others)
+    for copies in (own for own in same.values() if len(own) > 1):
+        conflict = len({label for file in copies for label in file.labels}) > 1
+        for file in copies if conflict else copies[1:]:
+            others = [other for other in copies if other != file] if conflict else copies[:1]
+            listed = some(f"{other.name} ({', '.join(other.labels)})" for other in others)
             reason = f"The samples are the same as in {listed}"
-            reason += f", labelled {', '.join(labels[path])} here. " if conflict else ". "
+            reason += f", labelled {', '.join(file.labels)} here. " if conflict else ". "
             reason += "Find out which label is right." if conflict else "Keep one of them."
-            kind: Kind = "conflict" if conflict else "duplicate"
-            problems.append(Problem(names[path], kind, reason, tuple(rows[path])))
+            problems.append(file.problem("conflict" if conflict else "duplicate", reason))
     return problems

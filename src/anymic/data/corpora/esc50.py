@@ -11,21 +11,16 @@ from typing import Literal
 
 import pandas as pd
 
-from anymic.data.corpora.published import FACTS, find_root, refuse
-from anymic.data.corpora.registry import register_corpus
+from anymic.data.corpora.published import FACTS, find_root, refuse, register_published
 from anymic.data.manifest import Manifest
 from anymic.data.tables import read_table
 
-_FACTS = FACTS["esc50"]
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
+_NAMES = {"filename": "path", "category": "label", "src_file": "group", "fold": "fold"}
+_VALUES = {"fold": {"1", "2", "3", "4", "5"}, "esc10": {"True", "False"}}
 
 
-@register_corpus(
-    "esc50",
-    about="ESC-50: 2000 clips, 50 classes, five folds",
-    rate_hz=44100,
-    archives=_FACTS.archives,
-)
+@register_published("esc50")
 def esc50(root: str | Path, *, subset: Literal["esc10", "esc50"] = "esc50") -> Manifest:
     """Read the release: the rows of ``meta/esc50.csv``, whether their files are there or not.
 
@@ -54,23 +49,12 @@ def esc50(root: str | Path, *, subset: Literal["esc10", "esc50"] = "esc50") -> M
     refuse(_problems(table), where=csv, corpus="ESC-50")
     if subset == "esc10":
         table = table[table["esc10"] == "True"]
-    rows = pd.DataFrame(
-        {
-            "path": "audio/" + table["filename"],
-            "label": table["category"],
-            "group": table["src_file"],
-            "fold": table["fold"],
-        }
-    )
+    rows = table[list(_NAMES)].rename(columns=_NAMES)
+    rows["path"] = "audio/" + rows["path"]
     return Manifest.from_table(rows, folder, name=subset)
 
 
-@register_corpus(
-    "esc10",
-    about="ESC-10: 400 clips, 10 classes, five folds",
-    rate_hz=44100,
-    archives=_FACTS.archives,
-)
+@register_published("esc10")
 def esc10(root: str | Path) -> Manifest:
     """Read the release's subset of ten classes; see `esc50`."""
     return esc50(root, subset="esc10")
@@ -78,15 +62,14 @@ def esc10(root: str | Path) -> Manifest:
 
 def _problems(table: pd.DataFrame) -> list[str]:
     problems = []
-    number = {category: str(target) for target, category in enumerate(_FACTS.labels)}
+    number = {category: str(target) for target, category in enumerate(FACTS["esc50"].labels)}
     for row in table.to_dict("records"):
         name = row["filename"] or "a row without a filename"
         if row["category"] not in number:
             problems.append(f"{name} has the unknown category {row['category'] or '(empty)'}")
         elif row["target"] != number[row["category"]]:
             problems.append(f"{name} has target {row['target']} for {row['category']}")
-        if row["fold"] not in {"1", "2", "3", "4", "5"}:
-            problems.append(f"{name} has fold {row['fold'] or '(empty)'}")
-        if row["esc10"] not in {"True", "False"}:
-            problems.append(f"{name} has esc10 {row['esc10'] or '(empty)'}")
+        for column, values in _VALUES.items():
+            if row[column] not in values:
+                problems.append(f"{name} has {column} {row[column] or '(empty)'}")
     return problems

@@ -10,25 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from anymic.data.corpora.published import FACTS, find_root
-from anymic.data.corpora.registry import register_corpus
+from anymic.data.corpora.published import FACTS, find_root, register_published
 from anymic.data.manifest import Manifest
 from anymic.data.tables import read_table
 from anymic.errors import ManifestError
 
-_FACTS = FACTS["fsdkaggle2018"]
 _ZENODO_TRAIN = "FSDKaggle2018.meta/train_post_competition.csv"
 _ZENODO_TEST = "FSDKaggle2018.meta/test_post_competition_scoring_clips.csv"
 _KAGGLE_TRAIN = "train.csv"
 _KAGGLE_TEST = "test_post_competition.csv"
 
 
-@register_corpus(
-    "fsdkaggle2018",
-    about="FSDKaggle2018: 11,073 clips, 41 classes, train and test",
-    rate_hz=44100,
-    archives=_FACTS.archives,
-)
+@register_published("fsdkaggle2018")
 def fsdkaggle2018(root: str | Path) -> Manifest:
     """Read the corpus as Zenodo or as Kaggle publishes it.
 
@@ -89,5 +82,5 @@ def fsdkaggle2018(root: str | Path) -> Manifest:
         parts.append(part.assign(split=split))
     rows = pd.concat(parts, ignore_index=True)
     manifest = Manifest.from_table(rows, folder, name="fsdkaggle2018")
-    manifest.require_labels(_FACTS.labels)
+    manifest.require_labels(FACTS["fsdkaggle2018"].labels)
     return manifest

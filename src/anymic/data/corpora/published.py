@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from anymic._internal.settings import from_mapping, read_yaml
+from anymic.data.corpora.registry import Reader, register_corpus
 from anymic.data.download import Archive
 from anymic.data.tables import some
 from anymic.errors import ManifestError
@@ -21,9 +22,11 @@ class _Zenodo:
 
 @dataclass(frozen=True)
 class Facts:
-    """What `published.yaml` says of a corpus: its labels, and the archives to fetch."""
+    """What `published.yaml` says of a corpus."""
 
-    labels: tuple[str, ...]
+    about: str
+    rate_hz: int
+    labels: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
     zenodo: _Zenodo | None = None
 
@@ -39,25 +42,18 @@ _TABLES = read_yaml(Path(__file__).with_name("published.yaml"))
 FACTS = {name: from_mapping(Facts, values, where=name) for name, values in _TABLES.items()}
 
 
+def register_published(name: str) -> Callable[[Reader], Reader]:
+    """Return a decorator as of `register_corpus`, with the facts of the corpus."""
+    facts = FACTS[name]
+    return register_corpus(name, about=facts.about, rate_hz=facts.rate_hz, archives=facts.archives)
+
+
 def find_root(
     root: str | Path, markers: Sequence[str], *, corpus: str, below: Sequence[str]
 ) -> Path:
-    """Return the folder that holds the corpus: ``root``, or one of its usual subfolders.
+    """Return the folder that has all files of `markers`: ``root``, or a folder `below` it.
 
-    Parameters
-    ----------
-    root : path
-    markers : sequence of str
-        Files that must all be there, relative to the folder.
-    corpus : str
-        Its name, for the message.
-    below : sequence of str
-        Names of the folder that the published archives unpack to.
-
-    Raises
-    ------
-    ManifestError
-        If there is no such folder; the missing files are named.
+    A ManifestError says that there is no such folder of the `corpus`, and which files are missing.
     """
     root = Path(root)
     if not root.is_dir():

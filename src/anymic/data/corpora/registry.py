@@ -56,17 +56,8 @@ def register_corpus(
 ) -> Callable[[Reader], Reader]:
     """Return a decorator that registers a function as `Corpus.read`, and returns it unchanged.
 
-    Parameters
-    ----------
-    name : str
-        For `load`, and for `anymic data prepare`.
-    about, rate_hz, archives
-        See `Corpus`.
-
-    Raises
-    ------
-    ConfigError
-        If another corpus has this name.
+    The parameters are the attributes of `Corpus`; `load` and `anymic data prepare` use the name. A
+    name that another corpus has is a ConfigError.
     """
 
     def decorate(read: Reader) -> Reader:
@@ -99,12 +90,7 @@ def load(name: str, root: str | Path, **options: Any) -> Manifest:
 def download(name: str, root: str | Path, *, progress: bool = True) -> None:
     """Fetch a corpus and unpack it in ``root``; see `anymic.data.download.fetch`.
 
-    Raises
-    ------
-    ConfigError
-        If there is no corpus of that name, or it cannot be downloaded.
-    AnymicError
-        If there is no network, a checksum differs, or an archive cannot be unpacked.
+    An unknown name, or a corpus that cannot be downloaded, is a ConfigError.
     """
     archives = CORPORA.get(name).archives
     if not archives:

@@ -12,40 +12,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from anymic.data.corpora.published import FACTS, find_root, refuse
-from anymic.data.corpora.registry import register_corpus
+from anymic.data.corpora.published import FACTS, find_root, refuse, register_published
 from anymic.data.manifest import Manifest
 from anymic.data.tables import read_table
 
 SCENES = FACTS["tau2020-mobile"].labels
 DEVICES = {2019: ("A", "B", "C"), 2020: ("A", "B", "C", "S1", "S2", "S3", "S4", "S5", "S6")}
 _META = "meta.csv"
-_TRAIN = "evaluation_setup/fold1_train.csv"
-_TEST = "evaluation_setup/fold1_test.csv"
-_EVALUATE = "evaluation_setup/fold1_evaluate.csv"
+_SETUP = {name: f"evaluation_setup/fold1_{name}.csv" for name in ("train", "test", "evaluate")}
 _NAME = re.compile(
     r"audio/(?P<scene>[a-z_]+)-(?P<city>[a-z]+)-(?P<location>\d+)-(?P<segment>\d+)"
     r"-(?P<device>[a-z]\d*)\.wav"
 )
 
 
-@register_corpus(
-    "tau2019-mobile",
-    about="TAU Urban Acoustic Scenes 2019 Mobile: 10 scenes, devices A to C",
-    rate_hz=44100,
-    archives=FACTS["tau2019-mobile"].archives,
-)
+@register_published("tau2019-mobile")
 def tau2019_mobile(root: str | Path) -> Manifest:
     """Read the 2019 set (DCASE 2019 task 1B): devices A, B and C. See :func:`tau2020_mobile`."""
     return _read(root, 2019)
 
 
-@register_corpus(
-    "tau2020-mobile",
-    about="TAU Urban Acoustic Scenes 2020 Mobile: 10 scenes, 9 devices",
-    rate_hz=44100,
-    archives=FACTS["tau2020-mobile"].archives,
-)
+@register_published("tau2020-mobile")
 def tau2020_mobile(root: str | Path) -> Manifest:
     """Read the 2020 set (DCASE 2020 task 1A): devices A, B, C and the simulated S1 to S6.
 
@@ -79,7 +66,7 @@ def _read(root: str | Path, year: int) -> Manifest:
     corpus = f"TAU Urban Acoustic Scenes {year} Mobile, development set"
     folder = find_root(
         root,
-        [_META, _TRAIN, _TEST, _EVALUATE],
+        [_META, *_SETUP.values()],
         corpus=corpus,
         below=[f"TAU-urban-acoustic-scenes-{year}-mobile-development"],
     )
@@ -129,22 +116,22 @@ def _rows(meta: pd.DataFrame, year: int) -> tuple[pd.DataFrame, list[str]]:
 
 def _split(folder: Path, scenes: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """Read the evaluation setup: the side of each clip, and what does not fit ``meta.csv``."""
-    labelled = ("filename", "scene_label")
-    train = read_table(folder / _TRAIN, separator="\t", columns=labelled)
-    test = read_table(folder / _TEST, separator="\t", columns=labelled[:1])
-    evaluate = read_table(folder / _EVALUATE, separator="\t", columns=labelled)
+    tables = {}
+    for name, file in _SETUP.items():
+        columns = ("filename",) if name == "test" else ("filename", "scene_label")
+        tables[name] = read_table(folder / file, separator="\t", columns=columns)
     problems = []
     sides: dict[str, str] = {}
-    for side, table in (("train", train), ("test", test)):
-        for path in table["filename"]:
+    for side in ("train", "test"):
+        for path in tables[side]["filename"]:
             if path not in scenes:
                 problems.append(f"{path} of fold1_{side}.csv is not in meta.csv")
             elif sides.setdefault(path, side) != side:
                 problems.append(f"{path} is in fold1_train.csv and in fold1_test.csv")
-    for name, table in (("train", train), ("evaluate", evaluate)):
-        for path, scene in zip(table["filename"], table["scene_label"], strict=True):
+    for name in ("train", "evaluate"):
+        for path, scene in zip(*(tables[name][column] for column in columns), strict=True):
             if (stated := scenes.get(path, scene)) != scene:
                 problems.append(f"{path} is {scene} in fold1_{name}.csv, {stated} in meta.csv")
-    for path in sorted(set(evaluate["filename"]) ^ set(test["filename"])):
+    for path in sorted(set(tables["evaluate"]["filename"]) ^ set(tables["test"]["filename"])):
         problems.append(f"{path} is in only one of fold1_test.csv and fold1_evaluate.csv")
     return sides, problems

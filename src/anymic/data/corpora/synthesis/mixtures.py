@@ -22,17 +22,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Ingredient:
-    """One kind of sound.
-
-    Attributes
-    ----------
-    function : str
-        What renders it: a module of this package and a function in it.
-    traits : dict
-        Each trait's lowest and highest value; it is drawn uniformly on a logarithmic scale.
-    in_room : bool
-        Whether the room adds its echo; wind and ventilation stay dry.
-    """
+    """One kind of sound; `scenes.yaml` says what its fields mean."""
 
     function: str
     traits: dict[str, Range]
@@ -50,17 +40,7 @@ class Ingredient:
 
 @dataclass(frozen=True)
 class Part:
-    """An ingredient's place in a scene.
-
-    Attributes
-    ----------
-    level_db : float
-        Its middle level; the scene as a whole is set to its own level afterwards.
-    share : float
-        The share of the locations that contain it.
-    traits : dict
-        Ranges that differ from the ingredient's own.
-    """
+    """An ingredient's place in a scene; `scenes.yaml` says what its fields mean."""
 
     level_db: float
     share: float = 1.0
