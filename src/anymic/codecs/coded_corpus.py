@@ -20,7 +20,7 @@ CODING_VERSION = 2  # to be raised when the same settings give other samples
 _FIRST_COLUMNS = ("path", "label", "codec", "kbps", "measured_kbps")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Encoding(Derived):
     """The result of `encode`.
 
@@ -140,14 +140,12 @@ def _rows(
     rows: list[dict[Any, Any]] = []
     usable = [row for row in range(len(manifest)) if row not in corpus.failed]
     for row, codec in product(usable, codecs):
-        columns = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
-        if codec.is_original:
-            path, columns["measured_kbps"] = str(paths[row]), ""
-        else:
-            file = corpus.files[row, codec]
-            path, columns["measured_kbps"] = file.path, f"{file.kbps:.2f}"
-            if "start_s" in manifest.table.columns:  # the written file is the clip
-                columns["start_s"] = 0.0
+        columns: dict[str, Any] = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
+        file = corpus.files.get((row, codec))  # none of the original
+        path = str(paths[row]) if file is None else file.path
+        columns["measured_kbps"] = "" if file is None else f"{file.kbps:.2f}"
+        if file is not None and "start_s" in manifest.table.columns:
+            columns["start_s"] = 0.0  # the written file is the clip
         rows.append(corpus.row(row, path, **columns))
     return rows
 

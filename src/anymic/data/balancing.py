@@ -15,7 +15,7 @@ import numpy as np
 from anymic import audio
 from anymic._internal.optional import extra
 from anymic.audio import Clip
-from anymic.data.derived import Derived, DerivedCorpus, Recipe, Rendered, Source
+from anymic.data.derived import PART, Derived, DerivedCorpus, Recipe, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.errors import AudioError, ConfigError, ManifestError
 
@@ -24,7 +24,7 @@ VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "split", "group", "semitones", "source")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Balanced(Derived):
     """A corpus that `balance` wrote; the variants are shifts in semitones."""
 
@@ -125,14 +125,12 @@ def balance(
     for row, shift in dict.fromkeys([*((row, 0) for row in every), *shifts]):
         if row not in corpus.failed:
             path = corpus.files[row, shift].path
-            rows.append(corpus.row(row, path, semitones=shift, group=recordings[row]))
+            # Shifted clips are not aligned takes.
+            columns = {"semitones": shift, "group": recordings[row]}
+            rows.append(corpus.row(row, path, without=(*PART, "take"), **columns))
             added.update([labels[row]] if shift else [])
-    for each in rows:  # the whole file is the clip, and shifted clips are not aligned takes
-        for column in ("start_s", "duration_s", "take"):
-            each.pop(column, None)
     return Balanced(
         manifest=corpus.write(rows, first=_FIRST_COLUMNS),
-        folds={},
         failures=tuple({failure.path: failure for failure in corpus.failures}.values()),
         written=corpus.written,
         kept=corpus.kept,
@@ -143,12 +141,8 @@ def balance(
 def prepare(clip: Clip, *, semitones: int = 0, top_db: float = 60.0) -> Clip:
     """Return the clip trimmed at both ends, shifted in pitch, and scaled to a peak of 1.
 
-    See `librosa.effects.pitch_shift`, and `anymic.audio.trim_silence` for `top_db`.
-
-    Raises
-    ------
-    AudioError
-        If the clip is silent.
+    See `librosa.effects.pitch_shift`, and `anymic.audio.trim_silence` for `top_db`. A silent clip
+    is an AudioError.
     """
     with extra("train"):
         import librosa
@@ -182,21 +176,13 @@ def draw_shifts(
 ) -> list[tuple[int, int]]:
     """Return (row, semitones) of the shifted clips that balance the labels of training clips.
 
-    Parameters are those of `balance`; rows of `without` are not used.
-
-    Raises
-    ------
-    ManifestError
-        If there is no training clip.
+    Parameters are those of `balance`; rows of `without` are not used. Without a training clip this
+    is a ManifestError.
     """
-    table = manifest.table
-    training = np.ones(len(table), dtype=bool)
+    table = manifest.table.drop(index=list(without))
     if "split" in table.columns:
-        training = table["split"].isin(["train"]).to_numpy(dtype=bool, copy=True)
-    training[list(without)] = False
-    rows: dict[str, list[int]] = {}
-    for row in np.flatnonzero(training).tolist():
-        rows.setdefault(table["label"].iloc[row], []).append(row)
+        table = table[table["split"] == "train"]
+    rows = {str(label): own.tolist() for label, own in table.groupby("label").groups.items()}
     if not rows:
         raise ManifestError(
             "no clip" + (" that can be used" if without else "") + " has the split 'train'",

@@ -83,7 +83,7 @@ def check(
     rate_hz : int, optional
         The rate that every file should have, in Hz; by default any.
     workers : int
-        Threads that read.
+        Threads that read, 1 or more; a ConfigError if not.
     progress : bool
         Show a progress bar on stderr if that is a terminal.
 
@@ -93,11 +93,6 @@ def check(
         In the order of the manifest, duplicates last. Content is compared after decoding and
         mixing to mono: copies with another header or in another lossless format are found. A row
         can be in several problems.
-
-    Raises
-    ------
-    ConfigError
-        If `workers` is less than 1.
     """
     if workers < 1:
         raise ConfigError(f"the number of workers is {workers}", expected="at least 1")
@@ -127,13 +122,7 @@ def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
 
 
 def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "clips") -> None:
-    """Make sure that some clips can be used: that `used` is not empty.
-
-    Raises
-    ------
-    ManifestError
-        If it is empty; the message has the first of the failures.
-    """
+    """Make sure that `used` is not empty; else a ManifestError has the first of the failures."""
     if len(used):
         return
     problem = f"there are no {what}"
@@ -147,13 +136,7 @@ def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "cli
 
 
 def require_all_usable(failures: Sequence[Failure], *, what: str = "clips") -> None:
-    """Make sure that there are no failures.
-
-    Raises
-    ------
-    ManifestError
-        If there are; the message has the first.
-    """
+    """Make sure that there are no failures; else a ManifestError has the first."""
     if failures:
         raise ManifestError(
             f"{len(failures)} {what} cannot be used. The first: {failures[0].reason}",

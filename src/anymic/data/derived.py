@@ -29,6 +29,7 @@ from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, Failure, ManifestError
 
 TABLE = "manifest.csv"
+PART = ("start_s", "duration_s")  # columns that a file has no more that is the whole clip
 
 Variant = TypeVar("Variant", bound=Hashable)
 
@@ -88,7 +89,7 @@ class Recipe(ABC, Generic[Variant]):
         """Return a variant of a clip; it runs in a thread, or in another process."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Derived:
     """A corpus that was written.
 
@@ -106,7 +107,7 @@ class Derived:
     """
 
     manifest: Manifest
-    folds: dict[int, Path]
+    folds: dict[int, Path] = field(default_factory=dict)
     failures: tuple[Failure, ...]
     written: int
     kept: int
@@ -120,7 +121,8 @@ class DerivedCorpus(Generic[Variant]):
     """A folder with variants of a corpus's clips: `audio/*.flac`, tables, and a build log.
 
     A rerun keeps the files that were made from the same source and settings according to the log.
-    The bytes do not depend on the number of workers.
+    The bytes do not depend on the number of workers. A folder that holds a manifest that was not
+    written here is a ManifestError.
 
     Parameters
     ----------
@@ -135,20 +137,6 @@ class DerivedCorpus(Generic[Variant]):
         Clips rendered at the same time; by default one a processor.
     progress : bool
         Whether to show a bar on stderr.
-
-    Attributes
-    ----------
-    files : dict of (int, variant) to BuiltFile
-        The files by the row of the clip and the variant.
-    failed : dict of int to Failure
-        The rows whose clips could not be used, some of whose files may be missing.
-    written : int
-        The number of files made now; the others are of an earlier run.
-
-    Raises
-    ------
-    ManifestError
-        If the folder holds a manifest that was not written here.
     """
 
     def __init__(
@@ -169,9 +157,9 @@ class DerivedCorpus(Generic[Variant]):
             )
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.recipe = folder, recipe
-        self.files: dict[tuple[int, Variant], BuiltFile] = {}
-        self.failed: dict[int, Failure] = {}
-        self.written = 0
+        self.files: dict[tuple[int, Variant], BuiltFile] = {}  # by the row of the clip
+        self.failed: dict[int, Failure] = {}  # by row; some files of these clips may be missing
+        self.written = 0  # now; the other files are of an earlier run
         self._sources = _sources(manifest)
         self._records: list[dict[Any, Any]] = manifest.table.to_dict("records")
         self._processes, self._workers, self._progress = processes, workers, progress
@@ -231,10 +219,12 @@ class DerivedCorpus(Generic[Variant]):
         )
         return {variant: limited[variant] for variant in variants}
 
-    def row(self, row: int, path: str, **columns: Any) -> dict[Any, Any]:
-        """Return a row with a new path, the original path as `source`, and these columns."""
-        record = self._records[row]
-        return {**record, "source": record["path"], "path": path, **columns}
+    def row(
+        self, row: int, path: str, *, without: Collection[str] = (), **columns: Any
+    ) -> dict[Any, Any]:
+        """Return a row with a new path, the original one as `source`, and columns to change."""
+        record = {name: cell for name, cell in self._records[row].items() if name not in without}
+        return {**record, "source": self._records[row]["path"], "path": path, **columns}
 
     def write(
         self, rows: Sequence[Mapping[Any, Any]], name: str = TABLE, *, first: Sequence[str]

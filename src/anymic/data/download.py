@@ -7,10 +7,14 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anymic._internal.files import file_digest
 from anymic._internal.optional import extra
 from anymic.errors import AnymicError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,13 @@ def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = Tru
     store = root / "archives"
     for archive in archives:
         try:
-            with _Bar(archive.file, shown=progress) as bar:
+            with _progress(shown=progress) as bar:
                 pooch.retrieve(
                     archive.url,
                     known_hash=f"md5:{archive.md5}" if archive.md5 else None,
                     fname=archive.file,
                     path=store,
-                    downloader=pooch.HTTPDownloader(progressbar=bar),
+                    downloader=pooch.HTTPDownloader(progressbar=_Bar(bar, archive.file)),
                 )
         except OSError as error:  # requests' errors are OSErrors too
             raise AnymicError(
@@ -81,10 +85,7 @@ def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = Tru
 def unpack(archive: Path, root: Path) -> None:
     """Unpack a ZIP file; files that are there with the right size are kept.
 
-    Raises
-    ------
-    AnymicError
-        It is not a ZIP file, is damaged, or has a file outside ``root``.
+    A file that is no ZIP file, is damaged, or has a member outside ``root`` is an AnymicError.
     """
     try:
         with zipfile.ZipFile(archive) as source:
@@ -129,26 +130,11 @@ def _cause(error: BaseException) -> str:
 
 
 class _Bar:
-    """A progress bar of rich on stderr, with the interface that pooch expects."""
+    """A task of a progress bar of rich, with the interface that pooch expects."""
 
-    def __init__(self, name: str, *, shown: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
-        from rich.progress import TransferSpeedColumn as Speed
-
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed())
-        disable = not (shown and console.is_terminal)
-        self._progress = Progress(*columns, console=console, disable=disable)
-        self._task = self._progress.add_task(name, total=None)
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._task = progress, progress.add_task(name, total=None)
         self.total = 0
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
     def update(self, count: int) -> None:
         self._progress.update(self._task, advance=count, total=self.total or None)
@@ -158,3 +144,13 @@ class _Bar:
 
     def close(self) -> None:
         self._progress.refresh()
+
+
+def _progress(*, shown: bool) -> Progress:
+    """Return a progress bar on stderr, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=console, disable=not (shown and console.is_terminal))

@@ -168,10 +168,7 @@ class Manifest:
     def with_columns(self, **columns: Any) -> Manifest:
         """Add or replace columns; each is a sequence (row,), or one value for all rows.
 
-        Raises
-        ------
-        ManifestError
-            The new table does not pass :meth:`from_table`.
+        A ManifestError says that the new table does not pass :meth:`from_table`.
         """
         plain = {
             key: np.asarray(value) if isinstance(value, pd.Series) else value
@@ -298,12 +295,8 @@ class Manifest:
 def concatenate(manifests: Iterable[Manifest]) -> Manifest:
     """Return one manifest with the rows of all; missing columns are filled with empty cells.
 
-    Its root is the deepest folder that contains all the roots.
-
-    Raises
-    ------
-    ManifestError
-        No manifests, or the same clip in two of them.
+    Its root is the deepest folder that contains all the roots. No manifests, or the same clip in
+    two of them, are a ManifestError.
     """
     parts = list(manifests)
     if not parts:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from anymic import audio
@@ -55,14 +59,15 @@ def cut_rows(
     rows: list[dict[Any, Any]] = []
     failures = []
     records: list[dict[Any, Any]] = manifest.table.to_dict("records")
-    recordings = manifest.recordings()
-    for path, record, recording in zip(manifest.paths(), records, recordings, strict=True):
+    parts = manifest.parts()
+    columns = (manifest.paths(), manifest.recordings(), parts["start_s"], parts["duration_s"])
+    for record, path, recording, begin_s, clip_s in zip(records, *columns, strict=True):
         try:
-            begin_s, clip_s = _part(path.as_posix(), record)
+            left_s = _length_s(path) - begin_s if np.isnan(clip_s) else clip_s
         except AudioError as error:
             failures.append(Failure(str(path), str(error)))
             continue
-        for start_s, duration_s in _pieces(clip_s, length_s, distance_s):
+        for start_s, duration_s in _pieces(left_s, length_s, distance_s):
             place = {"start_s": begin_s + start_s, "duration_s": duration_s}
             rows.append({**record, **place, "group": recording})
     require_usable(rows, failures)
@@ -70,27 +75,17 @@ def cut_rows(
     return pieces, tuple(failures)
 
 
-def _part(path: str, record: dict[Any, Any]) -> tuple[float, float]:
-    """Return the start of a row's clip in its file, and its duration."""
-    begin_s = float(record.get("start_s", 0.0))
-    length_s = float(record.get("duration_s", float("nan")))
-    if length_s == length_s:
-        return begin_s, length_s
+def _length_s(path: Path) -> float:
     found = audio.probe(path).duration_s
-    if found is None:  # the header does not say
-        found = audio.read(path, allow_silence=True).duration_s
-    return begin_s, found - begin_s
+    return audio.read(path, allow_silence=True).duration_s if found is None else found
 
 
-def _pieces(clip_s: float, length_s: float, distance_s: float) -> list[tuple[float, float]]:
-    """Return (start, duration) of each piece of a clip."""
-    pieces = []
-    number = 0
-    while (left_s := clip_s - number * distance_s) > 0:
-        if number and left_s < length_s / 2:
-            break
+def _pieces(clip_s: float, length_s: float, distance_s: float) -> Iterator[tuple[float, float]]:
+    """Yield (start, duration) of each piece of a clip."""
+    for number in itertools.count():
+        left_s = clip_s - number * distance_s
+        if left_s <= 0 or (number and left_s < length_s / 2):
+            return
         # Rounding must not move the end of a piece beyond the end of the file.
         whole = left_s >= length_s - SLACK_S
-        pieces.append((number * distance_s, min(length_s, left_s) if whole else left_s))
-        number += 1
-    return pieces
+        yield number * distance_s, min(length_s, left_s) if whole else left_s

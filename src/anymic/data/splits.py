@@ -76,12 +76,8 @@ def _part(manifest: Manifest, share: float, seed: int) -> NDArray[np.bool_]:
 def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
     """Return the manifest with a column ``split``: train, or test for a share of its recordings.
 
-    Parameters are those of `split_groups`.
-
-    Raises
-    ------
-    ManifestError
-        As `split_groups`, or if a label has no recording left to train on, or none to test.
+    Parameters and errors are those of `split_groups`. A label that has no recording left to train
+    on, or none to test, is a ManifestError too.
     """
     part = _part(manifest, share, seed)
     for rows, use in ((~part, "train on"), (part, "test")):
@@ -98,10 +94,7 @@ def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
 def check_splits(manifest: Manifest) -> None:
     """Make sure that no group, take or file is in two splits; an empty ``split`` is none.
 
-    Raises
-    ------
-    ManifestError
-        Some are; they are named with their splits.
+    A ManifestError names those that are, with their splits.
     """
     manifest.require("split", purpose="a check of its splits")
     table = manifest.table[manifest.table["split"] != ""]
@@ -155,12 +148,8 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
 def clips_to_evaluate(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:
     """Return the clips to evaluate on, and a name for them such as "sounds, test".
 
-    Without `split`, these are the clips of "test", or all where there is no column ``split``.
-
-    Raises
-    ------
-    ManifestError
-        As `clips_of_split` and `check_splits`.
+    Without `split`, these are the clips of "test", or all where there is no column ``split``. The
+    errors are those of `clips_of_split` and `check_splits`.
     """
     chosen = split or ALL
     if "split" in manifest.table.columns:

@@ -22,6 +22,7 @@ from anymic.data.corpora.synthesis.drawing import (
     render,
 )
 from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES
+from anymic.data.corpora.synthesis.shaping import Sound
 from anymic.data.corpora.tau_mobile import SCENES as TAU_SCENES
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
@@ -108,7 +109,8 @@ def test_ingredients_hold_at_the_ends_of_their_ranges(name: str) -> None:
     for end in (0, 1):
         traits = {trait: span[end] for trait, span in ingredient.traits.items()}
         for rate_hz in (16000, 44100):
-            piece = ingredient.render(traits, np.random.default_rng(3), rate_hz // 2, rate_hz)
+            sound = Sound(np.random.default_rng(3), rate_hz // 2, rate_hz)
+            piece = ingredient.render(sound, traits)
             assert piece.dtype == np.float32
             assert piece.shape == (rate_hz // 2,)
             assert np.isfinite(piece).all()

@@ -54,9 +54,8 @@ class Fdkaac(Backend):
         except (OSError, subprocess.TimeoutExpired) as error:
             raise AudioError(f"{PROGRAM} does not run ({error})", fix=REMEDY) from None
         if done.returncode or not done.stdout:
-            lines = done.stderr.decode(errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
-            raise refused(PROGRAM, rate_hz, kbps, last)
+            output = done.stderr.decode(errors="replace").strip() or "no output"
+            raise refused(PROGRAM, rate_hz, kbps, output.split("\n")[-1].strip())
         return done.stdout
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,8 @@ class PyAV(Backend):
         """Return the whole file."""
         import av
 
-        if spec.sample_format == "s16":
-            frames: NDArray[np.generic] = to_int16(samples)
-        else:
-            frames = samples
+        s16 = spec.sample_format == "s16"
+        frames: NDArray[Any] = to_int16(samples) if s16 else samples
         buffer = io.BytesIO()
         try:
             # Without it, Ogg has a random serial number.

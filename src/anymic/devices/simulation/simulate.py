@@ -10,7 +10,7 @@ from typing import Any
 
 from anymic._internal.settings import preset_file, to_mapping
 from anymic.audio import Clip
-from anymic.data.derived import TABLE, Derived, DerivedCorpus, Recipe, Rendered, Source
+from anymic.data.derived import PART, TABLE, Derived, DerivedCorpus, Recipe, Rendered, Source
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
@@ -21,7 +21,7 @@ CHAIN_VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "device", "take", "split", "fold", "group")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Simulation(Derived):
     """The corpus that `simulate` wrote; its variants are devices.
 
@@ -150,8 +150,5 @@ def _write(corpus: DerivedCorpus[str], part: Sequence[PlannedClip], name: str) -
         file = corpus.files.get((one.row, one.device))
         if file is not None:
             split = {"split": one.split} if one.split else {}
-            row = corpus.row(one.row, file.path, device=one.device, **split)
-            row.pop("start_s", None)  # the written file is the whole clip
-            row.pop("duration_s", None)
-            rows.append(row)
+            rows.append(corpus.row(one.row, file.path, without=PART, device=one.device, **split))
     return corpus.write(rows, name, first=_FIRST_COLUMNS)

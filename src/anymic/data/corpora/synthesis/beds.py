@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from anymic.data.corpora.synthesis.shaping import (
-    Samples,
-    Sound,
-    high_pass,
-    low_pass,
-    periodic,
-    place,
-    resonance,
-    unit_rms,
-)
+from anymic.data.corpora.synthesis.shaping import Samples, Sound, periodic, place, unit_rms
 
 
 def traffic(sound: Sound, *, corner_hz: float, tyre: float) -> Samples:
     """Render traffic far away, low noise; `tyre` is the share of tyre noise."""
-    low = low_pass(sound.bins_hz, corner_hz, 1.3) * high_pass(sound.bins_hz, 25, 2)
-    tyres = tyre * resonance(sound.bins_hz, 900, 0.8) * low_pass(sound.bins_hz, 2500, 1)
+    low = sound.low_pass(corner_hz, 1.3) * sound.high_pass(25, 2)
+    tyres = tyre * sound.resonance(900, 0.8) * sound.low_pass(2500, 1)
     return unit_rms(sound.noise(low + tyres) * sound.swelling(0.5, 2.0))
 
 
@@ -27,9 +18,9 @@ def ventilation(
     sound: Sound, *, corner_hz: float, duct_hz: float, quality: float, blade_hz: float, blade: float
 ) -> Samples:
     """Render air in ducts (`corner_hz`, `duct_hz`, `quality`) and its fan (`blade_hz`, `blade`)."""
-    air = low_pass(sound.bins_hz, corner_hz, 0.9) * high_pass(sound.bins_hz, 35, 1)
-    duct = air + 0.7 * resonance(sound.bins_hz, duct_hz, quality)
-    bed = sound.noise(duct * low_pass(sound.bins_hz, 6000, 2))
+    air = sound.low_pass(corner_hz, 0.9) * sound.high_pass(35, 1)
+    duct = air + 0.7 * sound.resonance(duct_hz, quality)
+    bed = sound.noise(duct * sound.low_pass(6000, 2))
     phase = np.arange(sound.samples, dtype=np.float64) * (blade_hz / sound.rate_hz)
     return unit_rms(bed + np.float32(blade) * periodic(phase, [1.0, 0.5, 0.3, 0.1]))
 
@@ -44,7 +35,7 @@ def engine(
     heights = 10 ** (-harmonics_db * np.log2(order) / 20)
     heights *= np.where(order % 2 == 0, 1.0, 0.35) * sound.generator.uniform(0.4, 1.0, len(order))
     load = sound.swelling(0.7, 3.0)
-    cabin = low_pass(sound.bins_hz, 300, 1.2) + 0.3 * resonance(sound.bins_hz, cabin_hz, 3)
+    cabin = sound.low_pass(300, 1.2) + 0.3 * sound.resonance(cabin_hz, 3)
     noise = sound.noise(cabin)
     tone = unit_rms(periodic(phase, heights))
     return unit_rms(load * (tone + np.float32(rough) * noise))
@@ -65,8 +56,8 @@ def rail(
     sound: Sound, *, rumble_hz: float, roar_hz: float, roar: float, joint_s: float, click: float
 ) -> Samples:
     """Render wheels on rails that `click` at joints, every `joint_s`."""
-    rumble = low_pass(sound.bins_hz, rumble_hz, 1.4) * high_pass(sound.bins_hz, 30, 1)
-    bed = sound.noise(rumble + roar * resonance(sound.bins_hz, roar_hz, 1.2))
+    rumble = sound.low_pass(rumble_hz, 1.4) * sound.high_pass(30, 1)
+    bed = sound.noise(rumble + roar * sound.resonance(roar_hz, 1.2))
     bed = bed * sound.swelling(1.5, 2.5)
     joint = sound.lasting(0.09)
     snap = sound.generator.standard_normal(joint.samples) * np.exp(-joint.time_s / 0.012)
@@ -91,15 +82,15 @@ def passing_train(sound: Sound, **traits: float) -> Samples:
 
 def wind(sound: Sound, *, gusts_hz: float, corner_hz: float, leaves: float) -> Samples:
     """Render gusts at the microphone and in trees; `leaves` is the share of these."""
-    low = sound.noise(low_pass(sound.bins_hz, corner_hz, 1.6))
-    crowns = sound.noise(resonance(sound.bins_hz, 3200, 0.6) * high_pass(sound.bins_hz, 600, 1))
+    low = sound.noise(sound.low_pass(corner_hz, 1.6))
+    crowns = sound.noise(sound.resonance(3200, 0.6) * sound.high_pass(600, 1))
     gust = sound.swelling(gusts_hz, 5.0)
     return unit_rms(low * gust + np.float32(leaves) * crowns * np.sqrt(gust))
 
 
 def water(sound: Sound, *, hiss_hz: float, bubbles: float) -> Samples:
     """Render a fountain: broad hiss around `hiss_hz` and the ringing of `bubbles` a second."""
-    spray = resonance(sound.bins_hz, hiss_hz, 0.5) * high_pass(sound.bins_hz, 300, 1)
+    spray = sound.resonance(hiss_hz, 0.5) * sound.high_pass(300, 1)
     bed = 0.5 * sound.noise(spray)
     drop = sound.lasting(0.04)
     time_s = drop.time_s

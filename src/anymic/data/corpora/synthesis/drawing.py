@@ -9,7 +9,7 @@ import numpy as np
 
 from anymic import audio
 from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES, Range
-from anymic.data.corpora.synthesis.shaping import Room, Samples, reverberate, unit_rms
+from anymic.data.corpora.synthesis.shaping import Room, Samples, Sound, reverberate, unit_rms
 from anymic.errors import ConfigError
 
 LABELS = tuple(sorted(SCENES))
@@ -67,13 +67,7 @@ class Take:
 
 
 def draw_location(scene: str, index: int, *, seed: int = 0) -> Location:
-    """Draw place number `index` of a scene.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such scene.
-    """
+    """Draw place number `index` of a scene; ConfigError if there is no such scene."""
     if scene not in SCENES:
         raise ConfigError(f"unknown scene {scene!r}", expected=f"one of {', '.join(LABELS)}")
     entropy = (seed, LABELS.index(scene), index)
@@ -126,9 +120,9 @@ def render(take: Take, *, clip_s: float = 3.0, rate_hz: int = 22050) -> audio.Cl
         ingredient = INGREDIENTS[name]
         # A stream for each, so that a change of one ingredient leaves the others as they were.
         generator = np.random.default_rng((*take.entropy, 1 + list(INGREDIENTS).index(name)))
-        piece = ingredient.render(location.traits[name], generator, samples, rate_hz)
+        sound = Sound(generator, samples, rate_hz)
         bus = in_room if ingredient.in_room else dry
-        bus += np.float32(10 ** (level_db / 20)) * piece
+        bus += np.float32(10 ** (level_db / 20)) * ingredient.render(sound, location.traits[name])
     walls = np.random.default_rng((*location.entropy, 0, 1))
     mixture = dry + reverberate(in_room, walls, rate_hz, location.room)
     return audio.Clip(_recorded(mixture, take), rate_hz)

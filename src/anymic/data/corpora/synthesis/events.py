@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anymic.data.corpora.synthesis.shaping import (
-    Samples,
-    Sound,
-    high_pass,
-    low_pass,
-    periodic,
-    place,
-    resonance,
-)
+from anymic.data.corpora.synthesis.shaping import Samples, Sound, periodic, place
 
 # Events keep the level at which they are drawn (a peak near 1 when close): a step that falls
 # once in a clip must not be raised to the level of a bed.
@@ -31,7 +23,7 @@ def footsteps(sound: Sound, *, walkers: float, ground_hz: float) -> Samples:
         near = 10 ** (generator.normal(-5, 4) / 20)
         start_s = -generator.uniform(0, period_s)
         while start_s < sound.duration_s:
-            heel = step.noise(resonance(step.bins_hz, own_hz, 1.2))
+            heel = step.noise(step.resonance(own_hz, 1.2))
             piece = 0.5 * decay * heel + np.float32(0.5) * thump.astype(np.float32)
             away = 1 + ((start_s - nearest_s) / width_s) ** 2
             loud = near * generator.uniform(0.6, 1) / away
@@ -65,10 +57,9 @@ def cars(sound: Sound, *, cars: float, speed: float, distance_m: float, tyre_hz:
     `cars` in ten seconds, `speed` in m/s, `distance_m` of the road.
     """
     generator, canvas = sound.generator, np.zeros(sound.samples, np.float32)
-    bins_hz = sound.bins_hz
-    tyre = resonance(bins_hz, tyre_hz, 0.7) * low_pass(bins_hz, 4000, 1.5)
-    body = low_pass(bins_hz, 250, 1.0) * high_pass(bins_hz, 40, 1)
-    near_noise = sound.noise(tyre + 0.1 * high_pass(bins_hz, 3000, 1))
+    tyre = sound.resonance(tyre_hz, 0.7) * sound.low_pass(4000, 1.5)
+    body = sound.low_pass(250, 1.0) * sound.high_pass(40, 1)
+    near_noise = sound.noise(tyre + 0.1 * sound.high_pass(3000, 1))
     far_noise = sound.noise(body + 0.15 * tyre)
     for _ in range(max(1, int(generator.poisson(cars * sound.samples / sound.rate_hz / 10)))):
         own_speed = speed * generator.uniform(0.7, 1.3)
@@ -134,17 +125,17 @@ def door(sound: Sound, *, hiss_hz: float) -> Samples:
     """Render compressed air at a door, then its thud."""
     canvas = np.zeros(sound.samples, np.float32)
     part = sound.lasting(sound.generator.uniform(0.3, 1.0))
-    hiss = part.noise(resonance(part.bins_hz, hiss_hz, 0.8)) * part.decay(0.3 * part.samples)
+    hiss = part.noise(part.resonance(hiss_hz, 0.8)) * part.decay(0.3 * part.samples)
     start = int(sound.generator.integers(-part.samples // 2, sound.samples))
     place(canvas, hiss * part.ramp(0.02, 0.1), start, 0.3)
-    thud = part.noise(low_pass(part.bins_hz, 180, 2)) * part.decay(0.04 * part.rate_hz)
+    thud = part.noise(part.low_pass(180, 2)) * part.decay(0.04 * part.rate_hz)
     place(canvas, thud, start + part.samples, 0.5)
     return canvas
 
 
 def trolley(sound: Sound, *, tiles_hz: float, body_hz: float) -> Samples:
     """Render small wheels over tiles: a rattle at `tiles_hz` that sounds at `body_hz`."""
-    body = resonance(sound.bins_hz, body_hz, 0.9) + 0.3 * high_pass(sound.bins_hz, 3000, 1)
+    body = sound.resonance(body_hz, 0.9) + 0.3 * sound.high_pass(3000, 1)
     bed = sound.noise(body)
     speed = 1 + 0.15 * sound.wandering(1.0).astype(np.float64)
     phase = np.cumsum(tiles_hz * speed) / sound.rate_hz % 1.0

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from numpy.random import Generator
-
 from anymic._internal.settings import from_mapping, read_yaml
 from anymic.data.corpora.synthesis import beds, events, voices
 from anymic.data.corpora.synthesis.shaping import Samples, Sound
@@ -28,14 +26,12 @@ class Ingredient:
     traits: dict[str, Range]
     in_room: bool = True
 
-    def render(
-        self, traits: Mapping[str, float], generator: Generator, samples: int, rate_hz: int
-    ) -> Samples:
+    def render(self, sound: Sound, traits: Mapping[str, float]) -> Samples:
         """Return samples of the ingredient with these traits."""
         module, _, name = self.function.partition(".")
         modules = {"beds": beds, "events": events, "voices": voices}
         render: Callable[..., Samples] = getattr(modules[module], name)
-        return render(Sound(generator, samples, rate_hz), **traits)
+        return render(sound, **traits)
 
 
 @dataclass(frozen=True)

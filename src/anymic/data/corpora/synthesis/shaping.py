@@ -38,16 +38,48 @@ class Sound:
         """The time of each sample in seconds, (sample,) float64."""
         return np.arange(self.samples) / self.rate_hz
 
+    @property
+    def transform(self) -> int:
+        """The length of the transforms that shape this sound, in samples."""
+        return int(fft.next_fast_len(self.samples, real=True))
+
     @cached_property
     def bins_hz(self) -> Samples:
-        """The `frequencies` of the transform that `noise` and `filtered` use, (bin,)."""
-        return frequencies(fast_length(self.samples), self.rate_hz)
+        """The bin centres of the transforms, (bin,).
+
+        The zero bin takes the centre of half a bin, so that slopes and resonances are finite there.
+        """
+        bins: Samples = fft.rfftfreq(self.transform, 1.0 / self.rate_hz).astype(np.float32)
+        bins[0] = bins[1] / 2
+        return bins
+
+    def low_pass(self, corner_hz: float, order: float = 1.0) -> Samples:
+        """Return the magnitude of a Butterworth low-pass filter, (bin,)."""
+        ratio = (self.bins_hz / corner_hz) ** (2 * order)
+        return np.asarray(1.0 / np.sqrt(1.0 + ratio), np.float32)
+
+    def high_pass(self, corner_hz: float, order: float = 1.0) -> Samples:
+        """Return the magnitude of a Butterworth high-pass filter, (bin,)."""
+        ratio = (corner_hz / self.bins_hz) ** (2 * order)
+        return np.asarray(1.0 / np.sqrt(1.0 + ratio), np.float32)
+
+    def resonance(self, centre_hz: float, quality: float) -> Samples:
+        """Return the magnitude of a second-order resonance that is 1 at its centre, (bin,)."""
+        detuning = self.bins_hz / centre_hz - centre_hz / self.bins_hz
+        return np.asarray(1.0 / np.sqrt(1.0 + (quality * detuning) ** 2), np.float32)
+
+    def filtered(self, wave: Samples, *magnitudes: Samples) -> Samples:
+        """Return waves of this length, (..., sample), filtered by magnitudes, (..., bin)."""
+        spectrum = fft.rfft(wave, self.transform)
+        for magnitude in magnitudes:
+            spectrum = spectrum * magnitude
+        return np.asarray(fft.irfft(spectrum, self.transform)[..., : self.samples])
 
     def noise(self, magnitude: Samples) -> Samples:
-        """Draw Gaussian noise with root mean square 1 and this magnitude, (bin,), at `bins_hz`."""
+        """Draw Gaussian noise with root mean square 1 and this magnitude, (bin,)."""
         spectrum = self.generator.standard_normal((len(magnitude), 2), dtype=np.float32)
         bins = spectrum.view(np.complex64)[:, 0] * magnitude
-        wave = fft.irfft(bins, fast_length(self.samples), overwrite_x=True)
+        wave = fft.irfft(bins, self.transform, overwrite_x=True)
         return unit_rms(wave[: self.samples])
 
     def wandering(self, changes_hz: float) -> Samples:
@@ -76,50 +108,10 @@ class Sound:
         return envelope
 
 
-def fast_length(samples: int) -> int:
-    """Return the length of the transform that is used for `samples` samples."""
-    return int(fft.next_fast_len(samples, real=True))
-
-
 def unit_rms(samples: Samples) -> Samples:
     """Scale to a root mean square of 1; silence stays silent."""
     level = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     return samples if level == 0.0 else np.asarray(samples / np.float32(level), np.float32)
-
-
-def frequencies(samples: int, rate_hz: int) -> Samples:
-    """Return the bin centres in Hz of a transform of `samples` points, (bin,); the first is not 0.
-
-    The zero bin takes the centre of half a bin, so that slopes and resonances are finite there.
-    """
-    bins: Samples = fft.rfftfreq(samples, 1.0 / rate_hz).astype(np.float32)
-    bins[0] = bins[1] / 2
-    return bins
-
-
-def low_pass(bins_hz: Samples, corner_hz: float, order: float = 1.0) -> Samples:
-    """Return the magnitude of a Butterworth low-pass filter, (bin,)."""
-    return np.asarray(1.0 / np.sqrt(1.0 + (bins_hz / corner_hz) ** (2 * order)), np.float32)
-
-
-def high_pass(bins_hz: Samples, corner_hz: float, order: float = 1.0) -> Samples:
-    """Return the magnitude of a Butterworth high-pass filter, (bin,)."""
-    return np.asarray(1.0 / np.sqrt(1.0 + (corner_hz / bins_hz) ** (2 * order)), np.float32)
-
-
-def resonance(bins_hz: Samples, centre_hz: float, quality: float) -> Samples:
-    """Return the magnitude of a second-order resonance that is 1 at its centre, (bin,)."""
-    detuning = bins_hz / centre_hz - centre_hz / bins_hz
-    return np.asarray(1.0 / np.sqrt(1.0 + (quality * detuning) ** 2), np.float32)
-
-
-def filtered(wave: Samples, *magnitudes: Samples) -> Samples:
-    """Filter waves, (..., sample); the magnitudes, (..., bin), are at `Sound.bins_hz`."""
-    samples = wave.shape[-1]
-    spectrum = fft.rfft(wave, fast_length(samples))
-    for magnitude in magnitudes:
-        spectrum = spectrum * magnitude
-    return np.asarray(fft.irfft(spectrum, fast_length(samples))[..., :samples])
 
 
 def periodic(phase: NDArray[np.float64], amplitudes: ArrayLike) -> Samples:
@@ -176,6 +168,6 @@ def reverberate(dry: Samples, generator: Generator, rate_hz: int, room: Room) ->
     impulse = generator.standard_normal(tail, dtype=np.float32)
     impulse *= np.exp(-6.9 * time_s / room.decay_s) * (time_s > 0.004)
     impulse *= room.wet / (np.sqrt(np.sum(impulse**2)) + 1e-9)
-    length = fast_length(len(dry) + tail)
-    response = fft.rfft(impulse, length) * low_pass(frequencies(length, rate_hz), room.damping_hz)
-    return np.asarray(fft.irfft(fft.rfft(dry, length) * (1 + response), length)[: len(dry)])
+    echo = Sound(generator, len(dry) + tail, rate_hz)
+    response = fft.rfft(impulse, echo.transform) * echo.low_pass(room.damping_hz)
+    return echo.filtered(dry, 1 + response)[: len(dry)]

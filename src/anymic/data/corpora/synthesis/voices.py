@@ -5,17 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from anymic.data.corpora.synthesis.shaping import (
-    Samples,
-    Sound,
-    fast_length,
-    filtered,
-    high_pass,
-    low_pass,
-    place,
-    resonance,
-    unit_rms,
-)
+from anymic.data.corpora.synthesis.shaping import Samples, Sound, place, unit_rms
 
 _SYLLABLE_S = 0.2
 
@@ -35,16 +25,16 @@ def syllables(sound: Sound, count: int, *, pitch_hz: float, spread: float) -> Sa
     pulses = np.diff(np.floor(phase), axis=1, prepend=0.0).astype(np.float32)
     breath = generator.standard_normal((count, syllable.samples), dtype=np.float32)
 
-    bins_hz = syllable.bins_hz
-    formants = np.zeros((count, len(bins_hz)), np.float32)
+    formants = np.zeros((count, len(syllable.bins_hz)), np.float32)
     for low_hz, high_hz, gain in ((300, 800, 1.0), (900, 2200, 0.5), (2300, 3200, 0.25)):
         centres = generator.uniform(low_hz, high_hz, count)
         for row, centre_hz in enumerate(centres):
-            formants[row] += gain * resonance(bins_hz, centre_hz, centre_hz / 110)
-    voiced = filtered(pulses, formants, low_pass(bins_hz, 3800, 2) * high_pass(bins_hz, 120))
-    hiss = resonance(bins_hz, generator.uniform(2500, 6000), 1.5)
-    length = fast_length(syllable.samples)
-    unvoiced = fft.irfft(fft.rfft(breath, length) * hiss, length)
+            formants[row] += gain * syllable.resonance(centre_hz, centre_hz / 110)
+    voiced = syllable.filtered(
+        pulses, formants, syllable.low_pass(3800, 2) * syllable.high_pass(120)
+    )
+    hiss = syllable.resonance(generator.uniform(2500, 6000), 1.5)
+    unvoiced = fft.irfft(fft.rfft(breath, syllable.transform) * hiss, syllable.transform)
 
     share = generator.uniform(0.05, 0.3, (count, 1))
     opening = np.clip((time - share) / 0.08, 0, 1) * np.clip((1 - time) / 0.35, 0, 1)
@@ -66,7 +56,7 @@ def babble(sound: Sound, *, voices: float, pitch_hz: float, far_hz: float) -> Sa
         starts = (np.cumsum(gaps_s) - generator.uniform(0, 1)) * sound.rate_hz
         for start in starts[starts < sound.samples].astype(int):
             place(canvas, sounds[generator.integers(len(sounds))], int(start), near)
-    return unit_rms(filtered(canvas, low_pass(sound.bins_hz, far_hz, 1)))
+    return unit_rms(sound.filtered(canvas, sound.low_pass(far_hz, 1)))
 
 
 def announcement(sound: Sound, *, pitch_hz: float, low_hz: float, high_hz: float) -> Samples:
@@ -79,5 +69,5 @@ def announcement(sound: Sound, *, pitch_hz: float, low_hz: float, high_hz: float
         loud = generator.uniform(0.6, 1.0)
         place(canvas, sounds[generator.integers(len(sounds))], int(start_s * sound.rate_hz), loud)
         start_s += generator.uniform(0.15, 0.24) + 0.35 * float(generator.random() < 0.1)
-    band = high_pass(sound.bins_hz, low_hz, 2) * low_pass(sound.bins_hz, high_hz, 3)
-    return unit_rms(filtered(canvas, band) * sound.swelling(1.0, 1.0))
+    band = sound.high_pass(low_hz, 2) * sound.low_pass(high_hz, 3)
+    return unit_rms(sound.filtered(canvas, band) * sound.swelling(1.0, 1.0))
