@@ -11,7 +11,7 @@ from anymic import models
 from anymic._internal.settings import from_mapping, read_yaml
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
-from anymic.devices.correction.mel_gains import for_mel_bands
+from anymic.devices.correction.gain_fitting import for_mel_bands
 from anymic.errors import ConfigError
 from anymic.features import FrontendConfig
 from anymic.features.feature_store import Length
@@ -31,8 +31,8 @@ class CorrectionConfig:
         How the gains are estimated.
     domain : {"magnitude", "log_mel"}
         magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
-        band, whose logarithm is added after them (`anymic.devices.correction.mel_gains`); this is
-        for ablations.
+        band, whose logarithm is added after them (`anymic.devices.correction.gain_fitting`);
+        this is for ablations.
     """
 
     reference: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from torch import nn
 from anymic import models
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest
-from anymic.devices.correction.mel_gains import band_gains
+from anymic.devices.correction.gain_fitting import band_gains
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.errors import AnymicError

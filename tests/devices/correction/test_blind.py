@@ -9,12 +9,15 @@ import pytest
 import soundfile
 
 from anymic.data.manifest import Manifest
-from anymic.devices.correction.blind import MeanSpectrum, as_recordings
-from anymic.devices.correction.device_prior import band_matrices, device_covariance
+from anymic.devices.correction.blind import (
+    MeanSpectrum,
+    as_recordings,
+    band_matrices,
+    device_covariance,
+)
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
-from anymic.devices.correction.take_statistics import mean_log_magnitude
 from anymic.errors import AudioError, DeviceError
 
 RATE, FFT, HOP = 8000, 256, 128
@@ -193,7 +196,7 @@ def test_rejections(training: Manifest, spectrum: MeanSpectrum) -> None:
     with pytest.raises(DeviceError, match="recordings of 129 bins"):
         spectrum.gains(np.zeros((2, 5)))
     with pytest.raises(AudioError, match="is silent"):
-        mean_log_magnitude(np.zeros(RATE, dtype=np.float32), fft_size=FFT, hop_samples=HOP)
+        spectrum.observe(np.zeros(RATE, dtype=np.float32))
     with pytest.raises(DeviceError, match="non-finite log_magnitude; spread of 3"):
         replace(spectrum, spread=np.zeros(3), log_magnitude=np.full(BINS, np.nan))
     record, tensors = spectrum.to_parts()

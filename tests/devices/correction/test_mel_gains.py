@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from anymic.data.manifest import Manifest
-from anymic.devices.correction.mel_gains import band_gains
+from anymic.devices.correction.gain_fitting import band_gains
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.errors import DeviceError

@@ -15,8 +15,7 @@ from anymic.audio import Clip
 from anymic.cli import main
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
-from anymic.devices.identification.identifier_network import HeldOutScores
-from anymic.devices.identification.random_responses import RandomResponses
+from anymic.devices.identification.identifier_network import HeldOutScores, RandomResponses
 from anymic.errors import AnymicError, AudioError, DeviceError
 
 RATE_HZ = 16000

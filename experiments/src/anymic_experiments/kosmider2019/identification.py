@@ -130,7 +130,7 @@ def attempt(
             order = order[np.random.default_rng(0).permutation(len(order))]
         for start in range(0, len(order) - recordings + 1, recordings):
             batch = order[start : start + recordings]
-            found = identifier.identify_features_together(test.values[batch])
+            found = identifier.identify_features(test.values[batch])
             right, accepted = found.nearest == device, found.device is not None
             group = test.groups[batch[0]]
             rows.append((right, device in known, found.score, accepted, device, group))

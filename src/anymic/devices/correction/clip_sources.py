@@ -46,15 +46,36 @@ class ClipSource(ABC):
         self.failures.extend(Failure(self._names[row], str(reason)) for row in rows)
 
     @abstractmethod
+    def frames(self, row: int) -> Frames:
+        """Return the frames of a clip; AnymicError if it cannot be used."""
+
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
-        """Return row and frames of each clip of one take; unusable clips become failures."""
+        """Return row and frames of each clip of one take; unusable clips become failures.
+
+        The clips may differ in length by one FFT size.
+        """
+        found: list[tuple[int, Frames]] = []
+        for row in rows:
+            try:
+                found.append((row, self.frames(row)))
+            except AnymicError as error:
+                self.refuse([row], error)
+        lengths = [frames.length for _, frames in found]
+        if lengths and max(lengths) - min(lengths) > self.analysis["fft_size"]:
+            reason = DeviceError(
+                f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
+                expected="equal lengths",
+                fix="cut the recordings to the same moment",
+            )
+            self.refuse([row for row, _ in found], reason)
+            return []
+        return found
 
 
 class ManifestClips(ClipSource):
     """The clips of a manifest with a device in every row, read from their files.
 
-    All are resampled to `rate_hz`; if it is None, they must have the rate of the first one. The
-    clips of one take may differ in length by one FFT size.
+    All are resampled to `rate_hz`; if it is None, they must have the rate of the first one.
     """
 
     def __init__(self, manifest: Manifest, rate_hz: int | None, **analysis: int) -> None:
@@ -66,26 +87,8 @@ class ManifestClips(ClipSource):
         self.rate_hz = self._resample_hz = rate_hz
         self._manifest = manifest
 
-    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
-        """Read the clips of one take."""
-        found: dict[int, NDArray[np.float32]] = {}
-        for row in rows:
-            try:
-                found[row] = self._samples(row)
-            except AnymicError as error:
-                self.refuse([row], error)
-        lengths = [len(samples) for samples in found.values()]
-        if lengths and max(lengths) - min(lengths) > self.analysis["fft_size"]:
-            reason = DeviceError(
-                f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
-                expected="equal lengths",
-                fix="cut the recordings to the same moment",
-            )
-            self.refuse(found, reason)
-            return []
-        return [(row, SampleFrames(samples, **self.analysis)) for row, samples in found.items()]
-
-    def _samples(self, row: int) -> NDArray[np.float32]:
+    def frames(self, row: int) -> Frames:
+        """Read a clip; AnymicError also if it has another rate."""
         clip = read_row(self._manifest, row, rate_hz=self._resample_hz)
         self.rate_hz = self.rate_hz or clip.rate_hz
         if clip.rate_hz != self.rate_hz:
@@ -94,7 +97,7 @@ class ManifestClips(ClipSource):
                 expected=f"{self.rate_hz} Hz as in the other clips",
                 fix="resample the file, or pass a rate for all clips",
             )
-        return clip.samples
+        return SampleFrames(clip.samples, **self.analysis)
 
 
 class ArrayClips(ClipSource):
@@ -123,18 +126,14 @@ class ArrayClips(ClipSource):
         self.rate_hz = rate_hz
         self._values = values
 
-    def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
-        """Return the frames of the clips of one take; clips of zeros become failures."""
-        found: list[tuple[int, Frames]] = []
-        for row in rows:
-            values = self._values[row]
-            if not values.any():
-                self.refuse([row], DeviceError("the clip is silent", fix="leave it out"))
-            elif values.ndim == 1:
-                found.append((row, SampleFrames(values.astype(np.float32), **self.analysis)))
-            else:
-                found.append((row, MagnitudeFrames(np.abs(values))))
-        return found
+    def frames(self, row: int) -> Frames:
+        """Return the frames of a clip; DeviceError for zeros."""
+        values = self._values[row]
+        if not values.any():
+            raise DeviceError("the clip is silent", fix="leave it out")
+        if values.ndim == 1:
+            return SampleFrames(values.astype(np.float32), **self.analysis)
+        return MagnitudeFrames(np.abs(values))
 
 
 def read_row(manifest: Manifest, row: int, *, rate_hz: int | None = None) -> audio.Clip:

@@ -7,18 +7,20 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anymic._internal.files import write_text
 from anymic.devices.analysis import check_analysis
+from anymic.devices.correction.arrays import Unknown, checked_clips, one_a_row
 from anymic.devices.file_format import reading
 from anymic.errors import DeviceError
 
 FORMAT = "anymic-device-profile"
 VERSION = 1
+_KIND, _AGAIN = "a device profile", "make one with `anymic devices profile`"
 
 
 def _texts(values: Iterable[object]) -> tuple[str, ...]:
@@ -144,15 +146,11 @@ class DeviceProfile:
         return self.devices[device].gains
 
     def gains_for_each(
-        self, devices: Sequence[str], *, unknown: Literal["error", "identity"] = "error"
+        self, devices: Sequence[str], *, unknown: Unknown = "error"
     ) -> NDArray[np.float64]:
         """Return the gains of each of these devices, (row, bin).
 
-        Raises
-        ------
-        DeviceError
-            If the profile has no such device and `unknown` is "error". With "identity" its gains
-            are 1.
+        Those of an unknown device are 1, or it raises a DeviceError, as `unknown` says.
         """
         ones = np.ones(self.fft_size // 2 + 1)
         skipped = set(devices) - set(self.devices) if unknown == "identity" else set()
@@ -174,7 +172,12 @@ class DeviceProfile:
             )
 
     def apply(
-        self, samples: NDArray[np.floating], rate_hz: int, *, device: str
+        self,
+        samples: ArrayLike,
+        rate_hz: int,
+        *,
+        device: str | Iterable[str | None],
+        unknown: Unknown = "error",
     ) -> NDArray[np.float32]:
         """Return samples of `device` with the spectrum of the reference.
 
@@ -186,8 +189,10 @@ class DeviceProfile:
             Not changed.
         rate_hz : int
             The rate of the samples, which must be that of the profile.
-        device : str
-            The device that recorded the samples.
+        device : str or sequence of str
+            The device that recorded the samples, or one for each clip.
+        unknown : {"error", "identity"}
+            Whether a device without gains is refused, or its samples are returned unchanged.
 
         Returns
         -------
@@ -206,14 +211,14 @@ class DeviceProfile:
         >>> corrected = profile.apply(samples, 44100, device="B")  # doctest: +SKIP
         """
         from anymic.devices.correction.apply import apply_to_samples
-        from anymic.devices.correction.arrays import checked_clips
 
         self.require(rate_hz=rate_hz)
-        gains = self.gains_for(device)
         clips = checked_clips(samples, "waveform", fft_size=self.fft_size)
+        gains = self.gains_for_each(one_a_row(device, len(clips)), unknown=unknown)
         analysis = {"fft_size": self.fft_size, "hop_samples": self.hop_samples}
-        corrected = [apply_to_samples(clip, gains, **analysis) for clip in clips]
-        return np.stack(corrected).reshape(np.shape(samples))
+        pairs = zip(clips, gains, strict=True)
+        corrected = np.stack([apply_to_samples(clip, row, **analysis) for clip, row in pairs])
+        return corrected.reshape(np.shape(samples))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the plain mapping that is written as JSON."""
@@ -244,8 +249,7 @@ class DeviceProfile:
             If it is not a device profile, has another version, or a value is missing or does not
             fit.
         """
-        again = "make one with `anymic devices profile`"
-        with reading(values, FORMAT, VERSION, where=where, kind="a device profile", again=again):
+        with reading(values, FORMAT, VERSION, where=where, kind=_KIND, again=_AGAIN):
             devices = {
                 str(name): DeviceGains(
                     np.asarray(device["gains"], dtype=np.float64),
@@ -264,8 +268,7 @@ class DeviceProfile:
             raise DeviceError(
                 f"no folder {path.parent}", expected="a folder to write to", fix="create it"
             )
-        text = json.dumps(self.to_mapping(), indent=1, allow_nan=False) + "\n"
-        write_text(path, text)
+        write_text(path, json.dumps(self.to_mapping(), indent=1, allow_nan=False) + "\n")
         return path
 
     @classmethod
@@ -273,19 +276,12 @@ class DeviceProfile:
         """Read a profile from JSON; DeviceError if there is none, or as for `from_mapping`."""
         path = Path(path)
         if not path.is_file():
-            raise DeviceError(
-                f"no file {path}",
-                expected="a device profile",
-                fix="check the path, or make one with `anymic devices profile`",
-            )
+            raise DeviceError(f"no file {path}", expected=_KIND, fix=f"check the path, or {_AGAIN}")
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise DeviceError(
-                f"{path} is not JSON ({error})",
-                expected="a device profile",
-                fix="make one with `anymic devices profile`",
-            ) from error
+        except ValueError as error:
+            problem = f"{path} is not JSON ({error})"
+            raise DeviceError(problem, expected=_KIND, fix=_AGAIN) from error
         return cls.from_mapping(values if isinstance(values, dict) else {}, where=str(path))
 
 

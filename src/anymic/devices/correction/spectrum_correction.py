@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
-from anymic.devices.correction.apply import apply_to_samples
 from anymic.devices.correction.arrays import (
     ArrayError,
     Domain,
@@ -291,15 +290,11 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 )
             clips = checked_clips(X, self.domain, fft_size=profile.fft_size)
             shape = np.asarray(X).shape
-        gains = profile.gains_for_each(one_a_row(device, len(clips)), unknown=self.unknown)
-        corrected: NDArray[Any]
         if self.domain == "waveform":
-            analysis = {"fft_size": profile.fft_size, "hop_samples": profile.hop_samples}
-            pairs = zip(clips, gains, strict=True)
-            corrected = np.stack([apply_to_samples(one, row, **analysis) for one, row in pairs])
-        else:
-            corrected = clips * gains[:, :, None].astype(clips.real.dtype)
-        return corrected.reshape(shape)
+            corrected = profile.apply(clips, profile.rate_hz, device=device, unknown=self.unknown)
+            return corrected.reshape(shape)
+        gains = profile.gains_for_each(one_a_row(device, len(clips)), unknown=self.unknown)
+        return np.reshape(clips * gains[:, :, None].astype(clips.real.dtype), shape)
 
     def fit_transform(
         self,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from anymic.devices.analysis import FRAMES_A_BLOCK, centred, windowed_blocks
-from anymic.errors import AudioError
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class SampleFrames:
     def __init__(self, samples: NDArray[np.float32], *, fft_size: int, hop_samples: int) -> None:
         self._padded = centred(samples, fft_size)
         self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
-        self.bins = fft_size // 2 + 1
+        self.length, self.bins = len(samples), fft_size // 2 + 1
 
     def levels(self) -> NDArray[np.float32]:
         """Return the root-mean-square magnitude over bins, (frame,), by Parseval's theorem."""
@@ -50,7 +49,7 @@ class MagnitudeFrames:
 
     def __init__(self, magnitude: NDArray[np.floating]) -> None:
         self._magnitude = magnitude.T.astype(np.float32)
-        self.bins = self._magnitude.shape[1]
+        self.length, self.bins = self._magnitude.shape
 
     def levels(self) -> NDArray[np.float32]:
         """Return the levels (frame,); all bins but the first and the last stand for two."""
@@ -79,36 +78,6 @@ def statistics_of_take(
     shortest = min(map(len, active))
     joint = np.all([one[:shortest] for one in active], axis=0)
     floors = [float(level.max()) * 10 ** (floor_db / 20) for level in levels]
-    return _averages(clips, active, joint, floors)
-
-
-def mean_log_magnitude(
-    samples: NDArray[np.float32],
-    *,
-    fft_size: int = 2048,
-    hop_samples: int = 512,
-    floor_db: float = -100.0,
-    silence_db: float = -40.0,
-) -> NDArray[np.float64]:
-    """Return `ClipSpectra.log_magnitude` (bin,) of samples (sample,); AudioError if silent."""
-    if not samples.any():
-        raise AudioError(
-            "the recording is silent",
-            expected="at least one sample that is not zero",
-            fix="leave it out",
-        )
-    frames = SampleFrames(samples, fft_size=fft_size, hop_samples=hop_samples)
-    (found,) = statistics_of_take([frames], floor_db=floor_db, silence_db=silence_db)
-    return found.log_magnitude
-
-
-def _averages(
-    clips: Sequence[Frames],
-    active: Sequence[NDArray[np.bool_]],
-    joint: NDArray[np.bool_],
-    floors: Sequence[float],
-) -> list[ClipStatistics]:
-    """Return the means of the clips of one take; `joint` (frame,) covers the shortest."""
     shape = (len(clips), clips[0].bins)
     linear, own, shared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     weight = np.zeros(shape[1])

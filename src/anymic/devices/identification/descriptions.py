@@ -111,19 +111,10 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
             expected=f"{analysis.rate_hz} Hz, the rate of the identifier",
             fix="resample it, or fit an identifier at its rate",
         )
-    log_mel = _log_mel(clip, analysis, filters)
-    mean: Array = log_mel.mean(axis=0)
-    mean -= mean.mean()
-    return mean
-
-
-def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
-    """Return the log power of each band in the active frames, (frame, band)."""
     padded = centred(clip.samples, analysis.fft_size)
+    steps = {"fft_size": analysis.fft_size, "hop_samples": analysis.hop_samples}
     bands, levels = [], []
-    for block in windowed_blocks(
-        padded, fft_size=analysis.fft_size, hop_samples=analysis.hop_samples
-    ):
+    for block in windowed_blocks(padded, **steps):
         power = np.abs(rfft(block.astype(np.float64))) ** 2
         bands.append(power @ filters.T)
         levels.append(power.mean(axis=1))
@@ -137,8 +128,9 @@ def _log_mel(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
         )
     active = level >= loudest * 10 ** (analysis.silence_db / 10)
     floor = loudest * 10 ** (analysis.floor_db / 10)
-    logs: Array = np.log(np.maximum(np.concatenate(bands)[active], floor))
-    return logs
+    mean: Array = np.log(np.maximum(np.concatenate(bands)[active], floor)).mean(axis=0)
+    mean -= mean.mean()
+    return mean
 
 
 def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptions:

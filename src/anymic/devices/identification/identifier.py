@@ -196,7 +196,7 @@ class DeviceIdentifier:
 
     def identify(self, clip: audio.Clip) -> Identification:
         """Name the device of one clip of any length; raises as `describe`."""
-        return self.identify_features(self.describe(clip)[None])[0]
+        return self.identify_together([clip])
 
     def identify_together(self, clips: Sequence[audio.Clip]) -> Identification:
         """Name the device that recorded all of these clips, at least one; raises as `describe`."""
@@ -204,35 +204,25 @@ class DeviceIdentifier:
             raise DeviceError(
                 "there are no clips", expected="at least one", fix="pass recordings of a device"
             )
-        return self.identify_features_together(np.array([self.describe(clip) for clip in clips]))
+        return self.identify_features(np.array([self.describe(clip) for clip in clips]))
 
-    def identify_features(self, values: NDArray[np.float64]) -> list[Identification]:
-        """Name the device of each described clip, (clip, band)."""
-        return [self._answer(one[None]) for one in self._logs(values)]
-
-    def identify_features_together(self, values: ArrayLike) -> Identification:
+    @torch.no_grad()
+    def identify_features(self, values: ArrayLike) -> Identification:
         """Name the one device that recorded all described clips, (clip, band).
 
         Their probabilities are multiplied, as those of independent clips. The score is that of
         the mean log probabilities, with the same threshold.
         """
-        return self._answer(self._logs(np.asarray(values, dtype=np.float64)))
-
-    def _standardized(self, values: NDArray[np.float64]) -> Tensor:
-        return (torch.from_numpy(values).float() - self._mean) / self._scale
-
-    @torch.no_grad()
-    def _logs(self, values: NDArray[np.float64]) -> Tensor:
-        """Return log probabilities (clip, device + 1)."""
-        logs: Tensor = self.network_(self._standardized(values)).double()
-        return logs
-
-    def _answer(self, logs: Tensor) -> Identification:
+        described = np.asarray(values, dtype=np.float64)
+        logs = self.network_(self._standardized(described)).double()
         share, index = logs[:, :-1].sum(dim=0).softmax(dim=0).max(dim=0)
         nearest = self.devices[int(index)]
         found = float(score(logs.mean(dim=0, keepdim=True)))
         named = nearest if found >= self.threshold else None
         return Identification(named, float(share), nearest, found)
+
+    def _standardized(self, values: NDArray[np.float64]) -> Tensor:
+        return (torch.from_numpy(values).float() - self._mean) / self._scale
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""

@@ -56,7 +56,7 @@ def identify(
         if isinstance(features, Failure):
             yield path, features
         else:
-            yield path, known.identify_features(features[None])[0]
+            yield path, known.identify_features(features[None])
 
 
 def identify_together(
@@ -66,7 +66,7 @@ def identify_together(
     known = _loaded(identifier)
     all_found = [features for _, features in _described(known, places)]
     described = [one for one in all_found if not isinstance(one, Failure)]
-    found = known.identify_features_together(described) if described else None
+    found = known.identify_features(described) if described else None
     failures = tuple(one for one in all_found if isinstance(one, Failure))
     return IdentifiedTogether(found, len(described), failures)
 
