@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from anymic.cli.options import TABLE
 from anymic.cli.verbs import Verbs
 
 # Click's ClickException; typer has come to keep click to itself.
@@ -17,16 +18,9 @@ WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 TERMINATED = 143
 
-ABOUT = """Sound classifiers that give the same answer through any microphone and any codec.
-
-The usual order: make a manifest of the clips (data), train a model (train), measure it on each
-device (evaluate), and classify recordings (predict). Every verb has its own --help.
-To try it all on synthetic sounds: anymic demo
-"""
-
 app = typer.Typer(
     cls=Verbs,
-    help=ABOUT,
+    help=TABLE["about"],
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from anymic._internal.progress import progress_bar
-from anymic.cli.inputs import require_choice
+from anymic.cli.inputs import require_both, require_choice
 from anymic.cli.printing import Outcome
 from anymic.errors import BundleError, ConfigError
 
@@ -93,12 +93,8 @@ def _clips(
             expected="the manifest of the training, with the validation clips",
             fix="pass --data",
         )
-    if split is not None and (data is None or voting != "calibrated"):
-        raise ConfigError(
-            f"--split {split} is given without --voting calibrated and --data",
-            expected="both, because only these calibrate on clips",
-            fix="leave it out, or pass both",
-        )
+    both = voting == "calibrated" and data is not None
+    require_both(f"--split {split}", split, "--voting calibrated and --data", both)
     manifest = None if data is None else as_manifest(data)
     if manifest is None or split is None:
         return manifest, None

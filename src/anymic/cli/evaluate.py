@@ -78,16 +78,12 @@ def as_mapping(found: Evaluation | Robustness, paths: Mapping[str, Path]) -> dic
 
 def evaluation_lines(found: Evaluation, paths: Mapping[str, Path]) -> list[Any]:
     """Return the tables, and where the report is."""
-    from anymic.evaluation.report.tables import (
-        class_table,
-        device_table,
-        rich_table,
-        threshold_table,
-    )
+    from anymic.evaluation.report import tables
 
-    tables = [table(found.rows) for table in (device_table, class_table, threshold_table)]
+    kinds = (tables.device_table, tables.class_table, tables.threshold_table)
+    shown = [table for kind in kinds if (table := kind(found.rows)).rows]
     return [
-        *(rich_table(table) for table in tables if table.rows),
+        *map(tables.rich_table, shown),
         str(found),
         f"{paths['html']}  the report, with figures",
         f"{paths['json']}  the same in numbers",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anymic._internal.progress import progress_bar
-from anymic.cli.predict_rows import printer
+from anymic._internal.progress import track
+from anymic.cli.predict_rows import print_results, recorded
 from anymic.cli.printing import exit_if_failed, note
-from anymic.errors import ConfigError, Failure
+from anymic.errors import ConfigError
 
 
 def predict(
@@ -76,19 +76,8 @@ def predict(
         accelerator=accelerator,
         min_confidence=min_confidence,
     )
-    show = printer(windows=windows, top=top, as_json=as_json)
-    failed = 0
-    with progress_bar(count, "predicting") as advance:
-        for result in results:
-            failed += isinstance(result, Failure)
-            show.add(result)
-            if answers is not None and not isinstance(result, Failure):
-                answers.add(result)
-            advance(1)
-    show.finish()
-    if answers is not None:
-        answers.write()
-    exit_if_failed(failed, count)
+    found = recorded(track(results, count, "predicting"), answers)
+    exit_if_failed(print_results(found, windows=windows, top=top, as_json=as_json), count)
 
 
 def _refuse_for_embeddings(**options: object) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from heapq import nlargest
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from anymic.cli.printing import print_json
+from anymic.cli.printing import print_json, print_lines
 from anymic.errors import Failure
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from anymic.inference.prediction import Prediction
+    from anymic.inference.submission import Submission
 
 NOT_SURE = "not sure"
 KNOWN = {
@@ -30,72 +33,55 @@ DONE = {
 HEADS = ("file", "label", "probability", "device", "correction", "notes")
 
 
-def printer(*, windows: bool, top: int, as_json: bool) -> TabSeparated:
-    """Return what prints the results: JSON, or a table in a terminal, or rows into a pipe."""
+def print_results(
+    results: Iterable[Prediction | Failure], *, windows: bool, top: int, as_json: bool
+) -> int:
+    """Print JSON, or a table in a terminal, or each row at once into a pipe; count the failures."""
+    from rich.markup import escape
+
+    table = _table(windows, top) if sys.stdout.isatty() else None
+    failed, mappings = 0, []
+    for result in results:
+        failed += isinstance(result, Failure)
+        if as_json:
+            mappings.append(_as_mapping(result, windows, top))
+            continue
+        for cells in _rows(result, windows, top):
+            if table is None:
+                print("\t".join(" ".join(cell.split()) for cell in cells), flush=True)
+            else:
+                style = "red" if "failed" in cells[-2:-1] else None
+                table.add_row(*map(escape, cells), style=style)
     if as_json:
-        return Json(windows, top)
-    return Terminal(windows, top) if sys.stdout.isatty() else TabSeparated(windows, top)
+        print_json(mappings)
+    elif table is not None:
+        print_lines(table)
+    return failed
 
 
-class TabSeparated:
-    """Tab-separated rows, each as soon as it is known."""
-
-    def __init__(self, windows: bool, top: int) -> None:
-        self.windows, self.top = windows, top
-
-    def add(self, result: Prediction | Failure) -> None:
-        """Print or keep one result."""
-        for cells in _rows(result, self.windows, self.top):
-            print("\t".join(" ".join(cell.split()) for cell in cells), flush=True)
-
-    def finish(self) -> None:
-        """Print what was kept."""
+def recorded(
+    results: Iterable[Prediction | Failure], answers: Submission | None
+) -> Iterator[Prediction | Failure]:
+    """Yield the results, and write the answers among them where they are wanted."""
+    for result in results:
+        if answers is not None and not isinstance(result, Failure):
+            answers.add(result)
+        yield result
+    if answers is not None:
+        answers.write()
 
 
-class Terminal(TabSeparated):
-    """One table at the end."""
+def _table(windows: bool, top: int) -> Table:
+    from rich import box
+    from rich.table import Table
 
-    def __init__(self, windows: bool, top: int) -> None:
-        from rich import box
-        from rich.table import Table
-
-        super().__init__(windows, top)
-        more = [name for place in range(2, top + 1) for name in (f"label {place}", "probability")]
-        start = ["start (s)"] if windows else []
-        self.table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in (HEADS[0], *start, *HEADS[1:3], *more, *HEADS[3:]):
-            number = name in ("probability", "start (s)")
-            self.table.add_column(name, justify="right" if number else "left", overflow="fold")
-
-    def add(self, result: Prediction | Failure) -> None:
-        """Add the rows of one result to the table."""
-        from rich.markup import escape
-
-        for cells in _rows(result, self.windows, self.top):
-            style = "red" if "failed" in cells[-2:-1] else None
-            self.table.add_row(*map(escape, cells), style=style)
-
-    def finish(self) -> None:
-        """Print the table."""
-        from rich.console import Console
-
-        Console().print(self.table)
-
-
-class Json(TabSeparated):
-    """A list of one object a file."""
-
-    def __init__(self, windows: bool, top: int) -> None:
-        super().__init__(windows, top)
-        self.found: list[dict[str, Any]] = []
-
-    def add(self, result: Prediction | Failure) -> None:
-        """Keep one result."""
-        self.found.append(_as_mapping(result, self.windows, self.top))
-
-    def finish(self) -> None:
-        """Print the list."""
-        print_json(self.found)
+    more = [name for place in range(2, top + 1) for name in (f"label {place}", "probability")]
+    start = ["start (s)"] if windows else []
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in (HEADS[0], *start, *HEADS[1:3], *more, *HEADS[3:]):
+        number = name in ("probability", "start (s)")
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    return table
 
 
 def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tuple[str, ...]]:

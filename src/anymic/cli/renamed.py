@@ -4,35 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anymic.cli.options import TABLE
 from anymic.errors import ConfigError
 
-VERBS = {
-    "calibrate-probabilities": "calibrate",
-    "data even": "data balance",
-    "devices route": "devices policy",
-}
-
-# Options of PyTorch Lightning's trainer, which are now arguments of --trainer.
-TRAINER = ("accelerator", "devices", "num-nodes", "strategy", "precision")
+RENAMED = TABLE["renamed"]
+VERBS: dict[str, str] = RENAMED["verbs"]
 OPTIONS = {
-    verb: {f"--{name}": f"--trainer {name.replace('-', '_')}=" for name in TRAINER}
+    verb: {f"--{name}": f"--trainer {name.replace('-', '_')}=" for name in RENAMED["trainer"]}
     for verb in ("train", "finetune")
 }
-
-# Options of `calibrate` when it still estimated the gains of devices.
-OF_PROFILES = {
-    "--reference",
-    "--estimator",
-    "--device",
-    "--rate",
-    "--fft",
-    "--hop",
-    "--floor-db",
-    "--limit-db",
-    "--silence-db",
-    "--plot",
-    "--split",
-}
+OF_PROFILES = {f"--{name}" for name in RENAMED["profiles"]}
 
 
 def refuse_old(verb: str, arguments: Sequence[str]) -> None:

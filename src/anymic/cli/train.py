@@ -107,20 +107,20 @@ def _check_members(members: int | None, workers: int | None, trainer: Mapping[st
 def _members_outcome(places: list[Path], out: Path, data: Path) -> Outcome:
     from anymic.bundle import Bundle
 
-    bundles = [Bundle.load(place) for place in places]
-    failures = failures_of(*bundles)
+    members = {str(place): Bundle.load(place) for place in places}
+    failures = failures_of(*members.values())
     keys = ("monitor", "best", "kept_epoch", "epochs")
     plain = {
         "members": [
-            {"model": str(place), **{key: one.training[key] for key in keys}}
-            for place, one in zip(places, bundles, strict=True)
+            {"model": place, **{key: one.training[key] for key in keys}}
+            for place, one in members.items()
         ],
         "failures": {failure.path: failure.reason for failure in failures},
     }
-    calibrated = all(bundle.fitted_on.get("validation") for bundle in bundles)
+    calibrated = all(bundle.fitted_on.get("validation") for bundle in members.values())
     how = f"calibrated --data {shlex.quote(str(data))}" if calibrated else "soft"
     lines = [
-        *(f"{place}{_measured(one.training)}" for place, one in zip(places, bundles, strict=True)),
+        *(f"{place}{_measured(one.training)}" for place, one in members.items()),
         f"next: anymic ensemble {out}/members/* --voting {how} --out {out}/ensemble",
     ]
     return Outcome(plain, lines, failures)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anymic._internal.progress import progress_bar, track
 from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import require_both, require_choice
+from anymic.cli.predict_rows import recorded
 from anymic.cli.printing import Outcome, command_line, failures_of, note
 from anymic.errors import ConfigError, Failure
 
@@ -187,11 +188,5 @@ def _classify(places: Sequence[str], model: Path, answers: Submission) -> list[F
     from anymic.inference.files import load_model, predict_files
 
     count, results = predict_files(load_model(model), places)
-    failures = []
-    for result in track(results, count, "predicting"):
-        if isinstance(result, Failure):
-            failures.append(result)
-        else:
-            answers.add(result)
-    answers.write()
-    return failures
+    found = recorded(track(results, count, "predicting"), answers)
+    return [result for result in found if isinstance(result, Failure)]
