@@ -11,7 +11,7 @@ import soundfile
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble, InputContract, load
-from anymic.bundle.unknown_devices import with_device_policy
+from anymic.bundle.device_changes import with_device_policy
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier, Identification
 from anymic.errors import BundleError, DeviceError, Failure, ManifestError

@@ -107,7 +107,7 @@ def test_a_clip_gets_its_devices_calibrator_and_an_unknown_device_the_general_on
 ) -> None:
     found = calibrate(model, honest, per_device=["A"]).model
     assert found.calibration is not None
-    own, general = (found.calibration.of_device(name) for name in ("A", None))
+    own, general = found.calibration.devices_["A"], found.calibration.general_
     assert own is not general
     path = honest.paths()[0]
     for device, wanted in (("A", own), ("B", general), ("Z", general), (None, general)):

@@ -16,8 +16,7 @@ import torch
 
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
-from anymic.bundle.added_devices import add_devices
-from anymic.bundle.unknown_devices import with_device_policy
+from anymic.bundle.device_changes import add_devices, with_device_policy
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
 from anymic.features import FrontendConfig

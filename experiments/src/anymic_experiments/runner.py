@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from anymic._internal import machine
 from anymic._internal.files import write_arrays
-from anymic._internal.processes import do_all, visible_gpus
+from anymic._internal.processes import in_processes, visible_gpus
+from anymic._internal.progress import track
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -65,14 +66,10 @@ def finish_all(
     At a time so many processes work, each with its share of the processors and of the GPUs.
     """
     missing = [task for task in dict.fromkeys(tasks) if not task.done(out)]
-    do_all(
-        partial(_finish, out=out),
-        missing,
-        workers=workers,
-        gpus=visible_gpus(),
-        progress=progress,
-        doing=doing,
-    )
+    work = partial(_finish, out=out)
+    done = in_processes(work, missing, workers=workers, gpus=visible_gpus())
+    for _ in track(done, len(missing), doing, shown=progress):
+        pass  # each task writes its result
 
 
 def _finish(task: Task, out: Path) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 from anymic._internal.machine import processors
-from anymic._internal.progress import track
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -60,21 +59,6 @@ def in_processes(
                 yield waiting[done], done.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def do_all(
-    work: Callable[[Job], None],
-    jobs: Sequence[Job],
-    *,
-    workers: int,
-    progress: bool,
-    gpus: Sequence[str] = (),
-    doing: str = "training",
-) -> None:
-    """Do every job as `in_processes` does, with a progress bar named `doing` if wanted."""
-    done = in_processes(work, jobs, workers=workers, gpus=gpus)
-    for _ in track(done, len(jobs), doing, shown=progress):
-        pass
 
 
 def visible_gpus() -> list[str]:

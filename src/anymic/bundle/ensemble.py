@@ -208,19 +208,16 @@ def _index_of(member: str) -> str:
 def _refuse_different(members: tuple[Bundle, ...]) -> None:
     first = members[0]
     for number, member in enumerate(members[1:], start=1):
+        problem = ""
         if member.labels != first.labels:
+            problem = f"different labels: {_difference(first.labels, member.labels)}"
+        elif member.contract != first.contract:
+            problem = f"different contracts: {first.contract} and {member.contract}"
+        if problem:
             raise BundleError(
-                f"the members have different labels: {_difference(first.labels, member.labels)}"
-                f" (members 0 and {number})",
-                expected="the same labels in the same order",
-                fix="leave one out, or train them on the same labels",
-            )
-        if member.contract != first.contract:
-            raise BundleError(
-                f"the members have different contracts: {first.contract} and {member.contract}"
-                f" (members 0 and {number})",
-                expected="the same rate, length and rules",
-                fix="leave one out, or train them with the same settings",
+                f"the members have {problem} (members 0 and {number})",
+                expected="the same labels in the same order, rate, length and rules",
+                fix="leave one out, or train them on the same labels, with the same settings",
             )
 
 

@@ -11,7 +11,7 @@ LEARNED_FROM = ("weights", "standardization", "correction")
 
 
 def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str], name: str) -> None:
-    """Refuse to calibrate a model on clips that it was trained on.
+    """Raise BundleError if a model was trained on some of the clips to calibrate it on.
 
     Parameters
     ----------
@@ -21,11 +21,6 @@ def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str],
         The ids of the clips to calibrate on.
     name : str
         Of the model, for the message.
-
-    Raises
-    ------
-    BundleError
-        With the number of such clips and their use.
     """
     for use in LEARNED_FROM:
         both = set(clips) & set(fitted_on.get(use, ()))
@@ -41,21 +36,9 @@ def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str],
 def refuse_shared_recordings(
     fitted_on: Mapping[str, Sequence[str]], clips: Manifest, manifest: Manifest, name: str
 ) -> None:
-    """Refuse clips of recordings or takes that a model was trained on.
+    """Raise BundleError if the clips are of recordings or takes that the model was trained on.
 
-    Parameters
-    ----------
-    fitted_on, name
-        As for `refuse_overlap`.
-    clips : Manifest
-        To calibrate on.
-    manifest : Manifest
-        With the training clips of the model, as far as they are known.
-
-    Raises
-    ------
-    BundleError
-        With the number of shared groups or takes, and one of them.
+    Its training clips are looked up in `manifest`; otherwise as `refuse_overlap`.
     """
     learned = {clip for use in LEARNED_FROM for clip in fitted_on.get(use, ())}
     rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in learned]

@@ -150,11 +150,6 @@ class DeviceCalibrator:
             result[own] = one.transform(p[own])
         return result
 
-    def of_device(self, device: str | None) -> Calibrator:
-        """Return the calibrator of a device, or the general one if it has none."""
-        require_fitted(self, "general_")
-        return self.devices_.get(device or "", self.general_)
-
     def summary(self) -> dict[str, Any]:
         """Return the fitted state as plain JSON values: method, clips, temperature, devices."""
         require_fitted(self, "general_")
@@ -227,21 +222,20 @@ class DeviceCalibrator:
         names: NDArray[np.str_],
         wanted: Sequence[str],
     ) -> None:
-        few = []
-        expected = f"at least {LEAST_OF_DEVICE} clips of each device"
-        if self.method == "isotonic":
-            expected = f"at least {LEAST_OF_LABEL} of each label from each device"
+        isotonic, few = self.method == "isotonic", []
         for device in wanted:
             counts = np.bincount(targets[names == device], minlength=len(labels))
-            if self.method == "temperature" and counts.sum() < LEAST_OF_DEVICE:
+            rarest = int(counts.argmin())
+            if isotonic and counts[rarest] < LEAST_OF_LABEL:
+                few.append(f"{counts.sum()} of {device} ({counts[rarest]} of {labels[rarest]})")
+            elif not isotonic and counts.sum() < LEAST_OF_DEVICE:
                 few.append(f"{counts.sum()} of {device}")
-            elif self.method == "isotonic" and counts.min() < LEAST_OF_LABEL:
-                rarest = labels[int(counts.argmin())]
-                few.append(f"{counts.sum()} of {device} ({counts.min()} of {rarest})")
         if few:
             raise CalibrationError(
                 f"too few clips for a calibrator of each device: {', '.join(few)}",
-                expected=expected,
+                expected=f"at least {LEAST_OF_LABEL} of each label from each device"
+                if isotonic
+                else f"at least {LEAST_OF_DEVICE} clips of each device",
                 fix="set more clips aside, or calibrate all devices together",
             )
 

@@ -22,7 +22,7 @@ def devices_add(
     `anymic devices profile takes.csv --reference A --device D --out d.json` wrote.
     """
     from anymic.bundle import Bundle
-    from anymic.bundle.added_devices import add_devices
+    from anymic.bundle.device_changes import add_devices
     from anymic.devices.correction.profile import DeviceProfile
 
     bundle = Bundle.load(model)

@@ -35,7 +35,7 @@ def devices_policy(
     Example: anymic devices policy run --identifier identifier --data manifest.csv --unknown blind
     """
     from anymic import bundle as bundles
-    from anymic.bundle.unknown_devices import with_device_policy
+    from anymic.bundle.device_changes import with_device_policy
     from anymic.data.reading import as_manifest
     from anymic.devices.identification.identifier import DeviceIdentifier
 

@@ -16,7 +16,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.devices.correction.blind import MeanSpectrum
 from anymic.errors import AnymicError, DeviceError
 from anymic.features import Gains
-from anymic.inference.engine import FeatureEngine
+from anymic.inference.engine import Engine
 from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import End, Window, cut
 
@@ -36,7 +36,7 @@ class GainSelector:
     error ("refuse"), according to the contract's `unknown_device`.
     """
 
-    def __init__(self, bundle: Bundle | Ensemble, engine: FeatureEngine) -> None:
+    def __init__(self, bundle: Bundle | Ensemble, engine: Engine) -> None:
         self.contract, self.devices = bundle.contract, bundle.devices
         self.policy = bundle.contract.unknown_device
         self.identifier = bundle.identifier

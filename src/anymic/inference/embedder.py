@@ -16,7 +16,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, Failure
 from anymic.features import Features
-from anymic.inference.engine import FeatureEngine, Precision
+from anymic.inference.engine import Engine, Precision, at
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
 from anymic.models.fusion import FusedBasic, fuse
@@ -88,10 +88,8 @@ class Embedder:
                 expected="a single model",
                 fix="pass one of its members, such as its folder members/00",
             )
-        self.engine = FeatureEngine(bundle, precision=precision, accelerator=accelerator)
-        network = fuse(bundle.network, dtype=self.engine.dtype)
-        place = self.engine.place
-        self._network = network if place.type == "cpu" else network.to(place)
+        self.engine = Engine(bundle, precision=precision, accelerator=accelerator, classifies=False)
+        self._network = at(self.engine.place, fuse(bundle.network, dtype=self.engine.dtype))
         self._clip_s = bundle.contract.clip_s
         self.pipeline = ClipPipeline(bundle, self.engine, self.pool, batch_size=batch_size)
 

@@ -115,12 +115,7 @@ class VectorHead:
                     label=self.labels[best],
                     probability=float(own[best]),
                     probabilities=dict(zip(self.labels, own.tolist(), strict=True)),
-                    device=None,
-                    device_from="assumed",
-                    device_policy="identity",
                     windows=len(fixed_segments(sequence, self.segments)),
-                    start_s=0.0,
-                    duration_s=0.0,
                     min_confidence=min_confidence,
                 )
             )

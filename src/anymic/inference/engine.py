@@ -19,6 +19,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.errors import BundleError
 from anymic.features import Features, Frontend, Gains, SharedFrontends
 from anymic.inference import answers
+from anymic.models import NETWORKS
 from anymic.models.batched import Batched
 from anymic.models.fusion import can_fuse
 
@@ -31,10 +32,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class FeatureEngine:
-    """Computes log-mel features of samples, with the gains of each device.
+@dataclass(frozen=True)
+class _Group:
+    """The members of one architecture, by number, and their combined networks."""
 
-    Members of an ensemble with equal front-ends share the work (`SharedFrontends`).
+    members: tuple[int, ...]
+    networks: Batched
+    fused: bool
+
+
+class Engine:
+    """Computes features and probabilities of samples, as `Predictor` does for files.
+
+    Members of an ensemble with equal front-ends share the work (`SharedFrontends`), and members of
+    one architecture run as one call (`anymic.models.batched`).
 
     Parameters
     ----------
@@ -44,6 +55,8 @@ class FeatureEngine:
         "auto" is bfloat16 where the processor multiplies it natively, otherwise float32.
     accelerator : str
         A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
+    classifies : bool
+        Whether it computes probabilities; otherwise the networks are not prepared.
 
     Attributes
     ----------
@@ -62,6 +75,13 @@ class FeatureEngine:
     ------
     BundleError
         If the bundle's clips are too short for a network, or there is no such accelerator.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from anymic.bundle import load
+    >>> engine = Engine(load("run"), precision="float32")  # doctest: +SKIP
+    >>> engine.classify(engine.features(torch.zeros(1, 441000)))  # doctest: +SKIP
     """
 
     def __init__(
@@ -70,6 +90,7 @@ class FeatureEngine:
         *,
         precision: Precision = "auto",
         accelerator: str = "auto",
+        classifies: bool = True,
     ) -> None:
         machine.keep_memory()
         self.place = _place(accelerator)
@@ -89,6 +110,9 @@ class FeatureEngine:
         self.spectra = tuple(self.members[one].spectrum for one in firsts)
         self._shared = SharedFrontends(self.frontends)
         self._gains: dict[str, Gains] = {}
+        self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
+        self.calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
+        self._groups = self._by_architecture() if classifies else []
 
     def profile_gains(self, device: str | None) -> Gains:
         """Return the gains of a device for each front-end; None if some member has none."""
@@ -137,42 +161,6 @@ class FeatureEngine:
         """Compute batches in order, on a processor in several threads."""
         return spread(function, items) if self.place.type == "cpu" else map(function, items)
 
-
-@dataclass(frozen=True)
-class _Group:
-    """The members of one architecture, by number, and their combined networks."""
-
-    members: tuple[int, ...]
-    networks: Batched
-    fused: bool
-
-
-class Engine(FeatureEngine):
-    """Computes the probabilities of samples or features, as `Predictor` does for files.
-
-    Members of one architecture run as one call (`anymic.models.batched`). Parameters, attributes
-    and errors are those of `FeatureEngine`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from anymic.bundle import load
-    >>> engine = Engine(load("run"), precision="float32")  # doctest: +SKIP
-    >>> engine.classify(engine.features(torch.zeros(1, 441000)))  # doctest: +SKIP
-    """
-
-    def __init__(
-        self,
-        bundle: Bundle | Ensemble,
-        *,
-        precision: Precision = "auto",
-        accelerator: str = "auto",
-    ) -> None:
-        super().__init__(bundle, precision=precision, accelerator=accelerator)
-        self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
-        self.calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
-        self._groups = self._by_architecture()
-
     def classify(self, features: Features) -> NDArray[np.float64]:
         """Return the probabilities (batch, label) of windows, after the vote of the members.
 
@@ -192,6 +180,28 @@ class Engine(FeatureEngine):
             temperatures = [self.members[one].temperature for one in group.members]
             found[list(group.members)] = answers.probabilities(logits, temperatures)
         return found
+
+    def classify_stored(
+        self, features: Sequence[NDArray[np.floating]], *, batch_size: int
+    ) -> NDArray[np.float64]:
+        """Return the probabilities (clip, label) of clips of one window each.
+
+        Parameters
+        ----------
+        features : sequence of array (clip, band, frame)
+            Log-mel features for each of the engine's front-ends; they may be memory-mapped.
+        batch_size : int
+        """
+        batches = (
+            [each[first : first + batch_size] for each in features]
+            for first in range(0, len(features[0]), batch_size)
+        )
+
+        def classify(batch: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+            return self.classify(tuple(torch.from_numpy(each.astype(np.float32)) for each in batch))
+
+        parts = list(self.spread(classify, batches))
+        return np.concatenate(parts) if parts else np.empty((0, len(self.labels)))
 
     def _by_architecture(self) -> list[_Group]:
         groups: dict[str, list[int]] = {}
@@ -227,30 +237,20 @@ def _key(frontend: Frontend) -> object:
 
 
 def _check_size(bundle: Bundle) -> None:
-    config, contract = bundle.frontend.config, bundle.contract
-    channels, bands, frames = config.input_shape(round(contract.clip_s * contract.rate_hz))
-    wanted = getattr(bundle.network, "channels", channels)
-    if wanted != channels:
-        raise BundleError(
-            f"audio of one microphone gives features of {channels} channels",
-            expected=f"{wanted} channels, as of {wanted / channels:g} microphones,"
-            f" for {bundle.network_name}",
-            fix="compute the features of all microphones, and pass them to `bundle.network`",
-        )
+    contract, name = bundle.contract, bundle.network_name
+    _, *size = bundle.frontend.config.input_shape(contract.clip_samples)
+    patch = NETWORKS.get(name).patch if name in NETWORKS else None
     smallest = getattr(bundle.network, "smallest_input", 1)
-    patch = getattr(bundle.network, "input_shape", (bands, frames))
-    if (bands, frames) != patch:
-        raise BundleError(
-            f"the clips have {frames} frames x {bands} bands",
-            expected=f"exactly {patch[1]} x {patch[0]} for {bundle.network_name}",
-            fix="use the network's own front-end, and clips of one patch",
-        )
-    if min(frames, bands) < smallest:
-        raise BundleError(
-            f"the clips have {frames} frames x {bands} bands",
-            expected=f"at least {smallest} of each for {bundle.network_name}",
-            fix="train with longer clips, a shorter hop, or more bands",
-        )
+    expected = fix = ""
+    if patch is not None and tuple(size) != patch:
+        expected = f"exactly {patch[1]} x {patch[0]} for {name}"
+        fix = "use the network's own front-end, and clips of one patch"
+    elif min(size) < smallest:
+        expected = f"at least {smallest} of each for {name}"
+        fix = "train with longer clips, a shorter hop, or more bands"
+    if expected:
+        problem = f"the clips have {size[1]} frames x {size[0]} bands"
+        raise BundleError(problem, expected=expected, fix=fix)
 
 
 def _place(accelerator: str) -> torch.device:

@@ -14,7 +14,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.errors import DeviceError
 from anymic.features import Features
 from anymic.inference.device_policy import GainSelector
-from anymic.inference.engine import FeatureEngine
+from anymic.inference.engine import Engine
 from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import Window
 
@@ -32,7 +32,7 @@ class ClipPipeline:
     Parameters
     ----------
     bundle : Bundle or Ensemble
-    engine : FeatureEngine
+    engine : Engine
         Of the same bundle.
     compute : callable
         Returns an array (batch, ...) for the log-mel features of a batch. Several threads may call
@@ -44,7 +44,7 @@ class ClipPipeline:
     def __init__(
         self,
         bundle: Bundle | Ensemble,
-        engine: FeatureEngine,
+        engine: Engine,
         compute: Callable[[Features], NDArray[np.float64]],
         *,
         batch_size: int | None = None,
@@ -99,7 +99,7 @@ class ClipPipeline:
         return batch, self.compute(features), finite
 
 
-def _fitting_batch(bundle: Bundle | Ensemble, engine: FeatureEngine) -> int:
+def _fitting_batch(bundle: Bundle | Ensemble, engine: Engine) -> int:
     if engine.place.type != "cpu":
         return MOST_WINDOWS
     config, contract = engine.frontends[0].config, bundle.contract

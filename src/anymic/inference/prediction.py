@@ -59,12 +59,12 @@ class Prediction:
     label: str
     probability: float
     probabilities: dict[str, float]
-    device: str | None
-    device_from: DeviceFrom
-    device_policy: DevicePolicy
-    windows: int
-    start_s: float
-    duration_s: float
+    device: str | None = None
+    device_from: DeviceFrom = "assumed"
+    device_policy: DevicePolicy = "identity"
+    windows: int = 1
+    start_s: float = 0.0
+    duration_s: float = 0.0
     notes: tuple[str, ...] = ()
     window_starts_s: tuple[float, ...] = field(default=(), repr=False)
     window_probabilities: NDArray[np.float64] = field(

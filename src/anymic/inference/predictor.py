@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +14,9 @@ from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure
+from anymic.features.feature_store import Length, open_features
+from anymic.features.feature_store import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate
-from anymic.inference.cached import predict_cached
 from anymic.inference.engine import Engine, Precision
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
@@ -23,33 +24,22 @@ from anymic.inference.requests import ClipRequest, as_sources, manifest_requests
 from anymic.inference.windowing import End
 
 
-def load(
-    path: str | Path,
-    *,
-    precision: Precision = "auto",
-    accelerator: str = "auto",
-    min_confidence: float = 0.0,
-) -> Predictor:
+def load(path: str | Path, **options: Any) -> Predictor:
     """Load a bundle for prediction: `anymic.load("run").predict("clip.wav")`.
 
     Parameters
     ----------
     path : path
         The folder of a model or an ensemble.
-    precision, accelerator, min_confidence
-        As for `Predictor`.
+    **options
+        Those of `Predictor`: batch_size, precision, accelerator, min_confidence.
 
     Raises
     ------
     BundleError
         If the folder has no bundle, or an incomplete one.
     """
-    return Predictor(
-        bundles.load(path),
-        precision=precision,
-        accelerator=accelerator,
-        min_confidence=min_confidence,
-    )
+    return Predictor(bundles.load(path), **options)
 
 
 class Predictor:
@@ -215,7 +205,7 @@ class Predictor:
         manifest: Manifest,
         *,
         cache: str | Path | None = None,
-        cache_dtype: Literal["float32", "float16"] = "float32",
+        cache_dtype: StoredPrecision = "float32",
         progress: Callable[[int], None] | None = None,
     ) -> ManifestPredictions:
         """Classify every clip of a manifest; its `device` column states the devices.
@@ -248,20 +238,11 @@ class Predictor:
         requests = manifest_requests(manifest, self.bundle.contract.clip_s)
         found: dict[int, NDArray[np.float64]] = {}
         failures: list[Failure] = []
-        known = self.pipeline.knows_gains
         cached: list[int] = []
         if cache is not None:
-            cached = [row for row, request in enumerate(requests) if known(request)]
+            cached = [row for row, one in enumerate(requests) if self.pipeline.knows_gains(one)]
         if cache is not None and cached:
-            kept = predict_cached(
-                self.engine,
-                self.bundle.contract,
-                manifest.rows(cached),
-                Path(cache),
-                batch_size=self.pipeline.batch_size,
-                dtype=cache_dtype,
-                progress=progress,
-            )
+            kept = self._predict_cached(manifest.rows(cached), Path(cache), cache_dtype, progress)
             rows = (cached[row] for row in kept.rows.tolist())
             found.update(zip(rows, kept.probabilities, strict=True))
             failures += kept.failures
@@ -284,6 +265,35 @@ class Predictor:
             devices,
             tuple(requests[row].policy for row in order),
         )
+
+    def _predict_cached(
+        self,
+        manifest: Manifest,
+        cache: Path,
+        dtype: StoredPrecision,
+        progress: Callable[[int], None] | None,
+    ) -> ManifestPredictions:
+        """Classify clips with the gains of the profile or none; the results are not calibrated."""
+        length = Length(self.bundle.contract.clip_s, shorter=self.bundle.contract.shorter)
+        known, frontends = self.engine.devices, self.engine.frontends
+        if "device" in manifest.table:  # only some members of an ensemble may have its gains
+            names = [name if name in known else "" for name in manifest.table["device"]]
+            shared = all(set(frontend.device_names) <= set(known) for frontend in frontends)
+            manifest = manifest if shared else manifest.with_columns(device=names)
+        stores = [
+            open_features(
+                manifest,
+                frontend,
+                cache,
+                length=length,
+                dtype=dtype,
+                progress=None if number else progress,
+            )
+            for number, frontend in enumerate(frontends)
+        ]
+        features = [store.features for store in stores]
+        found = self.engine.classify_stored(features, batch_size=self.pipeline.batch_size)
+        return ManifestPredictions(found, stores[0].rows, stores[0].failures)
 
     def _require_labels(self) -> None:
         if not self.labels:

@@ -20,6 +20,8 @@ from anymic.inference.windowing import End, Window
 if TYPE_CHECKING:
     from anymic.devices.identification.identifier import Identification
 
+FILE_OR_CLIP = (str, Path, Clip)
+
 
 @dataclass(eq=False)
 class ClipRequest:
@@ -101,7 +103,7 @@ def request_of(
         clip with one.
     """
     device_from: DeviceFrom = "assumed" if device is None else "stated"
-    if isinstance(source, (str, Path, Clip)):
+    if isinstance(source, FILE_OR_CLIP):
         if rate_hz is not None:
             raise AudioError(
                 f"rate_hz={rate_hz} for {source if not isinstance(source, Clip) else 'a clip'}",
@@ -109,9 +111,8 @@ def request_of(
                 fix="leave it out: a file or clip has its own rate",
             )
         return ClipRequest(source, device, device_from)
-    clips = (str, Path, Clip)
     if isinstance(source, Sequence) and any(
-        isinstance(item, clips) or hasattr(item, "__len__") for item in source
+        isinstance(item, FILE_OR_CLIP) or hasattr(item, "__len__") for item in source
     ):
         raise AudioError(
             f"a list of {len(source)} in place of one clip",
@@ -136,19 +137,15 @@ def request_of(
 
 def as_sources(sources: Any) -> list[Any]:
     """Return several sources as a list; AudioError if they are one source or none."""
-    one = isinstance(sources, (str, Path, Clip)) or _is_samples(sources)
-    if one or isinstance(sources, Manifest) or not hasattr(sources, "__iter__"):
+    samples = isinstance(sources, np.ndarray) and sources.ndim == 1 and sources.dtype.kind in "fiu"
+    one = samples or isinstance(sources, (*FILE_OR_CLIP, Manifest))
+    if one or not hasattr(sources, "__iter__"):
         raise AudioError(
             f"a value of type {type(sources).__name__} in place of several clips",
             expected="a list of files or clips",
             fix="use predict for one clip, and predict_manifest for a manifest",
         )
     return list(sources)
-
-
-def _is_samples(value: Any) -> bool:
-    """Return whether these are the samples of one clip: an array of numbers with one axis."""
-    return isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "fiu"
 
 
 def manifest_requests(manifest: Manifest, clip_s: float | None) -> list[ClipRequest]:

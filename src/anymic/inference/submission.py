@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from anymic._internal.files import write_text
 from anymic.errors import AnymicError, ConfigError
 from anymic.inference.prediction import Prediction
 
 LABELS_OF_A_FILE = 3
-HEADER = ("fname", "label")
+HEADER = ["fname", "label"]
 
 
 class Submission:
@@ -66,9 +66,8 @@ class Submission:
 
     def write(self) -> Path:
         """Write the file in the order of the predictions, whole or not at all."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows((name, labels) for name, (_, labels) in self._rows.items())
-        write_text(self.path, text.getvalue())
+        rows = [(name, labels) for name, (_, labels) in self._rows.items()]
+        write_text(
+            self.path, pd.DataFrame(rows, columns=HEADER).to_csv(index=False, lineterminator="\n")
+        )
         return self.path

@@ -15,7 +15,6 @@ from anymic._internal.optional import extra
 from anymic.bundle import Bundle
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.data.manifest import Manifest
-from anymic.inference.cached import classify_features
 from anymic.inference.engine import Engine, Precision
 from anymic.metrics import intervals
 from anymic.training.loop.module import TrainedClassifier
@@ -56,7 +55,7 @@ def classify(
     to the weights that it was fitted on.
     """
     engine = Engine(bundle, precision=precision, accelerator=accelerator)
-    found = classify_features(engine, [clips.features], batch_size=BATCH)
+    found = engine.classify_stored([clips.features], batch_size=BATCH)
     return found.astype(np.float32)
 
 

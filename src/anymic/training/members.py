@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.machine import processors
-from anymic._internal.processes import do_all, visible_gpus
+from anymic._internal.processes import in_processes, visible_gpus
+from anymic._internal.progress import track
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import check_splits
@@ -100,7 +101,9 @@ def fit_members(
     may_use_gpus = (trainer or {}).get("accelerator", "auto") in ("auto", "gpu", "cuda")
     gpus = visible_gpus() if may_use_gpus else []
     at_once = min(workers or len(gpus) or processors(), max(1, len(jobs)))
-    do_all(_train, jobs, workers=at_once, gpus=gpus, progress=progress)
+    done = in_processes(_train, jobs, workers=at_once, gpus=gpus)
+    for _ in track(done, len(jobs), "training", shown=progress):
+        pass  # each job writes its model
     return places
 
 

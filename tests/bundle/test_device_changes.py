@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle
-from anymic.bundle.added_devices import add_devices
+from anymic.bundle.device_changes import add_devices
 from anymic.cli import main
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.errors import AnymicError
