@@ -39,43 +39,35 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# Where each public name lives ("": it is a module). They are imported at first use, so that
-# `import anymic` is quick.
+# Where the public names live; they are imported at first use, so that `import anymic` is quick.
+_MODULES = {
+    "audio": "anymic.audio",
+    "metrics": "anymic.metrics",
+    "models": "anymic.models",
+    "report": "anymic.evaluation.report",
+}
 _HOMES = {
-    "AnymicError": "anymic.errors",
-    "AudioInfo": "anymic.audio",
-    "Bundle": "anymic.bundle",
-    "Clip": "anymic.audio",
-    "Codec": "anymic.codecs",
-    "DeviceIdentifier": "anymic.devices.identification.identifier",
-    "DeviceProfile": "anymic.devices.correction.profile",
-    "Failure": "anymic.errors",
-    "Frontend": "anymic.features",
-    "FrontendConfig": "anymic.features",
-    "InputContract": "anymic.bundle",
-    "Manifest": "anymic.data.manifest",
-    "Prediction": "anymic.inference.prediction",
-    "Predictor": "anymic.inference.predictor",
-    "SpectrumCorrection": "anymic.devices.correction.spectrum_correction",
-    "Standardizer": "anymic.features",
-    "TrainingConfig": "anymic.training",
-    "audio": "",
-    "calibrate": "anymic.training.calibrating",
-    "evaluate": "anymic.evaluation.evaluate",
-    "finetune": "anymic.training",
-    "identify": "anymic.devices.identification.identify",
-    "load": "anymic.inference.predictor",
-    "metrics": "",
-    "models": "",
-    "profile": "anymic.devices.correction.estimate",
-    "register_codec": "anymic.codecs",
-    "register_corpus": "anymic.data.corpora",
-    "register_estimator": "anymic.devices.correction.estimators",
-    "register_metric": "anymic.metrics",
-    "register_network": "anymic.models",
-    "report": "anymic.evaluation",
-    "robustness": "anymic.evaluation.robustness",
-    "train": "anymic.training",
+    "anymic.audio": ("AudioInfo", "Clip"),
+    "anymic.bundle": ("Bundle", "InputContract"),
+    "anymic.codecs": ("Codec", "register_codec"),
+    "anymic.data.corpora": ("register_corpus",),
+    "anymic.data.manifest": ("Manifest",),
+    "anymic.devices.correction.estimate": ("profile",),
+    "anymic.devices.correction.estimators": ("register_estimator",),
+    "anymic.devices.correction.profile": ("DeviceProfile",),
+    "anymic.devices.correction.spectrum_correction": ("SpectrumCorrection",),
+    "anymic.devices.identification.identifier": ("DeviceIdentifier",),
+    "anymic.devices.identification.identify": ("identify",),
+    "anymic.errors": ("AnymicError", "Failure"),
+    "anymic.evaluation.evaluate": ("evaluate",),
+    "anymic.evaluation.robustness": ("robustness",),
+    "anymic.features": ("Frontend", "FrontendConfig", "Standardizer"),
+    "anymic.inference.prediction": ("Prediction",),
+    "anymic.inference.predictor": ("Predictor", "load"),
+    "anymic.metrics": ("register_metric",),
+    "anymic.models": ("register_network",),
+    "anymic.training": ("TrainingConfig", "finetune", "train"),
+    "anymic.training.calibrating": ("calibrate",),
 }
 
 __all__ = [
@@ -121,15 +113,14 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("anymic")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'anymic' has no attribute {name!r}")
     from importlib import import_module
 
-    if not _HOMES[name]:
-        return import_module(f"anymic.{name}")
-    if name == "report":
-        return import_module("anymic.evaluation.report")
-    return getattr(import_module(_HOMES[name]), "fit" if name == "train" else name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), "fit" if name == "train" else name)
+    raise AttributeError(f"module 'anymic' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -196,40 +196,22 @@ def _results(
 def _figures(
     rows: list[Row], probabilities: NDArray[np.float64], test: Manifest, bundle: Bundle
 ) -> list[ReportFigure]:
-    from anymic.evaluation.report import ReportFigure
-    from anymic.evaluation.report.figures import (
-        accuracy_by_class,
-        accuracy_by_device,
-        confusion,
-        gains_figure,
-    )
+    from anymic.evaluation.evaluate import CAPTIONS
+    from anymic.evaluation.report import ReportFigure, figures
     from anymic.metrics import confusion_matrix
 
     targets = test.targets(bundle.labels)
     guesses = np.asarray(probabilities.argmax(axis=1))
     counts = confusion_matrix(targets, guesses, classes=len(bundle.labels))
-    figures = [
-        ReportFigure("accuracy_by_device", accuracy_by_device(rows), "Devices"),
-        ReportFigure("accuracy_by_class", accuracy_by_class(rows), "Classes"),
-        ReportFigure(
-            "confusion",
-            confusion(counts, bundle.labels),
-            "Classes",
-            "With spectrum correction. Numbers are clips, of all devices; the shade is their "
-            "share of the true class.",
-        ),
+    drawn = [
+        ("accuracy_by_device", figures.accuracy_by_device(rows), "Devices"),
+        ("accuracy_by_class", figures.accuracy_by_class(rows), "Classes"),
+        ("confusion", figures.confusion(counts, bundle.labels), "Classes"),
     ]
     if bundle.profile is not None:
-        figures.append(
-            ReportFigure(
-                "device_gains",
-                gains_figure(bundle.profile),
-                "Corrections",
-                "The factor that each frequency of a device is multiplied by. The band is one "
-                "standard deviation over clips to either side.",
-            )
-        )
-    return figures
+        drawn.append(("device_gains", figures.gains_figure(bundle.profile), "Corrections"))
+    captions = {**CAPTIONS, "confusion": f"With spectrum correction. {CAPTIONS['confusion']}"}
+    return [ReportFigure(*one, captions.get(one[0], "")) for one in drawn]
 
 
 class _Clock:

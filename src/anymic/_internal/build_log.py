@@ -16,27 +16,13 @@ OLD_NAME = "ledger.jsonl"  # of folders that were written before
 
 @dataclass(frozen=True)
 class BuiltFile:
-    """One written file.
+    """One written file."""
 
-    Attributes
-    ----------
-    path : str
-        Relative to the corpus's folder.
-    made_from : str
-        Hash of everything that decides the file's samples.
-    bytes : int
-        The file's size.
-    over_full_scale : int
-        How many samples the converter limited.
-    kbps : float, optional
-        For a clip that went through a codec, the bitrate of its file.
-    """
-
-    path: str
-    made_from: str
+    path: str  # relative to the corpus's folder
+    made_from: str  # hash of everything that decides the file's samples
     bytes: int
-    over_full_scale: int
-    kbps: float | None = None
+    over_full_scale: int  # samples that the converter limited
+    kbps: float | None = None  # of the file of a clip that went through a codec
 
 
 class BuildLog:

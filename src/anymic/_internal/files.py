@@ -71,17 +71,8 @@ def atomic_folder(folder: Path, *, index: str, optional: Collection[str] = ()) -
     """Give an empty folder whose files and folders are moved into `folder` when the block ends.
 
     The file `index`, which lists or checks the others, is moved last. An interruption therefore
-    leaves the old content, the new content, or an index that does not match its files. Other files
-    in `folder` stay.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it is missing.
-    index : str
-        Name of a file that the block writes.
-    optional : collection of str
-        Names that are deleted from `folder` where the block does not write them.
+    leaves the old content, the new content, or an index that does not match its files. The
+    `optional` files are deleted from `folder` where the block does not write them; others stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=".unfinished."))
@@ -111,19 +102,10 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
 
 
 def key_of(settings: Any, *content: str | bytes) -> str:
-    """Return the key of a cached result: a hash of what determines it.
+    """Return the key of a cached result: a hash, in 32 hexadecimal digits, of what determines it.
 
-    Parameters
-    ----------
-    settings : any
-        Values that JSON can hold; the order of a mapping's keys does not matter.
-    *content : str or bytes
-        Other content that determines the result, such as the bytes of an array.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
+    `settings` are values that JSON can hold; the order of a mapping's keys does not matter. Other
+    content is text or bytes, such as those of an array.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in content:

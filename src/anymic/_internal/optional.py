@@ -10,17 +10,9 @@ from anymic.errors import DependencyError
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Import the packages of an extra inside this block.
+    """Import the packages of an extra of anymic inside this block.
 
-    Parameters
-    ----------
-    name : str
-        The extra of anymic that installs them, such as "report".
-
-    Raises
-    ------
-    DependencyError
-        If one of them is not installed; the message says how to install it.
+    If one of them is not installed, the DependencyError says how to install it.
 
     Examples
     --------

@@ -26,17 +26,9 @@ def in_processes(
 ) -> Iterator[tuple[Job, Result]]:
     """Do every job; yield each job and its result, in the order in which they finish.
 
-    Parameters
-    ----------
-    work : callable
-        A function of a module, with a job as its only argument.
-    jobs : sequence
-        Whatever can be sent to a process.
-    workers : int
-        Processes at a time; each gets its share of the processors. With one, or for one job, this
-        process does the work.
-    gpus : sequence of str
-        Names for CUDA_VISIBLE_DEVICES: each process sees one of them and no other.
+    Each of the `workers` gets its share of the processors, and sees one of the `gpus` (names for
+    CUDA_VISIBLE_DEVICES) and no other. With one worker, or for one job, this process does the
+    work. `work` is a function of a module, and jobs can be sent to another process.
     """
     if workers == 1 or len(jobs) < 2:
         for job in jobs:

@@ -14,14 +14,7 @@ Item = TypeVar("Item")
 def progress_bar(total: int, doing: str, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; give the function that advances it by a number of items.
 
-    Parameters
-    ----------
-    total : int
-        Number of items.
-    doing : str
-        The text before the bar, such as "reading files".
-    shown : bool
-        Whether a bar is wanted.
+    `doing` is the text before the bar, such as "reading files".
     """
     if not (shown and total and sys.stderr.isatty()):
         yield lambda _: None

@@ -23,16 +23,8 @@ class Registry(Generic[Spec]):
 
     Built-in things are registered by the modules of one package. These modules, and those of other
     packages (entry points of the group `anymic.extensions`), are imported at the first look-up. A
-    new thing is therefore one new file.
-
-    Parameters
-    ----------
-    kind : str
-        The word for error messages: "network".
-    package : str
-        The package whose modules register the built-in ones: "anymic.models".
-    error : type of AnymicError
-        Raised for an unknown name, or one that is taken.
+    new thing is therefore one new file. `kind` is the word for messages, such as "network", and
+    `error` is raised for a name that is unknown or taken.
     """
 
     def __init__(self, kind: str, *, package: str, error: type[AnymicError] = ConfigError) -> None:
@@ -44,22 +36,11 @@ class Registry(Generic[Spec]):
         self._lock = threading.RLock()
 
     def add(self, name: str, spec: Spec, *, made_by: Any = None, module: str = "") -> None:
-        """Register `spec` under `name`.
+        """Register `spec` under `name`; an error if the name is empty, or taken by something else.
 
-        Parameters
-        ----------
-        name : str
-        spec : object
-        made_by : object, optional
-            The class or function behind it; by default the spec itself. It may be registered
-            again, also after a new definition: the cell of a notebook, run twice.
-        module : str, optional
-            The module that registers it; by default the one that defines `made_by`.
-
-        Raises
-        ------
-        AnymicError
-            If the name is empty, or taken by something else.
+        `made_by` is the class or function behind it, by default the spec itself. It may be
+        registered again, also after a new definition: the cell of a notebook, run twice. `module`
+        registers it, by default the one that defines `made_by`.
         """
         made_by = spec if made_by is None else made_by
         if not name or not isinstance(name, str):
@@ -75,13 +56,7 @@ class Registry(Generic[Spec]):
             self._modules[name] = module or str(getattr(made_by, "__module__", ""))
 
     def get(self, name: str) -> Spec:
-        """Return what is registered under `name`.
-
-        Raises
-        ------
-        AnymicError
-            If the name is unknown; the message lists the known names.
-        """
+        """Return what is registered under `name`; the error for an unknown one lists the names."""
         self._load()
         if name not in self._specs:
             near = difflib.get_close_matches(str(name).lower(), list(self._specs), n=1)

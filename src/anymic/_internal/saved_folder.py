@@ -21,31 +21,15 @@ COPY_AGAIN = "copy the whole folder again from where it was made"
 
 @dataclass(frozen=True)
 class FolderFormat:
-    """One kind of folder.
+    """One kind of folder."""
 
-    Attributes
-    ----------
-    kind : str
-        The word for messages: "bundle".
-    name, version
-        The `format` and `version` in the index; an index without a version has the first.
-    index : str
-        The file of the index.
-    error : type of AnymicError
-        Raised for a folder that cannot be used.
-    remedy : str
-        What to pass in place of another folder.
-    again : str
-        How to make a new one, such as "train it again".
-    """
-
-    kind: str
-    name: str
-    version: int
-    index: str
-    error: type[AnymicError]
-    remedy: str
-    again: str
+    kind: str  # the word for messages: "bundle"
+    name: str  # the `format` in the index
+    version: int  # an index without a version has the first
+    index: str  # the file
+    error: type[AnymicError]  # for a folder that cannot be used
+    remedy: str  # what to pass in place of another folder
+    again: str  # how to make a new one, such as "train it again"
 
     def header(self) -> dict[str, Any]:
         """Return the first entries of an index: the format, and what writes it."""
@@ -109,22 +93,19 @@ class FolderFormat:
         optional: Collection[str] = (),
     ) -> None:
         """Refuse a folder of which a file is missing or was altered."""
-        what, wanted = f"{self.kind} {folder}", f"the files listed in its {self.index}"
+        problem, expected = "", f"the files listed in its {self.index}"
         names = sorted({*needed, *sha256})
-        if not {*needed, *optional}.issuperset(names):
-            problem = f"{what} lists {', '.join(names)}"
-            raise self.error(problem, expected=wanted, fix=COPY_AGAIN)
         missing = [name for name in names if not (folder / name).is_file()]
-        if missing:
-            problem = f"{what} has no {' and no '.join(missing)}"
-            raise self.error(problem, expected=wanted, fix=COPY_AGAIN)
-        altered = [name for name in names if file_digest(folder / name) != sha256.get(name)]
-        if altered:
-            raise self.error(
-                f"{what} was altered since it was saved: {', '.join(altered)}",
-                expected=f"the SHA-256 in its {self.index}",
-                fix=COPY_AGAIN,
-            )
+        if not {*needed, *optional}.issuperset(names):
+            problem = f"lists {', '.join(names)}"
+        elif missing:
+            problem = f"has no {' and no '.join(missing)}"
+        elif altered := [name for name in names if file_digest(folder / name) != sha256.get(name)]:
+            problem = f"was altered since it was saved: {', '.join(altered)}"
+            expected = f"the SHA-256 in its {self.index}"
+        if problem:
+            problem = f"{self.kind} {folder} {problem}"
+            raise self.error(problem, expected=expected, fix=COPY_AGAIN)
 
     def read_tensors(self, file: Path) -> dict[str, Tensor]:
         """Read a file's tensors, by name; an error if it is not a safetensors file."""

@@ -23,21 +23,9 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times 
 def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str = "") -> Settings:
     """Return a dataclass of nested mappings, as read from YAML or JSON.
 
-    Parameters
-    ----------
-    kind : type
-        A dataclass; its fields may be dataclasses (optional ones too), numbers, strings, tuples,
-        mappings.
-    values : mapping
-        The settings; missing ones have their defaults.
-    where : str
-        The place of `values` in the whole file, for the message.
-
-    Raises
-    ------
-    ConfigError
-        If keys are unknown or missing, or values have the wrong type. The one line lists every
-        problem.
+    Its fields may be dataclasses (optional ones too), numbers, strings, tuples and mappings;
+    missing settings have their defaults. One ConfigError lists every key that is unknown or
+    missing, and every value of the wrong type. `where` is the place of `values` in the whole file.
     """
     problems: list[ConfigError] = []
     result = _build(kind, values, where, problems)
@@ -61,13 +49,7 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing, is not YAML, or its top level is not a mapping.
-    """
+    """Read a YAML file whose top level is a mapping; ConfigError if it is none."""
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"no file {path}", expected="a YAML file", fix="check the path")
@@ -96,13 +78,7 @@ def _yaml_problem(error: Exception) -> str:
 
 
 def preset_file(path: str | Path, *, example: str) -> Path:
-    """Return a YAML file, which is given by its path or by the name of a preset.
-
-    Raises
-    ------
-    ConfigError
-        If there is neither such a file nor such a preset; the message names the `example`.
-    """
+    """Return a YAML file, given by its path or the name of a preset, such as the `example`."""
     file = Path(path)
     if file.is_file():
         return file

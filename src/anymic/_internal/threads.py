@@ -80,18 +80,8 @@ def in_order(
     """Apply a function to items in threads; yield the results in order.
 
     It is for work that releases the interpreter's lock: reading, filtering, coding. See `spread`
-    for functions of torch.
-
-    Parameters
-    ----------
-    function : callable
-        Runs in several threads at once. Its exceptions are raised here, in place of the result.
-    items : iterable
-        Read a few items ahead of the results.
-    workers : int, optional
-        Threads, 1 or more; by default one a processor.
-    ahead : int, optional
-        The most results that wait; by default the number of threads.
+    for functions of torch. An exception is raised here, in place of the result. By default there
+    is one worker a processor, and as many results wait (`ahead`) as there are workers.
     """
     workers = workers or processors()
     with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
@@ -121,11 +111,6 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
     operation. Many small operations wait longer than they compute, up to a hundred times if other
     programs use the processor. Here each worker computes another item, with its share of torch's
     threads. The caller computes a single item itself.
-
-    Parameters
-    ----------
-    function, items
-        As for `in_order`.
     """
     remaining = iter(items)
     head = list(islice(remaining, 2))

@@ -57,9 +57,9 @@ class Correction:
     estimator: str = ""
 
 
-@dataclass(frozen=True)
-class Record:
-    """The content of a single model's `bundle.json`."""
+@dataclass(frozen=True, kw_only=True)
+class _AnyRecord:
+    """The content of every `bundle.json`."""
 
     format: str
     version: int
@@ -67,35 +67,31 @@ class Record:
     created: str
     labels: tuple[str, ...]
     contract: InputContract
+    training: dict[str, Any]
+    sha256: dict[str, str]
+    identifier: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(_AnyRecord):
+    """The content of a single model's `bundle.json`."""
+
     frontend: FrontendConfig
     network: NetworkRecord
     correction: Correction
     temperature: float
-    training: dict[str, Any]
     fitted_on: dict[str, list[str]]
-    sha256: dict[str, str]
-    identifier: dict[str, Any] | None = None
     spectrum: dict[str, Any] | None = None
-    calibration: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class EnsembleRecord:
+@dataclass(frozen=True, kw_only=True)
+class EnsembleRecord(_AnyRecord):
     """The content of an ensemble's `bundle.json`."""
 
-    format: str
-    version: int
     kind: str
-    library: str
-    created: str
-    labels: tuple[str, ...]
-    contract: InputContract
     voting: Voting
     members: tuple[str, ...]
-    training: dict[str, Any]
-    sha256: dict[str, str]
-    identifier: dict[str, Any] | None = None
-    calibration: dict[str, Any] | None = None
 
 
 AnyRecord = TypeVar("AnyRecord", Record, EnsembleRecord)
@@ -163,10 +159,7 @@ def read_parts(
 ) -> dict[str, Any]:
     """Verify the `needed` files and those of the optional parts; read the parts, by their names.
 
-    Raises
-    ------
-    BundleError, DeviceError
-        If a file is missing or was altered, or the tensors of a part do not fit its record.
+    BundleError or DeviceError if a file is missing or was altered, or a part does not fit.
     """
     found = {name: getattr(record, name, None) for name in PARTS}
     records = {name: one for name, one in found.items() if one is not None}

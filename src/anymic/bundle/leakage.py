@@ -13,14 +13,7 @@ LEARNED_FROM = ("weights", "standardization", "correction")
 def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str], name: str) -> None:
     """Raise BundleError if a model was trained on some of the clips to calibrate it on.
 
-    Parameters
-    ----------
-    fitted_on : mapping of str to sequence of str
-        `Bundle.fitted_on`.
-    clips : sequence of str
-        The ids of the clips to calibrate on.
-    name : str
-        Of the model, for the message.
+    `fitted_on` is that of a `Bundle`, `clips` are ids, and the message names the model `name`.
     """
     for use in LEARNED_FROM:
         both = set(clips) & set(fitted_on.get(use, ()))

@@ -184,13 +184,7 @@ class DeviceCalibrator:
     def from_parts(
         cls, record: Mapping[str, Any], arrays: Arrays, *, labels: int
     ) -> DeviceCalibrator:
-        """Return the calibrator whose state `to_parts` returned.
-
-        Raises
-        ------
-        CalibrationError
-            If parts are missing, or do not fit the number of labels.
-        """
+        """Return the calibrator whose state `to_parts` returned; CalibrationError if none fits."""
         try:
             found = cls(record["method"])
             devices = [str(device) for device in record["devices"]]

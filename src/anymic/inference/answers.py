@@ -60,15 +60,9 @@ def calibrate(
     calibration: DeviceCalibrator | None,
     devices: Sequence[str | None],
 ) -> NDArray[np.float64]:
-    """Return calibrated probabilities (clip, label); the same ones without a calibrator.
+    """Return calibrated probabilities (clip, label) of the means over windows.
 
-    Parameters
-    ----------
-    clips : array (clip, label)
-        Means over windows.
-    calibration : DeviceCalibrator or None
-    devices : sequence (clip,) of str or None
-        The device of each clip; one without a calibrator of its own gets the general one.
+    Without a calibrator they are the same; a device without one of its own gets the general one.
     """
     if calibration is None or not len(clips):
         return clips

@@ -60,10 +60,8 @@ class Engine:
 
     Attributes
     ----------
-    place : torch.device
     dtype : torch.dtype
         Of the networks' convolutions; features are float32.
-    labels, devices : tuple of str
     members : tuple of Bundle
         The models of an ensemble, or the single model.
     frontends : tuple of Frontend
@@ -131,11 +129,7 @@ class Engine:
     def features(self, samples: torch.Tensor, gains: Sequence[Gains] | None = None) -> Features:
         """Return log-mel features (batch, band, frame) for each front-end.
 
-        Parameters
-        ----------
-        samples : Tensor, (batch, sample), float32
-        gains : sequence of Gains, optional
-            One for each clip; None leaves every clip as it is.
+        They are of samples (batch, sample), float32, with the gains of each clip.
         """
         return self._shared.log_mel(samples.to(self.place), gains)
 
@@ -186,11 +180,7 @@ class Engine:
     ) -> NDArray[np.float64]:
         """Return the probabilities (clip, label) of clips of one window each.
 
-        Parameters
-        ----------
-        features : sequence of array (clip, band, frame)
-            Log-mel features for each of the engine's front-ends; they may be memory-mapped.
-        batch_size : int
+        The log-mel features (clip, band, frame) for each front-end may be memory-mapped.
         """
         batches = (
             [each[first : first + batch_size] for each in features]

@@ -17,13 +17,7 @@ from anymic.inference.predictor import Predictor
 
 
 def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead:
-    """Load a model, an ensemble, or a head on embeddings.
-
-    Raises
-    ------
-    BundleError
-        If the folder has none of them, or an incomplete one.
-    """
+    """Load a model, an ensemble, or a head on embeddings; BundleError if there is none."""
     return load_head(folder) if is_head(folder) else bundles.load(folder)
 
 
@@ -38,41 +32,21 @@ def predict_files(
 ) -> tuple[int, Iterator[Prediction | Failure]]:
     """Return the number of results, and an iterator over them.
 
-    Parameters
-    ----------
-    model : Bundle, Ensemble or VectorHead
-    places : sequence of path
-        As for `find_files`; for a head, .npz files of embeddings, with one result for each clip.
-    device, together
-        As for `Predictor.predict_many`; not for a head.
-    min_confidence, settings
-        As for `Predictor`.
+    `places` are as for `find_files`; for a head, .npz files of embeddings, with one result for each
+    clip. `device` and `together` are as for `Predictor.predict_many`, but not for a head; the other
+    settings are those of `Predictor`.
     """
     if isinstance(model, VectorHead):
-        results = _of_embeddings(model, places, min_confidence)
+        results: list[Prediction | Failure] = []
+        for place in places:
+            try:
+                vectors = read_vectors(place, labelled=False)
+                results += model.answers(vectors, min_confidence=min_confidence)
+            except AnymicError as error:
+                results.append(Failure(str(place), str(error)))
         return len(results), iter(results)
     predictor = Predictor(model, min_confidence=min_confidence, **settings)
     found = find_files(places)
-    return len(found), _of_audio(predictor, found, device, together)
-
-
-def _of_audio(
-    predictor: Predictor, found: Sequence[Path | Failure], device: str | None, together: bool
-) -> Iterator[Prediction | Failure]:
     files = [place for place in found if isinstance(place, Path)]
-    results = predictor.predict_many(files, devices=device, together=together)
-    for place in found:
-        yield next(results) if isinstance(place, Path) else place
-
-
-def _of_embeddings(
-    head: VectorHead, places: Sequence[str | Path], min_confidence: float
-) -> list[Prediction | Failure]:
-    found: list[Prediction | Failure] = []
-    for place in places:
-        try:
-            vectors = read_vectors(place, labelled=False)
-            found += head.answers(vectors, min_confidence=min_confidence)
-        except AnymicError as error:
-            found.append(Failure(str(place), str(error)))
-    return found
+    done = predictor.predict_many(files, devices=device, together=together)
+    return len(found), (next(done) if isinstance(place, Path) else place for place in found)

@@ -25,44 +25,23 @@ FILE_OR_CLIP = (str, Path, Clip)
 
 @dataclass(eq=False)
 class ClipRequest:
-    """A clip, and what has been computed for it so far.
-
-    Attributes
-    ----------
-    source : path or Clip
-    device, device_from
-        As of a `Prediction`.
-    start_s, duration_s : float or None
-        A part of the file; None for all of it.
-    device_group : str or None
-        Requests of an equal group were recorded with one device.
-    identification : Identification or None
-        The result of the identifier, if it was used.
-    gains, policy
-        Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
-    starts_s : list of float
-        Start of each window.
-    windows : list of array
-        The result of each window: probabilities (label,) or features (channel,).
-    end : End, AnymicError or None
-        The result of reading; None until it ends.
-    error : AnymicError or None
-        An error after reading.
-    """
+    """A clip, and what has been computed for it so far."""
 
     source: str | Path | Clip
-    device: str | None = None
+    device: str | None = None  # these two as of a `Prediction`
     device_from: DeviceFrom = "assumed"
-    start_s: float | None = None
+    start_s: float | None = None  # a part of the file; None for all of it
     duration_s: float | None = None
-    device_group: str | None = None
-    identification: Identification | None = None
+    device_group: str | None = None  # requests of an equal group were recorded with one device
+    identification: Identification | None = None  # the identifier's result, if it was used
+    # Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
     gains: Gains | None = None
     policy: DevicePolicy = "identity"
-    starts_s: list[float] = field(default_factory=list)
+    starts_s: list[float] = field(default_factory=list)  # of each window
+    # Of each window: probabilities (label,) or features (channel,).
     windows: list[NDArray[np.float64]] = field(default_factory=list)
-    end: End | AnymicError | None = None
-    error: AnymicError | None = None
+    end: End | AnymicError | None = None  # the result of reading; None until it ends
+    error: AnymicError | None = None  # after reading
 
     @property
     def path(self) -> str:
@@ -94,13 +73,9 @@ class ClipRequest:
 def request_of(
     source: str | Path | Clip | ArrayLike, device: str | None, *, rate_hz: int | None = None
 ) -> ClipRequest:
-    """Return the request for a file, a clip, or an array (sample,) of this rate.
+    """Return the request for a file, a clip, or an array (sample,) of this rate, and only of one.
 
-    Raises
-    ------
-    AudioError
-        If the source is something else, several sources, an array without a rate, or a file or
-        clip with one.
+    AudioError if the source is something else, or has no rate, or two.
     """
     device_from: DeviceFrom = "assumed" if device is None else "stated"
     if isinstance(source, FILE_OR_CLIP):

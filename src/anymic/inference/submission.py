@@ -16,20 +16,10 @@ HEADER = ["fname", "label"]
 
 
 class Submission:
-    """Rows of a file name and its three most probable labels, separated by spaces.
+    """Rows of a file name and its three most probable labels, for the CSV `path`.
 
-    Parameters
-    ----------
-    path : path
-        The CSV to write.
-    labels : sequence of str
-        Of the model.
-
-    Raises
-    ------
-    ConfigError
-        If there are fewer than three labels, or one of them contains a space, which separates
-        labels in the file.
+    ConfigError if the model has fewer than three labels, or one of them contains a space, which
+    separates labels in the file.
     """
 
     def __init__(self, path: str | Path, labels: Sequence[str]) -> None:
@@ -48,10 +38,7 @@ class Submission:
     def add(self, prediction: Prediction) -> None:
         """Add a file's prediction; equal probabilities keep the order of the labels.
 
-        Raises
-        ------
-        AnymicError
-            If another file has the same name: the format has no folders.
+        AnymicError if another file has the same name: the format has no folders.
         """
         name = Path(prediction.path).name
         if name in self._rows:
