@@ -68,18 +68,10 @@ class DependencyError(AnymicError):
 
 
 def version_fix(found: object, readable: int, *, written_by: object = None, otherwise: str) -> str:
-    """Return the fix for a file of a format version that this anymic does not read.
+    """Return the fix for a file whose format has version `found`, where `readable` is read.
 
-    Parameters
-    ----------
-    found : object
-        The version that the file states.
-    readable : int
-        The version that this anymic reads.
-    written_by : object
-        The version of anymic that wrote the file, where the file states it.
-    otherwise : str
-        What the user can do instead, such as "train it again".
+    `written_by` is the version of anymic that wrote it, where the file states it; `otherwise` what
+    the user can do instead, such as "train it again".
     """
     this = version("anymic")
     if isinstance(written_by, str):

@@ -93,14 +93,11 @@ class IsotonicCalibrator(Calibrator):
         )
         for x, y in zip(calibrator.inputs_, calibrator.outputs_, strict=True):
             steps = x.ndim == 1 and x.shape == y.shape and len(x) > 0
-            if not (steps and _rises(x, y)):
+            rises = steps and (np.diff(x) > 0).all() and (np.diff(y) >= 0).all()
+            if not (rises and y[0] >= 0 and y[-1] <= 1):
                 raise CalibrationError(
                     "the steps of the calibrator do not rise from 0 to 1",
                     expected="the steps of a fitted calibrator",
                     fix="calibrate again",
                 )
         return calibrator
-
-
-def _rises(x: NDArray[np.float64], y: NDArray[np.float64]) -> bool:
-    return bool((np.diff(x) > 0).all() and (np.diff(y) >= 0).all() and y[0] >= 0 and y[-1] <= 1)

@@ -50,10 +50,7 @@ class GainSelector:
     def choose(self, request: ClipRequest) -> bool:
         """Choose without reading the clip; return False if it must be read first.
 
-        Raises
-        ------
-        DeviceError
-            If the contract refuses the clip.
+        DeviceError if the contract refuses the clip.
         """
         if request.gains is not None:
             return True

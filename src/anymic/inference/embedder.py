@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +74,8 @@ class Embedder:
         As for `Predictor`, and if it is an ensemble: each member has features of its own.
     """
 
+    method = "embed"  # of the network: its input maps to the features
+
     def __init__(
         self,
         bundle: Bundle | Ensemble,
@@ -98,13 +100,8 @@ class Embedder:
         """Return the pooled features (batch, channel) of log-mel features (batch, band, frame)."""
         maps = self.engine.frontends[0].maps(features[0].to(self.engine.place))
         with self.engine.autocast(fused=isinstance(self._network, FusedBasic)):
-            pooled = self.pooled(maps)
+            pooled = getattr(self._network, self.method)(maps).flatten(1)
         return np.asarray(pooled.double().cpu().numpy())
-
-    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return the features (batch, channel) of the network's input maps."""
-        found: torch.Tensor = cast(Any, self._network).embed(maps)
-        return found
 
     def embed(
         self,
@@ -113,15 +110,9 @@ class Embedder:
         device: str | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Embeddings:
-        """Compute the features of files or clips.
+        """Compute the features of files or clips, all recorded by `device` where it is stated.
 
-        Parameters
-        ----------
-        sources : sequence of path or Clip
-        device : str, optional
-            The device that recorded all of them.
-        progress : callable, optional
-            Called with the number of files done since the last call.
+        `progress` is called with the number of files done since the last call.
         """
         return self._gather([request_of(one, device) for one in as_sources(sources)], progress)
 
@@ -171,7 +162,4 @@ class SequenceEmbedder(Embedder):
     `Embeddings.features` are (window, segment * feature): the segments of a window side by side.
     """
 
-    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return the segments' embeddings side by side, (batch, segment * feature)."""
-        found: torch.Tensor = cast(Any, self._network).sequence(maps).flatten(1)
-        return found
+    method = "sequence"

@@ -25,20 +25,10 @@ _PROJECTION = f"""embeddings {{
 def write(embeddings: Embeddings, out: str | Path) -> Path:
     """Write features to a file or folder; each file is written whole or not at all.
 
-    Parameters
-    ----------
-    embeddings : Embeddings
-    out : path
-        `.npz`: arrays features, paths, starts_s, and labels, devices, splits and groups if known.
-        `.csv`: one row for each window. A folder (without suffix, or existing): `tensors.tsv`,
-        `metadata.tsv` and `projector_config.pbtxt` for TensorBoard's projector.
-
-    Raises
-    ------
-    ConfigError
-        If the name has none of these formats.
-    AnymicError
-        If there are no windows.
+    `.npz` has the arrays features, paths, starts_s, and labels, devices, splits and groups if
+    known; `.csv` one row for each window; a folder (without suffix, or existing) `tensors.tsv`,
+    `metadata.tsv` and `projector_config.pbtxt` for TensorBoard's projector. ConfigError if the name
+    has none of these formats, AnymicError if there are no windows.
     """
     out = Path(out)
     kind = format_of(out)

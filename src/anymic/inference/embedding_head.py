@@ -172,8 +172,3 @@ def load_head(folder: str | Path) -> VectorHead:
             expected=f"{FOLDER.index} and {WEIGHTS} of a head that was trained on embeddings",
             fix=FOLDER.again,
         ) from error
-
-
-def is_head(folder: str | Path) -> bool:
-    """Return whether a folder contains a head on embeddings."""
-    return (Path(folder) / FOLDER.index).is_file()

@@ -49,12 +49,8 @@ class Engine:
 
     Parameters
     ----------
-    bundle : Bundle or Ensemble
-        The model; it is not changed.
-    precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the processor multiplies it natively, otherwise float32.
-    accelerator : str
-        A torch device such as "cpu" or "cuda"; "auto" is a GPU where there is one.
+    bundle, precision, accelerator
+        As for `Predictor`.
     classifies : bool
         Whether it computes probabilities; otherwise the networks are not prepared.
 
@@ -68,11 +64,6 @@ class Engine:
         Those that differ in settings or device gains.
     spectra : tuple of (MeanSpectrum or None)
         For each front-end, the mean spectrum of its first member.
-
-    Raises
-    ------
-    BundleError
-        If the bundle's clips are too short for a network, or there is no such accelerator.
 
     Examples
     --------

@@ -11,14 +11,15 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
 from anymic.errors import AnymicError, Failure
-from anymic.inference.embedding_head import VectorHead, is_head, load_head
+from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 
 
 def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead:
     """Load a model, an ensemble, or a head on embeddings; BundleError if there is none."""
-    return load_head(folder) if is_head(folder) else bundles.load(folder)
+    is_head = (Path(folder) / FOLDER.index).is_file()
+    return load_head(folder) if is_head else bundles.load(folder)
 
 
 def predict_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -159,34 +159,27 @@ def _overlapping(clips: Iterator[Clip], length: int) -> Iterator[Clip]:
 
 
 def _joined(clips: list[Clip], length: int) -> Clip:
-    samples = np.concatenate([clip.samples for clip in clips])[:length]
-    first = clips[0]
-    return Clip(samples, first.rate_hz, path=first.path, notes=first.notes, start_s=first.start_s)
+    return replace(clips[0], samples=np.concatenate([clip.samples for clip in clips])[:length])
 
 
 def _slices(clip: Clip, contract: InputContract) -> Iterator[Clip]:
     length = contract.hop_samples
     for begin in range(0, len(clip.samples), length):
         start_s = clip.start_s + begin / clip.rate_hz
-        samples = clip.samples[begin : begin + length]
-        yield Clip(samples, clip.rate_hz, path=clip.path, notes=clip.notes, start_s=start_s)
+        yield replace(clip, samples=clip.samples[begin : begin + length], start_s=start_s)
 
 
 def _refuse_short(clip: Clip, contract: InputContract, least_samples: int) -> None:
-    name, have = clip.path or "a clip", len(clip.samples)
-    if have < least_samples:
-        raise AudioError(
-            f"{name} lasts {1000 * clip.duration_s:.3g} ms",
-            expected=f"at least {1000 * least_samples / contract.rate_hz:.3g} ms, one FFT window",
-            fix="record a longer clip",
-        )
-    missing_s = contract.clip_s - clip.duration_s
-    if contract.shorter == "refuse" and missing_s > SLACK_S:
-        raise AudioError(
-            f"{name} lasts {clip.duration_s:.3f} s",
-            expected=f"{contract.clip_s:.3f} s, as the model's contract states",
-            fix="record a longer clip",
-        )
+    lasts = expected = ""
+    if len(clip.samples) < least_samples:
+        lasts = f"{1000 * clip.duration_s:.3g} ms"
+        expected = f"at least {1000 * least_samples / contract.rate_hz:.3g} ms, one FFT window"
+    elif contract.shorter == "refuse" and contract.clip_s - clip.duration_s > SLACK_S:
+        lasts = f"{clip.duration_s:.3f} s"
+        expected = f"{contract.clip_s:.3f} s, as the model's contract states"
+    if lasts:
+        problem = f"{clip.path or 'a clip'} lasts {lasts}"
+        raise AudioError(problem, expected=expected, fix="record a longer clip")
 
 
 def _is_rest(clip: Clip, length: int, contract: InputContract) -> bool:
