@@ -160,6 +160,26 @@ def test_the_page_shows_the_finding_the_numbers_and_the_run(written: Written) ->
     assert f"{overall.value:.3f}" in page.text
 
 
+def test_what_was_run_is_a_table_without_what_is_not_set(tmp_path: Path) -> None:
+    settings = {"network": "basic1", "loss_weights": None, "standardize": True, "sizes": [1, 2]}
+    many = {f"setting_{number}": number for number in range(12)}
+    header = {"command": "x", "fold": None, "training": {**settings, "optimizer": many}}
+    paths = write_report(tmp_path, [], title="t", header={**header, "clips": {"A": 3, "B": 4}})
+    table = re.search(r'<table class="facts">(.*?)</table>', paths["html"].read_text(), re.DOTALL)
+    assert table is not None
+    cells = re.findall(r"padding-left:([\d.]+)rem\">(.*?)</th><td>(.*?)</td>", table[1])
+    assert cells[:5] == [
+        ("0.0", "training", ""),
+        ("1.25", "network", "basic1"),
+        ("1.25", "standardize", "yes"),
+        ("1.25", "sizes", "1, 2"),
+        ("1.25", "optimizer", ""),
+    ]
+    assert cells[5] == ("2.5", "setting 0", "0")
+    assert cells[-1] == ("0.0", "clips", "A 3, B 4")
+    assert read_json(paths["json"])[1]["training"]["loss_weights"] is None
+
+
 def test_the_same_numbers_give_the_same_page(tmp_path: Path) -> None:
     rows = [Row({"device": "A"}, "accuracy", 0.5, 0.4, 0.6, 10)]
 

@@ -63,6 +63,10 @@ class ReportFigure:
     section: str
     caption: str = ""
 
+    def markup(self) -> str:
+        """Return the figure as markup for the page, in which every text is escaped."""
+        return embed(self.figure, label=self.caption or self.name)
+
 
 def run_header(**facts: Any) -> dict[str, Any]:
     """Return what is needed to repeat a run: `facts` in their order, versions, machine, date."""
@@ -100,7 +104,7 @@ def write_report(
     title : str
         The heading.
     header : mapping
-        What was run: "command" is shown as code, the rest as a list of names and values.
+        What was run: "command" is shown as code, the rest as a table of names and values.
     figures : sequence of ReportFigure
         In their order within a section.
     failures : sequence of Failure
@@ -124,11 +128,14 @@ def write_report(
             f"two figures have the same name: {', '.join(names)}", expected="different names"
         )
     finding = summary(found) if finding is None else finding
+    tables = _tables(found) if tables is None else tables
     page = _template().render(
         title=title,
         finding=finding,
         headline=_headline(found),
-        sections=_sections(figures, _tables(found) if tables is None else tables),
+        sections=dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]),
+        figures=figures,
+        tables=tables,
         failures=failures,
         command=str(header.get("command", "")),
         facts=list(_facts({key: header[key] for key in header if key != "command"})),
@@ -161,30 +168,6 @@ def _template() -> Template:
     return environment.from_string(text)
 
 
-def _sections(
-    figures: Sequence[ReportFigure], tables: Mapping[str, Sequence[Table]]
-) -> list[dict[str, Any]]:
-    from markupsafe import Markup
-
-    sections = []
-    for name in dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]):
-        drawn = [
-            {
-                # our own markup: every text in it was escaped where it was drawn
-                "markup": Markup(embed(item.figure, label=item.caption or item.name)),
-                "caption": item.caption,
-            }
-            for item in figures
-            if item.section == name
-        ]
-        shown = tables.get(name, [])
-        if drawn or shown:
-            # tables that repeat a figure or the first table are folded
-            unfolded = 0 if name == "Classes" and (drawn or len(shown) > 1) else 1
-            sections.append({"name": name, "figures": drawn, "tables": shown, "unfolded": unfolded})
-    return sections
-
-
 def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
     """Return the tables of each section; a table without rows is left out."""
     by_condition = conditions(rows)
@@ -200,22 +183,18 @@ def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
     return {"Devices": devices, "Classes": classes, "Confidence": confidence}
 
 
-def _headline(rows: Sequence[Row]) -> list[dict[str, str]]:
-    """Return the numbers of all clips; none if several conditions are compared."""
+def _headline(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """Return (name, value, interval) of all clips; none if several conditions are compared."""
     plain = {row.metric: row for row in rows if not row.condition}
     ranking = [metric for metric in plain if metric.startswith(RANKING)]
     scores = [each.name for each in METRICS.specs() if each.function and not each.detail]
-    headline = [
-        {
-            "name": _TITLES.get(metric, metric_named(metric).title),
-            "value": estimate(plain[metric]),
-            "interval": interval(plain[metric]),
-        }
-        for metric in (ACCURACY.name, ACCURACY.over_devices, *ranking, *scores)
-        if metric in plain
-    ]
+    headline = []
+    for metric in (ACCURACY.name, ACCURACY.over_devices, *ranking, *scores):
+        if row := plain.get(metric):
+            title = _TITLES.get(metric, metric_named(metric).title)
+            headline.append((title, estimate(row), interval(row)))
     if plain:
-        headline.append({"name": "clips", "value": str(plain[ACCURACY.name].n), "interval": ""})
+        headline.append(("clips", str(plain[ACCURACY.name].n), ""))
     return headline
 
 
