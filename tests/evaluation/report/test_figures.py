@@ -22,7 +22,17 @@ from anymic.evaluation.report.figures import (
     reliability,
 )
 from anymic.evaluation.report.scored import ScoredClips
-from anymic.evaluation.report.style import PNG_DPI, embed, inline_svg, save_png
+from anymic.evaluation.report.style import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    PNG_DPI,
+    embed,
+    inline_svg,
+    quiet_style,
+    save_png,
+)
 from anymic.metrics import confusion_matrix
 
 Scored: TypeAlias = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.str_], list[Row]]
@@ -126,6 +136,13 @@ def test_a_png_has_160_dots_an_inch_and_drawing_changes_no_setting(
     assert imread(path).shape[:2] == pytest.approx((high, wide), abs=1)
     assert dict(matplotlib.rcParams) == before
     assert [file.name for file in path.parent.iterdir()] == ["accuracy.png"]
+
+
+def test_the_colours_of_the_style_are_those_that_the_page_replaces() -> None:
+    with quiet_style():
+        used = {str(matplotlib.rcParams[key]) for key in ("text.color", "grid.color")}
+        used |= {str(matplotlib.rcParams[key]) for key in ("xtick.labelcolor", "figure.facecolor")}
+    assert used == {INK, MUTED, GRID, PAPER}
 
 
 def test_svg_is_escaped_recoloured_and_refers_to_nothing_outside() -> None:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,41 +39,6 @@ WIDTH_INCHES = 7.2
 _TOKENS = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
 }
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "text.color": INK,
-    "text.parse_math": False,  # a label may hold a dollar sign
-    "axes.edgecolor": GRID,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.labelsize": 9.0,
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10.0,
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9.0,
-    "figure.facecolor": PAPER,
-    "figure.titlesize": 10.5,
-    "figure.titleweight": "bold",
-    "lines.solid_capstyle": "round",
-    "xtick.color": GRID,
-    "ytick.color": GRID,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 9.0,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "anymic",
-    "hatch.color": GRID,
-}
 
 
 @contextmanager
@@ -81,7 +47,8 @@ def quiet_style() -> Iterator[None]:
     with extra("report"):
         import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    sheet = files("anymic.evaluation.report").joinpath("figures.mplstyle")
+    with as_file(sheet) as path, matplotlib.rc_context(fname=path):
         yield
 
 
