@@ -11,7 +11,7 @@ import pytest
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
 from anymic_experiments.findings import Published
-from anymic_experiments.kosmider2019 import table
+from anymic_experiments.kosmider2019 import analysis
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Page
 from anymic_experiments.runs import Outcome, Run, train_all
@@ -92,17 +92,17 @@ def test_table_3_by_hand() -> None:
         else outcome(name, 16, *((14, 12) if "correction" in name else (10, 8)))
         for name in (one.name for one in GRID.conditions("table", scale="small"))
     ]
-    found = table.compare(outcomes, GRID)
+    section = analysis.table(outcomes, GRID)
+    found = section.found
     where = {"condition": SUBMITTED, "device": "B and C"}
     accuracy = found.of("accuracy", condition=SUBMITTED, device="A")
     assert accuracy.value == pytest.approx(16 / 20)
     assert found.of("accuracy", **where).value == pytest.approx(26 / 40)
     assert found.of("accuracy_difference", **where).value == pytest.approx(8 / 40)
-    where["condition"] = f"{table.EVERY}, correction"
+    where["condition"] = f"{analysis.EVERY}, correction"
     every = found.of("accuracy_difference", **where)
     assert every.value == pytest.approx((7 * 8 / 40 - 2 / 40) / 8)
-    section = table.section(found, GRID)
-    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    text = Page(FOLDER, grid=GRID).section(section)
     assert text.count("\n| ") == (1 + 8) + (1 + 8 + 1)
     assert "| yes | yes | - | 80.0 [" in text
     assert "(73)" in text

@@ -8,12 +8,12 @@ import pytest
 
 from anymic.data.manifest import Manifest
 from anymic_experiments.commands import ROOT
-from anymic_experiments.kosmider2019 import routing
-from anymic_experiments.kosmider2019.routing import (
+from anymic_experiments.kosmider2019 import device_policy
+from anymic_experiments.kosmider2019.device_policy import (
     AS_IS,
+    BY_CLIP,
     IDENTIFIED,
     KNOWN,
-    ROUTED,
     STATED,
     UNKNOWN,
     WRONG,
@@ -23,8 +23,8 @@ from anymic_experiments.page import Page
 
 FOLDER = ROOT / "kosmider2019"
 GRID = Settings.read(FOLDER)
-BATCHES = GRID.routing.batches
-VIRTUAL, REAL = GRID.routing.references.values()
+BATCHES = GRID.device_policy.batches
+VIRTUAL, REAL = GRID.device_policy.references.values()
 RECORDINGS = np.array([f"recording {number}" for number in range(10)])
 
 
@@ -34,7 +34,7 @@ def hits(*right: int) -> np.ndarray:
 
 
 def answers() -> pd.DataFrame:
-    known, without = (STATED, IDENTIFIED, WRONG), (AS_IS, *map(routing.blind, BATCHES))
+    known, without = (STATED, IDENTIFIED, WRONG), (AS_IS, *map(device_policy.blind, BATCHES))
     found = {
         (VIRTUAL, STATED): hits(8, 8, 8),
         (VIRTUAL, IDENTIFIED): hits(8, 8, 5),
@@ -46,14 +46,14 @@ def answers() -> pd.DataFrame:
     for reference in (VIRTUAL, REAL):
         found[reference, AS_IS] = hits(4, 4)
         for recordings, right in zip(BATCHES, (5, 6, 8), strict=True):
-            found[reference, routing.blind(recordings)] = hits(right, right)
-        found[reference, ROUTED] = hits(5, 5)
+            found[reference, device_policy.blind(recordings)] = hits(right, right)
+        found[reference, BY_CLIP] = hits(5, 5)
     names = {way: np.repeat(["A", "B", "C"], 10) for way in known}
-    names |= {way: np.repeat(["D", "E"], 10) for way in (*without, ROUTED)}
+    names |= {way: np.repeat(["D", "E"], 10) for way in (*without, BY_CLIP)}
     groups = {way: np.tile(RECORDINGS, len(name) // 10) for way, name in names.items()}
     parts = [
         pd.DataFrame({"device": names[way], "group": groups[way], "right": right}).assign(
-            reference=reference, way=way
+            reference=reference, policy=way
         )
         for (reference, way), right in found.items()
     ]
@@ -61,7 +61,8 @@ def answers() -> pd.DataFrame:
 
 
 def test_accuracies_differences_and_what_comes_back() -> None:
-    found = routing.compare(answers())
+    section = device_policy.section(answers(), GRID)
+    found = section.found
     assert found.of(
         "accuracy", reference=VIRTUAL, condition=STATED, device="A"
     ).value == pytest.approx(0.8)
@@ -69,11 +70,10 @@ def test_accuracies_differences_and_what_comes_back() -> None:
     assert change.value == pytest.approx(-3 / 30)
     # A has 8 of 10, unknown devices uncorrected 4 of 10: of the 4 lost, 1, 2 and 4 come back.
     for recordings, share in zip(BATCHES, (0.25, 0.5, 1.0), strict=True):
-        where = {"condition": routing.blind(recordings), "device": UNKNOWN}
+        where = {"condition": device_policy.blind(recordings), "device": UNKNOWN}
         item = found.of("recovered_share", reference=VIRTUAL, **where)
         assert item.value == pytest.approx(share)
-    section = routing.section(found, GRID)
-    text = Page(FOLDER).text(section.macro, **section.facts)
+    text = Page(FOLDER, grid=GRID).section(section)
     assert "changes the accuracy by -10.0" in text
     assert "lose 40.0 points against A" in text
     assert "| taken for another device's |" not in text
@@ -83,7 +83,7 @@ def test_accuracies_differences_and_what_comes_back() -> None:
 def test_a_batch_has_one_name_and_every_clip_is_in_one() -> None:
     table = pd.DataFrame({"path": [f"{n}.wav" for n in range(40)], "label": "rain"})
     table["device"] = np.repeat(["D", "E"], 20)
-    named = routing.in_batches(Manifest.from_table(table), 10).table["device"]
+    named = device_policy.in_batches(Manifest.from_table(table), 10).table["device"]
     assert named.value_counts().to_dict() == {"D 0": 10, "D 1": 10, "E 0": 10, "E 1": 10}
     assert all(name[0] == device for name, device in zip(named, table["device"], strict=True))
     assert list(named[:10]) != ["D 0"] * 10  # drawn, not the first ten, which share a class

@@ -70,13 +70,13 @@ def test_who_votes_in_which_ensemble() -> None:
 
 
 def test_members_that_err_apart_are_right_together() -> None:
-    found = ensembles.score(voters(), GRID)
+    section = ensembles.section(voters(), GRID)
+    found = section.found
     assert found.of("accuracy", condition=GRID.soft, device="all").value == 1
     change = found.of("accuracy_difference", condition=GRID.soft, device="all")
     assert change.value == pytest.approx(4 / 12)  # each is wrong about a third
     assert change.n == 36  # D was not asked about
-    section = ensembles.section(found, GRID)
-    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    text = Page(FOLDER, grid=GRID).section(section)
     assert text.count("\n| ") == 1 + 6
     assert "more accurate than their average by +33.3" in text
 
@@ -85,7 +85,8 @@ def test_calibration_says_what_the_validation_clips_bear_out() -> None:
     """A member that says 0.9 and is right four times in five comes to say 0.8."""
     kind = KINDS[GRID.calibrated]
     folds = ensembles.chosen([member(slice(0, 2))], kind, GRID)
-    sure = ensembles.voted(folds, kind, GRID).max(axis=1)
+    (votes,) = ensembles.voted(folds, kind, GRID)
+    sure = votes.probabilities.max(axis=1)
     np.testing.assert_allclose(sure, 0.8, atol=1e-9)
 
 
@@ -97,5 +98,6 @@ def test_an_empty_selection_is_refused() -> None:
 
 
 def test_the_reliability_diagrams_are_drawn() -> None:
-    found = ensembles.score(voters(), GRID)
-    assert len(ensembles.figure(found, GRID).axes) == 2
+    figure = ensembles.section(voters(), GRID).figure
+    assert figure is not None
+    assert len(figure.axes) == 2

@@ -10,14 +10,14 @@ from sklearn.metrics import roc_auc_score
 from anymic.devices.identification.descriptions import Analysis, Descriptions
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic_experiments.commands import ROOT
+from anymic_experiments.findings import Findings
 from anymic_experiments.kosmider2019 import identification
-from anymic_experiments.kosmider2019.identification import Curve
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Page
 
 FOLDER = ROOT / "kosmider2019"
 GRID = Settings.read(FOLDER)
-KNOWN = GRID.routing.known
+KNOWN = GRID.device_policy.known
 
 RECORDINGS = 12
 
@@ -62,20 +62,25 @@ def test_shares_and_the_tables_by_hand() -> None:
     asked += [identification.condition(40, together=number) for number in ("3", "10")]
     asked.append(identification.condition(40, teachers="none"))
     rows = [row for where in asked for row in identification.measured(both, where, KNOWN)]
-    curve = Curve(rows + identification.by_device(both, 40, KNOWN))
-    assert curve.at("identification_accuracy", 40).value == pytest.approx(33 / 36)
-    assert curve.at("identification_accuracy", 40, "A").value == pytest.approx(9 / 12)
+    curve = Findings(rows + identification.by_device(both, 40, KNOWN))
+
+    def value(metric: str, clips: int, **where: str) -> float:
+        return curve.of(metric, **identification.condition(clips, **where)).value
+
+    assert value("identification_accuracy", 40) == pytest.approx(33 / 36)
+    assert value("identification_accuracy", 40, device="A") == pytest.approx(9 / 12)
     accepted = np.concatenate([part["accepted"][part["known"]] for part in (tried(0), tried(1))])
-    assert curve.at("true_accepts", 10).value == pytest.approx(accepted.mean())
-    areas = [curve.at("auroc", 40, "D", known=known).value for known in "ABC"]
-    assert curve.at("auroc", 40, "D").value == pytest.approx(np.mean(areas))  # A, B, C as often
-    section = identification.section(curve, GRID)
-    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    assert value("true_accepts", 10) == pytest.approx(accepted.mean())
+    areas = [value("auroc", 40, device="D", known=known) for known in "ABC"]
+    area = value("auroc", 40, device="D")
+    assert area == pytest.approx(np.mean(areas))  # A, B, C as often
+    text = Page(FOLDER, grid=GRID).section(identification.section(curve, GRID))
     assert "| 40 | 91.7 [" in text
     assert "| 40, imitations only | 91.7 [" in text
     assert "| 10 | 91.7 [" in text
-    assert curve.unknown == ["D", "E"]
-    assert f"| D | {curve.at('auroc', 40, 'D').value:.3f} |" in text
+    last = text[text.index("| AUROC against |") :]
+    assert [line[2] for line in last.splitlines()[2:5] if line] == ["D", "E"]
+    assert f"| D | {area:.3f} |" in text
     assert len(identification.figure(curve, GRID).axes) == 2
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
 from anymic_experiments.experiment import Experiment
-from anymic_experiments.nguyen2020 import calibration, features, tables
+from anymic_experiments.nguyen2020 import analysis, calibration, features
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Page, Section
 from anymic_experiments.runs import Member, Outcome, Run, train_all
@@ -56,17 +56,16 @@ def members() -> list[Member]:
     return found
 
 
-def found_curve(*, behind: float | None = None) -> tables.Curve:
+def found_curve(*, behind: float | None = None) -> analysis.Curve:
     """Return it compared; one temperature may lie behind in training."""
     runs = members()
     ends = [0.70 if run.outcome.run.condition.endswith(f"T = {behind}") else 0.9 for run in runs]
-    return tables.compare(runs, ends, grid=GRID, scale="small")
+    return analysis.compare(runs, ends, grid=GRID, scale="small")
 
 
 def text(section: Section) -> str:
     """Return the section as the page has it."""
-    picture = {"picture": "x.png"} if section.figure else {}
-    return Page(FOLDER).text(section.macro, **section.facts, **picture)
+    return Page(FOLDER, grid=GRID, scale="small").section(section)
 
 
 def test_the_grid_is_every_correction_at_every_temperature() -> None:
@@ -111,7 +110,7 @@ def test_the_curve_by_hand() -> None:
     assert found.of("accuracy", **where, device="B").value == pytest.approx(14 / 20)
     where["device"] = GRID.pair
     assert found.of("accuracy", **where).value == pytest.approx(24 / 40)
-    change = found.of("accuracy_difference", **where, against_condition=tables.PLAIN)
+    change = found.of("accuracy_difference", **where, against_condition=analysis.PLAIN)
     assert change.value == pytest.approx(2 / 40)
     where["correction"] = "Ref.BC"
     over = found.of("accuracy_difference", **where, against_condition=GRID.uncorrected)
@@ -120,7 +119,7 @@ def test_the_curve_by_hand() -> None:
 
 
 def test_table_3_has_the_papers_figures_where_they_belong() -> None:
-    lines = text(tables.section(found_curve(), GRID, scale="small")).splitlines()
+    lines = text(analysis.section(found_curve(), GRID, scale="small")).splitlines()
     ten, _ = (line for line in lines if line.startswith("| Ref.ABC | 10 "))
     assert "(73.4)" in ten
     assert ten.endswith("(70.1) |")
@@ -131,7 +130,7 @@ def test_table_3_has_the_papers_figures_where_they_belong() -> None:
 
 def test_what_has_not_converged_is_marked_and_not_compared() -> None:
     full, found = (
-        text(tables.section(found, GRID, scale="small"))
+        text(analysis.section(found, GRID, scale="small"))
         for found in (found_curve(), found_curve(behind=20))
     )
     assert "Ref.ABC: T = 10" in full
@@ -150,13 +149,14 @@ def test_table_2_and_the_ablation_by_hand() -> None:
         else:
             b = 12 if one.levels["loss"] == "focal" else 11
             outcomes.append(outcome(one.name, 16, b, 10))
-    found = tables.compare_losses(outcomes, GRID, "small")
+    section = analysis.losses(outcomes, GRID, scale="small", seeds=1)
+    found = section.found
     where = {"correction": "Ref.BC", "device": GRID.pair}
     change = found.of("accuracy_difference", **where, loss="cross_entropy", domain="magnitude")
     assert change.value == pytest.approx(-1 / 40)
     change = found.of("accuracy_difference", **where, loss="focal", domain="log_mel")
     assert change.value == pytest.approx(-4 / 40)
-    page = text(tables.losses_section(found, GRID, seeds=1))
+    page = text(section)
     assert page.count("\n| ") == (1 + 3) + (1 + 4)
     assert "(70.3)" in page  # 70.27 in the paper
     assert page.count("| log-mel bands |") == 2
@@ -231,8 +231,8 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     (run,) = (run for run in runs if run.condition == "Ref.BC, T = 30")
     (found,) = train_all([run], tmp_path / "runs", workers=1, progress=False)
     assert found.probabilities.shape == (6, 2)
-    assert 0 <= tables.reached(run.folder(tmp_path / "runs")) <= 1
+    assert 0 <= analysis.reached(run.folder(tmp_path / "runs")) <= 1
     experiment = Experiment(GRID, out=tmp_path, data=(), workers=1, progress=False)
     ((pooled,),) = features.pooled(experiment, [run]).values()
-    assert pooled.features.shape == (18, 64)
-    assert sorted(set(pooled.splits)) == ["test", "train"]
+    assert pooled["features"].shape == (18, 64)
+    assert sorted(set(pooled["splits"])) == ["test", "train"]

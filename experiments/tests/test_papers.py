@@ -146,7 +146,7 @@ def test_every_paper_is_whole(name: str) -> None:
     for scale in scales:
         for grid_name in paper.grid.grids:
             assert paper.grid.conditions(grid_name, scale=scale)
-        assert Page(ROOT / name).text("decisions", scale=scale, grid=paper.grid)
+        assert Page(ROOT / name, scale=scale, grid=paper.grid).text("decisions")
 
 
 def test_options_choose_parts() -> None:

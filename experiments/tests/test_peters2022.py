@@ -23,9 +23,10 @@ from anymic.evaluation.report.rows import Row
 from anymic.features import Frontend
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
+from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Page, Section
-from anymic_experiments.peters2022 import analysis, corpus, segments, table
+from anymic_experiments.peters2022 import analysis, corpus, segments
 from anymic_experiments.peters2022.segments import WHOLE
 from anymic_experiments.peters2022.settings import Settings
 from anymic_experiments.peters2022.tuning import Tuned, Tuning
@@ -59,8 +60,7 @@ def tuned(condition: str, epochs: dict[int, np.ndarray], *, fold: int = 1) -> Tu
 
 def text(section: Section) -> str:
     """Return the section as the page has it."""
-    picture = {"picture": "x.png"} if section.figure else {}
-    return Page(FOLDER).text(section.macro, **section.facts, **picture)
+    return Page(FOLDER, grid=GRID).section(section)
 
 
 def over_clean(found: Findings, codec: str, epoch: int) -> Row:
@@ -76,7 +76,8 @@ def gain(found: Findings, name: str, part: str) -> float:
 def test_table_2_by_hand() -> None:
     before = answers(clean=18, mp3_32=8, others=12)
     after = answers(clean=17, mp3_32=14, others=15)
-    found = table.compare([tuned(WHOLE, {0: before, 40: after})], GRID)
+    section = analysis.table([tuned(WHOLE, {0: before, 40: after})], GRID)
+    found = section.found
     assert found.of("accuracy", codec="mp3 32", epoch=40).value == pytest.approx(14 / 20)
     assert found.of(
         "accuracy_difference", codec=CLEAN, epoch=40, against_epoch=0
@@ -96,17 +97,18 @@ def test_table_2_by_hand() -> None:
     )  # aac 48, aac 64 and mp3 32
     assert both is not None
     assert both.value == pytest.approx((3 + 3 + 6) / (6 + 6 + 10))
-    page = text(table.section(found, GRID))
+    page = text(section)
     assert "with an interval below 0, in 9 of 9 conditions; most with mp3 32, -50.0" in page
     assert "After epoch 40, 60 [" in page
 
 
 def test_of_a_loss_whose_interval_reaches_0_no_share_is_stated() -> None:
     before = answers(clean=12, others=12)
-    found = table.compare([tuned(WHOLE, {0: before, 40: answers(clean=12, others=16)})], GRID)
-    assert over_clean(found, "mp3 32", 0).value == 0
-    assert found.maybe("recovered_share", codec="mp3 32", epoch=40) is None
-    page = text(table.section(found, GRID))
+    after = answers(clean=12, others=16)
+    section = analysis.table([tuned(WHOLE, {0: before, 40: after})], GRID)
+    assert over_clean(section.found, "mp3 32", 0).value == 0
+    assert section.found.maybe("recovered_share", codec="mp3 32", epoch=40) is None
+    page = text(section)
     assert "no share of it is stated" in page
     _, line = (x for x in page.splitlines() if x.startswith("| mp3 32"))
     assert line.endswith("| - |")
@@ -114,7 +116,7 @@ def test_of_a_loss_whose_interval_reaches_0_no_share_is_stated() -> None:
 
 def test_table_2_has_the_papers_figures_where_they_belong() -> None:
     epochs = dict.fromkeys((0, 1, 10, 20, 40), answers(clean=18, others=12))
-    lines = text(table.section(table.compare([tuned(WHOLE, epochs)], GRID), GRID)).splitlines()
+    lines = text(analysis.table([tuned(WHOLE, epochs)], GRID)).splitlines()
     hard, _ = (line for line in lines if line.startswith("| mp3 32 |"))
     assert [cell.split("(")[1] for cell in hard.split("|")[2:-1]] == [
         "25.6) ",
@@ -135,7 +137,7 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
 
     # Segment 1 is best on fold 1, segment 2 on folds 2 and 3, and over all.
     names = {WHOLE: (8, 8, 8), "segment 1": (6, 2, 2), "segment 2": (1, 5, 5)}
-    found = segments.compare(
+    section = segments.section(
         [
             tuned(name, gains(points[fold - 1]), fold=fold)
             for fold in (1, 2, 3)
@@ -143,7 +145,8 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
         ],
         GRID,
     )
-    assert found.names == (WHOLE, "segment 1", "segment 2")
+    found = section.found
+    assert section.facts["own"] == ["segment 1", "segment 2"]
     assert found.of(
         "accuracy_difference", condition="segment 2", codec="other codec"
     ).value == pytest.approx(11 / 60)
@@ -155,11 +158,10 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
         assert share is not None
         assert share.value == pytest.approx(11 / 24)
     # Fold 1 is left to segment 2 (10 to 4 on the others); 2 and 3 to segment 1 (8 to 6).
-    assert found.choices == ("segment 2", "segment 1", "segment 1")
+    assert section.facts["choices"] == ("segment 2", "segment 1", "segment 1")
     assert found.of(
         "accuracy_difference", condition=segments.CHOSEN, codec="all coded"
     ).value == pytest.approx((1 + 2 + 2) / 60)
-    section = segments.section(found, GRID)
     assert "segment 2, the best on these test clips" in text(section)
     assert "(2, 1, 1)" in text(section)
     assert section.figure is not None
@@ -168,9 +170,9 @@ def test_figure_2_by_hand_and_the_segment_that_other_folds_choose() -> None:
 
 def test_one_fold_has_no_other_to_choose_a_segment_by() -> None:
     epochs = {0: answers(clean=18, others=10), 10: answers(clean=18, others=12)}
-    found = segments.compare([tuned(name, epochs) for name in (WHOLE, "segment 1")], GRID)
-    assert found.choices == ()
-    assert segments.CHOSEN not in text(segments.section(found, GRID))
+    section = segments.section([tuned(name, epochs) for name in (WHOLE, "segment 1")], GRID)
+    assert section.facts["choices"] == ()
+    assert segments.CHOSEN not in text(section)
 
 
 def test_the_two_scalings_by_hand() -> None:
@@ -180,13 +182,14 @@ def test_the_two_scalings_by_hand() -> None:
         return Outcome(run, right, zeros, ("dog", "rain"), CODECS, GROUPS)
 
     clip, bands = GRID.factors["scaling"]
-    found = table.compare_scalings(
+    section = analysis.scalings(
         [
             outcome(clip, answers(clean=18, others=12)),
             outcome(bands, answers(clean=17, others=15)),
         ],
         GRID,
     )
+    found = section.found
     where = {"scaling": bands, "codec": "all coded"}
     assert found.of("accuracy_difference", **where, against_codec=CLEAN).value == pytest.approx(
         -0.1
@@ -195,7 +198,7 @@ def test_the_two_scalings_by_hand() -> None:
     assert change.value == pytest.approx(3 / 20)
     less = found.of("loss_difference", codec="all coded")
     assert less.value == pytest.approx(0.9 - 0.6 - (0.85 - 0.75))
-    page = text(table.scalings_section(found, GRID))
+    page = text(section)
     assert "With all coded accuracy changes by -30.0" in page
 
 
@@ -212,13 +215,17 @@ def test_only_the_scaling_differs_between_the_two_trainings() -> None:
 
 def test_experiment_b_is_every_segment_and_the_whole_network_for_ten_epochs() -> None:
     fold = corpus.Fold("fold1", Path("clean.csv"), Path("coded.csv"))
-    config = analysis.finetuning(GRID, GRID.segment_epochs, seed=1)
-    tunings = analysis.alone(Path("start"), fold, 10, config)
+    options = {"model": Path("start")}
+    experiment = Experiment(GRID, out=Path("out"), data=(), seeds=(1,), options=options)
+    experiment = replace(experiment, made=[fold])
+    own = map(str, range(1, 11))
+    tunings = analysis.tunings(experiment, GRID.segment_epochs, models.ALL, *own)
+    assert [each.condition for each in tunings[:2]] == [WHOLE, "segment 1"]
     assert [each.segments for each in tunings] == ["all", *map(str, range(1, 11))]
     assert {(each.config.epochs, each.config.seed) for each in tunings} == {(10, 1)}
     assert {each.manifest for each in tunings} == {fold.coded}
-    config = analysis.finetuning(GRID, GRID.table_epochs, seed=1)
-    assert analysis.whole(Path("start"), fold, config).config.epochs == 40
+    (longer,) = analysis.tunings(experiment, GRID.table_epochs, models.ALL)
+    assert longer.config.epochs == 40
 
 
 def make_clips(folder: Path, **columns: Any) -> Path:

@@ -60,7 +60,8 @@ def names() -> list[str]:
 def test_conditions_are_compared_in_pairs() -> None:
     outcomes = [outcome(names()[0], hits(18, 10, 10))]
     outcomes += [outcome(name, hits(17, 15, 16)) for name in names()[1:]]
-    found = analysis.compare(outcomes, experiment().grid)
+    section = analysis.section(outcomes, experiment().grid)
+    found = section.found
     plain, first = names()[:2]
     assert found.of("accuracy", condition=plain, device="B").value == pytest.approx(0.5)
     change = found.of("accuracy_difference", condition=first, device="A")
@@ -69,8 +70,7 @@ def test_conditions_are_compared_in_pairs() -> None:
     assert change.value == pytest.approx(6 / 20)
     share = found.of("recovered_share", condition=analysis.MEAN)
     assert share.value == pytest.approx(11 / 16)
-    section = analysis.section(found, experiment())
-    text = Page(FOLDER).text(section.macro, **section.facts, picture="")
+    text = Page(FOLDER, grid=experiment().grid, scale="small", seeds=1).section(section)
     assert text.count("\n| ") == 1 + len(names()) + 1
     assert "| 69 [" in text
     assert "B 40.0 and C 40.0 points are lost against A" in text
@@ -88,9 +88,8 @@ def test_the_grid_is_no_correction_and_every_reference_with_every_estimator() ->
 def test_the_report_and_the_page_are_written(tmp_path: Path) -> None:
     outcomes = [outcome(name, hits(17, 12, 13)) for name in names()]
     ours = experiment(tmp_path / "report")
-    found = analysis.compare(outcomes, ours.grid)
     paper = Paper.read("spectrum_correction")
-    paper = replace(paper, sections={"table": lambda _: [analysis.section(found, ours)]})
+    paper = replace(paper, sections={"table": lambda _: [analysis.section(outcomes, ours.grid)]})
     paths, text = paper.run(ours, page_folder=tmp_path / "docs", command="anymic x")
     assert all(path.stat().st_size > 1000 for path in paths)
     assert (tmp_path / "docs" / "spectrum_correction.md").read_text() == text

@@ -190,10 +190,9 @@ def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
     torch.save(given.state_dict(), tmp_path / "weights.pth")
     weights = tmp_path / "weights.pth"
     ours = prepare(experiment(one_fold(corpus), tmp_path / "out", scale="paper", weights=weights))
-    analysis.prepare_clips(ours, "all", ours.out / "clips" / "all", shifted=False)
+    analysis.prepare_clips(ours, "all", shifted=False)
     jobs = {job.extractor: job for job in analysis.jobs(ours, GRID.lines("2", "paper"))}
-    original = jobs[GRID.extractors["original"]].trained(ours.out)
-    tuned = jobs[FOUR[0]].trained(ours.out)
+    original, tuned = (jobs[name].trained(ours.out) for name in ("original", "balanced-first"))
     assert original.labels == ()
     assert tuned.labels == LABELS
     name = "embeddings.2.weight"

@@ -12,25 +12,18 @@ from typing import Annotated, Any, get_args
 import typer
 
 from anymic.errors import ConfigError
-from anymic_experiments.commands import KINDS, Command, Scale, papers, read_command
+from anymic_experiments.commands import Command, Option, Scale, papers, read_command
 
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
 )
-DATA: dict[str, dict[str, tuple[Any, str]]] = {
-    "devices": {
-        "data": (
-            list[Path] | None,
-            "A manifest with devices A, B, C and the splits train and test; repeated, one a fold.",
-        ),
-        "esc50": (Path | None, "In place of --data: ESC-50, to make multi-microphone ESC-10 from."),
-        "responses": (Path | None, "With --esc50: folder of the MicIRP impulse responses."),
-    },
-    "clips": {"data": (Path, "A manifest of clips with a column split (train, test) or fold.")},
-    "simulated": {
-        "esc50": (Path, "Folder of ESC-50, as published (or its ESC-10)."),
-        "responses": (Path, "Folder of the MicIRP impulse responses."),
-    },
+TYPES: dict[str, Any] = {
+    "path": Path | None,
+    "paths": list[Path] | None,
+    "number": int,
+    "text": str,
+    "texts": list[str] | None,
+    "flag": bool,
 }
 
 
@@ -39,39 +32,17 @@ def reproduce() -> None:
     """Run an experiment of docs/results again."""
 
 
-def _parameters(command: Command) -> dict[str, tuple[Any, Any, Any]]:
-    """Return the options of a paper by name: type, default and typer's description."""
-
-    def option(kind: Any, text: str, default: Any = None, **more: Any) -> tuple[Any, Any, Any]:
-        required = kind is Path
-        return (
-            kind,
-            inspect.Parameter.empty if required else default,
-            typer.Option(help=text, **more),
-        )
-
-    found = {name: option(kind, text) for name, (kind, text) in DATA[command.corpus].items()}
-    found["out"] = option(Path, "Folder for all that is made and for the report.")
-    if command.scales:
-        text = " ".join(f"{name}: {about}" for name, about in command.scales.items())
-        found["scale"] = option(str, text, "small")
-    for kind in KINDS:
-        known = [str(number) for part in command.parts if (number := getattr(part, kind))]
-        if known:
-            text = f"Only this {kind}: {' or '.join(known)}; may be repeated."
-            found[kind] = option(list[str] | None, text)
-    for part in command.parts:
-        if part.flag:
-            text = typer.Option(f"--{part.flag}", help=part.help)
-            found[part.flag] = (bool, False, text)
-    for name, own in command.options.items():
-        number = own.kind == "number"
-        least = {"min": 1} if number else {}
-        found[name] = option(int if number else Path | None, own.help, own.default, **least)
-    found["seeds"] = option(int, "Number of seeds: 0, 1, ...", command.seeds, min=1)
-    found["workers"] = option(int, "Processes at a time.", 2, min=1)
-    found["page"] = option(Path | None, "Also write the page and its figures into this folder.")
-    return found
+def _parameter(name: str, option: Option) -> inspect.Parameter:
+    """Return an option as typer reads it from a signature."""
+    least = 1 if option.kind == "number" else None
+    described = typer.Option(f"--{name.replace('_', '-')}", help=option.help, min=least)
+    default = False if option.kind == "flag" else option.default
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if option.required else default,
+        annotation=Annotated[Path if option.required else TYPES[option.kind], described],
+    )
 
 
 def _add(name: str, folder: Path) -> None:
@@ -80,11 +51,7 @@ def _add(name: str, folder: Path) -> None:
     def call(**given: Any) -> None:
         _run(folder.name, command, given)
 
-    parameters = [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for key, (annotation, default, described) in _parameters(command).items()
-        for kind in (Annotated[annotation, described],)
-    ]
+    parameters = [_parameter(key, option) for key, option in command.all_options().items()]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     call.__doc__ = command.about
@@ -100,9 +67,7 @@ def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
         _one_corpus(given, name)
     from anymic_experiments.experiment import Experiment, Paper
 
-    paper = Paper.read(name)
-    own = {key: given[key] for key in (*command.options, "esc50", "responses") if key in given}
-    data = given.get("data") or ()
+    paper, data = Paper.read(name), given.get("data") or ()
     experiment = Experiment(
         paper.grid,
         out=given["out"],
@@ -111,7 +76,7 @@ def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
         seeds=tuple(range(given["seeds"])),
         workers=given["workers"],
         asked=asked,
-        options=own,
+        options=given,
     )
     line = shlex.join(["anymic", *sys.argv[1:]])
     written, text = paper.run(experiment, page_folder=given["page"], command=line)

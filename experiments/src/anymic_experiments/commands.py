@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -36,11 +36,21 @@ class Part:
 
 @dataclass(frozen=True)
 class Option:
-    """An option that this paper alone has."""
+    """An option of the command line."""
 
     help: str
-    kind: Literal["path", "number"] = "path"
-    default: int | None = None
+    kind: Literal["path", "paths", "number", "text", "texts", "flag"] = "path"
+    default: int | str | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The options that papers have in common: `options.yaml`."""
+
+    corpora: dict[str, dict[str, Option]]
+    before: dict[str, Option]
+    after: dict[str, Option]
 
 
 @dataclass(frozen=True)
@@ -55,25 +65,43 @@ class Command:
     seeds: int = 2  # how many, where nothing else is asked for
     # the help of each scale; empty where there is one alone
     scales: dict[Scale, str] = field(default_factory=dict)
-    options: dict[str, Option] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)  # that this paper alone has
 
-    def chosen(self, asked: Mapping[str, Iterable[Any] | bool | None]) -> tuple[str, ...]:
+    def numbered(self, kind: str) -> dict[str, str]:
+        """Return the names of the parts that are a table, figure or experiment, by its number."""
+        numbers = {part.name: getattr(part, kind) for part in self.parts}
+        return {str(number): name for name, number in numbers.items() if number}
+
+    def all_options(self) -> dict[str, Option]:
+        """Return the options of the paper by name, in the order of `--help`."""
+        shared = checked(Shared, read_yaml(ROOT / "options.yaml"), ROOT / "options.yaml")
+        found = {**shared.corpora[self.corpus], **shared.before}
+        if self.scales:
+            text = " ".join(f"{name}: {about}" for name, about in self.scales.items())
+            found["scale"] = Option(text, "text", "small")
+        for kind in KINDS:
+            if known := self.numbered(kind):
+                text = f"Only this {kind}: {' or '.join(known)}; may be repeated."
+                found[kind] = Option(text, "texts")
+        found |= {part.flag: Option(part.help, "flag") for part in self.parts if part.flag}
+        found |= {**self.options, **shared.after}
+        return {**found, "seeds": replace(found["seeds"], default=self.seeds)}
+
+    def chosen(self, asked: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the parts that options ask for, as in {"table": [3], "ensembles": True}.
 
         Raises ConfigError if there is no such table, figure or experiment.
         """
         names = [part.name for part in self.parts if part.flag and asked.get(part.flag)]
         for kind in KINDS:
-            known = {str(number): part for part in self.parts if (number := getattr(part, kind))}
-            values = asked.get(kind) or ()
-            assert not isinstance(values, bool)
-            for value in values:
+            known = self.numbered(kind)
+            for value in asked.get(kind) or ():
                 if str(value).upper() not in known:
                     raise ConfigError(
                         f"--{kind} is {value}",
                         expected=" or ".join(f"--{kind} {name}" for name in known),
                     )
-                names.append(known[str(value).upper()].name)
+                names.append(known[str(value).upper()])
         return tuple(part.name for part in self.parts if part.name in names)
 
 

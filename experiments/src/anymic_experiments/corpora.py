@@ -1,22 +1,12 @@
-"""The clips of an experiment: a manifest a fold, given or made of ESC-10."""
+"""The folds of a corpus: those that a manifest numbers, or its own training and test clips."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
-from anymic.data.corpora.esc50 import esc50
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
-from anymic.devices.simulation.simulate import simulate
 from anymic.errors import ManifestError
-
-
-def simulated(esc50_root: Path, responses: Path, out: Path, *, preset: str) -> tuple[Path, ...]:
-    """Pass ESC-10 through measured microphones and return one manifest a fold."""
-    made = simulate(esc50(esc50_root, subset="esc10"), preset, out, responses=responses)
-    return tuple(made.folds.values())
 
 
 def by_fold(manifest: Manifest) -> dict[str, Manifest]:

@@ -8,13 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from anymic.data.corpora.esc50 import esc50
+from anymic.devices.simulation.simulate import simulate
 from anymic.training import TrainingConfig, load_config
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.conditions import Grid
-from anymic_experiments.corpora import simulated
 from anymic_experiments.page import Page, Section
 from anymic_experiments.runner import Task, finish_all
-from anymic_experiments.runs import Member, Outcome, Run, members, train_all
+from anymic_experiments.runs import Member, Outcome, Run, Validation, train_all
 
 Settings = TypeVar("Settings", bound=Grid)
 
@@ -35,7 +36,7 @@ class Experiment(Generic[Settings]):
     asked: tuple[str, ...] = ()  # the parts that are asked for; none is all that the data allow
     simulated: bool = False  # whether the folds are multi-microphone ESC-10
     made: Any = None  # what a paper's `prepare` has made of the data
-    # what only this paper asks for, by name
+    # what the command line says, by name: of what only this paper asks for, too
     options: Mapping[str, Any] = field(default_factory=dict)
     # settings in place of the presets', for tests: {"epochs": 1}
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -70,18 +71,32 @@ class Experiment(Generic[Settings]):
         finish_all(tasks, self.places, workers=self.workers, progress=self.progress, doing=doing)
 
     def members(self, outcomes: Sequence[Outcome]) -> list[Member]:
-        """Let these runs classify their own validation clips."""
-        return members(outcomes, self.places, workers=self.workers, progress=self.progress)
+        """Let each of these runs classify its own validation clips, once."""
+        tasks = [Validation(outcome.run) for outcome in outcomes]
+        self.finish(tasks, doing="validating")
+        found = [task.read(self.places) for task in tasks]
+        return [
+            Member(outcome, each["probabilities"], each["targets"])
+            for outcome, each in zip(outcomes, found, strict=True)
+        ]
+
+
+def simulated(experiment: Experiment[Any], name: str) -> tuple[Path, ...]:
+    """Pass ESC-10 through one of the grid's simulations and return one manifest a fold."""
+    made = simulate(
+        esc50(experiment.options["esc50"], subset="esc10"),
+        experiment.grid.simulations[name],
+        experiment.out / name,
+        responses=experiment.options["responses"],
+    )
+    return tuple(made.folds.values())
 
 
 def on_simulated_devices(experiment: Experiment[Any]) -> Experiment[Any]:
     """Make multi-microphone ESC-10 where it is asked for, else leave the data as they are."""
-    esc50, responses = (experiment.options.get(name) for name in ("esc50", "responses"))
-    if esc50 is None or responses is None:
+    if experiment.options.get("esc50") is None:
         return experiment
-    preset = experiment.grid.simulations["corpus"]
-    folds = simulated(esc50, responses, experiment.out / "corpus", preset=preset)
-    return replace(experiment, data=folds, simulated=True)
+    return replace(experiment, data=simulated(experiment, "corpus"), simulated=True)
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,15 @@ class Paper:
         self, experiment: Experiment[Any], *, page_folder: Path | None = None, command: str
     ) -> tuple[list[Path], str]:
         """Make what is missing, compare, and write the report: the files, and the page's text."""
-        page = Page(self.folder)
+        scale, seeds = experiment.scale, experiment.seeds
+        page = Page(
+            self.folder,
+            grid=experiment.grid,
+            command=command,
+            scale=scale,
+            seeds=len(seeds),
+            base=experiment.base,
+        )
         experiment = self.prepare(experiment)
         sections = [
             section
@@ -122,24 +145,13 @@ class Paper:
             if part.always or part.name in experiment.asked or not experiment.asked
             for section in self.sections[part.name](experiment)
         ]
-        scale, seeds = experiment.scale, experiment.seeds
-        first = Section(
-            "introduction",
-            {
-                "command": command,
-                "seeds": len(seeds),
-                "scale": scale,
-                "base": experiment.base,
-                "folds": len(experiment.made or experiment.data),
-                "simulated": experiment.simulated,
-            },
-        )
-        last = Section("decisions", {"scale": scale, "grid": experiment.grid})
+        folds = len(experiment.made or experiment.data)
         return page.write(
-            [first, *sections, last],
+            sections,
             experiment.out,
-            title=self.grid.title,
             folder=page_folder,
+            title=self.grid.title,
+            introduction={"folds": folds, "simulated": experiment.simulated},
             command=command,
             seeds=list(seeds),
         )

@@ -19,21 +19,24 @@ class Findings:
 
     def of(self, metric: str, **condition: str | float) -> Row:
         """Return the one row of this metric whose condition says all of this."""
-        (found,) = self._all(metric, condition)
+        (found,) = self.all(metric, **condition)
         return found
 
     def maybe(self, metric: str, **condition: str | float) -> Row | None:
         """Return that row, or None where there is none: what could not be stated."""
-        return next(iter(self._all(metric, condition)), None)
+        return next(iter(self.all(metric, **condition)), None)
 
-    def _all(self, metric: str, condition: dict[str, str | float]) -> list[Row]:
-        wanted = {key: named(value) for key, value in condition.items()}
+    def all(self, metric: str, **condition: str | float) -> list[Row]:
+        """Return all rows of this metric whose condition says all of this."""
+        wanted = {key: named(value) for key, value in condition.items()}.items()
         return [
-            item
-            for item in self.rows
-            if item.metric == metric
-            and all(item.condition.get(key) == value for key, value in wanted.items())
+            one for one in self.rows if one.metric == metric and wanted <= one.condition.items()
         ]
+
+    def values(self, key: str) -> list[str]:
+        """Return the devices, say, that conditions name, each once and in order."""
+        found = (item.condition[key] for item in self.rows if key in item.condition)
+        return list(dict.fromkeys(found))
 
 
 def named(value: str | float) -> str:

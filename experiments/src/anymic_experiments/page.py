@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from anymic.errors import ConfigError
 from anymic.evaluation.report import cells
-from anymic.evaluation.report.rows import Row
 from anymic.evaluation.report.write import made
-from anymic_experiments.findings import Published, verdict
+from anymic_experiments.findings import Findings, Published, clear, verdict
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -26,19 +25,19 @@ class Section:
     """One part of the page."""
 
     macro: str  # the macro of the template that writes it; its first line is the heading
-    facts: Mapping[str, Any] = field(default_factory=dict)  # what the macro is called with
-    rows: Sequence[Row] = ()
+    found: Findings  # what it is called with, beside these facts
+    facts: Mapping[str, Any] = field(default_factory=dict)
     picture: str = ""  # the name of the figure
     figure: Figure | None = field(default=None, compare=False)
 
 
 class Page:
-    """The template of a paper's page.
+    """The template of a paper's page, with facts that all its macros can use.
 
     Raises ConfigError in one line, with the line of the template that is wrong.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **facts: Any) -> None:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 
         self.file = folder / FILE
@@ -50,19 +49,21 @@ class Page:
             lstrip_blocks=True,
         )
         environment.filters |= {
-            "percent": cells.percent,
-            "points": cells.points,
-            "plain": cells.plain,
+            "clear": clear,
             "counted": cells.counted,
-            "signed": lambda number, digits=1: f"{number:+.{digits}f}",
             "fixed": lambda number, digits=1: f"{number:.{digits}f}",
+            "percent": cells.percent,
+            "plain": cells.plain,
+            "points": cells.points,
             "short": lambda number: f"{number:g}",
+            "signed": lambda number, digits=1: f"{number:+.{digits}f}",
         }
         environment.globals |= {
             "published": Published.read(folder),
             "rule": lambda columns: "|---" * columns + "|",
             "verdict": verdict,
             "zip": zip,
+            **facts,
         }
         try:
             self._template = environment.get_template(FILE)
@@ -92,42 +93,38 @@ class Page:
         sections: Sequence[Section],
         out: Path,
         *,
-        title: str,
         folder: Path | None,
+        title: str,
+        introduction: Mapping[str, Any],
         **facts: Any,
     ) -> tuple[list[Path], str]:
         """Write the report, and the page and its figures into `folder`; return files and page.
 
         The report goes into a folder of the paper's name in `out`, so that experiments that share
-        runs keep their reports apart. `facts` are for its header.
+        runs keep their reports apart; `facts` are for its header. `introduction` is what the macro
+        of this name is called with.
         """
         from anymic.evaluation.report import ReportFigure, run_header, write_report
         from anymic.evaluation.report.style import save_png
 
-        texts = [self.section(one) for one in sections]
-        pairs = zip(texts, sections, strict=True)
-        titled = {text.split("\n", 1)[0].lstrip("# "): one for text, one in pairs}
-        found = {name: [vars(row) for row in one.rows] for name, one in titled.items() if one.rows}
-        header, shown = run_header(**facts), next(one for one in sections if one.rows)
-        figures = [
-            ReportFigure(one.picture or self.name, one.figure, name)
-            for name, one in titled.items()
-            if one.figure is not None
-        ]
+        texts, header = [self.section(one) for one in sections], run_header(**facts)
+        titles = [text.split("\n", 1)[0].lstrip("# ") for text in texts]
+        titled = list(zip(titles, sections, strict=True))
+        (_, first), *others = ((name, one.found.rows) for name, one in titled if one.found.rows)
+        drawn = [(name, one, one.figure) for name, one in titled if one.figure is not None]
         paths = write_report(
             out / self.name,
-            shown.rows,
+            first,
             title=title,
             header=header,
-            figures=figures,
-            extra={name: rows for name, rows in found.items() if titled[name] is not shown},
+            figures=[ReportFigure(one.picture or self.name, own, name) for name, one, own in drawn],
+            extra={name: [vars(row) for row in rows] for name, rows in others},
         )
+        texts = [self.text("introduction", **introduction), *texts, self.text("decisions")]
         written, text = [paths["html"], paths["json"]], "\n".join([*texts, made(header)])
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            for one in sections:
-                if one.figure is not None:
-                    written.append(save_png(one.figure, folder / self.picture(one)))
+            written += [save_png(own, folder / self.picture(one)) for _, one, own in drawn]
             written.append(folder / f"{self.name}.md")
             written[-1].write_text(text, encoding="utf-8")
         return written, text
@@ -135,7 +132,7 @@ class Page:
     def section(self, one: Section) -> str:
         """Return a section as the page has it."""
         picture = {} if one.figure is None else {"picture": self.picture(one)}
-        return self.text(one.macro, **one.facts, **picture)
+        return self.text(one.macro, found=one.found, **one.facts, **picture)
 
     def picture(self, one: Section) -> str:
         """Return the name of a section's figure, a file beside the page."""

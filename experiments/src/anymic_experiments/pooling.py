@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic import metrics
 from anymic.errors import AnymicError
+from anymic.evaluation.report.rows import Row, row
 from anymic.metrics import intervals
 from anymic.metrics.intervals import Interval
 from anymic_experiments.runs import Outcome
@@ -36,16 +38,55 @@ class Pooled:
         right: NDArray[np.bool_] = self.probabilities[condition].argmax(axis=1) == self.targets
         return right
 
+    def hits(self, condition: str | Sequence[str]) -> NDArray[np.float64]:
+        """Return how often each clip was right (clip,): of several conditions, their mean."""
+        names = [condition] if isinstance(condition, str) else condition
+        mean: NDArray[np.float64] = np.mean([self.correct(name) for name in names], axis=0)
+        return mean
+
     def accuracy(self, condition: str, *devices: str) -> Interval:
         """Return the accuracy on the clips of these devices."""
         kept = np.isin(self.devices, devices)
         return intervals.accuracy(self.correct(condition)[kept], self.groups[kept])
 
-    def gain(self, condition: str, against: str, *devices: str) -> Interval:
+    def gain(
+        self, condition: str | Sequence[str], against: str | Sequence[str], *devices: str
+    ) -> Interval:
         """Return how much more often `condition` is right than `against`, clip by clip."""
         kept = np.isin(self.devices, devices)
-        one, other = (self.correct(name)[kept].astype(float) for name in (condition, against))
+        one, other = (self.hits(name)[kept] for name in (condition, against))
         return intervals.paired_difference(one, other, self.groups[kept])
+
+    def compared(
+        self,
+        condition: str,
+        devices: Mapping[str, Sequence[str]],
+        against: Mapping[str, str],
+        /,
+        **where: str,
+    ) -> list[Row]:
+        """Return a condition's accuracy, and how much it gains over others, on groups of devices.
+
+        `against` names the others as rows name them; `where` is what rows call the condition.
+        """
+        rows: list[Row] = []
+        for device, members in devices.items():
+            place = {**where, "device": device}
+            rows.append(row("accuracy", self.accuracy(condition, *members), **place))
+            for name, other in against.items():
+                change = self.gain(condition, other, *members)
+                rows.append(row("accuracy_difference", change, **place, against_condition=name))
+        return rows
+
+    def on(self, *devices: str) -> Pooled:
+        """Return the answers to the clips of these devices."""
+        kept = np.isin(self.devices, devices)
+        probabilities = {name: found[kept] for name, found in self.probabilities.items()}
+        return Pooled(probabilities, self.targets[kept], self.devices[kept], self.groups[kept])
+
+    def scores(self, condition: str) -> dict[str, Interval]:
+        """Return the log loss, calibration error and Brier score."""
+        return metrics.probability_scores(self.probabilities[condition], self.targets, self.groups)
 
     def ratio(
         self, part: NDArray[np.floating], whole: NDArray[np.floating], *, n: int

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal.settings import to_mapping
-from anymic.bundle import Bundle
+from anymic.bundle import Bundle, Ensemble
 from anymic.codecs.conditions import codec_names
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
@@ -116,7 +116,7 @@ class Run(Stored):
         return Outcome(self, labels=tuple(found.pop("labels").tolist()), **found)
 
 
-def classify(bundle: Bundle, manifest: Manifest) -> NDArray[np.float64]:
+def classify(bundle: Bundle | Ensemble, manifest: Manifest) -> NDArray[np.float64]:
     """Return the probabilities (clip, class) of all clips.
 
     Raises AnymicError if a clip cannot be used.
@@ -198,16 +198,3 @@ class Member:
         """Whether each of its own validation clips is classified correctly (clip,)."""
         right: NDArray[np.bool_] = self.validation.argmax(axis=1) == self.targets
         return right
-
-
-def members(
-    outcomes: Sequence[Outcome], runs: Path, *, workers: int = 2, progress: bool = True
-) -> list[Member]:
-    """Let every run classify its own validation clips, once."""
-    tasks = [Validation(outcome.run) for outcome in outcomes]
-    finish_all(tasks, runs, workers=workers, progress=progress, doing="validating")
-    found = [task.read(runs) for task in tasks]
-    return [
-        Member(outcome, each["probabilities"], each["targets"])
-        for outcome, each in zip(outcomes, found, strict=True)
-    ]

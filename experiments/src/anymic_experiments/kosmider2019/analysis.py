@@ -1,19 +1,30 @@
-"""Calibrating networks for secondary recording devices: the sections of the page."""
+"""Table 3 and figure 1, every setting with and without correction, and the other sections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from anymic.errors import ConfigError
-from anymic_experiments.corpora import simulated
-from anymic_experiments.experiment import Experiment, on_simulated_devices
-from anymic_experiments.kosmider2019 import ensembles, identification, routing, table
+from anymic.evaluation.report.rows import Row, row
+from anymic_experiments.commands import ROOT
+from anymic_experiments.conditions import Condition
+from anymic_experiments.drawing import dot, panels
+from anymic_experiments.experiment import Experiment, on_simulated_devices, simulated
+from anymic_experiments.findings import Findings, Published
+from anymic_experiments.kosmider2019 import device_policy, ensembles, identification
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Section
+from anymic_experiments.pooling import pool
+from anymic_experiments.runs import Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["SECTIONS", "Settings", "prepare"]
 
+EVERY = "mean of all eight"
 Ours = Experiment[Settings]
 
 
@@ -22,45 +33,93 @@ def prepare(experiment: Ours) -> Ours:
 
     Raises ConfigError if devices are asked about without recordings of more of them.
     """
-    esc50, responses = (experiment.options.get(name) for name in ("esc50", "responses"))
-    if esc50 is None or responses is None:
-        if "devices" in experiment.asked:
-            raise ConfigError(
-                "--devices is given with --data",
-                expected="recordings of devices that are not in the training data",
-                fix="use --esc50 and --responses, or anymic devices fit on your own recordings",
-            )
-        return experiment
+    if "devices" in experiment.asked and experiment.options.get("esc50") is None:
+        raise ConfigError(
+            "--devices is given with --data",
+            expected="recordings of devices that are not in the training data",
+            fix="use --esc50 and --responses, or anymic devices fit on your own recordings",
+        )
     made: Ours = on_simulated_devices(experiment)
-    if experiment.asked and "devices" not in experiment.asked:
+    if not made.simulated or (made.asked and "devices" not in made.asked):
         return made
-    preset = experiment.grid.simulations["identification"]
-    more = simulated(esc50, responses, experiment.out / "identification", preset=preset)
-    return replace(made, made=more)
+    return replace(made, made=simulated(made, "identification"))
+
+
+def pairs(grid: Settings) -> list[tuple[Condition, Condition]]:
+    """Return the settings of the table with correction, each with its counterpart without."""
+    conditions = grid.conditions("table", scale="small")
+    return list(zip(conditions[::2], conditions[1::2], strict=True))
+
+
+def table(outcomes: Iterable[Outcome], grid: Settings) -> Section:
+    """Return accuracy by setting and device, and what correction changes, alone and on average."""
+    pooled = pool(outcomes)
+    names = [(corrected.name, plain.name) for corrected, plain in pairs(grid)]
+    rows: list[Row] = []
+    for corrected, plain in names:
+        rows += pooled.compared(corrected, grid.devices, {plain: plain}, condition=corrected)
+        rows += pooled.compared(plain, grid.devices, {}, condition=plain)
+    for device, recorders in grid.devices.items():
+        with_it, without = zip(*names, strict=True)
+        change = pooled.gain(with_it, without, *recorders)
+        where = {"condition": f"{EVERY}, correction", "device": device}
+        rows.append(row("accuracy_difference", change, **where, against_condition=EVERY))
+    found = Findings(rows)
+    facts = {"pairs": pairs(grid), "every": EVERY}
+    return Section("table", found, facts, "figure1", figure(found, grid))
+
+
+def figure(found: Findings, grid: Settings) -> Figure:
+    """Draw figure 1: accuracy on B and C of every setting, with and without correction."""
+    from anymic.evaluation.report.style import SERIES
+
+    published = Published.read(ROOT / "kosmider2019")
+    pair = tuple(grid.devices)[-1]
+    networks = tuple(grid.factors["network"])
+    caption = (
+        "accuracy on B and C (%) with 95 % interval: circles with correction, squares\n"
+        "without; hollow: the report's, on other clips and classes"
+    )
+    with panels(networks, 3.2, 9.0, grid="x", caption=caption, sharey=True) as (drawing, each):
+        for network, axes in zip(networks, each, strict=True):
+            lines = [own for own in pairs(grid) if own[0].levels["network"] == network]
+            for place, own in enumerate(lines):
+                for setting, shift, colour, marker in zip(
+                    own, (-0.12, 0.12), SERIES, "os", strict=False
+                ):
+                    item = found.of("accuracy", condition=setting.name, device=pair)
+                    dot(axes, place + shift, item, marker, color=colour, along="x")
+                    printed = published.of("3", setting.name, pair)
+                    hollow = {"mfc": "none", "mec": colour, "alpha": 0.7}
+                    axes.plot(printed, place + shift, marker, ms=6.5, **hollow)
+            axes.set_yticks(range(len(lines)), [_label(corrected) for corrected, _ in lines])
+        each[0].invert_yaxis()
+    return drawing
+
+
+def _label(setting: Condition) -> str:
+    factors = ("augmentation", "normalization")
+    return "\n".join(f for f in factors if setting.levels[f] == "with") or "neither"
 
 
 def _table(experiment: Ours) -> Iterator[Section]:
-    found = table.compare(experiment.train("table"), experiment.grid)
-    yield table.section(found, experiment.grid)
+    yield table(experiment.train("table"), experiment.grid)
 
 
 def _ensembles(experiment: Ours) -> Iterator[Section]:
     outcomes = experiment.train("table")
     corrected = [item for item in outcomes if item.run.config.correction is not None]
     whole = experiment.train("whole", seeds=(0,))
-    found = ensembles.score(experiment.members([*corrected, *whole]), experiment.grid)
-    yield ensembles.section(found, experiment.grid)
+    yield ensembles.section(experiment.members([*corrected, *whole]), experiment.grid)
 
 
 def _devices(experiment: Ours) -> Iterator[Section]:
-    if not experiment.made:
-        return
-    grid = experiment.grid
-    runs = [outcome.run for outcome in experiment.train("references")]
-    curve = identification.run(experiment.made, experiment.places, grid, seeds=experiment.seeds)
-    yield identification.section(curve, grid)
-    more = dict(zip(experiment.data, experiment.made, strict=True))
-    yield routing.section(routing.compare(routing.answers(experiment, runs, more)), grid)
+    if experiment.made:
+        grid = experiment.grid
+        answers = device_policy.answers(experiment)
+        found = identification.run(experiment.made, experiment.places, grid, seeds=experiment.seeds)
+        yield identification.section(found, grid)
+        yield device_policy.section(answers, grid)
 
 
 SECTIONS = {"table": _table, "devices": _devices, "ensembles": _ensembles}

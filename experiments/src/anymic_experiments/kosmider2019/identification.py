@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.evaluation.report.rows import Row, read_json, row, write_json
 from anymic.metrics import intervals
 from anymic.metrics.intervals import Interval
-from anymic_experiments.drawing import upright
+from anymic_experiments.drawing import dot, panels
 from anymic_experiments.findings import Findings
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Section
@@ -28,52 +27,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VERSION = 2  # raise it when the same clips begin to teach otherwise
-METRICS = (
-    *("identification_accuracy", "auroc"),
-    *("true_accepts", "false_accepts", "false_accepts_at_95"),
-)
 # Of a clip, or a batch of one device's: whether the nearest device is the right one, whether it is
 # a known one, the score (the larger, the more like a known device), whether that is accepted.
 TRIED = ["named", "known", "score", "accepted", "device", "group"]
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Curve(Findings):
-    """`METRICS` by condition: what was learned from, and which clips are meant.
+def condition(clips: int, **where: str) -> dict[str, str]:
+    """Return a whole condition: what is not stated is "all", or one recording.
 
     Conditions name clips (training clips of each device), teachers ("all" or "none": whether
     further devices showed where to stop), together (recordings judged together), device (one of the
     clips' devices, or "all") and known (the known device that an unknown one is compared with, or
     "all").
     """
-
-    def at(self, metric: str, clips: int, device: str = "all", **where: str) -> Row:
-        """Return one row."""
-        return self.of(metric, **condition(clips, device=device, **where))
-
-    @property
-    def unknown(self) -> list[str]:
-        """The devices that nothing was fitted on."""
-        names = {r.condition["device"] for r in self.rows if r.metric == "auroc"}
-        return sorted(names - {"all"})
-
-
-def condition(clips: int, **where: str) -> dict[str, str]:
-    """Return a whole condition: what is not stated is "all", or one recording."""
     usual = {"device": "all", "known": "all", "teachers": "all", "together": "1"}
     return {"clips": str(clips), **usual, **where}
 
 
-def run(folds: Sequence[Path], out: Path, grid: Settings, *, seeds: Sequence[int]) -> Curve:
+def run(folds: Sequence[Path], out: Path, grid: Settings, *, seeds: Sequence[int]) -> Findings:
     """Fit and try an identifier for every size, fold and seed; what was found is kept in `out`."""
-    own, known = grid.identification, grid.routing.known
+    own, known = grid.identification, grid.device_policy.known
     digest = hashlib.sha256(repr((VERSION, own.sizes, list(seeds))).encode())
     for fold in folds:
         digest.update(Manifest.read(fold).digest().encode())
     kept = out / f"identification-{digest.hexdigest()[:12]}.json"
     if kept.is_file():
-        return Curve(read_json(kept)[0])
+        return Findings(read_json(kept)[0])
     parts = list(in_order(_describe, folds, workers=2))
 
     def tried(clips: int, recordings: int = 1, *, teachers: bool = True) -> pd.DataFrame:
@@ -95,7 +75,7 @@ def run(folds: Sequence[Path], out: Path, grid: Settings, *, seeds: Sequence[int
     alone = tried(own.aimed_clips, teachers=False)
     rows += measured(alone, condition(own.aimed_clips, teachers="none"), known)
     write_json(rows, kept)
-    return Curve(rows)
+    return Findings(rows)
 
 
 def _describe(fold: Path) -> tuple[Descriptions, Descriptions]:
@@ -144,7 +124,7 @@ def joined(tried: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def measured(tried: pd.DataFrame, where: dict[str, str], known: Sequence[str]) -> list[Row]:
-    """Return `METRICS` of one condition, and the accuracy of each known device."""
+    """Return all metrics of one condition, and the accuracy of each known device."""
 
     def share(hits: str, kept: pd.Series[bool]) -> Interval:
         return intervals.accuracy(tried[hits][kept], tried["group"][kept].to_numpy())
@@ -212,36 +192,26 @@ def passing(known: Floats, unknown: Floats) -> float:
     return float((unknown >= np.quantile(known, 0.05)).mean())
 
 
-def section(curve: Curve, grid: Settings) -> Section:
+def section(found: Findings, grid: Settings) -> Section:
     """Return the tables of identification and their figure."""
-    facts = {
-        "curve": curve,
-        "own": grid.identification,
-        "known": grid.routing.known,
-        "metrics": METRICS,
-    }
-    return Section("identification", facts, curve.rows, "identification", figure(curve, grid))
+    facts = {"condition": condition}
+    return Section("identification", found, facts, "identification", figure(found, grid))
 
 
-def figure(curve: Curve, grid: Settings) -> Figure:
+def figure(found: Findings, grid: Settings) -> Figure:
     """Draw accuracy and area under the ROC curve over the number of training clips."""
-    from anymic.evaluation.report.style import MUTED, SERIES, bare, canvas, quiet_style
+    from anymic.evaluation.report.style import MUTED, SERIES
 
     own = grid.identification
-    shown = (
-        ("identification_accuracy", "right on A, B and C", own.aimed_accuracy),
-        ("auroc", "area under the ROC curve, unknown devices", own.aimed_area),
-    )
-    with quiet_style():
-        drawing, panels = canvas(2.8, 7.2, ncols=2)
-        for axes, (metric, title, aim), colour in zip(panels, shown, SERIES, strict=False):
+    shown = {"identification_accuracy": own.aimed_accuracy, "auroc": own.aimed_area}
+    titles = ("right on A, B and C", "area under the ROC curve, unknown devices")
+    with panels(titles, 2.8, 7.2, grid="y") as (drawing, each):
+        for axes, (metric, aim), colour in zip(each, shown.items(), SERIES, strict=False):
             for place, clips in enumerate(own.sizes):
-                upright(axes, place, curve.at(metric, clips), "o", color=colour, width=1.8)
+                item = found.of(metric, **condition(clips))
+                dot(axes, place, item, "o", color=colour)
             axes.axhline(100 * aim, color=MUTED, linewidth=0.8, linestyle=(0, (3, 3)))
             axes.set_xticks(range(len(own.sizes)), [str(clips) for clips in own.sizes])
             axes.set_xlim(-0.5, len(own.sizes) - 0.5)
-            axes.set_title(title)
-            axes.set_xlabel("training clips a device")
-            axes.set_ylabel("%")
-            bare(axes, grid="y")
+            axes.set(xlabel="training clips a device", ylabel="%")
     return drawing

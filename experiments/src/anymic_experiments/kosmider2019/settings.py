@@ -18,10 +18,10 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
-class Routing:
+class DevicePolicy:
     """What is tried with clips of unstated and unknown devices."""
 
-    known: tuple[str, ...]  # the devices that profiles and identifiers have
+    known: tuple[str, ...]  # the devices that profiles and identifiers have; the first is flat
     clips: int  # that the identifier learns each device from
     batches: tuple[int, ...]  # recordings of one device that blind gains are estimated from
     references: dict[str, str]  # what the references of the corrections are called
@@ -46,5 +46,5 @@ class Settings(Grid):
     ensembles: tuple[Ensemble, ...]
     calibrated: str  # the two that are compared with each other
     soft: str
-    routing: Routing
+    device_policy: DevicePolicy
     identification: Identification

@@ -1,44 +1,204 @@
-"""Heated-up softmax and spectrum correction: the sections of the page."""
+"""Tables 2 and 3 and figure 3, accuracy over temperature and loss, and the other sections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from anymic.errors import AnymicError
+from anymic.evaluation.report.rows import Row
+from anymic_experiments.commands import ROOT, Scale
+from anymic_experiments.drawing import dot, panels
 from anymic_experiments.experiment import Experiment
-from anymic_experiments.nguyen2020 import calibration, features, tables
+from anymic_experiments.findings import Findings, Published
+from anymic_experiments.nguyen2020 import calibration, features
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
+from anymic_experiments.pooling import pool
+from anymic_experiments.runs import Member, Outcome
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["SECTIONS", "Settings"]
+
+LAST = 3  # epochs; one alone is noisy
+PLAIN = "T = 1"
+
+
+def reached(run: Path, metric: str = "training_accuracy") -> float:
+    """Return the mean of a metric over the last three epochs of a run.
+
+    Raises AnymicError if the log is not there, or does not hold the metric.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
+
+    log = EventAccumulator(str(run / "logs"))
+    log.Reload()
+    if metric not in log.Tags().get("scalars", ()):
+        raise AnymicError(
+            f"{run} has no log of {metric}",
+            expected="the logs of its training",
+            fix="delete the folder and run again",
+        )
+    return float(np.mean([event.value for event in log.Scalars(metric)[-LAST:]]))
+
+
+@dataclass(frozen=True)
+class Curve(Findings):
+    """Accuracy over temperature."""
+
+    temperatures: tuple[float, ...]  # of training, rising, the first is 1
+    # the training accuracy at the end, by correction and temperature, averaged over folds and seeds
+    reached: Mapping[tuple[str, float], float]
+    chosen: Mapping[str, float]  # the temperature that each correction's validation clips choose
+    behind: float  # see `Settings`
+
+    def converged(self, correction: str, temperature: float) -> bool:
+        """Whether training came about as far as at T = 1, so that accuracies may be compared."""
+        ends = self.reached[correction, temperature], self.reached[correction, 1]
+        return ends[0] >= ends[1] - self.behind
+
+
+def compare(
+    members: Sequence[Member], ends: Sequence[float], *, grid: Settings, scale: Scale
+) -> Curve:
+    """Return accuracy by correction, temperature and device, and what heating changes.
+
+    `ends` are the training accuracies that the members reached.
+    """
+    pooled = pool(member.outcome for member in members)
+    conditions = grid.conditions("curve", scale=scale)
+    keys = {c.name: (c.levels["correction"], float(c.levels["temperature"])) for c in conditions}
+    names = {key: name for name, key in keys.items()}
+    rows: list[Row] = []
+    for (correction, temperature), name in names.items():
+        against = {} if temperature == 1 else {PLAIN: names[correction, 1]}
+        if correction != grid.uncorrected:
+            against[grid.uncorrected] = names[grid.uncorrected, temperature]
+        where = {"correction": correction, "temperature": f"{temperature:g}"}
+        rows += pooled.compared(name, grid.devices, against, **where)
+    reached: dict[tuple[str, float], list[float]] = {key: [] for key in names}
+    right = dict.fromkeys(names, 0)
+    for member, end in zip(members, ends, strict=True):
+        key = keys[member.outcome.run.condition]
+        reached[key].append(end)
+        right[key] += int(member.right.sum())
+    temperatures = tuple(t for correction, t in names if correction == grid.uncorrected)
+    return Curve(
+        rows,
+        temperatures=temperatures,
+        reached={key: float(np.mean(found)) for key, found in reached.items()},
+        chosen={
+            correction: max(temperatures, key=lambda t: right[correction, t])
+            for correction in grid.corrections
+        },
+        behind=grid.behind,
+    )
+
+
+def section(found: Curve, grid: Settings, *, scale: Scale) -> Section:
+    """Return table 3, figure 3 and what they say."""
+    printed: dict[str, dict[float, float]] = {name: {} for name in grid.corrections}
+    figures = Published.read(ROOT / "nguyen2020")
+    for name in figures.rows("3"):
+        correction, _, temperature = name.partition(" ")
+        if temperature:
+            printed[correction][float(temperature)] = figures.of("3", name, grid.pair)
+    heated = {}
+    for correction, own in printed.items():
+        hottest = max((t for t in own if t != 1), key=own.__getitem__)
+        nearest = min(found.temperatures, key=lambda t: abs(np.log(t / hottest)))
+        if found.converged(correction, nearest):
+            heated[correction] = nearest, own[hottest] - own[1]
+    corrected = [
+        item
+        for item in found.rows
+        if item.condition.get("against_condition") == grid.uncorrected
+        if item.condition["device"] == grid.pair
+        for t in (float(item.condition["temperature"]),)
+        if found.converged(item.condition["correction"], t)
+        if found.converged(grid.uncorrected, t)
+    ]
+    conditions = grid.conditions("curve", scale=scale)
+    facts = {
+        "configs": {one.config.temperature: one.config for one in conditions},
+        "printed": printed,
+        "heated": heated,
+        "corrected": corrected,
+    }
+    return Section("curve", found, facts, "figure3", figure(found, grid))
+
+
+def figure(curve: Curve, grid: Settings) -> Figure:
+    """Draw figure 3: accuracy over temperature, on A, and on B and C; hollow: not converged."""
+    from anymic.evaluation.report.style import PAPER, series
+
+    with panels(grid.shown, 3.4, 9.0, grid="y", sharex=True, sharey=True) as (drawing, each):
+        for axes, device in zip(each, grid.shown, strict=True):
+            for number, correction in enumerate(grid.corrections):
+                colour, marker = series(number)
+                where = {"correction": correction, "device": device}
+                found = [curve.of("accuracy", **where, temperature=t) for t in curve.temperatures]
+                # Beside each other, so that no interval hides another.
+                places = [t * 1.05 ** (number - 1) for t in curve.temperatures]
+                axes.plot(places, [100 * item.value for item in found], color=colour, lw=1.4)
+                for place, t, item in zip(places, curve.temperatures, found, strict=True):
+                    full = curve.converged(correction, t)
+                    label = correction if t == curve.temperatures[0] else None
+                    style: Any = {"mfc": colour if full else PAPER, "mec": colour, "label": label}
+                    dot(axes, place, item, marker, color=colour, width=1.0, **style)
+            axes.set_xscale("log")
+            axes.set_xticks(curve.temperatures, [f"{t:g}" for t in curve.temperatures])
+            axes.minorticks_off()
+            axes.set_xlabel("temperature of training")
+        each[0].set_ylabel("accuracy (%) with 95 % interval")
+        each[0].legend(loc="lower left")
+    return drawing
+
+
+def losses(outcomes: Iterable[Outcome], grid: Settings, *, scale: Scale, seeds: int) -> Section:
+    """Return accuracies of the grids `losses` and `domains`, and differences clip by clip."""
+    pooled = pool(outcomes)
+    devices = {name: grid.devices[name] for name in grid.shown}
+    plain: dict[str, str] = {}  # the first of each correction: focal loss, gains on magnitudes
+    rows: list[Row] = []
+    for condition in grid.conditions("losses", "domains", scale=scale):
+        where = {key: condition.levels[key] for key in ("correction", "loss", "domain")}
+        first = plain.setdefault(where["correction"], condition.name)
+        against = {} if first == condition.name else {first: first}
+        rows += pooled.compared(condition.name, devices, against, **where)
+    return Section("losses", Findings(rows), {"seeds": seeds})
 
 
 def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
     members = experiment.members(experiment.train("curve"))
-    ends = [tables.reached(member.outcome.run.folder(experiment.places)) for member in members]
+    ends = [reached(member.outcome.run.folder(experiment.places)) for member in members]
     grid = experiment.grid
-    found = tables.compare(members, ends, grid=grid, scale=experiment.scale)
-    yield tables.section(found, grid, scale=experiment.scale)
+    found = compare(members, ends, grid=grid, scale=experiment.scale)
+    yield section(found, grid, scale=experiment.scale)
 
 
 def _losses(experiment: Experiment[Settings]) -> Iterator[Section]:
     seeds = experiment.seeds[: experiment.options.get("ablation_seeds") or None]
-    found = tables.compare_losses(
-        experiment.train("losses", "domains", seeds=seeds), experiment.grid, experiment.scale
-    )
-    yield tables.losses_section(found, experiment.grid, seeds=len(seeds))
+    outcomes = experiment.train("losses", "domains", seeds=seeds)
+    yield losses(outcomes, experiment.grid, scale=experiment.scale, seeds=len(seeds))
 
 
 def _features(experiment: Experiment[Settings]) -> Iterator[Section]:
-    outcomes = experiment.train("features")
-    found = features.pooled(experiment, [outcome.run for outcome in outcomes])
-    yield features.section(found)
+    runs = [outcome.run for outcome in experiment.train("features")]
+    yield features.section(features.pooled(experiment, runs))
 
 
 def _calibration(experiment: Experiment[Settings]) -> Iterator[Section]:
     members = experiment.members(experiment.train("calibration"))
-    yield calibration.section(
-        calibration.compare(members, experiment.grid.calibrated), experiment.grid
-    )
+    yield calibration.section(members, experiment.grid)
 
 
 SECTIONS = {"curve": _curve, "losses": _losses, "features": _features, "calibration": _calibration}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,12 @@ from numpy.typing import NDArray
 from anymic import metrics
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator, TemperatureCalibrator
 from anymic.evaluation.report.rows import row
-from anymic.evaluation.report.scored import ScoredClips
+from anymic_experiments.drawing import reliability
 from anymic_experiments.findings import Findings
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
+from anymic_experiments.pooling import pool
 from anymic_experiments.runs import Member
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 AS_IS = "as it is"
 TEMPERATURE = "temperature, on validation clips"
@@ -70,44 +67,6 @@ def _halves(groups: NDArray[np.str_], targets: NDArray[np.int64]) -> NDArray[np.
     return half
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration(Findings):
-    """How well probabilities agree with shares of correct clips."""
-
-    conditions: tuple[str, ...]
-    devices: tuple[str, ...]
-    # (clip, class): The test clips' probabilities by calibration, of the
-    # condition that is shown
-    shown: Mapping[str, NDArray[np.float64]]
-    targets: NDArray[np.int64]  # their labels, devices and recordings
-    recorders: NDArray[np.str_]
-    groups: NDArray[np.str_]
-
-
-def compare(members: Sequence[Member], shown: str) -> Calibration:
-    """Return calibration error and log loss by condition, calibration and device."""
-    rows = []
-    kept = {}
-    names = tuple(dict.fromkeys(member.outcome.run.condition for member in members))
-    for name in names:
-        mine = [member for member in members if member.outcome.run.condition == name]
-        targets, recorders, groups = (
-            np.concatenate([getattr(member.outcome, fact) for member in mine])
-            for fact in ("targets", "devices", "groups")
-        )
-        for calibration in CALIBRATIONS:
-            probabilities = np.concatenate([calibrated(member, calibration) for member in mine])
-            if name == shown:
-                kept[calibration] = probabilities
-            for device in np.unique(recorders):
-                of = recorders == device
-                scores = metrics.probability_scores(probabilities[of], targets[of], groups[of])
-                where = {"setting": name, "calibration": calibration, "device": str(device)}
-                rows += [row(metric, score, **where) for metric, score in scores.items()]
-    devices = tuple(np.unique(recorders).tolist())
-    return Calibration(rows, names, devices, kept, targets, recorders, groups)
-
-
 def error_if_perfect(
     probabilities: NDArray[np.float64], groups: NDArray[np.str_], *, draws: int = 200
 ) -> float:
@@ -130,50 +89,32 @@ def error_if_perfect(
     return float(np.mean(errors) / len(groups))
 
 
-def section(found: Calibration, grid: Settings) -> Section:
-    """Return the calibration errors, and what limits them."""
-    errors = {
-        name: {
-            device: found.of(
-                "expected_calibration_error",
-                setting=grid.calibrated,
-                calibration=name,
-                device=device,
-            ).value
-            for device in found.devices
-        }
-        for name in CALIBRATIONS
+def section(members: Sequence[Member], grid: Settings) -> Section:
+    """Return calibration error and log loss by condition, calibration and device."""
+    answers = {
+        calibration: pool(
+            replace(member.outcome, probabilities=calibrated(member, calibration))
+            for member in members
+        )
+        for calibration in CALIBRATIONS
     }
-    floors = [
-        error_if_perfect(found.shown[BY_DEVICE][of], found.groups[of])
-        for of in (found.recorders == device for device in found.devices)
+    devices = np.unique(answers[AS_IS].devices).tolist()
+    rows = [
+        row(metric, score, setting=setting, calibration=calibration, device=device)
+        for setting in answers[AS_IS].conditions
+        for calibration, pooled in answers.items()
+        for device in devices
+        for metric, score in pooled.on(device).scores(setting).items()
     ]
-    facts = {
-        "found": found,
-        "calibrations": CALIBRATIONS,
-        "grid": grid,
-        "errors": errors,
-        "floor": float(np.mean(floors)),
+    parts = [answers[BY_DEVICE].on(device) for device in devices]
+    floors = [error_if_perfect(part.probabilities[grid.calibrated], part.groups) for part in parts]
+    facts = {"floor": float(np.mean(floors))}  # what limits the calibration error
+    panels = {
+        f"{title}, {device}": (answers[calibration].on(device), grid.calibrated)
+        for title, calibration in (("as it is", AS_IS), ("calibrated", BY_DEVICE))
+        for device in grid.devices
+        if device != grid.pair
     }
-    return Section("calibration", facts, found.rows, "reliability", figure(found, grid))
-
-
-def figure(found: Calibration, grid: Settings) -> Figure:
-    """Draw reliability diagrams by device: as predicted, and calibrated by device."""
-    from anymic.evaluation.report.figures import reliability
-
-    drawn = np.isin(found.recorders, [name for name in grid.devices if name != grid.pair])
-    panels = {AS_IS: "as it is", BY_DEVICE: "calibrated"}
-    clips = ScoredClips.of(
-        np.concatenate([found.shown[name][drawn] for name in panels]),
-        np.tile(found.targets[drawn], len(panels)),
-        devices=np.concatenate(
-            [
-                [f"{title}, {device}" for device in found.recorders[drawn]]
-                for title in panels.values()
-            ]
-        ),
-        groups=np.tile(found.groups[drawn], len(panels)),
-    )
     title = f"{grid.calibrated}: as it is (above), and with a temperature for each device"
-    return reliability(clips, title=title)
+    drawn = reliability(panels, title=title)
+    return Section("calibration", Findings(rows), facts, "reliability", drawn)

@@ -26,20 +26,9 @@ if TYPE_CHECKING:
 
     from anymic_experiments.nguyen2020.settings import Settings
 
-HALVES = {"train": "Training set", "test": "Test set"}
+HALVES = ("train", "test")
 COLUMNS = {"labels": "label", "devices": "device", "groups": "group", "splits": "split"}
 VERSION = 1  # raise it when the same networks begin to give other features
-
-
-@dataclass(frozen=True, eq=False)
-class Pooled:
-    """The pooled features of one run's clips."""
-
-    features: NDArray[np.float64]  # (clip, channel)
-    labels: NDArray[np.str_]  # (clip,)
-    devices: NDArray[np.str_]
-    groups: NDArray[np.str_]
-    splits: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -54,7 +43,7 @@ class Embedding(Stored):
         return self.run.folder(out) / f"pooled-{VERSION}.npz"
 
     def arrays(self, out: Path) -> Arrays:
-        """Embed the clips."""
+        """Return `features` (clip, channel) and what they are of: `COLUMNS`, each (clip,)."""
         manifest = Manifest.read(self.run.manifest)
         manifest = manifest.where(split=list(HALVES), device=list(self.devices))
         embedder = Embedder(Bundle.load(self.run.folder(out)))
@@ -64,15 +53,14 @@ class Embedding(Stored):
         return {"features": features, **columns}
 
 
-def pooled(experiment: Experiment[Settings], runs: Sequence[Run]) -> dict[float, list[Pooled]]:
+def pooled(experiment: Experiment[Settings], runs: Sequence[Run]) -> dict[float, list[Arrays]]:
     """Return the pooled features of trained runs by temperature, each run embedded once."""
     devices = tuple(dict.fromkeys(d for some in experiment.grid.devices.values() for d in some))
     tasks = [Embedding(run, devices) for run in runs]
     experiment.finish(tasks, doing="embedding")
-    found: dict[float, list[Pooled]] = {}
+    found: dict[float, list[Arrays]] = {}
     for task in tasks:
-        features = Pooled(**task.read(experiment.places))
-        found.setdefault(task.run.config.temperature, []).append(features)
+        found.setdefault(task.run.config.temperature, []).append(task.read(experiment.places))
     return found
 
 
@@ -91,47 +79,31 @@ def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> flo
     return float(between / np.square(centred).sum())
 
 
-def compare(found: Mapping[float, Sequence[Pooled]]) -> Findings:
+def _mean(metric: str, values: NDArray[np.float64], where: dict[str, str]) -> Row:
+    """Return the mean over runs, with its interval where there are two runs or more."""
+    if len(values) < 2:
+        return Row(where, metric, float(values.mean()), None, None, len(values))
+    return row(metric, intervals.resampled_mean(values), **where)
+
+
+def section(found: Mapping[float, Sequence[Arrays]]) -> Section:
     """Return how compact classes and how far apart devices are, by temperature and half."""
     rows = []
     for temperature, runs in found.items():
         for split in HALVES:
             for between, column in (("label", "labels"), ("device", "devices")):
-                inside = [run.splits == split for run in runs]
+                inside = [run["splits"] == split for run in runs]
                 shares = [
-                    share_between(run.features[kept], getattr(run, column)[kept])
+                    share_between(run["features"][kept], run[column][kept])
                     for run, kept in zip(runs, inside, strict=True)
                 ]
                 where = {"temperature": f"{temperature:g}", "split": split, "between": between}
                 rows.append(_mean("share_of_variance", np.array(shares), where))
-    return Findings(rows)
-
-
-def _mean(metric: str, values: NDArray[np.float64], where: dict[str, str]) -> Row:
-    """Return the mean over runs, with its interval where there are two runs or more."""
-
-    def statistic(chosen: NDArray[np.intp]) -> float:
-        return float(values[chosen].mean())
-
-    if len(values) < 2:
-        return Row(where, metric, float(values.mean()), None, None, len(values))
-    return row(metric, intervals.bootstrap(statistic, np.arange(len(values))), **where)
-
-
-def section(found: Mapping[float, Sequence[Pooled]]) -> Section:
-    """Return the shares of variance and figure 2."""
     first = {temperature: runs[0] for temperature, runs in found.items()}
-    shares = compare(found)
-    facts = {
-        "found": shares,
-        "temperatures": tuple(found),
-        "columns": [(split, between) for between in ("label", "device") for split in HALVES],
-        "runs": len(next(iter(found.values()))),
-    }
-    return Section("features", facts, shares.rows, "figure2", figure(first))
+    return Section("features", Findings(rows), {}, "figure2", figure(first))
 
 
-def figure(found: Mapping[float, Pooled]) -> Figure:
+def figure(found: Mapping[float, Arrays]) -> Figure:
     """Draw figure 2: a column a temperature, training clips above, test clips below, by class.
 
     Each column has the plane of its training clips' first two principal components.
@@ -139,20 +111,19 @@ def figure(found: Mapping[float, Pooled]) -> Figure:
     from anymic.evaluation.report.features import principal_plane
     from anymic.evaluation.report.style import MUTED, bare, canvas, quiet_style, series
 
-    labels = sorted(set(next(iter(found.values())).labels.tolist()))
+    labels = sorted(set(next(iter(found.values()))["labels"].tolist()))
     with quiet_style():
         drawing, grid = canvas(5.0, 10.0, nrows=2, ncols=len(found), squeeze=False)
-        for column, (temperature, run) in enumerate(found.items()):
-            plane = principal_plane(run.features, run.splits == "train")
-            for line, (split, title) in enumerate(HALVES.items()):
-                axes = grid[line, column]
-                inside = run.splits == split
+        for column, (temperature, run) in zip(grid.T, found.items(), strict=True):
+            plane = principal_plane(run["features"], run["splits"] == "train")
+            for axes, split, title in zip(column, HALVES, ("training", "test"), strict=True):
+                inside = run["splits"] == split
                 for number, label in enumerate(labels):
                     colour, marker = series(number)
-                    x, y = plane.points[inside & (run.labels == label)].T
+                    x, y = plane.points[inside & (run["labels"] == label)].T
                     axes.scatter(x, y, s=9, marker=marker, color=colour, lw=0, alpha=0.75)
                 axes.set(xticks=[], yticks=[])
-                axes.set_title(f"T = {temperature:g}, {title.lower()}", fontsize=9.5, pad=4)
+                axes.set_title(f"T = {temperature:g}, {title} set", fontsize=9.5, pad=4)
                 bare(axes, grid="both")
         for number, label in enumerate(labels):
             colour, marker = series(number)

@@ -22,3 +22,8 @@ class Settings(Grid):
     def corrections(self) -> tuple[str, ...]:
         """All corrections, none among them."""
         return tuple(self.factors["correction"])
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The devices of table 2 and figure 3."""
+        return next(iter(self.devices)), self.pair

@@ -1,23 +1,32 @@
-"""Fine-tuning for audio codecs: what is trained and fine-tuned, and the sections of the page."""
+"""Table 2, accuracy by codec while a network is fine-tuned, and the page's other sections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anymic import models
 from anymic.bundle import Bundle
+from anymic.codecs.conditions import CLEAN
 from anymic.errors import ConfigError
-from anymic.training import TrainingConfig, load_config
+from anymic.evaluation.report.rows import Row, row
+from anymic.metrics.intervals import Interval
+from anymic.training import load_config
 from anymic.training.finetuning import lasting
 from anymic_experiments.experiment import Experiment
+from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
-from anymic_experiments.peters2022 import corpus, segments, table
+from anymic_experiments.peters2022 import corpus, segments
 from anymic_experiments.peters2022.segments import SEGMENT, WHOLE
-from anymic_experiments.peters2022.settings import Settings
+from anymic_experiments.peters2022.settings import ALL, Settings
 from anymic_experiments.peters2022.tuning import Tuned, Tuning
+from anymic_experiments.pooling import Pooled, pool
+from anymic_experiments.runs import Outcome
 
 __all__ = ["SECTIONS", "Settings", "prepare"]
 
@@ -41,26 +50,7 @@ def prepare(experiment: Ours) -> Ours:
     return replace(experiment, data=tuple(fold.clean for fold in own), made=own)
 
 
-def whole(start: Path, fold: corpus.Fold, config: TrainingConfig) -> Tuning:
-    """Return the fine-tuning of all of a network."""
-    return Tuning(WHOLE, start, fold.coded, models.ALL, config)
-
-
-def alone(start: Path, fold: corpus.Fold, count: int, config: TrainingConfig) -> list[Tuning]:
-    """Return experiment B: the whole network, and each of its segments alone for as long."""
-    each = [
-        Tuning(f"{SEGMENT}{number}", start, fold.coded, str(number), config)
-        for number in range(1, count + 1)
-    ]
-    return [whole(start, fold, config), *each]
-
-
-def finetuning(grid: Settings, epochs: int, *, seed: int) -> TrainingConfig:
-    """Return the settings of a fine-tuning of so many epochs."""
-    return replace(lasting(load_config(grid.finetuning), epochs), seed=seed)
-
-
-def _starts(experiment: Ours) -> list[tuple[int, corpus.Fold, Path]]:
+def starts(experiment: Ours) -> list[tuple[int, corpus.Fold, Path]]:
     """Return the model that each seed and fold is fine-tuned from, trained where it has to."""
     model = experiment.options.get("model")
     places = [(seed, fold) for seed in experiment.seeds for fold in experiment.made]
@@ -70,30 +60,103 @@ def _starts(experiment: Ours) -> list[tuple[int, corpus.Fold, Path]]:
     return [(*place, start) for place, start in zip(places, found, strict=True)]
 
 
-def _tune(experiment: Ours, tunings: Sequence[Tuning]) -> list[Tuned]:
-    experiment.finish(tunings, doing="fine-tuning")
-    return [tuning.outcomes(experiment.places) for tuning in tunings]
+def tunings(experiment: Ours, epochs: int, *segments: str) -> list[Tuning]:
+    """Return fine-tunings of each of these segments alone, or of all of a network, for so long."""
+    config = lasting(load_config(experiment.grid.finetuning), epochs)
+    names = {each: WHOLE if each == models.ALL else f"{SEGMENT}{each}" for each in segments}
+    return [
+        Tuning(name, start, fold.coded, each, replace(config, seed=seed))
+        for seed, fold, start in starts(experiment)
+        for each, name in names.items()
+    ]
+
+
+def table(tuned: Sequence[Tuned], grid: Settings) -> Section:
+    """Return accuracies by codec and epoch, changes in pairs, and recovered shares.
+
+    `tuned` is the whole network, every fold and seed. A share is stated of a loss whose interval
+    does not reach 0.
+    """
+    pooled = pool(each[epoch].named(str(epoch)) for epoch in tuned[0] for each in tuned)
+    rows: list[Row] = []
+    for codec, members in grid.conditions_tested.items():
+        for epoch in pooled.conditions:
+            where = {"codec": codec, "epoch": epoch}
+            rows += _through(pooled, epoch, members, **where)
+            if epoch != "0":
+                change = pooled.gain(epoch, "0", *members)
+                rows.append(row("accuracy_difference", change, **where, against_epoch="0"))
+                share = _recovered(pooled, epoch, members) if codec != CLEAN else None
+                if share is not None:
+                    rows.append(row("recovered_share", share, **where))
+    return Section("table", Findings(rows))
+
+
+def _through(pooled: Pooled, name: str, codecs: Sequence[str], **where: str) -> list[Row]:
+    """Return the accuracy through codecs, and by how much it is above that on clean clips."""
+    rows = [row("accuracy", pooled.accuracy(name, *codecs), **where)]
+    if where["codec"] != CLEAN:
+        lost = over_clean(pooled, pooled.hits(name), codecs)
+        rows.append(row("accuracy_difference", lost, **where, against_codec=CLEAN))
+    return rows
+
+
+def over_clean(pooled: Pooled, right: NDArray[np.generic], codecs: Sequence[str]) -> Interval:
+    """Return what is added (clip,) through codecs, on average, minus that on clean clips."""
+    coded, clean = np.isin(pooled.devices, codecs), (pooled.devices == CLEAN).astype(float)
+    found = pooled.ratio(right * (coded / len(codecs) - clean), clean, n=int(coded.sum()))
+    assert found is not None  # there always are clean clips
+    return found
+
+
+def _recovered(pooled: Pooled, epoch: str, codecs: Sequence[str]) -> Interval | None:
+    """Return (accuracy after - before) / (accuracy on clean clips before - through codecs before).
+
+    A recording has as many clips through each codec as clean ones, so sums stand for means.
+    """
+    coded, clean = np.isin(pooled.devices, codecs), pooled.devices == CLEAN
+    before, after = pooled.hits("0"), pooled.hits(epoch)
+    lost = len(codecs) * before * clean - before * coded
+    return pooled.ratio((after - before) * coded, lost, n=int(coded.sum()))
+
+
+def scalings(outcomes: Iterable[Outcome], grid: Settings) -> Section:
+    """Return accuracies and losses by scaling and codec, and the difference in pairs.
+
+    `outcomes` are of the grid `scalings`, trained on clean audio alone.
+    """
+    pooled = pool(outcomes)
+    clip, bands = pooled.conditions
+    changes = pooled.hits(bands) - pooled.hits(clip)
+    rows: list[Row] = []
+    for codec in (CLEAN, *grid.coded, ALL):
+        members = grid.conditions_tested[codec]
+        for name in (clip, bands):
+            rows += _through(pooled, name, members, scaling=name, codec=codec)
+        against = {"scaling": bands, "codec": codec, "against_scaling": clip}
+        change = pooled.gain(bands, clip, *members)
+        rows.append(row("accuracy_difference", change, **against))
+        if codec in (grid.hardest, ALL):
+            rows.append(row("loss_difference", over_clean(pooled, changes, members), **against))
+    return Section("scalings", Findings(rows))
+
+
+def _tuned(experiment: Ours, epochs: int, *segments: str) -> list[Tuned]:
+    tasks = tunings(experiment, epochs, *segments)
+    experiment.finish(tasks, doing="fine-tuning")
+    return [task.outcomes(experiment.places) for task in tasks]
 
 
 def _table(experiment: Ours) -> Iterator[Section]:
     grid = experiment.grid
-    tunings = [
-        whole(start, fold, finetuning(grid, grid.table_epochs, seed=seed))
-        for seed, fold, start in _starts(experiment)
-    ]
-    yield table.section(table.compare(_tune(experiment, tunings), grid), grid)
+    yield table(_tuned(experiment, grid.table_epochs, models.ALL), grid)
 
 
 def _segments(experiment: Ours) -> Iterator[Section]:
-    grid, starts = experiment.grid, _starts(experiment)
-    network = cast(models.Network, Bundle.load(starts[0][2]).network)
-    count = len(network.segments())
-    tunings = [
-        tuning
-        for seed, fold, start in starts
-        for tuning in alone(start, fold, count, finetuning(grid, grid.segment_epochs, seed=seed))
-    ]
-    yield segments.section(segments.compare(_tune(experiment, tunings), grid), grid)
+    grid, (*_, model) = experiment.grid, starts(experiment)[0]
+    count = len(cast(models.Network, Bundle.load(model).network).segments())
+    own = (models.ALL, *map(str, range(1, count + 1)))
+    yield segments.section(_tuned(experiment, grid.segment_epochs, *own), grid)
 
 
 def _scalings(experiment: Ours) -> Iterator[Section]:
@@ -106,8 +169,7 @@ def _scalings(experiment: Ours) -> Iterator[Section]:
             fix="leave out --model",
         )
     outcomes = experiment.train("scalings", seeds=experiment.seeds[:1])
-    found = table.compare_scalings(outcomes, experiment.grid)
-    yield table.scalings_section(found, experiment.grid)
+    yield scalings(outcomes, experiment.grid)
 
 
 SECTIONS = {"table": _table, "segments": _segments, "scalings": _scalings}

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from anymic.bundle import Bundle
-from anymic.data.manifest import Manifest
 from anymic.training import TrainingConfig, finetune
-from anymic.training.finetuning import ANSWERS, REPORT_EPOCHS, weights_digest
+from anymic.training.finetuning import ANSWERS, weights_digest
 from anymic_experiments.runner import Stored
 from anymic_experiments.runs import (
     FEATURES,
@@ -48,12 +47,11 @@ class Tuning(Stored):
         """Fine-tune and measure, which writes the file."""
         place = self.file(out).parent
         finetune(
-            Bundle.load(self.start),
-            Manifest.read(self.manifest),
+            self.start,
+            self.manifest,
             place,
             config=self.config,
             segments=self.segments,
-            report_epochs=REPORT_EPOCHS,
             resume=place.is_dir(),
             progress=False,
             cache=out / FEATURES,

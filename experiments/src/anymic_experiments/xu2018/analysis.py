@@ -23,10 +23,10 @@ from anymic.metrics.scores import mean_average_precision_at, reciprocal_ranks_at
 from anymic_experiments.commands import ROOT
 from anymic_experiments.corpora import by_fold, has_split
 from anymic_experiments.experiment import Experiment
-from anymic_experiments.findings import Published
+from anymic_experiments.findings import Findings, Published
 from anymic_experiments.page import Section
 from anymic_experiments.runner import finish_all
-from anymic_experiments.xu2018.settings import Line, Settings, heads_of
+from anymic_experiments.xu2018.settings import Head, Line, Settings
 from anymic_experiments.xu2018.tasks import Answers, Job, clips
 
 __all__ = ["SECTIONS", "Settings", "prepare"]
@@ -92,13 +92,18 @@ def _remember(path: Path, here: Mapping[str, object]) -> None:
 
 
 def jobs(experiment: Ours, lines: Iterable[Line]) -> list[Job]:
-    """Return every extractor with the heads that lines need; whole seeds first."""
+    """Return every extractor with the heads that lines need on it; whole seeds first."""
     grid, weights, scale = experiment.grid, experiment.options.get("weights"), experiment.scale
+    heads: dict[str, dict[Head, None]] = {}
+    for line in lines:
+        if line.head is not None:
+            for extractor in line.extractors:
+                heads.setdefault(extractor, {})[line.head] = None
     return [
-        Job(fold, grid.extractors[extractor], seed, heads, grid, scale, weights)
+        Job(fold, extractor, seed, tuple(own), grid, scale, weights)
         for seed in experiment.seeds
         for fold in experiment.made
-        for extractor, heads in heads_of(lines).items()
+        for extractor, own in heads.items()
     ]
 
 
@@ -108,32 +113,29 @@ def train(experiment: Ours, lines: Iterable[Line]) -> None:
     missing = [one for one in jobs(experiment, lines) if not one.done(out)]
     needed = {(one.fold, head.shifted) for one in missing for head in one.heads}
     for fold, shifted in sorted(needed | {(one.fold, False) for one in missing}):
-        made = clips(out, fold, shifted=shifted)
-        if not made.is_file():
-            prepare_clips(experiment, fold, made.parent, shifted=shifted)
+        prepare_clips(experiment, fold, shifted=shifted)
     finish_all(missing, out, workers=workers, progress=experiment.progress)
 
 
-def prepare_clips(experiment: Ours, fold: str, folder: Path, *, shifted: bool) -> None:
+def prepare_clips(experiment: Ours, fold: str, *, shifted: bool) -> None:
     """Trim and normalize the clips of a fold, and shift some; what is there is not made again."""
+    made = clips(experiment.out, fold, shifted=shifted)
     number = experiment.grid.sizes[experiment.scale].shifted if shifted else 0
-    balance(
-        experiment.made[fold],
-        folder,
-        rate_hz=RATE_HZ,
-        clips=number,  # a label, at least; 0 leaves them as they are
-        workers=experiment.workers,
-        progress=False,
-    )
+    if not made.is_file():
+        balance(
+            experiment.made[fold],
+            made.parent,
+            rate_hz=RATE_HZ,
+            clips=number,  # a label, at least; 0 leaves them as they are
+            workers=experiment.workers,
+            progress=False,
+        )
 
 
 def answers(experiment: Ours, line: Line) -> Answers:
     """Return the geometric mean of a line's extractors, over all seeds and folds."""
     assert line.head is not None
-    each = []
-    for one in jobs(experiment, [line]):
-        with np.load(one.answered(line.head, experiment.out)) as found:
-            each.append(Answers(found["probabilities"], found["targets"], found["groups"]))
+    each = [one.answers(line.head, experiment.out) for one in jobs(experiment, [line])]
     parts = []
     for start in range(0, len(each), len(line.extractors)):
         own = each[start : start + len(line.extractors)]
@@ -149,28 +151,16 @@ def published(table: str, line: Line) -> float | None:
     return figures.maybe(table, line.pattern, "MAP@3") if own is None else own
 
 
-def score(found: Answers, line: Line, table: str) -> Row:
-    """Return MAP@3 of a line; recordings are drawn with all their seeds."""
-    interval = mean_average_precision_at(found.probabilities, found.targets, found.groups)
-    return row(METRIC, interval, table=table, line=line.name)
-
-
 def _table(table: str, experiment: Ours) -> Iterator[Section]:
     lines = experiment.grid.lines(table, experiment.scale)
     train(experiment, lines)
-    yield section(
-        table, lines, [score(answers(experiment, line), line, table) for line in lines if line.head]
-    )
-
-
-def section(table: str, lines: Iterable[Line], rows: list[Row]) -> Section:
-    """Return a table of what was found beside the paper's figures."""
-    facts = {
-        "table": table,
-        "lines": [(line.name, published(table, line)) for line in lines],
-        "found": {one.condition["line"]: one for one in rows},
-    }
-    return Section("table", facts, rows)
+    found = {line.name: answers(experiment, line) for line in lines if line.head}
+    rows = [  # recordings are drawn with all their seeds
+        row(METRIC, mean_average_precision_at(*answer), table=table, line=name)
+        for name, answer in found.items()
+    ]
+    facts = {"table": table, "lines": [(line.name, published(table, line)) for line in lines]}
+    yield Section("table", Findings(rows), facts)
 
 
 def contrasts(
@@ -200,7 +190,7 @@ def _agreement(experiment: Ours) -> Iterator[Section]:
             lines = [line for line in grid.lines(table, experiment.scale) if line.head]
             scored = {line.name: (line, answers(experiment, line)) for line in lines}
             found += contrasts(grid, table, scored)
-    yield Section("agreement", {"found": found}, [one for one, _ in found])
+    yield Section("agreement", Findings([change for change, _ in found]), {"changes": found})
 
 
 SECTIONS = {

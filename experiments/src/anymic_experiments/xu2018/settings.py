@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -32,11 +31,6 @@ class Extractor:
 
     sampling: Literal["balanced", "files"] | None = None
     part: Literal["first", "last"] = "first"
-
-    @property
-    def name(self) -> str:
-        """Its folder's name."""
-        return f"{self.sampling}-{self.part}" if self.sampling else "original"
 
 
 @dataclass(frozen=True)
@@ -84,21 +78,17 @@ class Settings(Grid):
         """Return the lines of a table with their numbers of segments and extractors."""
         size, found = self.sizes[scale], []
         trained = tuple(name for name, one in self.extractors.items() if one.sampling)
-        for line in self.tables[table]:
+        known = {"own": (size.segments,), "each": size.lengths, "whole": (size.whole,)}
+        for pattern in self.tables[table]:
+            extractors = pattern.extractors or trained
+            line = replace(pattern, extractors=extractors, pattern=pattern.name)
             if line.head is None:
-                found.append(replace(line, pattern=line.name))
+                found.append(line)
                 continue
             wanted = line.head.segments
-            known = {"own": (size.segments,), "each": size.lengths, "whole": (size.whole,)}
             for number in (wanted,) if isinstance(wanted, int) else known[wanted]:
-                found.append(
-                    Line(
-                        line.name.replace("{n}", str(number)),
-                        replace(line.head, segments=number),
-                        line.extractors or trained,
-                        line.name,
-                    )
-                )
+                name = line.name.replace("{n}", str(number))
+                found.append(replace(line, name=name, head=replace(line.head, segments=number)))
         return found
 
     def head_config(self, head: Head, scale: Scale, *, seed: int) -> TrainingConfig:
@@ -108,25 +98,10 @@ class Settings(Grid):
         return from_mapping(TrainingConfig, {**self.head, **own, **mixup})
 
     def extractor_config(
-        self, extractor: Extractor, scale: Scale, *, classes: int, seed: int
+        self, extractor: str, scale: Scale, *, classes: int, seed: int
     ) -> TrainingConfig:
         """Return the settings of an extractor's training; a batch has as many clips as classes."""
-        size = self.sizes[scale]
-        changes = {
-            "width": size.width,
-            "epochs": size.extractor_epochs,
-            "sampling": extractor.sampling,
-            "batch_size": classes,
-            "seed": seed,
-        }
+        size, sampling = self.sizes[scale], self.extractors[extractor].sampling
+        changes = {"width": size.width, "epochs": size.extractor_epochs, "sampling": sampling}
+        changes |= {"batch_size": classes, "seed": seed}
         return load_config(self.presets[scale], changes=changes)
-
-
-def heads_of(lines: Iterable[Line]) -> dict[str, tuple[Head, ...]]:
-    """Return the heads that lines need on each extractor, none twice."""
-    heads: dict[str, dict[Head, None]] = {}
-    for line in lines:
-        for extractor in line.extractors:
-            if line.head is not None:
-                heads.setdefault(extractor, {})[line.head] = None
-    return {extractor: tuple(own) for extractor, own in heads.items()}

@@ -49,7 +49,7 @@ class Job:
     """
 
     fold: str
-    extractor: Extractor
+    extractor: str
     seed: int
     heads: tuple[Head, ...]
     grid: Settings = field(compare=False)
@@ -59,11 +59,16 @@ class Job:
     @property
     def name(self) -> str:
         """Of the extractor's folder."""
-        return f"{self.fold}-{self.extractor.name}-seed{self.seed}"
+        return f"{self.fold}-{self.extractor}-seed{self.seed}"
 
     def answered(self, head: Head, out: Path) -> Path:
         """Return the file of a head's predictions."""
         return out / "heads" / f"{self.name}-{head.name}.npz"
+
+    def answers(self, head: Head, out: Path) -> Answers:
+        """Return a head's predictions."""
+        with np.load(self.answered(head, out)) as found:
+            return Answers(*(found[name] for name in Answers._fields))
 
     def done(self, out: Path) -> bool:
         """Say whether all heads have predicted."""
@@ -82,7 +87,7 @@ class Job:
         if not (place / "bundle.json").is_file():
             width = self.grid.sizes[self.scale].width
             start = import_vggish(self.weights, width=width, seed=self.seed)
-            if self.extractor.sampling is None:
+            if self.grid.extractors[self.extractor].sampling is None:
                 start.save(place)
             else:
                 self._learn(start, place, out)
@@ -135,7 +140,8 @@ class Job:
 
     def _parted(self, out: Path, *, shifted: bool) -> Manifest:
         manifest = Manifest.read(clips(out, self.fold, shifted=shifted))
-        return parted(manifest, self.extractor, self.grid.validation, seed=self.seed)
+        extractor = self.grid.extractors[self.extractor]
+        return parted(manifest, extractor, self.grid.validation, seed=self.seed)
 
 
 def parted(
