@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.unknown_devices import with_device_policy
+from anymic.bundle.device_changes import with_device_policy
 from anymic.data.manifest import Manifest, concatenate
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.evaluation.report.cells import counted
