@@ -66,8 +66,8 @@ class CodecSpec:
 
     def rates_at(self, kbps: float) -> tuple[int, ...]:
         """Return the sampling rates that have this bitrate, ascending."""
-        fitting = [each.rates_hz for each in self.bitrates if kbps in each.kbps]
-        return tuple(sorted({rate for rates in fitting for rate in rates}))
+        fitting = [each for each in self.bitrates if kbps in each.kbps]
+        return tuple(sorted({rate_hz for each in fitting for rate_hz in each.rates_hz}))
 
     def rate_for(self, kbps: float, clip_rate_hz: int) -> int:
         """Return the lowest rate of this bitrate that is not below the clip's, else the highest."""

@@ -119,8 +119,7 @@ def balance(
         if row not in lost:
             wanted.setdefault(row, []).append(shift)
     corpus.build(wanted, doing="shifting")
-    labels, recordings = manifest.table["label"].tolist(), manifest.recordings()
-    added: Counter[str] = Counter()
+    recordings = manifest.recordings()
     rows = []
     for row, shift in dict.fromkeys([*((row, 0) for row in every), *shifts]):
         if row not in corpus.failed:
@@ -128,13 +127,12 @@ def balance(
             # Shifted clips are not aligned takes.
             columns = {"semitones": shift, "group": recordings[row]}
             rows.append(corpus.row(row, path, without=(*PART, "take"), **columns))
-            added.update([labels[row]] if shift else [])
     return Balanced(
         manifest=corpus.write(rows, first=_FIRST_COLUMNS),
         failures=tuple({failure.path: failure for failure in corpus.failures}.values()),
         written=corpus.written,
         kept=corpus.kept,
-        added=dict(added),
+        added=dict(Counter(row["label"] for row in rows if row["semitones"])),
     )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
-COLUMNS = {"labels": "label", "splits": "split", "groups": "group"}
+COLUMNS = {"paths": "path", "labels": "label", "splits": "split", "groups": "group"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +68,12 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
         )
     if not np.isfinite(features).all():
         raise _refusal(f"some features of {path} are not finite")
-    table = pd.DataFrame({"path": arrays["paths"].astype(str)})
-    for name, column in COLUMNS.items():
-        if name in arrays:
-            table[column] = arrays[name].astype(str)
+    table = pd.DataFrame(
+        {COLUMNS[name]: arrays[name].astype(str) for name in COLUMNS if name in arrays}
+    )
     if "label" not in table:
         table["label"] = "?"
-    order = arrays["starts_s"] if "starts_s" in arrays else np.arange(len(features))
+    order = arrays.get("starts_s", np.arange(len(features)))
     rows = {name: own.to_numpy() for name, own in table.groupby("path").groups.items()}
     clips = table.drop_duplicates().sort_values("path", ignore_index=True)
     if (twice := clips["path"].duplicated()).any():

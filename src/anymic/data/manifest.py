@@ -111,9 +111,7 @@ class Manifest:
     @property
     def devices(self) -> list[str]:
         """The devices that occur, sorted; none without a ``device`` column."""
-        if "device" not in self.table.columns:
-            return []
-        return sorted(set(self.table["device"]) - {""})
+        return sorted(set(self.table.get("device", ())) - {""})
 
     def paths(self) -> list[Path]:
         """Return the absolute path of each row's file."""

@@ -34,21 +34,14 @@ def cut_rows(
         Only the headers of its files are read.
     length_s : float
     distance_s : float, optional
-        By default `length_s`.
+        By default `length_s`. A ConfigError if not positive, or longer than a piece.
 
     Returns
     -------
     pieces : Manifest
         With `start_s`, `duration_s`, and `group`, the recording, so that no split divides it.
     failures : tuple of Failure
-        The files that cannot be used.
-
-    Raises
-    ------
-    ConfigError
-        If a length or distance is not positive.
-    ManifestError
-        If no clip can be used.
+        The files that cannot be used; if these are all, a ManifestError.
     """
     distance_s = length_s if distance_s is None else distance_s
     if not (length_s > 0 and 0 < distance_s <= length_s):

@@ -18,12 +18,8 @@ def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
     ----------
     clips : Manifest, DataFrame or path
         A DataFrame has the columns of a manifest; its relative paths are relative to the current
-        folder. A path is a CSV file, or a folder of one folder per label.
-
-    Raises
-    ------
-    ManifestError
-        If it is none of these, or not a usable table of clips.
+        folder. A path is a CSV file, or a folder of one folder per label. Others, and tables that
+        are not usable, are a ManifestError.
     """
     if isinstance(clips, Manifest):
         return clips

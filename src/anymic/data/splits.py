@@ -118,17 +118,8 @@ def check_splits(manifest: Manifest) -> None:
 def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: str) -> Manifest:
     """Return the clips of one split or several; all clips for "all".
 
-    Parameters
-    ----------
-    manifest : Manifest
-    split : str or sequence of str
-    purpose : str
-        What the clips are used to do, for the message: "evaluate on".
-
-    Raises
-    ------
-    ManifestError
-        If there is no column ``split``, or no clip of that split.
+    Without a column ``split``, or a clip of that split, this is a ManifestError. Its message has
+    the `purpose`, what the clips are used to do: "evaluate on".
     """
     names = [split] if isinstance(split, str) else list(split)
     if names == [ALL]:

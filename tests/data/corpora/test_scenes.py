@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from anymic.data import corpora as datasets
 from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.corpora.synthesis.drawing import (
+    INGREDIENTS,
     LABELS,
     PEAK,
+    SCENES,
     draw_location,
     draw_take,
     render,
 )
-from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES
 from anymic.data.corpora.synthesis.shaping import Sound
 from anymic.data.corpora.tau_mobile import SCENES as TAU_SCENES
 from anymic.data.manifest import Manifest

@@ -144,9 +144,8 @@ def built_in(root: str | Path) -> Manifest:
     """Make or finish the scenes in a folder, by its settings or else the default ones."""
     file = Path(root) / _SETTINGS_FILE
     found = _read_settings(file) if file.exists() else {}
-    chosen = {name: value for name, value in found.items() if name != "version"}
     try:
-        settings = from_mapping(Settings, chosen)
+        settings = from_mapping(Settings, {key: found[key] for key in found if key != "version"})
     except ConfigError as error:
         raise _refusal(file, found, f"settings of scenes ({error})") from error
     return scenes(root, settings)

@@ -1,1 +1,1 @@
-"""What the built-in scenes are made of: shaped noise, beds, events, rooms and their mixtures."""
+"""What the built-in scenes are made of: shaped noise, beds, events, voices and rooms."""

@@ -1,18 +1,24 @@
-"""Draw a place, then moments at that place, then turn a moment into sound."""
+"""Draw a place of a scene, then moments at that place, then turn a moment into sound.
+
+The ten scenes are read from scenes.yaml: which ingredients, how loud, how often, in what room. The
+labels are those of TAU Urban Acoustic Scenes (Mesaros, Heittola and Virtanen 2018). The scenes
+share their ingredients on purpose: a metro differs from a tram by the level of the rails against
+the motor, not by a sound that only one of them has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from anymic import audio
-from anymic.data.corpora.synthesis.mixtures import INGREDIENTS, SCENES, Range
+from anymic._internal.settings import from_mapping, read_yaml
+from anymic.data.corpora.synthesis import beds, events, voices
 from anymic.data.corpora.synthesis.shaping import Room, Samples, Sound, reverberate, unit_rms
 from anymic.errors import ConfigError
-
-LABELS = tuple(sorted(SCENES))
 
 LOCATION_SPREAD_DB = 3.0  # from place to place, of each ingredient
 TAKE_SPREAD_DB = 2.0  # from moment to moment, of each ingredient
@@ -20,6 +26,49 @@ LEVEL_SPREAD_DB = 3.0  # of a place as a whole: the distance and gain of the rec
 RECORDER_NOISE_DB = -80.0  # of device A
 DAMPING_HZ = (1500.0, 5000.0)  # of the room of a place
 PEAK = 0.5  # louder takes are attenuated to this
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One kind of sound; `scenes.yaml` says what its fields mean."""
+
+    function: str
+    traits: dict[str, Range]
+    in_room: bool = True
+
+    def render(self, sound: Sound, traits: Mapping[str, float]) -> Samples:
+        """Return samples of the ingredient with these traits."""
+        module, _, name = self.function.partition(".")
+        modules = {"beds": beds, "events": events, "voices": voices}
+        render: Callable[..., Samples] = getattr(modules[module], name)
+        return render(sound, **traits)
+
+
+@dataclass(frozen=True)
+class Part:
+    """An ingredient's place in a scene; `scenes.yaml` says what its fields mean."""
+
+    level_db: float
+    share: float = 1.0
+    traits: dict[str, Range] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene: its parts by ingredient, its room (ranges) and its level in dB full scale."""
+
+    parts: dict[str, Part]
+    decay_s: Range
+    wet: Range
+    level_db: float
+
+
+_TABLES = read_yaml(Path(__file__).with_name("scenes.yaml"))
+INGREDIENTS = {name: from_mapping(Ingredient, one) for name, one in _TABLES["ingredients"].items()}
+SCENES = {name: from_mapping(Scene, one) for name, one in _TABLES["scenes"].items()}
+LABELS = tuple(sorted(SCENES))
 
 
 @dataclass(frozen=True)
@@ -106,13 +155,7 @@ def draw_take(location: Location, index: int) -> Take:
 
 
 def render(take: Take, *, clip_s: float = 3.0, rate_hz: int = 22050) -> audio.Clip:
-    """Render a take.
-
-    Returns
-    -------
-    Clip
-        round(clip_s * rate_hz) samples, peak at most `PEAK`.
-    """
+    """Render a take: round(clip_s * rate_hz) samples with a peak of at most `PEAK`."""
     samples = round(clip_s * rate_hz)
     location = take.location
     dry, in_room = np.zeros(samples, np.float32), np.zeros(samples, np.float32)
@@ -136,9 +179,8 @@ def _draw(generator: np.random.Generator, span: Range) -> float:
 def _recorded(mixture: Samples, take: Take) -> Samples:
     generator = np.random.default_rng((*take.entropy, 0, 2))
     level = np.float32(10 ** (take.level_db / 20))
-    noise = np.float32(10 ** (RECORDER_NOISE_DB / 20)) * generator.standard_normal(
-        len(mixture), dtype=np.float32
-    )
-    recorded = level * unit_rms(mixture - mixture.mean()) + noise
+    noise = generator.standard_normal(len(mixture), dtype=np.float32)
+    recorded = level * unit_rms(mixture - mixture.mean())
+    recorded = recorded + np.float32(10 ** (RECORDER_NOISE_DB / 20)) * noise
     peak = float(np.abs(recorded).max())
     return np.asarray(recorded * np.float32(min(1.0, PEAK / peak)), np.float32)
