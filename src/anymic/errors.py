@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class AnymicError(Exception):
@@ -96,3 +104,59 @@ class Failure:
 
     path: str
     reason: str
+
+    @classmethod
+    def of(cls, path: object, error: Exception) -> Failure:
+        """Return the failure of one file; see `as_anymic_error` for what is raised again."""
+        return cls(str(path), str(as_anymic_error(error)))
+
+
+def attempt(
+    path: object,
+    function: Callable[Arguments, Result],
+    *arguments: Arguments.args,
+    **settings: Arguments.kwargs,
+) -> Result | Failure:
+    """Return what a function returns for one file, or whatever it raises as that file's failure.
+
+    The other files are not affected. What concerns them all is raised: see `as_anymic_error`.
+
+    Examples
+    --------
+    >>> attempt("a.wav", int, "12")
+    12
+    >>> attempt("a.wav", int, "x").path
+    'a.wav'
+    """
+    try:
+        return function(*arguments, **settings)
+    except Exception as error:
+        return Failure.of(path, error)
+
+
+def as_anymic_error(error: Exception) -> AnymicError:
+    """Return whatever was raised while one file was processed as an error of the library.
+
+    Raises
+    ------
+    Exception
+        The error itself if it concerns every file: memory or the disk ran out.
+    """
+    if isinstance(error, AnymicError):
+        return error
+    if concerns_every_file(error):
+        raise error
+    return AudioError(
+        f"the file cannot be processed ({type(error).__name__}: {error})",
+        expected="a recording that can be decoded and classified",
+        fix="convert it to WAV or FLAC, or leave it out",
+    )
+
+
+def concerns_every_file(error: BaseException) -> bool:
+    """Return whether memory or the disk ran out, so that the next file fails as well."""
+    if isinstance(error, OSError):
+        return error.errno in NO_SPACE
+    if isinstance(error, RuntimeError):  # of torch, on a processor or a GPU
+        return "allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 
 from anymic._internal.machine import processors
-from anymic.errors import AnymicError
+from anymic.errors import AnymicError, as_anymic_error
 
 Job = TypeVar("Job")
 Item = TypeVar("Item")
@@ -30,8 +30,9 @@ def read_ahead(
 ) -> Iterator[tuple[Job, Item | AnymicError]]:
     """Yield each job with each of its items, in order; threads read ahead.
 
-    At most `ITEMS_AHEAD` items of each of the next `JOBS_AHEAD` jobs are in memory. An AnymicError
-    is the last item of its job; the other jobs continue.
+    At most `ITEMS_AHEAD` items of each of the next `JOBS_AHEAD` jobs are in memory. Whatever is
+    raised for a job is its last item, as an AnymicError; the other jobs continue. If memory or the
+    disk ran out, it is raised here.
 
     Parameters
     ----------
@@ -65,8 +66,8 @@ def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
     try:
         for item in islice(items, ITEMS_AHEAD):
             some.append(item)
-    except AnymicError as error:
-        some.append(error)
+    except Exception as error:
+        some.append(as_anymic_error(error))
     return some
 
 

@@ -18,7 +18,7 @@ from anymic._internal.threads import in_order
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
-from anymic.errors import AudioError, ConfigError, Failure, ManifestError
+from anymic.errors import ConfigError, Failure, ManifestError, as_anymic_error
 
 Kind = Literal[
     "missing",  # no such file
@@ -162,8 +162,8 @@ def _read(manifest: Manifest, item: tuple[Path, list[int]]) -> _File | Problem:
             samples += len(clip.samples)
             peak = max(peak, float(np.abs(clip.samples).max(initial=0.0)))
             digest.update(clip.samples.tobytes())
-    except AudioError as error:
-        return file.problem("unreadable", str(error))
+    except Exception as error:
+        return file.problem("unreadable", str(as_anymic_error(error)))
     if samples == 0:
         return file.problem("empty", "The audio has no samples. Record or fetch it again.")
     if peak == 0.0:

@@ -26,7 +26,7 @@ from anymic._internal.threads import in_order
 from anymic.audio import Clip
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, Failure, ManifestError
+from anymic.errors import Failure, ManifestError
 
 TABLE = "manifest.csv"
 PART = ("start_s", "duration_s")  # columns that a file has no more that is the whole clip
@@ -276,6 +276,6 @@ def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> _Do
             made[variant] = BuiltFile(
                 path, key, file.stat().st_size, rendered.over_full_scale, rendered.kbps
             )
-    except AnymicError as error:
-        return made, Failure(str(source.path), str(error))
+    except Exception as error:
+        return made, Failure.of(source.path, error)
     return made, None

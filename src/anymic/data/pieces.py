@@ -13,7 +13,7 @@ import pandas as pd
 from anymic import audio
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import AudioError, ConfigError, Failure
+from anymic.errors import ConfigError, Failure, attempt
 
 SLACK_S = 1e-3
 
@@ -55,12 +55,13 @@ def cut_rows(
     parts = manifest.parts()
     columns = (manifest.paths(), manifest.recordings(), parts["start_s"], parts["duration_s"])
     for record, path, recording, begin_s, clip_s in zip(records, *columns, strict=True):
-        try:
-            left_s = _length_s(path) - begin_s if np.isnan(clip_s) else clip_s
-        except AudioError as error:
-            failures.append(Failure(str(path), str(error)))
-            continue
-        for start_s, duration_s in _pieces(left_s, length_s, distance_s):
+        if np.isnan(clip_s):
+            found_s = attempt(path, _length_s, path)
+            if isinstance(found_s, Failure):
+                failures.append(found_s)
+                continue
+            clip_s = found_s - begin_s
+        for start_s, duration_s in _pieces(clip_s, length_s, distance_s):
             place = {"start_s": begin_s + start_s, "duration_s": duration_s}
             rows.append({**record, **place, "group": recording})
     require_usable(rows, failures)

@@ -18,7 +18,7 @@ from anymic import audio
 from anymic._internal.files import atomic_path, key_of
 from anymic._internal.threads import READERS, in_order
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, AudioError, Failure
+from anymic.errors import AnymicError, AudioError, Failure, attempt
 from anymic.features.frontend import Frontend
 from anymic.features.frontend_config import FrontendConfig
 
@@ -200,10 +200,7 @@ def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[i
 
     def one(job: tuple[int, Path, dict[Any, Any]]) -> tuple[int, Any]:
         row, path, values = job
-        try:
-            return row, read_clip(path, values, rate_hz=rate_hz, length=length)
-        except AudioError as error:
-            return row, Failure(str(path), str(error))
+        return row, attempt(path, read_clip, path, values, rate_hz=rate_hz, length=length)
 
     rows = manifest.table.to_dict("records")
     jobs = zip(range(len(rows)), manifest.paths(), rows, strict=True)

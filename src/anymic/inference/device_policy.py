@@ -14,7 +14,7 @@ from anymic._internal.threads import READERS, in_order
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.devices.correction.blind import MeanSpectrum
-from anymic.errors import AnymicError, DeviceError
+from anymic.errors import DeviceError, Failure, attempt
 from anymic.features import Gains
 from anymic.inference.engine import Engine
 from anymic.inference.requests import ClipRequest
@@ -109,13 +109,14 @@ class GainSelector:
 
     def _preview(self, request: ClipRequest) -> Spectra | None:
         """Return the spectra of a clip; None if its device is known or it cannot be read."""
-        try:
-            items = self._open(request)
-            first = next(filter(_has_sound, items))
-            samples = _samples([first, *islice(items, self.more_windows)])
-            return None if self._identify(request, samples) else self._observe(samples)
-        except (AnymicError, StopIteration):
-            return None
+        found = attempt(request.path, self._preview_spectra, request)
+        return None if isinstance(found, Failure) else found
+
+    def _preview_spectra(self, request: ClipRequest) -> Spectra | None:
+        items = self._open(request)
+        first = next(filter(_has_sound, items))
+        samples = _samples([first, *islice(items, self.more_windows)])
+        return None if self._identify(request, samples) else self._observe(samples)
 
     def _open(self, request: ClipRequest) -> Iterator[Window | End]:
         return cut(

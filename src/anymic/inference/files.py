@@ -10,7 +10,7 @@ from anymic import bundle as bundles
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
-from anymic.errors import AnymicError, Failure
+from anymic.errors import Failure
 from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
@@ -43,8 +43,8 @@ def predict_files(
             try:
                 vectors = read_vectors(place, labelled=False)
                 results += model.answers(vectors, min_confidence=min_confidence)
-            except AnymicError as error:
-                results.append(Failure(str(place), str(error)))
+            except Exception as error:
+                results.append(Failure.of(place, error))
         return len(results), iter(results)
     predictor = Predictor(model, min_confidence=min_confidence, **settings)
     found = find_files(places)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic._internal.threads import read_ahead
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import DeviceError
+from anymic.errors import AnymicError, DeviceError, as_anymic_error
 from anymic.features import Features
 from anymic.inference.device_policy import GainSelector
 from anymic.inference.engine import Engine
@@ -19,6 +19,8 @@ from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import Window
 
 Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
+# of each window the result, or what was raised, and whether its features are finite
+Computed = list[tuple[ClipRequest, Window, NDArray[np.float64] | AnymicError, bool]]
 
 BATCH_VALUES = 250_000  # feature values in a batch on a processor, which one core computes
 MOST_WINDOWS = 32  # in a batch on a processor; on a GPU in every batch
@@ -58,9 +60,9 @@ class ClipPipeline:
         self.gain_selector.share_gains(requests)
         unfinished: deque[ClipRequest] = deque()
         batches = self._batches(requests, unfinished)
-        for batch, results, finite in self.engine.spread(self._compute, batches):
-            for (request, window), result, ok in zip(batch, results, finite, strict=True):
-                request.deliver(window, result, finite=ok)
+        for computed in self.engine.spread(self._compute, batches):
+            for request, window, result, finite in computed:
+                request.deliver(window, result, finite=finite)
             while unfinished and unfinished[0].done:
                 yield unfinished.popleft()
         yield from unfinished
@@ -91,12 +93,26 @@ class ClipPipeline:
         if batch:
             yield batch
 
-    def _compute(self, batch: Batch) -> tuple[Batch, NDArray[np.float64], list[bool]]:
+    def _compute(self, batch: Batch) -> Computed:
+        """Compute a batch; if that fails, each window alone, so that no other clip is lost."""
+        try:
+            return self._together(batch)
+        except Exception as error:
+            if len(batch) > 1:
+                return [one for item in batch for one in self._compute([item])]
+            ((request, window),) = batch
+            return [(request, window, as_anymic_error(error), False)]
+
+    def _together(self, batch: Batch) -> Computed:
         samples = torch.from_numpy(np.stack([window.samples for _, window in batch]))
         none = self.engine.profile_gains(None)  # for silence before the gains are chosen
         features = self.engine.features(samples, [request.gains or none for request, _ in batch])
         finite = self.engine.finite(features)
-        return batch, self.compute(features), finite
+        results = self.compute(features)
+        return [
+            (request, window, result, ok)
+            for (request, window), result, ok in zip(batch, results, finite, strict=True)
+        ]
 
 
 def _fitting_batch(bundle: Bundle | Ensemble, engine: Engine) -> int:

@@ -58,8 +58,14 @@ class ClipRequest:
         """Whether reading ended and all windows are computed."""
         return self.end is not None and len(self.windows) == len(self.starts_s)
 
-    def deliver(self, window: Window, result: NDArray[np.float64], *, finite: bool) -> None:
-        """Add the result of a window, whose features are `finite` or not."""
+    def deliver(
+        self, window: Window, result: NDArray[np.float64] | AnymicError, *, finite: bool
+    ) -> None:
+        """Add the result of a window, or its error; the features are `finite` or not."""
+        if isinstance(result, AnymicError):
+            self.error, result = result, np.empty(0)
+            self.windows.append(result)
+            return
         self.windows.append(result)
         if not (finite and np.isfinite(result).all()):
             peak = float(np.abs(window.samples).max())

@@ -94,6 +94,12 @@ def cut(
         notes += [note for note in clip.notes if note not in notes]
         fitted = audio.fit_length(clip, contract.clip_s, shorter="pad")
         yield Window(fitted.samples, clip.start_s)
+    if not windows:
+        raise AudioError(
+            "no sample is left at the rate of the model",
+            expected=f"at least one sample at {contract.rate_hz} Hz",
+            fix="record a longer clip",
+        )
     if clipped and windows > 1:
         notes = [note for note in notes if not note.startswith("clipped")]
         notes.append(f"clipped in {clipped} of {windows} windows")

@@ -16,6 +16,7 @@ from anymic.audio import Clip
 from anymic.codecs import Codec
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.device_set import DeviceSet
+from anymic.errors import ManifestError
 from anymic.evaluation.robustness import (
     Classifier,
     ClassifierError,
@@ -95,10 +96,26 @@ NONSENSE: list[tuple[Callable[..., Any], str]] = [
 def test_nonsense_is_one_line_that_names_the_clip(
     clips: Manifest, function: Callable[..., Any], message: str
 ) -> None:
-    with pytest.raises(ClassifierError, match=message) as caught:
+    # a function that raises for every clip leaves no clip that can be used
+    with pytest.raises((ClassifierError, ManifestError), match=message) as caught:
         robustness(function, clips, codecs=[Codec("mu-law")], labels=LABELS)
     assert "0.wav" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_function_that_raises_for_one_clip_loses_only_that_clip(clips: Manifest) -> None:
+    calls = iter(range(1000))
+
+    def sometimes(samples: NDArray[np.float32], rate_hz: int) -> list[float]:
+        if next(calls) == 3:  # the second clip through the codec
+            raise ZeroDivisionError("division by zero")
+        return GOOD
+
+    found = robustness(sometimes, clips, codecs=[Codec("mu-law")], labels=LABELS)
+    (failure,) = found.failures
+    assert failure.path.endswith("1.wav")
+    assert "raised ZeroDivisionError (division by zero)" in failure.reason
+    assert len(found.recordings) == len(clips) - 1
 
 
 def test_nonsense_in_one_condition_names_it(clips: Manifest, microphones: DeviceSet) -> None:

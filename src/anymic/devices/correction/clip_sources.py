@@ -13,7 +13,7 @@ from anymic import audio
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.arrays import ArrayError, one_a_row
 from anymic.devices.correction.take_statistics import Frames, MagnitudeFrames, SampleFrames
-from anymic.errors import AnymicError, DeviceError, Failure
+from anymic.errors import AnymicError, DeviceError, Failure, as_anymic_error
 
 
 class ClipSource(ABC):
@@ -58,8 +58,8 @@ class ClipSource(ABC):
         for row in rows:
             try:
                 found.append((row, self.frames(row)))
-            except AnymicError as error:
-                self.refuse([row], error)
+            except Exception as error:
+                self.refuse([row], as_anymic_error(error))
         lengths = [frames.length for _, frames in found]
         if lengths and max(lengths) - min(lengths) > self.analysis["fft_size"]:
             reason = DeviceError(

@@ -14,7 +14,7 @@ from anymic._internal.optional import extra
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
 from anymic.devices.correction.clip_sources import read_row
-from anymic.errors import AnymicError, AudioError, DeviceError, Failure
+from anymic.errors import AudioError, DeviceError, Failure, attempt
 
 Array = NDArray[np.float64]
 
@@ -155,10 +155,9 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
     values: list[Array] = []
     failures: list[Failure] = []
     for row, path in enumerate(paths):
-        try:
-            clip = read_row(manifest, row)
-        except AnymicError as error:
-            failures.append(Failure(str(path), str(error)))
+        clip = attempt(path, read_row, manifest, row)
+        if isinstance(clip, Failure):
+            failures.append(clip)
             continue
         if analysis is None:
             analysis = Analysis(clip.rate_hz, **settings)  # type: ignore[arg-type]
@@ -169,7 +168,11 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
                 expected="one sampling rate in the whole manifest",
                 fix="resample the files, or fit an identifier for each rate",
             )
-        values.append(describe(clip, analysis, filters))
+        description = attempt(path, describe, clip, analysis, filters)
+        if isinstance(description, Failure):
+            failures.append(description)
+            continue
+        values.append(description)
         used.append(row)
     if analysis is None:
         raise DeviceError(

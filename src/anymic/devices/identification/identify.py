@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.data.files import find_files
 from anymic.devices.identification.identifier import DeviceIdentifier, Identification
-from anymic.errors import AnymicError, Failure
+from anymic.errors import Failure, attempt
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,4 @@ def _described(
         if isinstance(place, Failure):
             yield place.path, place
             continue
-        try:
-            yield str(place), identifier.describe(audio.read(place))
-        except AnymicError as error:
-            yield str(place), Failure(str(place), str(error))
+        yield str(place), attempt(place, lambda file: identifier.describe(audio.read(file)), place)

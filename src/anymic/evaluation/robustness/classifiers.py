@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import AnymicError, Failure
+from anymic.errors import AnymicError, Failure, concerns_every_file
 from anymic.inference.predictor import Predictor, load
 from anymic.metrics.scores import SUM_TOLERANCE
 
@@ -99,17 +99,20 @@ class FunctionClassifier:
         """See `Classifier`."""
         return [self._ask(clip) for clip in clips]
 
-    def _ask(self, clip: Clip) -> NDArray[np.float64]:
+    def _ask(self, clip: Clip) -> Answer:
         try:
             # the function may change its samples
             answer = self.function(clip.samples.copy(), clip.rate_hz)
         except (Exception, SystemExit) as error:  # whatever the function does
-            raise ClassifierError(
+            if concerns_every_file(error):
+                raise
+            reason = ClassifierError(
                 f"the classifier {self.name} raised {type(error).__name__} ({error}) for "
                 f"{clip.path or 'a clip'}",
                 expected="probabilities",
                 fix="correct the function, or leave the clip out",
-            ) from error
+            )
+            return Failure.of(clip.path, reason)
         if isinstance(answer, Mapping):
             return self._in_order(answer, clip)
         numbers = as_numbers(answer, self.name, clip)

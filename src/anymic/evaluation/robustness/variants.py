@@ -19,7 +19,7 @@ from anymic.data.derived import name_stems
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
-from anymic.errors import AnymicError, Failure
+from anymic.errors import Failure, as_anymic_error
 from anymic.evaluation.robustness.classifiers import Classifier, checked_answer
 from anymic.evaluation.robustness.conditions import CLEAN, Condition
 from anymic.inference.requests import ClipRequest, manifest_requests
@@ -158,6 +158,6 @@ def _variants(
             # the path is for messages only, and names the condition
             named = replace(coded.clip, path=f"{path}{where}")
             made.append(_Variant(named, math.nan if coded.kbps is None else coded.kbps))
-    except AnymicError as error:
-        return Failure(path, f"{error}{where}")
+    except Exception as error:
+        return Failure(path, f"{as_anymic_error(error)}{where}")
     return made
