@@ -20,7 +20,7 @@ from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import ConfigError
 from anymic.evaluation import report
-from anymic.evaluation.measurement import Measurement
+from anymic.evaluation.measurement import Measurement, as_given, last_part
 from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
 from anymic.evaluation.report.scored import ScoredClips
 from anymic.inference.embedding_head import VectorHead
@@ -196,19 +196,17 @@ def evaluate(
     require_usable(found.rows, found.failures)
     used = chosen.rows(found.rows)
     targets = used.targets(about.labels)
-    warning = fitted_clips_warning(about.fitted_on, chosen)
     policies = _policies(found, used) if unstated else ""
     calibration = about.calibration
     facts = {
-        "model": str(model) if isinstance(model, str | Path) else "model",
-        "data": str(manifest) if isinstance(manifest, str | Path) else clips.name,
+        "model": as_given(model, "model"),
+        "data": as_given(manifest, clips.name),
         "split": split or "",
         **({"devices": f"unstated: {policies}"} if unstated else {}),
         "probabilities": "not calibrated after training"
         if calibration is None
         else f"calibrated after training: {calibration.describe()}",
         "digest": chosen.digest(),
-        **({"warning": warning} if warning else {}),
     }
     rows = report.evaluate(
         found.probabilities,
@@ -224,7 +222,6 @@ def evaluate(
     rows += selective_rows(scored)
     if min_confidence is not None:
         rows += threshold_rows(scored, min_confidence)
-    called = Path(model).resolve().name if isinstance(model, str | Path) else "model"
     return Evaluation(
         rows=tuple(rows),
         labels=tuple(about.labels),
@@ -232,10 +229,10 @@ def evaluate(
         targets=targets,
         clips=used,
         failures=found.failures,
-        warning=warning,
+        warning=fitted_clips_warning(about.fitted_on, chosen),
         device_policies=policies,
         facts=facts,
-        title=f"{called} on {name}",
+        title=f"{last_part(model, 'model')} on {name}",
         seed=seed,
         profile=about.profile,
     )

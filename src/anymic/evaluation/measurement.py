@@ -53,7 +53,18 @@ class Measurement(ABC):
         facts
             More facts for the header, such as command="...".
         """
-        return self._write(folder, {**facts, **self.facts, **facts})
+        warning = {"warning": self.warning} if self.warning else {}
+        return self._write(folder, {**facts, **self.facts, **warning, **facts})
 
     @abstractmethod
     def _write(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]: ...
+
+
+def as_given(given: Any, otherwise: str) -> str:
+    """Return a path as it was given; the name of anything else."""
+    return str(given) if isinstance(given, str | Path) else otherwise
+
+
+def last_part(given: Any, otherwise: str) -> str:
+    """Return the last part of a path; the name of anything else."""
+    return Path(given).resolve().name if isinstance(given, str | Path) else otherwise

@@ -17,6 +17,7 @@ from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_to_evaluate
 from anymic.devices.simulation.device_set import DeviceSet, stratified_order
+from anymic.evaluation.measurement import as_given, last_part
 from anymic.evaluation.robustness.classifiers import BundleClassifier, Classifier, as_classifier
 from anymic.evaluation.robustness.conditions import grid
 from anymic.evaluation.robustness.findings import Robustness
@@ -114,8 +115,7 @@ def robustness(
             progress=advance,
         )
     used = chosen.rows(answers.rows)
-    warning = fitted_clips_warning(model.fitted_on, chosen) if model else ""
-    named = _name(classifier)
+    named = last_part(classifier, str(getattr(classifier, "name", "a classifier")))
     return Robustness(
         labels=asked.labels,
         conditions=conditions,
@@ -128,14 +128,13 @@ def robustness(
         model=model,
         model_name=named,
         clips_name=name,
-        warning=warning,
+        warning=fitted_clips_warning(model.fitted_on, chosen) if model else "",
         facts={
-            "model": str(classifier) if isinstance(classifier, str | Path) else named,
-            "data": str(manifest) if isinstance(manifest, str | Path) else name,
-            "devices": _settings_name(devices, microphones.devices if microphones else ()),
-            "codecs": _settings_name(codecs, coded),
+            "model": as_given(classifier, named),
+            "data": as_given(manifest, name),
+            "devices": as_given(devices, ", ".join(microphones.devices if microphones else ())),
+            "codecs": as_given(codecs, ", ".join(map(str, coded))),
             "digest": chosen.digest(),
-            **({"warning": warning} if warning else {}),
         },
     )
 
@@ -185,14 +184,3 @@ def _devices(path: str | Path | None, responses: str | Path | None) -> DeviceSet
     if "recorded" not in values and isinstance(named, Mapping) and named:
         values["recorded"] = {"all": {str(name): "all" for name in named}}
     return DeviceSet.from_mapping(values, responses=responses or file.parent)
-
-
-def _name(classifier: Any) -> str:
-    if isinstance(classifier, str | Path):
-        return Path(classifier).resolve().name
-    return str(getattr(classifier, "name", "a classifier"))
-
-
-def _settings_name(given: Any, names: Iterable[Any]) -> str:
-    """Return the given file or preset, else the names of its contents."""
-    return str(given) if isinstance(given, str | Path) else ", ".join(map(str, names))
