@@ -66,10 +66,7 @@ def read_clip(
 ) -> NDArray[np.float32]:
     """Read the clip of a row at exactly this rate and length.
 
-    Raises
-    ------
-    AudioError
-        If the file cannot be read, has another rate, or a length that `length` refuses.
+    Raises an AudioError if the file cannot be read, has another rate, or a length that is refused.
     """
     cut = "start_s" in values
     clip = audio.read(

@@ -67,25 +67,29 @@ class FrontendConfig:
 
     def __post_init__(self) -> None:
         """Check the settings; all problems are reported in one error."""
-        problems = [
-            f"{name} is {getattr(self, name)}"
-            for name in ("rate_hz", "fft_size", "hop_samples", "bands")
-            if getattr(self, name) < 1
-        ]
-        problems += self._size_problems()
-        if self.power not in (1, 2):
-            problems.append(f"power is {self.power}")
-        if self.log_offset <= 0:
-            problems.append(f"log_offset is {self.log_offset}")
-        if self.scaling not in ("none", "clip"):
-            problems.append(f"scaling is {self.scaling!r}")
-        if self.deltas < 0:
-            problems.append(f"deltas is {self.deltas}")
-        if self.mel_triangles not in ("hertz", "mel"):
-            problems.append(f"mel_triangles is {self.mel_triangles!r}")
-        elif self.mel_triangles == "mel" and self.mel_norm is not None:
-            problems.append(f"mel_norm is {self.mel_norm} for filters that are triangles in mel")
-        if problems:
+        sizes = ("rate_hz", "fft_size", "hop_samples", "bands")
+        window_fits = 1 <= self.frame_samples <= self.fft_size and self.frame_samples % 2 == 0
+        in_mel = self.mel_triangles == "mel"
+        found = {
+            **{f"{name} is {getattr(self, name)}": getattr(self, name) < 1 for name in sizes},
+            f"fft_size is the odd {self.fft_size}": self.fft_size % 2 == 1,
+            f"window_samples is {self.window_samples} for {self.fft_size}": not window_fits,
+            f"hop_samples is {self.hop_samples} over {self.frame_samples}": (
+                self.hop_samples > self.frame_samples
+            ),
+            f"the mel range is {self.low_hz} to {self.highest_hz} Hz at {self.rate_hz} Hz": (
+                not 0 <= self.low_hz < self.highest_hz <= self.rate_hz / 2
+            ),
+            f"power is {self.power}": self.power not in (1, 2),
+            f"log_offset is {self.log_offset}": self.log_offset <= 0,
+            f"scaling is {self.scaling!r}": self.scaling not in ("none", "clip"),
+            f"deltas is {self.deltas}": self.deltas < 0,
+            f"mel_triangles is {self.mel_triangles!r}": self.mel_triangles not in ("hertz", "mel"),
+            f"mel_norm is {self.mel_norm} for filters that are triangles in mel": (
+                in_mel and self.mel_norm is not None
+            ),
+        }
+        if problems := [problem for problem, wrong in found.items() if wrong]:
             raise ConfigError(
                 "invalid settings: " + "; ".join(problems),
                 expected="positive sizes, an even fft_size, an even window within it, a hop within "
@@ -95,24 +99,15 @@ class FrontendConfig:
                 fix="correct the settings of the front-end",
             )
 
-    def _size_problems(self) -> list[str]:
-        half = self.rate_hz / 2
-        high_hz = half if self.high_hz is None else self.high_hz
-        problems = []
-        if self.fft_size % 2:
-            problems.append(f"fft_size is the odd {self.fft_size}")
-        if not 1 <= self.frame_samples <= self.fft_size or self.frame_samples % 2:
-            problems.append(f"window_samples is {self.window_samples} for {self.fft_size}")
-        if self.hop_samples > self.frame_samples:
-            problems.append(f"hop_samples is {self.hop_samples} over {self.frame_samples}")
-        if not 0 <= self.low_hz < high_hz <= half:
-            problems.append(f"the mel range is {self.low_hz} to {high_hz} Hz at {self.rate_hz} Hz")
-        return problems
-
     @property
     def bins(self) -> int:
         """Number of frequency bins of the STFT."""
         return self.fft_size // 2 + 1
+
+    @property
+    def highest_hz(self) -> float:
+        """Upper edge of the mel filters, in Hz."""
+        return self.rate_hz / 2 if self.high_hz is None else self.high_hz
 
     @property
     def lost_frames(self) -> int:

@@ -20,15 +20,29 @@ BANDS_PER_BLOCK = 16
 def mel_filters(config: FrontendConfig) -> Tensor:
     """Return the mel filters (band, bin), float32, linear: librosa's, or triangles over mel.
 
-    Raises
-    ------
-    ConfigError
-        If a band is so narrow that it contains no frequency bin.
+    Raises a ConfigError if a band is so narrow that it contains no frequency bin.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Empty filters")
-        triangles = config.mel_triangles == "mel"
-        filters = _triangles_over_mel(config) if triangles else _librosa_filters(config)
+    with extra("train"):
+        import librosa
+
+    htk = config.mel_scale == "htk"
+    if config.mel_triangles == "mel":
+        low, high = librosa.hz_to_mel([config.low_hz, config.highest_hz], htk=htk)
+        edges = np.linspace(low, high, config.bands + 2)[:, None]
+        bins_hz = np.linspace(0.0, config.rate_hz / 2, config.bins)
+        filters = _triangles(librosa.hz_to_mel(bins_hz, htk=htk), edges)
+    else:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Empty filters")
+            filters = librosa.filters.mel(
+                sr=config.rate_hz,
+                n_fft=config.fft_size,
+                n_mels=config.bands,
+                fmin=config.low_hz,
+                fmax=config.high_hz,
+                htk=htk,
+                norm=config.mel_norm,
+            )
     empty = int((filters.sum(axis=1) == 0).sum())
     if empty:
         raise ConfigError(
@@ -39,42 +53,16 @@ def mel_filters(config: FrontendConfig) -> Tensor:
     return torch.from_numpy(filters)
 
 
-def _librosa_filters(config: FrontendConfig) -> NDArray[np.float32]:
-    with extra("train"):
-        import librosa
-
-    filters: NDArray[np.float32] = librosa.filters.mel(
-        sr=config.rate_hz,
-        n_fft=config.fft_size,
-        n_mels=config.bands,
-        fmin=config.low_hz,
-        fmax=config.high_hz,
-        htk=config.mel_scale == "htk",
-        norm=config.mel_norm,
-    )
-    return filters
-
-
-def _triangles_over_mel(config: FrontendConfig) -> NDArray[np.float32]:
+def _triangles(mel: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return filters of height 1 whose sides are linear in mel, at equal distances.
 
     With edges e in mel and m(f) the mel of a bin, band k weights a bin by
     max(0, min((m - e[k]) / (e[k+1] - e[k]), (e[k+2] - m) / (e[k+2] - e[k+1]))): the front-end of
     VGGish as published with it (Hershey 2017), and `tf.signal.linear_to_mel_weight_matrix`.
     """
-    with extra("train"):
-        import librosa
-
-    htk = config.mel_scale == "htk"
-    half = config.rate_hz / 2
-    high_hz = half if config.high_hz is None else config.high_hz
-    low, high = librosa.hz_to_mel([config.low_hz, high_hz], htk=htk)
-    edges = np.linspace(low, high, config.bands + 2)[:, None]
-    mel = librosa.hz_to_mel(np.linspace(0.0, half, config.bins), htk=htk)
     rising = (mel - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - mel) / (edges[2:] - edges[1:-1])
-    filters: NDArray[np.float32] = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
-    return filters
+    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
 
 
 class BandedProduct(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -99,14 +100,8 @@ def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor 
 
 def _equal_settings(frontends: Sequence[Frontend]) -> list[list[int]]:
     """Return the numbers of front-ends that differ in gains and standardization only."""
-    groups: list[list[int]] = []
+    groups: dict[Any, list[int]] = {}
     for number, frontend in enumerate(frontends):
-        for group in groups:
-            first = frontends[group[0]]
-            alike = (first.config, first.gain_domain) == (frontend.config, frontend.gain_domain)
-            if alike and torch.equal(first.filters, frontend.filters):
-                group.append(number)
-                break
-        else:
-            groups.append([number])
-    return groups
+        filters = frontend.filters.cpu().numpy().tobytes()
+        groups.setdefault((frontend.config, frontend.gain_domain, filters), []).append(number)
+    return list(groups.values())

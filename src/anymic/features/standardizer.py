@@ -28,10 +28,7 @@ class Standardizer:
     def fit(self, features: Iterable[NDArray[np.floating]]) -> Standardizer:
         """Estimate both from clips of features, each (band, frame), in one pass; return self.
 
-        Raises
-        ------
-        ConfigError
-            If there is no clip.
+        Raises a ConfigError if there is no clip.
         """
         count, mean, spread = 0, np.zeros(1), np.zeros(1)
         for clip in features:

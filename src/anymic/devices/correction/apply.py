@@ -25,12 +25,7 @@ def apply_to_magnitude(magnitude: Values, gains: NDArray[np.float64]) -> Values:
     magnitude : array or Tensor, (..., bin, frame), linear amplitude
         Not changed; the result has its type. For powers, square the gains first.
     gains : (bin,)
-        Positive amplitude factors (`DeviceProfile.gains_for`).
-
-    Raises
-    ------
-    DeviceError
-        If the number of bins differs.
+        Positive amplitude factors (`DeviceProfile.gains_for`), as many as bins, else DeviceError.
     """
     _check_bins(magnitude.shape[-2] if magnitude.ndim > 1 else None, gains)
     if isinstance(magnitude, torch.Tensor):
@@ -99,24 +94,15 @@ def apply_to_samples(
     padded[fft_size : fft_size + count] = samples
     output = np.zeros_like(padded)
     factors = gains.astype(np.float32)
-    synthesis = _synthesis_window(fft_size, hop_samples)
+    # Over the sum of the squared windows that meet at a sample, which repeats every hop.
+    window, place = hann_window(fft_size), np.arange(fft_size) % hop_samples
+    synthesis = (window / np.bincount(place, weights=window**2)[place]).astype(np.float32)
     start = 0
     for block in windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples):
         for frame in irfft(rfft(block) * factors, n=fft_size) * synthesis:
             output[start : start + fft_size] += frame
             start += hop_samples
     return output[fft_size : fft_size + count].copy()
-
-
-def _synthesis_window(fft_size: int, hop_samples: int) -> NDArray[np.float32]:
-    """Return the Hann window over the sum of squared windows that meet at each sample.
-
-    With all windows present that sum repeats every hop.
-    """
-    window = hann_window(fft_size)
-    place = np.arange(fft_size) % hop_samples
-    sums = np.bincount(place, weights=window**2)
-    return np.asarray(window / sums[place], dtype=np.float32)
 
 
 def _check_bins(bins: int | None, gains: NDArray[np.float64]) -> None:

@@ -127,7 +127,7 @@ class MeanSpectrum:
         profile: DeviceProfile | None,
         **analysis: Any,
     ) -> MeanSpectrum:
-        """Read the training clips of a network once.
+        """Read the training clips of a network once; DeviceError if fewer than 10 can be used.
 
         Parameters
         ----------
@@ -138,11 +138,6 @@ class MeanSpectrum:
         **analysis
             rate_hz, fft_size and hop_samples of the front-end. By default those of the profile;
             without a profile those of `spectra.measure`.
-
-        Raises
-        ------
-        DeviceError
-            If fewer than 10 clips can be used.
         """
         from anymic.devices.correction.spectra import measure
 
@@ -215,18 +210,13 @@ class MeanSpectrum:
         Parameters
         ----------
         spectra : (recording, bin)
-            From `observe` or `ClipSpectra.log_magnitude`. A recording of any length counts as
-            one, because its content is not independent over time.
+            From `observe` or `ClipSpectra.log_magnitude`; at least one. A recording of any length
+            counts as one, because its content is not independent over time.
 
         Returns
         -------
         (bin,) float64
             Positive amplitude factors, within 40 dB of 1.
-
-        Raises
-        ------
-        DeviceError
-            If there is no recording.
         """
         spectra = np.asarray(spectra, dtype=np.float64)
         if spectra.ndim != 2 or not len(spectra) or spectra.shape[1:] != self.log_magnitude.shape:
@@ -260,13 +250,7 @@ class MeanSpectrum:
 
     @classmethod
     def from_parts(cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MeanSpectrum:
-        """Build a mean spectrum from what `to_parts` returned.
-
-        Raises
-        ------
-        DeviceError
-            If the parts have another version, are incomplete, or do not fit each other.
-        """
+        """Build a mean spectrum from what `to_parts` returned; raises as `file_format.reading`."""
         where, kind = "the mean spectrum", "a mean spectrum"
         with reading(record, FORMAT, VERSION, where=where, kind=kind, again="measure it again"):
             analysis: dict[str, Any] = {

@@ -153,10 +153,7 @@ def read_row(manifest: Manifest, row: int, *, rate_hz: int | None = None) -> aud
 def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np.float32]:
     """Read the clips of all rows as one array, (clip, sample).
 
-    Raises
-    ------
-    DeviceError
-        If the clips differ in length, or one has another rate and `resample` is not set.
+    Raises a DeviceError if their lengths differ, or one has another rate and it may not `resample`.
     """
     asked_hz = rate_hz if resample else None
     clips = [read_row(manifest, row, rate_hz=asked_hz) for row in range(len(manifest))]

@@ -21,12 +21,9 @@ FEW_TAKES = 5
 def choose_devices(
     reference: str | Sequence[str], devices: Sequence[str] | None, known: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the reference devices and the devices to make gains for (None: all), both checked.
+    """Return the reference devices and the devices to make gains for (None: all).
 
-    Raises
-    ------
-    DeviceError
-        If a device is not among the `known` ones, or there is none but the reference.
+    Raises a DeviceError if one is not among the `known`, or there is none but the reference.
     """
     if reference == "all":
         references = tuple(sorted(known))
@@ -79,11 +76,8 @@ class Estimation:
     def solve(self, device: str) -> tuple[DeviceGains, set[int]]:
         """Return the gains of `device` and the rows of the clips used.
 
-        Raises
-        ------
-        DeviceError
-            If there is no take that the device and every reference device recorded, the estimator
-            needs takes and there are none, or it does not return gains.
+        Raises a DeviceError if there is no take of the device and every reference device, the
+        estimator needs takes and there are none, or it does not return gains.
         """
         spec = ESTIMATORS.get(self.estimator)
         names = [*self.reference, device]
@@ -151,7 +145,8 @@ def band_gains(
     """Estimate the gains of a profile again, on mel spectra.
 
     Within a band such a gain does not change the device's response. Nguyen 2020, section 2.1,
-    finds gains of bins better and gives no numbers.
+    finds gains of bins better and gives no numbers. Raises a DeviceError if the estimator does not
+    work on mel bands.
 
     Parameters
     ----------
@@ -166,11 +161,6 @@ def band_gains(
     -------
     dict of str to array (band,)
         Positive amplitude factors, for `Frontend`; 1 for a single reference device.
-
-    Raises
-    ------
-    DeviceError
-        If the estimator does not work on mel bands.
     """
     if not ESTIMATORS.get(profile.estimator).mel_bands:
         raise DeviceError(

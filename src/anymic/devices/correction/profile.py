@@ -241,14 +241,7 @@ class DeviceProfile:
     def from_mapping(
         cls, values: Mapping[str, Any], *, where: str = "the profile"
     ) -> DeviceProfile:
-        """Build a profile from what `to_mapping` returned.
-
-        Raises
-        ------
-        DeviceError
-            If it is not a device profile, has another version, or a value is missing or does not
-            fit.
-        """
+        """Build a profile from what `to_mapping` returned; raises as `file_format.reading`."""
         with reading(values, FORMAT, VERSION, where=where, kind=_KIND, again=_AGAIN):
             devices = {
                 str(name): DeviceGains(

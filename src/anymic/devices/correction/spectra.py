@@ -92,10 +92,7 @@ class ClipSpectra:
     def aligned_rows(self, devices: Sequence[str]) -> NDArray[np.int64]:
         """Return rows (take, device): the takes that every one of `devices` recorded.
 
-        Raises
-        ------
-        DeviceError
-            If a device recorded one take twice.
+        Raises a DeviceError if a device recorded one take twice.
         """
         found: dict[str, dict[str, int]] = {}
         for row, (take, device) in enumerate(zip(self.takes, self.devices, strict=True)):

@@ -224,11 +224,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> SpectrumCorrection:
         """Learn gains from spectra that are already measured (`spectra.measure`).
 
-        Raises
-        ------
-        DeviceError
-            If the spectra were measured with other settings, a device is unknown or there is no
-            aligned take.
+        Raises as `fit`, and a DeviceError if they were measured with other settings.
         """
         self._check_settings()
         spectra.require(**self._analysis())
@@ -279,7 +275,13 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if device is None:
                 manifest.require("device", purpose="spectrum correction")
                 device = manifest.table["device"]
-            clips = self._read(manifest)
+            if self.domain != "waveform":
+                raise DeviceError(
+                    f"files cannot be read in the domain {self.domain}",
+                    expected="files in the domain waveform, or an array of spectra",
+                    fix="compute the spectra first, or leave `domain` at waveform",
+                )
+            clips = read_rows(manifest, rate_hz=profile.rate_hz, resample=self.resample_)
             shape = clips.shape
         else:
             if device is None:
@@ -343,16 +345,6 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             hop_samples=self.hop_samples,
         )
         return measure_clips(source, floor_db=self.floor_db, silence_db=self.silence_db)
-
-    def _read(self, manifest: Manifest) -> NDArray[np.float32]:
-        """Return the samples of the files, (clip, sample), at the rate of the gains."""
-        if self.domain != "waveform":
-            raise DeviceError(
-                f"files cannot be read in the domain {self.domain}",
-                expected="files in the domain waveform, or an array of spectra",
-                fix="compute the spectra first, or leave `domain` at waveform",
-            )
-        return read_rows(manifest, rate_hz=self.profile_.rate_hz, resample=self.resample_)
 
     def _check_settings(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)

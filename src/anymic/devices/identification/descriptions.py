@@ -98,12 +98,8 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     """Return the mean log power of each band over the active frames of a clip, (band,).
 
     The mean over bands is subtracted, because the level of a clip carries no information about its
-    device. `filters` are those of the analysis.
-
-    Raises
-    ------
-    AudioError
-        If the clip has another rate, is silent, or is not a Clip.
+    device. `filters` are those of the analysis. Raises an AudioError if the clip has another rate,
+    is silent, or is not a Clip.
     """
     if audio.checked_clip(clip).rate_hz != analysis.rate_hz:
         raise AudioError(

@@ -114,6 +114,8 @@ class DeviceIdentifier:
     ) -> DeviceIdentifier:
         """Read the clips of `manifest` once and learn its devices.
 
+        Raises as `describe_manifest` and `fit_descriptions`.
+
         Parameters
         ----------
         manifest : Manifest
@@ -122,11 +124,6 @@ class DeviceIdentifier:
         held_out : sequence of str
             Devices of the manifest that stand for unknown devices.
         seed : int
-
-        Raises
-        ------
-        ManifestError, DeviceError
-            As `describe_manifest` and `fit_descriptions`.
         """
         clips = describe_manifest(manifest, bands=self.bands)
         return self.fit_descriptions(clips, held_out=held_out, seed=seed)
@@ -243,13 +240,7 @@ class DeviceIdentifier:
     def from_parts(
         cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
     ) -> DeviceIdentifier:
-        """Build an identifier from what `to_parts` returned.
-
-        Raises
-        ------
-        DeviceError
-            If the parts have another version, are incomplete, or do not fit each other.
-        """
+        """Build an identifier from what `to_parts` returned; raises as `file_format.reading`."""
         where, kind, again = "the identifier", f"a {FOLDER.kind}", FOLDER.again
         with reading(record, FOLDER.name, FOLDER.version, where=where, kind=kind, again=again):
             self = cls()
@@ -280,11 +271,7 @@ class DeviceIdentifier:
     def load(cls, folder: str | Path) -> DeviceIdentifier:
         """Read an identifier that `save` wrote.
 
-        Raises
-        ------
-        DeviceError
-            If the folder or a file of it is missing, was altered, is not an identifier or has
-            another version.
+        Raises a DeviceError if a file is missing, altered, of another version or of something else.
         """
         folder = Path(folder)
         record = FOLDER.read_index(folder)

@@ -114,12 +114,7 @@ def record(clip: Clip, device: Device, *, seed: int, responses: str = ".") -> Re
     """Pass a clip through a device. The clip is not changed.
 
     `seed` is for the noise (see `noise_seed`); `responses` is the folder of the measured impulse
-    responses.
-
-    Raises
-    ------
-    DeviceError
-        If the response is missing or does not fit the clip's rate.
+    responses. Raises a DeviceError if a response is missing or does not fit the clip's rate.
     """
     samples = clip.samples
     if device.response is not None:

@@ -199,23 +199,21 @@ def _parametric_taps(spec: ResponseSpec, rate_hz: int) -> NDArray[np.float64]:
 
     half_hz = rate_hz / 2
     sections = [_peak_section(peak, rate_hz) for peak in spec.peaks if peak.hz < half_hz]
-    if spec.low_cut_hz is not None:
-        if spec.low_cut_hz >= half_hz:
-            raise DeviceError(
-                f"the low cut is at {spec.low_cut_hz:g} Hz for a clip of {rate_hz} Hz",
-                expected=f"a low cut below {half_hz:g} Hz",
-                fix="lower low_cut_hz",
-            )
-        order = spec.low_cut_slope_db // 6
-        sections.append(butter(order, spec.low_cut_hz, "highpass", fs=rate_hz, output="sos"))
-    if spec.high_cut_hz is not None and spec.high_cut_hz < half_hz:
-        order = spec.high_cut_slope_db // 6
-        sections.append(butter(order, spec.high_cut_hz, "lowpass", fs=rate_hz, output="sos"))
+    if spec.low_cut_hz is not None and spec.low_cut_hz >= half_hz:
+        raise DeviceError(
+            f"the low cut is at {spec.low_cut_hz:g} Hz for a clip of {rate_hz} Hz",
+            expected=f"a low cut below {half_hz:g} Hz",
+            fix="lower low_cut_hz",
+        )
+    for kind, cut_hz, slope_db in (
+        ("highpass", spec.low_cut_hz, spec.low_cut_slope_db),
+        ("lowpass", spec.high_cut_hz, spec.high_cut_slope_db),
+    ):
+        if cut_hz is not None and cut_hz < half_hz:
+            sections.append(butter(slope_db // 6, cut_hz, kind, fs=rate_hz, output="sos"))
     impulse = np.zeros(round(PARAMETRIC_LENGTH_S * rate_hz))
     impulse[0] = 1.0
-    if not sections:
-        return impulse
-    return np.asarray(sosfilt(np.concatenate(sections), impulse), dtype=np.float64)
+    return np.asarray(sosfilt(np.concatenate(sections), impulse) if sections else impulse)
 
 
 def _peak_section(peak: Peak, rate_hz: int) -> NDArray[np.float64]:

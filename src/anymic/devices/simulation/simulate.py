@@ -6,16 +6,25 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from anymic._internal.settings import preset_file, to_mapping
 from anymic.audio import Clip
-from anymic.data.derived import PART, TABLE, Derived, DerivedCorpus, Recipe, Rendered, Source
+from anymic.data.derived import (
+    PART,
+    TABLE,
+    Derived,
+    DerivedCorpus,
+    Recipe,
+    Rendered,
+    Source,
+    name_stems,
+)
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
-from anymic.devices.simulation.plan import PlannedClip, name_takes, plan
 from anymic.devices.simulation.response import response_digest
+from anymic.errors import ManifestError
 
 CHAIN_VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "device", "take", "split", "fold", "group")
@@ -152,3 +161,87 @@ def _write(corpus: DerivedCorpus[str], part: Sequence[PlannedClip], name: str) -
             split = {"split": one.split} if one.split else {}
             rows.append(corpus.row(one.row, file.path, without=PART, device=one.device, **split))
     return corpus.write(rows, name, first=_FIRST_COLUMNS)
+
+
+class PlannedClip(NamedTuple):
+    """Clip `row` of a manifest, to be recorded by `device` as part of `split`."""
+
+    row: int
+    device: str
+    split: str
+
+
+def name_takes(manifest: Manifest) -> Manifest:
+    """Check that a manifest can be simulated, and name its takes.
+
+    Adds the columns `take` (the stem of the file, with the clip's id where two clips share a stem),
+    `source` (the original path) and, where the clips have a device, `source_device`.
+
+    Raises
+    ------
+    ManifestError
+        If there is neither a `split` nor a `fold`, a clip has no fold, or there is more than one
+        device.
+    """
+    if len(manifest.devices) > 1:
+        raise ManifestError(
+            f"the clips are of the devices {', '.join(manifest.devices)}",
+            expected="clips of at most one device",
+            fix="use only the rows of one device",
+        )
+    columns = manifest.table.columns
+    if "split" not in columns and "fold" not in columns:
+        raise ManifestError(
+            f"the manifest has the columns {', '.join(columns)}",
+            expected="a column split (train, test) or fold (1, 2 ...)",
+            fix="add one: it decides which clips each device records",
+        )
+    if "split" not in columns and (manifest.table["fold"] < 0).any():
+        raise ManifestError(
+            f"{int((manifest.table['fold'] < 0).sum())} clips have no fold",
+            expected="a fold for every clip",
+            fix="fill the column fold",
+        )
+    named = manifest.with_columns(take=name_stems(manifest), source=list(manifest.table["path"]))
+    if manifest.devices:
+        named = named.with_columns(source_device=list(manifest.table["device"]))
+    return named
+
+
+def plan(manifest: Manifest, devices: DeviceSet) -> dict[int | None, list[PlannedClip]]:
+    """Draw the clips that each device records; raises as `DeviceSet.draw`.
+
+    Returns
+    -------
+    dict
+        For a manifest with a `split`, the whole plan under None. Otherwise a plan with its own draw
+        for each fold, in which that fold is the split "test" and the others are "train".
+    """
+    labels = manifest.table["label"].tolist()
+    if "split" in manifest.table.columns:
+        return {None: _part(labels, manifest.table["split"].tolist(), devices, salt=0)}
+    folds = [int(fold) for fold in manifest.table["fold"]]
+    if len(set(folds)) < 2:
+        raise ManifestError(
+            f"there is only fold {folds[0]}",
+            expected="at least two folds",
+            fix="add a column split instead",
+        )
+    plans: dict[int | None, list[PlannedClip]] = {}
+    for fold in sorted(set(folds)):
+        splits = ["test" if own == fold else "train" for own in folds]
+        plans[fold] = _part(labels, splits, devices, salt=fold + 1)
+    return plans
+
+
+def _part(
+    labels: Sequence[str], splits: Sequence[str], devices: DeviceSet, *, salt: int
+) -> list[PlannedClip]:
+    devices.require_splits(splits)
+    planned = []
+    for split in sorted(set(splits)):
+        rows = [row for row, own in enumerate(splits) if own == split]
+        drawn = devices.draw(split, [labels[row] for row in rows], salt=salt)
+        for device, indices in drawn.items():
+            planned += [PlannedClip(rows[index], device, split) for index in indices]
+    return sorted(planned)

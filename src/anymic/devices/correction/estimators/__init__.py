@@ -1,4 +1,4 @@
-"""Estimators of device gains by name, one file for each family; see `SpectrumCorrection`."""
+"""Estimators of device gains by name; see `SpectrumCorrection`."""
 
 from anymic.devices.correction.estimators.registry import (
     ESTIMATORS,

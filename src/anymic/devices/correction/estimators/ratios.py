@@ -1,8 +1,30 @@
-"""Estimators of mean magnitudes, which mel filters may sum: they work on mel bands as well."""
+"""Estimators that are ratios of means: of magnitudes, or of their logarithms in active frames.
+
+Mel filters may sum mean magnitudes, so `ratio_of_means` and `mean_of_ratios` work on mel bands, too.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
+from anymic.devices.analysis import NEPER_DB
 from anymic.devices.correction.estimators.registry import Array, Recordings, register_estimator
+
+
+@register_estimator("geometric", takes="required")
+def geometric(recordings: Recordings) -> tuple[Array, Array]:
+    """Return the geometric mean over takes of the ratio, in jointly active frames."""
+    logs = recordings.spectra.joint_log_magnitude[recordings.by_take]
+    ratios_db = recordings.limited(NEPER_DB * (logs[:, :-1].mean(axis=1) - logs[:, -1]))
+    return 10 ** (ratios_db.mean(axis=0) / 20), ratios_db
+
+
+@register_estimator("geometric_unaligned", takes="ignored")
+def geometric_unaligned(recordings: Recordings) -> tuple[Array, Array]:
+    """Return the ratio of geometric means over all clips, each in its own active frames."""
+    logs = recordings.spectra.log_magnitude
+    reference, device = recordings.means(logs)
+    return np.exp(reference - device), NEPER_DB * (reference - logs[recordings.rows[-1]])
 
 
 @register_estimator("ratio_of_means", takes="optional", mel_bands=True)
