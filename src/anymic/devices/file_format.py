@@ -15,6 +15,8 @@ def reading(
 ) -> Iterator[None]:
     """Check the format of a record, and raise a DeviceError where the block cannot use it.
 
+    It is raised if the format or version differs, or a value is missing or does not fit.
+
     Parameters
     ----------
     record : mapping
@@ -27,11 +29,6 @@ def reading(
         What it should be, such as "a device identifier".
     again : str
         How to make a new one, such as "fit it again".
-
-    Raises
-    ------
-    DeviceError
-        If the format or version differs, or a value is missing or does not fit.
     """
     if record.get("format") != name:
         raise DeviceError(f"{where} is not {kind}", expected=f'"format": "{name}"', fix=again)

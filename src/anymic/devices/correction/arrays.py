@@ -34,7 +34,8 @@ def check_choices(domain: str, unknown: str) -> None:
 def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArray[Any]:
     """Return clips as an array, (clip, sample) or (clip, bin, frame).
 
-    A single clip becomes an array of one. Integers become float64; no value changes.
+    A single clip becomes an array of one. Integers become float64; no value changes. Raises an
+    ArrayError if the type, the shape or a value does not fit the domain.
 
     Parameters
     ----------
@@ -44,11 +45,6 @@ def checked_clips(values: ArrayLike, domain: Domain, *, fft_size: int) -> NDArra
     domain : str
     fft_size : int
         The number of bins is fft_size // 2 + 1.
-
-    Raises
-    ------
-    ArrayError
-        If the type, the shape or a value does not fit the domain.
     """
     sparse = hasattr(values, "tocsr")
     array = np.empty((), dtype=object) if sparse else np.asarray(values)

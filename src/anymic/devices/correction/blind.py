@@ -202,7 +202,7 @@ class MeanSpectrum:
             )
         frames = SampleFrames(samples, fft_size=self.fft_size, hop_samples=self.hop_samples)
         levels = {"floor_db": self.floor_db, "silence_db": self.silence_db}
-        return statistics_of_take([frames], **levels)[0].log_magnitude
+        return np.asarray(statistics_of_take([frames], **levels)["log_magnitude"][0])
 
     def gains(self, spectra: Array) -> Array:
         """Estimate the gains of a device from its recordings.

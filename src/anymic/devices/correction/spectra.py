@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
 from anymic.devices.correction.clip_sources import ClipSource, ManifestClips
-from anymic.devices.correction.take_statistics import ClipStatistics, statistics_of_take
+from anymic.devices.correction.take_statistics import statistics_of_take
 from anymic.errors import DeviceError, Failure
 
 
@@ -154,7 +154,8 @@ def measure_clips(
     source: ClipSource, *, floor_db: float, silence_db: float, aligned_only: bool = False
 ) -> ClipSpectra:
     """Return the mean spectra of the clips of any source; see `measure`."""
-    collected: list[tuple[int, ClipStatistics]] = []
+    used: list[int] = []
+    measured: list[dict[str, NDArray[Any]]] = []
     takes: dict[str | int, list[int]] = {}
     for row, take in enumerate(source.takes):
         takes.setdefault(row if take is None else take, []).append(row)
@@ -162,19 +163,22 @@ def measure_clips(
         if aligned_only and len({source.devices[row] for row in rows}) < 2:
             continue
         usable = source.read(rows)
-        statistics = statistics_of_take(
-            [frames for _, frames in usable], floor_db=floor_db, silence_db=silence_db
-        )
-        if not all(one.active_frames for one in statistics):
+        if not usable:
+            continue
+        frames = [one for _, one in usable]
+        statistics = statistics_of_take(frames, floor_db=floor_db, silence_db=silence_db)
+        usable_rows = [row for row, _ in usable]
+        if not statistics["active_frames"].all():
             reason = DeviceError(
                 f"no frame is active in all clips of take {source.takes[rows[0]]}",
                 expected="clips that were recorded at the same moment",
                 fix="check the take",
             )
-            source.refuse([row for row, _ in usable], reason)
+            source.refuse(usable_rows, reason)
             continue
-        collected.extend((row, one) for (row, _), one in zip(usable, statistics, strict=True))
-    if not collected or source.rate_hz is None:
+        used += usable_rows
+        measured.append(statistics)
+    if not used or source.rate_hz is None:
         failures = source.failures
         first = f". The first of {len(failures)} failures: {failures[0].reason}" if failures else ""
         raise DeviceError(
@@ -182,11 +186,10 @@ def measure_clips(
             expected="at least one" + (" in an aligned take" if aligned_only else ""),
             fix="check the columns path, device and take of the manifest",
         )
-    collected.sort(key=lambda item: item[0])
-    order = [row for row, _ in collected]
-    stack: dict[str, Any] = {
-        name: np.array([getattr(one, name) for _, one in collected])
-        for name in ClipStatistics.__annotations__
+    place = np.argsort(used)
+    order = [used[one] for one in place]
+    arrays: dict[str, Any] = {
+        name: np.concatenate([one[name] for one in measured])[place] for name in measured[0]
     }
     return ClipSpectra(
         rate_hz=source.rate_hz,
@@ -197,5 +200,5 @@ def measure_clips(
         devices=tuple(source.devices[row] for row in order),
         takes=tuple(source.takes[row] for row in order),
         failures=tuple(source.failures),
-        **stack,
+        **arrays,
     )

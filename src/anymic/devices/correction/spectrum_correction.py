@@ -336,14 +336,9 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 expected="`device`, one name for each clip, and `rate_hz`",
                 fix="pass both, or a Manifest or DataFrame of files",
             )
-        source = ArrayClips(
-            checked_clips(values, self.domain, fft_size=self.fft_size),
-            device=device,
-            take=take,
-            rate_hz=rate_hz,
-            fft_size=self.fft_size,
-            hop_samples=self.hop_samples,
-        )
+        clips = checked_clips(values, self.domain, fft_size=self.fft_size)
+        analysis = {"fft_size": self.fft_size, "hop_samples": self.hop_samples}
+        source = ArrayClips(clips, device=device, take=take, rate_hz=rate_hz, **analysis)
         return measure_clips(source, floor_db=self.floor_db, silence_db=self.silence_db)
 
     def _check_settings(self) -> None:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft
 
 from anymic.devices.analysis import FRAMES_A_BLOCK, centred, windowed_blocks
-
-
-@dataclass(frozen=True)
-class ClipStatistics:
-    """The row of one clip in `ClipSpectra`, which explains the attributes."""
-
-    magnitude: NDArray[np.float64]
-    log_magnitude: NDArray[np.float64]
-    joint_log_magnitude: NDArray[np.float64]
-    frames: int
-    active_frames: int
 
 
 class SampleFrames:
@@ -69,10 +57,8 @@ Frames: TypeAlias = SampleFrames | MagnitudeFrames
 
 def statistics_of_take(
     clips: Sequence[Frames], *, floor_db: float, silence_db: float
-) -> list[ClipStatistics]:
-    """Return the mean spectra of the clips of one take, in their order."""
-    if not clips:
-        return []
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of `ClipSpectra`, of which it explains the names, for one take's clips."""
     levels = [clip.levels() for clip in clips]
     active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
     shortest = min(map(len, active))
@@ -98,13 +84,10 @@ def statistics_of_take(
             weight += loudness.sum(axis=0)
             shared += [(loudness * log).sum(axis=0) for log in together]
         start += max(map(len, logs))
-    return [
-        ClipStatistics(
-            magnitude=linear[clip] / len(active[clip]),
-            log_magnitude=own[clip] / max(int(active[clip].sum()), 1),
-            joint_log_magnitude=shared[clip] / np.maximum(weight, np.finfo(float).tiny),
-            frames=len(active[clip]),
-            active_frames=int(joint.sum()),
-        )
-        for clip in range(len(clips))
-    ]
+    return {
+        "magnitude": linear / np.array([[len(one)] for one in active]),
+        "log_magnitude": own / np.array([[max(int(one.sum()), 1)] for one in active]),
+        "joint_log_magnitude": shared / np.maximum(weight, np.finfo(float).tiny),
+        "frames": np.array([len(one) for one in active]),
+        "active_frames": np.full(len(clips), int(joint.sum())),
+    }

@@ -1,6 +1,6 @@
 """Estimators that are ratios of means: of magnitudes, or of their logarithms in active frames.
 
-Mel filters may sum mean magnitudes, so `ratio_of_means` and `mean_of_ratios` work on mel bands, too.
+Mel filters may sum mean magnitudes: `ratio_of_means` and `mean_of_ratios` work on bands, too.
 """
 
 from __future__ import annotations
