@@ -41,7 +41,7 @@ class Clip:
 
     def __post_init__(self) -> None:
         samples = np.asarray(self.samples)
-        name = self.path or "a clip"
+        name = clip_name(self.path)
         if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
             raise AudioError(
                 f"{name} is an array of shape {samples.shape} and type {samples.dtype}",
@@ -87,6 +87,11 @@ class AudioInfo:
     frames: int | None
     duration_s: float | None
     format: str
+
+
+def clip_name(path: str) -> str:
+    """Return what messages call a clip."""
+    return f"the clip {path}" if path else "a clip"
 
 
 def checked_clip(value: object) -> Clip:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.audio.sniffing import Content
+from anymic.audio.content import Content, Section
+from anymic.audio.limits import how_to_raise, limit
 from anymic.audio.source import Source
 from anymic.errors import AudioError
 
 if TYPE_CHECKING:
     import av
+    from av.container import InputContainer
 
 # A lossy stream may decode to this much less than its container states (rounding, priming).
 SLACK_S = 0.1
+# Time stamps that jump this far leave a pause; smaller jumps are the rounding of a container.
+_PAUSE_S = 0.05
+_SILENCE_FRAMES = 1 << 20  # of a pause, returned at a time
+
+_TIMED = {"mov", "matroska"}  # these state the time of each packet
+_PROMISED = {"mov", "mp3", "ogg", "flac"}  # these state the length of the sound itself
+_ESTIMATED = {"wav"}  # FFmpeg estimates it from a bit rate
+_FRAMED = {"mov", "matroska", "aac"}  # only the last packet of a cut file is not whole
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
 class ContainerSource(Source):
@@ -28,38 +40,49 @@ class ContainerSource(Source):
         import av
 
         # The format is forced to the detected one: FFmpeg's own guess finds MP3 in random bytes.
-        # An absolute path is never interpreted as a URL.
+        # An absolute path is never interpreted as a URL. Tags may be in any encoding.
+        path = os.path.abspath(content.path)
+        self._section = Section(path, content.begin) if content.begin else None
         try:
-            self._container = av.open(os.path.abspath(content.path), format=content.format)
+            opened = av.open(
+                self._section or path, format=content.format, metadata_errors="replace"
+            )
         except (av.FFmpegError, ValueError) as error:
             reason = before or getattr(error, "strerror", None) or str(error)
             index = "its index (moov) may be missing: " if content.format == "mov" else ""
             raise AudioError(
-                f"{self.path} begins as {content.format} but cannot be opened "
+                f"the file {self.path} begins as {content.format} but cannot be opened "
                 f"({index}{reason.strip().rstrip('.')})",
                 expected="a complete audio file",
                 fix="fetch it again, or convert it to WAV or FLAC",
             ) from None
+        self._container = cast("InputContainer", opened)
         try:
             self._open_stream(content)
         except BaseException:
-            self._container.close()
+            self.close()
             raise
 
     def _open_stream(self, content: Content) -> None:
         streams = self._container.streams.audio
         if not streams:
             raise AudioError(
-                f"{self.path} has no audio stream",
+                f"the file {self.path} has no audio stream",
                 expected="an audio file",
                 fix="pass a file that contains audio",
             )
         if len(streams) > 1:
             self.notes += (f"the first of {len(streams)} audio streams was read",)
         stream = streams[0]
+        if stream.codec_context is None:
+            raise AudioError(
+                f"the audio of {self.path} is coded in a way that is not known",
+                expected="a coding that libsndfile or FFmpeg decodes",
+                fix="convert it with the program that wrote it",
+            )
         self._frames_left = self._decode(stream)
         self._pending: list[NDArray[np.float32]] = []
-        self._damage = ""
+        self._damage, self._paused_s = "", 0.0
         self.rate_hz, self.channels = stream.rate or 0, stream.channels
         self.format = f"{content.format} {stream.codec_context.name}"
         self.frames = None
@@ -71,37 +94,103 @@ class ContainerSource(Source):
             self.refuse_empty()
         seconds = self._stated_s(stream) if content.counted else None
         self.stated_frames = None if seconds is None else round(seconds * self.rate_hz)
+        self.promised = content.format in _PROMISED
         self.slack = round(SLACK_S * self.rate_hz)
+        if content.format in _ESTIMATED:
+            self.slack = self.stated_frames or 0
 
     def _stated_s(self, stream: av.AudioStream) -> float | None:
-        if stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
-        if self.content.format == "matroska" and self._container.duration:
-            return self._container.duration / 1e6
+        unit_s = float(stream.time_base or 0)
+        if stream.duration:
+            return stream.duration * unit_s
+        if self.content.format != "matroska":
+            return None
+        begin_s = (stream.start_time or 0) * unit_s
+        end = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
+        if end is not None:  # a statistic that most programs write for each stream
+            return 3600 * int(end[1]) + 60 * int(end[2]) + float(end[3]) - begin_s
+        if self._container.duration and len(self._container.streams) == 1:
+            return self._container.duration / 1e6 - begin_s
         return None
 
     def _decode(self, stream: av.AudioStream) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples of a stream, with silence in its pauses."""
+        begun, now_s = False, None
+        for frame in self._frames(stream):
+            samples = self._checked(frame, begun=begun)
+            at_s = None if frame.time is None else float(frame.time)
+            if at_s is not None and self.content.format in _TIMED:
+                if not begun:
+                    self._note_late(at_s)
+                elif now_s is not None and at_s - now_s > _PAUSE_S:
+                    yield from self._pause(at_s - now_s)
+                now_s = at_s + len(samples) / self.rate_hz
+            begun = True
+            yield samples
+
+    def _frames(self, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
+        """Yield the frames that can be decoded; set `_damage` where these are not all."""
         import av
 
+        undecodable, begun = False, False
         try:
             for packet in self._container.demux(stream):
-                for frame in packet.decode():
-                    frames = _float_frames(frame)
-                    if self.position == 0 and not self._pending:
-                        self.rate_hz, self.channels = frame.sample_rate, frames.shape[1]
-                    elif (frame.sample_rate, frames.shape[1]) != (self.rate_hz, self.channels):
-                        raise AudioError(
-                            f"the rate or the channels change within {self.path}",
-                            expected="one rate and one number of channels in a file",
-                            fix="convert it to WAV or FLAC",
-                        )
-                    yield frames
-                # The last packet of a pipe without a stated length is shorter than requested.
-                if packet.is_corrupt and not self.content.unsized:
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError:
+                    undecodable |= begun and not _is_tag(bytes(packet))
+                    continue
+                if frames and undecodable:
+                    break
+                begun = begun or bool(frames)
+                yield from frames
+                if packet.is_corrupt and self.content.format in _FRAMED:
                     self._damage = "cut short"
                     return
+            else:
+                if undecodable and self.content.format == "mp3":
+                    self.notes += ("bytes at its end are not audio",)
+                    return
         except av.FFmpegError:
+            undecodable = True
+        if undecodable:
             self._damage = "damaged or cut short"
+
+    def _checked(self, frame: av.AudioFrame, *, begun: bool) -> NDArray[np.float32]:
+        """Return a frame's samples; the first states the rate and the channels of all."""
+        frames = _float_frames(frame)
+        if not begun:
+            self.rate_hz, self.channels = frame.sample_rate, frames.shape[1]
+        elif (frame.sample_rate, frames.shape[1]) != (self.rate_hz, self.channels):
+            raise AudioError(
+                f"the rate or the channels change within {self.path}",
+                expected="one rate and one number of channels in a file",
+                fix="convert it to WAV or FLAC",
+            )
+        return frames
+
+    def _note_late(self, at_s: float) -> None:
+        late_s = at_s - (self._container.start_time or 0) / 1e6
+        if late_s > _PAUSE_S and len(self._container.streams) > 1:
+            self.notes += (f"the audio begins {late_s:.3f} s after the file",)
+
+    def _pause(self, pause_s: float) -> Iterator[NDArray[np.float32]]:
+        """Yield a pause as silence."""
+        self._paused_s += pause_s
+        longest_s = limit("longest_pause_s")
+        if self._paused_s > longest_s:
+            raise AudioError(
+                f"the audio of {self.path} pauses for {self._paused_s:.0f} s",
+                expected=f"pauses of at most {longest_s} s",
+                fix=f"divide it there, or {how_to_raise('longest_pause_s')}",
+            )
+        self.notes = tuple(note for note in self.notes if not note.startswith("pauses"))
+        self.notes += (f"pauses of {self._paused_s:.3f} s in total were filled with silence",)
+        left = round(pause_s * self.rate_hz)
+        while left:
+            step = min(left, _SILENCE_FRAMES)
+            yield np.zeros((step, self.channels), np.float32)
+            left -= step
 
     def _pull(self) -> bool:
         """Decode one more piece; return False at the end."""
@@ -128,15 +217,16 @@ class ContainerSource(Source):
         frames = frames[:taken]
         return frames[:, 0] if self.channels == 1 else frames
 
-    def seek(self, frame: int) -> None:
-        """Decode up to a frame, which keeps positions exact."""
-        while self.position < frame:
-            if not len(self.read(min(frame - self.position, 1 << 16))):
-                return
-
     def close(self) -> None:
         """Close the container."""
         self._container.close()
+        if self._section is not None:
+            self._section.close()
+
+
+def _is_tag(packet: bytes) -> bool:
+    """Return whether a packet holds a tag in place of a frame: at its end or from its beginning."""
+    return packet.startswith(_TAGS) or b"APETAGEX" in packet
 
 
 def _float_frames(frame: av.AudioFrame) -> NDArray[np.float32]:

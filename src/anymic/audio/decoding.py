@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from anymic.audio.containers import ContainerSource
-from anymic.audio.sniffing import SOUNDFILE_FORMATS, Content, sniff
+from anymic.audio.content import MAYBE_CUT, Content, Section
+from anymic.audio.limits import how_to_raise, limit
+from anymic.audio.sniffing import SOUNDFILE_FORMATS, sniff
 from anymic.audio.source import Source
+from anymic.errors import AnymicError, AudioError
 
 # No codec here packs more; a header that states more does not know its length.
 _MOST_FRAMES_PER_BYTE = 1000
+_BLOCK_SAMPLES = 1 << 24  # a header may state more samples than memory holds
+_PCM = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 
-def open_source(path: str | os.PathLike[str]) -> Source:
-    """Open a file with the decoder for its content; AudioError if it cannot be decoded."""
+@contextmanager
+def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """Open a file with the decoder for its content.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be decoded, also later: whatever a decoder raises within the block is one.
+    """
+    try:
+        with _opened(path) as source:
+            _check_rate(source)
+            yield source
+    except AnymicError:
+        raise
+    except Exception as error:
+        import av
+
+        memory = isinstance(error, MemoryError) and not isinstance(error, av.FFmpegError)
+        if memory or (isinstance(error, OSError) and error.errno in _DISK):
+            raise
+        reason = str(error) or type(error).__name__
+        raise AudioError(
+            f"the file {os.fsdecode(path)} cannot be decoded ({reason.strip().rstrip('.')[:200]})",
+            expected="an audio file that libsndfile or FFmpeg decodes",
+            fix="convert it to WAV or FLAC, or fetch it again",
+        ) from error
+
+
+def _opened(path: str | os.PathLike[str]) -> Source:
     content = sniff(path)
-    if content.format in SOUNDFILE_FORMATS and not (content.opus or content.unsized):
-        try:
-            source = SoundfileSource(content)
-        except soundfile.SoundFileError as error:
-            reason = getattr(error, "error_string", str(error))
-            return ContainerSource(content, before=reason)
-        if source.frames is not None:
-            return source
-        source.close()
+    if content.format not in SOUNDFILE_FORMATS or content.ffmpeg:
+        return ContainerSource(content)
+    try:
+        source = SoundfileSource(content)
+    except soundfile.SoundFileError as error:
+        return ContainerSource(content, before=getattr(error, "error_string", str(error)))
+    if source.frames is not None:
+        return source
+    source.close()
     return ContainerSource(content)
+
+
+def _check_rate(source: Source) -> None:
+    lowest, highest = limit("lowest_rate_hz"), limit("highest_rate_hz")
+    if not lowest <= source.rate_hz <= highest:
+        low = 0 < source.rate_hz < lowest
+        name = "lowest_rate_hz" if low else "highest_rate_hz"
+        raise AudioError(
+            f"the file {source.path} states a rate of {source.rate_hz} Hz",
+            expected=f"a rate from {lowest} to {highest} Hz",
+            fix="fetch it again" + (f", or {how_to_raise(name)}" if source.rate_hz > 0 else ""),
+        )
 
 
 class SoundfileSource(Source):
@@ -36,31 +85,48 @@ class SoundfileSource(Source):
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
-        self._file = soundfile.SoundFile(content.path)
+        self._file = _open(content.path, content.begin)
+        self.format = f"{self._file.format} {self._file.subtype}"
+        known = content.samples_at is None
+        if content.samples_at is not None and self._file.subtype in _PCM:
+            with self._file as header:
+                self._file = _open(content.path, content.samples_at, header)
+            known = True
         self.rate_hz = self._file.samplerate
         self.channels = self._file.channels
-        self.format = f"{self._file.format} {self._file.subtype}"
         frames = self._file.frames
         plausible = frames <= _MOST_FRAMES_PER_BYTE * os.path.getsize(content.path)
-        self.frames = frames if plausible else None
+        self.frames = frames if known and plausible else None
         self.stated_frames = round(frames / (1 - content.missing)) if content.missing < 1 else None
         if content.format == "ogg" and content.cut:
             self.stated_frames = None  # libsndfile counts the samples that are present
+        if content.format in ("au", "w64") and "(should be" in self._file.extra_info:
+            self.notes += (MAYBE_CUT,)
 
     def read(self, count: int | None) -> NDArray[np.float32]:
         """Return the next frames, as `Source.read`."""
+        assert self.frames is not None
+        wanted = self.frames - self.position if count is None else count
+        most = max(1, _BLOCK_SAMPLES // self.channels)
+        blocks: list[NDArray[np.float32]] = []
         try:
-            frames: NDArray[np.float32] = self._file.read(
-                -1 if count is None else count, dtype="float32"
-            )
+            while wanted > 0 and (not blocks or len(blocks[-1]) == most):
+                blocks.append(self._file.read(min(wanted, most), dtype="float32"))
+                wanted -= len(blocks[-1])
         except soundfile.SoundFileError:
             self.refuse_cut(self._decodable(), reason="damaged or cut short")
+        if not blocks:
+            return np.zeros((0, self.channels), np.float32)
+        frames = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         self.position += len(frames)
         return frames
 
     def seek(self, frame: int) -> None:
-        """Go to a frame without decoding what precedes it."""
+        """Go to a frame, without decoding what precedes it where the coding allows."""
         assert self.frames is not None
+        if not self._file.seekable():  # GSM 6.10
+            super().seek(frame)
+            return
         try:
             self.position = self._file.seek(min(frame, self.frames))
         except soundfile.SoundFileError:
@@ -74,9 +140,24 @@ class SoundfileSource(Source):
         """Count the frames before the damage, in small steps, for the message."""
         count = 0
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with _open(self.path, self.content.begin) as file:
                 while step := len(file.read(1024, dtype="float32")):
                     count += step
         except soundfile.SoundFileError:
             pass
         return count
+
+
+def _open(path: str, begin: int, header: soundfile.SoundFile | None = None) -> soundfile.SoundFile:
+    """Open a file from a byte on; with a header, the bytes from there are its samples."""
+    name = os.fsencode(path)  # soundfile refuses text that is not UTF-8
+    raw = {}
+    if header is not None:
+        raw = {
+            "format": "RAW",
+            "samplerate": header.samplerate,
+            "channels": header.channels,
+            "subtype": header.subtype,
+            "endian": "BIG" if header.endian == "BIG" else "LITTLE",
+        }
+    return soundfile.SoundFile(Section(name, begin) if begin else name, **raw)

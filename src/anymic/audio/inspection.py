@@ -7,7 +7,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.audio.clip import Clip, checked_clip
+from anymic.audio.clip import Clip, checked_clip, clip_name
 from anymic.errors import AudioError
 
 NEAR_FULL_SCALE = 0.99  # a lower peak cannot be clipped
@@ -41,8 +41,9 @@ def inspect(
     if not (np.isfinite(top) and np.isfinite(bottom)):
         bad = ~np.isfinite(columns).all(axis=1)
         first_s = start_s + int(bad.argmax()) / rate_hz
+        name, count = clip_name(path), int(bad.sum())
         raise AudioError(
-            f"{path} has {int(bad.sum())} NaN or infinite samples, the first at {first_s:.3f} s",
+            f"{name} has {count} NaN or infinite samples, the first at {first_s:.3f} s",
             expected="finite samples",
             fix="write the file again from its source, or remove that part",
         )
@@ -66,10 +67,10 @@ def check(clip: Clip, *, allow_silence: bool = False) -> Clip:
     AudioError
         If it is silent, holds NaN or infinite samples, or is not a clip.
     """
-    name = checked_clip(clip).path or "a clip"
-    peak, _ = inspect(clip.samples, path=name, rate_hz=clip.rate_hz, start_s=clip.start_s)
+    path = checked_clip(clip).path
+    peak, _ = inspect(clip.samples, path=path, rate_hz=clip.rate_hz, start_s=clip.start_s)
     if peak == 0 and not allow_silence:
-        refuse_silence(name)
+        refuse_silence(path)
     return clip
 
 
@@ -81,7 +82,9 @@ def refuse_silence(
 ) -> NoReturn:
     """Raise the AudioError for silence; `peak` is that of the channels before their mean."""
     how = "its channels cancel each other in the mean" if peak else "every sample is 0"
-    raise AudioError(f"{path} is silent ({how})", expected="audio that is not silent", fix=fix)
+    raise AudioError(
+        f"{clip_name(path)} is silent ({how})", expected="audio that is not silent", fix=fix
+    )
 
 
 def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:

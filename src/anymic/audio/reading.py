@@ -208,7 +208,7 @@ def _column(source: Source, channel: Channel) -> int | None:
         if source.channels == 1:
             return 0
         raise AudioError(
-            f"{source.path} has {source.channels} channels",
+            f"the file {source.path} has {source.channels} channels",
             expected="one channel, because channel is 'only'",
             fix="pass channel='mean', 'left', 'right' or a number",
         )
@@ -219,7 +219,7 @@ def _column(source: Source, channel: Channel) -> int | None:
         )
     if not 0 <= index < source.channels:
         raise AudioError(
-            f"{source.path} has no channel {channel!r}: it has {source.channels} channels",
+            f"the file {source.path} has no channel {channel!r}: it has {source.channels} channels",
             expected=f"a channel from 0 to {source.channels - 1}",
             fix="pass channel='mean' or one that exists",
         )

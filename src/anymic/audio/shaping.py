@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from anymic._internal.optional import extra
-from anymic.audio.clip import Clip, checked_clip, checked_length, checked_rate
+from anymic.audio.clip import Clip, checked_clip, checked_length, checked_rate, clip_name
 from anymic.audio.inspection import check, refuse_silence
 from anymic.errors import AudioError
 
@@ -28,9 +28,16 @@ def resample(clip: Clip, rate_hz: int) -> Clip:
     AudioError
         If the rate is below 1 Hz, no samples remain, or it is not a clip.
     """
-    rate = checked_rate(rate_hz, name=checked_clip(clip).path or "a clip")
+    name = clip_name(checked_clip(clip).path)
+    rate = checked_rate(rate_hz, name=name)
     if rate == clip.rate_hz:
         return clip
+    if round(len(clip.samples) * rate / clip.rate_hz) < 1:
+        raise AudioError(
+            f"{name} is too short: {len(clip.samples)} samples at {clip.rate_hz} Hz",
+            expected=f"at least one sample at {rate} Hz",
+            fix="leave it out, or record it again",
+        )
     samples = soxr.resample(clip.samples, clip.rate_hz, rate, quality="HQ")
     return replace(clip, samples=samples, rate_hz=rate)
 
@@ -55,7 +62,7 @@ def trim_silence(clip: Clip, *, top_db: float = 60.0) -> Clip:
         )
     check(clip, allow_silence=True)
     if not clip.samples.any():
-        refuse_silence(clip.path or "a clip", fix="leave it out: nothing would be left of it")
+        refuse_silence(clip.path, fix="leave it out: nothing would be left of it")
     with extra("train"):
         import librosa
 
@@ -100,7 +107,7 @@ def fit_length(
     if (shorter if have < length else longer) == "refuse":
         remedy = "shorter='pad' or 'repeat'" if have < length else "longer='crop' or 'center'"
         raise AudioError(
-            f"{clip.path or 'a clip'} lasts {clip.duration_s:.3f} s",
+            f"{clip_name(clip.path)} lasts {clip.duration_s:.3f} s",
             expected=f"{length_s:.3f} s",
             fix=f"pass {remedy}",
         )

@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.audio.sniffing import Content
+from anymic.audio.content import MAYBE_CUT, Content
 from anymic.errors import AudioError
 
 
@@ -23,6 +23,8 @@ class Source(ABC):
         Frames in the file; None where only decoding tells.
     stated_frames : int or None
         Frames that its header states; None where it does not.
+    promised : bool
+        Whether fewer frames than `stated_frames` show that the file is cut; otherwise it is noted.
     slack : int
         How many frames less than `stated_frames` are accepted.
     position : int
@@ -33,6 +35,7 @@ class Source(ABC):
     channels: int
     frames: int | None
     stated_frames: int | None
+    promised: bool = True
     slack: int = 0
     format: str = ""
 
@@ -56,9 +59,11 @@ class Source(ABC):
             If the stream is damaged.
         """
 
-    @abstractmethod
     def seek(self, frame: int) -> None:
         """Make `frame` the next to read; past the end, `read` returns no frames."""
+        while self.position < frame:
+            if not len(self.read(min(frame - self.position, 1 << 16))):
+                return
 
     @abstractmethod
     def close(self) -> None:
@@ -69,7 +74,9 @@ class Source(ABC):
         if self.position == 0:
             self.refuse_empty()
         short = self.stated_frames is not None and self.position < self.stated_frames - self.slack
-        if not (self.content.cut or short):
+        if short and not self.promised and MAYBE_CUT not in self.notes:
+            self.notes += (MAYBE_CUT,)
+        if not (self.content.cut or (short and self.promised)):
             return
         # An Ogg file with an end mark lacks something within, which decoders skip.
         hole = self.content.format == "ogg" and not self.content.cut
@@ -87,7 +94,7 @@ class Source(ABC):
         if self.content.cut:
             self.refuse_cut(0)
         raise AudioError(
-            f"{self.path} has a header but no samples",
+            f"the file {self.path} has a header but no samples",
             expected="at least one sample",
             fix="leave it out, or record it again",
         )
@@ -105,7 +112,7 @@ class Source(ABC):
             f", or read what is there with duration_s={there_s:.3f}" if there_s and not hole else ""
         )
         raise AudioError(
-            f"{self.path} is {reason}: only {there_s:.3f} s{stated} can be decoded",
+            f"the file {self.path} is {reason}: only {there_s:.3f} s{stated} can be decoded",
             expected="a complete file",
             fix=f"fetch it again{part}",
         ) from None

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from anymic._internal.files import atomic_path
-from anymic.audio.clip import Clip, checked_clip
+from anymic.audio.clip import Clip, checked_clip, clip_name
 from anymic.audio.inspection import inspect
 from anymic.errors import AudioError
 
@@ -54,16 +54,16 @@ def write(
     coding = (subtype or default).upper()
     if not form or not soundfile.check_format(form, coding):
         raise AudioError(
-            f"{target} cannot be written" + (f" as {subtype}" if subtype else ""),
+            f"the file {target} cannot be written" + (f" as {subtype}" if subtype else ""),
             expected=", ".join(_FORMATS)
             + (f" ({', '.join(soundfile.available_subtypes(form))})" if form else ""),
             fix="choose one of these",
         )
-    name = checked_clip(audio).path or "a clip"
-    peak, _ = inspect(audio.samples, path=name, rate_hz=audio.rate_hz)
+    path_read = checked_clip(audio).path
+    peak, _ = inspect(audio.samples, path=path_read, rate_hz=audio.rate_hz)
     if peak > 1 and coding not in _UNBOUNDED and not clip:
         raise AudioError(
-            f"{name} has a peak of {peak:.3f}",
+            f"{clip_name(path_read)} has a peak of {peak:.3f}",
             expected=f"at most 1.0 for {coding}",
             fix=f"lower the gain by {20 * np.log10(peak):.2f} dB, write a .wav as FLOAT, "
             "or pass clip=True",
@@ -87,7 +87,7 @@ def write(
     except (OSError, soundfile.SoundFileError) as error:
         reason = getattr(error, "error_string", error)
         raise AudioError(
-            f"{target} cannot be written at {audio.rate_hz} Hz ({reason})",
+            f"the file {target} cannot be written at {audio.rate_hz} Hz ({reason})",
             expected="an existing folder with enough space, and a rate that the format supports",
             fix="create the folder, or choose another format",
         ) from None

@@ -1,0 +1,129 @@
+"""Find out whether an Ogg, FLAC or Matroska file has what it states, from a few of its bytes."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import replace
+from typing import BinaryIO
+
+from anymic.audio.content import MAYBE_CUT, Content
+
+_OGG_PAGE_BYTES = 1 << 16  # a page is shorter
+_FLAC_TAIL_BYTES = 1 << 18
+_SEGMENT = 0x18538067  # the identifier of the element that holds all of a film
+
+
+def ogg(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
+    """Return whether the last page is complete and marked as the last, and how many streams join.
+
+    `head` are the file's first bytes after the tags.
+    """
+    opus = b"OpusHead" in head[:256]
+    file.seek(max(0, size - _OGG_PAGE_BYTES))
+    tail = file.read()
+    at = tail.rfind(b"OggS\0")
+    page = tail[at:] if at >= 0 else b""
+    segments = page[26] if len(page) > 26 else 0
+    length = 27 + segments + sum(page[27 : 27 + segments])
+    if at < 0 or len(page) < 27 + segments or len(page) < length:
+        return replace(content, ffmpeg=opus, cut=True)
+    joined = _begins_again(file, content.begin)
+    notes = () if page[5] & 4 else ("no end-of-stream mark: the file may lack its end",)
+    return replace(content, ffmpeg=opus or joined, counted=not joined, notes=notes)
+
+
+def _begins_again(file: BinaryIO, begin: int) -> bool:
+    """Return whether a stream begins after pages of another: libsndfile stops there.
+
+    Streams side by side, such as pictures and sound, all begin before any of them continues.
+    """
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        continued = pages.find(b"OggS\0\0", begin)
+        return continued >= 0 and pages.find(b"OggS\0\2", continued) >= 0
+
+
+def flac(content: Content, file: BinaryIO, size: int) -> Content:
+    """Return whether the header counts fewer samples than the last frame: libsndfile stops there.
+
+    RFC 9639, 8.2 (stream information) and 9.1 (frame header).
+    """
+    file.seek(content.begin + 8)
+    info = file.read(18)
+    stated = int.from_bytes(info[10:18], "big") & (1 << 36) - 1
+    if len(info) < 18 or not stated:
+        return content
+    file.seek(max(content.begin + 42, size - _FLAC_TAIL_BYTES))
+    tail = file.read()
+    at = len(tail)
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0:
+        end = _flac_frame_end(tail[at : at + 16].ljust(16, b"\0"), int.from_bytes(info[2:4], "big"))
+        if end is not None:
+            if end <= stated:
+                return content
+            note = "its header counts fewer samples than were decoded"
+            return replace(content, ffmpeg=True, counted=False, notes=(*content.notes, note))
+    return content
+
+
+def _flac_frame_end(header: bytes, block: int) -> int | None:
+    """Return the number of the sample after the frame that begins here; None if none does."""
+    if header[1] & 0xFE != 0xF8 or header[3] & 1:
+        return None
+    more = 0  # the number is coded as UTF-8, in up to seven bytes
+    while more < 7 and header[4] << more & 0x80:
+        more += 1
+    if more == 1:
+        return None
+    number = header[4] & 0x7F >> more
+    end = 4 + max(1, more)
+    for byte in header[5:end]:
+        number = number << 6 | byte & 0x3F
+    kind, more = header[2] >> 4, {6: 1, 7: 2}.get(header[2] >> 4, 0)
+    if more:  # the size of a last frame, which is shorter than the others
+        size = int.from_bytes(header[end : end + more], "big") + 1
+    else:
+        size = 192 if kind == 1 else 576 << (kind - 2) if kind < 6 else 256 << (kind - 8)
+    end += more + {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
+    check = 0
+    for byte in header[:end]:
+        check ^= byte
+        for _ in range(8):
+            check = check << 1 ^ (0x107 if check & 0x80 else 0)
+    if check != header[end]:
+        return None
+    return (number if header[1] & 1 else number * block) + size
+
+
+def caf(content: Content, head: bytes, size: int) -> Content:
+    """Note whether the samples that the header states are not all there.
+
+    `head` are the file's first bytes after the tags.
+    """
+    at = head.find(b"data") + 4
+    stated = int.from_bytes(head[at : at + 8], "big", signed=True)
+    cut = at >= 4 and content.begin + at + 8 + stated > size
+    return replace(content, notes=(*content.notes, MAYBE_CUT)) if cut else content
+
+
+def matroska(content: Content, file: BinaryIO, size: int) -> Content:
+    """Return whether all bytes of the segment are present: FFmpeg does not report a cut file.
+
+    RFC 8794, 4 (variable-size integers) and RFC 9559, 4.5 (segment).
+    """
+    at = content.begin
+    for _ in range(8):
+        file.seek(at)
+        header = file.read(12).ljust(12, b"\0")
+        identifier_bytes = 9 - header[0].bit_length()
+        if identifier_bytes > 4:
+            break
+        first = header[identifier_bytes]
+        length_bytes = 9 - first.bit_length()
+        if length_bytes > 8:
+            break
+        value = int.from_bytes(header[identifier_bytes : identifier_bytes + length_bytes], "big")
+        length, unknown = value & (most := (1 << 7 * length_bytes) - 1), value & most == most
+        at += identifier_bytes + length_bytes + length
+        if int.from_bytes(header[:identifier_bytes], "big") == _SEGMENT:
+            return replace(content, cut=not unknown and at > size)
+    return content

@@ -1,0 +1,49 @@
+"""What an audio file may plausibly state: beyond these limits it is refused before it is decoded.
+
+A header of a few bytes can ask for any amount of memory or time. Each limit lies far beyond what
+recorders make; one that your recordings do exceed is set by an environment variable, such as
+``ANYMIC_LOWEST_RATE_HZ=10`` for seismic recordings.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from anymic.errors import ConfigError
+
+DEFAULTS: Final = {
+    # Sampling rates. A file of a low rate grows by resampling: at 1 Hz, one megabyte to 100 GB.
+    "lowest_rate_hz": 100,
+    "highest_rate_hz": 10_000_000,
+    # Chunks of a WAV or AIFF file; real files have fewer than twenty.
+    "most_chunks": 1000,
+    # A pause inside a film becomes silence; a wrong time stamp is a pause of years.
+    "longest_pause_s": 600,
+}
+
+
+def limit(name: str) -> int:
+    """Return a limit: the default, or the value of the environment variable ANYMIC_<NAME>.
+
+    Raises
+    ------
+    ConfigError
+        If the variable is not a whole number above 0.
+    """
+    variable = f"ANYMIC_{name.upper()}"
+    text = os.environ.get(variable)
+    if text is None:
+        return DEFAULTS[name]
+    if not text.isdecimal() or len(text) > 12 or int(text) == 0:
+        raise ConfigError(
+            f"the environment variable {variable} is {text[:40]!r}",
+            expected="a whole number above 0",
+            fix=f"unset it for the default of {DEFAULTS[name]}",
+        )
+    return int(text)
+
+
+def how_to_raise(name: str) -> str:
+    """Return the part of a fix that names the variable of a limit."""
+    return f"set ANYMIC_{name.upper()} in the environment if it is right"
