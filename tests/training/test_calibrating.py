@@ -244,7 +244,7 @@ def test_too_few_clips_and_unknown_labels_are_refused(model: Bundle, honest: Man
         calibrate(model, honest, method="isotonic", per_device=True)
     one = honest.with_columns(label=["dog", "rain"] * (CLIPS // 2))
     with pytest.raises(
-        CalibrationError, match=r"72 clips to calibrate on, 0 of siren\. Expected at"
+        CalibrationError, match=r"72 clips to calibrate the model on, 0 of siren\. Expected at"
     ):
         calibrate(model, one, method="isotonic")
     with pytest.raises(ManifestError, match="Unknown labels: cat"):

@@ -14,13 +14,15 @@ from anymic import bundle as bundles
 from anymic import metrics
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
-from anymic.calibration import LEAST_CLIPS, CalibrationError, DeviceCalibrator, Method
-from anymic.data.checks import require_usable
+from anymic.calibration import CalibrationError, DeviceCalibrator, Method
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.errors import Failure
-from anymic.inference.predictor import Predictor
-from anymic.training.calibration_clips import calibration_clips
+from anymic.training.calibration_clips import (
+    calibration_clips,
+    predict_labelled,
+    require_each_label,
+)
 
 FOLDS = 5
 
@@ -124,28 +126,28 @@ def calibrate(
     calibrator = DeviceCalibrator(method)
     if isinstance(model, str | Path):
         name, model = name or str(model), bundles.load(model)
-    clips = calibration_clips(model, as_manifest(manifest), split, name=name or "the model")
-    clips.require_labels(model.labels)
+    name = name or "the model"
+    clips = calibration_clips(model, as_manifest(manifest), split, name=name)
     if isinstance(model, Ensemble):
         plain: Bundle | Ensemble = replace(model, calibration=None)
     else:
         plain = model.uncalibrated()
     with progress_bar(len(clips), "predicting", shown=progress) as advance:
-        predicted = Predictor(plain).predict_manifest(clips, cache=cache, progress=advance)
-    require_usable(predicted.rows, predicted.failures)
-    used, p = clips.rows(predicted.rows), predicted.probabilities
-    targets = used.targets(model.labels)
-    _refuse_few(method, targets, model.labels)
+        used, found = predict_labelled(plain, clips, cache=cache, progress=advance)
+    p, targets = found.probabilities, used.targets(model.labels)
+    if method == "isotonic":
+        fix = "set more clips aside, or calibrate by temperature"
+        require_each_label(targets, model.labels, name=name, fix=fix)
     calibrator.fit(
         p,
         targets,
-        predicted.devices,
+        found.devices,
         per_device=per_device,
         clip_ids=used.clip_ids(),
         labels=model.labels,
     )
-    fitted = calibrator.transform(p, predicted.devices)
-    devices = np.array([device or "" for device in predicted.devices], dtype=str)
+    fitted = calibrator.transform(p, found.devices)
+    devices = np.array([device or "" for device in found.devices], dtype=str)
     held_out = _held_out(p, targets, devices, calibrator, used.recordings())
     changes = []
     for device in (*sorted(set(devices.tolist()) - {""}), ""):
@@ -157,19 +159,7 @@ def calibrate(
         assert before is not None
         assert after is not None
         changes.append(Change(device, before, after, apart))
-    return Calibrated(replace(plain, calibration=calibrator), tuple(changes), predicted.failures)
-
-
-def _refuse_few(method: Method, targets: NDArray[np.int64], labels: tuple[str, ...]) -> None:
-    """Raise CalibrationError with the names of the labels that have too few clips."""
-    counts = np.bincount(targets, minlength=len(labels))
-    few = [f"{counts[n]} of {label}" for n, label in enumerate(labels) if counts[n] < LEAST_CLIPS]
-    if method == "isotonic" and few:
-        raise CalibrationError(
-            f"there are {len(targets)} clips to calibrate on, {', '.join(few)}",
-            expected=f"at least {LEAST_CLIPS} of each label for isotonic regression",
-            fix="set more clips aside, or calibrate by temperature",
-        )
+    return Calibrated(replace(plain, calibration=calibrator), tuple(changes), found.failures)
 
 
 def _held_out(

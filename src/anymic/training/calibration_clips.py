@@ -1,20 +1,62 @@
-"""Choose the clips that a model is calibrated on: those that it was not trained on."""
+"""The clips that a model is calibrated on, which it was not trained on, and its predictions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
+from anymic.calibration import LEAST_CLIPS, CalibrationError
+from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.data.splits import clips_of_split
 from anymic.errors import BundleError, ManifestError
+from anymic.inference.prediction import ManifestPredictions
+from anymic.inference.predictor import Predictor
 
 TEST = "test"
+
+
+def predict_labelled(
+    model: Bundle | Ensemble,
+    clips: Manifest,
+    *,
+    cache: str | Path | None,
+    progress: Callable[[int], None] | None = None,
+    what: str = "clips",
+) -> tuple[Manifest, ManifestPredictions]:
+    """Classify clips; return those that can be used, and the predictions for them.
+
+    Raises ManifestError for labels that the model does not have, or where no clip can be used.
+    """
+    clips.require_labels(model.labels)
+    found = Predictor(model).predict_manifest(clips, cache=cache, progress=progress)
+    require_usable(found.rows, found.failures, what=what)
+    return clips.rows(found.rows), found
+
+
+def require_each_label(
+    targets: NDArray[np.int64], labels: Sequence[str], *, name: str, fix: str
+) -> None:
+    """Raise CalibrationError with the names of the labels that have too few clips."""
+    counts = np.bincount(targets, minlength=len(labels))
+    few = [f"{n} of {label}" for label, n in zip(labels, counts, strict=True) if n < LEAST_CLIPS]
+    if few:
+        raise CalibrationError(
+            f"there are {len(targets)} clips to calibrate {name} on, {', '.join(few)}",
+            expected=f"at least {LEAST_CLIPS} of each label for isotonic regression",
+            fix=fix,
+        )
 
 
 def calibration_clips(
     model: Bundle | Ensemble, manifest: Manifest, split: str | None, *, name: str
 ) -> Manifest:
-    """Return the clips to calibrate a model on; as for `anymic.training.calibrating.calibrate`."""
+    """Return the clips to calibrate a model on; see `anymic.training.calibrating.calibrate`."""
     if split is not None:
         clips = clips_of_split(manifest, split, purpose="calibrate on")
     elif isinstance(model, Ensemble):

@@ -8,19 +8,21 @@ from dataclasses import astuple, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.voting import Voting
-from anymic.calibration import CalibrationError, IsotonicCalibrator
-from anymic.data.checks import require_usable
+from anymic.calibration import IsotonicCalibrator
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError, Failure
-from anymic.inference.predictor import Predictor
+from anymic.inference.prediction import ManifestPredictions
 from anymic.models.complexity import Complexity, network_complexity
-from anymic.training.calibration_clips import refuse_known, validation_clips
+from anymic.training.calibration_clips import (
+    predict_labelled,
+    refuse_known,
+    require_each_label,
+    validation_clips,
+)
 
+Labelled = tuple[Manifest, ManifestPredictions]  # the usable clips, and a model's predictions
 SELECTION = re.compile(r"\s*accuracy\s*>=\s*(\d*\.?\d+)\s*")
 
 
@@ -40,20 +42,6 @@ class Candidate:
     name: str
     bundle: Bundle
     accuracy: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledPredictions:
-    """A model's predictions for labelled clips: probabilities (clip, label), targets (clip,)."""
-
-    clips: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    targets: NDArray[np.int64]
-
-    @property
-    def accuracy(self) -> float:
-        """The share of clips that are classified correctly."""
-        return float((self.probabilities.argmax(axis=1) == self.targets).mean())
 
 
 def least_accuracy(text: str) -> float:
@@ -101,11 +89,11 @@ class Builder:
         self.manifest, self.calibration = manifest, calibration
         self.cache, self.progress = cache, progress
         self.failures: dict[str, Failure] = {}
-        self._predictions: dict[str, LabelledPredictions] = {}
+        self._predictions: dict[str, Labelled] = {}
 
     def candidates(self, models: Mapping[str, Bundle]) -> list[Candidate]:
         """Return each model with its accuracy on its own validation clips, recorded or measured."""
-        found = []
+        candidates = []
         for name, model in models.items():
             bundle = model.uncalibrated()  # members vote with uncalibrated probabilities
             accuracy = recorded_accuracy(bundle)
@@ -114,9 +102,11 @@ class Builder:
                 and self.manifest is not None
                 and bundle.fitted_on.get("validation")
             ):
-                accuracy = self.predict(name, bundle).accuracy
-            found.append(Candidate(name, bundle, accuracy))
-        return found
+                clips, found = self.predict(name, bundle)
+                right = found.probabilities.argmax(axis=1) == clips.targets(bundle.labels)
+                accuracy = float(right.mean())
+            candidates.append(Candidate(name, bundle, accuracy))
+        return candidates
 
     def build(
         self,
@@ -154,9 +144,12 @@ class Builder:
         members = [one.bundle for one in chosen]
         calibrators = []
         for number, one in enumerate(chosen if voting == "calibrated" else ()):
-            predicted = self.predict(one.name, one.bundle, calibrate=True)
-            calibrators.append(_calibrator(one, predicted))
-            fitted_on = {**one.bundle.fitted_on, "calibration": predicted.clips}
+            clips, found = self.predict(one.name, one.bundle, calibrate=True)
+            targets = clips.targets(one.bundle.labels)
+            fix = "set more clips aside when it is trained"
+            require_each_label(targets, one.bundle.labels, name=one.name, fix=fix)
+            calibrators.append(IsotonicCalibrator().fit(found.probabilities, targets))
+            fitted_on = {**one.bundle.fitted_on, "calibration": tuple(clips.clip_ids())}
             members[number] = replace(one.bundle, fitted_on=fitted_on)
         record = {
             "anymic": version("anymic"),
@@ -169,8 +162,8 @@ class Builder:
         }
         return Ensemble(tuple(members), voting, tuple(calibrators), training=record)
 
-    def predict(self, name: str, bundle: Bundle, *, calibrate: bool = False) -> LabelledPredictions:
-        """Return a model's predictions for its own validation clips, or for those to calibrate on.
+    def predict(self, name: str, bundle: Bundle, *, calibrate: bool = False) -> Labelled:
+        """Classify a model's own validation clips, or those to calibrate on.
 
         Raises
         ------
@@ -185,15 +178,11 @@ class Builder:
         clips = validation_clips(bundle, self.manifest, name) if own else self.calibration
         assert clips is not None
         refuse_known(bundle, clips, self.manifest or clips, name)
-        clips.require_labels(bundle.labels)
-        predicted = Predictor(bundle).predict_manifest(clips, cache=self.cache)
+        what = f"clips for {name}"
+        found = predict_labelled(bundle, clips, cache=self.cache, what=what)
         if self.progress is not None:
             self.progress(1)
-        self.failures.update({failure.path: failure for failure in predicted.failures})
-        require_usable(predicted.rows, predicted.failures, what=f"clips for {name}")
-        used = clips.rows(predicted.rows)
-        targets = used.targets(bundle.labels)
-        found = LabelledPredictions(tuple(used.clip_ids()), predicted.probabilities, targets)
+        self.failures.update({failure.path: failure for failure in found[1].failures})
         if own:
             self._predictions[name] = found
         return found
@@ -244,17 +233,3 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
             fix="choose a lower accuracy, or train longer",
         )
     return chosen
-
-
-def _calibrator(candidate: Candidate, predicted: LabelledPredictions) -> IsotonicCalibrator:
-    try:
-        return IsotonicCalibrator().fit(predicted.probabilities, predicted.targets)
-    except CalibrationError as error:
-        counts = np.bincount(predicted.targets, minlength=len(candidate.bundle.labels))
-        few = int(counts.argmin())
-        raise CalibrationError(
-            f"there are {len(predicted.targets)} clips to calibrate {candidate.name} on,"
-            f" {counts[few]} of {candidate.bundle.labels[few]}",
-            expected=error.expected,
-            fix="set more clips aside when it is trained",
-        ) from error

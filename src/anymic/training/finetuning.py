@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 PRESET = "finetuning"
 REPORT_EPOCHS = (0, 1, 10, 20, 40)  # those of Peters 2022, table 2
-ANSWERS, MEASURED = "measured.npz", "measured"
+ANSWERS = "measured.npz"
 
 
 def finetune(
@@ -110,7 +109,7 @@ def finetune(
         cache=cache,
         trainer=trainer,
     )
-    config, folder = run.config, run.out / MEASURED
+    config = run.config
     network = cast(models.Network, copy.deepcopy(bundle.network))
     frozen, trained = _divide(network, segments, from_scratch=from_scratch)
     _require_same_labels(bundle, run.parts.training)
@@ -120,14 +119,18 @@ def finetune(
         "segments": [segment.name for segment in trained],
         "from_scratch": from_scratch,
     }
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
     run.begin(origin)
     frontend = copy.deepcopy(bundle.frontend)
     data = run.examples(frontend, labels=bundle.labels)
     clips = _clips(bundle, chosen, frontend, run)
-    before = measuring.classify(bundle, clips, precision=config.precision)
-    measuring.write_probabilities(folder, 0, before)
+    epochs = {epoch for epoch in report_epochs if 0 <= epoch < config.epochs}
+    evaluation = measuring.EvaluationCallback(
+        replace(bundle, frontend=frontend),
+        clips,
+        (*sorted(epochs), config.epochs),
+        precision=config.precision,
+    )
+    evaluation.measure(0, bundle.network)
     if from_scratch:
         network = fresh_network(
             bundle.network_name,
@@ -135,18 +138,9 @@ def finetune(
             seed=config.seed,
             arguments=bundle.network_arguments,
         )
-    epochs = {epoch for epoch in report_epochs if 0 <= epoch < config.epochs}
-    evaluation = measuring.EvaluationCallback(
-        replace(bundle, frontend=frontend),
-        clips,
-        (*sorted(epochs), config.epochs),
-        folder,
-        precision=config.precision,
-    )
     record = run.train(network, frontend, data, frozen=frozen, callbacks=[evaluation])
     if int(record["rank"]) != 0:
         return replace(bundle, network=network)
-    answers = measuring.read_probabilities(folder)
     fitted_on, known = bundle.fitted_on, set(bundle.fitted_on.get("weights", ()))
     if from_scratch:
         fresh = ("weights", "validation")
@@ -157,7 +151,7 @@ def finetune(
         "measured_clips": len(clips.targets),
         "measured_known": sum(clip in known for clip in clips.manifest.clip_ids()),
         "warning": fitted_clips_warning(bundle.fitted_on, clips.manifest),
-        "measured": measuring.summarize(answers, clips),
+        "measured": measuring.summarize(evaluation.answers, clips),
     }
     result = replace(
         bundle,
@@ -167,7 +161,18 @@ def finetune(
         fitted_on=run.fitted_on(fitted_on),
         calibration=None,
     )
-    _write_answers(run.out, answers, clips)
+    table = clips.manifest.table
+    write_arrays(
+        run.out / ANSWERS,
+        epochs=np.array(list(evaluation.answers)),
+        probabilities=np.stack(list(evaluation.answers.values())),
+        targets=clips.targets,
+        labels=np.array(bundle.labels),
+        ids=np.array(clips.manifest.clip_ids()),
+        codecs=codec_names(clips.manifest),
+        devices=np.array(list(table.get("device", [""] * len(table))), dtype=str),
+        groups=np.array(clips.manifest.recordings()),
+    )
     run.save(result)
     return result
 
@@ -253,21 +258,4 @@ def _clips(bundle: Bundle, chosen: Manifest, frontend: Frontend, run: TrainingRu
     store = open_features(chosen, frontend, run.cache, length=run.config.length, dtype="float32")
     run.failures += store.failures
     used = chosen.rows(store.rows)
-    return Measured(store.features, used, used.targets(bundle.labels), bundle.labels)
-
-
-def _write_answers(out: Path, answers: Mapping[int, Any], clips: Measured) -> None:
-    table = clips.manifest.table
-    devices = table["device"] if "device" in table else [""] * len(table)
-    write_arrays(
-        out / ANSWERS,
-        epochs=np.array(list(answers)),
-        probabilities=np.stack(list(answers.values())),
-        targets=clips.targets,
-        labels=np.array(clips.labels),
-        ids=np.array(clips.manifest.clip_ids()),
-        codecs=codec_names(clips.manifest),
-        devices=np.array(list(devices), dtype=str),
-        groups=np.array(clips.manifest.recordings()),
-    )
-    shutil.rmtree(out / MEASURED, ignore_errors=True)
+    return Measured(store.features, used, used.targets(bundle.labels))

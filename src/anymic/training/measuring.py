@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
-from anymic._internal.files import atomic_file
 from anymic._internal.optional import extra
 from anymic.bundle import Bundle
 from anymic.codecs.conditions import CLEAN, codec_names
@@ -23,7 +22,6 @@ with extra("train"):
     import pytorch_lightning as lightning
 
 BATCH = 16
-Probabilities = Mapping[int, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,30 +35,15 @@ class Measured:
     manifest : Manifest
         A row each.
     targets : array (clip,), int64
-    labels : tuple of str
     """
 
     features: NDArray[np.float32]
     manifest: Manifest
     targets: NDArray[np.int64]
-    labels: tuple[str, ...]
-
-
-def classify(
-    bundle: Bundle, clips: Measured, *, precision: Precision, accelerator: str = "cpu"
-) -> NDArray[np.float32]:
-    """Return the probabilities (clip, label) that the model predicts, in float32.
-
-    They are those of `Predictor` with the same precision, before calibration: a calibrator belongs
-    to the weights that it was fitted on.
-    """
-    engine = Engine(bundle, precision=precision, accelerator=accelerator)
-    found = engine.classify_stored([clips.features], batch_size=BATCH)
-    return found.astype(np.float32)
 
 
 class EvaluationCallback(lightning.Callback):
-    """Classifies the clips after chosen epochs and writes the probabilities to a folder.
+    """Classifies the clips after chosen epochs; a checkpoint contains the probabilities so far.
 
     Parameters
     ----------
@@ -68,51 +51,49 @@ class EvaluationCallback(lightning.Callback):
         The model whose network is trained, with the front-end that the trainer uses.
     clips : Measured
     epochs : tuple of int
-    folder : Path
     precision : {"auto", "float32", "bfloat16"}
+
+    Attributes
+    ----------
+    answers : dict of int to array (clip, label), float32
+        The probabilities at each epoch so far: those of `Predictor` with the same precision, before
+        calibration, because a calibrator belongs to the weights that it was fitted on.
     """
 
     def __init__(
-        self,
-        bundle: Bundle,
-        clips: Measured,
-        epochs: tuple[int, ...],
-        folder: Path,
-        *,
-        precision: Precision,
+        self, bundle: Bundle, clips: Measured, epochs: tuple[int, ...], *, precision: Precision
     ) -> None:
         self.bundle, self.clips = bundle, clips
-        self.epochs, self.folder, self.precision = epochs, folder, precision
+        self.epochs, self.precision = epochs, precision
+        self.answers: dict[int, NDArray[np.float32]] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the probabilities, for a checkpoint."""
+        return {"answers": self.answers}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the probabilities of a checkpoint over."""
+        self.answers |= state_dict["answers"]
+
+    def measure(self, epoch: int, network: nn.Module, *, accelerator: str = "cpu") -> None:
+        """Classify the clips by the network as it is at an epoch."""
+        current = replace(self.bundle, network=network)
+        engine = Engine(current, precision=self.precision, accelerator=accelerator)
+        found = engine.classify_stored([self.clips.features], batch_size=BATCH)
+        self.answers[epoch] = found.astype(np.float32)
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
         """Classify the clips, if this is one of the epochs."""
         epoch = trainer.current_epoch + 1
-        if epoch not in self.epochs or not trainer.is_global_zero:
-            return
-        assert isinstance(pl_module, TrainedClassifier)
-        current = replace(self.bundle, network=pl_module.network)
-        probabilities = classify(
-            current, self.clips, precision=self.precision, accelerator=str(pl_module.device)
-        )
-        write_probabilities(self.folder, epoch, probabilities)
-        pl_module.train()  # making a bundle has put the network in inference mode
+        if epoch in self.epochs and trainer.is_global_zero:
+            assert isinstance(pl_module, TrainedClassifier)
+            self.measure(epoch, pl_module.network, accelerator=str(pl_module.device))
+            pl_module.train()  # making a bundle has put the network in inference mode
 
 
-def write_probabilities(folder: Path, epoch: int, probabilities: NDArray[np.float32]) -> None:
-    """Write the probabilities of an epoch; the file is never left half-written."""
-    with atomic_file(folder / f"{epoch}.npy") as file:
-        np.save(file, probabilities)
-
-
-def read_probabilities(folder: Path) -> dict[int, NDArray[np.float32]]:
-    """Read the probabilities (clip, label) of every epoch, in the order of epochs."""
-    found = {int(path.stem): path for path in folder.glob("[0-9]*.npy")}
-    return {epoch: np.load(found[epoch]) for epoch in sorted(found)}
-
-
-def summarize(answers: Probabilities, clips: Measured) -> list[dict[str, Any]]:
+def summarize(answers: Mapping[int, NDArray[np.float32]], clips: Measured) -> list[dict[str, Any]]:
     """Return rows as those of a report: accuracy by epoch for each codec and each device.
 
     Clean clips have the paired difference to epoch 0 as well; where it is negative, the network has
