@@ -171,7 +171,9 @@ def test_too_few_clips_of_a_label_are_counted(
     aside = tuple(manifest.clip_ids()[:4])  # two dogs, one rain, one siren
     few = replace(bundle, fitted_on={**bundle.fitted_on, "validation": aside})
     builder = Builder(manifest)
-    with pytest.raises(CalibrationError, match=r"4 clips to calibrate run on, 1 of rain. Expected"):
+    with pytest.raises(
+        CalibrationError, match=r"4 clips to calibrate run on, 1 of rain, 1 of siren. Expected"
+    ):
         builder.build(builder.candidates({"run": few}), voting="calibrated")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from anymic.models.network import Network, Segment, initialize, mean_of_maps, scaled
+from anymic.models.network import Network, Segment, initialize, mean_of_maps, numbered, scaled
 from anymic.models.registry import register_network
 
 KERNEL = 3
@@ -55,11 +55,7 @@ class Basic(Network):
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the blocks, each with its normalization, and the classifier."""
-        blocks = [
-            Segment(f"block {number}", (block,))
-            for number, block in enumerate(self.blocks, start=1)
-        ]
-        return (*blocks, Segment("classifier", (self.classifier,)))
+        return (*numbered("block", self.blocks), Segment("classifier", (self.classifier,)))
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the pooled features: (batch, channel, band, frame) to (batch, widths[-1]).

@@ -26,16 +26,10 @@ class Batched(nn.Module):
 
     Parameters
     ----------
-    networks : sequence of nn.Module
-        Trained networks of one architecture; they are not changed.
-    standardizations : sequence of (mean, scale), each Tensor (band,)
-        Of each network's features.
-    dtype : torch.dtype
-        Of the convolutions of fused networks.
+    networks, standardizations, dtype, maps
+        As for `fuse`; of each network a mean and scale (band,), and the maps.
     stacked : bool
         Whether to stack the weights for one `vmap`; only networks that can be fused are.
-    maps : sequence of callable, optional
-        As for `fuse`, one for each network.
     """
 
     def __init__(
@@ -63,12 +57,9 @@ class Batched(nn.Module):
             self.members = nn.ModuleList(members)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
-        """Return logits (member, batch, class).
+        """Return logits (member, batch, class) of each member's log-mel features.
 
-        Parameters
-        ----------
-        features : sequence of Tensor (batch, band, frame)
-            Each member's log-mel features; members that share them share the tensor.
+        Members that share features (batch, band, frame) share the tensor.
         """
         if not self.stacked:
             turns = zip(self.members, features, strict=True)

@@ -14,21 +14,11 @@ from anymic.models.network import evaluate_once
 
 @dataclass(frozen=True)
 class Complexity:
-    """The size of a network.
+    """The size of a network."""
 
-    Attributes
-    ----------
-    parameters : int
-        Parameters, frozen ones included.
-    with_running_statistics : int
-        Parameters, and running means and variances of normalization layers.
-    multiply_accumulates : int
-        Of convolutions and dense layers, for one clip.
-    """
-
-    parameters: int
-    with_running_statistics: int
-    multiply_accumulates: int
+    parameters: int  # frozen ones included
+    with_running_statistics: int  # parameters, and the means and variances of normalization layers
+    multiply_accumulates: int  # of convolutions and dense layers, for one clip
 
 
 def network_complexity(network: nn.Module, input_shape: Sequence[int]) -> Complexity:

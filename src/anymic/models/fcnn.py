@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment, initialize
+from anymic.models.network import Network, Segment, initialize, numbered
 from anymic.models.registry import register_network
 
 EPSILON = 1e-3  # of batch normalization in Keras, with which the papers worked
@@ -21,28 +21,16 @@ RATIO = 2  # classes to hidden units of the attention
 class Convolution:
     """One convolution without bias, its normalization, ReLU, pooling and dropout.
 
-    Attributes
-    ----------
-    width : int
-        Number of output channels.
-    kernel, stride : int
-    pool : int
-        Size of the max-pooling after it; 1 is none.
-    dropout : float
-        Share of values that training sets to 0 after it.
-    affine : bool
-        Whether its normalization has a scale and a shift.
-    padding : sequence of int, optional
-        Rows of zeros above and below the input, and columns before and after it (low bands, high
-        bands, start, end). By default half the kernel on each side.
+    `padding` is the number of rows of zeros above and below the input, and of columns before and
+    after it (low bands, high bands, start, end); by default half the kernel on each side.
     """
 
-    width: int
+    width: int  # number of output channels
     kernel: int = 3
     stride: int = 1
-    pool: int = 1
-    dropout: float = 0.0
-    affine: bool = True
+    pool: int = 1  # size of the max-pooling after it; 1 is none
+    dropout: float = 0.0  # share of values that training sets to 0 after it
+    affine: bool = True  # whether its normalization has a scale and a shift
     padding: Sequence[int] | None = None
 
     @property
@@ -55,12 +43,7 @@ class Convolution:
 def table(channels: int, *, width: float = 1.0) -> tuple[Convolution, ...]:
     """Return the eight convolutions of Hu 2020 in front of the one to the classes.
 
-    Parameters
-    ----------
-    channels : int
-        Of the input; the widths are 48, 96 and 192 times as many.
-    width : float
-        Factor on the widths.
+    Their widths are 48, 96 and 192 times the number of channels of the input, times `width`.
     """
     first, second, third = (max(1, round(width * each * channels)) for each in (48, 96, 192))
     return (
@@ -156,10 +139,7 @@ class Fcnn(Network):
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the convolutions, each with its normalization, and the attention."""
-        parts = [
-            Segment(f"convolution {number}", (part,))
-            for number, part in enumerate(self.convolutions, start=1)
-        ]
+        parts = numbered("convolution", self.convolutions)
         return (*parts, Segment("attention", (self.attention,)))
 
     def maps(self, features: Tensor) -> Tensor:

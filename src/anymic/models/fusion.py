@@ -34,18 +34,7 @@ class FusedBasic(nn.Module):
     networks. These are therefore split into two parts, w = w1 + w2, with the features as two
     channels, one for each part. That leaves an error of 0.01; splitting the features as well does
     not change it. Matrix units need many channels, so on a CPU two neighbouring bands go through
-    the first layer as one place with twice the channels.
-
-    Parameters
-    ----------
-    network : Basic
-        A trained network; it is not changed.
-    dtype : torch.dtype
-        Of the convolutions, float32 or bfloat16; pooling and classifier are float32.
-    mean, scale : Tensor (band,), optional
-        The standardization, where it is not part of the features.
-    paired : bool
-        Whether two bands go through the first layer as one, where their number is even.
+    the first layer as one place with twice the channels. Parameters as for `fuse`.
     """
 
     scale: Tensor
@@ -173,8 +162,12 @@ def fuse(
     ----------
     network : nn.Module
         A trained network; it is not changed.
-    dtype, mean, scale, paired
-        As for `FusedBasic`.
+    dtype : torch.dtype
+        Of the convolutions of a `FusedBasic`, float32 or bfloat16; the rest of it is float32.
+    mean, scale : Tensor (band,), optional
+        The standardization, where it is not part of the features of a `FusedBasic`.
+    paired : bool
+        Whether two bands go through its first layer as one, where their number is even.
     maps : callable, optional
         What makes the input of a network that is not fused, (batch, channel, band, frame), of
         log-mel features (batch, band, frame): its front-end's standardization and deltas.

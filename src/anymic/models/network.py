@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +26,11 @@ class Segment(NamedTuple):
 
     name: str
     modules: tuple[nn.Module, ...]
+
+
+def numbered(name: str, modules: Iterable[nn.Module]) -> list[Segment]:
+    """Return a segment of each module: "block 1", "block 2", ..."""
+    return [Segment(f"{name} {number}", (each,)) for number, each in enumerate(modules, start=1)]
 
 
 class Network(nn.Module, ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment, initialize, scaled
+from anymic.models.network import Network, Segment, initialize, numbered, scaled
 from anymic.models.registry import register_network
 
 BANDS, FRAMES = 64, 96  # of a patch: 0.96 s at a hop of 10 ms
@@ -118,8 +118,7 @@ class VGGish(Network):
         """Return the convolutions, the dense layers, the embedding, and the head if it has one."""
         convolutions = [layer for layer in self.features if isinstance(layer, nn.Conv2d)]
         dense = [layer for layer in self.embeddings if isinstance(layer, nn.Linear)]
-        found = [Segment(f"convolution {n}", (one,)) for n, one in enumerate(convolutions, start=1)]
-        found += [Segment(f"dense {n}", (one,)) for n, one in enumerate(dense[:-1], start=1)]
+        found = numbered("convolution", convolutions) + numbered("dense", dense[:-1])
         found.append(Segment("embedding", (dense[-1],)))
         return (*found, *([Segment("head", (self.classifier,))] if len(self.classifier) else []))
 

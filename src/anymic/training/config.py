@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from anymic import models
 from anymic._internal.settings import from_mapping, read_yaml
@@ -17,6 +17,18 @@ from anymic.features import FrontendConfig
 from anymic.features.feature_store import Length
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
 from anymic.training.loop.losses import LossName
+
+LEAST = math.ulp(0.0)  # the smallest positive number
+# The smallest value of a setting, and the value that it stays below.
+RANGES = {
+    **dict.fromkeys(("width", "clip_s", "temperature"), (LEAST, math.inf)),
+    **dict.fromkeys(("learning_rate", "lowest_learning_rate"), (LEAST, math.inf)),
+    **dict.fromkeys(("epochs", "batch_size", "plateau_patience", "crop_frames"), (1, math.inf)),
+    "focal_power": (0, math.inf),
+    "plateau_factor": (LEAST, 1),
+    "momentum": (0, 1),
+    "validation_share": (0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -172,30 +184,21 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values that are not possible; the message lists all of them."""
-        problems = [
-            f"{name} is {getattr(self, name)}"
-            for name in (
-                *("epochs", "batch_size", "learning_rate", "plateau_patience", "temperature"),
-                *("width", "crop_frames", "lowest_learning_rate"),
-            )
-            if not 0 < (1 if (value := getattr(self, name)) is None else value) < math.inf
-        ]
+        problems = []
+        for name, (lowest, below) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not lowest <= value < below:
+                problems.append(f"{name} is {value}")
         if self.network not in models.NETWORKS:
             problems.append(
                 f"network is {self.network!r} (known: {', '.join(sorted(models.NETWORKS))})"
             )
-        if self.sampling not in ("shuffled", "files", "balanced"):
-            problems.append(f"sampling is {self.sampling!r}")
-        if not 0 <= self.validation_share < 1:
-            problems.append(f"validation_share is {self.validation_share}")
-        if not 0 < self.plateau_factor < 1:
-            problems.append(f"plateau_factor is {self.plateau_factor}")
-        if not 0 <= self.momentum < 1:
-            problems.append(f"momentum is {self.momentum}")
+        for name, hint in get_type_hints(type(self)).items():
+            choices = get_args(hint) if get_origin(hint) is Literal else ()
+            if choices and (value := getattr(self, name)) not in choices:
+                problems.append(f"{name} is {value!r} (known: {', '.join(choices)})")
         if not self.restarts or list(self.restarts) != sorted({0, *self.restarts} - {0}):
             problems.append(f"restarts is {list(self.restarts)}")
-        if self.clip_s is not None and self.clip_s <= 0:
-            problems.append(f"clip_s is {self.clip_s}")
         if problems:
             raise ConfigError(
                 "invalid settings: " + "; ".join(problems),

@@ -28,20 +28,11 @@ SELECTION = re.compile(r"\s*accuracy\s*>=\s*(\d*\.?\d+)\s*")
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A model that may become a member of an ensemble.
+    """A model that may become a member of an ensemble."""
 
-    Attributes
-    ----------
-    name : str
-        Its name in messages: the folder of the model.
-    bundle : Bundle
-    accuracy : float or None
-        On its own validation clips; None where it has none or the accuracy was not measured.
-    """
-
-    name: str
+    name: str  # for messages: the folder of the model
     bundle: Bundle
-    accuracy: float | None
+    accuracy: float | None  # on its own validation clips, where it has some and it was measured
 
 
 def least_accuracy(text: str) -> float:
@@ -97,11 +88,8 @@ class Builder:
         for name, model in models.items():
             bundle = model.uncalibrated()  # members vote with uncalibrated probabilities
             accuracy = recorded_accuracy(bundle)
-            if (
-                accuracy is None
-                and self.manifest is not None
-                and bundle.fitted_on.get("validation")
-            ):
+            known = self.manifest is not None and bundle.fitted_on.get("validation")
+            if accuracy is None and known:
                 clips, found = self.predict(name, bundle)
                 right = found.probabilities.argmax(axis=1) == clips.targets(bundle.labels)
                 accuracy = float(right.mean())

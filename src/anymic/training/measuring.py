@@ -26,38 +26,20 @@ BATCH = 16
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The clips that a network is measured on.
+    """The clips that a network is measured on."""
 
-    Attributes
-    ----------
-    features : array (clip, band, frame), float32
-        Log-mel features by the model's front-end, before standardization.
-    manifest : Manifest
-        A row each.
-    targets : array (clip,), int64
-    """
-
-    features: NDArray[np.float32]
-    manifest: Manifest
-    targets: NDArray[np.int64]
+    features: NDArray[np.float32]  # (clip, band, frame): log-mel, before standardization
+    manifest: Manifest  # a row for each
+    targets: NDArray[np.int64]  # (clip,)
 
 
 class EvaluationCallback(lightning.Callback):
     """Classifies the clips after chosen epochs; a checkpoint contains the probabilities so far.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        The model whose network is trained, with the front-end that the trainer uses.
-    clips : Measured
-    epochs : tuple of int
-    precision : {"auto", "float32", "bfloat16"}
-
-    Attributes
-    ----------
-    answers : dict of int to array (clip, label), float32
-        The probabilities at each epoch so far: those of `Predictor` with the same precision, before
-        calibration, because a calibrator belongs to the weights that it was fitted on.
+    `bundle` is the model whose network is trained, with the front-end that the trainer uses.
+    `answers` are the probabilities (clip, label) by epoch: those of `Predictor` with the same
+    precision, before calibration, because a calibrator belongs to the weights that it was fitted
+    on.
     """
 
     def __init__(

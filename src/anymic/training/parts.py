@@ -97,32 +97,17 @@ def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
 
 @dataclass(frozen=True)
 class Examples:
-    """Features and classes of the usable clips; rows are indices of `features`.
+    """Features and classes of the usable clips; rows are indices of `features`."""
 
-    Attributes
-    ----------
-    features : array (example, band, frame), float16
-        Or (example, feature, segment): sequences of embeddings.
-    labels : tuple of str
-        In the order of the classes.
-    training, validation : array (row,), int64
-        The examples that train and those that validate.
-    training_targets, validation_targets : array (row,), int64
-        The class of each of them.
-    coded : tuple of array (example, band, frame)
-        The same clips through each codec of the settings, where there are any.
-    training_files : tuple of str
-        The file of each row of `training`, which may be a part of it.
-    """
-
+    # (example, band, frame), or (example, feature, segment): sequences of embeddings.
     features: NDArray[np.float16]
-    labels: tuple[str, ...]
-    training: NDArray[np.int64]
-    training_targets: NDArray[np.int64]
+    labels: tuple[str, ...]  # in the order of the classes
+    training: NDArray[np.int64]  # (row,)
+    training_targets: NDArray[np.int64]  # the class of each row
     validation: NDArray[np.int64]
     validation_targets: NDArray[np.int64]
-    coded: tuple[NDArray[np.float16], ...] = ()
-    training_files: tuple[str, ...] = ()
+    coded: tuple[NDArray[np.float16], ...] = ()  # `features` through each codec of the settings
+    training_files: tuple[str, ...] = ()  # the file of each row, which may be a part of it
 
     @classmethod
     def of(
@@ -136,17 +121,9 @@ class Examples:
     ) -> Examples:
         """Divide examples as the parts divide their clips, in the order of the parts' rows.
 
-        Parameters
-        ----------
-        parts : Parts
-        features : array (example, ...)
-        rows : array (example,)
-            The row of `parts.together` that each example belongs to. A clip may have several
-            examples, or none.
-        labels : sequence of str, optional
-            The order of the classes; by default the training labels, sorted.
-        failures : sequence of Failure
-            Why clips have no example, for the error message.
+        Each example belongs to a row of `parts.together`; a clip may have several examples, or
+        none, for which `failures` are the reasons. `labels` is the order of the classes; by default
+        the training labels, sorted.
 
         Raises
         ------

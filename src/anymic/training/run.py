@@ -160,19 +160,9 @@ class TrainingRun:
     ) -> dict[str, Any]:
         """Train the network in place and return the record of the training.
 
-        Dropout draws from torch's global generator. It is restored afterwards.
-
-        Parameters
-        ----------
-        network : Network
-        frontend : Frontend or Standardization
-            With its standardization fitted.
-        data : Examples
-        frozen : sequence of Segment
-            Parts of the network that do not change.
-        callbacks : sequence of pytorch_lightning.Callback
-        seed : bool
-            Seed the generator with `config.seed` first. False is for a caller that has seeded it.
+        The standardization of `frontend` is fitted beforehand; `frozen` are parts of the network
+        that do not change. Dropout draws from torch's global generator, which is restored
+        afterwards. It is seeded with `config.seed`, unless the caller has seeded it (`seed=False`).
         """
         arguments = {**self.trainer, "callbacks": [*self.trainer.get("callbacks", ()), *callbacks]}
         with torch.random.fork_rng(devices=[]):
@@ -203,11 +193,8 @@ class TrainingRun:
     ) -> dict[str, tuple[str, ...]]:
         """Return the ids of the clips that train and validate, by use, as a `Bundle` holds them.
 
-        Parameters
-        ----------
-        before : mapping, optional
-            Those of the model that the training starts from, to which these are added. Its
-            calibration is left out, because it belongs to other weights.
+        They are added to those of the model that the training starts from (`before`), without its
+        calibration, which belongs to other weights.
         """
         uses = {use: clips for use, clips in (before or {}).items() if use != "calibration"}
         for use, part in (("weights", self.parts.training), ("validation", self.parts.validation)):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from anymic.errors import ConfigError
+from anymic.training import TrainingConfig
 from anymic.training.loop.losses import SoftTargetLoss
 
 
@@ -174,14 +175,14 @@ def test_extreme_logits_in_bfloat16_stay_finite(
 
 @pytest.mark.parametrize("temperature", [0, -1.0, math.nan, math.inf])
 def test_a_temperature_that_cannot_be_is_one_clear_line(temperature: float) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"^The temperature is {temperature}\. Expected a positive"
-    ):
-        SoftTargetLoss("focal", temperature=temperature)
+    with pytest.raises(ConfigError, match=rf"temperature is {temperature}\. Expected positive"):
+        TrainingConfig(temperature=temperature)
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ConfigError, match="focal power is -1"):
-        SoftTargetLoss("focal", focal_power=-1)
-    with pytest.raises(ConfigError, match="focal or cross_entropy"):
-        SoftTargetLoss("hinge")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="focal_power is -1"):
+        TrainingConfig(focal_power=-1)
+    with pytest.raises(ConfigError, match="focal_power is inf"):
+        TrainingConfig(focal_power=math.inf)
+    with pytest.raises(ConfigError, match=r"loss is 'hinge' \(known: focal, cross_entropy\)"):
+        TrainingConfig(loss="hinge")  # type: ignore[arg-type]

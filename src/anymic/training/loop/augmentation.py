@@ -18,18 +18,10 @@ from anymic.errors import ConfigError
 
 
 class MixupDraw(NamedTuple):
-    """Mixup of one batch: clip i becomes weight[i] of itself and 1 - weight[i] of its partner.
+    """Mixup of one batch: clip i becomes weight[i] of itself and 1 - weight[i] of its partner."""
 
-    Attributes
-    ----------
-    partner : Tensor (clip,), int64
-        Position in the batch of the clip to mix with.
-    weight : Tensor (clip,), float32
-        Share of the clip itself; 1 leaves it unchanged.
-    """
-
-    partner: Tensor
-    weight: Tensor
+    partner: Tensor  # (clip,), int64: a position in the batch
+    weight: Tensor  # (clip,), float32
 
     def apply(self, values: Tensor) -> Tensor:
         """Return the mixed features (clip, band, frame) or targets (clip, class) of a batch."""
@@ -72,18 +64,10 @@ class Mixup:
 
 
 class TimeWarpDraw(NamedTuple):
-    """Time warp of one batch.
+    """Time warp of one batch: a frame, and by how many frames it moves later."""
 
-    Attributes
-    ----------
-    centre : Tensor (clip,), float32
-        A frame of the clip.
-    shift : Tensor (clip,), float32
-        By how many frames it moves later (earlier, where negative).
-    """
-
-    centre: Tensor
-    shift: Tensor
+    centre: Tensor  # (clip,), float32
+    shift: Tensor  # (clip,), float32; a negative shift moves it earlier
 
     def apply(self, features: Tensor) -> Tensor:
         """Return features (clip, ..., band, frame) whose frame `centre` has moved by `shift`.
@@ -126,13 +110,7 @@ class TimeWarp:
             raise ConfigError(f"the time warp is at most {self.width} frames", expected="1 or more")
 
     def draw(self, clips: int, frames: int, generator: np.random.Generator) -> TimeWarpDraw:
-        """Draw centre and shift for `clips` clips of `frames` frames.
-
-        Raises
-        ------
-        ConfigError
-            If the clips are too short to move a frame that far.
-        """
+        """Draw for a batch; ConfigError if the clips are too short to move a frame that far."""
         if frames <= 2 * self.width + 1:
             raise ConfigError(
                 f"the clips have {frames} frames, and the time warp is up to {self.width}",
@@ -147,12 +125,7 @@ class TimeWarp:
 
 
 class SpecAugmentDraw(NamedTuple):
-    """Masked frames and bands, from `start` to before `stop`.
-
-    Attributes
-    ----------
-    frame_start, frame_stop, band_start, band_stop : Tensor (clip, mask), int64
-    """
+    """Masked frames and bands of one batch (clip, mask), int64: from `start` to before `stop`."""
 
     frame_start: Tensor
     frame_stop: Tensor
@@ -160,13 +133,9 @@ class SpecAugmentDraw(NamedTuple):
     band_stop: Tensor
 
     def apply(self, features: Tensor, fill: Tensor) -> Tensor:
-        """Return features (clip, ..., band, frame) with every masked value replaced.
+        """Return features (clip, ..., band, frame) with masked values replaced by `fill`.
 
-        Parameters
-        ----------
-        features : Tensor (clip, ..., band, frame)
-        fill : Tensor (..., band, 1)
-            The value that replaces a masked one; zeros for standardized features.
+        The shape of `fill` is (..., band, 1); it is 0 for standardized features.
         """
         frames = _inside(self.frame_start, self.frame_stop, features.shape[-1])
         bands = _inside(self.band_start, self.band_stop, features.shape[-2])
@@ -213,13 +182,7 @@ class SpecAugment:
     def draw(
         self, clips: int, bands: int, frames: int, generator: np.random.Generator
     ) -> SpecAugmentDraw:
-        """Draw for `clips` clips of `bands` x `frames` features.
-
-        Raises
-        ------
-        ConfigError
-            If a mask may be larger than the features.
-        """
+        """Draw for a batch; ConfigError if a mask may be larger than the features."""
         if self.frames > frames or self.bands > bands:
             raise ConfigError(
                 f"masks of up to {self.frames} frames and {self.bands} bands do not fit features "

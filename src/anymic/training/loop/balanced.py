@@ -22,8 +22,7 @@ class BalancedOrder:
     ----------
     targets : (row,) int
         The class of each training row.
-    classes : int
-    seed : int
+    classes, seed : int
     clips : (row,), optional
         The clip of each row, where a row is a part of one (a patch); a batch has all rows of a
         clip. By default every row is a clip.
@@ -31,11 +30,6 @@ class BalancedOrder:
         Number of clips of each class in a batch.
     labels : sequence of str, optional
         The names of the classes, for error messages.
-
-    Attributes
-    ----------
-    steps : int
-        Number of batches in an epoch.
 
     Raises
     ------
@@ -79,7 +73,7 @@ class BalancedOrder:
         self._members, self._each, self._seed = members, clips_a_class, seed
         order = np.argsort(index, kind="stable")
         self._rows = np.split(order, np.cumsum(np.bincount(index))[:-1])
-        self.steps = -(-max(map(len, members)) // clips_a_class)
+        self.steps = -(-max(map(len, members)) // clips_a_class)  # batches in an epoch
 
     def batch(self, epoch: int, step: int) -> NDArray[np.int64]:
         """Return the rows of one batch, class by class."""

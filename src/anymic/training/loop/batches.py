@@ -19,22 +19,11 @@ from anymic.training.parts import Examples
 
 
 class Batch(NamedTuple):
-    """One step's clips.
+    """One step's clips, and the draws to apply to the network's input."""
 
-    Attributes
-    ----------
-    features : Tensor (clip, band, frame)
-        Log-mel, before standardization and deltas, after cropping and mixup.
-    targets : Tensor (clip, class)
-    clips : int
-        Number of clips of the whole batch; a process may have a part of it.
-    time_warp, masks
-        Draws to apply to the network's input.
-    """
-
-    features: Tensor
-    targets: Tensor
-    clips: int
+    features: Tensor  # (clip, band, frame): before standardization, after cropping and mixup
+    targets: Tensor  # (clip, class)
+    clips: int  # of the whole batch, of which a process may have a part
     time_warp: TimeWarpDraw | None = None
     masks: SpecAugmentDraw | None = None
 
@@ -45,18 +34,7 @@ class TrainingBatches(Dataset[Batch]):
     The order is drawn from (seed, epoch) and the changes from (seed, epoch, step). So a batch is
     the same after an interruption, and the same with any number of processes: each process has
     every `processes`-th clip of the batch. Clips are passed through codecs first, then cropped and
-    mixed.
-
-    Parameters
-    ----------
-    data : Examples
-        Its features may be memory-mapped.
-    config : TrainingConfig
-        The order of the clips and their changes.
-    lost_frames : int
-        Frames that the front-end's deltas remove; crops are longer by this number.
-    rank, processes : int
-        The rank of this process, and the number of processes that share each batch.
+    mixed. Crops are longer by `lost_frames`, which the front-end's deltas remove.
 
     Raises
     ------

@@ -27,23 +27,13 @@ SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019
 class TrainedClassifier(lightning.LightningModule):
     """A network, what prepares its input, and its loss.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Features (batch, channel, band, frame) to logits (batch, class).
-    frontend : Frontend or Standardization
-        Its `maps` turns stored features into the network's input; nothing else of it is used.
-    config : TrainingConfig
-    fill : Tensor (channel, band, 1)
-        The value that replaces a masked value of the network's input.
-    validated : bool
-        Whether there are validation clips; without them the schedule watches the training.
-    frozen : sequence of Segment
-        Parts of the network that are not trained. They stay in inference mode: their running
-        statistics do not change, and they have no dropout.
+    Of `frontend` only `maps` is used, which makes the network's input of stored features. Without
+    validation clips (`validated`) the schedule watches the training. The `frozen` segments are not
+    trained and stay in inference mode: their running statistics do not change, and they have no
+    dropout.
     """
 
-    fill: Tensor
+    fill: Tensor  # (channel, band, 1): replaces the masked values of the network's input
 
     def __init__(
         self,
@@ -192,15 +182,8 @@ def warm_restarts(epoch: float, *, restarts: Sequence[int], highest: float, lowe
     """Return the learning rate at a moment of cosine decay with warm restarts.
 
     Between two restarts it falls along half a cosine from `highest` to `lowest` (Loshchilov 2017,
-    equation 5; the epochs of Hu 2020). After the last restart it stays at `lowest`.
-
-    Parameters
-    ----------
-    epoch : float
-        Epochs since the start, including the fraction of the current one.
-    restarts : sequence of int
-        The epochs after which it returns to `highest`, ascending.
-    highest, lowest : float
+    equation 5; the epochs of Hu 2020). After the last restart it stays at `lowest`. `epoch` is the
+    number of epochs since the start, including the fraction of the current one.
     """
     begin = max((end for end in restarts if end <= epoch), default=0)
     end = next((end for end in restarts if end > epoch), None)

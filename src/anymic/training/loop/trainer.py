@@ -42,12 +42,7 @@ OWN = {
 
 
 def check_trainer(arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments that the trainer does not have or does not accept.
-
-    Parameters
-    ----------
-    arguments : mapping
-        Of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, precision, ...
+    """Refuse arguments that `pytorch_lightning.Trainer` does not have or does not accept.
 
     Raises
     ------
@@ -95,16 +90,10 @@ def train(
     *,
     frozen: Sequence[models.Segment] = (),
 ) -> dict[str, Any]:
-    """Run the trainer and load the weights of the epoch that is kept into `network`.
+    """Run the trainer, load the weights of the epoch that is kept, and return the outcome.
 
     `TrainingRun.train` calls it and describes its parameters; `out` is the folder of checkpoints/
     and logs/, and `arguments` are those of `pytorch_lightning.Trainer`.
-
-    Returns
-    -------
-    dict
-        Number of epochs, the epoch that is kept, the value it was chosen by, precision, number of
-        processes, and the rank of this process.
     """
     from anymic.training.loop.module import TrainedClassifier
 
