@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from anymic.models.fusion import Maps, can_fuse, fuse
 
 MOST_MAPS = 256  # members times clips of one `vmap`: gigabytes of a GPU, at the papers' sizes
-Standardization = tuple[Tensor, Tensor]
 
 
 class Batched(nn.Module):
@@ -35,7 +34,7 @@ class Batched(nn.Module):
     def __init__(
         self,
         networks: Sequence[nn.Module],
-        standardizations: Sequence[Standardization],
+        standardizations: Sequence[tuple[Tensor, Tensor]],
         *,
         dtype: torch.dtype = torch.float32,
         stacked: bool = False,

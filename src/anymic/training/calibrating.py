@@ -152,12 +152,8 @@ def calibrate(
     changes = []
     for device in (*sorted(set(devices.tolist()) - {""}), ""):
         rows = (devices == device) | (device == "")
-        before, after, apart = (
-            None if each is None else _scores(each[rows], targets[rows])
-            for each in (p, fitted, held_out)
-        )
-        assert before is not None
-        assert after is not None
+        before, after = (_scores(each[rows], targets[rows]) for each in (p, fitted))
+        apart = None if held_out is None else _scores(held_out[rows], targets[rows])
         changes.append(Change(device, before, after, apart))
     return Calibrated(replace(plain, calibration=calibrator), tuple(changes), found.failures)
 

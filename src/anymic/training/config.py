@@ -16,7 +16,6 @@ from anymic.errors import ConfigError
 from anymic.features import FrontendConfig
 from anymic.features.feature_store import Length
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
-from anymic.training.loop.losses import LossName
 
 LEAST = math.ulp(0.0)  # the smallest positive number
 # The smallest value of a setting, and the value that it stays below.
@@ -156,7 +155,7 @@ class TrainingConfig:
     shorter: Literal["refuse", "pad", "repeat"] = "refuse"
     longer: Literal["refuse", "crop", "center"] = "refuse"
     crop_frames: int | None = None
-    loss: LossName = "focal"
+    loss: Literal["focal", "cross_entropy"] = "focal"
     focal_power: float = 1.0
     temperature: float = 1.0
     epochs: int = 150

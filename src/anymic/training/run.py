@@ -41,14 +41,7 @@ class TrainingRun:
     The steps, in this order: the clips are divided (here), the record of the run is written
     (`begin`), examples are computed (by `examples` or by the caller), the network is trained
     (`train`), and the caller puts the model together, with `fitted_on`. The parameters are those of
-    `anymic.training.fit`.
-
-    Attributes
-    ----------
-    parts : Parts
-        The clips that train and the clips that validate.
-    failures : list of Failure
-        Clips that could not be used; `train` records them.
+    `anymic.training.fit`. `train` records `failures`, the clips that could not be used.
     """
 
     def __init__(

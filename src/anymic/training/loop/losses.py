@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
-
-LossName = Literal["focal", "cross_entropy"]
 
 
 class SoftTargetLoss(nn.Module):
@@ -22,7 +18,7 @@ class SoftTargetLoss(nn.Module):
     """
 
     def __init__(
-        self, name: LossName = "focal", *, focal_power: float = 1.0, temperature: float = 1.0
+        self, name: str = "focal", *, focal_power: float = 1.0, temperature: float = 1.0
     ) -> None:
         super().__init__()
         self.focal_power = focal_power if name == "focal" else 0.0
