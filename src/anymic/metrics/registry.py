@@ -145,11 +145,8 @@ def register_metric(
 
         def own(p: Floats, t: Targets, groups: Groups, *, seed: int) -> dict[str, Interval]:
             if not per_clip:
-                return {
-                    name: bootstrap(
-                        lambda rows: value(p[rows], t[rows]), groups, n=len(t), seed=seed
-                    )
-                }
+                found = bootstrap(lambda rows: value(p[rows], t[rows]), groups, n=len(t), seed=seed)
+                return {name: found}
             values = _checked(name, function(p, t), (len(t),))
             if unit == "share":
                 return {name: bounded_mean(values, groups)}

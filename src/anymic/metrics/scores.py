@@ -282,15 +282,11 @@ def device_contrasts(
     macro = percentile_interval(float(values.mean()), means, groups=count, n=int(clips.sum()))
     differences = {}
     for column, name in enumerate(known):
-        if reference is None or name == reference:
-            continue
-        base = known.index(reference)
-        differences[name] = percentile_interval(
-            float(values[column] - values[base]),
-            resampled[:, column] - resampled[:, base],
-            groups=count,
-            n=int(clips[column]),
-        )
+        if reference and name != reference:
+            base = known.index(reference)
+            change = float(values[column] - values[base])
+            changes, n = resampled[:, column] - resampled[:, base], int(clips[column])
+            differences[name] = percentile_interval(change, changes, groups=count, n=n)
     return macro, differences
 
 
@@ -318,6 +314,5 @@ def confusion_matrix(
             expected=f"0 to {classes - 1}",
             fix="number the labels like the columns of the probabilities",
         )
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (t, p), 1)
-    return counts
+    counts = np.bincount(t.astype(np.int64) * classes + p.astype(np.int64), minlength=classes**2)
+    return counts.reshape(classes, classes).astype(np.int64)

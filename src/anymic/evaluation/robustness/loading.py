@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,10 @@ def _named(place: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found_at: Any = importlib.import_module(module)
-        for name in names.split("."):
-            found_at = getattr(found_at, name)
+        return attrgetter(names)(importlib.import_module(module))
     except (Exception, SystemExit) as error:  # whatever the module does while it is imported
         raise ClassifierError(
             f"the classifier {place} cannot be imported: {type(error).__name__} ({error})",
             expected=_EXAMPLE,
             fix="check the name, and that Python finds the module",
         ) from error
-    return found_at

@@ -90,9 +90,8 @@ class OnnxClassifier:
         try:
             found = np.asarray(self._session.run([self._output], {self._input: samples})[0])
         except Exception as error:  # onnxruntime has no common root of its own
-            reason = " ".join(str(error).split())
             raise ClassifierError(
-                f"{self._name} failed for {clips[0].path or 'a clip'} ({reason})",
+                f"{self._name} failed for {clips[0].path or 'a clip'} ({error})",
                 expected="probabilities",
                 fix="check the model in onnxruntime",
             ) from None
@@ -124,9 +123,8 @@ def _open(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common root of its own
-        reason = " ".join(str(error).split())
         raise ClassifierError(
-            f"the file {path} does not load in onnxruntime ({reason})", expected="an ONNX model"
+            f"the file {path} does not load in onnxruntime ({error})", expected="an ONNX model"
         ) from None
 
 
