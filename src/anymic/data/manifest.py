@@ -206,12 +206,11 @@ class Manifest:
 
         The same rows give the same digest on every machine. It covers the table, not the audio.
         """
-        hasher = hashlib.sha256()
         table = self.table.assign(path=self._relative_paths())
-        for column in sorted(table.columns):
-            cells = [column, *map(cell_text, table[column].tolist())]
-            hasher.update("\x1f".join(cells).encode() + b"\x1e")
-        return hasher.hexdigest()
+        names = sorted(map(str, table.columns))
+        columns = [[name, *map(cell_text, table[name].tolist())] for name in names]
+        text = "".join("\x1f".join(cells) + "\x1e" for cells in columns)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def state(self) -> str:
         """Return the digest of the rows, and each file's path, size and time of change.
