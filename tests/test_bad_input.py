@@ -292,6 +292,8 @@ def test_settings_that_are_no_yaml(tmp_path: Path, good: list[Path], refused: Re
         ["finetune", "model", "--data", "clips.csv"],
         ["data", "encode", "clips.csv", "--codecs", "codecs"],
         ["data", "simulate", "clips.csv", "--devices", "microphones"],
+        ["data", "balance", "clips.csv"],
+        ["demo"],
     ],
     ids=lambda verb: " ".join(verb[:2]),
 )

@@ -156,6 +156,16 @@ def test_kept_features_give_the_same_report(corpus: Path, model: Path, tmp_path:
             "Invalid settings: temperature is 0.0. Expected positive numbers, ",
         ),
         (["--set", "epoch=4"], "Unknown key 'epoch' (did you mean 'epochs'?)"),
+        (["--set", "zzz=4"], "Unknown key 'zzz'. Expected one of network, width, "),
+        (["--set", "epochs=five"], "epochs: 'five' is not a whole number. Expected a whole number"),
+        (
+            ["--set", "network=basic7"],
+            "Unknown network 'basic7' (did you mean 'basic2'?). Expected one of basic1, ",
+        ),
+        (
+            ["--set", "network=basic7", "--set", "epochs=0"],
+            "Invalid settings: epochs is 0; unknown network 'basic7' (did you mean 'basic2'?)",
+        ),
         (["--preset", "kosmidr"], "Unknown preset 'kosmidr'. Expected one of"),
         (["--config", "missing.yaml"], "No file missing.yaml"),
         (["--trainer", "strategy=dpp"], "The trainer refuses strategy=dpp ("),

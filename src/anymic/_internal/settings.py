@@ -29,15 +29,17 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
     """
     problems: list[ConfigError] = []
     result = _build(kind, values, where, problems)
-    if len(problems) == 1 and problems[0].expected:
-        raise problems[0]
+    if len(problems) == 1:
+        (one,) = problems
+        raise ConfigError(one.problem, expected=one.expected, fix=one.fix or "correct this setting")
     if problems:
         raise ConfigError(
             "; ".join(
-                f"{one.problem} (expected {one.expected})" if one.expected else one.problem
+                # a problem that was found here states what was expected
+                f"{one.problem} (expected {one.expected})" if one.fix else one.problem
                 for one in problems
             ),
-            expected="the settings of " + kind.__name__,
+            expected="known settings, with values of their kinds",
             fix="correct these settings",
         )
     return typing.cast(Settings, result)
@@ -96,7 +98,7 @@ def preset_file(path: str | Path, *, example: str) -> Path:
 def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> Any:
     if not isinstance(values, Mapping):
         found = f"{where or 'settings'}: {type(values).__name__} instead of a mapping"
-        problems.append(ConfigError(found))
+        problems.append(ConfigError(found, expected="a mapping"))
         return None
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
@@ -107,7 +109,8 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
         if key not in fields:
             near = difflib.get_close_matches(str(key), list(fields), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            problems.append(ConfigError(f"unknown key {place!r}{hint}"))
+            known = "a known key" if near else f"one of {', '.join(fields)}"
+            problems.append(ConfigError(f"unknown key {place!r}{hint}", expected=known))
             continue
         arguments[key] = _value(hints[key], value, place, problems)
     for name, field in fields.items():
@@ -116,7 +119,7 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
         )
         if required and name not in values:
             missing = f"{where}.{name}" if where else name
-            problems.append(ConfigError(f"missing key {missing!r}"))
+            problems.append(ConfigError(f"missing key {missing!r}", expected="a value for it"))
     if len(problems) > before:
         return None
     try:
@@ -139,11 +142,14 @@ def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> An
     if hint is float and _is(int, value):
         return float(value)
     if origin is typing.Literal and value not in choices:
-        listed = ", ".join(map(str, choices))
-        problems.append(ConfigError(f"{place}: {value!r} is not one of {listed}"))
+        _add_wrong(problems, place, value, "one of " + ", ".join(map(str, choices)))
     if hint in NAMES and not _is(hint, value):
-        problems.append(ConfigError(f"{place}: {value!r} is not {NAMES[hint]}"))
+        _add_wrong(problems, place, value, NAMES[hint])
     return value
+
+
+def _add_wrong(problems: list[ConfigError], place: str, value: Any, wanted: str) -> None:
+    problems.append(ConfigError(f"{place}: {value!r} is not {wanted}", expected=wanted))
 
 
 def _is(kind: type, value: Any) -> bool:
@@ -177,8 +183,7 @@ def _container(kind: type, parts: Any, value: Any, place: str, problems: list[Co
             )
             for key, item in value.items()
         }
-    wanted = "a list" if kind is tuple else "a mapping"
-    problems.append(ConfigError(f"{place}: {value!r} is not {wanted}"))
+    _add_wrong(problems, place, value, "a list" if kind is tuple else "a mapping")
     return None
 
 

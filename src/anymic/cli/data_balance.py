@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from anymic.cli.derived import derived_outcome
+from anymic.cli.inputs import require_folders
 from anymic.cli.printing import Outcome
 
 
@@ -33,6 +34,7 @@ def data_balance(
     from anymic.data.balancing import balance as run
     from anymic.data.reading import as_manifest
 
+    require_folders(out)
     result = run(
         as_manifest(manifest),
         out,

@@ -188,20 +188,22 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not lowest <= value < below:
                 problems.append(f"{name} is {value}")
-        if self.network not in models.NETWORKS:
-            problems.append(
-                f"network is {self.network!r} (known: {', '.join(sorted(models.NETWORKS))})"
-            )
         for name, hint in get_type_hints(type(self)).items():
             choices = get_args(hint) if get_origin(hint) is Literal else ()
             if choices and (value := getattr(self, name)) not in choices:
                 problems.append(f"{name} is {value!r} (known: {', '.join(choices)})")
         if not self.restarts or list(self.restarts) != sorted({0, *self.restarts} - {0}):
             problems.append(f"restarts is {list(self.restarts)}")
+        try:
+            models.NETWORKS.get(self.network)
+        except ConfigError as error:
+            if not problems:
+                raise
+            problems.append(f"{error.problem} (expected {error.expected})")
         if problems:
             raise ConfigError(
                 "invalid settings: " + "; ".join(problems),
-                expected="positive numbers, a known network, shares in 0 to 1, ascending restarts",
+                expected="positive numbers, shares in 0 to 1, ascending restarts",
                 fix="correct the training settings",
             )
 
