@@ -1,0 +1,138 @@
+"""What a header cannot mean is refused in one line, quickly, and in little memory."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import odd_files as odd
+
+from anymic import audio
+from anymic.errors import AudioError, ConfigError
+
+
+@pytest.mark.parametrize(("name", "case"), odd.bombs().items())
+def test_a_header_that_asks_for_too_much(
+    tmp_path: Path, name: str, case: tuple[Callable[[], bytes], str]
+) -> None:
+    make, line = case
+    path = odd.saved(tmp_path, name, make())
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin_s = time.process_time()
+    with pytest.raises(AudioError, match=line) as caught:
+        audio.read(path, rate_hz=22050)
+    with pytest.raises(AudioError, match=line):
+        list(audio.stream(path, window_s=1.0, rate_hz=22050))
+    assert time.process_time() - begin_s < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_kb < 200_000
+    assert "\n" not in str(caught.value)
+    assert all((caught.value.problem, caught.value.expected, caught.value.fix))
+
+
+def test_zeros_after_the_samples_are_not_walked_through(tmp_path: Path) -> None:
+    path = odd.saved(tmp_path, "a.wav", odd.wav(odd.ints(odd.noise())) + bytes(32_000_000))
+    begin_s = time.process_time()
+    assert len(audio.read(path).samples) == 32000
+    assert time.process_time() - begin_s < 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "make"),
+    [
+        ("LOWEST_RATE_HZ", "20", lambda: odd.wav(odd.ints(odd.noise()), rate_hz=20)),
+        ("HIGHEST_RATE_HZ", "2000000000", lambda: odd.wav(odd.ints(odd.noise()), rate_hz=10**9)),
+        ("MOST_CHUNKS", "3000", lambda: odd.wav(b"\1\2" * 9, before=odd.chunk(b"JUNK") * 2000)),
+        ("LONGEST_PAUSE_S", "900", lambda: odd.film("matroska", "aac", pause_s=700)),
+    ],
+)
+def test_a_limit_is_set_in_the_environment(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    make: Callable[[], bytes],
+) -> None:
+    ending = "mkv" if "PAUSE" in name else "wav"
+    path = odd.saved(tmp_path, f"a.{ending}", make())
+    with pytest.raises(AudioError, match=f"set ANYMIC_{name} in the environment if it is right"):
+        audio.read(path)
+    monkeypatch.setenv(f"ANYMIC_{name}", value)
+    assert audio.read(path).samples.any()
+    for wrong in ("", "x", "-1", "1.5", "0", "1" * 5000):
+        monkeypatch.setenv(f"ANYMIC_{name}", wrong)
+        with pytest.raises(ConfigError, match=f"ANYMIC_{name} is .*Expected a whole number"):
+            audio.read(path)
+
+
+@pytest.mark.parametrize(("name", "data"), odd.undecodable().items())
+def test_a_coding_that_is_not_known(tmp_path: Path, name: str, data: bytes) -> None:
+    path = odd.saved(tmp_path, name, data)
+    for use in (audio.read, audio.probe, lambda path: list(audio.stream(path, window_s=1.0))):
+        with pytest.raises(AudioError) as caught:
+            use(path)
+        message = str(caught.value)
+        assert "\n" not in message
+        assert str(path) in message
+        assert all((caught.value.problem, caught.value.expected, caught.value.fix))
+
+
+@pytest.mark.parametrize(("samples", "rate_hz"), [(1, 22050), (1, 16000), (3, 8000)])
+def test_nothing_left_after_resampling(tmp_path: Path, samples: int, rate_hz: int) -> None:
+    path = odd.saved(tmp_path, "a.wav", odd.wav(odd.ints(odd.noise()[:samples]), rate_hz=48000))
+    assert len(audio.read(path).samples) == samples
+    with pytest.raises(AudioError, match=rf"too short: {samples} samples at 48000 Hz.* {rate_hz} "):
+        audio.read(path, rate_hz=rate_hz)
+
+
+def test_whatever_a_decoder_raises_is_an_audio_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = odd.saved(tmp_path, "a.wav", odd.wav(odd.ints(odd.noise())))
+    for error in (ZeroDivisionError(), KeyError("x\ny"), OSError(5, "Input/output error")):
+        with pytest.raises(AudioError, match=r"a\.wav cannot be decoded \(.*Convert") as caught:
+            _read_raising(error, path, monkeypatch)
+        assert "\n" not in str(caught.value)
+        assert caught.value.__cause__ is error
+    for passed in (MemoryError(), OSError(28, "No space left on device"), KeyboardInterrupt()):
+        with pytest.raises(type(passed)) as raised:
+            _read_raising(passed, path, monkeypatch)
+        assert raised.value is passed
+
+
+def _read_raising(error: BaseException, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read a file with a decoder that raises."""
+
+    def read(*_: object, **__: object) -> np.ndarray:
+        raise error
+
+    monkeypatch.setattr("soundfile.SoundFile.read", read)
+    audio.read(path)
+
+
+def test_the_endings_are_of_all_formats_that_are_read(tmp_path: Path) -> None:
+    from anymic.audio.endings import AUDIO_ENDINGS, ENDINGS_BY_FORMAT
+
+    made = {
+        "wav": odd.wav(odd.ints(odd.noise())),
+        "flac": odd.sound_file("FLAC", "PCM_16"),
+        "ogg": odd.sound_file("OGG", "VORBIS"),
+        "aiff": odd.sound_file("AIFF", "PCM_16"),
+        "au": odd.sound_file("AU", "PCM_16"),
+        "caf": odd.sound_file("CAF", "PCM_16"),
+        "w64": odd.sound_file("W64", "PCM_16"),
+        "mp3": odd.mp3(),
+        "aac": odd.coded("adts", "aac"),
+        "mov": odd.coded("3gp", "aac"),
+        "matroska": odd.film("webm", "libopus", rate_hz=48000),
+    }
+    assert made.keys() == ENDINGS_BY_FORMAT.keys()
+    for form, endings in ENDINGS_BY_FORMAT.items():
+        for ending in endings:
+            path = odd.saved(tmp_path, f"a{ending}", made[form])
+            assert audio.probe(path).format.lower().startswith(form)
+            assert len(audio.read(path).samples) > 1.9 * odd.RATE_HZ
+            assert ending in AUDIO_ENDINGS

@@ -1,0 +1,105 @@
+"""Files whose header counts too few or too many samples are read whole, or the reader is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests import odd_files as odd
+
+from anymic import audio
+from anymic.errors import AudioError
+
+FEWER = "its header counts fewer samples than were decoded"
+CUT = "the header states more samples than the file has: it may be cut short"
+
+
+@pytest.mark.parametrize(("name", "case"), odd.chained_cases().items())
+def test_joined_ogg_streams_are_read_whole(
+    tmp_path: Path, name: str, case: tuple[Callable[[], bytes], int]
+) -> None:
+    make, samples = case
+    path = odd.saved(tmp_path, name, make())
+    clip = audio.read(path)
+    # FFmpeg does not remove what fills the last Vorbis block of a stream that another follows.
+    assert samples <= len(clip.samples) <= samples + 1024
+    windows = [window.samples for window in audio.stream(path, window_s=0.7)]
+    np.testing.assert_array_equal(np.concatenate(windows), clip.samples)
+    stated = audio.probe(path).duration_s
+    assert stated is None or stated == pytest.approx(clip.duration_s, abs=0.1)
+    first = odd.saved(tmp_path, f"first_{name}", make()[: make().index(b"OggS\0\2", 100)])
+    alone = audio.read(first).samples
+    np.testing.assert_allclose(clip.samples[: len(alone) - 1024], alone[:-1024], atol=1e-4)
+
+
+def test_joined_streams_of_two_rates_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "b.ogg", odd.noise(), 8000)
+    other = odd.ogg_pages((tmp_path / "b.ogg").read_bytes(), 5)
+    joined = odd.sound_file("OGG", "VORBIS") + other
+    with pytest.raises(AudioError, match=r"rate or the channels change|damaged or cut"):
+        audio.read(odd.saved(tmp_path, "a.ogg", joined))
+
+
+@pytest.mark.parametrize("count", [1, 16000, 31000, 31999])
+def test_flac_that_counts_too_few_samples(tmp_path: Path, count: int) -> None:
+    data = odd.sound_file("FLAC", "PCM_16")
+    whole = audio.read(odd.saved(tmp_path, "whole.flac", data))
+    assert whole.notes == ()
+    path = odd.saved(tmp_path, "a.flac", odd.with_flac_count(data, count))
+    clip = audio.read(path)
+    np.testing.assert_array_equal(clip.samples, whole.samples)
+    assert clip.notes == (FEWER,)
+    assert audio.probe(path).frames is None
+    last = audio.read(path, start_s=1.5).samples
+    np.testing.assert_array_equal(last, whole.samples[24000:])
+
+
+@pytest.mark.parametrize("bits", ["PCM_S8", "PCM_16", "PCM_24"])
+@pytest.mark.parametrize("samples", [1, 191, 192, 4096, 4097, 4608, 40000])
+def test_flac_that_counts_right_is_not_noted(tmp_path: Path, bits: str, samples: int) -> None:
+    sound = odd.noise(3)[:samples]
+    path = odd.saved(tmp_path, "a.flac", odd.sound_file("FLAC", bits, sound))
+    clip = audio.read(path)
+    assert (len(clip.samples), clip.notes) == (samples, ())
+    assert audio.probe(path).format == f"FLAC {bits}"
+
+
+@pytest.mark.parametrize("form", ["AU", "W64", "CAF"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_a_cut_file_of_these_formats_is_noted(tmp_path: Path, form: str, share: float) -> None:
+    data = odd.sound_file(form, "PCM_16")
+    whole = audio.read(odd.saved(tmp_path, f"whole.{form.lower()}", data))
+    assert whole.notes == ()
+    path = odd.saved(tmp_path, f"a.{form.lower()}", data[: round(share * len(data))])
+    clip = audio.read(path)
+    assert clip.notes == (CUT,)
+    assert len(clip.samples) == pytest.approx(share * 32000, abs=2100)
+    np.testing.assert_array_equal(clip.samples, whole.samples[: len(clip.samples)])
+    assert {window.notes for window in audio.stream(path, window_s=0.1)} == {(CUT,)}
+
+
+def test_samples_after_those_that_a_wav_states_are_noted(tmp_path: Path) -> None:
+    pcm = odd.ints(odd.noise())
+    clip = audio.read(odd.saved(tmp_path, "a.wav", odd.wav(pcm, size=32000)))
+    assert len(clip.samples) == 16000
+    assert clip.notes == ("32000 bytes after the samples that its header states are not read",)
+    data = odd.wav(pcm) + odd.chunk(b"LIST", bytes(20_000)) + odd.chunk(b"id3 ", bytes(7000))
+    assert audio.read(odd.saved(tmp_path, "b.wav", data)).notes == ()
+
+
+FRAMES = (1 << 30) + 500_000  # of four bytes: more than 32 bits count
+
+
+@pytest.mark.parametrize("size", [4 * FRAMES - (1 << 32), 0xFFFFFFFF, 0, 0x7FFFF000])
+def test_wav_over_four_gigabytes(tmp_path: Path, size: int) -> None:
+    path = odd.sparse_wav(tmp_path, size=size, frames=FRAMES)
+    info = audio.probe(path)
+    assert (info.frames, info.rate_hz, info.channels) == (FRAMES, 48000, 2)
+    end = audio.read(path, start_s=(FRAMES - 3000) / 48000)
+    np.testing.assert_array_equal(end.samples, np.repeat([0, 0.25], [2000, 1000]))
+    with pytest.raises(AudioError, match="not within"):
+        audio.read(path, start_s=(FRAMES - 3000) / 48000, duration_s=1.0)
+    path.unlink()  # sparse, but some file systems count it
