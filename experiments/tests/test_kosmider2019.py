@@ -14,7 +14,8 @@ from anymic_experiments.findings import Published
 from anymic_experiments.kosmider2019 import analysis
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Page
-from anymic_experiments.runs import Outcome, Run, train_all
+from anymic_experiments.runner import finish_all
+from anymic_experiments.runs import Outcome, Run
 
 FOLDER = ROOT / "kosmider2019"
 GRID = Settings.read(FOLDER)
@@ -128,7 +129,8 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     )
     chosen = [runs[0], runs[-1]]
     assert [run.condition for run in chosen] == [SUBMITTED, "basic2"]
-    for found in train_all(chosen, tmp_path / "runs", workers=1, progress=False):
+    finish_all(chosen, tmp_path, workers=1, progress=False)
+    for found in (run.outcome(tmp_path) for run in chosen):
         assert found.probabilities.shape == (6, 2)
         assert sorted(set(found.devices)) == ["A", "B", "C"]
         np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-6)

@@ -15,7 +15,8 @@ from anymic_experiments.experiment import Experiment
 from anymic_experiments.nguyen2020 import analysis, calibration, features
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Page, Section
-from anymic_experiments.runs import Member, Outcome, Run, train_all
+from anymic_experiments.runner import finish_all
+from anymic_experiments.runs import Member, Outcome, Run
 
 FOLDER = ROOT / "nguyen2020"
 GRID = Settings.read(FOLDER)
@@ -115,11 +116,11 @@ def test_the_curve_by_hand() -> None:
     where["correction"] = "Ref.BC"
     over = found.of("accuracy_difference", **where, against_condition=GRID.uncorrected)
     assert over.value == pytest.approx((24 - 16) / 40)
-    assert found.chosen == dict.fromkeys(GRID.corrections, 10.0)
+    assert found.chosen == dict.fromkeys(GRID.factors["correction"], 10.0)
 
 
 def test_table_3_has_the_papers_figures_where_they_belong() -> None:
-    lines = text(analysis.section(found_curve(), GRID, scale="small")).splitlines()
+    lines = text(analysis.section(found_curve(), GRID)).splitlines()
     ten, _ = (line for line in lines if line.startswith("| Ref.ABC | 10 "))
     assert "(73.4)" in ten
     assert ten.endswith("(70.1) |")
@@ -130,8 +131,7 @@ def test_table_3_has_the_papers_figures_where_they_belong() -> None:
 
 def test_what_has_not_converged_is_marked_and_not_compared() -> None:
     full, found = (
-        text(analysis.section(found, GRID, scale="small"))
-        for found in (found_curve(), found_curve(behind=20))
+        text(analysis.section(found, GRID)) for found in (found_curve(), found_curve(behind=20))
     )
     assert "Ref.ABC: T = 10" in full
     assert "NoCorrection: T = 20" in full
@@ -229,7 +229,8 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
         changes={"epochs": 1, "batch_size": 8},
     )
     (run,) = (run for run in runs if run.condition == "Ref.BC, T = 30")
-    (found,) = train_all([run], tmp_path / "runs", workers=1, progress=False)
+    finish_all([run], tmp_path / "runs", workers=1, progress=False)
+    found = run.outcome(tmp_path / "runs")
     assert found.probabilities.shape == (6, 2)
     assert 0 <= analysis.reached(run.folder(tmp_path / "runs")) <= 1
     experiment = Experiment(GRID, out=tmp_path, data=(), workers=1, progress=False)

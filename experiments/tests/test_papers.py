@@ -9,7 +9,7 @@ import pytest
 
 from anymic.cli import main
 from anymic.errors import ConfigError
-from anymic_experiments.commands import ROOT, Command, Part, Scale, papers, read_command
+from anymic_experiments.commands import ROOT, Command, Part, Scale, papers, read_settings
 from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Paper
 from anymic_experiments.findings import Published
@@ -165,7 +165,7 @@ def test_options_choose_parts() -> None:
 
 def test_a_command_is_read_without_the_rest_of_the_grid(tmp_path: Path) -> None:
     shutil.copy(ROOT / "nguyen2020" / "grid.yaml", tmp_path)
-    assert read_command(tmp_path).seeds == 3
+    assert read_settings(Command, tmp_path, key="command").seeds == 3
 
 
 @pytest.mark.parametrize(

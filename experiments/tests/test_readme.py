@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import anymic_experiments
-from anymic_experiments.commands import read_command
+from anymic_experiments.commands import Command, read_settings
 from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Experiment, Paper, on_simulated_devices
 
@@ -40,7 +40,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_paper_of_the_readme_runs(mine: Path, miniature_tau: Path, tmp_path: Path) -> None:
-    assert read_command(mine).parts[0].table == 1
+    assert read_settings(Command, mine, key="command").parts[0].table == 1
     module = importlib.import_module("anymic_experiments.mine2026.analysis")
     paper = Paper(mine, Grid.read(mine), module.SECTIONS, on_simulated_devices)
     experiment = Experiment(

@@ -14,7 +14,8 @@ from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError
 from anymic.features import FrontendConfig
 from anymic.training import TrainingConfig
-from anymic_experiments.runs import RESULT, Run, train_all
+from anymic_experiments.runner import finish_all
+from anymic_experiments.runs import RESULT, Outcome, Run
 
 RATE_HZ = 8000
 CONFIG = TrainingConfig(
@@ -44,12 +45,17 @@ def runs(corpus: Path) -> list[Run]:
     return [Run(f"seed {seed}", replace(CONFIG, seed=seed), corpus) for seed in (0, 1)]
 
 
+def train_all(runs: list[Run], out: Path) -> list[Outcome]:
+    finish_all(runs, out, workers=1, progress=False)
+    return [run.outcome(out) for run in runs]
+
+
 def test_finished_runs_are_not_repeated(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    first = train_all(runs(corpus), out, workers=1, progress=False)
+    first = train_all(runs(corpus), out)
     written = {run.key: (out / run.key / RESULT).stat().st_mtime_ns for run in runs(corpus)}
     (out / runs(corpus)[1].key / RESULT).unlink()  # as if interrupted in the second
-    second = train_all(runs(corpus), out, workers=1, progress=False)
+    second = train_all(runs(corpus), out)
     again = {run.key: (out / run.key / RESULT).stat().st_mtime_ns for run in runs(corpus)}
     kept, redone = (run.key for run in runs(corpus))
     assert again[kept] == written[kept]
@@ -59,7 +65,7 @@ def test_finished_runs_are_not_repeated(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_outcomes_say_what_was_tested(corpus: Path, tmp_path: Path) -> None:
-    (outcome,) = train_all(runs(corpus)[:1], tmp_path / "runs", workers=1, progress=False)
+    (outcome,) = train_all(runs(corpus)[:1], tmp_path / "runs")
     assert outcome.labels == ("one", "two")
     assert outcome.targets.tolist() == [0, 1, 0, 1]
     assert outcome.groups.tolist() == ["take3", "take7", "take11", "take15"]
@@ -78,4 +84,4 @@ def test_a_key_changes_with_settings_and_with_clips(corpus: Path) -> None:
 def test_a_test_clip_that_cannot_be_used_stops_the_run(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "3.wav").write_bytes(b"")
     with pytest.raises(AnymicError, match=r"1 test clips cannot be used.*3\.wav"):
-        train_all(runs(corpus)[:1], tmp_path / "runs", workers=1, progress=False)
+        train_all(runs(corpus)[:1], tmp_path / "runs")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from anymic.errors import ConfigError
-from anymic_experiments.commands import Command, Option, Scale, papers, read_command
+from anymic_experiments.commands import Command, Option, Scale, papers, read_settings
 
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
@@ -46,7 +46,7 @@ def _parameter(name: str, option: Option) -> inspect.Parameter:
 
 
 def _add(name: str, folder: Path) -> None:
-    command = read_command(folder)
+    command = read_settings(Command, folder, key="command")
 
     def call(**given: Any) -> None:
         _run(folder.name, command, given)

@@ -45,15 +45,6 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Shared:
-    """The options that papers have in common: `options.yaml`."""
-
-    corpora: dict[str, dict[str, Option]]
-    before: dict[str, Option]
-    after: dict[str, Option]
-
-
-@dataclass(frozen=True)
 class Command:
     """What the command line of a paper says."""
 
@@ -74,8 +65,11 @@ class Command:
 
     def all_options(self) -> dict[str, Option]:
         """Return the options of the paper by name, in the order of `--help`."""
-        shared = checked(Shared, read_yaml(ROOT / "options.yaml"), ROOT / "options.yaml")
-        found = {**shared.corpora[self.corpus], **shared.before}
+        shared = {
+            place: {name: Option(**about) for name, about in options.items()}
+            for place, options in read_yaml(ROOT / "options.yaml").items()
+        }
+        found = {**shared[self.corpus], **shared["before"]}
         if self.scales:
             text = " ".join(f"{name}: {about}" for name, about in self.scales.items())
             found["scale"] = Option(text, "text", "small")
@@ -84,7 +78,7 @@ class Command:
                 text = f"Only this {kind}: {' or '.join(known)}; may be repeated."
                 found[kind] = Option(text, "texts")
         found |= {part.flag: Option(part.help, "flag") for part in self.parts if part.flag}
-        found |= {**self.options, **shared.after}
+        found |= {**self.options, **shared["after"]}
         return {**found, "seeds": replace(found["seeds"], default=self.seeds)}
 
     def chosen(self, asked: Mapping[str, Any]) -> tuple[str, ...]:
@@ -111,23 +105,15 @@ def papers() -> dict[str, Path]:
     return {folder.name.replace("_", "-"): folder for folder in found}
 
 
-def read_command(folder: Path) -> Command:
-    """Read the command line of a paper from its grid file.
+def read_settings(kind: type[Settings], folder: Path, *, key: str = "") -> Settings:
+    """Read the grid file of a paper, or what it has under one key.
 
     Raises ConfigError in one line, with the file and the key or the line that is wrong.
     """
-    values = read_yaml(folder / GRID)
-    return checked(Command, values.get("command"), folder / GRID, where="command")
-
-
-def checked(kind: type[Settings], values: Any, file: Path, *, where: str = "") -> Settings:
-    """Build settings that were read from a file; what is wrong with them names the file.
-
-    Raises ConfigError if a key is unknown or missing, or a value has the wrong type.
-    """
+    values: Any = read_yaml(folder / GRID)
     try:
-        return from_mapping(kind, values, where=where)
+        return from_mapping(kind, values.get(key) if key else values, where=key)
     except ConfigError as error:
         raise ConfigError(
-            f"{file}: {error.problem}", expected=error.expected, fix=error.fix
+            f"{folder / GRID}: {error.problem}", expected=error.expected, fix=error.fix
         ) from error

@@ -8,10 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anymic._internal.settings import read_yaml
 from anymic.errors import ConfigError
 from anymic.training import TrainingConfig, load_config
-from anymic_experiments.commands import GRID, Command, Scale, checked
+from anymic_experiments.commands import GRID, Command, Scale, read_settings
 from anymic_experiments.runs import Run
 
 Found = TypeVar("Found", bound="Grid")
@@ -68,17 +67,13 @@ class Grid:
 
         Raises ConfigError in one line, with the file and the key or the line that is wrong.
         """
-        file = folder / GRID
-        grid = checked(cls, read_yaml(file), file)
-        known = {name: set(levels) for name, levels in grid.factors.items()}
-        for name, blocks in grid.grids.items():
-            for factor, levels in (
-                (key, set(own)) for block in blocks for key, own in block.items()
-            ):
-                wrong = levels - known.get(factor, set())
-                if wrong:
+        grid = read_settings(cls, folder)
+        blocks = ((name, block) for name, own in grid.grids.items() for block in own)
+        for name, block in blocks:
+            for factor, levels in block.items():
+                if wrong := set(levels) - set(grid.factors.get(factor, ())):
                     raise ConfigError(
-                        f"{file}: grids.{name}: no {factor} {', '.join(sorted(wrong))}",
+                        f"{folder / GRID}: grids.{name}: no {factor} {', '.join(sorted(wrong))}",
                         expected=f"levels of factors.{factor}",
                         fix="correct the grid",
                     )

@@ -8,14 +8,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from anymic.data.corpora.esc50 import esc50
+from anymic.data.manifest import Manifest
+from anymic.data.splits import check_splits
 from anymic.devices.simulation.simulate import simulate
+from anymic.errors import ManifestError
 from anymic.training import TrainingConfig, load_config
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.conditions import Grid
 from anymic_experiments.page import Page, Section
 from anymic_experiments.runner import Task, finish_all
-from anymic_experiments.runs import Member, Outcome, Run, Validation, train_all
+from anymic_experiments.runs import Member, Outcome, Validation
 
 Settings = TypeVar("Settings", bound=Grid)
 
@@ -51,20 +56,17 @@ class Experiment(Generic[Settings]):
         """The preset of the scale."""
         return load_config(self.grid.presets[self.scale])
 
-    def runs(self, *names: str, seeds: Sequence[int] | None = None) -> list[Run]:
-        """Return the runs of grids, every fold and seed."""
-        return self.grid.runs(
+    def train(self, *names: str, seeds: Sequence[int] | None = None) -> list[Outcome]:
+        """Train and test what is missing of grids, every fold and seed."""
+        runs = self.grid.runs(
             *names,
             folds=self.data,
             seeds=self.seeds if seeds is None else seeds,
             scale=self.scale,
             changes=self.changes,
         )
-
-    def train(self, *names: str, seeds: Sequence[int] | None = None) -> list[Outcome]:
-        """Train and test what is missing of grids, every fold and seed."""
-        runs = self.runs(*names, seeds=seeds)
-        return train_all(runs, self.places, workers=self.workers, progress=self.progress)
+        self.finish(runs)
+        return [run.outcome(self.places) for run in runs]
 
     def finish(self, tasks: Iterable[Task], *, doing: str = "training") -> None:
         """Do what is missing of these tasks."""
@@ -97,6 +99,39 @@ def on_simulated_devices(experiment: Experiment[Any]) -> Experiment[Any]:
     if experiment.options.get("esc50") is None:
         return experiment
     return replace(experiment, data=simulated(experiment, "corpus"), simulated=True)
+
+
+def by_fold(manifest: Manifest) -> dict[str, Manifest]:
+    """Return the corpus once for each fold, with a column `split`: that fold tests, others train.
+
+    Clips of no fold train always.
+
+    Raises ManifestError if there is no column `fold`.
+    """
+    manifest.require("fold", purpose="a test set")
+    folds = manifest.table["fold"].to_numpy()
+    return {
+        f"fold{number}": manifest.with_columns(split=np.where(folds == number, "test", "train"))
+        for number in sorted(set(folds.tolist()) - {-1})
+    }
+
+
+def has_split(manifest: Manifest) -> bool:
+    """Say whether a manifest names training and test clips itself.
+
+    Raises ManifestError if it does, and there are none of one of them, or a recording is in both.
+    """
+    if "split" not in manifest.table.columns:
+        return False
+    check_splits(manifest)
+    for part in ("train", "test"):
+        if not len(manifest.where(split=part)):
+            raise ManifestError(
+                f"no clip has the split {part!r}",
+                expected="clips to train on and clips to test",
+                fix="correct the column split, or use folds",
+            )
+    return True
 
 
 @dataclass(frozen=True)

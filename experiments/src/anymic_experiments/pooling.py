@@ -33,29 +33,26 @@ class Pooled:
         """Their names, in order."""
         return tuple(self.probabilities)
 
-    def correct(self, condition: str) -> NDArray[np.bool_]:
-        """Return whether each clip was right (clip,)."""
-        right: NDArray[np.bool_] = self.probabilities[condition].argmax(axis=1) == self.targets
-        return right
+    def on(self, *devices: str) -> Pooled:
+        """Return the answers to the clips of these devices."""
+        kept = np.isin(self.devices, devices)
+        probabilities = {name: found[kept] for name, found in self.probabilities.items()}
+        return Pooled(probabilities, self.targets[kept], self.devices[kept], self.groups[kept])
 
     def hits(self, condition: str | Sequence[str]) -> NDArray[np.float64]:
         """Return how often each clip was right (clip,): of several conditions, their mean."""
         names = [condition] if isinstance(condition, str) else condition
-        mean: NDArray[np.float64] = np.mean([self.correct(name) for name in names], axis=0)
+        right = [self.probabilities[name].argmax(axis=1) == self.targets for name in names]
+        mean: NDArray[np.float64] = np.mean(right, axis=0)
         return mean
 
-    def accuracy(self, condition: str, *devices: str) -> Interval:
-        """Return the accuracy on the clips of these devices."""
-        kept = np.isin(self.devices, devices)
-        return intervals.accuracy(self.correct(condition)[kept], self.groups[kept])
+    def accuracy(self, condition: str) -> Interval:
+        """Return the accuracy."""
+        return intervals.accuracy(self.hits(condition), self.groups)
 
-    def gain(
-        self, condition: str | Sequence[str], against: str | Sequence[str], *devices: str
-    ) -> Interval:
+    def gain(self, condition: str | Sequence[str], against: str | Sequence[str]) -> Interval:
         """Return how much more often `condition` is right than `against`, clip by clip."""
-        kept = np.isin(self.devices, devices)
-        one, other = (self.hits(name)[kept] for name in (condition, against))
-        return intervals.paired_difference(one, other, self.groups[kept])
+        return intervals.paired_difference(self.hits(condition), self.hits(against), self.groups)
 
     def compared(
         self,
@@ -71,18 +68,12 @@ class Pooled:
         """
         rows: list[Row] = []
         for device, members in devices.items():
-            place = {**where, "device": device}
-            rows.append(row("accuracy", self.accuracy(condition, *members), **place))
+            part, place = self.on(*members), {**where, "device": device}
+            rows.append(row("accuracy", part.accuracy(condition), **place))
             for name, other in against.items():
-                change = self.gain(condition, other, *members)
+                change = part.gain(condition, other)
                 rows.append(row("accuracy_difference", change, **place, against_condition=name))
         return rows
-
-    def on(self, *devices: str) -> Pooled:
-        """Return the answers to the clips of these devices."""
-        kept = np.isin(self.devices, devices)
-        probabilities = {name: found[kept] for name, found in self.probabilities.items()}
-        return Pooled(probabilities, self.targets[kept], self.devices[kept], self.groups[kept])
 
     def scores(self, condition: str) -> dict[str, Interval]:
         """Return the log loss, calibration error and Brier score."""
@@ -115,21 +106,18 @@ def pool(outcomes: Iterable[Outcome]) -> Pooled:
     for outcome in outcomes:
         parts.setdefault(outcome.run.condition, []).append(outcome)
 
-    def together(name: str, condition: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(outcome, name) for outcome in parts[condition]])
-
-    first = next(iter(parts))
-    facts = {name: together(name, first) for name in ("targets", "devices", "groups")}
-    for condition in parts:
-        for name, fact in facts.items():
-            if not np.array_equal(together(name, condition), fact):
-                raise AnymicError(
-                    f"the clips of {condition} differ from those of {first}",
-                    expected="the same folds and seeds of every condition",
-                    fix="let the whole grid finish",
-                )
-    probabilities = {
-        name: np.concatenate([outcome.probabilities for outcome in runs])
-        for name, runs in parts.items()
+    names = ("probabilities", "targets", "devices", "groups")
+    joined = {
+        condition: {name: np.concatenate([getattr(one, name) for one in own]) for name in names}
+        for condition, own in parts.items()
     }
-    return Pooled(probabilities, facts["targets"], facts["devices"], facts["groups"])  # type: ignore[arg-type]
+    first = next(iter(joined))
+    facts = {name: joined[first][name] for name in names[1:]}
+    for condition, arrays in joined.items():
+        if not all(np.array_equal(arrays[name], fact) for name, fact in facts.items()):
+            raise AnymicError(
+                f"the clips of {condition} differ from those of {first}",
+                expected="the same folds and seeds of every condition",
+                fix="let the whole grid finish",
+            )
+    return Pooled({name: arrays["probabilities"] for name, arrays in joined.items()}, **facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +18,11 @@ from anymic._internal.progress import track
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class Task(Protocol):
-    """A piece of work that leaves its result in a folder and can be sent to another process."""
+class Task:
+    """A piece of work that leaves its result in a folder and can be sent to another process.
 
-    def done(self, out: Path) -> bool:
-        """Say whether the result is there."""
-
-    def finish(self, out: Path) -> None:
-        """Do it, and write the result last, so that half-done work is done again."""
-
-
-class Stored:
-    """A task whose result is one file of arrays."""
+    The result is one file of arrays; where it is more, `done` and `finish` say so.
+    """
 
     def file(self, out: Path) -> Path:
         """Return the file of the result."""
@@ -44,7 +37,7 @@ class Stored:
         return self.file(out).is_file()
 
     def finish(self, out: Path) -> None:
-        """Do the work and keep its result."""
+        """Do the work, and write the result last, so that half-done work is done again."""
         write_arrays(self.file(out), **self.arrays(out))
 
     def read(self, out: Path) -> dict[str, NDArray[Any]]:

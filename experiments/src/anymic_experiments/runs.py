@@ -20,7 +20,7 @@ from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.inference.predictor import Predictor
 from anymic.training import TrainingConfig, fit
-from anymic_experiments.runner import Arrays, Stored, finish_all
+from anymic_experiments.runner import Arrays, Task
 
 RESULT = "test.npz"
 FEATURES = "features"
@@ -47,7 +47,7 @@ def named_by(facts: Sequence[Any], manifest: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Run(Stored):
+class Run(Task):
     """One training and its test."""
 
     condition: str  # what is compared: "no correction", say
@@ -98,12 +98,11 @@ class Run(Stored):
             cache=out / FEATURES,
         )
         test = manifest.where(split="test")
-        probabilities = classify(bundle, test)
         table = test.table
         coded = "codec" in table or "device" not in table
         devices = codec_names(test) if coded else table["device"].to_numpy(dtype=str)
         return {
-            "probabilities": probabilities,
+            "probabilities": classify(bundle, test),
             "labels": np.array(bundle.labels),
             "targets": test.targets(bundle.labels),
             "devices": devices,
@@ -150,16 +149,8 @@ class Outcome:
         return replace(self, run=replace(self.run, condition=condition))
 
 
-def train_all(
-    runs: Sequence[Run], out: Path, *, workers: int = 2, progress: bool = True
-) -> list[Outcome]:
-    """Train and test every run, each once, in a folder each below `out`; return their outcomes."""
-    finish_all(runs, out, workers=workers, progress=progress)
-    return [run.outcome(out) for run in runs]
-
-
 @dataclass(frozen=True)
-class Validation(Stored):
+class Validation(Task):
     """The predictions of a trained run for its own validation clips."""
 
     run: Run

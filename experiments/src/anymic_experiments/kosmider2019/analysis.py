@@ -61,7 +61,7 @@ def table(outcomes: Iterable[Outcome], grid: Settings) -> Section:
         rows += pooled.compared(plain, grid.devices, {}, condition=plain)
     for device, recorders in grid.devices.items():
         with_it, without = zip(*names, strict=True)
-        change = pooled.gain(with_it, without, *recorders)
+        change = pooled.on(*recorders).gain(with_it, without)
         where = {"condition": f"{EVERY}, correction", "device": device}
         rows.append(row("accuracy_difference", change, **where, against_condition=EVERY))
     found = Findings(rows)

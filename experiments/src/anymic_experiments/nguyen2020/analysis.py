@@ -97,15 +97,15 @@ def compare(
         reached={key: float(np.mean(found)) for key, found in reached.items()},
         chosen={
             correction: max(temperatures, key=lambda t: right[correction, t])
-            for correction in grid.corrections
+            for correction in grid.factors["correction"]
         },
         behind=grid.behind,
     )
 
 
-def section(found: Curve, grid: Settings, *, scale: Scale) -> Section:
+def section(found: Curve, grid: Settings) -> Section:
     """Return table 3, figure 3 and what they say."""
-    printed: dict[str, dict[float, float]] = {name: {} for name in grid.corrections}
+    printed: dict[str, dict[float, float]] = {name: {} for name in grid.factors["correction"]}
     figures = Published.read(ROOT / "nguyen2020")
     for name in figures.rows("3"):
         correction, _, temperature = name.partition(" ")
@@ -126,13 +126,7 @@ def section(found: Curve, grid: Settings, *, scale: Scale) -> Section:
         if found.converged(item.condition["correction"], t)
         if found.converged(grid.uncorrected, t)
     ]
-    conditions = grid.conditions("curve", scale=scale)
-    facts = {
-        "configs": {one.config.temperature: one.config for one in conditions},
-        "printed": printed,
-        "heated": heated,
-        "corrected": corrected,
-    }
+    facts = {"printed": printed, "heated": heated, "corrected": corrected}
     return Section("curve", found, facts, "figure3", figure(found, grid))
 
 
@@ -142,7 +136,7 @@ def figure(curve: Curve, grid: Settings) -> Figure:
 
     with panels(grid.shown, 3.4, 9.0, grid="y", sharex=True, sharey=True) as (drawing, each):
         for axes, device in zip(each, grid.shown, strict=True):
-            for number, correction in enumerate(grid.corrections):
+            for number, correction in enumerate(grid.factors["correction"]):
                 colour, marker = series(number)
                 where = {"correction": correction, "device": device}
                 found = [curve.of("accuracy", **where, temperature=t) for t in curve.temperatures]
@@ -182,7 +176,7 @@ def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
     ends = [reached(member.outcome.run.folder(experiment.places)) for member in members]
     grid = experiment.grid
     found = compare(members, ends, grid=grid, scale=experiment.scale)
-    yield section(found, grid, scale=experiment.scale)
+    yield section(found, grid)
 
 
 def _losses(experiment: Experiment[Settings]) -> Iterator[Section]:

@@ -18,7 +18,7 @@ from anymic.metrics import intervals
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
-from anymic_experiments.runner import Arrays, Stored
+from anymic_experiments.runner import Arrays, Task
 from anymic_experiments.runs import Run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ VERSION = 1  # raise it when the same networks begin to give other features
 
 
 @dataclass(frozen=True)
-class Embedding(Stored):
+class Embedding(Task):
     """The pooled features of a trained run's training and test clips, of some devices."""
 
     run: Run
@@ -79,16 +79,9 @@ def share_between(features: NDArray[np.float64], names: NDArray[np.str_]) -> flo
     return float(between / np.square(centred).sum())
 
 
-def _mean(metric: str, values: NDArray[np.float64], where: dict[str, str]) -> Row:
-    """Return the mean over runs, with its interval where there are two runs or more."""
-    if len(values) < 2:
-        return Row(where, metric, float(values.mean()), None, None, len(values))
-    return row(metric, intervals.resampled_mean(values), **where)
-
-
 def section(found: Mapping[float, Sequence[Arrays]]) -> Section:
     """Return how compact classes and how far apart devices are, by temperature and half."""
-    rows = []
+    rows: list[Row] = []
     for temperature, runs in found.items():
         for split in HALVES:
             for between, column in (("label", "labels"), ("device", "devices")):
@@ -98,7 +91,11 @@ def section(found: Mapping[float, Sequence[Arrays]]) -> Section:
                     for run, kept in zip(runs, inside, strict=True)
                 ]
                 where = {"temperature": f"{temperature:g}", "split": split, "between": between}
-                rows.append(_mean("share_of_variance", np.array(shares), where))
+                if len(runs) > 1:
+                    mean = intervals.resampled_mean(np.array(shares))
+                    rows.append(row("share_of_variance", mean, **where))
+                else:
+                    rows.append(Row(where, "share_of_variance", shares[0], None, None, 1))
     first = {temperature: runs[0] for temperature, runs in found.items()}
     return Section("features", Findings(rows), {}, "figure2", figure(first))
 

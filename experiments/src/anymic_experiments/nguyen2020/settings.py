@@ -19,11 +19,6 @@ class Settings(Grid):
     calibration_bound: float  # what the calibration error of every device should be at most
 
     @property
-    def corrections(self) -> tuple[str, ...]:
-        """All corrections, none among them."""
-        return tuple(self.factors["correction"])
-
-    @property
     def shown(self) -> tuple[str, str]:
         """The devices of table 2 and figure 3."""
         return next(iter(self.devices)), self.pair

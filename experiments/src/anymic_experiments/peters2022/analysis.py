@@ -84,7 +84,7 @@ def table(tuned: Sequence[Tuned], grid: Settings) -> Section:
             where = {"codec": codec, "epoch": epoch}
             rows += _through(pooled, epoch, members, **where)
             if epoch != "0":
-                change = pooled.gain(epoch, "0", *members)
+                change = pooled.on(*members).gain(epoch, "0")
                 rows.append(row("accuracy_difference", change, **where, against_epoch="0"))
                 share = _recovered(pooled, epoch, members) if codec != CLEAN else None
                 if share is not None:
@@ -94,7 +94,7 @@ def table(tuned: Sequence[Tuned], grid: Settings) -> Section:
 
 def _through(pooled: Pooled, name: str, codecs: Sequence[str], **where: str) -> list[Row]:
     """Return the accuracy through codecs, and by how much it is above that on clean clips."""
-    rows = [row("accuracy", pooled.accuracy(name, *codecs), **where)]
+    rows = [row("accuracy", pooled.on(*codecs).accuracy(name), **where)]
     if where["codec"] != CLEAN:
         lost = over_clean(pooled, pooled.hits(name), codecs)
         rows.append(row("accuracy_difference", lost, **where, against_codec=CLEAN))
@@ -134,7 +134,7 @@ def scalings(outcomes: Iterable[Outcome], grid: Settings) -> Section:
         for name in (clip, bands):
             rows += _through(pooled, name, members, scaling=name, codec=codec)
         against = {"scaling": bands, "codec": codec, "against_scaling": clip}
-        change = pooled.gain(bands, clip, *members)
+        change = pooled.on(*members).gain(bands, clip)
         rows.append(row("accuracy_difference", change, **against))
         if codec in (grid.hardest, ALL):
             rows.append(row("loss_difference", over_clean(pooled, changes, members), **against))

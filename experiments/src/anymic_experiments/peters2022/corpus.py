@@ -15,7 +15,7 @@ from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.codecs.table import ORIGINAL
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest, concatenate
-from anymic_experiments.corpora import by_fold, has_split
+from anymic_experiments.experiment import by_fold, has_split
 from anymic_experiments.peters2022.settings import Settings
 
 

@@ -16,7 +16,7 @@ from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
 from anymic_experiments.peters2022.settings import ALL, Settings
 from anymic_experiments.peters2022.tuning import Tuned
-from anymic_experiments.pooling import Pooled, pool
+from anymic_experiments.pooling import pool
 from anymic_experiments.runs import Outcome
 
 if TYPE_CHECKING:
@@ -39,32 +39,28 @@ def section(tuned: Sequence[Tuned], grid: Settings) -> Section:
     before = [each[0].named(BEFORE) for each in tuned if each[0].run.condition == WHOLE]
     choices, chosen = _choose(outcomes, before, grid.coded)
     pooled = pool([*before, *(one for own in outcomes.values() for one in own), *chosen])
+    parts = {
+        part: pooled.on(*grid.conditions_tested[part])
+        for part in (CLEAN, *grid.categories, grid.hardest)
+    }
     rows: list[Row] = []
     for name in pooled.conditions[1:]:
-        for part in (CLEAN, *grid.categories, grid.hardest):
-            codecs = grid.conditions_tested[part]
+        for part, through in parts.items():
             where = {"condition": name, "codec": part}
-            gain = pooled.gain(name, BEFORE, *codecs)
+            gain = through.gain(name, BEFORE)
             rows.append(row("accuracy_difference", gain, **where, against_condition=BEFORE))
-            gained = _gained(pooled, name, codecs)
-            had = pooled.hits(BEFORE) * np.isin(pooled.devices, codecs)
-            relative = pooled.ratio(gained, had, n=gain.n)
+            before_it = through.hits(BEFORE)
+            gained = through.hits(name) - before_it
+            relative = through.ratio(gained, before_it, n=gain.n)
             if relative is not None:
                 rows.append(row("relative_improvement", relative, **where))
             if name != WHOLE and part in (ALL, grid.hardest):
-                share = pooled.ratio(gained, _gained(pooled, WHOLE, codecs), n=gain.n)
+                share = through.ratio(gained, through.hits(WHOLE) - before_it, n=gain.n)
                 if share is not None:
                     rows.append(row("share_of_gain", share, **where, against_condition=WHOLE))
     found, own = Findings(rows), [name for name in outcomes if name != WHOLE]
     facts = {"own": own, "choices": choices}
     return Section("segments", found, facts, "figure2", figure(found, own, grid))
-
-
-def _gained(pooled: Pooled, name: str, codecs: Sequence[str]) -> NDArray[np.float64]:
-    """Return what each clip of a part adds to the gain: 1, 0 or -1; 0 for all other clips."""
-    change = pooled.hits(name) - pooled.hits(BEFORE)
-    gained: NDArray[np.float64] = change * np.isin(pooled.devices, codecs)
-    return gained
 
 
 def _choose(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,12 +39,10 @@ def section(outcomes: Iterable[Outcome], grid: Settings) -> Section:
     rows: list[Row] = pooled.compared(plain, devices, {}, condition=plain)
     for name in corrected:
         rows += pooled.compared(name, devices, {plain: plain}, condition=name)
-    hits = {name: pooled.correct(name) for name in corrected}
-    hits[MEAN] = np.mean(list(hits.values()), axis=0)
-    for name, right in hits.items():
+    for name in (*corrected, MEAN):
         share = recovered_share(
-            right,
-            pooled.correct(plain),
+            pooled.hits(corrected if name == MEAN else name),
+            pooled.hits(plain) > 0,
             pooled.devices,
             pooled.groups,
             reference=grid.devices["reference"][0],
@@ -59,25 +57,19 @@ def figure(found: Findings, grid: Settings) -> Figure:
     """Draw a panel a device and a line a condition: accuracy with its 95 % interval."""
     from anymic.evaluation.report.style import GRID, INK, MUTED, PAPER, SERIES
 
-    references = {
-        one.name: one.levels["reference"] for one in grid.conditions("table", scale="small")
-    }
-    plain, *others = dict.fromkeys(references.values())
+    conditions = grid.conditions("table", scale="small")
+    plain, *others = dict.fromkeys(one.levels["reference"] for one in conditions)
     colours = {plain: INK, **dict(zip(others, SERIES, strict=False))}
     devices = found.values("device")
-    with panels(
-        [grid.panels.get(device, device) for device in devices],
-        *(3.4, 10.0),
-        grid="x",
-        caption="accuracy (%) with 95 % interval; the broken line is the accuracy without "
-        "correction",
-        sharex=True,
-        sharey=True,
-    ) as (drawing, each):
+    titles = [grid.panels.get(device, device) for device in devices]
+    caption = "accuracy (%) with 95 % interval; the broken line is the accuracy without correction"
+    shared: Any = {"sharex": True, "sharey": True}
+    with panels(titles, 3.4, 10.0, grid="x", caption=caption, **shared) as (drawing, each):
         for device, axes in zip(devices, each, strict=True):
             before = plain
-            for line, (name, reference) in enumerate(references.items()):
-                item = found.of("accuracy", condition=name, device=device)
+            for line, one in enumerate(conditions):
+                item = found.of("accuracy", condition=one.name, device=device)
+                reference = one.levels["reference"]
                 if not line:
                     dashes = (0, (3, 3))
                     axes.axvline(100 * item.value, color=MUTED, linewidth=0.8, linestyle=dashes)
@@ -85,7 +77,7 @@ def figure(found: Findings, grid: Settings) -> Figure:
                     axes.axhline(line - 0.5, color=GRID, linewidth=0.8)
                 dot(axes, line, item, "o", color=colours[reference], along="x", mec=PAPER)
                 before = reference
-            axes.set_yticks(range(len(references)), list(references))
+            axes.set_yticks(range(len(conditions)), [one.name for one in conditions])
         each[0].invert_yaxis()
     return drawing
 

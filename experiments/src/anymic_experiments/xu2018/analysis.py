@@ -21,8 +21,7 @@ from anymic.importers.vggish import import_vggish
 from anymic.metrics.intervals import paired_difference
 from anymic.metrics.scores import mean_average_precision_at, reciprocal_ranks_at
 from anymic_experiments.commands import ROOT
-from anymic_experiments.corpora import by_fold, has_split
-from anymic_experiments.experiment import Experiment
+from anymic_experiments.experiment import Experiment, by_fold, has_split
 from anymic_experiments.findings import Findings, Published
 from anymic_experiments.page import Section
 from anymic_experiments.runner import finish_all

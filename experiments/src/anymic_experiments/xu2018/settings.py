@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from anymic._internal.settings import from_mapping
-from anymic.training import TrainingConfig, load_config
+from anymic.training import TrainingConfig
 from anymic_experiments.commands import Scale
 from anymic_experiments.conditions import Grid
 
@@ -96,12 +96,3 @@ class Settings(Grid):
         mixup = {"mixup": {"share": 1.0, "alpha": head.mixup}} if head.mixup else {}
         own = {"network": head.network, "epochs": self.sizes[scale].head_epochs, "seed": seed}
         return from_mapping(TrainingConfig, {**self.head, **own, **mixup})
-
-    def extractor_config(
-        self, extractor: str, scale: Scale, *, classes: int, seed: int
-    ) -> TrainingConfig:
-        """Return the settings of an extractor's training; a batch has as many clips as classes."""
-        size, sampling = self.sizes[scale], self.extractors[extractor].sampling
-        changes = {"width": size.width, "epochs": size.extractor_epochs, "sampling": sampling}
-        changes |= {"batch_size": classes, "seed": seed}
-        return load_config(self.presets[scale], changes=changes)

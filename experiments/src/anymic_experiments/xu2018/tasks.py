@@ -21,10 +21,11 @@ from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.importers.vggish import import_vggish
 from anymic.inference.answers import average, probabilities
 from anymic.models.tagger import Tagger
-from anymic.training import fit
+from anymic.training import fit, load_config
 from anymic.training.finetuning import finetune
 from anymic.training.heads import fit_head, open_sequences, with_labels
 from anymic_experiments.commands import Scale
+from anymic_experiments.runner import Task
 from anymic_experiments.xu2018.settings import Extractor, Head, Settings
 
 
@@ -42,7 +43,7 @@ def clips(out: Path, fold: str, *, shifted: bool) -> Path:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Task):
     """The task of training an extractor of one fold and seed, and heads on it.
 
     An interrupted extractor goes on, an interrupted head begins again.
@@ -101,9 +102,10 @@ class Job:
         manifest = self._parted(out, shifted=False)
         used = manifest.where(split=["train", "validation"])
         patches, _ = cut_rows(used, length_s=patch_length_s(), distance_s=patch_distance_s())
-        config = self.grid.extractor_config(
-            self.extractor, self.scale, classes=len(manifest.labels), seed=self.seed
-        )
+        size, sampling = self.grid.sizes[self.scale], self.grid.extractors[self.extractor].sampling
+        changes = {"width": size.width, "epochs": size.extractor_epochs, "sampling": sampling}
+        changes |= {"batch_size": len(manifest.labels), "seed": self.seed}  # a clip of each label
+        config = load_config(self.grid.presets[self.scale], changes=changes)
         cache, resume = out / "features", place.is_dir()
         if self.weights is None:
             fit(patches, config, place, resume=resume, progress=False, cache=cache)
