@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,18 +10,11 @@ if TYPE_CHECKING:
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
     from anymic.devices.correction.spectrum_gains import SpectrumGains
 
-_HOMES = {
-    "DeviceProfile": "anymic.devices.correction.profile",
-    "SpectrumCorrection": "anymic.devices.correction.spectrum_correction",
-    "SpectrumGains": "anymic.devices.correction.spectrum_gains",
-}
-
 __all__ = ["DeviceProfile", "SpectrumCorrection", "SpectrumGains"]
+_FILES = dict(zip(__all__, ("profile", "spectrum_correction", "spectrum_gains"), strict=True))
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _FILES:
         raise AttributeError(f"module 'anymic.devices' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"anymic.devices.correction.{_FILES[name]}"), name)

@@ -115,7 +115,15 @@ class Frontend(nn.Module):
         if gains is None and device is not None and bool((device != IDENTITY).any()):
             gains = self.gains[device]
         if gains is not None:
-            gains = self._of_each_clip(gains, len(frames))
+            wanted = (len(frames), self.gains.shape[1])
+            if gains.shape != wanted:
+                what = "bin" if self.gain_domain == "magnitude" else "mel band"
+                raise ConfigError(
+                    f"the gains have shape {tuple(gains.shape)} for {len(frames)} clips",
+                    expected=f"{wanted}, a factor for each clip and {what}",
+                    fix="repeat the gains for every clip",
+                )
+            gains = gains[:, None, :]
         if frames.device.type != "cpu":
             return self.scale_clips(self._bands(frames, gains).transpose(1, 2))
         tiles = [
@@ -144,16 +152,6 @@ class Frontend(nn.Module):
                 fix="pad or repeat the clip first",
             )
         return samples.unfold(-1, length, hop)
-
-    def _of_each_clip(self, gains: Tensor, clips: int) -> Tensor:
-        if gains.shape != (clips, self.gains.shape[1]):
-            what = "bin" if self.gain_domain == "magnitude" else "mel band"
-            raise ConfigError(
-                f"the gains have shape {tuple(gains.shape)} for {clips} clips",
-                expected=f"({clips}, {self.gains.shape[1]}), a factor for each clip and {what}",
-                fix="repeat the gains for every clip",
-            )
-        return gains[:, None, :]
 
     def transform(self, frames: Tensor) -> Tensor:
         """Transform frames (..., sample) to magnitudes (..., bin), linear."""

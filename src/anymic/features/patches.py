@@ -41,16 +41,11 @@ def patches(frontend: Frontend, samples: Tensor, *, frames: int = PATCH_FRAMES) 
     """Return the consecutive patches of clips (batch, sample), without overlap.
 
     A clip shorter than a patch is padded with zeros. The rest after the last whole patch is left
-    out.
+    out. Raises a ConfigError if `samples` is not of shape (batch, sample).
 
     Returns
     -------
     Tensor : (batch, patch, band, frame), log-mel, before standardization
-
-    Raises
-    ------
-    ConfigError
-        If `samples` is not of shape (batch, sample).
     """
     missing = frontend.config.samples(frames) - samples.shape[-1]
     if missing > 0:

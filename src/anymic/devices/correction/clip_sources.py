@@ -19,31 +19,23 @@ from anymic.errors import AnymicError, DeviceError, Failure, as_anymic_error
 class ClipSource(ABC):
     """Clips with a device and perhaps a take each.
 
-    Attributes
-    ----------
-    clip_ids, devices, takes
-        One entry for each clip, as in `ClipSpectra`.
-    rate_hz : int or None
-        The rate of the clips; None until the first one was read.
-    failures : list of Failure
-        Clips that could not be used.
-    analysis : dict
-        `fft_size` and `hop_samples`.
+    `names` are for failures; `clip_ids`, `devices` and `takes` are those of `ClipSpectra`. The rate
+    is None until the first clip was read.
     """
 
+    names: list[str]
     clip_ids: list[str]
     devices: list[str]
     takes: list[str | None]
     rate_hz: int | None
 
-    def __init__(self, names: Sequence[object], *, fft_size: int, hop_samples: int) -> None:
+    def __init__(self, *, fft_size: int, hop_samples: int) -> None:
         self.failures: list[Failure] = []
         self.analysis: dict[str, Any] = {"fft_size": fft_size, "hop_samples": hop_samples}
-        self._names = [str(name) for name in names]
 
     def refuse(self, rows: Iterable[int], reason: AnymicError) -> None:
         """Add a failure for each of these rows."""
-        self.failures.extend(Failure(self._names[row], str(reason)) for row in rows)
+        self.failures.extend(Failure(self.names[row], str(reason)) for row in rows)
 
     @abstractmethod
     def frames(self, row: int) -> Frames:
@@ -79,8 +71,8 @@ class ManifestClips(ClipSource):
     """
 
     def __init__(self, manifest: Manifest, rate_hz: int | None, **analysis: int) -> None:
-        super().__init__(manifest.paths(), **analysis)
-        self.clip_ids = manifest.clip_ids()
+        super().__init__(**analysis)
+        self.names, self.clip_ids = list(map(str, manifest.paths())), manifest.clip_ids()
         self.devices = [str(name) for name in manifest.table["device"]]
         takes = manifest.table["take"] if "take" in manifest.table else [""] * len(manifest)
         self.takes = [str(take) or None for take in takes]
@@ -112,8 +104,8 @@ class ArrayClips(ClipSource):
         rate_hz: int,
         **analysis: int,
     ) -> None:
-        self.clip_ids = [f"row {row}" for row in range(len(values))]
-        super().__init__(self.clip_ids, **analysis)
+        super().__init__(**analysis)
+        self.names = self.clip_ids = [f"row {row}" for row in range(len(values))]
         self.devices = one_a_row(device, len(values))
         if "" in self.devices:
             raise ArrayError(

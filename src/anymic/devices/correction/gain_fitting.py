@@ -54,17 +54,9 @@ def _known(names: Sequence[str], known: Sequence[str], *, what: str = "device") 
 
 @dataclass(frozen=True)
 class Estimation:
-    """Estimates gains from measured spectra, towards one choice of reference.
+    """Estimates gains from measured spectra, towards the mean of the reference devices.
 
-    Attributes
-    ----------
-    spectra : ClipSpectra
-    reference : tuple of str
-        The devices whose mean is the reference.
-    estimator : str
-        A name of `ESTIMATORS`.
-    floor_db, limit_db : float
-        See `SpectrumCorrection`.
+    The other attributes are those of `SpectrumCorrection`.
     """
 
     spectra: ClipSpectra
@@ -153,7 +145,6 @@ def band_gains(
     spectra : ClipSpectra
         The spectra that the profile was fitted on.
     profile : DeviceProfile
-        States devices, reference and estimator.
     filters : array (band, bin)
         The mel filters, of magnitudes.
 

@@ -21,15 +21,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Analysis:
-    """How a clip is described.
+    """How a clip is described, with Hann windows and centred frames.
 
     Attributes
     ----------
-    rate_hz : int
     bands : int
         Mel bands from 0 Hz to half the rate (Slaney's scale and norm, as librosa's default).
-    fft_size, hop_samples : int
-        Hann window, centred frames.
     silence_db : float
         Frames this far below the loudest frame of their clip are left out; negative.
     floor_db : float

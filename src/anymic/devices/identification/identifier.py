@@ -134,13 +134,9 @@ class DeviceIdentifier:
         """Learn from clips already described.
 
         The threshold comes from cross-validation (`held_out_scores` and
-        `HeldOutScores.threshold`). The final network is trained on all clips.
-
-        Raises
-        ------
-        DeviceError
-            If a held-out device has no clip, fewer than two are left, one has too few clips, or
-            all clips are of one recording.
+        `HeldOutScores.threshold`). The final network is trained on all clips. Raises a DeviceError
+        if a held-out device has no clip, fewer than two are left, one has too few clips, or all
+        clips are of one recording.
         """
         if missing := sorted(set(held_out) - set(clips.devices)):
             raise DeviceError(

@@ -53,14 +53,10 @@ def train(
     Parameters
     ----------
     values : (clip, number)
-        Log powers of bands, standardized.
+        Log powers of bands, standardized by the factor `scale`.
     targets : (clip,)
         Device numbers. Known devices are below `devices`; the others are held-out devices, which
         stand for unknown ones.
-    devices : int
-    scale : float
-        The factor that standardized the log powers.
-    seed : int
     """
     generator = np.random.default_rng(seed)
     known = np.flatnonzero(targets < devices)

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,11 +110,8 @@ class ImpulseResponse:
 def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> ImpulseResponse:
     """Return the response at `rate_hz`: measured ones are resampled and normalized.
 
-    Raises
-    ------
-    DeviceError
-        If the file is missing, is not audio, or is silent between 100 Hz and 10 kHz, or a low cut
-        lies at or above half of `rate_hz`.
+    Raises a DeviceError if the file is missing, is not audio, or is silent between 100 Hz and
+    10 kHz, or a low cut lies at or above half of `rate_hz`.
     """
     return _impulse_response(spec, rate_hz, _file(spec, folder))
 
@@ -123,7 +119,7 @@ def impulse_response(spec: ResponseSpec, rate_hz: int, folder: str = ".") -> Imp
 def response_digest(spec: ResponseSpec, folder: str = ".") -> str:
     """Return a hash of a measured response's taps, "" for a parametric one."""
     file = _file(spec, folder)
-    return "" if file is None else _measured(file).digest
+    return "" if file is None else _measured(file)[2]
 
 
 def band_gain_db(taps: NDArray[np.float64], rate_hz: int) -> float:
@@ -134,12 +130,6 @@ def band_gain_db(taps: NDArray[np.float64], rate_hz: int) -> float:
     hz = np.geomspace(low_hz, high_hz, 4096)
     mean = np.interp(hz, np.fft.rfftfreq(size, 1 / rate_hz), power).mean()
     return float(10 * np.log10(mean)) if mean > 0 else float("-inf")
-
-
-class _Measured(NamedTuple):
-    taps: NDArray[np.float64]
-    rate_hz: int
-    digest: str
 
 
 _File = tuple[Path, tuple[int, ...]]  # a path and its state, from which a cached value was made
@@ -172,7 +162,8 @@ def _impulse_response(spec: ResponseSpec, rate_hz: int, file: _File | None) -> I
 
 
 @lru_cache(maxsize=256)
-def _measured(file: _File) -> _Measured:
+def _measured(file: _File) -> tuple[NDArray[np.float64], int, str]:
+    """Return the taps, their rate in Hz and a hash of them as they stand in the file."""
     from anymic import audio
 
     try:
@@ -191,7 +182,7 @@ def _measured(file: _File) -> _Measured:
             expected="energy between 100 Hz and 10 kHz",
         )
     digest = hashlib.sha256(taps.tobytes()).hexdigest()
-    return _Measured(taps / 10 ** (gain_db / 20), clip.rate_hz, digest)
+    return taps / 10 ** (gain_db / 20), clip.rate_hz, digest
 
 
 def _parametric_taps(spec: ResponseSpec, rate_hz: int) -> NDArray[np.float64]:

@@ -177,11 +177,8 @@ def name_takes(manifest: Manifest) -> Manifest:
     Adds the columns `take` (the stem of the file, with the clip's id where two clips share a stem),
     `source` (the original path) and, where the clips have a device, `source_device`.
 
-    Raises
-    ------
-    ManifestError
-        If there is neither a `split` nor a `fold`, a clip has no fold, or there is more than one
-        device.
+    Raises a ManifestError if there is neither a `split` nor a `fold`, a clip has no fold, or there
+    is more than one device.
     """
     if len(manifest.devices) > 1:
         raise ManifestError(
