@@ -17,18 +17,9 @@ def reading(
 
     It is raised if the format or version differs, or a value is missing or does not fit.
 
-    Parameters
-    ----------
-    record : mapping
-        Its `format` and `version` must be `name` and `version`.
-    name : str
-    version : int
-    where : str
-        What the messages call the record, such as "the identifier" or a path.
-    kind : str
-        What it should be, such as "a device identifier".
-    again : str
-        How to make a new one, such as "fit it again".
+    `name` and `version` are the right ones. Messages call the record `where`, such as "the
+    identifier" or a path, which should be `kind`, such as "a device identifier"; `again` says how
+    to make a new one, such as "fit it again".
     """
     if record.get("format") != name:
         raise DeviceError(f"{where} is not {kind}", expected=f'"format": "{name}"', fix=again)

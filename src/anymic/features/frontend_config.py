@@ -69,7 +69,6 @@ class FrontendConfig:
         """Check the settings; all problems are reported in one error."""
         sizes = ("rate_hz", "fft_size", "hop_samples", "bands")
         window_fits = 1 <= self.frame_samples <= self.fft_size and self.frame_samples % 2 == 0
-        in_mel = self.mel_triangles == "mel"
         found = {
             **{f"{name} is {getattr(self, name)}": getattr(self, name) < 1 for name in sizes},
             f"fft_size is the odd {self.fft_size}": self.fft_size % 2 == 1,
@@ -86,16 +85,16 @@ class FrontendConfig:
             f"deltas is {self.deltas}": self.deltas < 0,
             f"mel_triangles is {self.mel_triangles!r}": self.mel_triangles not in ("hertz", "mel"),
             f"mel_norm is {self.mel_norm} for filters that are triangles in mel": (
-                in_mel and self.mel_norm is not None
+                self.mel_triangles == "mel" and self.mel_norm is not None
             ),
         }
         if problems := [problem for problem, wrong in found.items() if wrong]:
             raise ConfigError(
                 "invalid settings: " + "; ".join(problems),
                 expected="positive sizes, an even fft_size, an even window within it, a hop within "
-                "the window, "
-                "0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive log_offset, "
-                "scaling none or clip, deltas 0 or more, mel_triangles hertz or mel (without norm)",
+                "the window, 0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive "
+                "log_offset, scaling none or clip, deltas 0 or more, mel_triangles hertz or mel "
+                "(without norm)",
                 fix="correct the settings of the front-end",
             )
 

@@ -62,7 +62,8 @@ def apply_to_samples(
 
     Length and alignment do not change; gains of 1 return the samples within float32 rounding.
     Analysis and synthesis window are Hann. Every sample lies in the full number of windows, so
-    the ends are treated as the middle.
+    the ends are treated as the middle. Raises a DeviceError if the number of gains does not fit the
+    FFT size, or the hop is too long.
 
     Parameters
     ----------
@@ -77,11 +78,6 @@ def apply_to_samples(
     -------
     (sample,) float32
         Not clipped: samples can exceed full scale.
-
-    Raises
-    ------
-    DeviceError
-        If the number of gains does not fit the FFT size, or the hop is too long.
     """
     check_analysis(fft_size, hop_samples)
     _check_bins(fft_size // 2 + 1, gains)

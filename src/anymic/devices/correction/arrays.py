@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,6 @@ from anymic.errors import DeviceError
 
 Domain = Literal["waveform", "stft", "magnitude"]
 Unknown = Literal["error", "identity"]
-DOMAINS = ("waveform", "stft", "magnitude")
-UNKNOWN = ("error", "identity")
 
 
 class ArrayError(DeviceError, ValueError):
@@ -22,7 +20,8 @@ class ArrayError(DeviceError, ValueError):
 
 def check_choices(domain: str, unknown: str) -> None:
     """Raise a DeviceError if `domain` or `unknown` has a value that does not exist."""
-    for name, value, choices in (("domain", domain, DOMAINS), ("unknown", unknown, UNKNOWN)):
+    for name, value, kind in (("domain", domain, Domain), ("unknown", unknown, Unknown)):
+        choices = get_args(kind)
         if value not in choices:
             raise DeviceError(
                 f"unknown value {name}={value!r}",

@@ -65,7 +65,8 @@ class MeanSpectrum:
 
     in bands evenly spaced over log frequency. In each bin, the residual of the bands is weighted
     by the same rule. p is the mean of the known devices' log gains. For many recordings g becomes
-    that of `geometric_unaligned`.
+    that of `geometric_unaligned`. A length that does not fit the FFT size, or a number that is not
+    finite, raises a DeviceError.
 
     Attributes
     ----------
@@ -85,11 +86,6 @@ class MeanSpectrum:
         The number of clips.
     fitted_on : tuple of str
         Their ids (`Manifest.clip_ids`).
-
-    Raises
-    ------
-    DeviceError
-        If a length does not fit the FFT size, or a number is not finite.
     """
 
     rate_hz: int
@@ -192,7 +188,8 @@ class MeanSpectrum:
 
     def observe(self, samples: NDArray[np.float32]) -> Array:
         """Return the mean log magnitude (bin,) of a recording (sample,); AudioError if silent."""
-        from anymic.devices.correction.take_statistics import SampleFrames, statistics_of_take
+        from anymic.devices.correction.clip_sources import SampleFrames
+        from anymic.devices.correction.spectra import statistics_of_take
 
         if not samples.any():
             raise AudioError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
-from anymic.devices.correction.clip_sources import ClipSource, ManifestClips
-from anymic.devices.correction.take_statistics import statistics_of_take
+from anymic.devices.correction.clip_sources import ClipSource, Frames, ManifestClips
 from anymic.errors import DeviceError, Failure
 
 
@@ -202,3 +202,41 @@ def measure_clips(
         failures=tuple(source.failures),
         **arrays,
     )
+
+
+def statistics_of_take(
+    clips: Sequence[Frames], *, floor_db: float, silence_db: float
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of `ClipSpectra`, of which it explains the names, for one take's clips."""
+    levels = [clip.levels() for clip in clips]
+    active = [level >= level.max() * 10 ** (silence_db / 20) for level in levels]
+    shortest = min(map(len, active))
+    joint = np.all([one[:shortest] for one in active], axis=0)
+    floors = [float(level.max()) * 10 ** (floor_db / 20) for level in levels]
+    shape = (len(clips), clips[0].bins)
+    linear, own, shared = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    weight = np.zeros(shape[1])
+    start = 0
+    for block in zip_longest(*(clip.magnitudes() for clip in clips)):
+        logs = []
+        for clip, magnitude in enumerate(block):
+            if magnitude is None:
+                continue
+            linear[clip] += magnitude.sum(axis=0)
+            np.maximum(magnitude, np.float32(floors[clip]), out=magnitude)
+            logs.append(np.log(magnitude, out=magnitude))
+            own[clip] += active[clip][start : start + len(magnitude)].astype(np.float32) @ logs[-1]
+        active_now = np.flatnonzero(joint[start : start + max(map(len, logs))])
+        if len(active_now):  # before the end of the shortest clip, so every clip is among `logs`
+            together = [log[active_now] for log in logs]
+            loudness = np.exp(np.mean(together, axis=0))
+            weight += loudness.sum(axis=0)
+            shared += [(loudness * log).sum(axis=0) for log in together]
+        start += max(map(len, logs))
+    return {
+        "magnitude": linear / np.array([[len(one)] for one in active]),
+        "log_magnitude": own / np.array([[max(int(one.sum()), 1)] for one in active]),
+        "joint_log_magnitude": shared / np.maximum(weight, np.finfo(float).tiny),
+        "frames": np.array([len(one) for one in active]),
+        "active_frames": np.full(len(clips), int(joint.sum())),
+    }

@@ -76,9 +76,6 @@ class Descriptions:
     groups: tuple[str, ...]
     failures: tuple[Failure, ...] = ()
 
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
     def rows(self, chosen: Sequence[int] | NDArray[np.intp]) -> Descriptions:
         """Return the chosen rows, in the order given."""
         index = np.asarray(chosen, dtype=np.intp)

@@ -159,12 +159,9 @@ def _one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutScores:
-    """Scores of clips by networks that were trained without them.
+    """Scores (clip,) of clips by networks that were trained without them.
 
-    Attributes
-    ----------
-    known, unknown : (clip,)
-        Every clip of a known device, and about every second clip of each held-out device.
+    They are of every clip of a known device, and about every second clip of each held-out device.
     """
 
     known: Array

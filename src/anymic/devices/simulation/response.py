@@ -84,16 +84,12 @@ class ResponseSpec:
 
 @dataclass(frozen=True)
 class ImpulseResponse:
-    """Filter taps at one rate, and which of them is time zero.
+    """Filter taps (tap,) at one rate, and which of them is time zero.
 
-    Attributes
-    ----------
-    taps : ndarray, shape (tap,), float32
-        Gain 1.0 at a frequency means that a sine there keeps its amplitude.
-    zero : int
-        The tap at time zero: the first of a parametric response, that of largest magnitude of a
-        measured one. This removes the delay of microphone and measurement, so that the takes of
-        several devices stay aligned, to the nearest sample.
+    A sine keeps its amplitude at a frequency with a gain of 1. The tap at time zero is the first of
+    a parametric response, and that of largest magnitude of a measured one. This removes the delay
+    of microphone and measurement, so that the takes of several devices stay aligned, to the nearest
+    sample.
     """
 
     taps: NDArray[np.float32]

@@ -34,10 +34,7 @@ _FIRST_COLUMNS = ("path", "label", "device", "take", "split", "fold", "group")
 class Simulation(Derived):
     """The corpus that `simulate` wrote; its variants are devices.
 
-    Attributes
-    ----------
-    over_full_scale : dict of str to int
-        By device, the number of clips that exceeded the converter's full scale.
+    `over_full_scale` is the number of clips of each device over the full scale of its converter.
     """
 
     over_full_scale: dict[str, int]

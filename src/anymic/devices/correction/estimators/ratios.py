@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from anymic.devices.analysis import NEPER_DB
-from anymic.devices.correction.estimators.registry import Array, Recordings, register_estimator
+from anymic.devices.correction.estimators import Array, Recordings, register_estimator
 
 
 @register_estimator("geometric", takes="required")
