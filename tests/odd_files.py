@@ -214,6 +214,7 @@ def mp3_cases() -> dict[str, Callable[[], bytes]]:
             mp3(quiet[:8000], vbr=True) + mp3(quiet, vbr=True) + mp3(noise(1), vbr=True)
         ),
         "vbr_without_length.mp3": lambda: mp3(quiet, vbr=True, xing=False),
+        "id3_of_a_wrong_size.mp3": lambda: id3().replace(b"\0\0\3\x74", b"\0\1\0\0") + mp3(),
         "two_id3.mp3": lambda: id3() + id3() + mp3(),
         "two_large_id3.mp3": lambda: id3(bytes(200_000)) * 2 + mp3(),
         "ape_in_front.mp3": lambda: ape() + mp3(),
@@ -270,6 +271,27 @@ def caf_of_unknown_length() -> bytes:
     return bytes(data)
 
 
+def sox_aiff() -> bytes:
+    """Return an AIFF file as sox writes it to a pipe."""
+    data = bytearray(sound_file("AIFF", "PCM_16"))
+    most = 0x7F000000
+    for name, after, value in ((b"FORM", 4, most + 46), (b"COMM", 10, most // 2)):
+        at = data.index(name) + after
+        data[at : at + 4] = struct.pack(">I", value)
+    at = data.index(b"SSND") + 4
+    data[at : at + 4] = struct.pack(">I", most + 8)
+    return bytes(data)
+
+
+def rifx(size: int) -> bytes:
+    """Return a WAV file of big-endian numbers; `size` is what its data chunk states."""
+    target = io.BytesIO()
+    soundfile.write(target, noise(), RATE_HZ, format="WAV", subtype="PCM_16", endian="BIG")
+    data = target.getvalue()
+    at = data.index(b"data") + 4
+    return data[:at] + struct.pack(">I", size) + data[at + 4 :]
+
+
 def sized_cases() -> dict[str, Callable[[], bytes]]:
     """Return files of `noise()` in integers, whose header does not tell how many samples follow."""
     pcm = ints(noise())
@@ -283,6 +305,14 @@ def sized_cases() -> dict[str, Callable[[], bytes]]:
         "gstreamer.wav": lambda: wav(pcm, size=0xFFFFFFFF - 36),
         "unknown.caf": caf_of_unknown_length,
         "pipe.caf": lambda: coded("caf", "pcm_s16le", seekable=False),
+        "sox.aiff": sox_aiff,
+        "pipe.aiff": lambda: coded("aiff", "pcm_s16be", seekable=False),
+        "pipe.w64": lambda: coded("w64", "pcm_s16le", seekable=False),
+        "pipe_rf64.wav": lambda: coded(
+            "wav", "pcm_s16le", seekable=False, options={"rf64": "always"}
+        ),
+        "nothing_stated_rifx.wav": lambda: rifx(0),
+        "unknown_rifx.wav": lambda: rifx(0xFFFFFFFF),
         "pipe.au": lambda: coded("au", "pcm_s16be", seekable=False),
         **{f"{more}_more.wav": partial(wav, pcm, size=64000 + more) for more in MORE},
         "nothing_stated.wav": lambda: wav(pcm, size=0),
@@ -353,7 +383,7 @@ def ogg_pages(data: bytes, serial: int = 1) -> bytes:
 
 
 def chained_cases() -> dict[str, tuple[Callable[[], bytes], int]]:
-    """Return joined Ogg streams, and how many samples they have."""
+    """Return joined Ogg and FLAC files, and how many samples they have."""
 
     def vorbis(seconds: float) -> bytes:
         return sound_file("OGG", "VORBIS", noise(seconds))
@@ -366,6 +396,11 @@ def chained_cases() -> dict[str, tuple[Callable[[], bytes], int]]:
         "same_vorbis_twice.ogg": (lambda: 2 * vorbis(2), 4 * RATE_HZ),
         "three_vorbis.ogg": (
             lambda: vorbis(1) + ogg_pages(vorbis(2), 7) + ogg_pages(vorbis(1), 8),
+            4 * RATE_HZ,
+        ),
+        "two_flac.flac": (lambda: 2 * sound_file("FLAC", "PCM_16"), 4 * RATE_HZ),
+        "two_flac.oga": (
+            lambda: coded("ogg", "flac") + ogg_pages(coded("ogg", "flac"), 3),
             4 * RATE_HZ,
         ),
         "two_opus.opus": (lambda: opus(2) + ogg_pages(opus(1), 77), 3 * 48000),
@@ -423,6 +458,10 @@ def bombs() -> dict[str, tuple[Callable[[], bytes], str]]:
         ),
         "chunk_of_4_gb.wav": (
             lambda: wav(pcm, before=chunk(b"LIST", size=0xFFFFFFF0)),
+            "cannot be opened",
+        ),
+        "list_of_2_gb.wav": (
+            lambda: wav(pcm, tag=0x028F, before=chunk(b"LIST", b"INFOISFT", size=0x7E000000)),
             "cannot be opened",
         ),
         "empty_chunks.wav": (lambda: wav(pcm, before=empty * 4_000_000), "more than 1000 chunks"),

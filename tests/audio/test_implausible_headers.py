@@ -84,7 +84,9 @@ def test_a_coding_that_is_not_known(tmp_path: Path, name: str, data: bytes) -> N
 def test_nothing_left_after_resampling(tmp_path: Path, samples: int, rate_hz: int) -> None:
     path = odd.saved(tmp_path, "a.wav", odd.wav(odd.ints(odd.noise()[:samples]), rate_hz=48000))
     assert len(audio.read(path).samples) == samples
-    with pytest.raises(AudioError, match=rf"too short: {samples} samples at 48000 Hz.* {rate_hz} "):
+    with pytest.raises(
+        AudioError, match=f"no samples left at {rate_hz} Hz: it has {samples} at 48000"
+    ):
         audio.read(path, rate_hz=rate_hz)
 
 

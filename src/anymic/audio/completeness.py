@@ -52,6 +52,9 @@ def flac(content: Content, file: BinaryIO, size: int) -> Content:
     stated = int.from_bytes(info[10:18], "big") & (1 << 36) - 1
     if len(info) < 18 or not stated:
         return content
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        if whole.find(b"fLaC\0\0\0\x22", content.begin + 4) >= 0:  # joined files
+            return replace(content, ffmpeg=True, counted=False)
     file.seek(max(content.begin + 42, size - _FLAC_TAIL_BYTES))
     tail = file.read()
     at = len(tail)

@@ -115,16 +115,15 @@ class ContainerSource(Source):
 
     def _decode(self, stream: av.AudioStream) -> Iterator[NDArray[np.float32]]:
         """Yield the samples of a stream, with silence in its pauses."""
-        begun, now_s = False, None
+        timed, begun, now_s = self.content.format in _TIMED, False, None
         for frame in self._frames(stream):
             samples = self._checked(frame, begun=begun)
-            at_s = None if frame.time is None else float(frame.time)
-            if at_s is not None and self.content.format in _TIMED:
+            if timed and frame.time is not None:
                 if not begun:
-                    self._note_late(at_s)
-                elif now_s is not None and at_s - now_s > _PAUSE_S:
-                    yield from self._pause(at_s - now_s)
-                now_s = at_s + len(samples) / self.rate_hz
+                    self._note_late(frame.time)
+                elif now_s is not None and frame.time - now_s > _PAUSE_S:
+                    yield from self._pause(frame.time - now_s)
+                now_s = frame.time + len(samples) / self.rate_hz
             begun = True
             yield samples
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -100,7 +101,8 @@ class SoundfileSource(Source):
         self.stated_frames = round(frames / (1 - content.missing)) if content.missing < 1 else None
         if content.format == "ogg" and content.cut:
             self.stated_frames = None  # libsndfile counts the samples that are present
-        if content.format in ("au", "w64") and "(should be" in self._file.extra_info:
+        log = self._file.extra_info if content.format in ("au", "w64") else ""
+        if re.search(r": \d+ \(should be", log):  # -1 where the writer did not know
             self.notes += (MAYBE_CUT,)
 
     def read(self, count: int | None) -> NDArray[np.float32]:
@@ -153,11 +155,12 @@ def _open(path: str, begin: int, header: soundfile.SoundFile | None = None) -> s
     name = os.fsencode(path)  # soundfile refuses text that is not UTF-8
     raw = {}
     if header is not None:
+        order = "BIG" if header.format == "AIFF" else "LITTLE"
         raw = {
             "format": "RAW",
             "samplerate": header.samplerate,
             "channels": header.channels,
             "subtype": header.subtype,
-            "endian": "BIG" if header.endian == "BIG" else "LITTLE",
+            "endian": order if header.endian == "FILE" else header.endian,
         }
     return soundfile.SoundFile(Section(name, begin) if begin else name, **raw)

@@ -13,7 +13,7 @@ from anymic.errors import AudioError
 
 # What ffmpeg, sox, arecord and gstreamer state when they do not know the length (pipes): the most
 # that 31 or 32 bits hold, less the header or what is left over of the last frame.
-_UNKNOWN = (range(0x7FFF0000, 0x80000001), range(0xFFFF0000, 0x100000000))
+_UNKNOWN = (range(0x7F000000, 0x80000001), range(0xFFFF0000, 0x100000000))
 _WIDEST = 0xFFFFFFFF
 # Some recorders state the size of the file, or of all that follows RIFF, as that of the samples.
 _HEADER_BYTES = 44
@@ -27,21 +27,31 @@ def riff(path: str, file: BinaryIO, known: str, begin: int) -> Content:
     Raises
     ------
     AudioError
-        If it has more chunks than the limit.
+        If it has more chunks than the limit, or ends within one that is not its samples.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(begin)
     order = ">" if file.read(4) in (b"RIFX", b"FORM") else "<"
     facts: dict[str, Any] = {"path": path, "format": known, "begin": begin}
-    wide = 0
+    wide = None
     for name, length, at in _chunks(path, file, order, begin + 12):
         if name == b"ds64":
             wide = int.from_bytes(file.read(16)[8:], "little")
         elif name == b"fmt ":
             facts["ffmpeg"] = int.from_bytes(file.read(2), "little") in _MPEG_TAGS
         elif name in (b"data", b"SSND"):
-            stated = wide if length == _WIDEST and wide else length
-            return Content(**facts, **_sound(path, file, order, at, stated, size))
+            stated = length if wide is None or length != _WIDEST else wide % (1 << 63)
+            own = 8 * (name == b"SSND")  # the header of this chunk
+            return Content(
+                **facts, **_sound(path, file, order, at + own, max(0, stated - own), size)
+            )
+        if at + length > size + 1:  # a decoder would ask for memory for it
+            raise AudioError(
+                f"the file {path} begins as {known} but cannot be opened "
+                f"(its chunk {name.decode('latin-1')!r} ends after the file)",
+                expected="a complete audio file",
+                fix="fetch it again, or convert it to WAV or FLAC",
+            )
     return Content(**facts)
 
 
@@ -88,7 +98,7 @@ def _is_followed_by_chunks(path: str, file: BinaryIO, order: str, at: int, size:
     """Return whether whole chunks lead from byte `at` to the end: samples never do."""
     end = at = at + at % 2
     for name, length, begin in _chunks(path, file, order, at):
-        if not (name.isascii() and name.decode().isprintable()):
+        if name == b"RIFF" or not (name.isascii() and name.decode().isprintable()):
             return False
         end = begin + length
     return end > at and size <= end + end % 2 <= size + 1

@@ -34,8 +34,9 @@ def resample(clip: Clip, rate_hz: int) -> Clip:
         return clip
     if round(len(clip.samples) * rate / clip.rate_hz) < 1:
         raise AudioError(
-            f"{name} is too short: {len(clip.samples)} samples at {clip.rate_hz} Hz",
-            expected=f"at least one sample at {rate} Hz",
+            f"{name} has no samples left at {rate} Hz: it has {len(clip.samples)} "
+            f"at {clip.rate_hz} Hz",
+            expected="at least one sample",
             fix="leave it out, or record it again",
         )
     samples = soxr.resample(clip.samples, clip.rate_hz, rate, quality="HQ")

@@ -92,6 +92,8 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
             return caf(content, head, size)
         return matroska(content, file, size) if known == "matroska" else content
     frames = mpeg(name, file, begin, ape=ape)
+    if frames is None and begin:  # the size of a tag may be wrong
+        frames = mpeg(name, file, 10, ape=True)
     if frames is not None:
         return frames
     if head and _is_text(head):
