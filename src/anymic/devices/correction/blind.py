@@ -188,7 +188,7 @@ class MeanSpectrum:
 
     def observe(self, samples: NDArray[np.float32]) -> Array:
         """Return the mean log magnitude (bin,) of a recording (sample,); AudioError if silent."""
-        from anymic.devices.correction.clip_sources import SampleFrames
+        from anymic.devices.correction.frames import SampleFrames
         from anymic.devices.correction.spectra import statistics_of_take
 
         if not samples.any():

@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import rfft
 
 from anymic import audio
 from anymic.data.manifest import Manifest
-from anymic.devices.analysis import FRAMES_A_BLOCK, centred, windowed_blocks
+from anymic.devices.correction.alignment import lags
 from anymic.devices.correction.arrays import ArrayError, one_a_row
+from anymic.devices.correction.frames import Frames, MagnitudeFrames, SampleFrames
 from anymic.errors import AnymicError, DeviceError, Failure, as_anymic_error
-
-
-class SampleFrames:
-    """The centred, windowed frames of samples (sample,)."""
-
-    def __init__(self, samples: NDArray[np.float32], *, fft_size: int, hop_samples: int) -> None:
-        self._padded = centred(samples, fft_size)
-        self._analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
-        self.length, self.bins = len(samples), fft_size // 2 + 1
-
-    def levels(self) -> NDArray[np.float32]:
-        """Return the root-mean-square magnitude over bins, (frame,), by Parseval's theorem."""
-        blocks = windowed_blocks(self._padded, **self._analysis)
-        return np.concatenate([np.sqrt(np.einsum("fs,fs->f", block, block)) for block in blocks])
-
-    def magnitudes(self) -> Iterator[NDArray[np.float32]]:
-        """Yield new blocks (frame, bin) of magnitudes, `FRAMES_A_BLOCK` frames each."""
-        for block in windowed_blocks(self._padded, **self._analysis):
-            yield np.abs(rfft(block, overwrite_x=True))
-
-
-class MagnitudeFrames:
-    """The frames of a magnitude spectrogram (bin, frame), linear; methods as `SampleFrames`."""
-
-    def __init__(self, magnitude: NDArray[np.floating]) -> None:
-        self._magnitude = magnitude.T.astype(np.float32)
-        self.length, self.bins = self._magnitude.shape
-
-    def levels(self) -> NDArray[np.float32]:
-        """Return the levels (frame,); all bins but the first and the last stand for two."""
-        power = np.square(self._magnitude)
-        bins = power.shape[1]
-        both = 2 * power.sum(axis=1) - power[:, 0] - power[:, -1]
-        return np.asarray(np.sqrt(both / (2 * (bins - 1))), dtype=np.float32)
-
-    def magnitudes(self) -> Iterator[NDArray[np.float32]]:
-        """Yield new blocks (frame, bin)."""
-        for start in range(0, len(self._magnitude), FRAMES_A_BLOCK):
-            yield self._magnitude[start : start + FRAMES_A_BLOCK].copy()
-
-
-Frames: TypeAlias = SampleFrames | MagnitudeFrames
 
 
 class ClipSource(ABC):
@@ -87,7 +45,7 @@ class ClipSource(ABC):
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
         """Return row and frames of each clip of one take; unusable clips become failures.
 
-        The clips may differ in length by one FFT size.
+        The clips may differ in length, and in the moment of the recording, by one FFT size.
         """
         found: list[tuple[int, Frames]] = []
         for row in rows:
@@ -104,7 +62,34 @@ class ClipSource(ABC):
             )
             self.refuse([row for row, _ in found], reason)
             return []
-        return found
+        return self._aligned(found)
+
+    def _aligned(self, clips: list[tuple[int, Frames]]) -> list[tuple[int, Frames]]:
+        """Return the clips that were recorded at one moment; magnitudes are not compared."""
+        samples = [frames for _, frames in clips if isinstance(frames, SampleFrames)]
+        if len(samples) < 2:
+            return clips
+        anchor, found = lags(samples, tolerance=self.analysis["fft_size"])
+        rows = [row for row, _ in clips]
+        kept = [clip for clip, lag in zip(clips, found, strict=True) if lag == 0]
+        refused = [(row, lag, rows[anchor]) for row, lag in zip(rows, found, strict=True) if lag]
+        if len(kept) == 1:  # none of the others can be compared with it
+            row, lag, _ = refused[0]
+            refused.append((rows[anchor], -lag, row))
+            kept = []
+        for row, lag, other in refused:
+            self.refuse([row], self._not_aligned(lag, other))
+        return kept
+
+    def _not_aligned(self, lag: float, other: int) -> DeviceError:
+        how = f"is {abs(lag) / (self.rate_hz or 1):.3f} s {'later' if lag > 0 else 'earlier'} than"
+        if np.isnan(lag):
+            how = "has no sound in common with"
+        return DeviceError(
+            f"the clip {how} that of {self.devices[other]} in the same take",
+            expected="recordings of the same moment",
+            fix="cut the recordings to the same moment, or give them different takes",
+        )
 
 
 class ManifestClips(ClipSource):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
-from anymic.devices.correction.clip_sources import ClipSource, Frames, ManifestClips
+from anymic.devices.correction.clip_sources import ClipSource, ManifestClips
+from anymic.devices.correction.frames import Frames
 from anymic.errors import DeviceError, Failure
 
 
