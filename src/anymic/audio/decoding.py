@@ -86,12 +86,13 @@ class SoundfileSource(Source):
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
-        self._file = _open(content.path, content.begin)
+        self._sections: list[Section] = []
+        self._file = self._open(content.begin)
         self.format = f"{self._file.format} {self._file.subtype}"
         known = content.samples_at is None
         if content.samples_at is not None and self._file.subtype in _PCM:
             with self._file as header:
-                self._file = _open(content.path, content.samples_at, header)
+                self._file = self._open(content.samples_at, header)
             known = True
         self.rate_hz = self._file.samplerate
         self.channels = self._file.channels
@@ -137,30 +138,34 @@ class SoundfileSource(Source):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        for section in self._sections:
+            section.close()
 
     def _decodable(self) -> int:
         """Count the frames before the damage, in small steps, for the message."""
         count = 0
         try:
-            with _open(self.path, self.content.begin) as file:
+            with self._open(self.content.begin) as file:
                 while step := len(file.read(1024, dtype="float32")):
                     count += step
         except soundfile.SoundFileError:
             pass
         return count
 
-
-def _open(path: str, begin: int, header: soundfile.SoundFile | None = None) -> soundfile.SoundFile:
-    """Open a file from a byte on; with a header, the bytes from there are its samples."""
-    name = os.fsencode(path)  # soundfile refuses text that is not UTF-8
-    raw = {}
-    if header is not None:
-        order = "BIG" if header.format == "AIFF" else "LITTLE"
-        raw = {
-            "format": "RAW",
-            "samplerate": header.samplerate,
-            "channels": header.channels,
-            "subtype": header.subtype,
-            "endian": order if header.endian == "FILE" else header.endian,
-        }
-    return soundfile.SoundFile(Section(name, begin) if begin else name, **raw)
+    def _open(self, begin: int, header: soundfile.SoundFile | None = None) -> soundfile.SoundFile:
+        """Open the file from a byte on; with a header, the bytes from there are its samples."""
+        name = os.fsencode(self.path)  # soundfile refuses text that is not UTF-8
+        raw = {}
+        if header is not None:
+            order = "BIG" if header.format == "AIFF" else "LITTLE"
+            raw = {
+                "format": "RAW",
+                "samplerate": header.samplerate,
+                "channels": header.channels,
+                "subtype": header.subtype,
+                "endian": order if header.endian == "FILE" else header.endian,
+            }
+        if not begin:
+            return soundfile.SoundFile(name)
+        self._sections.append(Section(name, begin))
+        return soundfile.SoundFile(self._sections[-1], **raw)

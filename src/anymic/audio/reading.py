@@ -58,13 +58,16 @@ def read(
     """Read a file, or a part of it, as one mono clip.
 
     The decoder is chosen by content: libsndfile for WAV, FLAC, Ogg Vorbis, AIFF, AU, CAF, W64;
-    FFmpeg through PyAV for MP3, M4A/AAC, Opus, WebM. The delay and padding of a lossy encoder are
-    removed only where the container states them and FFmpeg applies that (Opus pre-skip, LAME
-    header, MP4 edit list); nothing else is trimmed. The first audio stream of several is read.
+    FFmpeg through PyAV for MP3, M4A/AAC, Opus, WebM and what libsndfile does not read whole. The
+    delay and padding of a lossy encoder are removed only where the container states them and FFmpeg
+    applies that (Opus pre-skip, LAME header, MP4 edit list); nothing else is trimmed. The first
+    audio stream of several is read. A pause in a film becomes silence, with a note.
 
     A file that was cut short is detected by the header of WAV, AIFF and FLAC, the last page of Ogg,
-    the length that MP4, WebM and MP3 with a Xing header state (to 0.1 s), and an incomplete last
-    frame of raw AAC; for an MP3 without a Xing header it is only noted.
+    the segment of Matroska and WebM, the length that MP4 and MP3 with a Xing header state (to
+    0.1 s), and an incomplete last frame of raw AAC. It is only noted for AU, CAF, W64 and an MP3
+    without a Xing header. Lengths that a pipe could not know are not a sign of it, nor are up to
+    44 bytes that a WAV lacks: some recorders state the size of the whole file.
 
     Parameters
     ----------
@@ -89,7 +92,8 @@ def read(
     ------
     AudioError
         If the file is missing, a folder, empty, not audio, cut short (for a part: within it),
-        damaged, silent, or holds NaN or infinite samples, or has no such channel or part.
+        damaged, silent, holds NaN or infinite samples, states what is beyond the limits of
+        `anymic.audio.limits`, or has no such channel or part; whatever a decoder raises is one.
     """
     with open_source(path) as source:
         source.refuse_unusable(whole=False)
