@@ -68,6 +68,16 @@ def test_flac_that_counts_right_is_not_noted(tmp_path: Path, bits: str, samples:
     assert audio.probe(path).format == f"FLAC {bits}"
 
 
+@pytest.mark.parametrize("seed", [89, 156])
+def test_flac_with_bytes_like_the_header_of_a_reserved_block_size(
+    tmp_path: Path, seed: int
+) -> None:
+    sound = np.random.default_rng(seed).uniform(-0.5, 0.5, 8000)
+    soundfile.write(tmp_path / "a.flac", sound, 16000, subtype="PCM_24")
+    clip = audio.read(tmp_path / "a.flac")
+    assert (len(clip.samples), clip.notes) == (8000, ())
+
+
 @pytest.mark.parametrize("form", ["AU", "W64", "CAF"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_a_cut_file_of_these_formats_is_noted(tmp_path: Path, form: str, share: float) -> None:

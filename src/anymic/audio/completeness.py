@@ -86,7 +86,10 @@ def _flac_frame(header: bytes, block: int) -> tuple[int, int] | None:
     end = 4 + max(1, more)
     for byte in header[5:end]:
         number = number << 6 | byte & 0x3F
-    kind, more = header[2] >> 4, {6: 1, 7: 2}.get(header[2] >> 4, 0)
+    kind = header[2] >> 4
+    if not kind:  # reserved: these bytes are not a frame's
+        return None
+    more = {6: 1, 7: 2}.get(kind, 0)
     if more:  # the size of a last frame, which is shorter than the others
         size = int.from_bytes(header[end : end + more], "big") + 1
     else:
@@ -131,8 +134,9 @@ def matroska(content: Content, file: BinaryIO, size: int) -> Content:
         if length_bytes > 8:
             break
         value = int.from_bytes(header[identifier_bytes : identifier_bytes + length_bytes], "big")
-        length, unknown = value & (most := (1 << 7 * length_bytes) - 1), value & most == most
+        most = (1 << 7 * length_bytes) - 1  # all bits set: the length is not known
+        length = value & most
         at += identifier_bytes + length_bytes + length
         if int.from_bytes(header[:identifier_bytes], "big") == _SEGMENT:
-            return replace(content, cut=not unknown and at > size)
+            return replace(content, cut=length != most and at > size)
     return content
