@@ -156,7 +156,13 @@ class Ensemble:
 
     @classmethod
     def load(cls, folder: str | Path) -> Ensemble:
-        """Read an ensemble that `save` wrote; errors as of `Bundle.load`, also for a member."""
+        """Read an ensemble that `save` wrote.
+
+        Raises
+        ------
+        BundleError
+            As for `Bundle.load`, of the ensemble or one of its members.
+        """
         folder = Path(folder)
         record = read_record(folder, EnsembleRecord)
         if not record.members or not all(name.isdecimal() for name in record.members):
@@ -183,7 +189,13 @@ class Ensemble:
 
 
 def load(folder: str | Path) -> Bundle | Ensemble:
-    """Read the model or the ensemble in a folder; errors as of `Bundle.load`."""
+    """Read the model or the ensemble in a folder.
+
+    Raises
+    ------
+    BundleError
+        As for `Bundle.load`.
+    """
     kind = FOLDER.read_index(Path(folder)).get("kind")
     return Ensemble.load(folder) if kind == ENSEMBLE else Bundle.load(folder)
 

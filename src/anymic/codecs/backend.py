@@ -94,7 +94,7 @@ class Backend(ABC):
     def encode(
         self, spec: CodecSpec, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
     ) -> bytes:
-        """Return the whole file, container and headers included; AudioError if that fails.
+        """Return the whole file, container and headers included.
 
         Parameters
         ----------
@@ -104,6 +104,11 @@ class Backend(ABC):
             Full scale is 1.0. Encoders of integers limit higher values.
         rate_hz, kbps : int, float
             Supported by the codec.
+
+        Raises
+        ------
+        AudioError
+            If the encoder fails.
         """
 
     def decode(self, spec: CodecSpec, data: bytes) -> tuple[NDArray[np.float32], int]:

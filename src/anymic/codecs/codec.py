@@ -95,7 +95,10 @@ class Codec:
     def parse(cls, text: str) -> Codec:
         """Return the codec of a text as `str` writes it: "mp3 32" is MP3 at 32 kbps.
 
-        A text that is not a name and a bitrate, or one that is not supported, is a ConfigError.
+        Raises
+        ------
+        ConfigError
+            If the text is not a name and a bitrate, or these are not supported.
         """
         name, _, number = text.strip().partition(" ")
         try:

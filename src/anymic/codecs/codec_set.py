@@ -29,7 +29,11 @@ class CodecSet:
     def read(cls, path: str | Path) -> CodecSet:
         """Read a YAML file, or a preset by its name: "codecs", the list of Peters 2022.
 
-        A ConfigError says that the file is missing or not YAML, or names all that is unknown.
+        Raises
+        ------
+        ConfigError
+            If the file is missing or not YAML, or codecs or bitrates are unknown; one line states
+            every problem.
         """
         return cls.from_mapping(read_yaml(preset_file(path, example="codecs")))
 

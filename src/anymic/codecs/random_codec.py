@@ -17,14 +17,18 @@ from anymic.errors import ConfigError
 class Codecs:
     """Settings of training with codecs: in each epoch, a share of the clips is passed through one.
 
-    Another share, an empty set, and codecs that are unknown or the original are a ConfigError.
-
     Attributes
     ----------
     share : float
         Probability that a clip is passed through a codec in an epoch.
     set : tuple of str
         The codecs and bitrates, such as "mp3 32"; all are equally likely.
+
+    Raises
+    ------
+    ConfigError
+        If the share is not above 0 and at most 1, the set is empty or contains the original, or
+        codecs or bitrates are unknown.
     """
 
     share: float = 0.5

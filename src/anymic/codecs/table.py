@@ -20,7 +20,18 @@ CODECS: Registry[CodecSpec] = Registry("codec", package="anymic.codecs.backends"
 
 
 def register_codec(spec: CodecSpec) -> CodecSpec:
-    """Add a codec to the table, and return it; ConfigError if another one has its name."""
+    """Add a codec to the table, and return it.
+
+    Parameters
+    ----------
+    spec : CodecSpec
+        Its `backend` is an instance of a subclass of `anymic.codecs.Backend`.
+
+    Raises
+    ------
+    ConfigError
+        If another codec has that name.
+    """
     backend = spec.backend
     CODECS.add(spec.name, spec, module=type(backend).__module__ if backend else __name__)
     return spec

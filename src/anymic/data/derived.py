@@ -29,7 +29,7 @@ from anymic.data.manifest import Manifest
 from anymic.errors import Failure, ManifestError
 
 TABLE = "manifest.csv"
-PART = ("start_s", "duration_s")  # columns that a file has no more that is the whole clip
+PART = ("start_s", "duration_s")  # of a clip that is a part of a file; a written file is whole
 
 Variant = TypeVar("Variant", bound=Hashable)
 

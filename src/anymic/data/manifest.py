@@ -166,7 +166,10 @@ class Manifest:
     def with_columns(self, **columns: Any) -> Manifest:
         """Add or replace columns; each is a sequence (row,), or one value for all rows.
 
-        A ManifestError says that the new table does not pass :meth:`from_table`.
+        Raises
+        ------
+        ManifestError
+            The new table does not pass :meth:`from_table`.
         """
         plain = {
             key: np.asarray(value) if isinstance(value, pd.Series) else value

@@ -91,8 +91,6 @@ class Frontend(nn.Module):
     ) -> Tensor:
         """Return log-mel features, scaled by the settings, before standardization and deltas.
 
-        Raises a ConfigError if a shape is wrong, or `samples` is too short for a frame.
-
         Parameters
         ----------
         samples : Tensor, (batch, sample), float32
@@ -106,6 +104,12 @@ class Frontend(nn.Module):
         Returns
         -------
         Tensor : (batch, band, frame), natural logarithm; 0..1 with the scaling "clip"
+
+        Raises
+        ------
+        ConfigError
+            If `samples` is not of shape (batch, sample) or too short for a frame, or `gains` is
+            not of shape (batch, bin).
         """
         frames = self.overlapping(samples)
         if gains is None and device is not None and bool((device != IDENTITY).any()):

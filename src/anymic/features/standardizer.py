@@ -28,7 +28,10 @@ class Standardizer:
     def fit(self, features: Iterable[NDArray[np.floating]]) -> Standardizer:
         """Estimate both from clips of features, each (band, frame), in one pass; return self.
 
-        Raises a ConfigError if there is no clip.
+        Raises
+        ------
+        ConfigError
+            If there is no clip.
         """
         count, mean, spread = 0, np.zeros(1), np.zeros(1)
         for clip in features:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from anymic import models
-from anymic._internal.files import atomic_path, file_digest
+from anymic._internal.files import file_digest
 from anymic._internal.optional import extra
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import AnymicError, BundleError
@@ -163,8 +163,7 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
     expected = Path(name).stem.rpartition("-")[2]
     digest = file_digest(path)
     if not digest.startswith(expected):
-        with atomic_path(path.with_suffix(".damaged")) as aside:
-            path.rename(aside)
+        path.replace(path.with_suffix(".damaged"))
         raise AnymicError(
             f"{name} from {url} has the SHA-256 {digest[:8]}...",
             expected=f"{expected}...",

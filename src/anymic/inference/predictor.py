@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,22 +23,35 @@ from anymic.inference.requests import ClipRequest, as_sources, manifest_requests
 from anymic.inference.windowing import End
 
 
-def load(path: str | Path, **options: Any) -> Predictor:
+def load(
+    path: str | Path,
+    *,
+    batch_size: int | None = None,
+    precision: Precision = "auto",
+    accelerator: str = "auto",
+    min_confidence: float = 0.0,
+) -> Predictor:
     """Load a bundle for prediction: `anymic.load("run").predict("clip.wav")`.
 
     Parameters
     ----------
     path : path
         The folder of a model or an ensemble.
-    **options
-        Those of `Predictor`: batch_size, precision, accelerator, min_confidence.
+    batch_size, precision, accelerator, min_confidence
+        As for `Predictor`.
 
     Raises
     ------
     BundleError
         If the folder has no bundle, or an incomplete one.
     """
-    return Predictor(bundles.load(path), **options)
+    return Predictor(
+        bundles.load(path),
+        batch_size=batch_size,
+        precision=precision,
+        accelerator=accelerator,
+        min_confidence=min_confidence,
+    )
 
 
 class Predictor:

@@ -67,11 +67,8 @@ class Classified(Task):
     def arrays(self, out: Path) -> Arrays:
         """Return, by policy, whether each clip was right."""
         known, unknown = self.tested()
-        plain, own, training = (
-            Bundle.load(self.run.folder(out)),
-            None,
-            Manifest.read(self.run.manifest),
-        )
+        plain, training = Bundle.load(self.run.folder(out)), Manifest.read(self.run.manifest)
+        own = None
         if self.identified:
             own = identifier(self.fold, self.policy.known, self.policy.clips)
         blindly = with_device_policy(plain, unknown="blind", identifier=own, training=training)

@@ -56,8 +56,17 @@ def register_corpus(
 ) -> Callable[[Reader], Reader]:
     """Return a decorator that registers a function as `Corpus.read`, and returns it unchanged.
 
-    The parameters are the attributes of `Corpus`; `load` and `anymic data prepare` use the name. A
-    name that another corpus has is a ConfigError.
+    Parameters
+    ----------
+    name : str
+        For `load`, and for `anymic data prepare`.
+    about, rate_hz, archives
+        See `Corpus`.
+
+    Raises
+    ------
+    ConfigError
+        If another corpus has this name.
     """
 
     def decorate(read: Reader) -> Reader:

@@ -26,8 +26,7 @@ def profile(
 ) -> DeviceProfile:
     """Estimate the gains that correct each device towards the reference.
 
-    Notes on the fit, such as few takes or unusable files, are given as warnings. Raises as
-    `SpectrumCorrection.fit`.
+    Notes on the fit, such as few takes or unusable files, are given as warnings.
 
     Parameters
     ----------
@@ -39,6 +38,11 @@ def profile(
         As in `SpectrumCorrection.fit`.
     split : str or sequence of str, optional
         Only clips of these splits; pass "train" if the profile is for a classifier.
+
+    Raises
+    ------
+    ManifestError, DeviceError
+        As `SpectrumCorrection.fit`.
 
     Examples
     --------

@@ -150,7 +150,11 @@ class DeviceProfile:
     ) -> NDArray[np.float64]:
         """Return the gains of each of these devices, (row, bin).
 
-        Those of an unknown device are 1, or it raises a DeviceError, as `unknown` says.
+        Raises
+        ------
+        DeviceError
+            If the profile has no such device and `unknown` is "error". With "identity" its gains
+            are 1.
         """
         ones = np.ones(self.fft_size // 2 + 1)
         skipped = set(devices) - set(self.devices) if unknown == "identity" else set()

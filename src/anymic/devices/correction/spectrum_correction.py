@@ -224,7 +224,11 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> SpectrumCorrection:
         """Learn gains from spectra that are already measured (`spectra.measure`).
 
-        Raises as `fit`, and a DeviceError if they were measured with other settings.
+        Raises
+        ------
+        DeviceError
+            If the spectra were measured with other settings, a device is unknown or there is no
+            aligned take.
         """
         self._check_settings()
         spectra.require(**self._analysis())

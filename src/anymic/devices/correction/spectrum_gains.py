@@ -90,15 +90,17 @@ class SpectrumGains(nn.Module):
     def forward(self, values: Tensor, device: str | Sequence[str | None] | Tensor) -> Tensor:
         """Return the values with the gains of their devices applied, of the same shape and type.
 
-        Raises a DeviceError if a device has no gains, or the values do not fit the domain or the
-        devices.
-
         Parameters
         ----------
         values : Tensor
             In the domain of the module: (batch, ..., bin, frame) or (batch, ..., sample).
         device : str, sequence of str, or Tensor (batch,) of int64
             One name for all, or a name or a row of `gains` (`device_index`) for each clip.
+
+        Raises
+        ------
+        DeviceError
+            If a device has no gains, or the values do not fit the domain or the devices.
         """
         self._check(values)
         index = device if isinstance(device, Tensor) else self.device_index(device)

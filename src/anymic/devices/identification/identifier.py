@@ -114,8 +114,6 @@ class DeviceIdentifier:
     ) -> DeviceIdentifier:
         """Read the clips of `manifest` once and learn its devices.
 
-        Raises as `describe_manifest` and `fit_descriptions`.
-
         Parameters
         ----------
         manifest : Manifest
@@ -124,6 +122,11 @@ class DeviceIdentifier:
         held_out : sequence of str
             Devices of the manifest that stand for unknown devices.
         seed : int
+
+        Raises
+        ------
+        ManifestError, DeviceError
+            As `describe_manifest` and `fit_descriptions`.
         """
         clips = describe_manifest(manifest, bands=self.bands)
         return self.fit_descriptions(clips, held_out=held_out, seed=seed)
@@ -134,9 +137,13 @@ class DeviceIdentifier:
         """Learn from clips already described.
 
         The threshold comes from cross-validation (`held_out_scores` and
-        `HeldOutScores.threshold`). The final network is trained on all clips. Raises a DeviceError
-        if a held-out device has no clip, fewer than two are left, one has too few clips, or all
-        clips are of one recording.
+        `HeldOutScores.threshold`). The final network is trained on all clips.
+
+        Raises
+        ------
+        DeviceError
+            If a held-out device has no clip, fewer than two are left, one has too few clips, or
+            all clips are of one recording.
         """
         if missing := sorted(set(held_out) - set(clips.devices)):
             raise DeviceError(
@@ -267,7 +274,11 @@ class DeviceIdentifier:
     def load(cls, folder: str | Path) -> DeviceIdentifier:
         """Read an identifier that `save` wrote.
 
-        Raises a DeviceError if a file is missing, altered, of another version or of something else.
+        Raises
+        ------
+        DeviceError
+            If the folder or a file of it is missing, was altered, is not an identifier or has
+            another version.
         """
         folder = Path(folder)
         record = FOLDER.read_index(folder)

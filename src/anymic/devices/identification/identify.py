@@ -39,14 +39,17 @@ def identify(
 ) -> Iterator[tuple[str, Identification | Failure]]:
     """Yield each file with the device that recorded it, or with the reason for a failure.
 
-    Raises a DeviceError if the folder holds no identifier.
-
     Parameters
     ----------
     identifier : DeviceIdentifier or path
         A path is the folder of a saved identifier.
     places : sequence of path
         Files, folders or patterns, as for `anymic.data.files.find_files`.
+
+    Raises
+    ------
+    DeviceError
+        If the folder holds no identifier.
     """
     known = _loaded(identifier)
     for path, features in _described(known, places):

@@ -97,8 +97,6 @@ def register_estimator(
 ) -> Callable[[Function], Function]:
     """Register the decorated function (see `EstimatorSpec`) as an estimator of device gains.
 
-    Raises a DeviceError if another estimator has this name.
-
     Parameters
     ----------
     name : str
@@ -108,6 +106,11 @@ def register_estimator(
     mel_bands : bool
         Whether it also works on mel bands: whether it uses only mean magnitudes, which mel
         filters may sum.
+
+    Raises
+    ------
+    DeviceError
+        If another estimator has this name.
     """
 
     def decorate(function: Function) -> Function:
