@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
 from dataclasses import replace
+from functools import lru_cache
 from typing import BinaryIO
 
 from anymic.audio.content import MAYBE_CUT, Content
@@ -27,19 +29,23 @@ def ogg(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
     length = 27 + segments + sum(page[27 : 27 + segments])
     if at < 0 or len(page) < 27 + segments or len(page) < length:
         return replace(content, ffmpeg=opus, cut=True)
-    joined = _begins_again(file, content.begin)
+    # Streams side by side, such as pictures and sound, all begin before any of them continues.
+    continued = _find(file, b"OggS\0\0", content.begin)
+    joined = continued >= 0 and _find(file, b"OggS\0\2", continued) >= 0
     notes = () if page[5] & 4 else ("no end-of-stream mark: the file may lack its end",)
     return replace(content, ffmpeg=opus or joined, counted=not joined, notes=notes)
 
 
-def _begins_again(file: BinaryIO, begin: int) -> bool:
-    """Return whether a stream begins after pages of another: libsndfile stops there.
+def _find(file: BinaryIO, mark: bytes, begin: int) -> int:
+    """Return where a mark occurs first after a byte of a file; -1 where it does not."""
+    status = os.fstat(file.fileno())
+    return _find_once(file.name, status.st_size, status.st_mtime_ns, mark, begin)
 
-    Streams side by side, such as pictures and sound, all begin before any of them continues.
-    """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages:
-        continued = pages.find(b"OggS\0\0", begin)
-        return continued >= 0 and pages.find(b"OggS\0\2", continued) >= 0
+
+@lru_cache(maxsize=4096)  # many parts of a long file are read one by one
+def _find_once(path: str, size: int, changed_ns: int, mark: bytes, begin: int) -> int:
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as whole:
+        return whole.find(mark, begin)
 
 
 def flac(content: Content, file: BinaryIO, size: int) -> Content:
@@ -52,9 +58,8 @@ def flac(content: Content, file: BinaryIO, size: int) -> Content:
     stated = int.from_bytes(info[10:18], "big") & (1 << 36) - 1
     if len(info) < 18 or not stated:
         return content
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        if whole.find(b"fLaC\0\0\0\x22", content.begin + 4) >= 0:  # joined files
-            return replace(content, ffmpeg=True, counted=False)
+    if _find(file, b"fLaC\0\0\0\x22", content.begin + 4) >= 0:  # joined files
+        return replace(content, ffmpeg=True, counted=False)
     file.seek(max(content.begin + 42, size - _FLAC_TAIL_BYTES))
     tail = file.read()
     at, later = len(tail), -1
