@@ -11,7 +11,8 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from tests import odd_files as odd
+from tests.odd_files import good
+from tests.odd_files import writing as odd
 
 from anymic import audio
 from anymic.errors import AudioError
@@ -115,7 +116,7 @@ def test_a_pause_becomes_silence_of_its_length(tmp_path: Path, ending: str, vide
     assert begin == pytest.approx(48000, abs=4608)  # a packet of FLAC
 
 
-@pytest.mark.parametrize(("name", "make"), odd.mp3_cases().items())
+@pytest.mark.parametrize(("name", "make"), good.mp3_cases().items())
 def test_mp3_with_other_bytes_around_it(
     tmp_path: Path, name: str, make: Callable[[], bytes]
 ) -> None:
@@ -136,7 +137,7 @@ def test_mp3_that_was_cut_is_still_told(tmp_path: Path, xing: bool) -> None:
         assert "may lack its end" in note
 
 
-@pytest.mark.parametrize(("name", "case"), odd.tagged_cases().items())
+@pytest.mark.parametrize(("name", "case"), good.tagged_cases().items())
 def test_tags_in_front_of_other_formats(
     tmp_path: Path, name: str, case: tuple[bytes, Callable[[], bytes]]
 ) -> None:
@@ -146,7 +147,7 @@ def test_tags_in_front_of_other_formats(
     check(odd.saved(tmp_path, name, tags + data), plain.samples)
 
 
-@pytest.mark.parametrize(("name", "make"), odd.sized_cases().items())
+@pytest.mark.parametrize(("name", "make"), good.sized_cases().items())
 def test_a_length_that_the_header_does_not_tell(
     tmp_path: Path, name: str, make: Callable[[], bytes]
 ) -> None:
@@ -159,7 +160,7 @@ def test_a_length_that_the_header_does_not_tell(
         np.testing.assert_allclose(clip.samples[16:], odd.noise()[16:], atol=2**-14)
 
 
-@pytest.mark.parametrize(("name", "make"), odd.compressed_wav_cases().items())
+@pytest.mark.parametrize(("name", "make"), good.compressed_wav_cases().items())
 def test_compressed_samples_in_wav(tmp_path: Path, name: str, make: Callable[[], bytes]) -> None:
     path = odd.saved(tmp_path, name, make())
     check(path, decoded(path))
@@ -173,7 +174,7 @@ def test_parts_of_wav_that_cannot_be_sought(tmp_path: Path, subtype: str) -> Non
     check(path, expected)
 
 
-@pytest.mark.parametrize(("name", "make"), odd.latin1_tag_cases().items())
+@pytest.mark.parametrize(("name", "make"), good.latin1_tag_cases().items())
 def test_tags_in_latin_1(tmp_path: Path, name: str, make: Callable[[], bytes]) -> None:
     data = make()
     assert b"Caf\xe9 Ritter" in data

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import odd_files as odd
+from tests.odd_files import writing as odd
+from tests.odd_files import wrong
 
 from anymic import audio
 from anymic.errors import AudioError, ConfigError
 
 
-@pytest.mark.parametrize(("name", "case"), odd.bombs().items())
+@pytest.mark.parametrize(("name", "case"), wrong.bombs().items())
 def test_a_header_that_asks_for_too_much(
     tmp_path: Path, name: str, case: tuple[Callable[[], bytes], str]
 ) -> None:
@@ -44,8 +45,16 @@ def test_zeros_after_the_samples_are_not_walked_through(tmp_path: Path) -> None:
     ("name", "value", "make"),
     [
         ("LOWEST_RATE_HZ", "20", lambda: odd.wav(odd.ints(odd.noise()), rate_hz=20)),
-        ("HIGHEST_RATE_HZ", "2000000000", lambda: odd.wav(odd.ints(odd.noise()), rate_hz=10**9)),
-        ("MOST_CHUNKS", "3000", lambda: odd.wav(b"\1\2" * 9, before=odd.chunk(b"JUNK") * 2000)),
+        (
+            "HIGHEST_RATE_HZ",
+            "2000000000",
+            lambda: odd.wav(odd.ints(odd.noise()), rate_hz=10**9),
+        ),
+        (
+            "MOST_CHUNKS",
+            "3000",
+            lambda: odd.wav(b"\1\2" * 9, before=odd.chunk(b"JUNK") * 2000),
+        ),
         ("LONGEST_PAUSE_S", "900", lambda: odd.film("matroska", "aac", pause_s=700)),
     ],
 )
@@ -62,13 +71,13 @@ def test_a_limit_is_set_in_the_environment(
         audio.read(path)
     monkeypatch.setenv(f"ANYMIC_{name}", value)
     assert audio.read(path).samples.any()
-    for wrong in ("", "x", "-1", "1.5", "0", "1" * 5000):
-        monkeypatch.setenv(f"ANYMIC_{name}", wrong)
+    for refused in ("", "x", "-1", "1.5", "0", "1" * 5000):
+        monkeypatch.setenv(f"ANYMIC_{name}", refused)
         with pytest.raises(ConfigError, match=f"ANYMIC_{name} is .*Expected a whole number"):
             audio.read(path)
 
 
-@pytest.mark.parametrize(("name", "data"), odd.undecodable().items())
+@pytest.mark.parametrize(("name", "data"), wrong.undecodable().items())
 def test_a_coding_that_is_not_known(tmp_path: Path, name: str, data: bytes) -> None:
     path = odd.saved(tmp_path, name, data)
     for use in (audio.read, audio.probe, lambda path: list(audio.stream(path, window_s=1.0))):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests import odd_files as odd
+from tests.odd_files import writing as odd
+from tests.odd_files import wrong
 
 from anymic import audio
 from anymic.errors import AudioError
@@ -17,7 +18,7 @@ FEWER = "its header counts fewer samples than were decoded"
 CUT = "the header states more samples than the file has: it may be cut short"
 
 
-@pytest.mark.parametrize(("name", "case"), odd.chained_cases().items())
+@pytest.mark.parametrize(("name", "case"), wrong.chained_cases().items())
 def test_joined_files_are_read_whole(
     tmp_path: Path, name: str, case: tuple[Callable[[], bytes], int]
 ) -> None:
@@ -49,7 +50,7 @@ def test_flac_that_counts_too_few_samples(tmp_path: Path, count: int) -> None:
     data = odd.sound_file("FLAC", "PCM_16")
     whole = audio.read(odd.saved(tmp_path, "whole.flac", data))
     assert whole.notes == ()
-    path = odd.saved(tmp_path, "a.flac", odd.with_flac_count(data, count))
+    path = odd.saved(tmp_path, "a.flac", wrong.with_flac_count(data, count))
     clip = audio.read(path)
     np.testing.assert_array_equal(clip.samples, whole.samples)
     assert clip.notes == (FEWER,)
@@ -109,7 +110,7 @@ FRAMES = (1 << 30) + 500_000  # of four bytes: more than 32 bits count
 
 @pytest.mark.parametrize("size", [4 * FRAMES - (1 << 32), 0xFFFFFFFF, 0, 0x7FFFF000])
 def test_wav_over_four_gigabytes(tmp_path: Path, size: int) -> None:
-    path = odd.sparse_wav(tmp_path, size=size, frames=FRAMES)
+    path = wrong.sparse_wav(tmp_path, size=size, frames=FRAMES)
     info = audio.probe(path)
     assert (info.frames, info.rate_hz, info.channels) == (FRAMES, 48000, 2)
     end = audio.read(path, start_s=(FRAMES - 3000) / 48000)

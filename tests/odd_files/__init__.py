@@ -1,0 +1,1 @@
+"""Small generators of odd audio files; nothing here needs a program."""
