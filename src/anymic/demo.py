@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anymic._internal.folder_lock import one_at_a_time
 from anymic.data.checks import require_all_usable
 from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.manifest import Manifest
@@ -67,6 +68,7 @@ class Demo:
     seconds: dict[str, float]
 
 
+@one_at_a_time
 def run_demo(
     out: str | Path,
     *,

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.folder_lock import one_at_a_time
 from anymic.audio import Clip
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
@@ -36,6 +37,7 @@ class Encoding(Derived):
     over_full_scale: dict[Codec, int]
 
 
+@one_at_a_time
 def encode(
     manifest: Manifest,
     codecs: CodecSet | str | Path,
@@ -43,6 +45,7 @@ def encode(
     *,
     workers: int | None = None,
     progress: bool = True,
+    wait: bool = False,
 ) -> Encoding:
     """Pass every clip of `manifest` through every codec and write the result.
 
@@ -72,11 +75,13 @@ def encode(
         Clips encoded at the same time; by default one a processor.
     progress : bool
         Whether to show a progress bar on stderr.
+    wait : bool
+        Wait until no other run writes into `out`, instead of an error.
 
     Raises
     ------
     ConfigError
-        If codecs or bitrates are unknown.
+        If another run writes into `out`, or codecs or bitrates are unknown.
     DependencyError
         If some codecs are not available here; nothing is written then.
     ManifestError

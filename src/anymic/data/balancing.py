@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from anymic import audio
+from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.optional import extra
 from anymic.audio import Clip
 from anymic.data.derived import PART, Derived, DerivedCorpus, Recipe, Rendered, Source
@@ -48,6 +49,7 @@ class _Shifting(Recipe[int]):
         return Rendered(prepare(clip, semitones=variant, top_db=self.top_db), bits=24)
 
 
+@one_at_a_time
 def balance(
     manifest: Manifest,
     out: str | Path,

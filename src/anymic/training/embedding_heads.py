@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from anymic import models
+from anymic._internal.folder_lock import one_at_a_time
 from anymic.data.embeddings import Vectors
 from anymic.inference.embedding_head import VectorHead
 from anymic.models.segments import fixed_segments
@@ -20,6 +21,7 @@ from anymic.training.run import TrainingRun
 SMALLEST_SCALE = 1e-6  # a feature that varies less is not scaled
 
 
+@one_at_a_time
 def fit_vectors(
     vectors: Vectors,
     config: TrainingConfig,

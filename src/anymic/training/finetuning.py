@@ -13,6 +13,7 @@ import numpy as np
 
 from anymic import models
 from anymic._internal.files import write_arrays
+from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.saved_folder import tensor_bytes
 from anymic.bundle import Bundle
 from anymic.bundle.format import tensors_of
@@ -36,6 +37,7 @@ REPORT_EPOCHS = (0, 1, 10, 20, 40)  # those of Peters 2022, table 2
 ANSWERS = "measured.npz"
 
 
+@one_at_a_time
 def finetune(
     bundle: Bundle | str | Path,
     manifest: Manifest | pd.DataFrame | str | Path,

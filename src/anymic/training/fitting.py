@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anymic import models
+from anymic._internal.folder_lock import one_at_a_time
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.gain_fitting import band_gains
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@one_at_a_time
 def fit(
     manifest: Manifest | pd.DataFrame | str | Path,
     config: TrainingConfig | str,

@@ -13,6 +13,7 @@ import torch
 
 from anymic import models
 from anymic._internal.files import key_of, write_arrays
+from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.checks import require_usable
@@ -34,6 +35,7 @@ SEGMENT_S = 0.96  # for networks without patches
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
 
+@one_at_a_time
 def fit_head(
     manifest: Manifest | pd.DataFrame,
     embedder: Bundle,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -50,12 +51,12 @@ class EvaluationCallback(lightning.Callback):
         self.answers: dict[int, NDArray[np.float32]] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the probabilities, for a checkpoint."""
-        return {"answers": self.answers}
+        """Return the probabilities, for a checkpoint: tensors, which alone can be read again."""
+        return {"answers": {epoch: torch.from_numpy(p) for epoch, p in self.answers.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the probabilities of a checkpoint over."""
-        self.answers |= state_dict["answers"]
+        self.answers |= {epoch: p.numpy() for epoch, p in state_dict["answers"].items()}
 
     def measure(self, epoch: int, network: nn.Module, *, accelerator: str = "cpu") -> None:
         """Classify the clips by the network as it is at an epoch."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.machine import processors
 from anymic._internal.processes import in_processes, visible_gpus
 from anymic._internal.progress import track
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MEMBERS = "members"
 
 
+@one_at_a_time
 def fit_members(
     manifest: Manifest | pd.DataFrame,
     config: TrainingConfig,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
-from anymic.training.loop.trainer import check_trainer, train
+from anymic.training.loop.trainer import CHECKPOINTS, check_trainer, train
 from anymic.training.parts import Examples, settle_length, split
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ class TrainingRun:
         Raises
         ------
         ConfigError
-            If the run to resume has other settings or clips, or clips differ in length.
+            If the run to resume has other settings or clips, its record cannot be read, or clips
+            differ in length.
         """
         self.config = settle_length(self.config, self.parts.training)
-        if self.resume:
-            self.has_begun(origin)
+        self.resume = self.resume and self.has_begun(origin)
+        if not self.resume:  # else an interruption would leave those of another run to resume
+            shutil.rmtree(self.out / CHECKPOINTS, ignore_errors=True)
         write_text(self.out / RECORD, json.dumps(self._determinants(origin), indent=1) + "\n")
 
     def has_begun(self, origin: Mapping[str, Any] | None = None) -> bool:
@@ -88,15 +91,24 @@ class TrainingRun:
         Raises
         ------
         ConfigError
-            If the folder holds another run.
+            If the folder holds another run, or its record cannot be read.
         """
         path = self.out / RECORD
-        if not path.is_file():
+        if not path.exists():
             return False
-        found = json.loads(path.read_text(encoding="utf-8"))
         try:
-            settings = to_mapping(from_mapping(TrainingConfig, found["settings"]))
-        except (AnymicError, KeyError, TypeError):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            written, _ = dict(found["settings"]), str(found["manifest"])
+        except Exception as error:  # of a damaged file, many kinds
+            raise ConfigError(
+                f"the record {path} cannot be read, or is none of a training",
+                expected="the record as the training to resume wrote it",
+                fix=f"delete it and {self.out / CHECKPOINTS} to train from the start, or choose"
+                " another output folder",
+            ) from error
+        try:
+            settings = to_mapping(from_mapping(TrainingConfig, written))
+        except AnymicError:
             settings = None
         if {**found, "settings": settings} != self._determinants(origin):
             raise ConfigError(
@@ -134,7 +146,8 @@ class TrainingRun:
         if codecs is None:
             return data
         usable = together.rows(store.rows)
-        coded = encode(usable, codecs.codecs, self.cache / "coded", progress=self.progress)
+        shared = self.cache / "coded"  # with other trainings, members perhaps
+        coded = encode(usable, codecs.codecs, shared, progress=self.progress, wait=True)
         parts = [coded.manifest.where(codec=one.name, kbps=one.kbps) for one in codecs.codecs]
         stores = [open_features(part, frontend, self.cache, length=length) for part in parts]
         failures = [*coded.failures, *(one for each in stores for one in each.failures)]

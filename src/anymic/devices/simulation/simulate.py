@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.settings import preset_file, to_mapping
 from anymic.audio import Clip
 from anymic.data.derived import (
@@ -40,6 +41,7 @@ class Simulation(Derived):
     over_full_scale: dict[str, int]
 
 
+@one_at_a_time
 def simulate(
     manifest: Manifest,
     devices: DeviceSet | str | Path,

@@ -56,6 +56,7 @@ class TrainedClassifier(lightning.LightningModule):
             config.loss, focal_power=config.focal_power, temperature=config.temperature
         )
         self.totals = torch.zeros(3)
+        self.started = False  # True after a checkpoint to resume from has been restored
         for part in self.frozen:
             part.requires_grad_(False)
 
@@ -106,6 +107,10 @@ class TrainedClassifier(lightning.LightningModule):
     def validation_step(self, batch: Batch, _: int) -> None:
         """Add to the counts of the validation."""
         self._step(batch)
+
+    def on_train_start(self) -> None:
+        """Note that nothing is restored any more."""
+        self.started = True
 
     def on_train_epoch_start(self) -> None:
         """Reset the counts."""

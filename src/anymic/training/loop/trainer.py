@@ -7,7 +7,7 @@ import logging
 import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from anymic.training.parts import Examples
 
 if TYPE_CHECKING:
     import pytorch_lightning as lightning
+
+CHECKPOINTS = "checkpoints"  # in the folder of a run
 
 # What a training chooses itself, from its settings and its folder.
 OWN = {
@@ -95,6 +97,7 @@ def train(
     `TrainingRun.train` calls it and describes its parameters; `out` is the folder of checkpoints/
     and logs/, and `arguments` are those of `pytorch_lightning.Trainer`.
     """
+    from anymic.training.loop.checkpoints import read_checkpoint, resuming
     from anymic.training.loop.module import TrainedClassifier
 
     validated = len(data.validation) > 0
@@ -110,16 +113,19 @@ def train(
         lost_frames = data.features.shape[-1] - example.shape[-1]
         batches = TrainingBatches(data, config, lost_frames=lost_frames, **share)
         checks = EvaluationBatches(data, config.batch_size, **share)
-        last = out / "checkpoints" / "last.ckpt"
-        with _plain_endings():
+        last = out / CHECKPOINTS / "last.ckpt"
+        resumed = last if resume and last.is_file() else None
+        if resumed:  # what is needed after the last epoch is read before the first one
+            chosen = last.with_name("best.ckpt")
+            read_checkpoint(chosen if chosen.exists() else last)
+        with _plain_endings(), resuming(last, module) if resumed else nullcontext():
             trainer.fit(
                 module,
                 training_loader(batches),
                 torch.utils.data.DataLoader(checks, batch_size=None) if validated else None,
-                ckpt_path=last if resume and last.is_file() else None,
-                weights_only=False if resume else None,
+                ckpt_path=resumed,
             )
-    best = torch.load(keeper.best_model_path or last, map_location="cpu", weights_only=False)
+    best = read_checkpoint(Path(keeper.best_model_path or last))
     prefix = "network."
     weights = {
         name.removeprefix(prefix): value
@@ -168,11 +174,12 @@ def _trainer(
         from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
         from pytorch_lightning.loggers import TensorBoardLogger
 
+    from anymic.training.loop.checkpoints import Checkpoints
     from anymic.training.loop.synchronize import SynchronizeBatchNorm
 
     picks = validated and config.monitor != "last"
     keeper = ModelCheckpoint(
-        dirpath=out / "checkpoints",
+        dirpath=out / CHECKPOINTS,
         filename="best",
         monitor=f"validation_{config.monitor}" if picks else None,
         mode="min" if config.monitor == "loss" else "max",
@@ -196,7 +203,7 @@ def _trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         use_distributed_sampler=False,
-        plugins=[SynchronizeBatchNorm()],
+        plugins=[SynchronizeBatchNorm(), Checkpoints()],
         **chosen,
     )
     return trainer, keeper

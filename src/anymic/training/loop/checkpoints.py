@@ -1,0 +1,76 @@
+"""Checkpoints of a training: read as numbers alone, and only where they are whole."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anymic._internal.optional import extra
+from anymic.errors import AnymicError, ConfigError, concerns_every_file
+
+with extra("train"):
+    from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+
+
+PARTS = ("state_dict", "loops", "optimizer_states", "lr_schedulers")
+
+
+class Checkpoints(TorchCheckpointIO):
+    """The trainer's checkpoints, which it reads by `read_checkpoint`."""
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a checkpoint, whatever else the trainer would allow in it."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint: tensors, numbers, texts, lists and mappings, and nothing that runs.
+
+    Every byte is compared with the checksums in the file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is damaged, is none of a training, or holds other objects.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise _refusal(path, f"its part {damaged} is damaged")
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _refusal(path, "it holds objects that would run code") from error
+    except Exception as error:  # of a damaged file, many kinds
+        if isinstance(error, AnymicError) or concerns_every_file(error):
+            raise
+        raise _refusal(path, "it is not complete, or none of a training") from error
+    if not isinstance(found, dict) or not all(map(found.get, PARTS)):
+        raise _refusal(path, "it is none of a training")
+    return found
+
+
+@contextmanager
+def resuming(path: Path, module: Any) -> Iterator[None]:
+    """Refuse the checkpoint if anything is raised before the `module` says that it is `started`."""
+    try:
+        yield
+    except Exception as error:
+        if module.started or isinstance(error, AnymicError) or concerns_every_file(error):
+            raise
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise _refusal(path, f"it does not fit this training: {reason}") from error
+
+
+def _refusal(path: Path, reason: str) -> ConfigError:
+    return ConfigError(
+        f"the checkpoint {path} cannot be used ({reason})",
+        expected="a checkpoint as this training wrote it",
+        fix=f"delete the folder {path.parent} to train from the start, or choose another output"
+        " folder",
+    )
