@@ -34,7 +34,7 @@ ONLY = {"metrics": NETWORKS, "models": NETWORKS, "calibration": ARRAYS | {"sklea
 # What one module does for all of the package, and who may therefore import these.
 ONE_RULE = {
     "concurrent.futures": {"anymic._internal.threads", "anymic._internal.processes"},
-    "multiprocessing": {"anymic._internal.processes"},
+    "multiprocessing": {"anymic._internal.processes", "anymic._internal.process_state"},
     "tempfile": {"anymic._internal.files"},
     "rich.progress": {"anymic._internal.progress", "anymic.data.download"},
 }

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +132,101 @@ def test_a_changed_file_has_another_state(tmp_path: Path) -> None:
     before = files.file_state(file)
     file.write_bytes(b"ab")
     assert files.file_state(file) != before
+
+
+def _killed_while_writing(folder: Path, call: str, *, signal_number: int = signal.SIGKILL) -> None:
+    """Let a process begin to write in a folder, and kill it."""
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom anymic._internal import files\n"
+        f"with {call} as place:\n"
+        "    (place if place.suffix else place / 'x.txt').write_text('half')\n"
+        "    print('ready', flush=True)\n    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", program, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        writer.send_signal(signal_number)
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="no locks on this system")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "files.atomic_path(Path(sys.argv[1], 'a.txt'))",
+        "files.atomic_folder(Path(sys.argv[1]), index='index')",
+    ],
+)
+def test_what_a_killed_process_left_is_gone_after_the_next_write(call: str, tmp_path: Path) -> None:
+    _killed_while_writing(tmp_path, call)
+    (tmp_path / "mine.part").write_text("of another program")
+    (left,) = tmp_path.glob(".*.part")
+    with files.atomic_path(tmp_path / "b.txt") as unfinished:
+        unfinished.write_text("whole")
+        assert not left.exists()
+    assert sorted(os.listdir(tmp_path)) == ["b.txt", "mine.part"]
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="no locks on this system")
+def test_what_is_still_being_written_stays(tmp_path: Path) -> None:
+    with files.atomic_path(tmp_path / "a.txt") as unfinished:
+        unfinished.write_text("first")
+        program = "import sys; from anymic._internal import files; files.write_text(*sys.argv[1:])"
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "a.txt"), "second"], check=True
+        )
+        files.remove_unfinished(tmp_path.parent, below=True)
+        assert unfinished.read_text() == "first"
+    assert (tmp_path / "a.txt").read_text() == "first"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return the folder of a disk of 1 MB; skip where none can be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def _fail_as_libraries_do(path: Path) -> None:
+    path.write_bytes(bytes(900_000))
+    raise RuntimeError("write failed")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(bytes(2_000_000)),
+        lambda path: np.zeros(250_000).tofile(path),
+        _fail_as_libraries_do,
+    ],
+    ids=["file", "array", "error of a library"],
+)
+def test_a_full_disk_names_the_file(write: Callable[[Path], object], small_disk: Path) -> None:
+    with (
+        pytest.raises(OSError, match="No space left on device") as caught,
+        files.atomic_path(small_disk / "a.bin") as unfinished,
+    ):
+        write(unfinished)
+    assert (caught.value.errno, caught.value.filename) == (28, str(small_disk / "a.bin"))
+    assert os.listdir(small_disk) == []
+
+
+def test_an_error_of_the_system_names_the_file_that_was_wanted(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        files.write_text(tmp_path / "folder", "text")
+    assert caught.value.filename == str(tmp_path / "folder")
+    with pytest.raises(FileExistsError):
+        files.write_text(Path(__file__) / "a.txt", "text")
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="no devices on this system")
+def test_a_device_is_written_to_and_not_replaced() -> None:
+    files.write_text("/dev/null", "text")
+    assert Path("/dev/null").is_char_device()

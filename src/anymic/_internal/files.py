@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import math
 import os
+import re
 import secrets
 import shutil
-import tempfile
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from anymic.errors import AnymicError
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where what a killed process left stays
+    fcntl = None  # type: ignore[assignment]
+
 BLOCK_BYTES = 1 << 20
 KEY_DIGITS = 32  # hexadecimal digits of a key; 128 bits do not collide by chance
+UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.part\b")
+SWEEP_S = 2.0  # a folder is searched for what killed processes left no more often than this
+_swept: dict[Path, float] = {}  # when each folder was searched
 
 
 @contextmanager
@@ -25,18 +38,96 @@ def atomic_path(path: str | Path, *, make_folder: bool = True) -> Iterator[Path]
 
     If the block raises, the temporary file is deleted and an existing `path` is unchanged. Several
     threads and processes may write the same file: the last one stays. A missing folder is made,
-    unless `make_folder` is False.
+    unless `make_folder` is False. What a killed process left in the folder is deleted.
+
+    Raises
+    ------
+    OSError
+        With the path as its file name, if the disk is full, whatever the block raised.
     """
     path = Path(path)
-    if make_folder:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with naming(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            yield path  # /dev/stdout, which must not be replaced
+            return
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary(path.parent) as folder, naming(path):  # while the disk is full
+            yield folder / path.name
+            os.replace(folder / path.name, path)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an error of the system that names none, and in whatever a full disk raises.
+
+    Libraries report a full disk by errors of their own, or do not say which file it was.
+    """
     try:
-        yield unfinished
-        os.replace(unfinished, path)
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            if not error.filename or UNFINISHED.search(str(error.filename)):
+                error.filename, error.filename2 = str(path), None
+            raise
+        if isinstance(error, AnymicError) or not _is_full(path.parent):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < BLOCK_BYTES
+    except OSError:
+        return False
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder in a folder; it is held by a lock that ends with the process."""
+    if time.monotonic() > _swept.get(folder, -math.inf) + SWEEP_S:
+        remove_unfinished(folder)
+        _swept[folder] = time.monotonic()
+    while True:
+        unfinished = folder / f".{secrets.token_hex(4)}.part"
+        unfinished.mkdir()
+        with _held(unfinished, wait=True):
+            if not unfinished.exists():  # another process was quicker, and deleted it
+                continue
+            try:
+                yield unfinished
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            return
+
+
+@contextmanager
+def _held(folder: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Lock a folder; give False where another process holds it, or there are no locks."""
+    place = None
+    try:
+        place = os.open(folder, os.O_RDONLY)
+        fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        held = True
+    except (OSError, AttributeError):
+        held = False
+    try:
+        yield held
     finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+        if place is not None:
+            os.close(place)
+
+
+def remove_unfinished(folder: Path, *, below: bool = False) -> None:
+    """Delete what killed processes left in a folder, and with `below` in those below it."""
+    for place, names, _ in os.walk(folder):
+        for name in filter(UNFINISHED.fullmatch, list(names)):
+            names.remove(name)
+            with _held(Path(place, name)) as held:
+                if held:
+                    shutil.rmtree(Path(place, name), ignore_errors=True)
+        if not below:
+            return
 
 
 @contextmanager
@@ -74,22 +165,20 @@ def atomic_folder(folder: Path, *, index: str, optional: Collection[str] = ()) -
     leaves the old content, the new content, or an index that does not match its files. The
     `optional` files are deleted from `folder` where the block does not write them; others stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=".unfinished."))
-    try:
-        new, old = unfinished / "new", unfinished / "old"
-        new.mkdir()
-        old.mkdir()
-        yield new
-        names = sorted(path.name for path in new.iterdir())
-        for name in sorted(names, key=index.__eq__):
-            if (folder / name).is_dir():  # which no rename replaces
-                os.replace(folder / name, old / name)
-            os.replace(new / name, folder / name)
-        for name in set(optional).difference(names):
-            (folder / name).unlink(missing_ok=True)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with naming(folder / index):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _temporary(folder) as unfinished, naming(folder / index):
+            new, old = unfinished / "new", unfinished / "old"
+            new.mkdir()
+            old.mkdir()
+            yield new
+            names = sorted(path.name for path in new.iterdir())
+            for name in sorted(names, key=index.__eq__):
+                if (folder / name).is_dir():  # which no rename replaces
+                    os.replace(folder / name, old / name)
+                os.replace(new / name, folder / name)
+            for name in set(optional).difference(names):
+                (folder / name).unlink(missing_ok=True)
 
 
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:

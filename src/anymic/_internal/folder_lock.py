@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from anymic._internal.files import remove_unfinished
 from anymic.errors import ConfigError
 
 if sys.platform != "win32":
@@ -50,6 +51,7 @@ def folder_lock(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     folder = Path(folder)
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     held = _hold(folder, wait=wait)
+    remove_unfinished(folder, below=True)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anymic._internal.files import atomic_path
 from anymic.audio.clip import Clip, checked_clip, clip_name
 from anymic.audio.inspection import inspect
-from anymic.errors import AudioError
+from anymic.errors import AudioError, concerns_every_file
 
 _FORMATS = {".wav": ("WAV", "FLOAT"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
 
@@ -85,6 +85,8 @@ def write(
             if form == "WAV":
                 _forget_time(unfinished)
     except (OSError, soundfile.SoundFileError) as error:
+        if concerns_every_file(error):
+            raise
         reason = getattr(error, "error_string", error)
         raise AudioError(
             f"the file {target} cannot be written at {audio.rate_hz} Hz ({reason})",

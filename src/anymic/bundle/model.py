@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from anymic import models
+from anymic._internal.process_state import left_as_found
 from anymic._internal.saved_folder import part_of, tensor_bytes
 from anymic.bundle.contract import InputContract
 from anymic.bundle.format import (
@@ -204,6 +205,7 @@ class Bundle:
         return folder
 
     @classmethod
+    @left_as_found()
     def load(cls, folder: str | Path) -> Bundle:
         """Read a bundle that `save` wrote.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anymic._internal.files import write_bytes
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError
@@ -33,7 +34,7 @@ def codec_apply(
     coded = chosen.apply(audio.read(recording, channel=read_channel(channel), allow_silence=True))
     audio.write(out, coded.clip)
     if keep is not None:
-        keep.write_bytes(coded.data)
+        write_bytes(keep, coded.data)
     outcome = {
         "path": str(out),
         "codec": chosen.name,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import fitted_clips_warning
@@ -111,6 +112,7 @@ class Evaluation(Measurement):
         )
 
 
+@left_as_found()
 def evaluate(
     model: Model,
     manifest: Clips,

@@ -168,6 +168,9 @@ def _write(
     rows: list[int] = []
     with atomic_path(path) as unfinished:
         array = np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # else writing to a map of a full disk ends the process
+            with unfinished.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, unfinished.stat().st_size)
         clips = _clips(manifest, config.rate_hz, length)
         while batch := list(islice(clips, BATCH)):
             good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anymic._internal.process_state import default_torch
 from anymic.errors import ConfigError, DeviceError
 from anymic.features.frontend_config import FrontendConfig
 from anymic.features.mel import BandedProduct, mel_filters
@@ -48,6 +49,7 @@ class Frontend(nn.Module):
     mean: Tensor
     scale: Tensor
 
+    @default_torch()
     def __init__(
         self,
         config: FrontendConfig,
@@ -70,7 +72,8 @@ class Frontend(nn.Module):
     def device_index(self, devices: Iterable[str | None]) -> Tensor:
         """Return the row of the gains of each device name, (clip,) int64; 0 where unknown."""
         rows = {name: row for row, name in enumerate(self.device_names, start=1)}
-        return torch.tensor([rows.get(name or "", IDENTITY) for name in devices], dtype=torch.int64)
+        found = [rows.get(name or "", IDENTITY) for name in devices]
+        return torch.tensor(found, dtype=torch.int64, device="cpu")
 
     def standardize_by(self, standardizer: Standardizer) -> Frontend:
         """Set the means and scales of a fitted standardizer; return self."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from anymic._internal.optional import extra
+from anymic._internal.process_state import left_as_found
 from anymic.bundle import Bundle, InputContract
 from anymic.data.corpora.tau_mobile import SCENES
 from anymic.errors import BundleError
@@ -38,6 +39,7 @@ WANTED = "a whole model of the family of Hu 2020, saved by Keras 2"
 Arrays = Mapping[str, np.ndarray]
 
 
+@left_as_found()
 def import_keras(
     path: str | Path,
     *,

@@ -15,6 +15,7 @@ from torch import Tensor
 from anymic import models
 from anymic._internal.files import file_digest
 from anymic._internal.optional import extra
+from anymic._internal.process_state import left_as_found
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import AnymicError, BundleError
 from anymic.features import Frontend
@@ -44,6 +45,7 @@ _WANTED = (
 )
 
 
+@left_as_found()
 def import_vggish(
     weights: str | Path | None = None,
     *,

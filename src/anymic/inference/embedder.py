@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anymic._internal.process_state import default_torch
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
@@ -95,6 +96,7 @@ class Embedder:
         self._clip_s = bundle.contract.clip_s
         self.pipeline = ClipPipeline(bundle, self.engine, self.pool, batch_size=batch_size)
 
+    @default_torch()
     @torch.inference_mode()
     def pool(self, features: Features) -> NDArray[np.float64]:
         """Return the pooled features (batch, channel) of log-mel features (batch, band, frame)."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import models
+from anymic._internal.process_state import default_torch, left_as_found
 from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
@@ -67,6 +68,7 @@ class VectorHead:
         """The temperature of the training; probabilities are softmax(logits / temperature)."""
         return float(self.training.get("settings", {}).get("temperature", 1.0))
 
+    @default_torch()
     def predict(self, vectors: Vectors) -> NDArray[np.float64]:
         """Return probabilities (clip, label): the mean over the parts of each clip's sequence.
 
@@ -141,6 +143,7 @@ class VectorHead:
         return folder
 
 
+@left_as_found()
 def load_head(folder: str | Path) -> VectorHead:
     """Read a head that `VectorHead.save` wrote.
 

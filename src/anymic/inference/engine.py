@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anymic._internal import machine
+from anymic._internal.process_state import default_torch
 from anymic._internal.threads import spread
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import BundleError
@@ -73,6 +74,7 @@ class Engine:
     >>> engine.classify(engine.features(torch.zeros(1, 441000)))  # doctest: +SKIP
     """
 
+    @default_torch()
     def __init__(
         self,
         bundle: Bundle | Ensemble,
@@ -116,6 +118,7 @@ class Engine:
             )
         return self._gains[device]
 
+    @default_torch()
     @torch.inference_mode()
     def features(self, samples: torch.Tensor, gains: Sequence[Gains] | None = None) -> Features:
         """Return log-mel features (batch, band, frame) for each front-end.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from anymic._internal.process_state import default_torch
 from anymic.models.basic import Basic
 from anymic.models.fcnn import Fcnn
 
@@ -144,6 +145,7 @@ def can_fuse(network: nn.Module) -> bool:
     return isinstance(network, Basic) and network.channels == 1
 
 
+@default_torch()
 def fuse(
     network: nn.Module,
     *,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from anymic._internal.process_state import default_torch
 from anymic._internal.registry import Registry
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment, evaluate_once
@@ -115,6 +116,7 @@ def register_network(
     return decorate
 
 
+@default_torch()
 def build(name: str, *, classes: int, **arguments: Any) -> Network:
     """Build the network `name` for `classes` labels, with fresh weights.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anymic import bundle as bundles
 from anymic import metrics
+from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
 from anymic.calibration import CalibrationError, DeviceCalibrator, Method
@@ -76,6 +77,7 @@ class Calibrated:
     failures: tuple[Failure, ...]
 
 
+@left_as_found()
 def calibrate(
     model: Bundle | Ensemble | str | Path,
     manifest: Manifest | pd.DataFrame | str | Path,

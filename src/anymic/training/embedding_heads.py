@@ -9,6 +9,7 @@ import torch
 
 from anymic import models
 from anymic._internal.folder_lock import one_at_a_time
+from anymic._internal.process_state import left_as_found
 from anymic.data.embeddings import Vectors
 from anymic.inference.embedding_head import VectorHead
 from anymic.models.segments import fixed_segments
@@ -22,6 +23,7 @@ SMALLEST_SCALE = 1e-6  # a feature that varies less is not scaled
 
 
 @one_at_a_time
+@left_as_found()
 def fit_vectors(
     vectors: Vectors,
     config: TrainingConfig,

@@ -14,6 +14,7 @@ import numpy as np
 from anymic import models
 from anymic._internal.files import write_arrays
 from anymic._internal.folder_lock import one_at_a_time
+from anymic._internal.process_state import left_as_found
 from anymic._internal.saved_folder import tensor_bytes
 from anymic.bundle import Bundle
 from anymic.bundle.format import tensors_of
@@ -38,6 +39,7 @@ ANSWERS = "measured.npz"
 
 
 @one_at_a_time
+@left_as_found()
 def finetune(
     bundle: Bundle | str | Path,
     manifest: Manifest | pd.DataFrame | str | Path,

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from anymic import models
 from anymic._internal.folder_lock import one_at_a_time
+from anymic._internal.process_state import left_as_found
 from anymic.bundle import Bundle, InputContract
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.gain_fitting import band_gains
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 
 @one_at_a_time
+@left_as_found()
 def fit(
     manifest: Manifest | pd.DataFrame | str | Path,
     config: TrainingConfig | str,
@@ -165,6 +168,7 @@ def own_network(
     weights do not fit what `classes` alone builds.
     """
     own = models.as_network(copy.deepcopy(network), channels=1 + config.frontend.deltas)
+    own.to("cpu", torch.float32)  # whatever torch's defaults were where it was made
     _check(own, data, config)
     name = models.NETWORKS.name_of(type(network)) or ""
     try:

@@ -14,6 +14,7 @@ import torch
 from anymic import models
 from anymic._internal.files import key_of, write_arrays
 from anymic._internal.folder_lock import one_at_a_time
+from anymic._internal.process_state import left_as_found
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.checks import require_usable
@@ -36,6 +37,7 @@ SEGMENTS = 6  # Xu 2018, table 4: the best number
 
 
 @one_at_a_time
+@left_as_found()
 def fit_head(
     manifest: Manifest | pd.DataFrame,
     embedder: Bundle,
@@ -111,6 +113,7 @@ def fit_head(
     return trained
 
 
+@left_as_found()
 def untrained(
     embedder: Bundle,
     labels: list[str],
@@ -172,6 +175,7 @@ def untrained(
     )
 
 
+@left_as_found()
 def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bundle:
     """Return a VGGish with a layer of 100 and a layer of these labels, to be fine-tuned.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.machine import processors
+from anymic._internal.process_state import left_as_found
 from anymic._internal.processes import in_processes, visible_gpus
 from anymic._internal.progress import track
 from anymic.data.manifest import Manifest
@@ -30,6 +31,7 @@ MEMBERS = "members"
 
 
 @one_at_a_time
+@left_as_found()
 def fit_members(
     manifest: Manifest | pd.DataFrame,
     config: TrainingConfig,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from anymic._internal.process_state import left_as_found
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_of_split
@@ -15,6 +16,7 @@ from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 
 
+@left_as_found()
 def profile(
     takes: Manifest | pd.DataFrame | str | Path,
     *,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from anymic._internal.process_state import default_torch
 from anymic.devices.correction.arrays import Domain, Unknown, check_choices, one_a_row
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import DeviceError
@@ -50,6 +51,7 @@ class SpectrumGains(nn.Module):
     gains: Tensor
     window: Tensor
 
+    @default_torch()
     def __init__(
         self,
         profile: DeviceProfile,
@@ -85,7 +87,8 @@ class SpectrumGains(nn.Module):
                 expected="one of " + ", ".join(self.devices),
                 fix="estimate its gains, or set `unknown` to identity",
             )
-        return torch.tensor([rows.get(name, IDENTITY) for name in names], dtype=torch.int64)
+        found = [rows.get(name, IDENTITY) for name in names]
+        return torch.tensor(found, dtype=torch.int64, device="cpu")
 
     def forward(self, values: Tensor, device: str | Sequence[str | None] | Tensor) -> Tensor:
         """Return the values with the gains of their devices applied, of the same shape and type.

@@ -16,6 +16,7 @@ from torch import Tensor
 from anymic import audio
 from anymic._internal import settings as config
 from anymic._internal.files import file_digest
+from anymic._internal.process_state import default_torch, left_as_found
 from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.gain_fitting import failed
@@ -131,6 +132,7 @@ class DeviceIdentifier:
         clips = describe_manifest(manifest, bands=self.bands)
         return self.fit_descriptions(clips, held_out=held_out, seed=seed)
 
+    @left_as_found()
     def fit_descriptions(
         self, clips: Descriptions, *, held_out: Sequence[str] = (), seed: int = 0
     ) -> DeviceIdentifier:
@@ -206,7 +208,8 @@ class DeviceIdentifier:
             )
         return self.identify_features(np.array([self.describe(clip) for clip in clips]))
 
-    @torch.no_grad()
+    @default_torch()
+    @torch.inference_mode()
     def identify_features(self, values: ArrayLike) -> Identification:
         """Name the one device that recorded all described clips, (clip, band).
 
@@ -240,6 +243,7 @@ class DeviceIdentifier:
         return record, {**tensors, "mean": self._mean, "scale": self._scale, "filters": filters}
 
     @classmethod
+    @left_as_found()
     def from_parts(
         cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
     ) -> DeviceIdentifier:

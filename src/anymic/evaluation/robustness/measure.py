@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
 from anymic._internal.settings import preset_file, read_yaml
 from anymic.bundle.leakage import fitted_clips_warning
@@ -24,6 +25,7 @@ from anymic.evaluation.robustness.findings import Robustness
 from anymic.evaluation.robustness.variants import classify_variants
 
 
+@left_as_found()
 def robustness(
     classifier: Classifier | Any,
     manifest: Manifest | pd.DataFrame | str | Path,
