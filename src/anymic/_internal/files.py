@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -20,10 +21,8 @@ import numpy as np
 
 from anymic.errors import AnymicError
 
-try:
+if sys.platform != "win32":  # where what a killed process left stays
     import fcntl
-except ImportError:  # on Windows, where what a killed process left stays
-    fcntl = None  # type: ignore[assignment]
 
 BLOCK_BYTES = 1 << 20
 KEY_DIGITS = 32  # hexadecimal digits of a key; 128 bits do not collide by chance
@@ -104,13 +103,14 @@ def _temporary(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _held(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """Lock a folder; give False where another process holds it, or there are no locks."""
-    place = None
+    place, held = None, False
     try:
-        place = os.open(folder, os.O_RDONLY)
-        fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        held = True
-    except (OSError, AttributeError):
-        held = False
+        if sys.platform != "win32":
+            place = os.open(folder, os.O_RDONLY)
+            fcntl.flock(place, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+    except OSError:
+        pass
     try:
         yield held
     finally:

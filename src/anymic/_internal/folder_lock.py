@@ -86,7 +86,12 @@ def _hold(folder: Path, *, wait: bool) -> int | None:
     """Return the descriptor that holds the folder; None where there are no locks."""
     end = time.monotonic() + PATIENCE_S
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:  # a file, or another run has just removed the folder
+            if folder.exists():
+                raise
+            continue
         if sys.platform == "win32":
             return None
         place = os.open(folder, os.O_RDONLY)
