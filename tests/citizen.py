@@ -32,9 +32,9 @@ ODD: dict[str, Callable[[], object]] = {
     "float64": lambda: torch.set_default_dtype(torch.float64),
     "meta": lambda: torch.set_default_device("meta"),
     "no_grad": lambda: torch.set_grad_enabled(False),
-    "inference": lambda: torch.inference_mode().__enter__(),
+    "inference": torch.inference_mode().__enter__,
     "deterministic": lambda: torch.use_deterministic_algorithms(True),
-    "autocast": lambda: torch.autocast("cpu", torch.bfloat16).__enter__(),
+    "autocast": torch.autocast("cpu", torch.bfloat16).__enter__,
 }
 
 
@@ -190,8 +190,9 @@ def calls(folder: Path) -> dict[str, Callable[[], Any]]:
 
     def vectors() -> Vectors:
         generator = np.random.default_rng(0)
-        arrays = [generator.normal(size=(1 + row % 2, 5)) for row in range(len(manifest))]
-        return Vectors(manifest, arrays)
+        sizes = [(1 + row % 2, 5) for row in range(len(manifest))]
+        arrays = [generator.normal(size=size).astype(np.float32) for size in sizes]
+        return Vectors(manifest, tuple(arrays))
 
     return {
         "profile": lambda: anymic.profile(clips, reference="A", fft_size=256, hop_samples=128),

@@ -44,7 +44,7 @@ def left_as_found() -> Iterator[None]:
     Restored are the generators of torch, numpy and Python, the warning filters, the environment,
     the start method of processes, torch's switches, and the levels of other packages' loggers.
     """
-    cuda = torch.cuda.is_initialized()
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     gpus = range(torch.cuda.device_count()) if cuda else ()
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002
     method = multiprocessing.get_start_method(allow_none=True)
@@ -69,7 +69,8 @@ def left_as_found() -> Iterator[None]:
             if torch.get_deterministic_debug_mode() != algorithms:
                 torch.set_deterministic_debug_mode(algorithms)
             torch.backends.cudnn.benchmark = benchmark
-    if torch.cuda.is_initialized() and not cuda:  # as if it were used for the first time now
+    if not cuda and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        # As if it were used for the first time now.
         torch.cuda.manual_seed_all(torch.initial_seed())
 
 
