@@ -72,7 +72,7 @@ def test_runs_are_whole_seeds_one_after_the_other(tmp_path: Path) -> None:
         ("title:", "titel:", r"grid\.yaml: unknown key 'titel' \(did you mean 'title'\?\)"),
         ("corpus: devices", "corpus: films", "grid.yaml: command.corpus: 'films' is not one of"),
         ("table: 1", "table: one", "grid.yaml: command.parts.table: 'one' is not a whole number"),
-        ("factors:", "factors: [", r"grid.yaml is not YAML .*line "),
+        ("factors:", "factors: [", r"grid.yaml cannot be read .*line "),
         ("[without, with]", "[without, half]", "grid.yaml: grids.table: no correction half"),
         ("{epochs: 3}", "[3]", r"grid.yaml: factors.correction.with.small: \[3\] is not a mapping"),
     ],

@@ -39,12 +39,25 @@ class AnymicError(Exception):
         self.expected = expected
         self.fix = fix
         parts = (problem, f"Expected {expected}" if expected else "", fix)
-        super().__init__(" ".join(_sentence(part) for part in parts if part.strip()))
+        super().__init__(" ".join(_sentence(readable(part)) for part in parts if part.strip()))
+
+
+def readable(text: str, *, most: int = 1500) -> str:
+    """Return a text on one line, at most so long, and safe to print.
+
+    Control characters and halves of surrogate pairs are escaped, and words of more than 200
+    characters are cut: a file may hold anything, and a message repeats some of it.
+    """
+    words = [f"{word[:100]}..." if len(word) > 200 else word for word in text.split()]
+    text = " ".join(words)
+    text = text if len(text) <= most else f"{text[:most]}..."
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _sentence(text: str) -> str:
-    """Return the text on one line, with a full stop, and a capital where it begins with a word."""
-    text = " ".join(text.split())
+    """Return a line with a full stop, and a capital where it begins with a word."""
     first = text.split(" ", 1)[0].removesuffix(",")
     if first.isalpha() and first.islower():  # not a path, a flag or the name of a setting
         text = text[0].upper() + text[1:]

@@ -130,11 +130,11 @@ def test_refused_in_one_line(
     (tmp_path / "short.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
     for name, words in (
         ("none.pth", "No file"),
-        ("short.pth", "cannot be read as weights"),
-        ("text.pth", "cannot be read as weights .not what torch.save writes"),
-        ("short.safetensors", "cannot be read as weights"),
-        ("code.pth", "cannot be read as weights"),
-        ("objects.npz", "cannot be read as weights"),
+        ("short.pth", "short.pth cannot be read"),
+        ("text.pth", "text.pth cannot be read .not what torch.save writes"),
+        ("short.safetensors", "cannot be read"),
+        ("code.pth", "cannot be read"),
+        ("objects.npz", "cannot be read"),
         ("part.npz", "has no vggish/conv1/biases"),
         ("other.pth", r"without features.0.weight and 17 more and with conv.weight"),
         ("shape.pth", r"embeddings.2.bias of .* has shape \(3,\)"),

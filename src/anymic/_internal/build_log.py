@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from anymic._internal.files import write_text
+from anymic._internal.reading import parse_json
+from anymic._internal.settings import from_mapping
 
 NAME = "build_log.jsonl"
 OLD_NAME = "ledger.jsonl"  # of folders that were written before
@@ -42,12 +45,10 @@ class BuildLog:
         if (old := self.folder / OLD_NAME).is_file() and not file.exists():
             old.replace(file)
         if file.is_file():
-            for line in file.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = BuiltFile(**json.loads(line))
-                except (ValueError, TypeError):
-                    continue
-                self._files[entry.path] = entry
+            for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+                with suppress(Exception):  # whatever a damaged line makes of it
+                    entry = from_mapping(BuiltFile, parse_json(line))
+                    self._files[entry.path] = entry
         self._stream = file.open("a", encoding="utf-8")
         self._stream.write("\n")  # ends a line that an interruption may have left half written
         return self

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from anymic._internal.files import atomic_folder, file_digest
+from anymic._internal.reading import parsing, read_json
 from anymic.errors import AnymicError, version_fix
 
 COPY_AGAIN = "copy the whole folder again from where it was made"
@@ -66,16 +67,12 @@ class FolderFormat:
             what = f"the folder {folder} has no {self.index}"
             what = what if folder.is_dir() else f"the path {folder} is a file"
             raise self.error(what, expected=wanted, fix=self.remedy)
-        try:
-            values = json.loads(index.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
-            problem = f"{index} cannot be read ({error})"
-            raise self.error(problem, expected="JSON", fix=self.remedy) from error
-        if not isinstance(values, dict) or values.get("format") != self.name:
+        values = read_json(index, self.error, expected="JSON", fix=self.remedy)
+        if values.get("format") != self.name:
             problem = f"{index} is not the index of a {self.kind}"
             raise self.error(problem, expected=f'"format": "{self.name}"', fix=self.remedy)
         found, library = values.get("version", 1), values.get("library")
-        if found != self.version:
+        if type(found) is not int or found != self.version:
             writer = f", written by anymic {library}" if library else ""
             raise self.error(
                 f"{self.kind} {folder} has version {found!r}{writer}",
@@ -109,14 +106,10 @@ class FolderFormat:
 
     def read_tensors(self, file: Path) -> dict[str, Tensor]:
         """Read a file's tensors, by name; an error if it is not a safetensors file."""
-        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        try:
+        with parsing(file, self.error, expected="a safetensors file", fix=COPY_AGAIN):
             return load_file(file)
-        except (SafetensorError, OSError) as error:
-            problem = f"{file} cannot be read ({error})"
-            raise self.error(problem, expected="a safetensors file", fix=COPY_AGAIN) from error
 
 
 def tensor_bytes(tensors: Mapping[str, Any]) -> bytes:

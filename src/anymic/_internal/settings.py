@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import typing
 from collections.abc import Mapping
 from importlib import resources
@@ -11,13 +12,11 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar
 
-import yaml
-
+from anymic._internal.reading import MOST_YAML_BYTES, parse_yaml, parsing, read_text, reason_of
 from anymic.errors import ConfigError
 
 Settings = TypeVar("Settings")
 NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
 
 
 def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str = "") -> Settings:
@@ -55,13 +54,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"no file {path}", expected="a YAML file", fix="check the path")
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = _yaml_problem(error)
-        raise ConfigError(
-            f"{path} is not YAML ({reason})", expected="a YAML file", fix="correct the file"
-        ) from error
+    with parsing(path, ConfigError, expected="a YAML file", fix="correct the file"):
+        values = parse_yaml(read_text(path, most=MOST_YAML_BYTES))
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path} has {'nothing' if values is None else type(values).__name__} at its top level",
@@ -69,14 +63,6 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             fix="write `key: value` lines",
         )
     return values
-
-
-def _yaml_problem(error: Exception) -> str:
-    """Return what is wrong in a few words, and in which line if the parser states it."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return str(error).splitlines()[-1].strip()
-    return f"line {mark.line + 1}: {getattr(error, 'problem', None) or 'unexpected'}"
 
 
 def preset_file(path: str | Path, *, example: str) -> Path:
@@ -107,7 +93,7 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
     for key, value in values.items():
         place = f"{where}.{key}" if where else str(key)
         if key not in fields:
-            near = difflib.get_close_matches(str(key), list(fields), n=1)
+            near = difflib.get_close_matches(str(key)[:100], list(fields), n=1)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
             known = "a known key" if near else f"one of {', '.join(fields)}"
             problems.append(ConfigError(f"unknown key {place!r}{hint}", expected=known))
@@ -122,12 +108,14 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
             problems.append(ConfigError(f"missing key {missing!r}", expected="a value for it"))
     if len(problems) > before:
         return None
+    place = f"{where}: " if where else ""
     try:
         return kind(**arguments)
     except ConfigError as error:
-        place = f"{where}: " if where else ""
         problems.append(ConfigError(place + error.problem, expected=error.expected, fix=error.fix))
-        return None
+    except Exception as error:  # of a value that fits its type and nothing else
+        problems.append(ConfigError(place + reason_of(error), expected="values that fit"))
+    return None
 
 
 def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
@@ -137,10 +125,12 @@ def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> An
         return _build(hint, value, place, problems)
     if origin in (typing.Union, UnionType):
         return _one_of(choices, value, place, problems)
-    if origin in (tuple, dict):
+    if origin in (tuple, list, dict):
         return _container(origin, choices, value, place, problems)
     if hint is float and _is(int, value):
-        return float(value)
+        value = float(value) if abs(value) < 2**63 else math.inf
+    if hint is float and _is(float, value) and not math.isfinite(value):
+        _add_wrong(problems, place, value, "a finite number")
     if origin is typing.Literal and value not in choices:
         _add_wrong(problems, place, value, "one of " + ", ".join(map(str, choices)))
     if hint in NAMES and not _is(hint, value):
@@ -174,8 +164,8 @@ def _one_of(choices: Any, value: Any, place: str, problems: list[ConfigError]) -
 
 
 def _container(kind: type, parts: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
-    if kind is tuple and isinstance(value, (list, tuple)):
-        return tuple(_value(parts[0], item, place, problems) for item in value)
+    if kind is not dict and isinstance(value, (list, tuple)):
+        return kind(_value(parts[0], item, place, problems) for item in value)
     if kind is dict and isinstance(value, Mapping):
         return {
             _value(parts[0], key, place, problems): _value(
@@ -183,7 +173,7 @@ def _container(kind: type, parts: Any, value: Any, place: str, problems: list[Co
             )
             for key, item in value.items()
         }
-    _add_wrong(problems, place, value, "a list" if kind is tuple else "a mapping")
+    _add_wrong(problems, place, value, "a mapping" if kind is dict else "a list")
     return None
 
 

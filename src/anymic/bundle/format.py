@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from anymic._internal import settings as config
 from anymic._internal.files import file_digest
+from anymic._internal.reading import reason_of
 from anymic._internal.saved_folder import FolderFormat, tensor_bytes
 from anymic.bundle.contract import InputContract
 from anymic.bundle.voting import Voting
@@ -108,23 +109,13 @@ def read_record(folder: Path, kind: type[AnyRecord]) -> AnyRecord:
             f"the folder {folder} is {found}", expected=wanted, fix="load it with `anymic.load`"
         )
     try:
-        record = config.from_mapping(kind, values)
+        return config.from_mapping(kind, values)
     except ConfigError as error:
-        raise _altered(folder, error.problem) from error
-    for name in ("training", "fitted_on", "sha256", *PARTS):
-        if not isinstance(getattr(record, name, None) or {}, dict):
-            raise _altered(folder, f"{name} is not a mapping")
-    if isinstance(record, Record) and not isinstance(record.network.arguments, dict):
-        raise _altered(folder, "network.arguments is not a mapping")
-    return record
-
-
-def _altered(folder: Path, what: str) -> BundleError:
-    return BundleError(
-        f"{folder / FOLDER.index} was altered: {what}",
-        expected="the settings of a bundle",
-        fix="undo the change, or save the bundle again where it was trained",
-    )
+        raise BundleError(
+            f"{folder / FOLDER.index} was altered: {error.problem}",
+            expected="the settings of a bundle",
+            fix="undo the change, or save the bundle again where it was trained",
+        ) from error
 
 
 def write_record(
@@ -243,9 +234,9 @@ def read_member_calibrators(
     steps = _arrays(FOLDER.read_tensors(folder / MEMBER_CALIBRATORS))
     try:
         return tuple(IsotonicCalibrator.from_arrays(steps, name, labels=labels) for name in names)
-    except (KeyError, CalibrationError) as error:
+    except Exception as error:  # whatever altered arrays make of it
         raise BundleError(
-            f"{folder / MEMBER_CALIBRATORS} does not fit its members ({error})",
+            f"{folder / MEMBER_CALIBRATORS} does not fit its members ({reason_of(error)})",
             expected="a calibrator for each member and label",
             fix="build the ensemble again",
         ) from error

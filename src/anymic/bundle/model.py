@@ -11,6 +11,7 @@ from torch import nn
 
 from anymic import models
 from anymic._internal.process_state import left_as_found
+from anymic._internal.reading import reason_of
 from anymic._internal.saved_folder import part_of, tensor_bytes
 from anymic.bundle.contract import InputContract
 from anymic.bundle.format import (
@@ -240,10 +241,9 @@ class Bundle:
                 expected=error.expected,
                 fix="install the anymic that wrote it, or train it again",
             ) from error
-        except (RuntimeError, KeyError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
+        except Exception as error:  # whatever altered settings or weights make of it
             raise BundleError(
-                f"the weights of bundle {folder} do not fit its settings ({reason})",
+                f"the weights of bundle {folder} do not fit its settings ({reason_of(error)})",
                 expected=f"the weights of {record.network.name} for {len(record.labels)} labels",
                 fix="save the bundle again where it was trained",
             ) from error

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic._internal.reading import parsing
 from anymic.calibration.calibrator import (
     Arrays,
     CalibrationError,
@@ -185,7 +186,8 @@ class DeviceCalibrator:
         cls, record: Mapping[str, Any], arrays: Arrays, *, labels: int
     ) -> DeviceCalibrator:
         """Return the calibrator whose state `to_parts` returned; CalibrationError if none fits."""
-        try:
+        fix, expected = "calibrate again", "the values of a fitted calibrator"
+        with parsing("the calibrator", CalibrationError, expected=expected, fix=fix):
             found = cls(record["method"])
             devices = [str(device) for device in record["devices"]]
             found.fitted_on = tuple(map(str, record["fitted_on"]))
@@ -194,12 +196,6 @@ class DeviceCalibrator:
                 _KINDS[found.method].from_arrays(arrays, str(number), labels=labels)
                 for number in range(1 + len(devices))
             ]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CalibrationError(
-                f"the calibrator is incomplete ({error})",
-                expected="the values of a fitted calibrator",
-                fix="calibrate again",
-            ) from error
         found.general_, found.devices_ = each[0], dict(zip(devices, each[1:], strict=True))
         if set(found.counts_) != {"", *devices}:
             raise CalibrationError(

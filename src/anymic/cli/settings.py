@@ -46,15 +46,19 @@ def read_trainer(pairs: Sequence[str] | None) -> dict[str, Any]:
 
 def _read_pairs(option: str, pairs: Sequence[str] | None, *, example: str) -> dict[str, Any]:
     """Read KEY=VALUE, each value as YAML."""
-    import yaml
+    from anymic._internal.reading import parse_yaml, reason_of
 
     values: dict[str, Any] = {}
     for pair in pairs or ():
         key, separator, text = pair.partition("=")
         try:
-            values[key] = yaml.safe_load(text)
-        except yaml.YAMLError:
-            separator = ""
+            values[key] = parse_yaml(text)
+        except Exception as error:
+            raise ConfigError(
+                f"{option} {key} is {text} ({reason_of(error)})",
+                expected="a number, a text, a list or a mapping, as in YAML",
+                fix=f"write {option} {example}, for example",
+            ) from error
         if not separator or not key:
             raise ConfigError(
                 f"{option} {pair} is not a setting",

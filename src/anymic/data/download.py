@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import zipfile
 from collections.abc import Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic._internal.files import file_digest
+from anymic._internal.files import atomic_file, file_digest
 from anymic._internal.optional import extra
+from anymic._internal.reading import parsing, refuse_bomb
 from anymic.errors import AnymicError
 
 if TYPE_CHECKING:
@@ -85,26 +87,29 @@ def fetch(archives: Sequence[Archive], root: str | Path, *, progress: bool = Tru
 def unpack(archive: Path, root: Path) -> None:
     """Unpack a ZIP file; files that are there with the right size are kept.
 
-    A file that is no ZIP file, is damaged, or has a member outside ``root`` is an AnymicError.
+    A member appears under its name when it is complete and its checksum is right. A file that is no
+    ZIP file, is damaged, has a member outside ``root``, or states far more content than it can
+    hold, is an AnymicError.
     """
-    try:
-        with zipfile.ZipFile(archive) as source:
-            for member in source.infolist():
-                target = (root / member.filename).resolve()
-                if not target.is_relative_to(root.resolve()):
-                    raise AnymicError(
-                        f"{archive} has the member {member.filename}",
-                        expected=f"only files below {root}",
-                        fix="do not use this archive",
-                    )
-                if not (target.is_file() and target.stat().st_size == member.file_size):
-                    source.extract(member, root)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise AnymicError(
-            f"{archive} cannot be unpacked ({error})",
-            expected="a complete ZIP file",
-            fix="delete it and run this again, or unpack it with another program",
-        ) from error
+    fix = "delete it and run this again, or unpack it with another program"
+    with (
+        parsing(f"the archive {archive}", AnymicError, expected="a complete ZIP file", fix=fix),
+        zipfile.ZipFile(archive) as source,
+    ):
+        refuse_bomb(archive, (member.file_size for member in source.infolist()))
+        for member in source.infolist():
+            target = (root / member.filename).resolve()
+            if not target.is_relative_to(root.resolve()):
+                raise AnymicError(
+                    f"{archive} has the member {member.filename}",
+                    expected=f"only files below {root}",
+                    fix="do not use this archive",
+                )
+            if member.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            elif not (target.is_file() and target.stat().st_size == member.file_size):
+                with source.open(member) as content, atomic_file(target) as file:
+                    shutil.copyfileobj(content, file)
 
 
 def _say_unverified(archive: Archive, file: Path) -> None:

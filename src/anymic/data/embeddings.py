@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.reading import parsing, read_arrays
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 
+_EXPECTED = "finite features (segment, number), and as many paths and labels"
+_FIX = "write it with `anymic embed`, from a manifest"
 COLUMNS = {"paths": "path", "labels": "label", "splits": "split", "groups": "group"}
 
 
@@ -52,7 +54,8 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
         finite, or a clip has two labels.
     """
     path = Path(path)
-    arrays = _arrays(path)
+    with parsing(f"the .npz {path}", ManifestError, expected=_EXPECTED, fix=_FIX):
+        arrays = read_arrays(path)
     needed = ["features", "paths", *(["labels"] if labelled else [])]
     if missing := [name for name in needed if name not in arrays]:
         raise _refusal(
@@ -87,19 +90,5 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
     )
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise TypeError("it is a single array")
-            return {name: found[name] for name in found.files}
-    except Exception as error:  # a damaged file raises many kinds
-        raise _refusal(f"{path} is not an .npz of plain arrays ({error})") from error
-
-
 def _refusal(problem: str) -> ManifestError:
-    return ManifestError(
-        problem,
-        expected="finite features (segment, number), and as many paths and labels",
-        fix="write it with `anymic embed`, from a manifest",
-    )
+    return ManifestError(problem, expected=_EXPECTED, fix=_FIX)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from anymic.errors import AnymicError, DeviceError, version_fix
+from anymic._internal.reading import reason_of
+from anymic.errors import DeviceError, version_fix
 
 
 @contextmanager
@@ -37,7 +38,6 @@ def reading(
     except KeyError as error:
         problem = f"{where} has no key {error}"
         raise DeviceError(problem, expected=f"a complete record of {kind}", fix=again) from error
-    except (TypeError, ValueError, AttributeError, RuntimeError, AnymicError) as error:
-        reason = " ".join(str(error).split())[:200]
-        problem = f"{where} has a value that does not fit ({reason})"
+    except Exception as error:  # of a value that does not fit
+        problem = f"{where} has a value that does not fit ({reason_of(error)})"
         raise DeviceError(problem, expected=f"a valid record of {kind}", fix=again) from error

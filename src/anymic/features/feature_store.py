@@ -220,6 +220,8 @@ def _read(path: Path) -> FeatureStore | None:
             footer = json.loads(file.read(length))
         rows = np.array(footer["rows"], dtype=np.int64)
         features = np.load(path, mmap_mode="r")[: len(rows)]
-    except (OSError, ValueError, KeyError):
+        failures = tuple(Failure(**item) for item in footer["failures"])
+        whole = features.ndim == 3 and features.shape[:1] == rows.shape
+    except Exception:  # whatever damage makes of it
         return None
-    return FeatureStore(features, rows, tuple(Failure(**item) for item in footer["failures"]))
+    return FeatureStore(features, rows, failures) if whole else None

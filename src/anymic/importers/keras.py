@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 
 from anymic._internal.optional import extra
 from anymic._internal.process_state import left_as_found
+from anymic._internal.reading import parse_json, parsing, refuse_bomb
 from anymic.bundle import Bundle, InputContract
 from anymic.data.corpora.tau_mobile import SCENES
 from anymic.errors import BundleError
@@ -120,25 +120,21 @@ def read(path: Path) -> tuple[Plan, Mapping[str, Arrays], str]:
         raise BundleError(f"no file {path}", expected=WANTED, fix="check the path")
     if not h5py.is_hdf5(path):
         raise BundleError(f"{path} is not an HDF5 file", expected=WANTED, fix="check the path")
-    try:
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs or "model_weights" not in file:
-                raise BundleError(
-                    f"{path} has no model_config or no model_weights",
-                    expected=WANTED,
-                    fix="save it with model.save, not with save_weights",
-                )
-            description = json.loads(_text(file.attrs["model_config"]))
-            group = file["model_weights"]
-            weights = {_text(name): _arrays(group[name]) for name in group.attrs["layer_names"]}
-            version = _text(file.attrs.get("keras_version", ""))
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BundleError(
-            f"{path} cannot be read completely ({reason})",
-            expected="a complete file",
-            fix="copy it again",
-        ) from error
+    complete = "a complete checkpoint of Keras 2"
+    with (
+        parsing(path, BundleError, expected=complete, fix="copy it again"),
+        h5py.File(path, "r") as file,
+    ):
+        if "model_config" not in file.attrs or "model_weights" not in file:
+            raise BundleError(
+                f"{path} has no model_config or no model_weights",
+                expected=WANTED,
+                fix="save it with model.save, not with save_weights",
+            )
+        description = parse_json(_text(file.attrs["model_config"]))
+        group = file["model_weights"]
+        weights = {_text(name): _arrays(group[name]) for name in group.attrs["layer_names"]}
+        version = _text(file.attrs.get("keras_version", ""))
     try:
         return plan(description), weights, version
     except OtherNetworkError as error:
@@ -154,6 +150,7 @@ def _text(value: Any) -> str:
 def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
     """Return a layer's arrays by the last part of their names, without ":0"."""
     names = [_text(name) for name in group.attrs["weight_names"]]
+    refuse_bomb(Path(group.file.filename), [group[name].nbytes for name in names])
     return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name]) for name in names}
 
 

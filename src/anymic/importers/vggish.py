@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from anymic import models
 from anymic._internal.files import file_digest
 from anymic._internal.optional import extra
 from anymic._internal.process_state import left_as_found
+from anymic._internal.reading import parsing, read_arrays
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import AnymicError, BundleError
 from anymic.features import Frontend
@@ -115,7 +114,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise BundleError(f"no file {path}", expected=_WANTED, fix="check the path")
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
-    found = readers.get(path.suffix.lower(), _read_torch)(path)
+    fix = "download it again: it is incomplete or damaged, or contains more than weights"
+    with parsing(f"the weights {path}", BundleError, expected=_WANTED, fix=fix):
+        found = readers.get(path.suffix.lower(), _read_torch)(path)
     if any(name.startswith("vggish/") for name in found):
         found = _from_tensorflow(path, found)
     found = {name: value for name, value in found.items() if not name.startswith(POSTPROCESSOR)}
@@ -175,12 +176,12 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about how a file was pickled
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about how a file was pickled
+        try:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # unpickling wrong bytes raises errors of any kind
-        raise _unreadable(path, error) from error
+        except KeyError as error:  # a byte that no pickle begins with
+            raise ValueError("not what torch.save writes") from error
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
     tensors = isinstance(found, Mapping) and all(isinstance(v, Tensor) for v in found.values())
@@ -192,25 +193,17 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise _unreadable(path, error) from error
+    return load_file(path)
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {
-                name.removesuffix(":0"): torch.from_numpy(np.array(arrays[name]))
-                for name in arrays.files
-                if arrays[name].dtype.kind == "f"
-            }
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        raise _unreadable(path, error) from error
+    return {
+        name.removesuffix(":0"): torch.from_numpy(array)
+        for name, array in read_arrays(path).items()
+        if array.dtype.kind == "f"
+    }
 
 
 def _from_tensorflow(path: Path, variables: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -239,15 +232,4 @@ def _other_shapes(path: Path, name: str, shape: torch.Size, wanted: str) -> Bund
         f"{name} of {path} has shape {tuple(shape)}",
         expected=f"the shape {wanted}",
         fix="download the weights of VGGish, because these are of another network",
-    )
-
-
-def _unreadable(path: Path, error: BaseException) -> BundleError:
-    # A KeyError is a byte that no pickle begins with, and its number explains nothing.
-    text = "not what torch.save writes" if isinstance(error, KeyError) else str(error)
-    reason = " ".join(text.split())[:120] or type(error).__name__
-    return BundleError(
-        f"{path} cannot be read as weights ({reason})",
-        expected=_WANTED,
-        fix="download the file again: it is incomplete or damaged, or contains more than weights",
     )

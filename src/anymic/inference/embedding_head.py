@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anymic import models
 from anymic._internal.process_state import default_torch, left_as_found
+from anymic._internal.reading import parsing
 from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
@@ -155,7 +156,8 @@ def load_head(folder: str | Path) -> VectorHead:
     folder = Path(folder)
     index = FOLDER.read_index(folder)
     tensors = FOLDER.read_tensors(folder / WEIGHTS)
-    try:
+    fix, expected = FOLDER.again, f"{FOLDER.index} and {WEIGHTS} of a head on embeddings"
+    with parsing(f"the head in {folder}", BundleError, expected=expected, fix=fix):
         network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
         network.load_state_dict(part_of(tensors, "network"))
         return VectorHead(
@@ -169,9 +171,3 @@ def load_head(folder: str | Path) -> VectorHead:
             training=index["training"],
             fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
         )
-    except Exception as error:  # whatever an altered index makes of it
-        raise BundleError(
-            f"the folder {folder} contains no head ({type(error).__name__}: {error})",
-            expected=f"{FOLDER.index} and {WEIGHTS} of a head that was trained on embeddings",
-            fix=FOLDER.again,
-        ) from error

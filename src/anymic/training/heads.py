@@ -15,6 +15,7 @@ from anymic import models
 from anymic._internal.files import key_of, write_arrays
 from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
+from anymic._internal.reading import parsing, read_arrays
 from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.checks import require_usable
@@ -248,7 +249,9 @@ def open_sequences(
         )
     elif progress is not None:
         progress(len(manifest))
-    with np.load(path, allow_pickle=False) as found:
+    fix = "delete it: it is computed again"
+    with parsing(path, BundleError, expected="sequences of embeddings", fix=fix):
+        found = read_arrays(path)
         failed = tuple(Failure(*one) for one in json.loads(str(found["failures"])))
         return FeatureStore(found["features"], found["rows"], failed)
 

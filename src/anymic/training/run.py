@@ -16,6 +16,7 @@ import torch
 from anymic import models
 from anymic._internal import machine
 from anymic._internal.files import write_text
+from anymic._internal.reading import MOST_JSON_BYTES, parse_json, parsing, read_text
 from anymic._internal.settings import from_mapping, to_mapping
 from anymic.bundle import Bundle
 from anymic.codecs.coded_corpus import encode
@@ -96,16 +97,14 @@ class TrainingRun:
         path = self.out / RECORD
         if not path.exists():
             return False
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+        fix = (
+            f"delete it and {self.out / CHECKPOINTS} to train from the start, or choose"
+            " another output folder"
+        )
+        wanted = "the record as the training to resume wrote it"
+        with parsing(f"the record {path}", ConfigError, expected=wanted, fix=fix):
+            found = parse_json(read_text(path, most=MOST_JSON_BYTES))
             written, _ = dict(found["settings"]), str(found["manifest"])
-        except Exception as error:  # of a damaged file, many kinds
-            raise ConfigError(
-                f"the record {path} cannot be read, or is none of a training",
-                expected="the record as the training to resume wrote it",
-                fix=f"delete it and {self.out / CHECKPOINTS} to train from the start, or choose"
-                " another output folder",
-            ) from error
         try:
             settings = to_mapping(from_mapping(TrainingConfig, written))
         except AnymicError:

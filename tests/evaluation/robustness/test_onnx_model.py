@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path
     known: dict[str, Any] = {"labels": "dog,rain,siren", "rate_hz": "8000"}
     (tmp_path / "text.onnx").write_text("not a model")
     cases = {
-        "does not load": tmp_path / "text.onnx",
+        "cannot be read": tmp_path / "text.onnx",
         "No file": tmp_path / "missing.onnx",
         "has no labels": write(onnx, tmp_path / "1.onnx", rate_hz="8000"),
         "has no rate": write(onnx, tmp_path / "2.onnx", labels="dog,rain,siren"),

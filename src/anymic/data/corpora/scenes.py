@@ -18,6 +18,7 @@ import pandas as pd
 from anymic import audio
 from anymic._internal.files import write_text
 from anymic._internal.progress import track
+from anymic._internal.reading import read_json
 from anymic._internal.settings import from_mapping
 from anymic._internal.threads import in_order
 from anymic.data.corpora.registry import register_corpus
@@ -152,13 +153,8 @@ def built_in(root: str | Path) -> Manifest:
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise _refusal(file, "something else", "the settings of scenes as JSON")
-    return found
+    fix = "choose another folder, or delete this one"
+    return read_json(file, ManifestError, expected="the settings of scenes as JSON", fix=fix)
 
 
 def _refusal(file: Path, found: object, wanted: str) -> ManifestError:

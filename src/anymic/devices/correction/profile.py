@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic._internal.files import write_text
+from anymic._internal.reading import read_json
 from anymic.devices.analysis import check_analysis
 from anymic.devices.correction.arrays import Unknown, checked_clips, one_a_row
 from anymic.devices.file_format import reading
@@ -274,12 +275,8 @@ class DeviceProfile:
         path = Path(path)
         if not path.is_file():
             raise DeviceError(f"no file {path}", expected=_KIND, fix=f"check the path, or {_AGAIN}")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            problem = f"{path} is not JSON ({error})"
-            raise DeviceError(problem, expected=_KIND, fix=_AGAIN) from error
-        return cls.from_mapping(values if isinstance(values, dict) else {}, where=str(path))
+        values = read_json(path, DeviceError, expected=_KIND, fix=_AGAIN)
+        return cls.from_mapping(values, where=str(path))
 
 
 def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:

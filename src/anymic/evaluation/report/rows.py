@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from anymic._internal import reading
 from anymic._internal.files import write_text
-from anymic.errors import AnymicError
+from anymic._internal.settings import from_mapping
+from anymic.errors import AnymicError, ConfigError
 from anymic.metrics import Interval
 
 FORMAT = "anymic-report"
@@ -134,12 +136,9 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
         If the file is missing, is not JSON, is no report, or is of a newer version.
     """
     name = f"the file {path}"
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{name} cannot be read ({error})", expected=_WANTED) from error
-    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
-        fix = "pass the report.json that `anymic evaluate` wrote"
+    fix = "pass the report.json that `anymic evaluate` wrote"
+    content = reading.read_json(Path(path), ReportError, expected=_WANTED, fix=fix)
+    if content.get("format") != FORMAT:
         raise ReportError(f"{name} is not a report of anymic", expected=_WANTED, fix=fix)
     if content.get("version") != VERSION:
         raise ReportError(
@@ -147,13 +146,11 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
             expected=f"version {VERSION}",
             fix="install the anymic that wrote it, or a newer one",
         )
-    try:
-        rows = [Row(**values) for values in content["rows"]]
-    except (KeyError, TypeError) as error:
-        problem = f"the rows of {path} are incomplete ({error})"
-        raise ReportError(problem, expected="rows as written by anymic") from error
+    with reading.parsing(
+        f"the rows of {path}", ReportError, expected="rows as anymic writes them", fix=fix
+    ):
+        try:
+            rows = [from_mapping(Row, values) for values in content["rows"]]
+        except ConfigError as error:
+            raise ValueError(error.problem) from error
     return rows, {key: value for key, value in content.items() if key not in _RESERVED}
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON")

@@ -11,6 +11,7 @@ import numpy as np
 
 from anymic import audio
 from anymic._internal.optional import extra
+from anymic._internal.reading import parsing, reason_of
 from anymic.audio import Clip
 from anymic.evaluation.robustness.classifiers import Answer, ClassifierError, checked_labels
 
@@ -91,11 +92,11 @@ class OnnxClassifier:
             found = np.asarray(self._session.run([self._output], {self._input: samples})[0])
         except Exception as error:  # onnxruntime has no common root of its own
             raise ClassifierError(
-                f"{self._name} failed for {clips[0].path or 'a clip'} ({error})",
+                f"{self._name} failed for {clips[0].path or 'a clip'} ({reason_of(error)})",
                 expected="probabilities",
                 fix="check the model in onnxruntime",
             ) from None
-        if found.ndim != 2 or len(found) != len(clips):
+        if found.ndim != 2 or len(found) != len(clips) or found.dtype.kind not in "fiu":
             raise ClassifierError(
                 f"the output of {self.path} is {found.shape} for {clips[0].path or 'a clip'}",
                 expected=f"({len(clips)}, {len(self.labels)}): (batch, label)",
@@ -120,18 +121,15 @@ def _open(path: Path) -> Any:
         raise ClassifierError(f"no file {path}", expected="an ONNX model", fix="check the path")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors come as exceptions
-    try:
+    fix = "export or copy it again"
+    with parsing(path, ClassifierError, expected="an ONNX model", fix=fix):
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has no common root of its own
-        raise ClassifierError(
-            f"the file {path} does not load in onnxruntime ({error})", expected="an ONNX model"
-        ) from None
 
 
 def _listed(text: str) -> list[str]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = text.split(",")
     names = [str(one).strip() for one in found] if isinstance(found, list) else []
     return [name for name in names if name]
