@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from tests.odd_files import coded, film, noise, sound_file
+from tests.odd_files.writing import coded, film, noise, sound_file
 
 SECONDS = 1.5
 

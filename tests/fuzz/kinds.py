@@ -18,7 +18,7 @@ import soundfile
 import torch
 from tests.fuzz.audio_files import WRITERS
 from tests.fuzz.mutations import Generator, change_bytes, change_text
-from tests.odd_files import noise
+from tests.odd_files.writing import noise
 
 from anymic import load
 from anymic._internal.build_log import BuildLog, BuiltFile
