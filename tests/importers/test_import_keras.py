@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from anymic import load
 from anymic.audio import Clip, write
 from anymic.bundle import Bundle
 from anymic.cli import main
@@ -27,8 +28,7 @@ from anymic.training import load_config
 Arrays = dict[str, np.ndarray]
 Paddings = list[list[list[int]]]  # of each ZeroPadding2D: [[top, bottom], [left, right]]
 
-ONE, TWO = [[1, 1], [1, 1]], [[2, 2], [2, 2]]
-UNEVEN = [[2, 0], [1, 0]]
+ONE, TWO, UNEVEN = [[1, 1], [1, 1]], [[2, 2], [2, 2]], [[2, 0], [1, 0]]
 
 
 def _source(name: str | tuple[str, int]) -> list[Any]:
@@ -344,8 +344,6 @@ def test_the_command_makes_a_model_that_predicts(
     assert "3 labels: a, b, c" in said
     kept = sum(array.size for arrays in writer.weights.values() for array in arrays.values())
     assert f": {kept:,} parameters" in said  # every number in the file, as Keras counts
-    from anymic import load
-
     noise = np.random.default_rng(0).normal(scale=0.1, size=44100).astype(np.float32)
     predicted = load(tmp_path / "model", precision="float32").predict(Clip(noise, 44100))
     assert sum(predicted.probabilities.values()) == pytest.approx(1)
@@ -369,8 +367,7 @@ def test_a_network_for_two_microphones_classifies_arrays(tmp_path: Path) -> None
     assert [kernel.out_channels for kernel in kernels] == [36, 36, 72, 72, 96, 96, 3]
     maps = np.random.default_rng(2).normal(size=(2, 128, 60, 6))
     features = torch.from_numpy(maps.transpose(0, 3, 1, 2)).float()
-    bundle.save(tmp_path / "bundle")
-    again = Bundle.load(tmp_path / "bundle")
+    again = Bundle.load(bundle.save(tmp_path / "bundle"))
     with torch.inference_mode():
         got = again.network(features).softmax(dim=1).numpy()
     np.testing.assert_allclose(got, forward(writer, maps), atol=1e-5)

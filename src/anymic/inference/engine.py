@@ -222,7 +222,14 @@ def _key(frontend: Frontend) -> object:
 
 def _check_size(bundle: Bundle) -> None:
     contract, name = bundle.contract, bundle.network_name
-    _, *size = bundle.frontend.config.input_shape(contract.clip_samples)
+    channels, *size = bundle.frontend.config.input_shape(contract.clip_samples)
+    wanted = getattr(bundle.network, "channels", channels)
+    if wanted != channels:
+        raise BundleError(
+            f"audio of one microphone gives features of {channels} channels",
+            expected=f"{wanted} channels, as of {wanted / channels:g} microphones, for {name}",
+            fix="compute the features of all microphones, and pass them to `bundle.network`",
+        )
     patch = NETWORKS.get(name).patch if name in NETWORKS else None
     smallest = getattr(bundle.network, "smallest_input", 1)
     expected = fix = ""
