@@ -198,9 +198,9 @@ def table(csv: Path, /, **columns: Sequence[object]) -> Path:
 def test_manifest_without_columns(tmp_path: Path, bundle_folder: Path, refused: Refused) -> None:
     clips = table(tmp_path / "clips.csv", file=["good1.wav"], class_name=["dog"])
     line = refused("evaluate", bundle_folder, "--data", clips)
-    assert "missing column path and label (columns: file, class_name)" in line
+    assert "clips has no column path and no column label (its columns: file, class_name)" in line
     line = refused("train", "--data", clips, "--out", tmp_path / "run")
-    assert "missing column path and label" in line
+    assert "no column path and no column label" in line
 
 
 def test_unknown_labels(

@@ -88,6 +88,10 @@ class DependencyError(AnymicError):
     """An optional package or program that is not installed."""
 
 
+class AnymicWarning(UserWarning):
+    """A note: what was skipped, not used, or read differently than it is written."""
+
+
 def version_fix(found: object, readable: int, *, written_by: object = None, otherwise: str) -> str:
     """Return the fix for a file whose format has version `found`, where `readable` is read.
 

@@ -81,7 +81,10 @@ def test_all_problems_are_in_one_line(tmp_path: Path) -> None:
     [
         ("", "cannot be read as a table"),
         ("path,label\n", "no rows"),
-        ("file,class\na.wav,x\n", r"missing column path and label \(columns: file, class\)"),
+        (
+            "file,class\na.wav,x\n",
+            r"no column path and no column label \(its columns: file, class\).*file to path",
+        ),
         ('path,label\n"a.wav,x\n', "cannot be read as a table"),
     ],
 )
@@ -138,7 +141,7 @@ def test_a_recording_is_a_group_else_a_take_else_a_file() -> None:
             "path": ["a.wav", "b.wav", "c.wav", "c.wav", "d.wav"],
             "label": "bus",
             "start_s": [0, 0, 0, 1, 0],
-            "take": ["1", "1", "", "", "2"],
+            "take": ["1", "3", "", "", "2"],
             "group": ["", "1", "", "", "g"],
         }
     )

@@ -17,7 +17,7 @@ from anymic import models
 from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.data.manifest import Manifest
-from anymic.errors import ConfigError, ManifestError
+from anymic.errors import AnymicWarning, ConfigError, ManifestError
 from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig, finetune, fit, load_config
 from anymic.training.finetuning import lasting, weights_digest
@@ -257,8 +257,26 @@ def test_what_cannot_be_is_refused(start: Bundle, corpus: Manifest, tmp_path: Pa
         tune(other)
     with pytest.raises(ManifestError, match="None of the 8 clips to measure on is clean"):
         tune(corpus.where(codec="crush"))
-    with pytest.raises(ManifestError, match="no clip to measure on"):
-        tune(corpus.where(split="train"))
+
+
+def test_recordings_are_set_aside_where_there_is_no_split(
+    start: Bundle, corpus: Manifest, tmp_path: Path
+) -> None:
+    """Those that `fit` would set aside with the same seed; they are measured, and do not train."""
+    share = TrainingConfig.validation_share
+    for number, manifest in enumerate(
+        (
+            Manifest.from_table(corpus.table.drop(columns="split"), corpus.root),
+            corpus.where(split="train"),
+        )
+    ):
+        with pytest.warns(AnymicWarning, match=r"no split test or validation: 15% .* set aside"):
+            tuned = finetune(start, manifest, tmp_path / str(number), config=TUNING, progress=False)
+        parts = split(manifest, replace(TUNING, validation_share=share))
+        assert parts.validation is not None
+        measured = np.load(tmp_path / str(number) / "measured.npz")["ids"].tolist()
+        assert sorted(measured) == sorted(parts.validation.clip_ids())
+        assert tuned.training["clips"] == len(parts.training)
 
 
 def test_the_command(

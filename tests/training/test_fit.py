@@ -273,7 +273,7 @@ def test_a_data_frame_is_a_manifest(corpus: Manifest, tmp_path: Path) -> None:
 
 
 def test_one_label_is_refused(corpus: Manifest, tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="1 label"):
+    with pytest.raises(ManifestError, match="All training clips have the label low"):
         fit(corpus.where(label="low"), CONFIG, tmp_path, progress=False)
 
 

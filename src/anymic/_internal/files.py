@@ -209,3 +209,12 @@ def file_state(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return (state.st_size, state.st_mtime_ns)
+
+
+def file_identity(path: str | Path) -> object:
+    """Return what is equal for all names of one file: links, other spellings, absolute paths."""
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return os.path.abspath(path)
+    return (state.st_dev, state.st_ino) if state.st_ino else os.path.realpath(path)

@@ -12,15 +12,15 @@ from typing import Final
 ENDINGS_BY_FORMAT: Final[dict[str, tuple[str, ...]]] = {
     "wav": (".wav", ".wave", ".bwf", ".rf64"),
     "flac": (".flac",),
-    "ogg": (".ogg", ".oga", ".opus"),
-    "aiff": (".aiff", ".aif", ".aifc"),
+    "ogg": (".ogg", ".oga", ".ogv", ".ogx", ".opus", ".spx"),
+    "aiff": (".aiff", ".aif", ".aifc", ".afc"),
     "au": (".au", ".snd"),
     "caf": (".caf",),
     "w64": (".w64",),
-    "mp3": (".mp3", ".mp2", ".mpga"),
+    "mp3": (".mp3", ".mp2", ".mpga", ".m2a", ".mpa"),
     "aac": (".aac", ".adts"),
-    "mov": (".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".3g2"),
-    "matroska": (".webm", ".weba", ".mka", ".mkv"),
+    "mov": (".m4a", ".m4b", ".m4r", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4a", ".f4v"),
+    "matroska": (".webm", ".weba", ".mka", ".mkv", ".mk3d"),
 }
 
 AUDIO_ENDINGS: Final = frozenset(

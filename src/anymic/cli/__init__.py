@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -58,6 +59,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Without the program's name; by default those of the process.
     """
+    with warnings.catch_warnings():
+        _show_notes()
+        return _run(arguments)
+
+
+def _show_notes() -> None:
+    """Print the library's warnings as notes."""
+    from anymic.cli.printing import note
+    from anymic.errors import AnymicWarning
+
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, AnymicWarning):
+            note(str(message))
+        else:
+            shown(message, category, *place, **options)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", AnymicWarning)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command as `main` does, whose notes are shown."""
     from anymic.errors import AnymicError
 
     try:

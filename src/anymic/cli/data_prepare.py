@@ -23,7 +23,7 @@ def data_prepare(
     """Make a manifest of a corpus, and check every file.
 
     The manifest gets the rows that can be used. Problems are listed, all of them, and the exit
-    status is then 1.
+    status is then 1. Where a group, a take or a file is in two splits, no manifest is written.
 
     Example: anymic data prepare folder --root sounds --out sounds.csv
     """
@@ -47,13 +47,15 @@ def data_prepare(
     problems = check_files(manifest, rate_hz=wanted_hz, workers=workers) if check else []
     kept = usable(manifest, problems)
     found = [{"kind": one.kind, "path": one.path, "reason": one.reason} for one in problems]
+    fits = bool(len(kept))
     if "split" in kept.table:
         try:
             check_splits(kept)
-        except ManifestError as error:
-            found.append({"kind": "split", "path": "", "reason": str(error)})
+        except ManifestError as error:  # no command would accept the manifest
+            found.append({"kind": "split", "path": str(root), "reason": str(error)})
+            fits = False
     outcome = {
-        "manifest": str(kept.write(out)) if len(kept) else None,
+        "manifest": str(kept.write(out)) if fits else None,
         "rows": len(kept),
         "left_out": len(manifest) - len(kept),
         "problems": found,
@@ -85,6 +87,7 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
         counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
         lines.append(f"{len(problems)} problems: {counted}")
     if outcome["manifest"] is None:
-        return [*lines, "no clip can be used: no manifest was written"]
+        why = "the splits overlap" if outcome["rows"] else "no clip can be used"
+        return [*lines, f"{why}: no manifest was written"]
     left_out = f", {outcome['left_out']} left out" if outcome["left_out"] else ""
     return [*lines, f"{outcome['manifest']}: {outcome['rows']} clips{left_out}"]

@@ -36,9 +36,9 @@ def finetune(
     Clips of the split train are trained on; accuracy is measured on those of test (else of
     validation), for each codec in the column codec, with its kbps, and each device. Clips whose
     codec is empty or wav are clean; some are required, because the difference on clean clips is
-    always shown. Segments that are not named keep their weights and their running statistics; a
-    number that does not exist lists them. Labels, front-end, device gains and standardization stay
-    those of the model.
+    always shown. Without clips of test and validation, some recordings are set aside. Segments that
+    are not named keep their weights and their running statistics; a number that does not exist
+    lists them. Labels, front-end, device gains and standardization stay those of the model.
 
     With --from-scratch the same network is trained on the same clips from random weights.
 

@@ -97,8 +97,8 @@ def check(
     if workers < 1:
         raise ConfigError(f"the number of workers is {workers}", expected="at least 1")
     rows: dict[Path, list[int]] = {}
-    for row, path in enumerate(manifest.paths()):
-        rows.setdefault(Path(os.path.normpath(path)), []).append(row)
+    for row, name in enumerate(manifest.files()):
+        rows.setdefault(Path(os.path.abspath(manifest.root), name), []).append(row)
     read = in_order(partial(_read, manifest), rows.items(), workers=workers)
     files = list(track(read, len(rows), "reading files", shown=progress))
     problems: list[Problem] = []
@@ -109,7 +109,7 @@ def check(
         if rate_hz is not None and file.rate_hz != rate_hz:
             reason = f"The rate is {file.rate_hz} Hz. Expected {rate_hz} Hz. Convert the file."
             problems.append(file.problem("rate", reason))
-        problems += _outside(manifest, file)
+        problems += _outside(manifest, file) + _again(manifest, file)
     return problems + _copies([file for file in files if isinstance(file, _File)])
 
 
@@ -184,6 +184,23 @@ def _outside(manifest: Manifest, file: _File) -> list[Problem]:
             reason = f"The file has {whole:g} s of audio. Expected {part}. "
             reason += "Correct start_s and duration_s."
             problems.append(Problem(file.name, "outside", reason, (row,)))
+    return problems
+
+
+def _again(manifest: Manifest, file: _File) -> list[Problem]:
+    """Find the rows that are the same part of a file as an earlier row, by another path."""
+    first: dict[tuple[float, float], int] = {}
+    problems = []
+    table, parts = manifest.table, manifest.parts().loc[list(file.rows)].fillna(file.duration_s)
+    for row, *part in parts.itertuples():
+        one = first.setdefault(tuple(part), row)
+        if one == row:
+            continue
+        path, label = str(table.at[one, "path"]), str(table.at[one, "label"])
+        kind: Kind = "duplicate" if label == table.at[row, "label"] else "conflict"
+        reason = f"It is the same file as {path} ({label}). Keep one of them."
+        rows = (row,) if kind == "duplicate" else (one, row)
+        problems.append(Problem(str(table.at[row, "path"]), kind, reason, rows))
     return problems
 
 

@@ -1,54 +1,117 @@
-"""Audio files that paths, folders and patterns name."""
+"""Audio files that paths, folders and patterns name: one rule for every command."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from anymic.errors import Failure
+from anymic._internal.files import file_identity
+from anymic.audio.endings import AUDIO_ENDINGS
+from anymic.data.tables import some
+from anymic.errors import AnymicWarning, Failure
 
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".aif", ".aiff"}
-)
-SUFFIXES_LISTED = ", ".join(sorted(AUDIO_SUFFIXES))
-
-
-def is_audio(file: Path) -> bool:
-    """Say whether this is a file whose suffix is one of audio."""
-    return file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()
+ENDINGS_LISTED = some((".wav", ".flac", ".mp3", *sorted(AUDIO_ENDINGS)), most=3)
 
 
-def audio_below(folder: Path) -> list[Path]:
-    """Return the audio below a folder, sorted, without hidden files and folders."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if is_audio(file)
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+def is_audio(name: str | Path) -> bool:
+    """Say whether the ending of a name is one of audio, and the name is not hidden."""
+    path = Path(name)
+    return path.suffix.lower() in AUDIO_ENDINGS and not path.name.startswith(".")
 
 
-def find_files(places: Sequence[str | Path]) -> list[Path | Failure]:
+def search(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """Return the audio below a folder, sorted, and what else there is, counted by ending.
+
+    Files are recognized by the ending of their name, in capitals too (`AUDIO_ENDINGS`). Files and
+    folders whose name begins with a dot are hidden, and skipped. Linked folders are searched; no
+    folder is searched twice, nor one that contains `folder`. A link to a file that does not exist
+    is in the list, so that it is reported.
+    """
+    found: list[Path] = []
+    skipped: Counter[str] = Counter()
+    searched = {file_identity(above) for above in folder.resolve().parents}
+    waiting, linked = [folder], list[Path]()
+    while waiting or linked:
+        here = waiting.pop() if waiting else linked.pop(0)
+        if (identity := file_identity(here)) in searched:
+            continue
+        searched.add(identity)
+        try:
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError:
+            skipped["folder that cannot be read"] += 1
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                skipped["hidden"] += 1
+            elif _is_folder(entry):
+                (linked if entry.is_symlink() else waiting).append(Path(entry.path))
+            elif is_audio(entry.name):
+                found.append(Path(entry.path))
+            else:
+                skipped[Path(entry.name).suffix.lower() or "without an ending"] += 1
+    return sorted(found), skipped
+
+
+def warn_of_skipped(skipped: Counter[str]) -> None:
+    """Say in one AnymicWarning how many files of a folder are not audio, by ending."""
+    if count := skipped.total():
+        kinds = some(f"{number} {kind}" for kind, number in skipped.most_common())
+        text = f"{count} file{'s' * (count > 1)} skipped: {kinds}"
+        warnings.warn(text, AnymicWarning, stacklevel=3)
+
+
+def find_files(places: Iterable[str | Path]) -> list[Path | Failure]:
     """Return the files that places name, in their order; a Failure where a place names none.
+
+    An AnymicWarning says which files of folders were skipped.
 
     Parameters
     ----------
-    places : sequence of path
-        Files, folders (see `audio_below`), or patterns (a*.wav, ** too).
+    places : iterable of path
+        Files, folders (see `search`), or patterns (a*.wav, ** too). Files that are named are read
+        whatever their ending.
     """
     found: list[Path | Failure] = []
+    skipped: Counter[str] = Counter()
     for place in map(str, places):
         files, reason = [Path(place)], ""
         if files[0].is_dir():
-            files = audio_below(files[0])
+            files, others = search(files[0])
+            skipped += others
             reason = (
-                f"The folder has no audio. Expected files that end in {SUFFIXES_LISTED}. "
+                f"The folder has no audio. Expected files that end in {ENDINGS_LISTED}. "
                 "Check the path."
             )
-        elif glob.has_magic(place) and not files[0].exists():
-            matches = map(Path, sorted(glob.glob(place, recursive=True)))
-            files = [match for match in matches if match.is_file()]
-            reason = "The pattern matches no file. Check the pattern."
+        elif glob.has_magic(place) and not os.path.lexists(place):
+            files, others = _matches(place)
+            skipped += others
+            reason = "The pattern matches no audio file. Check the pattern."
         found += files or [Failure(place, reason)]
+    warn_of_skipped(skipped)
     return list(dict.fromkeys(found))
+
+
+def _matches(pattern: str) -> tuple[list[Path], Counter[str]]:
+    """Return the files that a pattern matches, and those in folders that it matches."""
+    files: list[Path] = []
+    skipped: Counter[str] = Counter()
+    for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
+        if not match.is_dir():
+            files.append(match)
+        elif "**" not in pattern:  # which matches the files below as well
+            below, others = search(match)
+            files += below
+            skipped += others
+    return files, skipped
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False

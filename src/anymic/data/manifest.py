@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv as tables
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic._internal.files import file_state, write_text
+from anymic._internal.files import file_identity, file_state, write_bytes
+from anymic.data.spelling import (
+    renaming,
+    warn_of_lookalikes,
+    with_slashes,
+    with_usual_columns,
+    with_usual_splits,
+)
 from anymic.data.tables import (
     INTEGER_COLUMNS,
+    KNOWN_COLUMNS,
+    MOST_NAMED,
     NUMBER_COLUMNS,
     TABLE,
+    after_header,
     cell_text,
-    read_table,
+    is_unicode,
+    joined,
     rows_problem,
     some,
     tidy,
 )
+from anymic.data.text_tables import read_text_table
 from anymic.errors import ManifestError
 
 REQUIRED_COLUMNS = ("path", "label")
@@ -57,7 +70,10 @@ class Manifest:
 
     @classmethod
     def read(cls, csv: str | Path) -> Manifest:
-        """Read a CSV file (comma- or tab-separated, UTF-8, with a header line).
+        """Read a text table with a header line; see `anymic.data.text_tables.read_text_table`.
+
+        AnymicWarnings name what is read in another way than it is written, what is not used, and
+        labels and devices that look alike.
 
         Raises
         ------
@@ -65,11 +81,19 @@ class Manifest:
             The file is missing, is no table, or its rows do not pass :meth:`from_table`.
         """
         csv = Path(csv)
-        return cls.from_table(read_table(csv), root=csv.parent, name=csv.stem)
+        found = read_text_table(csv)
+        table = with_usual_columns(found.table, KNOWN_COLUMNS)
+        table = with_slashes(table, csv.parent)
+        manifest = cls._checked(table, csv.parent, csv.stem, found.name_of)
+        warn_of_lookalikes(manifest.table)
+        return manifest
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, root: str | Path = ".", *, name: str = "") -> Manifest:
         """Check a table and make it a manifest; the arguments are the attributes.
+
+        The usual spellings of columns and splits (``Split``, ``subset``, ``val``) are accepted,
+        with an AnymicWarning.
 
         Raises
         ------
@@ -77,27 +101,40 @@ class Manifest:
             Missing columns, no rows, empty paths or labels, cells that should be numbers and are
             not, the same clip (``path`` and ``start_s``) twice: all of them in one line.
         """
-        problems = []
+        return cls._checked(with_usual_columns(table, KNOWN_COLUMNS), root, name, after_header)
+
+    @classmethod
+    def _checked(
+        cls, table: pd.DataFrame, root: str | Path, name: str, name_of: Callable[[int], str]
+    ) -> Manifest:
+        """Check a table as `from_table` does; `name_of` gives the name of a row in messages."""
+        where = f"the table {name}" if name else "the table"
         if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
-            had = ", ".join(map(str, table.columns)) or "none"
-            problems.append(f"missing column {' and '.join(missing)} (columns: {had})")
-        if table.empty:
-            problems.append("there are no rows")
-        typed, numbers = tidy(table)
+            had = some(map(str, table.columns), most=MOST_NAMED) or "none"
+            raise ManifestError(
+                f"{where} has no column {' and no column '.join(missing)} (its columns: {had})",
+                expected=TABLE,
+                fix=renaming(missing, table) or "name the columns in the first line",
+            )
+        problems = ["there are no rows"] if table.empty else []
+        typed, numbers = tidy(table, name_of)
         problems += numbers
         for column in REQUIRED_COLUMNS:
-            if column in typed.columns:
-                empty = typed[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
-                problems += rows_problem(f"empty {column}", empty)
-        if "path" in typed.columns:
-            problems += _duplicates(typed)
+            empty = typed[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
+            problems += rows_problem(f"empty {column}", empty, name_of=name_of)
+        if not is_unicode("".join(typed["label"])):
+            wrong = ~typed["label"].map(is_unicode).to_numpy(dtype=bool)
+            problems += rows_problem("label that is not UTF-8", wrong, name_of=name_of)
+        problems += _duplicates(typed, Path(root), name_of)
         if problems:
-            where = f" in {name}" if name else ""
+            number = f"{len(problems)} problems: " if len(problems) > 1 else ""
             raise ManifestError(
-                f"{len(problems)} problem{'s' * (len(problems) > 1)}{where}: {'; '.join(problems)}",
+                f"{where} cannot be used: {number}{'; '.join(problems)}",
                 expected=TABLE,
                 fix="correct the table and read it again",
             )
+        if "split" in typed.columns:
+            typed["split"] = with_usual_splits(typed["split"].tolist())
         return cls(table=typed, root=Path(root), name=name)
 
     def __len__(self) -> int:
@@ -115,8 +152,7 @@ class Manifest:
 
     def paths(self) -> list[Path]:
         """Return the absolute path of each row's file."""
-        root = Path(os.path.abspath(self.root))
-        return [root / path for path in self.table["path"]]
+        return [Path(path) for path in self._full_paths()]
 
     def write(self, csv: str | Path) -> Path:
         """Write the table as CSV, atomically, and return the file.
@@ -125,8 +161,14 @@ class Manifest:
         """
         csv = Path(csv)
         folder = os.path.abspath(csv.parent)
-        table = self.table.assign(path=[_relative(path, folder) for path in self.paths()])
-        write_text(csv, table.to_csv(index=False, lineterminator="\n"))
+        table = self.table.assign(path=[_relative(path, folder) for path in self._full_paths()])
+        comment = any(str(cell).startswith("#") for cell in table.iloc[:, 0])
+        text = table.to_csv(
+            index=False,
+            lineterminator="\n",
+            quoting=tables.QUOTE_NONNUMERIC if comment else tables.QUOTE_MINIMAL,
+        )
+        write_bytes(csv, _encoded(text))
         return csv
 
     def where(self, **equal: Any) -> Manifest:
@@ -192,10 +234,15 @@ class Manifest:
         counts = self.table["label"].value_counts()
         if unknown := [label for label in self.labels if label not in known]:
             listed = ", ".join(f"{label} ({counts[label]} rows)" for label in unknown)
+            fix = "rename these labels or leave their rows out"
+            places = zip(self.table["path"], self.table["label"], strict=True)
+            if all(str(path).startswith(f"{label}/") for path, label in places):
+                fix = "name each folder after its label, or list the files and labels in a CSV file"
+                listed += "; each label is the name of a folder"
             raise ManifestError(
                 f"unknown labels{self._named()}: {listed}",
                 expected=f"only {', '.join(known)}",
-                fix="rename these labels or leave their rows out",
+                fix=fix,
             )
 
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -213,7 +260,7 @@ class Manifest:
         names = sorted(map(str, table.columns))
         columns = [[name, *map(cell_text, table[name].tolist())] for name in names]
         text = "".join("\x1f".join(cells) + "\x1e" for cells in columns)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(_encoded(text)).hexdigest()
 
     def state(self) -> str:
         """Return the digest of the rows, and each file's path, size and time of change.
@@ -229,23 +276,38 @@ class Manifest:
         """
         starts = self.parts()["start_s"].tolist()
         return [
-            hashlib.sha256(f"{path}|{start!r}".encode()).hexdigest()[:16]
+            hashlib.sha256(_encoded(f"{path}|{start!r}")).hexdigest()[:16]
             for path, start in zip(self._relative_paths(), starts, strict=True)
         ]
 
     def recordings(self) -> list[str]:
         """Return each row's recording: its group, else its take, else its file.
 
-        It is the column and the cell, such as ``take:12``, which differs from ``group:12``.
+        It is the column and the cell, such as ``take:12``, which differs from ``group:12``. Rows of
+        one file (see `files`), or of one take, are of one recording whatever their groups are.
         """
-        units = [f"path:{path}" for path in self.table["path"]]
+        files = self.files()
+        units = [f"path:{path}" for path in files]
         for column in ("take", "group"):
             if column in self.table.columns:
                 units = [
                     f"{column}:{cell}" if cell else unit
                     for cell, unit in zip(self.table[column], units, strict=True)
                 ]
-        return units
+        return joined(units, files, list(self.table.get("take", ())))
+
+    def files(self) -> list[str]:
+        """Return each row's path, or that of the first row which names the same file.
+
+        A link, a hard link, another spelling and an absolute path are names of one file.
+        """
+        root = os.path.abspath(self.root)
+        first: dict[object, str] = {}
+        names = {
+            path: first.setdefault(file_identity(os.path.join(root, path)), path)
+            for path in dict.fromkeys(self.table["path"])
+        }
+        return [names[path] for path in self.table["path"]]
 
     def parts(self) -> pd.DataFrame:
         """Return the part of its file that each clip is, in seconds.
@@ -286,7 +348,11 @@ class Manifest:
 
     def _relative_paths(self) -> list[str]:
         root = os.path.abspath(self.root)
-        return [_relative(path, root) for path in self.paths()]
+        return [_relative(path, root) for path in self._full_paths()]
+
+    def _full_paths(self) -> list[str]:
+        root = os.path.abspath(self.root)
+        return [os.path.join(root, path) for path in self.table["path"]]
 
     def _named(self) -> str:
         return f" {self.name}" if self.name else ""
@@ -314,12 +380,18 @@ def concatenate(manifests: Iterable[Manifest]) -> Manifest:
     return Manifest.from_table(table, root, name="+".join(names))
 
 
-def _duplicates(table: pd.DataFrame) -> list[str]:
+def _duplicates(table: pd.DataFrame, root: Path, name_of: Callable[[int], str]) -> list[str]:
     keys = table.reindex(columns=["path", "start_s"]).fillna({"start_s": 0.0})
-    keys["path"] = keys["path"].map(os.path.normpath)
+    folder = os.path.abspath(root)
+    keys["path"] = [os.path.normpath(os.path.join(folder, path)) for path in table["path"]]
     again = keys.duplicated(keep="first") & (table["path"] != "")
-    found = [f"{path} (row {row + 2})" for row, path in enumerate(table["path"]) if again[row]]
+    found = [f"{table['path'][row]} ({name_of(row)})" for row in np.flatnonzero(again).tolist()]
     return [f"the same path and start_s twice: {some(found)}"] if found else []
+
+
+def _encoded(text: str) -> bytes:
+    """Return a text as UTF-8; the name of a file that is not UTF-8 keeps its bytes."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _relative(path: str | Path, folder: str) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from anymic.data.corpora.folder import folder
 from anymic.data.manifest import Manifest
+from anymic.data.spelling import warn_of_lookalikes
 from anymic.errors import ManifestError
 
 
@@ -24,7 +25,9 @@ def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
     if isinstance(clips, Manifest):
         return clips
     if isinstance(clips, pd.DataFrame):
-        return Manifest.from_table(clips)
+        manifest = Manifest.from_table(clips)
+        warn_of_lookalikes(manifest.table)
+        return manifest
     if isinstance(clips, str | Path):
         return folder(clips) if Path(clips).is_dir() else Manifest.read(clips)
     raise ManifestError(

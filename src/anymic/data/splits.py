@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.data.manifest import Manifest
+from anymic.data.spelling import usual_split
 from anymic.data.tables import some
-from anymic.errors import ManifestError
+from anymic.errors import AnymicWarning, ManifestError
 
 ALL = "all"  # instead of the name of a split: every clip
 TEST = "test"
@@ -94,6 +96,8 @@ def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
 def check_splits(manifest: Manifest) -> None:
     """Make sure that no group, take or file is in two splits; an empty ``split`` is none.
 
+    Files are compared, not their paths (see `Manifest.files`).
+
     A ManifestError names those that are, with their splits.
     """
     manifest.require("split", purpose="a check of its splits")
@@ -103,9 +107,14 @@ def check_splits(manifest: Manifest) -> None:
         if column not in table.columns:
             continue
         pairs = table.loc[table[column] != "", [column, "split"]].drop_duplicates()
-        both = pairs[pairs.duplicated(column, keep=False)].groupby(column)["split"].agg(sorted)
+        if column == "path":
+            files = manifest.rows(pairs.index.to_numpy()).files()
+            pairs = pairs.assign(path=files, name=pairs["path"])
+        divided = pairs.drop_duplicates([column, "split"])
+        divided = divided[divided.duplicated(column)]
+        both = pairs[pairs[column].isin(divided[column])]
         if len(both):
-            listed = some(f"{key} ({' and '.join(splits)})" for key, splits in both.items())
+            listed = some(_overlap(str(key), rows) for key, rows in both.groupby(column))
             found.append(f"{column} {listed}")
     if found:
         raise ManifestError(
@@ -113,6 +122,13 @@ def check_splits(manifest: Manifest) -> None:
             expected="every group, take and file in only one split",
             fix="put all their rows in one split, or leave the split of the others empty",
         )
+
+
+def _overlap(key: str, rows: pd.DataFrame) -> str:
+    """Return the name of what is in several splits, its other names, and the splits."""
+    others = [name for name in rows.get("name", ()) if name != key]
+    same = f", which is {some(others)}" if others else ""
+    return f"{key}{same} ({' and '.join(sorted(set(rows['split'])))})"
 
 
 def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: str) -> Manifest:
@@ -126,6 +142,8 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
         return manifest
     manifest.require("split", purpose=f"the split {' or '.join(names)}")
     chosen = manifest.where(split=names)
+    if not len(chosen):  # "val" finds "validation"
+        chosen = manifest.where(split=[usual_split(name) or name for name in names])
     if not len(chosen):
         there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
         raise ManifestError(
@@ -134,6 +152,15 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
             fix=f"choose a split that is there, or {ALL} for every clip",
         )
     return chosen
+
+
+def warn_of_unused(manifest: Manifest) -> None:
+    """Say in an AnymicWarning which clips neither train, validate nor test, by their split."""
+    counts = manifest.table["split"].value_counts()
+    others = counts.drop(["train", "validation", TEST], errors="ignore")
+    if len(others):
+        listed = some(f"{split!r} ({number} clips)" for split, number in others.items())
+        warnings.warn(f"clips of these splits are not used: {listed}", AnymicWarning, stacklevel=3)
 
 
 def clips_to_evaluate(manifest: Manifest, split: str | None) -> tuple[Manifest, str]:

@@ -1,74 +1,31 @@
-"""Text tables: every cell is read as text, then each column gets its type."""
+"""Columns of tables: each gets its type, and problems are listed by row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic.errors import ManifestError
-
 TABLE = "a table with one clip a row and at least the columns path and label"
 INTEGER_COLUMNS = ("fold", "manually_verified")  # an empty cell is read as -1: "not known"
 NUMBER_COLUMNS = ("start_s", "duration_s", "kbps")  # an empty cell is NaN, but 0 for start_s
+KNOWN_COLUMNS = ("path", "label", "device", "take", "group", "split", "codec") + (
+    INTEGER_COLUMNS + NUMBER_COLUMNS
+)
+MOST_NAMED = 20  # columns in a message
 
 
-def read_table(
-    path: str | Path, *, separator: str | None = None, columns: Sequence[str] = ()
-) -> pd.DataFrame:
-    """Read a text table with every cell as text, empty cells as "".
-
-    Parameters
-    ----------
-    path : path
-        A UTF-8 file with a header line.
-    separator : str, optional
-        By default a tab where the header line has one and has no comma, else a comma.
-    columns : sequence of str
-        Columns that must be there.
-
-    Raises
-    ------
-    ManifestError
-        The file is missing, empty, not text, not a table, or lacks a column.
-    """
-    path = Path(path)
-    wanted = f"a table with the columns {', '.join(columns)}" if columns else TABLE
-    if not path.is_file():
-        raise ManifestError(f"no file {path}", expected=wanted, fix="check the name and the folder")
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-        if separator is None:
-            separator = "\t" if "\t" in header and "," not in header else ","
-        options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "index_col": False}
-        table: pd.DataFrame = pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)
-    except (ValueError, OSError) as error:  # pandas' parser errors and bad UTF-8 are ValueErrors
-        reason = " ".join(str(error).split())
-        raise ManifestError(
-            f"{path} cannot be read as a table ({reason})",
-            expected=wanted,
-            fix="write it as UTF-8 text with a header line",
-        ) from error
-    if missing := [column for column in columns if column not in table.columns]:
-        raise ManifestError(
-            f"{path} has the columns {', '.join(table.columns)}",
-            expected=f"also {', '.join(missing)}",
-            fix="check that this is the file as published",
-        )
-    return table
-
-
-def tidy(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def tidy(
+    table: pd.DataFrame, name_of: Callable[[int], str] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """Give every column its type; return the new table and what could not be converted."""
     columns: dict[str, Any] = {}
     problems: list[str] = []
     for column in table.columns:
-        cells = [cell_text(cell) for cell in table[column].tolist()]
+        cells = [cell if type(cell) is str else cell_text(cell) for cell in table[column].tolist()]
         if column not in (*INTEGER_COLUMNS, *NUMBER_COLUMNS):
             columns[str(column)] = pd.Series(cells, dtype=object)
             continue
@@ -85,17 +42,56 @@ def tidy(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             wrong |= (values < 0) if column == "start_s" else (values <= 0)
             columns[column] = values
         kind = "a whole number" if column in INTEGER_COLUMNS else "a number in range"
-        problems += rows_problem(f"{column} is not {kind}", wrong, cells)
+        problems += rows_problem(f"{column} is not {kind}", wrong, cells, name_of)
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table))), problems
 
 
-def rows_problem(what: str, wrong: NDArray[np.bool_], cells: Sequence[str] = ()) -> list[str]:
-    """Return one problem for all wrong rows; the header of the file is row 1."""
-    rows = np.flatnonzero(wrong)
-    if not len(rows):
+def rows_problem(
+    what: str,
+    wrong: NDArray[np.bool_],
+    cells: Sequence[str] = (),
+    name_of: Callable[[int], str] | None = None,
+) -> list[str]:
+    """Return one problem for all wrong rows; by default the header of the file is row 1."""
+    rows = np.flatnonzero(wrong).tolist()
+    if not rows:
         return []
-    listed = some(f"row {row + 2}" + (f" ({cells[row]})" if cells else "") for row in rows.tolist())
+    name_of = name_of or after_header
+    listed = some(name_of(row) + (f" ({cells[row]})" if cells else "") for row in rows)
     return [f"{what} in {listed}"]
+
+
+def after_header(row: int) -> str:
+    """Return how messages name a row of a table whose header is row 1."""
+    return f"row {row + 2}"
+
+
+def joined(units: list[str], *others: Sequence[str]) -> list[str]:
+    """Return the units, of which those that share a name in one of the others are the same."""
+    same: dict[str, str] = {}  # from a unit to one that it is joined to
+
+    def first(unit: str) -> str:
+        while unit in same:
+            unit = same[unit]
+        return unit
+
+    for names in others:
+        if len(names):
+            pairs = pd.DataFrame({"name": names, "unit": units}).drop_duplicates()
+            pairs = pairs[pairs.duplicated("name", keep=False) & (pairs["name"] != "")]
+            for _, of_one in pairs.groupby("name")["unit"]:
+                one, *rest = dict.fromkeys(map(first, of_one))
+                same.update(dict.fromkeys(rest, one))
+    return [first(unit) for unit in units] if same else units
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written as UTF-8, unlike the name of a file that is not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def some(items: Iterable[str], *, most: int = 5, separator: str = ", ") -> str:

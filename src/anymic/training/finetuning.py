@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from anymic.bundle.format import tensors_of
 from anymic.bundle.leakage import fitted_clips_warning
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
-from anymic.errors import ConfigError, ManifestError
+from anymic.data.reading import as_manifest
+from anymic.errors import AnymicWarning, ConfigError, ManifestError
 from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.training.config import TrainingConfig, load_config
@@ -67,7 +69,8 @@ def finetune(
     manifest : Manifest, DataFrame or path
         Clips with the splits that `fit` uses. Accuracy is measured on those of the split "test",
         or where there are none on the validation clips: for each codec (columns `codec`, `kbps`),
-        for each device, and as the difference to the given model on clean clips.
+        for each device, and as the difference to the given model on clean clips. Where there are
+        neither, validation clips are set aside as by `fit`, and an AnymicWarning says so.
     out : path
         The folder of the run, as for `fit`, and with it `measured.npz`: the probabilities (epoch,
         clip, label) at every epoch of the report, `targets`, and `ids`, `codecs`, `devices` and
@@ -98,15 +101,17 @@ def finetune(
         If there is no such segment, only some would be trained from random weights, or the run to
         resume is another.
     ManifestError
-        If the labels are not the model's, or there is no clip, or no clean clip, to measure on.
+        If the labels are not the model's, or there is no clean clip to measure on.
     """
     from anymic.training import measuring
 
     if not isinstance(bundle, Bundle):
         bundle = Bundle.load(bundle)
+    manifest = as_manifest(manifest)
+    config = settings_for(bundle, config or load_config(PRESET))
     run = TrainingRun(
         manifest,
-        settings_for(bundle, config or load_config(PRESET)),
+        _with_clips_to_measure(manifest, config),
         out,
         resume=resume,
         progress=progress,
@@ -240,17 +245,26 @@ def _require_same_labels(bundle: Bundle, training: Manifest) -> None:
     )
 
 
+def _with_clips_to_measure(manifest: Manifest, config: TrainingConfig) -> TrainingConfig:
+    """Return settings that set validation clips aside, if there are no others to measure on."""
+    splits = set(manifest.table.get("split", ()))
+    if config.validation_share or splits & {"test", "validation"}:
+        return config
+    share = TrainingConfig.validation_share
+    warnings.warn(
+        f"there is no split test or validation: {share:.0%} of the recordings are set aside to"
+        " choose the epoch and to measure",
+        AnymicWarning,
+        stacklevel=3,
+    )
+    return replace(config, validation_share=share)
+
+
 def _to_measure(manifest: Manifest, parts: Parts) -> Manifest:
     """Return the clips of the split test, else those that validate."""
     if "split" in manifest.table and len(test := manifest.where(split="test")):
         return in_one_order(test)
-    if parts.validation is None:
-        raise ManifestError(
-            "there is no clip to measure on",
-            expected="clips of the split test or validation",
-            fix="add a column split, or set validation_share to 0.2",
-        )
-    return in_one_order(parts.validation)
+    return in_one_order(cast(Manifest, parts.validation))  # see `_with_clips_to_measure`
 
 
 def _clips(bundle: Bundle, chosen: Manifest, frontend: Frontend, run: TrainingRun) -> Measured:

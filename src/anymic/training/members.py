@@ -15,7 +15,7 @@ from anymic._internal.processes import in_processes, visible_gpus
 from anymic._internal.progress import track
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.data.splits import check_splits
+from anymic.data.splits import check_splits, warn_of_unused
 from anymic.errors import ConfigError
 from anymic.features import Frontend
 from anymic.features.feature_store import open_features
@@ -116,6 +116,7 @@ def development(manifest: Manifest) -> Manifest:
     if "split" not in manifest.table:
         return manifest
     check_splits(manifest)
+    warn_of_unused(manifest)
     return manifest.where(split=["train", "validation"]).with_columns(split="train")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.data.manifest import Manifest, concatenate
-from anymic.data.splits import check_splits, split_groups
+from anymic.data.splits import check_splits, split_groups, warn_of_unused
 from anymic.errors import ConfigError, Failure, ManifestError
 from anymic.training.config import TrainingConfig
 
@@ -52,6 +52,7 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
     """
     if "split" in manifest.table:
         check_splits(manifest)
+        warn_of_unused(manifest)
         training, validation = manifest.where(split="train"), manifest.where(split="validation")
         if not len(training):
             raise ManifestError(
@@ -59,14 +60,16 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
                 expected="training clips",
                 fix="correct the column `split`",
             )
-        if len(validation):
-            return Parts(training, validation)
     else:
-        training = manifest
+        training, validation = manifest, manifest.rows([])
     if len(training.labels) < 2:
         raise ManifestError(
-            f"the training clips have {len(training.labels)} label", expected="at least two labels"
+            f"all training clips have the label {training.labels[0]}",
+            expected="at least two labels",
+            fix="add clips of other labels, or correct the column label",
         )
+    if len(validation):
+        return Parts(training, validation)
     if config.validation_share == 0:
         return Parts(training, None)
     return Parts(*split_groups(training, share=config.validation_share, seed=config.seed))

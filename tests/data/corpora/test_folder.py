@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from anymic.data.corpora.folder import folder
-from anymic.errors import ManifestError
+from anymic.errors import AnymicWarning, ManifestError
 
 
 def test_a_label_a_folder(tmp_path: Path, wav: Callable[..., Path]) -> None:
@@ -14,7 +14,8 @@ def test_a_label_a_folder(tmp_path: Path, wav: Callable[..., Path]) -> None:
         wav(tmp_path / name)
     (tmp_path / "README.txt").write_text("not audio")
     (tmp_path / "dog" / "notes.txt").write_text("not audio")
-    manifest = folder(tmp_path)
+    with pytest.warns(AnymicWarning, match=r"^4 files skipped: 2 hidden, 2 \.txt$"):
+        manifest = folder(tmp_path)
     assert list(manifest.table.itertuples(index=False, name=None)) == [
         ("dog/a.wav", "dog"),
         ("dog/deep/b.WAV", "dog"),
@@ -45,3 +46,20 @@ def test_other_layouts_are_refused(
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No folder"):
         folder(tmp_path / "none")
+
+
+def test_folders_of_splits(tmp_path: Path, wav: Callable[..., Path]) -> None:
+    """Else the labels would be "train" and "test", and the test clips would train."""
+    for name in ("Train/dog/a.wav", "Train/rain/b.wav", "val/dog/c.wav", "testing/rain/d.wav"):
+        wav(tmp_path / name)
+    with pytest.warns(AnymicWarning, match="folders Train, testing, val are read as splits"):
+        manifest = folder(tmp_path)
+    assert list(manifest.table.itertuples(index=False, name=None)) == [
+        ("Train/dog/a.wav", "dog", "train"),
+        ("Train/rain/b.wav", "rain", "train"),
+        ("testing/rain/d.wav", "rain", "test"),
+        ("val/dog/c.wav", "dog", "validation"),
+    ]
+    wav(tmp_path / "Train" / "loose.wav")
+    with pytest.raises(ManifestError, match=r"not in the folder of a label: loose\.wav"):
+        folder(tmp_path)

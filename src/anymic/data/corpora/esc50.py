@@ -13,7 +13,7 @@ import pandas as pd
 
 from anymic.data.corpora.published import FACTS, find_root, refuse, register_published
 from anymic.data.manifest import Manifest
-from anymic.data.tables import read_table
+from anymic.data.text_tables import read_table
 
 _COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 _NAMES = {"filename": "path", "category": "label", "src_file": "group", "fold": "fold"}

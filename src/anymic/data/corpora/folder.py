@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from anymic.data.corpora.registry import register_corpus
-from anymic.data.files import SUFFIXES_LISTED, audio_below, is_audio
+from anymic.data.files import ENDINGS_LISTED, is_audio, search, warn_of_skipped
 from anymic.data.manifest import Manifest
+from anymic.data.spelling import usual_split, warn_of_lookalikes
 from anymic.data.tables import some
-from anymic.errors import ManifestError
+from anymic.errors import AnymicWarning, ManifestError
+
+WANTED = "a folder of one folder per label"
 
 
 @register_corpus("folder", about="a folder of one folder for each label")
 def folder(root: str | Path) -> Manifest:
     """Read a folder of one folder per label; files may lie in folders below the label's.
 
-    Files are recognized by their suffix (WAV, FLAC, Ogg, Opus, MP3, M4A, AAC, AIFF). Other files,
-    and names that begin with a dot, are ignored. Rows are sorted by path.
+    Files are found as by `anymic.data.files.search`, and AnymicWarnings say what was skipped.
+    Where all folders are named as splits (train, val, test), each holds the folders of the labels.
 
     Returns
     -------
     Manifest
-        Columns ``path`` and ``label``.
+        Columns ``path`` and ``label``, and ``split`` where there are folders of splits; rows are
+        sorted by path.
 
     Raises
     ------
@@ -32,31 +38,66 @@ def folder(root: str | Path) -> Manifest:
         folder has none.
     """
     root = Path(root)
-    wanted = "a folder of one folder per label"
     if not root.is_dir():
-        raise ManifestError(f"no folder {root}", expected=wanted, fix="check the name")
-    visible = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    if loose := [entry.name for entry in visible if is_audio(entry)]:
+        raise ManifestError(f"no folder {root}", expected=WANTED, fix="check the name")
+    skipped: Counter[str] = Counter()
+    places = _folders(root, skipped)
+    splits = {place: usual_split(place.name) for place in places}
+    rows: list[dict[str, str]] = []
+    if places and all(splits.values()):
+        names = ", ".join(place.name for place in places)
+        warnings.warn(f"the folders {names} are read as splits", AnymicWarning, stacklevel=2)
+        for place, split in splits.items():
+            found = _labelled(root, place, _folders(place, skipped), skipped)
+            rows += [{**row, "split": str(split)} for row in found]
+    else:
+        rows += _labelled(root, root, places, skipped)
+    warn_of_skipped(skipped)
+    manifest = Manifest.from_table(pd.DataFrame(rows), root, name=root.resolve().name)
+    warn_of_lookalikes(manifest.table)
+    return manifest
+
+
+def _folders(root: Path, skipped: Counter[str]) -> list[Path]:
+    """Return the folders in a folder, sorted; refuse audio beside them."""
+    folders, loose = [], []
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith("."):
+            skipped["hidden"] += 1
+        elif entry.is_dir():
+            folders.append(entry)
+        elif is_audio(entry):
+            loose.append(entry.name)
+        else:
+            skipped[entry.suffix.lower() or "without an ending"] += 1
+    if loose:
         raise ManifestError(
             f"some audio in {root} is not in the folder of a label: {some(loose)}",
-            expected=wanted,
+            expected=WANTED,
             fix="move these files into a folder named after their label",
         )
-    found = {entry.name: audio_below(entry) for entry in visible if entry.is_dir()}
-    bare = [label for label, files in found.items() if not files]
-    if bare or not found:
-        what = f"no audio in {', '.join(bare)}" if bare else "no folders"
+    return folders
+
+
+def _labelled(
+    root: Path, place: Path, folders: list[Path], skipped: Counter[str]
+) -> list[dict[str, str]]:
+    """Return path and label of the audio in the folders of labels."""
+    rows, bare = [], []
+    for label in folders:
+        files, others = search(label)
+        skipped += others
+        if not files:
+            bare.append(label.name)
+        rows += [{"path": file.relative_to(root).as_posix(), "label": label.name} for file in files]
+    if bare or not folders:
+        what = f"no audio in {some(bare)}" if bare else "no folders"
         raise ManifestError(
-            f"the folder {root} has {what}",
-            expected=f"{wanted}, each with audio ({SUFFIXES_LISTED})",
+            f"the folder {place} has {what}",
+            expected=f"{WANTED}, each with audio ({ENDINGS_LISTED})",
             fix="remove the folders that are not labels, or convert the files",
         )
-    rows = [
-        {"path": file.relative_to(root).as_posix(), "label": label}
-        for label, files in found.items()
-        for file in files
-    ]
-    return Manifest.from_table(pd.DataFrame(rows), root, name=root.resolve().name)
+    return rows
 
 
 @register_corpus("csv", about="a CSV file with the columns path and label")

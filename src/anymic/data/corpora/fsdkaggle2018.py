@@ -12,7 +12,7 @@ import pandas as pd
 
 from anymic.data.corpora.published import FACTS, find_root, register_published
 from anymic.data.manifest import Manifest
-from anymic.data.tables import read_table
+from anymic.data.text_tables import read_table
 from anymic.errors import ManifestError
 
 _ZENODO_TRAIN = "FSDKaggle2018.meta/train_post_competition.csv"

@@ -14,7 +14,7 @@ import pandas as pd
 
 from anymic.data.corpora.published import FACTS, find_root, refuse, register_published
 from anymic.data.manifest import Manifest
-from anymic.data.tables import read_table
+from anymic.data.text_tables import read_table
 
 SCENES = FACTS["tau2020-mobile"].labels
 DEVICES = {2019: ("A", "B", "C"), 2020: ("A", "B", "C", "S1", "S2", "S3", "S4", "S5", "S6")}
