@@ -50,7 +50,7 @@ def test_rows_are_what_python_says(
 ) -> None:
     assert main(["predict", str(sounds), "--model", str(bundle_folder), "--device", "B"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err == "note: 2 files skipped: 1 hidden, 1 .txt\n"
     rows = [line.split("\t") for line in out.splitlines()]
     assert [row[0] for row in rows] == [str(file) for file in find_files([str(sounds)])]
     predictor = load(bundle_folder)
