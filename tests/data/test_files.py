@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 import pytest
-from tests import odd_files
+from tests.odd_files import writing as odd_files
 
 from anymic import audio
 from anymic.audio.endings import AUDIO_ENDINGS, ENDINGS_BY_FORMAT
