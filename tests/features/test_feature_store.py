@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from tests.damage import DAMAGES, Damage
 
 from anymic.data.manifest import Manifest
-from anymic.features import Frontend, FrontendConfig
+from anymic.features import Frontend, FrontendConfig, feature_store
 from anymic.features.feature_store import FeatureStore, Length, open_features
 
 RATE_HZ = 8000
@@ -103,17 +103,6 @@ def test_a_changed_audio_file_is_never_answered_from_the_cache(
     )
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.999])
-def test_a_half_written_cache_is_made_again(corpus: Manifest, tmp_path: Path, kept: float) -> None:
-    whole, _ = computations(corpus, frontend(), tmp_path / "cache")
-    expected = np.array(whole.features)
-    path = the_file(tmp_path / "cache")
-    os.truncate(path, int(path.stat().st_size * kept))
-    store, computed = computations(corpus, frontend(), tmp_path / "cache")
-    assert computed == 20
-    np.testing.assert_array_equal(store.features, expected)
-
-
 def test_an_interruption_leaves_no_cache_behind(corpus: Manifest, tmp_path: Path) -> None:
     def interrupt(_done: int) -> None:
         raise KeyboardInterrupt
@@ -145,3 +134,36 @@ def test_other_lengths_follow_the_named_rule(corpus: Manifest, tmp_path: Path) -
     rule = Length(0.5, longer="crop")
     store = open_features(corpus, frontend(), tmp_path / "cache", length=rule)
     assert store.failures == ()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_is_made_again_with_a_note(
+    damage: Damage, corpus: Manifest, tmp_path: Path
+) -> None:
+    whole, _ = computations(corpus, frontend(), tmp_path / "cache")
+    expected = np.array(whole.features)
+    path = the_file(tmp_path / "cache")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(UserWarning, match=r"\.features is damaged, .* and is made again"):
+        store, computed = computations(corpus, frontend(), tmp_path / "cache")
+    assert computed == 20
+    np.testing.assert_array_equal(store.features, expected)
+
+
+@pytest.mark.parametrize("place", [0, 9, 70, 130, 5000, -1, -9, -25, -40, -200, -400])
+def test_no_byte_of_a_cache_can_change_unnoticed(
+    place: int, corpus: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header of the array, its numbers, the rows, the checksums, the mark: in any block."""
+    monkeypatch.setattr(feature_store, "BLOCK_BYTES", 1000)
+    whole, _ = computations(corpus, frontend(), tmp_path / "cache")
+    expected = np.array(whole.features)
+    path = the_file(tmp_path / "cache")
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="made again"):
+        store, computed = computations(corpus, frontend(), tmp_path / "cache")
+    assert computed == 20
+    np.testing.assert_array_equal(store.features, expected)
+    assert store.rows.tolist() == list(range(20))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.damage import DAMAGES, Damage
 
 from anymic.cli import main
 from anymic.data.embeddings import read_vectors
@@ -106,3 +107,15 @@ def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wide = write(tmp_path / "wide.npz", features=np.zeros((len(arrays()["paths"]), 6)))
     with pytest.raises(ConfigError, match=r"vectors have 6 features\. Expected 5"):
         load_head(tmp_path / "head").predict(read_vectors(wide))
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_embeddings_are_refused(
+    damage: Damage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "own.npz")
+    path.write_bytes(damage(path.read_bytes()))
+    assert main(["train-head", "--embeddings", str(path), "--out", str(tmp_path / "head")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert str(path) in line

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from tests.damage import DAMAGES
 
 from anymic import models
 from anymic.bundle import Bundle, Ensemble
@@ -74,6 +75,13 @@ def test_a_folder_of_clips_of_any_length_in_one_command(
     )
     # The head predicts on the sequences that it was trained on, window by window.
     found = open_sequences(clips, model, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").glob("*.npz")
+    for damage in DAMAGES.values():
+        file.write_bytes(damage(file.read_bytes()))
+        with pytest.warns(UserWarning, match="is damaged, .* and is made again"):
+            again = open_sequences(clips, model, tmp_path / "cache")
+        np.testing.assert_array_equal(again.features, found.features)
+        np.testing.assert_array_equal(again.rows, found.rows)
     network = model.network
     assert isinstance(network, Tagger)
     sequences = torch.from_numpy(found.features).float().transpose(1, 2)

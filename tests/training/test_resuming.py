@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.damage import DAMAGES, Damage
 from tests.training.test_fit import CONFIG, make_corpus, weights
 
 from anymic.cli import main
@@ -100,27 +101,9 @@ def test_a_checkpoint_runs_nothing(
     assert ran.exists()
 
 
-def _cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-def _zeroed(content: bytes) -> bytes:
-    quarter = len(content) // 4
-    return content[:quarter] + bytes(quarter) + content[2 * quarter :]
-
-
-def _one_bit(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [lambda _: b"", _cut, _zeroed, _one_bit, lambda _: b"no checkpoint", lambda old: old[:-1]],
-    ids=["empty", "cut", "zeroed", "one bit", "foreign", "last byte"],
-)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_named(
-    damage: Callable[[bytes], bytes], broken: Path, capsys: pytest.CaptureFixture[str]
+    damage: Damage, broken: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = broken / "checkpoints" / "last.ckpt"
     path.write_bytes(damage(path.read_bytes()))

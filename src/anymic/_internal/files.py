@@ -12,6 +12,7 @@ import secrets
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -188,6 +189,13 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def note_damaged(path: Path) -> None:
+    """Warn that a file of a cache cannot be used and is made again."""
+    warnings.warn(
+        f"{path} is damaged, or of another version of anymic, and is made again", stacklevel=3
+    )
 
 
 def key_of(settings: Any, *content: str | bytes) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal.files import key_of, write_bytes
+from anymic._internal.files import key_of, note_damaged, write_bytes
 from anymic.codecs.backend import CodecSpec
 
-VERSION = 1  # to be raised when the same samples and settings give other files
+CHECKSUM_BYTES = 4  # of a CRC-32, behind the encoded file
+VERSION = 2  # to be raised when the same samples and settings give other files
 
 
 class EncodeCache:
     """Encoded files in a folder, which is made where it is missing.
 
     The key of a file contains the samples, the encoder and its version, rate and bitrate. Several
-    threads and processes may share the folder, and any file in it may be deleted.
+    threads and processes may share the folder, and any file in it may be deleted. A damaged file is
+    made again, with a warning.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -32,9 +35,16 @@ class EncodeCache:
         made_by = [spec.encoder, spec.backend.version(spec), spec.container, rate_hz, kbps]
         content = np.ascontiguousarray(samples, dtype="<f4").tobytes()
         file = self.folder / f"{spec.name}-{kbps:g}" / key_of([VERSION, *made_by], content)
-        try:
-            return file.read_bytes()
-        except FileNotFoundError:
-            data = spec.backend.encode(spec, samples, rate_hz=rate_hz, kbps=kbps)
-            write_bytes(file, data)
-            return data
+        if file.is_file():
+            stored = file.read_bytes()
+            data, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
+            if _checksum(data) == checksum:
+                return data
+            note_damaged(file)
+        data = spec.backend.encode(spec, samples, rate_hz=rate_hz, kbps=kbps)
+        write_bytes(file, data + _checksum(data))
+        return data
+
+
+def _checksum(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(CHECKSUM_BYTES, "little")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import audio
-from anymic._internal.files import atomic_path, key_of
+from anymic._internal.files import atomic_path, key_of, note_damaged
 from anymic._internal.threads import READERS, in_order
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, AudioError, Failure, attempt
@@ -23,7 +24,8 @@ from anymic.features.frontend import Frontend
 from anymic.features.frontend_config import FrontendConfig
 
 FORMAT = 1
-MAGIC = b"anymic-features"
+MAGIC = b"anymic-features-2"
+BLOCK_BYTES = 1 << 24  # that share a checksum
 BATCH = 16
 SLACK_S = 1e-3
 
@@ -110,7 +112,8 @@ def open_features(
     """Return the features of every clip of `manifest`, computed once and kept in `cache`.
 
     The name of the file is a hash of the front-end's settings, the device gains, the manifest and
-    the size and date of each audio file. It is written whole or not at all.
+    the size and date of each audio file. It is written whole or not at all. Its checksums are
+    compared once, here; a damaged file is made again, with a warning.
 
     Parameters
     ----------
@@ -131,6 +134,8 @@ def open_features(
     path = Path(cache) / f"{key}.features"
     found = _read(path)
     if found is None:
+        if path.exists():
+            note_damaged(path)
         _write(path, manifest, frontend, length, dtype, progress)
         found = _read(path)
         if found is None:
@@ -160,7 +165,7 @@ def _write(
     dtype: Precision,
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Write a .npy array of all features, then a footer of JSON, its length and a mark."""
+    """Write a .npy array of all features, then a footer: JSON, its checksum and length, a mark."""
     config = frontend.config
     index = frontend.device_index(manifest.table.get("device", [None] * len(manifest)))
     shape = (len(manifest), config.bands, config.frames(round(length.clip_s * config.rate_hz)))
@@ -188,11 +193,22 @@ def _write(
                 progress(len(batch))
         array.flush()
         del array
-        footer = json.dumps(
-            {"rows": rows, "failures": [asdict(item) for item in failures]}
-        ).encode()
+        content = {
+            "rows": rows,
+            "failures": [asdict(item) for item in failures],
+            "checksums": _checksums(unfinished, unfinished.stat().st_size),
+        }
+        footer = json.dumps(content).encode()
+        sizes = zlib.crc32(footer).to_bytes(4, "little") + len(footer).to_bytes(8, "little")
         with unfinished.open("ab") as file:
-            file.write(footer + len(footer).to_bytes(8, "little") + MAGIC)
+            file.write(footer + sizes + MAGIC)
+
+
+def _checksums(path: Path, end: int) -> list[int]:
+    """Return the CRC-32 of each block of the first bytes of a file."""
+    content = np.memmap(path, np.uint8, mode="r", shape=(end,))
+    blocks = (content[start : start + BLOCK_BYTES] for start in range(0, end, BLOCK_BYTES))
+    return list(in_order(lambda block: zlib.crc32(block.data), blocks))
 
 
 def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:
@@ -208,16 +224,20 @@ def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[i
 
 
 def _read(path: Path) -> FeatureStore | None:
-    """Open a finished cache; None if it is missing, incomplete or damaged."""
+    """Open a finished cache; None if it is missing, incomplete, or damaged in a single bit."""
     try:
         with path.open("rb") as file:
-            file.seek(-len(MAGIC) - 8, os.SEEK_END)
-            end = file.tell()
-            length = int.from_bytes(file.read(8), "little")
+            file.seek(-len(MAGIC) - 12, os.SEEK_END)
+            checksum, length = (int.from_bytes(file.read(size), "little") for size in (4, 8))
             if file.read() != MAGIC:
                 return None
-            file.seek(end - length)
-            footer = json.loads(file.read(length))
+            end = file.seek(-len(MAGIC) - 12 - length, os.SEEK_END)
+            text = file.read(length)
+        if zlib.crc32(text) != checksum:
+            return None
+        footer = json.loads(text)
+        if _checksums(path, end) != footer["checksums"]:
+            return None
         rows = np.array(footer["rows"], dtype=np.int64)
         features = np.load(path, mmap_mode="r")[: len(rows)]
         failures = tuple(Failure(**item) for item in footer["failures"])

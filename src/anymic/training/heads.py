@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from anymic import models
-from anymic._internal.files import key_of, write_arrays
+from anymic._internal.files import key_of, note_damaged, write_arrays
 from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
 from anymic._internal.reading import parsing, read_arrays
@@ -20,7 +20,12 @@ from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError, Failure
+from anymic.errors import (
+    AnymicError,
+    BundleError,
+    ConfigError,
+    Failure,
+)
 from anymic.features import Standardizer
 from anymic.features.feature_store import FeatureStore
 from anymic.features.patches import patch_distance_s, patch_length_s
@@ -232,10 +237,14 @@ def open_sequences(
     """Return the sequences of embeddings of every clip, computed once and stored in `cache`.
 
     The features are (example, feature, segment), float16; a clip may have several examples. They
-    depend on the embedder, its front-end, the contract and the clips, but not on the head.
+    depend on the embedder, its front-end, the contract and the clips, but not on the head. A
+    damaged file is made again, with a warning.
     """
     path = cache / f"{_key(manifest, bundle)}.npz"
-    if not path.is_file():
+    found = _read(path)
+    if found is None:
+        if path.exists():
+            note_damaged(path)
         embedded = SequenceEmbedder(bundle).embed_manifest(manifest, progress=progress)
         require_usable(embedded.features, embedded.failures)
         width = len(cast(Tagger, bundle.network).standardization.mean)
@@ -247,13 +256,23 @@ def open_sequences(
             rows=embedded.rows,
             failures=np.array(json.dumps(failures)),
         )
+        found = _read(path)
+        if found is None:
+            raise AnymicError(f"the cache {path} cannot be read", fix="check the disk")
     elif progress is not None:
         progress(len(manifest))
-    fix = "delete it: it is computed again"
-    with parsing(path, BundleError, expected="sequences of embeddings", fix=fix):
-        found = read_arrays(path)
-        failed = tuple(Failure(*one) for one in json.loads(str(found["failures"])))
-        return FeatureStore(found["features"], found["rows"], failed)
+    return found
+
+
+def _read(path: Path) -> FeatureStore | None:
+    """Read stored sequences, with their checksums; None if they are missing or damaged."""
+    try:
+        with parsing(path, BundleError, expected="sequences of embeddings", fix=""):
+            found = read_arrays(path)
+            failed = tuple(Failure(*one) for one in json.loads(str(found["failures"])))
+            return FeatureStore(found["features"], found["rows"], failed)
+    except BundleError:
+        return None
 
 
 def _key(manifest: Manifest, bundle: Bundle) -> str:
