@@ -16,7 +16,8 @@ def _sound(form: str, subtype: str) -> bytes:
 
 
 def _coded(form: str, codec: str, *, rate_hz: int = 16000) -> bytes:
-    return coded(form, codec, noise(SECONDS, rate_hz=rate_hz), rate_hz=rate_hz)
+    exact = {"fflags": "+bitexact"}  # else some containers hold random numbers
+    return coded(form, codec, noise(SECONDS, rate_hz=rate_hz), rate_hz=rate_hz, options=exact)
 
 
 def _tone() -> np.ndarray:

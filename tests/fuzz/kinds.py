@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 import torch
 from tests.fuzz.audio_files import WRITERS
-from tests.fuzz.mutations import Generator, change_bytes, change_text
+from tests.fuzz.mutations import Generator, change_bytes, change_tensors, change_text, change_zipped
 from tests.odd_files.writing import noise
 
 from anymic import load
@@ -367,14 +367,14 @@ TEXT = [
         "vectors.npz",
         partial(_copy, "vectors.npz"),
         _command(_vectors),
-        change_bytes,
+        change_zipped,
     ),
     Kind(
         "weights",
         "weights.safetensors",
         partial(_copy, "basic1"),
         _command(_with_right_hashes),
-        change_bytes,
+        change_tensors,
     ),
     *(
         Kind(
@@ -382,11 +382,15 @@ TEXT = [
             f"w{suffix}",
             partial(_write_vggish, f"w{suffix}"),
             _library(partial(_read_vggish, f"w{suffix}")),
-            change_bytes,
+            change,
         )
-        for suffix in (".pth", ".npz", ".safetensors")
+        for suffix, change in (
+            (".pth", change_zipped),
+            (".npz", change_zipped),
+            (".safetensors", change_tensors),
+        )
     ),
-    Kind("corpus.zip", "corpus.zip", _write_zip, _library(_unpack), change_bytes),
+    Kind("corpus.zip", "corpus.zip", _write_zip, _library(_unpack), change_zipped),
 ]
 if _installed("h5py"):
     TEXT.append(Kind("model.h5", "model.h5", _write_keras, _library(_read_keras), change_bytes))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import struct
+import zipfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -29,6 +31,7 @@ WORDS = (
     " d: &d [*c,*c,*c,*c,*c,*c,*c,*c], e: &e [*d,*d,*d,*d,*d,*d,*d], f: [*e,*e,*e,*e,*e,*e]}",
     *("[1, 2, 3]", "{a: b}", '{"a": "b"}', "1, 2", "yes", "~", "?", "-", ":", ",", ",,,,", "\n\n"),
 )
+NAMES = ("../out.txt", "/out.txt", "a" * 300, "a/" * 500, "..", ".", "a:b", "C:\\x", "\x1b[1m", " ")
 _WORD = re.compile(r'"(?:[^"\\\n]|\\.)*"|[^\s,:;{}\[\]"]+')
 
 
@@ -49,6 +52,35 @@ def change_text(data: bytes, random: Generator, others: Sequence[bytes]) -> byte
         change = _change_line if random.random() < 0.2 else _change_word
         text = change(text, random)
     return text.encode("utf-8", "surrogatepass")
+
+
+def change_zipped(data: bytes, random: Generator, others: Sequence[bytes]) -> bytes:
+    """Return a ZIP file of which a member or its name changed, with right checksums."""
+    if random.random() < 0.2:
+        return change_bytes(data, random, others)
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(target, "w") as archive:
+        chosen = int(random.integers(len(source.infolist())))
+        for number, member in enumerate(source.infolist()):
+            content, name = source.read(member), member.filename
+            if number == chosen and random.random() < 0.3:
+                name = NAMES[random.integers(len(NAMES))]
+            elif number == chosen:
+                content = change_bytes(content, random, others)
+                content += bytes(int(random.integers(2)) << int(random.integers(28)))
+            member = zipfile.ZipInfo(name)
+            member.external_attr = int(random.choice([0, 0o120777 << 16, 0o777 << 16, 0xFFFFFFFF]))
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED)
+    return target.getvalue()
+
+
+def change_tensors(data: bytes, random: Generator, others: Sequence[bytes]) -> bytes:
+    """Return a safetensors file of which words of the header changed, with the right length."""
+    if random.random() < 0.3:
+        return change_bytes(data, random, others)
+    length = int.from_bytes(data[:8], "little")
+    header = change_text(data[8 : 8 + length], random, others)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
 def _change_word(text: str, random: Generator) -> str:

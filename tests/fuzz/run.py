@@ -28,7 +28,6 @@ class Worker:
 
     process: BaseProcess
     pipe: Connection
-    start_bytes: int
 
     @classmethod
     def start(cls, folder: Path, seed: int, only: str | None) -> Worker:
@@ -41,7 +40,8 @@ class Worker:
         if not ours.poll(START_S):
             process.kill()
             raise RuntimeError("the worker of the fuzzer does not start")
-        return cls(process, ours, ours.recv())
+        ours.recv()
+        return cls(process, ours)
 
     def run(self, case: Case) -> Outcome:
         """Return what a case did; a process that hangs or ends is an outcome as well."""
@@ -60,9 +60,8 @@ class Worker:
             self.process.join()
             outcome.problem = f"the process ended with status {self.process.exitcode}"
             outcome.seconds = time.monotonic() - begun
-        more = outcome.peak_bytes - self.start_bytes
-        if not outcome.problem and more > LARGEST_BYTES:
-            outcome.problem = f"takes {more / 2**30:.1f} GB of memory"
+        if not outcome.problem and outcome.peak_bytes > LARGEST_BYTES:
+            outcome.problem = f"takes {outcome.peak_bytes / 2**30:.1f} GB of memory"
         return outcome
 
     def stop(self) -> None:
@@ -138,12 +137,26 @@ def table(found: Sequence[Outcome]) -> str:
     rows.append(("all", "", *_numbers(found)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
+    for what, most in (("longest", longest), ("largest", largest)):
+        for one in sorted(found, key=most)[:-4:-1]:
+            case = f"{one.case.group} {one.case.number} ({one.kind})"
+            lines.append(f"{what}: {case}: {one.seconds:.2f} s, {one.peak_bytes / 1e6:.0f} MB")
     problems = Counter((one.kind, one.problem.partition(": ")[0]) for one in found if one.problem)
     examples = {(one.kind, one.problem.partition(": ")[0]): one for one in found if one.problem}
     for alike, count in problems.most_common():
         example = examples[alike]
         lines.append(f"{count} x {example.kind} {example.case.number}: {example.problem[:300]}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def longest(outcome: Outcome) -> float:
+    """Return the seconds that a file took."""
+    return outcome.seconds
+
+
+def largest(outcome: Outcome) -> int:
+    """Return the memory that a file took, in bytes."""
+    return outcome.peak_bytes
 
 
 def _numbers(found: Sequence[Outcome]) -> tuple[Any, ...]:

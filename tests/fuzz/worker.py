@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,7 +35,7 @@ class Outcome:
     answer: str = ""  # accepted or refused
     problem: str = ""  # what should not be
     seconds: float = 0.0
-    peak_bytes: int = 0
+    peak_bytes: int = 0  # above the start of the process
     data: bytes = b""  # the changed file
 
 
@@ -63,7 +64,9 @@ def work(pipe: Connection, folder: Path, seed: int, only: str | None) -> None:
         for kind in kinds
     }
     _limit_addresses()
-    pipe.send(_peak_bytes())
+    pipe.send("ready")
+    _reset_peak()
+    start_bytes = _peak_bytes()
     while True:
         case: Case = pipe.recv()
         random = np.random.default_rng([seed, len(case.group), case.number])
@@ -74,13 +77,14 @@ def work(pipe: Connection, folder: Path, seed: int, only: str | None) -> None:
         pipe.send(outcome)
         path = places[kind.name] / kind.file
         path.write_bytes(outcome.data)
+        _reset_peak()
         begun = time.perf_counter()
         try:
             outcome.answer = kind.read(places[kind.name])
         except BaseException as error:
             outcome.problem = _described(error)
         outcome.seconds = time.perf_counter() - begun
-        outcome.peak_bytes = _peak_bytes()
+        outcome.peak_bytes = max(0, _peak_bytes() - start_bytes)
         path.write_bytes(good[kind.name])
         pipe.send(outcome)
 
@@ -101,6 +105,15 @@ def _limit_addresses() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
+def _reset_peak() -> None:
+    """Let the peak begin anew where the system can do that; else it is that of all files so far."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def _peak_bytes() -> int:
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

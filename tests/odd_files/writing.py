@@ -130,7 +130,7 @@ def film(
     """Return a film: its sound starts late, pauses in its middle, or ends before its pictures."""
     target = io.BytesIO()
     container: Any
-    with av.open(target, "w", format=form) as container:
+    with av.open(target, "w", format=form, options={"fflags": "+bitexact"}) as container:
         sound = container.add_stream(codec, rate=rate_hz, layout="mono")
         pictures = None
         if video_s:

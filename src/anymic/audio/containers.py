@@ -45,7 +45,10 @@ class ContainerSource(Source):
         self._section = Section(path, content.begin) if content.begin else None
         try:
             opened = av.open(
-                self._section or path, format=content.format, metadata_errors="replace"
+                self._section or path,
+                format=content.format,
+                options={"max_streams": str(limit("most_streams"))},
+                metadata_errors="replace",
             )
         except (av.FFmpegError, ValueError) as error:
             reason = before or getattr(error, "strerror", None) or str(error)

@@ -18,6 +18,8 @@ DEFAULTS: Final = {
     "highest_rate_hz": 10_000_000,
     # Chunks of a WAV or AIFF file; real files have fewer than twenty.
     "most_chunks": 1000,
+    # Streams of a film: FFmpeg prepares a decoder for each, of about a megabyte.
+    "most_streams": 100,
     # A pause inside a film becomes silence; a wrong time stamp is a pause of years.
     "longest_pause_s": 600,
 }
