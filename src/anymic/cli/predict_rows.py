@@ -37,8 +37,6 @@ def print_results(
     results: Iterable[Prediction | Failure], *, windows: bool, top: int, as_json: bool
 ) -> int:
     """Print JSON, or a table in a terminal, or each row at once into a pipe; count the failures."""
-    from rich.markup import escape
-
     table = _table(windows, top) if sys.stdout.isatty() else None
     failed, mappings = 0, []
     for result in results:
@@ -51,7 +49,7 @@ def print_results(
                 print("\t".join(" ".join(cell.split()) for cell in cells), flush=True)
             else:
                 style = "red" if "failed" in cells[-2:-1] else None
-                table.add_row(*map(escape, cells), style=style)
+                table.add_row(*cells, style=style)
     if as_json:
         print_json(mappings)
     elif table is not None:

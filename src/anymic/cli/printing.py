@@ -67,7 +67,8 @@ def print_lines(*lines: Any) -> None:
         else:
             from rich.console import Console
 
-            Console().print(line)
+            # Labels and file names stand in tables as they are.
+            Console(markup=False, emoji=False).print(line)
 
 
 def command_line() -> str:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from anymic._internal.optional import extra
 from anymic._internal.process_state import left_as_found
-from anymic._internal.reading import parse_json, parsing, refuse_bomb
+from anymic._internal.reading import parsing
 from anymic.bundle import Bundle, InputContract
 from anymic.data.corpora.tau_mobile import SCENES
 from anymic.errors import BundleError
 from anymic.features import Frontend, FrontendConfig
+from anymic.importers.hdf5 import read_checkpoint
 from anymic.importers.keras_layers import Layer, OtherNetworkError, Plan, plan
 from anymic.models.fcnn import ClassAttention, Fcnn, fcnn
-
-if TYPE_CHECKING:
-    import h5py
 
 FRONTEND = FrontendConfig(
     rate_hz=44100,
@@ -110,48 +107,29 @@ def import_keras(
 
 
 def read(path: Path) -> tuple[Plan, Mapping[str, Arrays], str]:
-    """Return a checkpoint's network, its arrays by layer and name, and the version of Keras.
-
-    The names are kernel (row, column, in, out), gamma, beta, moving_mean, and so on.
-    """
+    """Return a checkpoint's network, its arrays by layer and name, and the version of Keras."""
     with extra("keras"):
         import h5py
     if not path.is_file():
         raise BundleError(f"no file {path}", expected=WANTED, fix="check the path")
     if not h5py.is_hdf5(path):
         raise BundleError(f"{path} is not an HDF5 file", expected=WANTED, fix="check the path")
-    complete = "a complete checkpoint of Keras 2"
-    with (
-        parsing(path, BundleError, expected=complete, fix="copy it again"),
-        h5py.File(path, "r") as file,
+    with parsing(
+        path, BundleError, expected="a complete checkpoint of Keras 2", fix="copy it again"
     ):
-        if "model_config" not in file.attrs or "model_weights" not in file:
-            raise BundleError(
-                f"{path} has no model_config or no model_weights",
-                expected=WANTED,
-                fix="save it with model.save, not with save_weights",
-            )
-        description = parse_json(_text(file.attrs["model_config"]))
-        group = file["model_weights"]
-        weights = {_text(name): _arrays(group[name]) for name in group.attrs["layer_names"]}
-        version = _text(file.attrs.get("keras_version", ""))
+        found = read_checkpoint(path)
+    if found is None:
+        raise BundleError(
+            f"{path} has no model_config or no model_weights",
+            expected=WANTED,
+            fix="save it with model.save, not with save_weights",
+        )
     try:
-        return plan(description), weights, version
+        return plan(found.description), found.weights, found.version
     except OtherNetworkError as error:
         raise BundleError(
             f"{path} is of another network ({error})", expected=WANTED, fix="check the file"
         ) from error
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _arrays(group: h5py.Group) -> dict[str, np.ndarray]:
-    """Return a layer's arrays by the last part of their names, without ":0"."""
-    names = [_text(name) for name in group.attrs["weight_names"]]
-    refuse_bomb(Path(group.file.filename), [group[name].nbytes for name in names])
-    return {name.rpartition("/")[2].partition(":")[0]: np.asarray(group[name]) for name in names}
 
 
 def build(own: Plan, weights: Mapping[str, Arrays]) -> Fcnn:

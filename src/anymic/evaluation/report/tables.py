@@ -12,6 +12,7 @@ from anymic.metrics import ACCURACY, METRICS, RANKING, metric_named
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+    from rich.text import Text  # in which nothing is markup
 
 _MEAN = "mean of devices"
 
@@ -172,11 +173,10 @@ def threshold_table(rows: Iterable[Row]) -> Table:
 def rich_table(table: Table) -> RichTable:
     """Return the table for the terminal."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table as RichTable
 
     shown = RichTable(
-        title=escape(table.title) or None,
+        title=Text(table.title) if table.title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -185,11 +185,11 @@ def rich_table(table: Table) -> RichTable:
     )
     for place, name in enumerate(table.columns):
         # a narrow terminal folds a cell over lines; it never cuts a number short
-        shown.add_column(escape(name), justify="right" if place else "left", overflow="fold")
+        shown.add_column(Text(name), justify="right" if place else "left", overflow="fold")
     words = [word for row in table.rows for word in row[0].split()]
     shown.columns[0].min_width = max(map(len, words), default=1)
     for line in table.rows:
-        shown.add_row(*map(escape, line))
+        shown.add_row(*map(Text, line))
     return shown
 
 

@@ -49,8 +49,12 @@ class OnnxClassifier:
     ) -> None:
         self.path = Path(path)
         self._name = f"the model {path}"
-        self._session = _open(self.path)
-        inputs, self._output = self._session.get_inputs(), self._session.get_outputs()[0].name
+        with parsing(
+            path, ClassifierError, expected="an ONNX model", fix="export or copy it again"
+        ):
+            self._session = _open(self.path)
+            inputs, self._output = self._session.get_inputs(), self._session.get_outputs()[0].name
+            stated = self._session.get_modelmeta().custom_metadata_map
         if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].type != "tensor(float)":
             found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
             raise ClassifierError(
@@ -62,7 +66,6 @@ class OnnxClassifier:
         self._batch, self._samples = (
             size if isinstance(size, int) else None for size in inputs[0].shape
         )
-        stated = self._session.get_modelmeta().custom_metadata_map
         self.labels = checked_labels(labels or _listed(stated.get(LABELS, "")), str(self.path))
         self.rate_hz = rate_hz or self._rate(stated.get(RATE_HZ, ""))
         if not self.labels:
@@ -121,9 +124,7 @@ def _open(path: Path) -> Any:
         raise ClassifierError(f"no file {path}", expected="an ONNX model", fix="check the path")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors come as exceptions
-    fix = "export or copy it again"
-    with parsing(path, ClassifierError, expected="an ONNX model", fix=fix):
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _listed(text: str) -> list[str]:

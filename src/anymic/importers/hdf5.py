@@ -1,0 +1,122 @@
+"""Read the HDF5 file of a Keras checkpoint, in a process of its own.
+
+On some damaged files the library of HDF5 never returns, or it ends the process.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic._internal.reading import parse_json, reason_of, refuse_bomb
+
+if TYPE_CHECKING:
+    import h5py
+
+LONGEST_S = 120
+LONGEST_CPU_S = 2  # of a processor, and a second more for each of these bytes
+BYTES_PER_S = 10 << 20
+INDEX = "index"  # the array of names in what the process writes
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint's description, its arrays by layer and name, and the version of Keras.
+
+    The names are kernel (row, column, in, out), gamma, beta, moving_mean, and so on.
+    """
+
+    description: dict[str, Any]
+    weights: dict[str, dict[str, NDArray[Any]]]
+    version: str
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """Read a checkpoint; None if the file has no description, or no weights.
+
+    Raises a ValueError that says why it cannot be read.
+    """
+    places = os.pathsep.join(place for place in sys.path if place)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, os.path.abspath(path)],
+            env={**os.environ, "PYTHONPATH": places},
+            capture_output=True,
+            timeout=LONGEST_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"HDF5 does not end within {LONGEST_S} s") from error
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").splitlines() or ["HDF5 failed"]
+        raise ValueError(lines[-1] if done.returncode == 1 else "HDF5 does not finish, or failed")
+    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
+        index = json.loads(str(arrays[INDEX]))
+        if not index:
+            return None
+        weights: dict[str, dict[str, NDArray[Any]]] = {layer: {} for layer in index["layers"]}
+        for number, (layer, name) in enumerate(index["arrays"]):
+            weights[layer][name] = arrays[str(number)]
+    return Checkpoint(parse_json(index["description"]), weights, index["version"])
+
+
+def _write(path: Path) -> None:
+    """Write the arrays of a checkpoint as .npz to stdout, and an index of their names."""
+    import h5py
+
+    index: dict[str, Any] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    with h5py.File(path, "r") as file:
+        if "model_config" in file.attrs and "model_weights" in file:
+            layers = file["model_weights"]
+            names = [_text(name) for name in layers.attrs["layer_names"]]
+            found = [pair for name in names for pair in _arrays(name, layers[name])]
+            refuse_bomb(path, (dataset.nbytes for _, dataset in found))
+            arrays = {str(number): np.asarray(data) for number, (_, data) in enumerate(found)}
+            index = {
+                "description": _text(file.attrs["model_config"]),
+                "version": _text(file.attrs.get("keras_version", "")),
+                "layers": names,
+                "arrays": [pair for pair, _ in found],
+            }
+    np.savez(
+        sys.stdout.buffer, allow_pickle=False, **{INDEX: np.array(json.dumps(index)), **arrays}
+    )
+
+
+def _limit_time(path: Path) -> None:
+    """End this process where HDF5 goes round in circles; other programs' work does not count."""
+    with suppress(ImportError):  # on Windows
+        import resource
+
+        more = LONGEST_CPU_S + path.stat().st_size // BYTES_PER_S
+        limit = int(time.process_time()) + 1 + more
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+
+
+def _arrays(layer: str, group: h5py.Group) -> list[tuple[tuple[str, str], h5py.Dataset]]:
+    """Return a layer's arrays, with the last part of their names, without ":0"."""
+    names = [_text(name) for name in group.attrs["weight_names"]]
+    return [((layer, n.rpartition("/")[2].partition(":")[0]), group[n]) for n in names]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+if __name__ == "__main__":
+    try:
+        _limit_time(Path(sys.argv[1]))
+        _write(Path(sys.argv[1]))
+    except Exception as error:
+        sys.exit(reason_of(error))
