@@ -147,3 +147,9 @@ def test_the_endings_are_of_all_formats_that_are_read(tmp_path: Path) -> None:
             assert audio.probe(path).format.lower().startswith(form)
             assert len(audio.read(path).samples) > 1.9 * odd.RATE_HZ
             assert ending in AUDIO_ENDINGS
+
+
+@pytest.mark.parametrize("name", ["two_billion.flac", "most.flac"])
+def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path, name: str) -> None:
+    path = odd.saved(tmp_path, name, wrong.bombs()[name][0]())
+    assert audio.probe(path).duration_s is None

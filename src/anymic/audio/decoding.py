@@ -19,8 +19,6 @@ from anymic.audio.sniffing import SOUNDFILE_FORMATS, sniff
 from anymic.audio.source import Source
 from anymic.errors import AnymicError, AudioError
 
-# No codec here packs more; a header that states more does not know its length.
-_MOST_FRAMES_PER_BYTE = 1000
 _BLOCK_SAMPLES = 1 << 24  # a header may state more samples than memory holds
 _PCM = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
@@ -97,8 +95,7 @@ class SoundfileSource(Source):
         self.rate_hz = self._file.samplerate
         self.channels = self._file.channels
         frames = self._file.frames
-        plausible = frames <= _MOST_FRAMES_PER_BYTE * os.path.getsize(content.path)
-        self.frames = frames if known and plausible else None
+        self.frames = frames if known and self.is_plausible(frames) else None
         self.stated_frames = round(frames / (1 - content.missing)) if content.missing < 1 else None
         if content.format == "ogg" and content.cut:
             self.stated_frames = None  # libsndfile counts the samples that are present

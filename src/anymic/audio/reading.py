@@ -36,6 +36,8 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     with open_source(path) as source:
         source.refuse_unusable()
         frames = source.frames if source.frames is not None else source.stated_frames
+        if frames is not None and not source.is_plausible(frames):
+            frames = None  # only decoding tells
         return AudioInfo(
             path=os.fsdecode(path),
             rate_hz=source.rate_hz,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from abc import ABC, abstractmethod
 from typing import NoReturn
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from anymic.audio.content import MAYBE_CUT, Content
 from anymic.errors import AudioError
+
+# No codec here packs more; a header that states more does not know its length.
+_MOST_FRAMES_PER_BYTE = 1000
 
 
 class Source(ABC):
@@ -68,6 +72,10 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the file."""
+
+    def is_plausible(self, frames: int) -> bool:
+        """Return whether a file of this size may hold so many frames."""
+        return frames <= _MOST_FRAMES_PER_BYTE * os.path.getsize(self.path)
 
     def finish(self) -> None:
         """Raise AudioError if the file ended before its header states."""
