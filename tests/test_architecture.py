@@ -160,10 +160,6 @@ def test_command_line_has_no_maths() -> None:
     refuse(one for one in IMPORTS if one.part == "cli" and one.top in MATHS)
 
 
-def test_no_wildcards() -> None:
-    refuse(one for one in IMPORTS if one.target.endswith(".*"))
-
-
 def test_a_forbidden_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader of imports finds those in functions, behind TYPE_CHECKING, and of the package."""
     file = tmp_path / "bad.py"
