@@ -12,7 +12,6 @@ from anymic.metrics import ACCURACY, METRICS, RANKING, metric_named
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
-    from rich.text import Text  # in which nothing is markup
 
 _MEAN = "mean of devices"
 
@@ -174,6 +173,7 @@ def rich_table(table: Table) -> RichTable:
     """Return the table for the terminal."""
     from rich import box
     from rich.table import Table as RichTable
+    from rich.text import Text  # in which nothing is markup
 
     shown = RichTable(
         title=Text(table.title) if table.title else None,
