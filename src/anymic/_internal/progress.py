@@ -10,13 +10,18 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
+def on_terminal() -> bool:
+    """Return whether stderr is a terminal; it is None in a program without streams."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 @contextmanager
 def progress_bar(total: int, doing: str, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; give the function that advances it by a number of items.
 
     `doing` is the text before the bar, such as "reading files".
     """
-    if not (shown and total and sys.stderr.isatty()):
+    if not (shown and total and on_terminal()):
         yield lambda _: None
         return
     from rich.console import Console

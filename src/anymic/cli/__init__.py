@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from anymic.cli.options import TABLE
+from anymic.cli.streams import as_line, give_up, open_streams
 from anymic.cli.verbs import Verbs
 
 # Click's ClickException; typer has come to keep click to itself.
@@ -59,9 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Without the program's name; by default those of the process.
     """
-    with warnings.catch_warnings():
-        _show_notes()
-        return _run(arguments)
+    open_streams()
+    try:
+        with warnings.catch_warnings():
+            _show_notes()
+            status = _run(arguments)
+        sys.stdout.flush()
+    except OSError as error:  # of printing
+        return give_up(error)
+    return status
 
 
 def _show_notes() -> None:
@@ -82,7 +88,7 @@ def _show_notes() -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    """Run a command as `main` does, whose notes are shown."""
+    """Run a command as `main` does; an error in printing is raised."""
     from anymic.errors import AnymicError
 
     try:
@@ -91,7 +97,6 @@ def _run(arguments: Sequence[str] | None) -> int:
             prog_name="anymic",
             standalone_mode=False,
         )
-        sys.stdout.flush()
         if status == INTERRUPTED:  # as newer typer says it
             raise KeyboardInterrupt
     except AnymicError as error:
@@ -100,18 +105,18 @@ def _run(arguments: Sequence[str] | None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
         if ended.code != TERMINATED:
             raise
         print("terminated", file=sys.stderr)
         return TERMINATED
     except WRONG_USE as error:
         return _refuse_use(error)
-    except BrokenPipeError:
-        # Whoever read us has enough. Nothing more may be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except OSError as error:
-        return _refuse(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        if error.errno and error.filename is None:
+            raise
+        return _refuse(as_line(error))
     return status if isinstance(status, int) else 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def finetune(
         from_scratch=from_scratch,
         report_epochs=_numbers(report_epochs),
         resume=resume,
-        progress=not as_json and sys.stderr.isatty(),
+        progress=not as_json,
         cache=cache,
         trainer=read_trainer(trainer),
     )

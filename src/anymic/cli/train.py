@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def train(
     arguments = read_trainer(trainer)
     _check_members(members, workers, arguments)
     manifest = as_manifest(data)
-    progress = not as_json and sys.stderr.isatty()
+    progress = not as_json
     if members is not None:
         from anymic.training.members import fit_members
 

@@ -68,7 +68,7 @@ def fit(
     resume : bool
         Continue after an interruption; the result is that of a run without one.
     progress : bool
-        Show a progress bar.
+        Show a progress bar, or print a line an epoch where stderr is no terminal.
     cache : path, optional
         Folder for features; several runs may share it. By default `out`/features.
     trainer : mapping, optional

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.machine import processors
 from anymic._internal.process_state import left_as_found
 from anymic._internal.processes import in_processes, visible_gpus
-from anymic._internal.progress import track
+from anymic._internal.progress import on_terminal, track
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import check_splits, warn_of_unused
@@ -61,7 +62,7 @@ def fit_members(
         Number of trainings at a time, each in its own process; by default one for each GPU, else
         one for each core.
     progress : bool
-        Show a progress bar of the members.
+        Show a progress bar of the members, or print a line each where stderr is no terminal.
     cache : path, optional
         Folder for the features that all members share, by default `out`/features. With spectrum
         correction each member has its own gains and so its own features, which are deleted after
@@ -106,8 +107,9 @@ def fit_members(
     gpus = visible_gpus() if may_use_gpus else []
     at_once = min(workers or len(gpus) or processors(), max(1, len(jobs)))
     done = in_processes(_train, jobs, workers=at_once, gpus=gpus)
-    for _ in track(done, len(jobs), "training", shown=progress):
-        pass  # each job writes its model
+    for job, _ in track(done, len(jobs), "training", shown=progress):
+        if progress and not on_terminal():
+            print(f"trained {job['out']}", file=sys.stderr, flush=True)
     return places
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -30,7 +31,7 @@ class TrainedClassifier(lightning.LightningModule):
     Of `frontend` only `maps` is used, which makes the network's input of stored features. Without
     validation clips (`validated`) the schedule watches the training. The `frozen` segments are not
     trained and stay in inference mode: their running statistics do not change, and they have no
-    dropout.
+    dropout. With `lines` it prints a line an epoch on stderr.
     """
 
     fill: Tensor  # (channel, band, 1): replaces the masked values of the network's input
@@ -44,6 +45,7 @@ class TrainedClassifier(lightning.LightningModule):
         fill: Tensor,
         validated: bool,
         frozen: Sequence[Segment] = (),
+        lines: bool = False,
     ) -> None:
         super().__init__()
         self.frozen = [part for segment in frozen for part in segment.modules]
@@ -55,7 +57,7 @@ class TrainedClassifier(lightning.LightningModule):
         self.loss = SoftTargetLoss(
             config.loss, focal_power=config.focal_power, temperature=config.temperature
         )
-        self.totals = torch.zeros(3)
+        self.totals, self.lines = torch.zeros(3), lines
         self.started = False  # True after a checkpoint to resume from has been restored
         for part in self.frozen:
             part.requires_grad_(False)
@@ -125,9 +127,18 @@ class TrainedClassifier(lightning.LightningModule):
         self._report("validation")
 
     def on_train_epoch_end(self) -> None:
-        """Log the training epoch where there is no validation."""
+        """Log the training epoch where there is no validation, and print a line."""
         if self.watched == "training_accuracy":
             self._report("training")
+        if self.lines and self.trainer.is_global_zero:
+            found = self.trainer.callback_metrics
+            parts = [
+                f"{part} loss {found[f'{part}_loss']:.4f}, accuracy {found[f'{part}_accuracy']:.3f}"
+                for part in ("training", "validation")
+                if f"{part}_loss" in found
+            ]
+            number = f"epoch {self.current_epoch + 1} of {self.config.epochs}"
+            print(f"{number}: {'; '.join(parts)}", file=sys.stderr, flush=True)
 
     def _report(self, part: str) -> None:
         totals = self.trainer.strategy.reduce(self.totals.to(self.device), reduce_op="sum")

@@ -11,11 +11,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rich
 import torch
 
 from anymic import models
 from anymic._internal import machine
 from anymic._internal.optional import extra
+from anymic._internal.progress import on_terminal
 from anymic.errors import ConfigError
 from anymic.features import Frontend, Standardizer
 from anymic.models.tagger import Standardization
@@ -68,9 +70,9 @@ def check_trainer(arguments: Mapping[str, Any]) -> None:
             expected=", ".join(sorted(known)),
             fix="correct the name; epochs and seed are settings of the training",
         )
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     try:
-        lightning.Trainer(**arguments, logger=False, enable_checkpointing=False)
+        with _quiet_lightning():
+            lightning.Trainer(**arguments, logger=False, enable_checkpointing=False)
     except (MisconfigurationException, ImportError, ValueError, TypeError, RuntimeError) as error:
         given = ", ".join(f"{name}={value}" for name, value in arguments.items())
         raise ConfigError(
@@ -104,11 +106,18 @@ def train(
     example = frontend.maps(torch.from_numpy(data.features[:1].astype("float32")))
     fill = _fill(example.shape[1], data, config)
     module = TrainedClassifier(
-        network, frontend, config, fill=fill, validated=validated, frozen=frozen
+        network,
+        frontend,
+        config,
+        fill=fill,
+        validated=validated,
+        frozen=frozen,
+        lines=progress and not on_terminal(),
     )
     module.train()
     with _quiet_lightning():
-        trainer, keeper = _trainer(config, out, progress, arguments, validated=validated)
+        bar = progress and on_terminal()
+        trainer, keeper = _trainer(config, out, bar, arguments, validated=validated)
         share: dict[str, Any] = {"rank": trainer.global_rank, "processes": trainer.world_size}
         lost_frames = data.features.shape[-1] - example.shape[-1]
         batches = TrainingBatches(data, config, lost_frames=lost_frames, **share)
@@ -187,7 +196,8 @@ def _trainer(
         enable_version_counter=False,
     )
     chosen: dict[str, Any] = {"accelerator": "auto", "devices": 1, **arguments}
-    callbacks = [keeper, *chosen.pop("callbacks", ()), *([RichProgressBar()] if progress else [])]
+    bars = [RichProgressBar(console_kwargs={"stderr": True})] if progress else []
+    callbacks = [keeper, *chosen.pop("callbacks", ()), *bars]
     if chosen["accelerator"] == "auto":
         chosen["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
     chosen.setdefault(
@@ -230,9 +240,9 @@ def _plain_endings() -> Iterator[None]:
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Hide the trainer's advice (number of workers, hardware found)."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
+    """Hide the trainer's advice (number of workers, hardware found); its bar changes a console."""
+    logger, console = logging.getLogger("pytorch_lightning"), rich.get_console()
+    level, shown = logger.level, console.__dict__
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -241,3 +251,4 @@ def _quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+        console.__dict__ = shown

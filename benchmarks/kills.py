@@ -1,0 +1,226 @@
+"""Kill runs at moments spread over them, run them again, and compare with runs that were not killed.
+
+    python benchmarks/kills.py
+
+makes small built-in scenes, runs each command once, and then kills it by SIGKILL, SIGTERM or
+SIGINT, several times. It prints a line for each kill: how the killed run and its children ended,
+whether the second run gave the same results (weights, audio, tables and rows bit by bit), and what
+is left beside them: temporary files, folders, processes. The exit status is 1 if anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
+FIRST, LAST = 0.3, 0.95  # of a run's duration; before, modules are imported
+PATIENCE_S = 10.0
+UNEQUAL = {"created", "seconds", "command"}  # entries of a JSON file that differ between runs
+NAMES_ONLY = {".html", ".ckpt"}  # these files hold times
+OUT = "out"
+
+TRAINING = (
+    *("--preset", "scenes", "--set", "clip_s=1", "--set", "precision=float32"),
+    *("--set", "batch_size=10", "--set", "width=0.25", "--set", "validation_share=0.2"),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command, without its output folder, which is `out` in the folder it runs in."""
+
+    name: str
+    arguments: tuple[str, ...]
+    again: tuple[str, ...] = ()  # added where it runs a second time
+
+
+def commands(corpus: Path) -> list[Command]:
+    """Return the commands that are killed; they use what `prepare` wrote."""
+    clean, devices, coded = (str(corpus / name) for name in ("clean.csv", "devices", "coded"))
+    recorded, model = f"{devices}/manifest.csv", str(corpus / "model")
+    codecs = str(corpus / "codecs.yaml")
+    train = ("train", "--data", recorded, *TRAINING, "--set", "epochs=4")
+    return [
+        Command("train", train, ("--resume",)),
+        Command("train --members", (*train, "--members", "3", "--workers", "2")),
+        Command("data simulate", ("data", "simulate", clean, "--devices", "scenes")),
+        Command("data encode", ("data", "encode", clean, "--codecs", codecs)),
+        Command(
+            "finetune",
+            (
+                *("finetune", model, "--data", f"{coded}/manifest.csv", "--epochs", "4"),
+                *("--report-epochs", "0,1,2", "--set", "precision=float32"),
+            ),
+            ("--resume",),
+        ),
+        Command(
+            "robustness",
+            (
+                *("robustness", model, "--data", clean, "--devices", "scenes"),
+                *("--codecs", codecs, "--cache", f"{OUT}/cache"),
+            ),
+        ),
+    ]
+
+
+def prepare(corpus: Path) -> None:
+    """Write scenes of a second, and of them what the commands need."""
+    from anymic.data.corpora.scenes import Settings, scenes
+
+    settings = Settings(train_locations=2, test_locations=1, takes=1, clip_s=1.0)
+    scenes(corpus / "scenes", settings, progress=False).write(corpus / "clean.csv")
+    (corpus / "codecs.yaml").write_text("codecs: {wav: null, mu-law: [64], mp3: [16, 64]}\n")
+    clean, recorded = str(corpus / "clean.csv"), str(corpus / "devices" / "manifest.csv")
+    for arguments in (
+        ("data", "simulate", clean, "--devices", "scenes", "--out", str(corpus / "devices")),
+        ("data", "encode", clean, "--codecs", str(corpus / "codecs.yaml"), "--out")
+        + (str(corpus / "coded"),),
+        ("train", "--data", recorded, *TRAINING, "--set", "epochs=1", "--out")
+        + (str(corpus / "model"),),
+    ):
+        with start(arguments, corpus) as run:
+            assert run.wait() == 0, arguments
+
+
+def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start the program in a folder, in a session of its own, with its own temporary folder."""
+    temporary = folder / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        return subprocess.Popen(
+            [sys.executable, "-m", "anymic", *arguments],
+            cwd=folder,
+            env={**os.environ, "TMPDIR": str(temporary)},
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+
+
+def finish(command: Command, folder: Path, *, again: bool) -> float:
+    """Run a command to its end; return its duration in seconds."""
+    begun = time.monotonic()
+    more = command.again if again else ()
+    with start((*command.arguments, *more, "--out", OUT), folder) as run:
+        if run.wait() != 0:
+            sys.exit(f"{command.name} ended with {run.returncode}: {folder / 'stderr'}")
+    return time.monotonic() - begun
+
+
+def kill(command: Command, folder: Path, after_s: float, sent: signal.Signals) -> tuple[int, bool]:
+    """Start a command and send a signal to it alone; return its status, and whether all ended."""
+    with start((*command.arguments, "--out", OUT), folder) as run:
+        try:
+            run.wait(after_s)
+        except subprocess.TimeoutExpired:
+            run.send_signal(sent)
+        run.wait()
+        deadline = time.monotonic() + PATIENCE_S
+        while (left := list(session(run.pid))) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    return run.returncode, not left
+
+
+def session(leader: int) -> Iterator[int]:
+    """Yield the processes of a session that have not ended."""
+    for place in Path("/proc").iterdir():
+        try:
+            fields = (place / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if place.name.isdecimal() and int(fields[3]) == leader and fields[0] != "Z":
+            yield int(place.name)
+
+
+def results(folder: Path) -> dict[str, str]:
+    """Return every file that a run left, by its path, with a hash of what must be equal in it."""
+    found = {"stdout": hashlib.sha256((folder / "stdout").read_bytes()).hexdigest()}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if "logs" in name.parts or name.name in ("stdout", "stderr") or path == folder / "tmp":
+            continue  # TensorBoard's files are named by time and process
+        content = b"" if path.is_dir() or path.suffix in NAMES_ONLY else path.read_bytes()
+        if path.suffix == ".json":
+            values = json.loads(content)
+            content = json.dumps({k: v for k, v in values.items() if k not in UNEQUAL}).encode()
+        found[str(name)] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def compare(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    """Return what differs: files that are missing, left behind, or have another content."""
+    return [
+        *(f"missing {name}" for name in sorted(set(wanted) - set(found))),
+        *(f"left behind {name}" for name in sorted(set(found) - set(wanted))),
+        *(f"different {name}" for name in wanted if found.get(name, wanted[name]) != wanted[name]),
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; return 1 if a run after a kill gave other results or left something."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=20, help="in all; the commands take turns")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="names of commands, such as 'data encode'")
+    parser.add_argument("--folder", type=Path, help="where to work; it is kept")
+    options = parser.parse_args(arguments)
+    folder = (options.folder or Path(tempfile.mkdtemp(prefix="anymic-kills-"))).resolve()
+    corpus = folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    prepare(corpus)
+    chosen = [one for one in commands(corpus) if not options.only or one.name in options.only]
+    generator = random.Random(options.seed)
+    wanted, duration_s = {}, {}
+    for command in chosen:
+        place = folder / command.name.replace(" ", "") / "whole"
+        duration_s[command.name] = finish(command, place, again=False)
+        wanted[command.name] = results(place)
+    print(f"{'command':<16} {'signal':<8} {'after':>12} {'status':>6} {'processes':<10} second run")
+    wrong = 0
+    for number in range(options.kills):
+        command = chosen[number % len(chosen)]
+        turn, turns = number // len(chosen), -(-options.kills // len(chosen))
+        share = FIRST + (LAST - FIRST) * (turn + generator.random()) / turns
+        sent = SIGNALS[(number + turn) % len(SIGNALS)]
+        place = folder / command.name.replace(" ", "") / str(number)
+        after_s = share * duration_s[command.name]
+        status, ended = kill(command, place, after_s, sent)
+        again_s = finish(command, place, again=True)
+        differences = compare(results(place), wanted[command.name])
+        if status not in (STATUS[sent], 0):  # 0: it was quicker than before
+            differences.append(f"status {status}, expected {STATUS[sent]}")
+        if not ended:
+            differences.append("processes left")
+        wrong += bool(differences)
+        print(
+            f"{command.name:<16} {sent.name:<8} {after_s:5.1f} s {share:4.0%} {status:6}"
+            f" {'ended' if ended else 'left':<10}"
+            f" {'; '.join(differences[:4]) or 'equal'} ({again_s:.1f} s)",
+            flush=True,
+        )
+        if not differences:
+            shutil.rmtree(place)
+    print(f"{options.kills - wrong} of {options.kills} equal")
+    if not options.folder and not wrong:
+        shutil.rmtree(folder)
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
