@@ -41,7 +41,7 @@ def predict(bundle_folder: Path, tmp_path: Path) -> str:
     sounds.mkdir()
     noise = np.random.default_rng(0).normal(0, 0.1, 8000)
     soundfile.write(sounds / "Größe.wav", noise, 8000)
-    shutil.copy(sounds / "Größe.wav", os.fsencode(sounds) + b"/" + UNDECODABLE)
+    shutil.copy(sounds / "Größe.wav", sounds / os.fsdecode(UNDECODABLE))
     (sounds / "bad.wav").write_bytes(b"RIFF")
     return f"predict {sounds} --model {bundle_folder}"
 
