@@ -63,7 +63,7 @@ def notes_of(path: Path) -> tuple[Manifest, list[str]]:
     [
         ("path,label\na.wav,low, heavy\n", "row 2 has ' heavy' after the last column, label"),
         ("path,label\na.wav,dog\nb,1.wav,cat\n", "row 3 has 'cat' after the last column, label"),
-        ("path,label,\na.wav,low, heavy\n", "a cell without a column in row 2 (' heavy')"),
+        ("path,label,\na.wav,low, heavy\n", "a cell without a column in row 2: ' heavy'"),
         ("path,label,split\na.wav,dog,test\nb.wav,test\n", "row 3 has no cell for split"),
         ("path,label\na.wav\n", "row 2 has no cell for label"),
         ('path,label\n"a.wav,dog\nb.wav,rain\n', "row 2"),
@@ -98,6 +98,7 @@ def test_a_comma_in_a_cell(text: str, written: Written) -> None:
         TWO.replace("\n", ",,\n"),  # columns that a spreadsheet left empty
         TWO + ",\n,\n\n",  # rows that a spreadsheet left empty
         TWO.replace(",", "\t"),
+        TWO.replace(",", ", "),
         codecs.BOM_UTF8 + TWO.encode(),
         TWO.encode("utf-16"),
         codecs.BOM_UTF16_BE + TWO.encode("utf-16-be"),
@@ -120,8 +121,8 @@ def test_a_semicolon_is_told_by_that_word(written: Written) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\na.wav,caf\xe9\n".encode("latin-1"), "column label in row 2 is not UTF-8"),
-        ("path,label\ncaf\xe9.wav,dog\n".encode("latin-1"), "column path in row 2 is not UTF-8"),
+        ("path,label\na.wav,caf\xe9\n".encode("latin-1"), "row 2, column label, is not UTF-8"),
+        ("path,label\ncaf\xe9.wav,dog\n".encode("latin-1"), "row 2, column path, is not UTF-8"),
         ("path,label,g\xe9\na.wav,x,y\n".encode("latin-1"), "the header is not UTF-8"),
         (TWO.encode("utf-16-le"), "NUL byte in line 1"),
         (b"path,label\na.wav,dog\nb.wav,\0\n", "NUL byte in line 3"),
@@ -218,7 +219,7 @@ def test_comments_are_counted_and_a_name_may_begin_with_their_sign(
 
 
 @pytest.mark.parametrize(
-    "column", ["split", "Split", " SPLIT ", "subset", "Set", "partition", "splits"]
+    "column", ["phase", "split", "Split", " SPLIT ", "subset", "Set", "partition", "splits"]
 )
 def test_usual_spellings_of_splits(column: str, written: Written) -> None:
     spelled = {
@@ -246,6 +247,18 @@ def test_columns_that_are_not_used_are_named(written: Written) -> None:
     assert manifest.table["fold"].tolist() == [1, 2]
     assert manifest.devices == ["A"]
     assert len(notes) == 1
+
+
+def test_a_flag_in_place_of_a_split_is_named(written: Written) -> None:
+    manifest, notes = notes_of(written("path,label,is_test\na.wav,x,0\nb.wav,y,1\n"))
+    assert "split" not in manifest.table
+    assert notes == ["the column 'is_test' is not used: name the splits in a column split"]
+
+
+def test_a_column_of_a_frame_that_is_there_twice() -> None:
+    table = pd.DataFrame([["a.wav", "x", "y"]], columns=["path", "label", "label"])
+    with pytest.raises(ManifestError, match="column label twice"):
+        Manifest.from_table(table)
 
 
 def test_a_frame_is_read_alike() -> None:
@@ -312,4 +325,4 @@ def test_the_line_of_the_command(
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     assert "row 2 has ' heavy' after the last column, label" in shown
-    assert "Put a cell that contains the separator into quotation marks" in shown
+    assert "Put a cell that contains the separator in quotation marks" in shown

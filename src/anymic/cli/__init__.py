@@ -71,17 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show_notes() -> None:
-    """Print the library's warnings as notes."""
+    """Print the library's warnings as notes, each text once."""
     from anymic.cli.printing import note
     from anymic.errors import AnymicWarning
 
-    shown = warnings.showwarning
+    shown, notes = warnings.showwarning, set[str]()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
-        if issubclass(category, AnymicWarning):
-            note(str(message))
-        else:
+        if not issubclass(category, AnymicWarning):
             shown(message, category, *place, **options)
+        elif str(message) not in notes:
+            notes.add(str(message))
+            note(str(message))
 
     warnings.showwarning = show
     warnings.simplefilter("always", AnymicWarning)

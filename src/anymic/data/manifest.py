@@ -32,6 +32,7 @@ from anymic.data.tables import (
     cell_text,
     is_unicode,
     joined,
+    refuse_twice,
     rows_problem,
     some,
     tidy,
@@ -82,9 +83,7 @@ class Manifest:
         """
         csv = Path(csv)
         found = read_text_table(csv)
-        table = with_usual_columns(found.table, KNOWN_COLUMNS)
-        table = with_slashes(table, csv.parent)
-        manifest = cls._checked(table, csv.parent, csv.stem, found.name_of)
+        manifest = cls._checked(found.frame(), csv.parent, csv.stem, found.name_of)
         warn_of_lookalikes(manifest.table)
         return manifest
 
@@ -101,7 +100,7 @@ class Manifest:
             Missing columns, no rows, empty paths or labels, cells that should be numbers and are
             not, the same clip (``path`` and ``start_s``) twice: all of them in one line.
         """
-        return cls._checked(with_usual_columns(table, KNOWN_COLUMNS), root, name, after_header)
+        return cls._checked(table, root, name, after_header)
 
     @classmethod
     def _checked(
@@ -109,6 +108,8 @@ class Manifest:
     ) -> Manifest:
         """Check a table as `from_table` does; `name_of` gives the name of a row in messages."""
         where = f"the table {name}" if name else "the table"
+        refuse_twice(map(str, table.columns), where)
+        table = with_usual_columns(table, KNOWN_COLUMNS)
         if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
             had = some(map(str, table.columns), most=MOST_NAMED) or "none"
             raise ManifestError(
@@ -116,6 +117,7 @@ class Manifest:
                 expected=TABLE,
                 fix=renaming(missing, table) or "name the columns in the first line",
             )
+        table = with_slashes(table, Path(root))
         problems = ["there are no rows"] if table.empty else []
         typed, numbers = tidy(table, name_of)
         problems += numbers

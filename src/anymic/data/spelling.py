@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from anymic.data.tables import MOST_NAMED, some
 from anymic.errors import AnymicWarning
 
 _OTHER_COLUMNS: Final = {"splits": "split", "folds": "fold"}
-_MAYBE_SPLIT = ("subset", "set", "partition")  # read as `split` if all values are names of splits
+_LIKE_SPLIT = ("subset", "set", "partition", "usage")  # read as `split` if its values are splits
 _SPLITS: Final = {
     "train": ("train", "training", "trn"),
     "validation": ("validation", "val", "valid", "validate", "dev", "development"),
@@ -42,26 +42,37 @@ def usual_split(name: str) -> str | None:
 def with_usual_columns(table: pd.DataFrame, known: Iterable[str]) -> pd.DataFrame:
     """Return the table whose `known` columns have their own names, as does a split.
 
-    Another case, blanks around the name and ``subset``, ``set`` or ``partition`` for ``split`` are
-    accepted; an AnymicWarning says so, and names such a column that is not used.
+    Another case, blanks around the name, and another name for ``split`` of a column whose values
+    are splits are accepted; an AnymicWarning says so, and names such a column that is not used.
     """
     usual = {**{name: name for name in known}, **_OTHER_COLUMNS}
     there, renamed, notes = set(map(str, table.columns)), {}, []
     for column in table.columns:
-        name = usual.get(_folded(column))
-        if name is None and _folded(column) in _MAYBE_SPLIT:
-            values = {str(value).strip() for value in table[column].unique()} - {""}
-            name = "split" if values and all(map(usual_split, values)) else None
-        if name is None or name == column:
+        name = usual.get(_folded(column)) or ("split" if _has_splits(table, column) else None)
+        flag = "split" not in there and usual_split(_folded(column).removeprefix("is_"))
+        if column == name or not (name or flag):
             continue
-        if name in there:
-            notes.append(f"the column {column!r} is not used, because there is {name}")
-        else:
+        if name and name not in there:
             there.add(name)
             renamed[column] = name
             notes.append(f"the column {column!r} is read as {name}")
+        elif name:
+            notes.append(f"the column {column!r} is not used, because there is {name}")
+        else:
+            notes.append(f"the column {column!r} is not used: name the splits in a column split")
     _warn(notes)
     return table.rename(columns=renamed) if renamed else table
+
+
+def _has_splits(table: pd.DataFrame, column: Any) -> bool:
+    """Say whether all cells of a column are names of splits: several, or one in a usual column."""
+    cells = table[column]
+    if not all(usual_split(str(cell)) or not str(cell).strip() for cell in cells.iloc[:9]):
+        return False
+    found = {usual_split(str(cell)) for cell in cells.unique() if str(cell).strip()}
+    if None in found or not found:
+        return False
+    return len(found) > 1 or _folded(column) in _LIKE_SPLIT
 
 
 def with_usual_splits(cells: list[str]) -> list[str]:
@@ -86,11 +97,11 @@ def renaming(missing: Sequence[str], table: pd.DataFrame) -> str:
 
 def with_slashes(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     r"""Return the table with / for \\ in its paths, where files exist by that name only."""
-    if "path" not in table.columns or os.sep == "\\":
-        return table
     paths = table["path"].tolist()
-    odd = [path for path in paths if "\\" in path and not os.path.lexists(root / path)]
-    if not any((root / path.replace("\\", "/")).exists() for path in odd[:MOST_NAMED]):
+    odd = [path for path in map(str, paths) if "\\" in path and not os.path.lexists(root / path)]
+    if os.sep == "\\" or not any(
+        (root / path.replace("\\", "/")).exists() for path in odd[:MOST_NAMED]
+    ):
         return table
     text = f"paths with \\ are read with / ({len(odd)} rows)"
     warnings.warn(text, AnymicWarning, stacklevel=3)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from anymic.errors import ManifestError
 
 TABLE = "a table with one clip a row and at least the columns path and label"
 INTEGER_COLUMNS = ("fold", "manually_verified")  # an empty cell is read as -1: "not known"
@@ -83,6 +86,16 @@ def joined(units: list[str], *others: Sequence[str]) -> list[str]:
                 one, *rest = dict.fromkeys(map(first, of_one))
                 same.update(dict.fromkeys(rest, one))
     return [first(unit) for unit in units] if same else units
+
+
+def refuse_twice(names: Iterable[str], where: str) -> None:
+    """Refuse columns of which two have one name."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ManifestError(
+            f"{where} has the column {some(twice)} twice",
+            expected=TABLE,
+            fix="rename or remove one of them",
+        )
 
 
 def is_unicode(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from anymic._internal.settings import from_mapping, preset_file, read_yaml
+from anymic.data.spelling import usual_split
 from anymic.devices.simulation.chain import Device
 from anymic.devices.simulation.response import impulse_response
 from anymic.errors import AnymicError, ConfigError, ManifestError
@@ -79,7 +80,7 @@ class DeviceSet:
                 problems.append(error.problem)
                 devices[str(name)] = Device()
         recorded = {
-            str(split): _shares(split, shares, devices, problems)
+            usual_split(str(split)) or str(split): _shares(split, shares, devices, problems)
             for split, shares in _mapping(values, "recorded", problems).items()
         }
         if problems:
