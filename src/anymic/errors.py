@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import ParamSpec, TypeVar
+from unicodedata import category
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
+JOINERS = "\u200c\u200d"  # of characters within a word, or of emoji
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -51,9 +53,24 @@ def readable(text: str, *, most: int = 1500) -> str:
     words = [f"{word[:100]}..." if len(word) > 200 else word for word in text.split()]
     text = " ".join(words)
     text = text if len(text) <= most else f"{text[:most]}..."
+    return visible(text)
+
+
+def visible(text: str, *, kept: str = "") -> str:
+    """Return a text in which nothing acts on a terminal: each such character is escaped.
+
+    Control characters move the cursor or change the title and the colours of a terminal, others
+    reverse the order of what follows, and halves of surrogate pairs cannot be written. Those in
+    `kept` stay. Blanks of other widths, and joiners within words and emoji, are text.
+    """
     if text.isprintable():
         return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return "".join(
+        one
+        if one.isprintable() or one in kept or one in JOINERS or category(one) == "Zs"
+        else ascii(one)[1:-1]
+        for one in text
+    )
 
 
 def _sentence(text: str) -> str:

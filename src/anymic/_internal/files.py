@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -20,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from anymic.errors import AnymicError
+from anymic.errors import AnymicError, AnymicWarning
 
 if sys.platform != "win32":  # where what a killed process left stays
     import fcntl
@@ -145,8 +146,23 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    r"""Write UTF-8 text, with lines that end in \n, as `atomic_path` does."""
-    write_bytes(path, text.encode("utf-8"))
+    r"""Write UTF-8 text, with lines that end in \n, as `atomic_path` does.
+
+    Halves of surrogate pairs, as in file names that are not UTF-8, are escaped.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def csv_text(table: Any, *, quoted: bool = False) -> str:
+    """Return a data frame of pandas as CSV; with `quoted`, every text is in quotes.
+
+    A cell may hold anything: csv quotes commas, quotes and line feeds by itself, but no carriage
+    return, which also ends a line.
+    """
+    text = "" if quoted else str(table.to_csv(index=False, lineterminator="\n"))
+    if quoted or "\r" in text:
+        text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    return text
 
 
 def write_arrays(path: str | Path, **arrays: Any) -> None:
@@ -193,9 +209,8 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
 
 def note_damaged(path: Path) -> None:
     """Warn that a file of a cache cannot be used and is made again."""
-    warnings.warn(
-        f"{path} is damaged, or of another version of anymic, and is made again", stacklevel=3
-    )
+    problem = f"{path} is damaged, or of another version of anymic, and is made again"
+    warnings.warn(problem, AnymicWarning, stacklevel=3)
 
 
 def key_of(settings: Any, *content: str | bytes) -> str:

@@ -130,5 +130,7 @@ def _refuse_use(error: Any) -> int:
 
 
 def _refuse(line: str) -> int:
-    print("error: " + " ".join(line.split()), file=sys.stderr)
+    from anymic.errors import readable
+
+    print("error: " + readable(line), file=sys.stderr)
     return 2

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymic._internal.terminal import cell
 from anymic.cli.inputs import require_choice
 from anymic.cli.printing import Outcome, failures_as_json
 
@@ -85,7 +86,7 @@ def _table(changes: Iterable[Change]) -> Any:
         table.add_column(head, justify="left" if not head else "right")
     for change in changes:
         name = change.device or "all clips"
-        table.add_row(name, str(change.before.clips), "before", *_cells(change.before))
+        table.add_row(cell(name), str(change.before.clips), "before", *_cells(change.before))
         table.add_row("", "", "after, on these clips", *_cells(change.fitted))
         if change.held_out is not None:
             table.add_row("", "", "after, held out", *_cells(change.held_out))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from anymic._internal.terminal import cell
 from anymic.cli.printing import Outcome
 
 
@@ -37,5 +38,5 @@ def _table(rows: list[dict[str, Any]]) -> Any:
         rates = ", ".join(f"{rate / 1000:g}" for rate in row["rates_hz"])
         kbps = ", ".join(f"{one:g}" for one in row["kbps"])
         cells = (row["codec"], row["title"], row["container"], rates, kbps)
-        table.add_row(*(cell or "·" for cell in cells), "yes" if row["available"] else "no")
+        table.add_row(*(cell(one or "·") for one in cells), "yes" if row["available"] else "no")
     return table

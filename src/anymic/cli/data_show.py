@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.terminal import cell
 from anymic.cli.printing import Outcome
 
 COLUMNS = ("label", "device", "split")
@@ -33,15 +34,15 @@ def _table(counts: Any, *, title: str) -> Any:
 
     clips = counts.unstack(["split", "device"], fill_value=0).sort_index(axis="columns")
     several = len(clips.columns) > 1
-    table = Table(title=title, show_footer=True)
+    table = Table(title=cell(title), show_footer=True)
     table.add_column("label", footer="all")
     for (split, device), total in clips.sum().items():
         head = "\n".join(part for part in (split or "no split", device) if part)
         named = split or device or several
-        table.add_column(head if named else "clips", footer=str(total), justify="right")
+        table.add_column(cell(head if named else "clips"), footer=str(total), justify="right")
     if several:
         table.add_column("all", footer=str(counts.sum()), justify="right")
     for label, row in clips.iterrows():
         cells = [str(number) if number else "·" for number in row]
-        table.add_row(label, *cells, *([str(row.sum())] if several else []))
+        table.add_row(cell(str(label)), *cells, *([str(row.sum())] if several else []))
     return table

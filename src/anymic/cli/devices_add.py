@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anymic.cli.printing import print_lines
+
 
 def devices_add(
     model: Path,
@@ -28,5 +30,5 @@ def devices_add(
     bundle = Bundle.load(model)
     changed = add_devices(bundle, DeviceProfile.read(profile), replace_known=replace)
     place = changed.save(out or model)
-    print(f"{place}: devices {', '.join(changed.devices)}")
-    print(f"next: anymic predict FILES --model {place} --device NAME")
+    print_lines(f"{place}: devices {', '.join(changed.devices)}")
+    print_lines(f"next: anymic predict FILES --model {place} --device NAME")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymic._internal.terminal import print_line
 from anymic.cli.printing import exit_if_failed, print_json
 from anymic.errors import Failure
 
@@ -49,12 +50,12 @@ def devices_identify(
             rows.append({"path": path, **vars(found)})
             line = f"{path}\t{_name(found)}\t{found.probability:.3f}"
         if not as_json:
-            print(line, file=sys.stderr if together else sys.stdout, flush=True)
+            print_line(line, file=sys.stderr if together else sys.stdout)
     if together and all_files.found is not None:
         one, files = all_files.found, files + all_files.recordings
         rows.append({"recordings": all_files.recordings, **vars(one)})
         if not as_json:
-            print(f"{_name(one)}\t{all_files.recordings} recordings\t{one.probability:.3f}")
+            print_line(f"{_name(one)}\t{all_files.recordings} recordings\t{one.probability:.3f}")
     if as_json:
         print_json(rows)
     exit_if_failed(failed, files)

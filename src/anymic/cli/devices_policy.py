@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymic.cli.inputs import require_choice
+from anymic.cli.printing import print_lines
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle, Ensemble
@@ -51,8 +52,10 @@ def devices_policy(
     if data is not None:
         members = changed.members if isinstance(changed, bundles.Ensemble) else (changed,)
         counts = sorted({one.spectrum.count for one in members if one.spectrum is not None})
-        print(f"mean spectrum of {' to '.join(map(str, counts[:: max(len(counts) - 1, 1)]))} clips")
-    print(f"{place}: {_described(changed)}")
+        print_lines(
+            f"mean spectrum of {' to '.join(map(str, counts[:: max(len(counts) - 1, 1)]))} clips"
+        )
+    print_lines(f"{place}: {_described(changed)}")
 
 
 def _described(model: Bundle | Ensemble) -> str:

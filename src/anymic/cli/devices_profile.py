@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymic._internal.terminal import cell
 from anymic.cli.inputs import require_png
 from anymic.cli.printing import Outcome, failures_as_json, note
 
@@ -86,14 +87,18 @@ def _outcome(correction: SpectrumCorrection, out: Path, plot: Path | None) -> Ou
         "failures": failures_as_json(correction.failures_),
     }
     table = Table(
-        title=f"towards {'+'.join(profile.reference)}, {profile.estimator}, "
-        f"{profile.rate_hz} Hz, FFT {profile.fft_size}"
+        title=cell(
+            f"towards {'+'.join(profile.reference)}, {profile.estimator}, "
+            f"{profile.rate_hz} Hz, FFT {profile.fft_size}"
+        )
     )
     table.add_column("device")
     for head in ("clips", "lowest gain", "median gain", "highest gain", "median spread"):
         table.add_column(head, justify="right")
     for name, summary in summaries.items():
         numbers = [summary[key] for key in ("lowest_db", "median_db", "highest_db", "spread_db")]
-        table.add_row(name, str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers))
+        table.add_row(
+            cell(name), str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers)
+        )
     line = f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else "")
     return Outcome(plain, [table, line], correction.failures_, notes=correction.notes_)

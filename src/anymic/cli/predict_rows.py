@@ -9,6 +9,7 @@ from heapq import nlargest
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from anymic._internal.terminal import cell, print_line
 from anymic.cli.printing import print_json, print_lines
 from anymic.errors import Failure
 
@@ -46,10 +47,10 @@ def print_results(
             continue
         for cells in _rows(result, windows, top):
             if table is None:
-                print("\t".join(" ".join(cell.split()) for cell in cells), flush=True)
+                print_line("\t".join(" ".join(cell.split()) for cell in cells))
             else:
                 style = "red" if "failed" in cells[-2:-1] else None
-                table.add_row(*cells, style=style)
+                table.add_row(*map(cell, cells), style=style)
     if as_json:
         print_json(mappings)
     elif table is not None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from anymic.errors import Failure
+from anymic._internal.terminal import print_line
+from anymic.errors import Failure, readable, visible
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
@@ -53,7 +54,7 @@ class Outcome:
             note(*self.notes)
             print_lines(*self.lines)
         for failure in self.failures:
-            print(f"failed: {failure.path}: {failure.reason}", file=sys.stderr)
+            print_line(f"failed: {visible(failure.path)}: {failure.reason}", file=sys.stderr)
         exit_if_failed(len(self.failures), self.files)
         if self.status:
             raise typer.Exit(self.status)
@@ -63,7 +64,7 @@ def print_lines(*lines: Any) -> None:
     """Print texts as they are, and tables of rich as wide as the terminal."""
     for line in lines:
         if isinstance(line, str):
-            print(line)
+            print_line(line)
         else:
             from rich.console import Console
 
@@ -79,7 +80,7 @@ def command_line() -> str:
 def note(*texts: str) -> None:
     """Print notes on stderr; empty ones are left out."""
     for text in filter(None, texts):
-        print(f"note: {text}", file=sys.stderr)
+        print_line(f"note: {readable(text)}", file=sys.stderr)
 
 
 def print_json(outcome: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymic._internal.terminal import print_line
 from anymic.cli.evaluate import as_mapping
 from anymic.cli.inputs import read_names, require_both, require_folders
 from anymic.cli.printing import Outcome, command_line, note
@@ -82,7 +83,7 @@ def robustness(
         paths["page"], paths["picture"] = write_page(found, page, about=about, **facts)
     missed = missed_floors(found, floors)
     if missed:
-        print(missed, file=sys.stderr)
+        print_line(missed, file=sys.stderr)
     lines = [
         rich_table(found.table()),
         str(found),

@@ -154,8 +154,9 @@ class _Bar:
 def _progress(*, shown: bool) -> Progress:
     """Return a progress bar on stderr, if that is a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), DownloadColumn(), TransferSpeedColumn())
     return Progress(*columns, console=console, disable=not (shown and console.is_terminal))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv as tables
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic._internal.files import file_identity, file_state, write_bytes
+from anymic._internal.files import csv_text, file_identity, file_state, write_bytes
 from anymic.data.spelling import (
     renaming,
     warn_of_lookalikes,
@@ -165,12 +164,7 @@ class Manifest:
         folder = os.path.abspath(csv.parent)
         table = self.table.assign(path=[_relative(path, folder) for path in self._full_paths()])
         comment = any(str(cell).startswith("#") for cell in table.iloc[:, 0])
-        text = table.to_csv(
-            index=False,
-            lineterminator="\n",
-            quoting=tables.QUOTE_NONNUMERIC if comment else tables.QUOTE_MINIMAL,
-        )
-        write_bytes(csv, _encoded(text))
+        write_bytes(csv, _encoded(csv_text(table, quoted=comment)))
         return csv
 
     def where(self, **equal: Any) -> Manifest:

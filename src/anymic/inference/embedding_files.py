@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from anymic._internal.files import atomic_file, write_arrays, write_text
+from anymic._internal.files import atomic_file, csv_text, write_arrays, write_text
 from anymic.errors import AnymicError, ConfigError
 from anymic.inference.embedder import Embeddings
 
@@ -51,8 +51,7 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     numbers = pd.DataFrame(embeddings.features)
     if kind == "csv":
         numbers.columns = pd.Index([f"feature_{number}" for number in numbers])
-        with atomic_file(out) as file:
-            pd.concat([pd.DataFrame(known), numbers], axis=1).to_csv(file, index=False)
+        write_text(out, csv_text(pd.concat([pd.DataFrame(known), numbers], axis=1)))
         return out
     with atomic_file(out / TENSORS) as file:
         numbers.to_csv(file, sep="\t", header=False, index=False)

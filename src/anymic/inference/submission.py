@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from anymic._internal.files import write_text
+from anymic._internal.files import csv_text, write_text
 from anymic.errors import AnymicError, ConfigError
 from anymic.inference.prediction import Prediction
 
@@ -54,7 +54,5 @@ class Submission:
     def write(self) -> Path:
         """Write the file in the order of the predictions, whole or not at all."""
         rows = [(name, labels) for name, (_, labels) in self._rows.items()]
-        write_text(
-            self.path, pd.DataFrame(rows, columns=HEADER).to_csv(index=False, lineterminator="\n")
-        )
+        write_text(self.path, csv_text(pd.DataFrame(rows, columns=HEADER)))
         return self.path

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -22,6 +23,7 @@ import numpy as np
 
 from anymic._internal.files import atomic_path
 from anymic._internal.optional import extra
+from anymic.errors import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +50,8 @@ def quiet_style() -> Iterator[None]:
         import matplotlib
 
     sheet = files("anymic.evaluation.report").joinpath("figures.mplstyle")
-    with as_file(sheet) as path, matplotlib.rc_context(fname=path):
+    with as_file(sheet) as path, matplotlib.rc_context(fname=path), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a label may hold any character
         yield
 
 
@@ -176,7 +179,7 @@ def inline_svg(figure: Figure, *, label: str) -> str:
     text = re.sub(r"font: ([^;\"]*?)([\d.]+)px [^;\"]*", r"font: \1\2px var(--sans)", text)
     for colour, name in _TOKENS.items():
         text = text.replace(colour, f"var(--{name})")
-    return text.strip()
+    return visible(text.strip(), kept="\n\t")
 
 
 def embed(figure: Figure, *, label: str) -> str:

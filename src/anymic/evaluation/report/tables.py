@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anymic._internal.terminal import cell
 from anymic.evaluation.report import cells
 from anymic.evaluation.report.rows import Row, condition_name
 from anymic.metrics import ACCURACY, METRICS, RANKING, metric_named
@@ -173,10 +174,9 @@ def rich_table(table: Table) -> RichTable:
     """Return the table for the terminal."""
     from rich import box
     from rich.table import Table as RichTable
-    from rich.text import Text  # in which nothing is markup
 
     shown = RichTable(
-        title=Text(table.title) if table.title else None,
+        title=cell(table.title) if table.title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -185,11 +185,11 @@ def rich_table(table: Table) -> RichTable:
     )
     for place, name in enumerate(table.columns):
         # a narrow terminal folds a cell over lines; it never cuts a number short
-        shown.add_column(Text(name), justify="right" if place else "left", overflow="fold")
+        shown.add_column(cell(name), justify="right" if place else "left", overflow="fold")
     words = [word for row in table.rows for word in row[0].split()]
     shown.columns[0].min_width = max(map(len, words), default=1)
     for line in table.rows:
-        shown.add_row(*map(Text, line))
+        shown.add_row(*map(cell, line))
     return shown
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import write_text
 from anymic._internal.machine import processors
-from anymic._internal.optional import extra as optional
 from anymic.errors import Failure
 from anymic.evaluation.report.cells import estimate, interval
+from anymic.evaluation.report.escaping import environment
 from anymic.evaluation.report.rows import ReportError, Row, conditions, write_json
 from anymic.evaluation.report.style import MINUS, embed, save_png
 from anymic.evaluation.report.summary import summary
@@ -159,13 +159,10 @@ def made(header: Mapping[str, Any]) -> str:
 
 
 def _template() -> Template:
-    with optional("report"):
-        from jinja2 import Environment, StrictUndefined
-
     text = files("anymic.evaluation.report").joinpath("page.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["typeset"] = _typeset
-    return environment.from_string(text)
+    made = environment(html=True)
+    made.filters["typeset"] = _typeset
+    return made.from_string(text)
 
 
 def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from anymic._internal.files import write_text
-from anymic._internal.optional import extra
 from anymic.bundle import Bundle, Ensemble
 from anymic.evaluation.report import run_header
 from anymic.evaluation.report.cells import counted
+from anymic.evaluation.report.escaping import environment
 from anymic.evaluation.report.style import save_png
 from anymic.evaluation.report.write import made
 from anymic.evaluation.robustness.conditions import AS_RECORDED
@@ -36,18 +36,15 @@ def write_page(
     facts
         As for `Robustness.write`; "command" is printed on the page.
     """
-    with extra("report"):
-        from jinja2 import Environment, StrictUndefined
-
     name = "robustness_" + (re.sub(r"[^\w.+-]+", "_", found.model_name).strip("_") or "model")
     picture = save_png(found.heat_map(), Path(folder) / f"{name}.png")
     table, numbers = found.table(full=True), range(len(found.conditions))
     members = found.model.members if isinstance(found.model, Ensemble) else (found.model,)
     bundles = [one for one in members if one is not None]
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["counted"] = counted
+    pages = environment(html=False)
+    pages.filters["counted"] = counted
     template = files("anymic.evaluation.robustness").joinpath("page.md.j2")
-    text = environment.from_string(template.read_text(encoding="utf-8")).render(
+    text = pages.from_string(template.read_text(encoding="utf-8")).render(
         found=found,
         about=about.strip(),
         bundles=bundles,
