@@ -117,3 +117,10 @@ def test_without_a_name_every_corpus_is_listed(capsys: pytest.CaptureFixture[str
 def test_the_folder_of_a_corpus_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "prepare", "folder"]) == 2
     assert "--root" in capsys.readouterr().err
+
+
+def test_show_reads_a_folder(corpus: Path) -> None:
+    (corpus / "notes.txt").write_text("")
+    result = anymic("show", corpus, "--json")
+    assert result.exit_code == 0
+    assert sum(row["clips"] for row in json.loads(result.stdout)["counts"]) == 3

@@ -26,10 +26,10 @@ def data_encode(
     Example: anymic data encode esc10.csv --codecs codecs --out esc10-coded
     """
     from anymic.codecs.coded_corpus import encode as run
-    from anymic.data.manifest import Manifest
+    from anymic.data.reading import as_manifest
 
     require_folders(out)
-    result = run(Manifest.read(manifest), codecs, out, workers=workers)
+    result = run(as_manifest(manifest), codecs, out, workers=workers)
     found = [(one, result.measured_kbps[one], over) for one, over in result.over_full_scale.items()]
     plain = [
         {

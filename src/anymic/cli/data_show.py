@@ -18,9 +18,9 @@ def data_show(
 
     Example: anymic data show sounds.csv
     """
-    from anymic.data.manifest import Manifest
+    from anymic.data.reading import as_manifest
 
-    clips = Manifest.read(manifest)
+    clips = as_manifest(manifest)
     keys = clips.table.reindex(columns=COLUMNS, fill_value="")
     counts = keys.value_counts(sort=False).sort_index()
     rows = counts.rename("clips").reset_index().to_dict("records")

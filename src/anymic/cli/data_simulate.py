@@ -27,11 +27,11 @@ def data_simulate(
 
     Example: anymic data simulate esc10.csv --devices microphones --responses micirp --out mics
     """
-    from anymic.data.manifest import Manifest
+    from anymic.data.reading import as_manifest
     from anymic.devices.simulation.simulate import simulate as run
 
     require_folders(out)
-    result = run(Manifest.read(manifest), devices, out, responses=responses, workers=workers)
+    result = run(as_manifest(manifest), devices, out, responses=responses, workers=workers)
     counts = result.manifest.table["device"].value_counts()
     found = [
         (name, int(counts.get(name, 0)), over) for name, over in result.over_full_scale.items()

@@ -23,7 +23,7 @@ from anymic.codecs.coded_corpus import encode
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.errors import AnymicError, ConfigError, Failure
+from anymic.errors import AnymicError, AnymicWarning, ConfigError, Failure
 from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.models.tagger import Standardization
@@ -217,6 +217,7 @@ class TrainingRun:
             warnings.warn(
                 f"The model is not written to {self.out}: its network cannot be built again by"
                 " name. Register its class with anymic.register_network to save it.",
+                AnymicWarning,
                 stacklevel=3,
             )
         elif int(model.training["rank"]) == 0:

@@ -33,7 +33,7 @@ from anymic.devices.correction.gain_fitting import (
 )
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure, measure_clips
-from anymic.errors import DeviceError, Failure
+from anymic.errors import AnymicWarning, DeviceError, Failure
 
 
 class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -238,7 +238,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.failures_, self.spectra_ = spectra.failures, spectra
         self.notes_ = notes_of(self.profile_, spectra.failures)
         for note in self.notes_:
-            warnings.warn(note, stacklevel=2)
+            warnings.warn(note, AnymicWarning, stacklevel=2)
         return self
 
     def transform(

@@ -33,7 +33,7 @@ from anymic.devices.identification.identifier_network import (
     score,
     train,
 )
-from anymic.errors import DeviceError, Failure
+from anymic.errors import AnymicWarning, DeviceError, Failure
 
 FOLDER = FolderFormat(
     "device identifier",
@@ -189,7 +189,7 @@ class DeviceIdentifier:
         self.notes_ = ()
         if clips.failures:
             self.notes_ = (f"some clips could not be used{failed(clips.failures)}",)
-            warnings.warn(self.notes_[0], stacklevel=2)
+            warnings.warn(self.notes_[0], AnymicWarning, stacklevel=2)
         return self
 
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
