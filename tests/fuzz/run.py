@@ -6,9 +6,11 @@ import multiprocessing
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,9 +18,11 @@ from typing import Any
 
 from tests.fuzz.worker import Case, Outcome, work
 
+Target = Callable[[Connection, Path, int, str | None], None]
+
 LONGEST_S = 5.0
 LARGEST_BYTES = 1 << 30  # above what the process had before
-START_S = 120.0
+START_S = 600.0
 BUSY = ("hangs", "takes")  # problems that may be of the machine, or of the file before
 
 
@@ -30,11 +34,12 @@ class Worker:
     pipe: Connection
 
     @classmethod
-    def start(cls, folder: Path, seed: int, only: str | None) -> Worker:
+    def start(cls, folder: Path, seed: int, only: str | None, target: Target) -> Worker:
         """Start a process and wait until it has written its good files."""
+        folder.mkdir(exist_ok=True)
         ours, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=work, args=(theirs, folder, seed, only), daemon=True)
+        process = context.Process(target=target, args=(theirs, folder, seed, only), daemon=True)
         process.start()
         theirs.close()
         if not ours.poll(START_S):
@@ -72,7 +77,13 @@ class Worker:
 
 
 def fuzz(
-    counts: Mapping[str, range], *, seed: int, out: Path, workers: int = 2, only: str | None = None
+    counts: Mapping[str, range],
+    *,
+    seed: int,
+    out: Path,
+    workers: int = 2,
+    only: str | None = None,
+    target: Target = work,
 ) -> list[Outcome]:
     """Run the cases with these numbers of each group; write the files with findings to `out`.
 
@@ -80,33 +91,37 @@ def fuzz(
     machine may have been busy, or the memory that of the case before.
     """
     cases = deque(_mixed(counts))
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
-
-        def one(number: int) -> list[Outcome]:
-            folder = Path(scratch) / str(number)
-            folder.mkdir()
-            found: list[Outcome] = []
-            worker: Worker | None = None
-            while cases:
-                case = cases.popleft()
-                for _ in ("first", "again"):
-                    if worker is None or not worker.process.is_alive():
-                        worker = Worker.start(folder, seed, only)
-                    outcome = worker.run(case)
-                    if not outcome.problem.startswith(BUSY):
-                        break
-                    worker.stop()
-                found.append(outcome)
-            if worker is not None:
-                worker.stop()
-            return found
-
-        with ThreadPoolExecutor(workers) as pool:
-            found = [outcome for some in pool.map(one, range(workers)) for outcome in some]
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-") as scratch,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        folders = [Path(scratch) / str(number) for number in range(workers)]
+        starts = [partial(Worker.start, folder, seed, only, target) for folder in folders]
+        found = [outcome for some in pool.map(partial(_run, cases), starts) for outcome in some]
     for outcome in found:
         if outcome.problem:
             _write(outcome, out, seed)
     return sorted(found, key=lambda one: (one.case.group, one.case.number))
+
+
+def _run(cases: deque[Case], start: Callable[[], Worker]) -> list[Outcome]:
+    """Run cases in a worker until there is none left; other threads take some of them."""
+    found: list[Outcome] = []
+    worker: Worker | None = None
+    with suppress(IndexError):  # no case is left
+        while True:
+            case = cases.popleft()
+            for _ in ("first", "again"):
+                if worker is None or not worker.process.is_alive():
+                    worker = start()
+                outcome = worker.run(case)
+                if not outcome.problem.startswith(BUSY):
+                    break
+                worker.stop()
+            found.append(outcome)
+    if worker is not None:
+        worker.stop()
+    return found
 
 
 def _mixed(counts: Mapping[str, range]) -> Iterator[Case]:

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from anymic.errors import AnymicError, concerns_every_file
+from anymic.errors import AnymicError, ConfigError, concerns_every_file
 
 MOST_JSON_BYTES = 128 << 20  # the ids of some millions of clips
 MOST_YAML_BYTES = 1 << 20
@@ -32,14 +32,14 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times 
 def parsing(what: object, error: type[AnymicError], *, expected: str, fix: str) -> Iterator[None]:
     """Raise whatever the block raises as an `error`: "WHAT cannot be read (why)".
 
-    Only the library's own errors and a full disk are raised as they are. That there is too little
-    memory for what a file states is an error of this file.
+    Only the library's own errors, except those of settings, and a full disk are raised as they are.
+    That there is too little memory for what a file states is an error of this file.
     """
     try:
         yield
     except Exception as found:
         full = isinstance(found, OSError) and concerns_every_file(found)
-        if full or isinstance(found, AnymicError):
+        if full or (isinstance(found, AnymicError) and type(found) is not ConfigError):
             raise
         problem = f"{what} cannot be read ({reason_of(found)})"
         raise error(problem, expected=expected, fix=fix) from found
@@ -47,6 +47,8 @@ def parsing(what: object, error: type[AnymicError], *, expected: str, fix: str) 
 
 def reason_of(error: BaseException) -> str:
     """Return why something could not be read, on one line of a readable length."""
+    if isinstance(error, AnymicError):
+        return error.problem
     if isinstance(error, RecursionError):
         return f"more than {MOST_LEVELS} levels"
     if isinstance(error, MemoryError):

@@ -99,7 +99,10 @@ def unpack(archive: Path, root: Path) -> None:
         refuse_bomb(archive, (member.file_size for member in source.infolist()))
         for member in source.infolist():
             target = (root / member.filename).resolve()
-            if not target.is_relative_to(root.resolve()):
+            if root.resolve() not in (
+                target if member.is_dir() else target.parent,
+                *target.parents,
+            ):
                 raise AnymicError(
                     f"{archive} has the member {member.filename}",
                     expected=f"only files below {root}",

@@ -17,7 +17,7 @@ from typing import Any
 from anymic._internal import reading
 from anymic._internal.files import write_text
 from anymic._internal.settings import from_mapping
-from anymic.errors import AnymicError, ConfigError
+from anymic.errors import AnymicError
 from anymic.metrics import Interval
 
 FORMAT = "anymic-report"
@@ -149,8 +149,5 @@ def read_json(path: str | Path) -> tuple[list[Row], dict[str, Any]]:
     with reading.parsing(
         f"the rows of {path}", ReportError, expected="rows as anymic writes them", fix=fix
     ):
-        try:
-            rows = [from_mapping(Row, values) for values in content["rows"]]
-        except ConfigError as error:
-            raise ValueError(error.problem) from error
+        rows = [from_mapping(Row, values) for values in content["rows"]]
     return rows, {key: value for key, value in content.items() if key not in _RESERVED}
