@@ -193,7 +193,7 @@ def test_values_of_any_kind_for_any_setting(key: str, value: Any) -> None:
 
 # Models: every value of their indexes is replaced by every odd one.
 
-ODD = [
+ODD: list[Any] = [
     None,
     True,
     -1,
