@@ -143,14 +143,14 @@ def test_interruption_and_disk_errors(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", stop)
-    assert main(["data", "show", str(tmp_path)]) == 130
+    assert main(["data", "show", str(tmp_path / "m.csv")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
     def full(_: object) -> None:
         raise OSError(28, "No space left on device", "run/x")
 
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", full)
-    assert main(["data", "show", str(tmp_path)]) == 2
+    assert main(["data", "show", str(tmp_path / "m.csv")]) == 2
     line = capsys.readouterr().err
     assert line.startswith("error: run/x cannot be written, because the disk /")
     assert line.endswith("another disk.\n")
