@@ -198,6 +198,17 @@ def atomic_folder(folder: Path, *, index: str, optional: Collection[str] = ()) -
                 (folder / name).unlink(missing_ok=True)
 
 
+def is_writable(place: Path) -> bool:
+    """Return whether a file, or new files in a folder, can be written; permissions tell not all."""
+    if not place.is_dir():
+        return os.access(place, os.W_OK)
+    try:
+        with _temporary(place):
+            return True
+    except OSError:
+        return False
+
+
 def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
     """Return the hash of a file's content in hexadecimal."""
     digest = hashlib.new(algorithm, usedforsecurity=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.terminal import cell
-from anymic.cli.inputs import require_choice
+from anymic.cli.inputs import require_choice, require_place
 from anymic.cli.printing import Outcome, failures_as_json
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def calibrate(
     from anymic.training import calibrating
 
     require_choice("--method", method, METHODS)
+    require_place(out or model)
     found = calibrating.calibrate(
         model,
         data,

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from anymic.cli.derived import derived_outcome
-from anymic.cli.inputs import require_folders
 from anymic.cli.printing import Outcome
 
 
@@ -34,7 +33,6 @@ def data_balance(
     from anymic.data.balancing import balance as run
     from anymic.data.reading import as_manifest
 
-    require_folders(out)
     result = run(
         as_manifest(manifest),
         out,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from anymic.cli.derived import derived_outcome, variant_lines
-from anymic.cli.inputs import require_folders
 from anymic.cli.printing import Outcome
 
 
@@ -28,7 +27,6 @@ def data_encode(
     from anymic.codecs.coded_corpus import encode as run
     from anymic.data.reading import as_manifest
 
-    require_folders(out)
     result = run(as_manifest(manifest), codecs, out, workers=workers)
     found = [(one, result.measured_kbps[one], over) for one, over in result.over_full_scale.items()]
     plain = [

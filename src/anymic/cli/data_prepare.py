@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from anymic.cli.inputs import require_place
 from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError, ManifestError
 
@@ -35,6 +36,7 @@ def data_prepare(
 
     if name is None:
         return _list()
+    require_place(out, kind="file")
     corpus = CORPORA.get(name)
     if root is None:
         raise ConfigError(

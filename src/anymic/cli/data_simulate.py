@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from anymic.cli.derived import derived_outcome, variant_lines
-from anymic.cli.inputs import require_folders
 from anymic.cli.printing import Outcome
 
 
@@ -30,7 +29,6 @@ def data_simulate(
     from anymic.data.reading import as_manifest
     from anymic.devices.simulation.simulate import simulate as run
 
-    require_folders(out)
     result = run(as_manifest(manifest), devices, out, responses=responses, workers=workers)
     counts = result.manifest.table["device"].value_counts()
     found = [

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic.cli.inputs import require_folders
 from anymic.cli.printing import Outcome, command_line
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ def demo(
     """
     from anymic.demo import QUICK, run_demo
 
-    require_folders(out)
     found = run_demo(out, seed=seed, command=command_line(), **(QUICK if quick else {}))
     return outcome_of(found)
 

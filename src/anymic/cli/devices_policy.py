@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic.cli.inputs import require_choice
+from anymic.cli.inputs import require_choice, require_place
 from anymic.cli.printing import print_lines
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def devices_policy(
 
     if unknown is not None:
         require_choice("--unknown", unknown, POLICIES)
+    require_place(out or model)
     changed = with_device_policy(
         bundles.load(model),
         unknown=unknown,  # type: ignore[arg-type]

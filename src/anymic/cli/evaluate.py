@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymic.cli.inputs import require_folders
+from anymic.cli.inputs import require_place
 from anymic.cli.printing import Outcome, command_line, failures_as_json, note
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def evaluate(
     """
     from anymic.evaluation import evaluate as evaluation
 
-    require_folders(out, cache)
+    require_place(out or model / "report")
     found = evaluation.evaluate(
         model,
         data,

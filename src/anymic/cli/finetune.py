@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from anymic.cli.inputs import note_replaced, require_folders
+from anymic.cli.inputs import note_replaced
 from anymic.cli.printing import Outcome, failures_of, note
 from anymic.cli.settings import read_config, read_trainer
 from anymic.errors import ConfigError
@@ -47,7 +47,6 @@ def finetune(
     """
     from anymic.training import finetuning
 
-    require_folders(out, cache)
     note_replaced(out, resume=resume)
     config = read_config(preset, config_file, changes, seed, default=finetuning.PRESET)
     if epochs is not None:

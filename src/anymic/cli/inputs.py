@@ -10,24 +10,42 @@ from anymic.cli.printing import note
 from anymic.errors import ConfigError
 
 
-def require_folders(*places: Path | None) -> None:
-    """Refuse, before hours of work, to write into what cannot be a folder.
+def require_place(place: Path, *, kind: str = "folder") -> None:
+    """Refuse, before hours of work, a place that nothing can be written to.
+
+    Parameters
+    ----------
+    place : Path
+    kind : {"folder", "file", "any"}
 
     Raises
     ------
     ConfigError
-        A place, or one above it, is a file.
+        It is a file and not a folder, or the reverse; a folder above it is a file; or this user
+        may not write there.
     """
-    for place in filter(None, places):
-        taken = next((one for one in (place, *place.parents) if one.exists()), None)
-        if taken is not None and not taken.is_dir():
-            raise ConfigError(
-                f"the path {taken} is a file", expected="a folder", fix="choose another path"
-            )
+    from anymic._internal.files import is_writable
+
+    taken = next(one for one in (place, *place.absolute().parents) if one.exists())
+    found, wanted = "folder" if taken.is_dir() else "file", kind if taken == place else "folder"
+    if wanted not in (found, "any"):
+        raise ConfigError(
+            f"the path {taken} is a {found}", expected=f"a {wanted}", fix="choose another path"
+        )
+    if not is_writable(taken):
+        raise ConfigError(
+            f"nothing can be written to {taken}",
+            expected="a place that this user may write to",
+            fix="choose another path, or change its permissions",
+        )
 
 
 def require_other(out: Path, recording: Path) -> None:
-    """Raise ConfigError if a recording would be written over."""
+    """Raise ConfigError if a recording would be written over, or the folder is missing."""
+    if not out.absolute().parent.is_dir():
+        raise ConfigError(
+            f"the folder {out.parent} is missing", expected="an existing one", fix="create it first"
+        )
     if out.exists() and recording.exists() and out.samefile(recording):
         raise ConfigError(
             f"{out} is both input and output", expected="another file", fix="change --out"

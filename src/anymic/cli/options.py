@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 import typer
 
 from anymic._internal.settings import read_yaml
+from anymic.cli.inputs import require_place
 from anymic.cli.printing import Outcome
 
 TABLE = read_yaml(Path(__file__).with_name("verbs.yaml"))
@@ -36,6 +37,7 @@ def as_command(verb: str, function: Callable[..., Outcome | None]) -> Callable[.
         parameters.setdefault("as_json", _JSON)
 
     def command(**given: Any) -> None:
+        _check_places(verb, given)
         as_json = given["as_json"] if takes_json else given.pop("as_json", False)
         outcome = function(**given)
         if outcome is not None:
@@ -50,6 +52,16 @@ def as_command(verb: str, function: Callable[..., Outcome | None]) -> Callable[.
     )
     command.__doc__ = function.__doc__
     return command
+
+
+def _check_places(verb: str, given: Mapping[str, Any]) -> None:
+    """Refuse places that cannot be written to; `writes` in verbs.yaml names the options."""
+    writes = TABLE["writes"]
+    of_out = next((kind for kind in ("file", "any") if verb in writes[f"out_{kind}"]), "folder")
+    kinds = dict.fromkeys(writes["folders"], "folder") | dict.fromkeys(writes["files"], "file")
+    for name, kind in {**kinds, "out": of_out}.items():
+        if isinstance(place := given.get(name), Path):
+            require_place(place, kind=kind)
 
 
 def entry(verb: str, name: str, *, argument: bool) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from anymic._internal.terminal import print_line
 from anymic.cli.evaluate import as_mapping
-from anymic.cli.inputs import read_names, require_both, require_folders
+from anymic.cli.inputs import read_names, require_both
 from anymic.cli.printing import Outcome, command_line, note
 from anymic.errors import ConfigError
 
@@ -58,7 +58,6 @@ def robustness(
     from anymic.evaluation.robustness.page import write_page
 
     require_both("--about", about, "--page", page)
-    require_folders(out, cache, page)
     floors = [Floor.read(text) for text in fail_under or ()]
     found = measure(
         _classifier(bundle, model, labels, rate_hz),

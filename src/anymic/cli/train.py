@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anymic.cli.inputs import note_replaced, require_both, require_folders
+from anymic.cli.inputs import note_replaced, require_both
 from anymic.cli.printing import Outcome, failures_of
 from anymic.cli.settings import read_config, read_trainer
 from anymic.errors import ConfigError
@@ -50,7 +50,6 @@ def train(
     from anymic.data.reading import as_manifest
     from anymic.training import fit
 
-    require_folders(out, cache)
     note_replaced(out, resume=resume)
     config = read_config(preset, config_file, changes, seed)
     arguments = read_trainer(trainer)
