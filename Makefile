@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz core setup fdkaac clean
+.PHONY: demo test lint bench fuzz kills core setup fdkaac clean
 
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
@@ -29,6 +29,10 @@ bench: $(VENV)/.ready-dev
 # Changed files of every kind are read: no crash, no hang, no lost answer; findings in fuzz-findings.
 fuzz: $(VENV)/.ready-dev
 	OMP_NUM_THREADS=1 $(RUN)/python -m tests.fuzz
+
+# Runs that are killed and repeated end as others do, with nothing left behind: about ten minutes.
+kills: $(VENV)/.ready-dev
+	$(RUN)/python benchmarks/kills.py
 
 # The core alone must predict: an environment without any extra, and one prediction in it.
 core: pyproject.toml constraints.txt

@@ -81,7 +81,8 @@ def test_a_place_that_cannot_be_is_refused(
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root becomes another")
 def test_a_place_without_permission_is_refused(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from pathlib import Path; from anymic.cli.inputs import require_place\n"
+        "import os, sys; from pathlib import Path; import anymic._internal.files\n"
+        "from anymic.cli.inputs import require_place\n"
         "os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "require_place(Path('new') / 'run')"
     )

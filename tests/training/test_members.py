@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,20 @@ def test_members_with_correction_keep_no_features(manifest: Manifest, tmp_path: 
     assert not torch.equal(one.frontend.gains, other.frontend.gains)
     assert set(one.fitted_on["correction"]) <= set(one.fitted_on["weights"])
     assert not list(tmp_path.rglob("*.features"))
+
+
+def test_features_that_a_killed_run_left_are_deleted(
+    manifest: Manifest, places: list[Path]
+) -> None:
+    """It was killed between the writing of a model and the end of its member."""
+    config = replace(CONFIG, correction=CorrectionConfig(("A",)))
+    out = places[0].parents[2] / "corrected"
+    job: dict[str, Any] = {"members": 1, "workers": 1, "progress": False}
+    (place,) = fit_members(manifest, config, out, **job)
+    (place / "features").mkdir()
+    (place / "features" / "left.features").write_bytes(b"left")
+    fit_members(manifest, config, out, **job)
+    assert not (place / "features").exists()
 
 
 def test_what_cannot_be_divided_is_refused_before_training(

@@ -97,7 +97,9 @@ def fit_members(
         # Before anything is trained: a folder with another training, and clips that cannot be
         # divided, are refused.
         begun = TrainingRun(pool, own, place).has_begun()
-        if not begun or not (place / "bundle.json").is_file():
+        if begun and (place / "bundle.json").is_file():
+            _remove_own_features(place, shared)  # of a run that was killed just before it
+        else:
             job = {"manifest": pool, "config": own, "out": place, "resume": place.is_dir()}
             jobs.append({**job, "progress": False, "cache": shared, "trainer": dict(trainer or {})})
     if shared is not None and jobs:
@@ -124,5 +126,9 @@ def development(manifest: Manifest) -> Manifest:
 
 def _train(job: dict[str, Any]) -> None:
     fit(**job)
-    if job["cache"] is None:
-        shutil.rmtree(job["out"] / "features", ignore_errors=True)
+    _remove_own_features(job["out"], job["cache"])
+
+
+def _remove_own_features(place: Path, shared: Path | None) -> None:
+    if shared is None:
+        shutil.rmtree(place / "features", ignore_errors=True)
