@@ -41,7 +41,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     root = tmp_path_factory.mktemp("clips")
     rows = []
     for number in range(26):
-        samples = np.random.default_rng(number).uniform(-0.3, 0.3, RATE)
+        sound = np.random.default_rng(number // 2).uniform(-0.3, 0.3, RATE)
+        samples = sound * (1.0, 0.5)[number % 2]
         soundfile.write(root / f"{number}.wav", samples, RATE)
         split = "train" if number < 20 else "validation" if number < 24 else "test"
         rows.append(
