@@ -215,6 +215,28 @@ def test_every_schedule_resumes_as_without_an_interruption(
     assert all(torch.equal(value, whole[name]) for name, value in weights(tmp_path / "cut").items())
 
 
+def test_a_run_resumes_where_its_folder_was_moved_to(corpus: Manifest, tmp_path: Path) -> None:
+    """The best epoch before the interruption is still the best one afterwards."""
+    from pytorch_lightning import Callback
+
+    class Interruption(Callback):
+        def on_train_epoch_start(self, trainer: Any, *_: object) -> None:
+            if trainer.current_epoch == 1:
+                raise RuntimeError("power cut")
+
+    config, cache = replace(CONFIG, validation_share=0.5), tmp_path / "cache"
+    whole = fit(corpus, config, tmp_path / "whole", progress=False, cache=cache)
+    assert whole.training["kept_epoch"] == 1  # so that a later one is kept if it is forgotten
+    power = {"callbacks": [Interruption()]}
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(corpus, config, tmp_path / "cut", progress=False, cache=cache, trainer=power)
+    (tmp_path / "cut").rename(tmp_path / "moved")
+    moved = fit(corpus, config, tmp_path / "moved", resume=True, progress=False, cache=cache)
+    assert moved.training["kept_epoch"] == 1
+    same, resumed = weights(tmp_path / "whole"), weights(tmp_path / "moved")
+    assert all(torch.equal(value, same[name]) for name, value in resumed.items())
+
+
 def test_the_record_of_a_run_is_json_of_its_settings(run: Path) -> None:
     assert set(json.loads((run / "training.json").read_text())) == {"settings", "manifest"}
     assert sys.getrecursionlimit() < 50000  # so that the deep text above is one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +27,11 @@ class Checkpoints(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint, whatever else the trainer would allow in it."""
-        return read_checkpoint(Path(path))
+        found, folder = read_checkpoint(Path(path)), os.path.realpath(Path(path).parent)
+        for name, state in found.get("callbacks", {}).items():
+            if isinstance(state, dict) and (old := state.get("dirpath")):
+                found["callbacks"][name] = _moved(state, str(old), folder)
+        return found
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -53,6 +58,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not all(map(found.get, PARTS)):
         raise _refusal(path, "it is none of a training")
     return found
+
+
+def _moved(state: Any, old: str, new: str) -> Any:
+    """Return a state in which paths below the old folder are below the new one.
+
+    The trainer forgets the best epoch where the folder of a run was moved or has another name.
+    """
+    if isinstance(state, dict):
+        return {_moved(key, old, new): _moved(value, old, new) for key, value in state.items()}
+    if isinstance(state, str) and (state == old or state.startswith(old + os.sep)):
+        return new + state.removeprefix(old)
+    return state
 
 
 @contextmanager
