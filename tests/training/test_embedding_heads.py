@@ -82,7 +82,7 @@ def test_a_head_learns_vectors_and_answers_as_its_network_does(
         ({"features": np.zeros(3)}, r"features .* are \(3,\)"),
         ({"features": np.full((len(arrays()["paths"]), 5), np.nan)}, "not finite"),
         ({"labels": np.arange(len(arrays()["paths"]))}, "two labels"),
-        ({"features": np.array([None])}, "not an .npz of plain arrays"),
+        ({"features": np.array([None])}, "cannot be read"),
     ],
 )
 def test_bad_vectors_get_one_line(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -93,9 +93,9 @@ def test_bad_vectors_get_one_line(tmp_path: Path, changes: dict[str, Any], words
 
 def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "cut.npz").write_bytes(write(tmp_path / "whole.npz").read_bytes()[:200])
-    with pytest.raises(ManifestError, match=r"not an \.npz"):
+    with pytest.raises(ManifestError, match="cannot be read"):
         read_vectors(tmp_path / "cut.npz")
-    with pytest.raises(ManifestError, match=r"not an \.npz"):
+    with pytest.raises(ManifestError, match="cannot be read"):
         read_vectors(tmp_path / "nowhere.npz")
     with pytest.raises(BundleError, match=r"has no head\.json. Expected the folder of a head"):
         load_head(tmp_path)

@@ -15,6 +15,7 @@ from anymic import models
 from anymic._internal.process_state import default_torch, left_as_found
 from anymic._internal.reading import parsing
 from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
+from anymic._internal.settings import from_mapping
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
@@ -33,6 +34,21 @@ FOLDER = FolderFormat(
     again="train it again",
 )
 WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """The content of `head.json`."""
+
+    format: str
+    network: str
+    arguments: dict[str, Any]
+    labels: tuple[str, ...]
+    segments: int
+    training: dict[str, Any]
+    version: int = FOLDER.version
+    library: str = ""
+    fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,16 +174,23 @@ def load_head(folder: str | Path) -> VectorHead:
     tensors = FOLDER.read_tensors(folder / WEIGHTS)
     fix, expected = FOLDER.again, f"{FOLDER.index} and {WEIGHTS} of a head on embeddings"
     with parsing(f"the head in {folder}", BundleError, expected=expected, fix=fix):
-        network = models.build(index["network"], classes=len(index["labels"]), **index["arguments"])
+        record = from_mapping(_Record, index)
+        network = models.build(record.network, classes=len(record.labels), **record.arguments)
         network.load_state_dict(part_of(tensors, "network"))
-        return VectorHead(
+        head = VectorHead(
             network=network,
-            name=index["network"],
-            arguments=index["arguments"],
-            labels=tuple(index["labels"]),
-            segments=index["segments"],
+            name=record.network,
+            arguments=record.arguments,
+            labels=record.labels,
+            segments=record.segments,
             mean=tensors["mean"].numpy(),
             scale=tensors["scale"].numpy(),
-            training=index["training"],
-            fitted_on={use: tuple(own) for use, own in index.get("fitted_on", {}).items()},
+            training=record.training,
+            fitted_on=record.fitted_on,
         )
+        width = head.mean.size
+        with torch.inference_mode():  # the parts fit if they classify an example
+            network(torch.zeros(1, record.segments, width))
+        if not (head.mean.shape == head.scale.shape == (width,) and head.temperature > 0):
+            raise ValueError("the mean, the scale or the temperature does not fit")
+        return head
