@@ -6,10 +6,13 @@ import inspect
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from anymic.cli import main, options
 from anymic.cli.verbs import VERBS, _function
@@ -107,3 +110,43 @@ def test_a_missing_folder_of_a_recording_is_refused(
     err = capsys.readouterr().err
     assert f"The folder {place.parent} is missing" in err
     assert f"The folder {place.parent} is missing" in refusal("correct", "out", place, capsys)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --data {clips} --set frontend.rate_hz=8000 --set epochs=1 --out {disk}/run",
+        "data encode {clips} --codecs {codecs} --out {disk}/coded",
+        "evaluate {model} --data {clips} --out {disk}/report",
+        "embed {sounds} --model {model} --out {disk}/features.npz",
+        "predict {sounds} --model {model} --submission {disk}/answers.csv",
+        "correct {sounds}/b1.wav --profile {model}/profile.json --device B --out {disk}/x.wav",
+        "data prepare folder --root {folder} --out {disk}/clips.csv",
+    ],
+    ids=lambda command: " ".join(command.split()[:2]),
+)
+def test_a_full_disk_is_one_line_with_the_file_and_the_disk(
+    command: str,
+    small_disk: Path,
+    bundle_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "sounds"
+    for number, label in enumerate(("dog", "rain", "siren")):
+        (folder / label).mkdir(parents=True)
+        for each in range(2):
+            noise = np.random.default_rng(number).normal(0, 0.1, 8000)
+            soundfile.write(folder / label / f"b{each}.wav", noise, 8000)
+    clips, codecs = folder, tmp_path / "codecs.yaml"
+    codecs.write_text("codecs: {mu-law: [64]}\n")
+    with suppress(OSError), (small_disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(bytes(4096))
+    places = {"clips": clips, "codecs": codecs, "model": bundle_folder, "folder": folder}
+    told = command.format(**places, disk=small_disk, sounds=folder / "dog").split()
+    assert main(told) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert f" cannot be written, because the disk {small_disk} is full. Expected free space" in err
+    assert err.startswith(f"error: {small_disk}")
+    assert not [each for each in small_disk.rglob("*") if each.name.endswith(".part")]

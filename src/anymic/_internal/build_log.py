@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from anymic._internal.files import write_text
+from anymic._internal.files import naming, write_text
 from anymic._internal.reading import parse_json
 from anymic._internal.settings import from_mapping
 
@@ -55,7 +55,8 @@ class BuildLog:
 
     def __exit__(self, *error: object) -> None:
         if self._stream is not None:
-            self._stream.close()
+            with naming(self.folder / NAME):
+                self._stream.close()
         lines = [_line(self._files[path]) for path in sorted(self._files)]
         write_text(self.folder / NAME, "".join(lines))
 
@@ -76,8 +77,9 @@ class BuildLog:
         """Log a complete file."""
         self._files[entry.path] = entry
         if self._stream is not None:
-            self._stream.write(_line(entry))
-            self._stream.flush()
+            with naming(self.folder / NAME):
+                self._stream.write(_line(entry))
+                self._stream.flush()
 
 
 def _line(entry: BuiltFile) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from anymic._internal.files import atomic_path
 from anymic._internal.optional import extra
 from anymic.errors import AnymicError, ConfigError, concerns_every_file
 
@@ -23,7 +24,12 @@ PARTS = ("state_dict", "loops", "optimizer_states", "lr_schedulers")
 
 
 class Checkpoints(TorchCheckpointIO):
-    """The trainer's checkpoints, which it reads by `read_checkpoint`."""
+    """The trainer's checkpoints, which it reads by `read_checkpoint` and writes whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, *_: Any, **__: Any) -> None:
+        """Write a checkpoint beside the others; the trainer would begin it in another folder."""
+        with atomic_path(path) as unfinished:
+            torch.save(checkpoint, unfinished)
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint, whatever else the trainer would allow in it."""
