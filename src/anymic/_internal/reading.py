@@ -8,13 +8,14 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from anymic.errors import AnymicError, ConfigError, concerns_every_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_JSON_BYTES = 128 << 20  # the ids of some millions of clips
 MOST_YAML_BYTES = 1 << 20
@@ -194,6 +195,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
     An array that states more values than the file holds is refused before memory is used.
     """
+    import numpy as np
+
     with zipfile.ZipFile(path) as archive:
         refuse_bomb(path, (each.file_size for each in archive.infolist()))
         for each in archive.infolist():
@@ -211,13 +214,10 @@ def refuse_bomb(path: Path, sizes: Iterable[int]) -> None:
 
 
 def _check_header(file: Any, size: int) -> None:
-    version = np.lib.format.read_magic(file)
-    reader = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, kind = reader(file)
+    from numpy.lib import format as npy
+
+    first = npy.read_magic(file) == (1, 0)
+    shape, _, kind = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(file)
     wanted = math.prod(shape) * kind.itemsize
     if min(shape, default=0) < 0 or wanted > size:
         raise ValueError(f"an array of the shape {shape} in {size} bytes")
