@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.refusals import one_line
 
 from anymic import models
 from anymic.bundle import Bundle, InputContract
+from anymic.cli import main
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.features import Frontend, FrontendConfig
 
@@ -99,3 +102,19 @@ def small_bundle() -> Bundle:
 def bundle_folder(small_bundle: Bundle, tmp_path: Path) -> Path:
     """Return the folder that `small_bundle` was saved in."""
     return small_bundle.save(tmp_path / "bundle")
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs a command that is refused, in five seconds, and its line."""
+
+    def refuse(*arguments: object) -> str:
+        begun = time.process_time()
+        assert main([str(argument) for argument in arguments]) == 2
+        assert time.process_time() - begun < 5
+        out, err = capsys.readouterr()
+        assert out == ""
+        (line,) = err.splitlines()
+        return one_line(line)
+
+    return refuse
