@@ -94,7 +94,7 @@ def test_values_and_gradients_are_those_of_the_formula(
 ) -> None:
     logits, targets = soft[0] * min(temperature, 1.0), soft[1]
     z = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
-    loss = SoftTargetLoss(name, focal_power=power, temperature=temperature)(  # type: ignore[arg-type]
+    loss = SoftTargetLoss(name, focal_power=power, temperature=temperature)(
         z, torch.tensor(targets, dtype=torch.float32)
     )
     loss.backward()
@@ -130,8 +130,8 @@ def test_the_gradient_at_heated_logits_is_the_unheated_one_divided(
     targets = torch.tensor(soft[1], dtype=torch.float32)
     plain = torch.tensor(soft[0], dtype=torch.float32, requires_grad=True)
     heated = (plain.detach() * temperature).requires_grad_()
-    loss = SoftTargetLoss(name)(plain, targets)  # type: ignore[arg-type]
-    same = SoftTargetLoss(name, temperature=temperature)(heated, targets)  # type: ignore[arg-type]
+    loss = SoftTargetLoss(name)(plain, targets)
+    same = SoftTargetLoss(name, temperature=temperature)(heated, targets)
     loss.backward()
     same.backward()
     torch.testing.assert_close(same, loss)
@@ -163,7 +163,7 @@ def test_extreme_logits_in_bfloat16_stay_finite(
     one, mixed = [1.0, 0.0, 0.0], [0.3, 0.3, 0.4]
     for target in (one, mixed):
         logits = logits.detach().requires_grad_()
-        loss = SoftTargetLoss(name, focal_power=power, temperature=temperature)(  # type: ignore[arg-type]
+        loss = SoftTargetLoss(name, focal_power=power, temperature=temperature)(
             logits, torch.tensor([target] * 4)
         )
         loss.backward()
