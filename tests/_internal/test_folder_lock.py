@@ -62,7 +62,10 @@ def test_a_killed_run_leaves_nothing_behind(
     sent: signal.Signals, impatient: None, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
+    # Where the tests run in the background, SIGINT is ignored, and would be in the holder.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(out)], stdout=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     with pytest.raises(ConfigError, match="nother run"), folder_lock(out):

@@ -190,7 +190,7 @@ def test_errors_are_one_line(
         (
             ["--codec", "mp3", "--kbps", "32"],
             "nowhere/x.mp3",
-            "Expected a file in an existing folder",
+            "nowhere is missing. Expected an existing one",
         ),
         (["--codec", "wav"], "x.mp3", "--keep is given for the original"),
     ],

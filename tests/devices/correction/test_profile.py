@@ -96,8 +96,8 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda v: v["devices"]["A"]["gains"].pop(), "128 gains for device A instead of 129"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, 0.0), "gains of 0 or less"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, -1.0), "gains of 0 or less"),
-        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "non-finite"),
-        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "non-finite"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "not finite"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "not finite"),
         (lambda v: v["devices"]["A"]["spread_db"].pop(), "128 spreads for device A"),
     ],
 )
@@ -123,7 +123,12 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No file"), ("{", "not JSON"), ("[1]", "not a device profile"), ("", "not JSON")],
+    [
+        (None, "No file"),
+        ("{", "cannot be read"),
+        ("[1]", "not a device profile"),
+        ("", "cannot be read"),
+    ],
 )
 def test_a_file_that_is_no_profile_is_refused(
     tmp_path: Path, content: str | None, message: str
