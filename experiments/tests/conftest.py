@@ -44,11 +44,13 @@ def _miniature(
     meta, sides = [], {"train": [], "test": []}  # type: ignore[var-annotated]
     for number, scene in enumerate(SCENES[:2]):
         for place, side in enumerate(("train", "train", "test")):
+            # The devices of a take record the same sound, each with a noise of its own.
+            sound = generator.normal(scale=0.05 * (1 + number), size=samples)
             for device in devices:
                 name = f"audio/{scene}-lyon-{10 * number + place}-{place}-{device}.wav"
                 (root / "audio").mkdir(parents=True, exist_ok=True)
-                noise = generator.normal(scale=0.05 * (1 + number), size=samples)
-                soundfile.write(root / name, noise, 44_100)
+                noise = generator.normal(scale=0.01, size=samples)
+                soundfile.write(root / name, sound + noise, 44_100)
                 meta.append((name, scene, f"lyon-{10 * number + place}", device))
                 sides[side].append((name, scene))
     columns = ["filename", "scene_label", "identifier", "source_label"]
