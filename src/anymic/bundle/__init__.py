@@ -19,5 +19,6 @@ files, such as checkpoints and logs of the training.
 from anymic.bundle.contract import InputContract
 from anymic.bundle.ensemble import Ensemble, load
 from anymic.bundle.model import USES, Bundle
+from anymic.bundle.targets import Targets
 
-__all__ = ["USES", "Bundle", "Ensemble", "InputContract", "load"]
+__all__ = ["USES", "Bundle", "Ensemble", "InputContract", "Targets", "load"]

@@ -21,6 +21,7 @@ from anymic.bundle.format import (
 )
 from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.model import Bundle, identifier_problems
+from anymic.bundle.targets import Targets, threshold_problems, thresholds_of
 from anymic.bundle.voting import Voting
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator
 from anymic.devices.correction.profile import DeviceProfile
@@ -52,12 +53,16 @@ class Ensemble:
     calibration : DeviceCalibrator or None
         Calibrates the probabilities after the vote. The members' own `calibration` is removed:
         they vote with the probabilities of their networks.
+    thresholds : tuple of float, or None
+        As of a `Bundle`, for the mean of the members' scores; by default the mean of the members'
+        thresholds.
 
     Raises
     ------
     BundleError
-        If there is no member, labels or contracts differ, or calibrators are missing or were
-        fitted on clips that their member was trained on.
+        If there is no member, labels, targets or contracts differ, calibrators are missing or were
+        fitted on clips that their member was trained on, or scores of several labels a clip are
+        combined by other than soft voting.
     """
 
     members: tuple[Bundle, ...]
@@ -66,6 +71,7 @@ class Ensemble:
     training: dict[str, Any] = field(default_factory=dict)
     identifier: DeviceIdentifier | None = None
     calibration: DeviceCalibrator | None = None
+    thresholds: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that the members fit each other."""
@@ -79,6 +85,7 @@ class Ensemble:
             raise BundleError(
                 wrong[0], expected="the same rate", fix="fit an identifier with clips of that rate"
             )
+        self._settle_thresholds()
         wanted = len(self.members) if self.voting == "calibrated" else 0
         if len(self.calibrators) != wanted:
             raise BundleError(
@@ -91,6 +98,34 @@ class Ensemble:
         for number, member in enumerate(self.members):
             before = member.fitted_on.get("calibration", ()) if self.calibrators else ()
             refuse_overlap(member.fitted_on, (*before, *after), f"member {number}")
+
+    def _settle_thresholds(self) -> None:
+        """Check what several labels a clip need; the mean of the members' thresholds is used."""
+        if self.targets == "several" and self.voting != "soft":
+            raise BundleError(
+                f"{self.voting} voting is for models of one label a clip",
+                expected="soft voting for models of several labels a clip",
+                fix="choose soft voting",
+            )
+        own = [member.thresholds for member in self.members]
+        if self.targets == "several" and self.thresholds is None and any(own):
+            each = [thresholds_of(one, len(self.labels)) for one in own]
+            self.thresholds = tuple(sum(one) / len(each) for one in zip(*each, strict=True))
+        calibrated = self.calibration is not None
+        wrong = threshold_problems(
+            self.targets, self.thresholds, self.labels, calibrated=calibrated
+        )
+        if wrong:
+            raise BundleError(
+                "; ".join(wrong),
+                expected="a threshold from 0 to 1 for each label, and several labels a clip",
+                fix="build the ensemble again",
+            )
+
+    @property
+    def targets(self) -> Targets:
+        """Whether a clip has one label or several, for every member."""
+        return self.members[0].targets
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -184,6 +219,7 @@ class Ensemble:
             voting=record.voting,
             calibrators=calibrators,
             training=record.training,
+            thresholds=record.thresholds,
             **parts,
         )
 
@@ -211,6 +247,8 @@ def _refuse_different(members: tuple[Bundle, ...]) -> None:
         problem = ""
         if member.labels != first.labels:
             problem = f"different labels: {_difference(first.labels, member.labels)}"
+        elif member.targets != first.targets:
+            problem = f"{first.targets} and {member.targets} labels a clip"
         elif member.contract != first.contract:
             problem = f"different contracts: {first.contract} and {member.contract}"
         if problem:

@@ -17,6 +17,7 @@ from anymic._internal.files import file_digest
 from anymic._internal.reading import reason_of
 from anymic._internal.saved_folder import FolderFormat, tensor_bytes
 from anymic.bundle.contract import InputContract
+from anymic.bundle.targets import Targets
 from anymic.bundle.voting import Voting
 from anymic.calibration import CalibrationError, DeviceCalibrator, IsotonicCalibrator
 from anymic.errors import BundleError, ConfigError
@@ -72,6 +73,7 @@ class _AnyRecord:
     sha256: dict[str, str]
     identifier: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
+    thresholds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,7 @@ class Record(_AnyRecord):
     temperature: float
     fitted_on: dict[str, list[str]]
     spectrum: dict[str, Any] | None = None
+    targets: Targets = "one"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +141,7 @@ def write_record(
         labels=model.labels,
         contract=model.contract,
         training=model.training,
+        thresholds=model.thresholds,
         sha256={name: file_digest(folder / name) for name in files},
         **own,
         **parts,

@@ -29,6 +29,7 @@ from anymic.bundle.format import (
     write_record,
 )
 from anymic.bundle.leakage import refuse_overlap
+from anymic.bundle.targets import Targets, threshold_problems
 from anymic.calibration import DeviceCalibrator
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, BundleError
@@ -74,7 +75,8 @@ class Bundle:
     profile : DeviceProfile or None
         The source of the front-end's device gains.
     temperature : float
-        Probabilities are softmax(logits / temperature), as in the loss of the training.
+        Probabilities are softmax(logits / temperature), as in the loss of the training; with
+        several labels a clip, sigmoid(logits / temperature).
     identifier : DeviceIdentifier or None
         Identifies the device of clips for which none is stated.
     spectrum : MeanSpectrum or None
@@ -82,6 +84,13 @@ class Bundle:
     calibration : DeviceCalibrator or None
         Calibrates the probabilities of a clip, after the mean over its windows. It was fitted
         after training, on the clips of `fitted_on["calibration"]`.
+    targets : {"one", "several"}
+        one: a clip has one label, and its probabilities sum to 1. several: a clip has any number of
+        labels, also none; the probabilities of the labels are independent scores.
+    thresholds : tuple of float, or None
+        With several labels a clip: the probability from which each label is named. None is 0.5 for
+        all. They were chosen on the clips of `fitted_on["calibration"]`, where there are some, or
+        of `fitted_on["validation"]`.
 
     Raises
     ------
@@ -102,6 +111,8 @@ class Bundle:
     identifier: DeviceIdentifier | None = field(default=None, repr=False)
     spectrum: MeanSpectrum | None = field(default=None, repr=False)
     calibration: DeviceCalibrator | None = field(default=None, repr=False)
+    targets: Targets = "one"
+    thresholds: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit; put the network and front-end in inference mode."""
@@ -127,6 +138,9 @@ class Bundle:
         problems += self._spectrum_problems()
         if not 0 < self.temperature < math.inf:
             problems.append(f"the temperature is {self.temperature}")
+        problems += threshold_problems(
+            self.targets, self.thresholds, self.labels, calibrated=self.calibration is not None
+        )
         if problems:
             raise BundleError(
                 "the parts of the bundle do not fit: " + "; ".join(problems),
@@ -201,6 +215,7 @@ class Bundle:
                 network=NetworkRecord(self.network_name, dict(self.network_arguments)),
                 correction=correction,
                 temperature=self.temperature,
+                targets=self.targets,
                 fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
             )
         return folder
@@ -258,6 +273,8 @@ class Bundle:
             fitted_on={use: tuple(clips) for use, clips in record.fitted_on.items()},
             profile=profile,
             temperature=record.temperature,
+            targets=record.targets,
+            thresholds=record.thresholds,
             **parts,
         )
 

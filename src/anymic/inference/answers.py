@@ -3,7 +3,8 @@
 A network gives logits for each window of a clip. They become the clip's probabilities in four
 steps, always in this order:
 
-1. `probabilities` divides the logits by the network's temperature and takes the softmax;
+1. `probabilities` divides the logits by the network's temperature and takes the softmax, or with
+   several labels a clip the sigmoid of each;
 2. `vote` combines the members of an ensemble (`anymic.bundle.voting`);
 3. `average` takes the mean over the clip's windows;
 4. `calibrate` applies the calibrator that was fitted after training, by device.
@@ -21,16 +22,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from anymic.bundle.targets import Targets, named
 from anymic.bundle.voting import vote
 from anymic.calibration import DeviceCalibrator
 
-__all__ = ["average", "calibrate", "probabilities", "vote"]
+__all__ = ["average", "calibrate", "named", "probabilities", "vote"]
 
 
 def probabilities(
-    logits: Tensor, temperature: float | Sequence[float] = 1.0
+    logits: Tensor, temperature: float | Sequence[float] = 1.0, targets: Targets = "one"
 ) -> NDArray[np.float64]:
     """Return softmax(logits / temperature) over the labels, computed in float64.
+
+    With several labels a clip it is sigmoid(logits / temperature), a score for each label.
 
     Parameters
     ----------
@@ -38,16 +42,21 @@ def probabilities(
     temperature : float, or sequence of float
         The temperature that the network was trained with; or one for each entry of the first axis,
         the members of an ensemble.
+    targets : {"one", "several"}
+        As of a `Bundle`.
 
     Examples
     --------
     >>> import torch
     >>> probabilities(torch.tensor([[0.0, 2.0]]), 2.0).round(3).tolist()
     [[0.269, 0.731]]
+    >>> probabilities(torch.tensor([[0.0, 2.0]]), targets="several").round(3).tolist()
+    [[0.5, 0.881]]
     """
     divisor = torch.as_tensor(temperature, dtype=torch.float64, device=logits.device)
     divided = logits.detach().double() / divisor.reshape(-1, *[1] * (logits.ndim - 1))
-    return np.asarray(torch.softmax(divided, dim=-1).cpu().numpy())
+    shares = divided.sigmoid() if targets == "several" else torch.softmax(divided, dim=-1)
+    return np.asarray(shares.cpu().numpy())
 
 
 def average(windows: ArrayLike) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from anymic._internal.process_state import default_torch, left_as_found
 from anymic._internal.reading import parsing
 from anymic._internal.saved_folder import FolderFormat, part_of, tensor_bytes
 from anymic._internal.settings import from_mapping
+from anymic.bundle.targets import Targets, threshold_problems
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
@@ -49,6 +50,8 @@ class _Record:
     version: int = FOLDER.version
     library: str = ""
     fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    targets: Targets = "one"
+    thresholds: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,7 @@ class VectorHead:
     segments : int
         In a window.
     mean, scale : array (feature,), float32
-    training, fitted_on
+    training, fitted_on, targets, thresholds
         As of a `Bundle`.
     """
 
@@ -79,6 +82,8 @@ class VectorHead:
     scale: NDArray[np.float32]
     training: Mapping[str, Any]
     fitted_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    targets: Targets = "one"
+    thresholds: tuple[float, ...] | None = None
 
     @property
     def temperature(self) -> float:
@@ -107,7 +112,7 @@ class VectorHead:
             for sequence in vectors.sequences:
                 parts = fixed_segments((sequence - self.mean) / self.scale, self.segments)
                 logits = self.network(torch.from_numpy(parts.astype(np.float32)))
-                found.append(average(probabilities(logits, self.temperature)))
+                found.append(average(probabilities(logits, self.temperature, self.targets)))
         return np.stack(found)
 
     def predict_manifest(self, vectors: Vectors, chosen: Manifest) -> ManifestPredictions:
@@ -152,6 +157,8 @@ class VectorHead:
             "segments": self.segments,
             "training": dict(self.training),
             "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
+            "targets": self.targets,
+            "thresholds": None if self.thresholds is None else list(self.thresholds),
         }
         with FOLDER.writing(folder) as new:
             content = tensor_bytes({"mean": self.mean, "scale": self.scale, **weights})
@@ -187,10 +194,15 @@ def load_head(folder: str | Path) -> VectorHead:
             scale=tensors["scale"].numpy(),
             training=record.training,
             fitted_on=record.fitted_on,
+            targets=record.targets,
+            thresholds=record.thresholds,
         )
         width = head.mean.size
         with torch.inference_mode():  # the parts fit if they classify an example
             network(torch.zeros(1, record.segments, width))
         if not (head.mean.shape == head.scale.shape == (width,) and head.temperature > 0):
             raise ValueError("the mean, the scale or the temperature does not fit")
+        wrong = threshold_problems(head.targets, head.thresholds, head.labels, calibrated=False)
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return head

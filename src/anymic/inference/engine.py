@@ -101,6 +101,7 @@ class Engine:
         self.spectra = tuple(self.members[one].spectrum for one in firsts)
         self._shared = SharedFrontends(self.frontends)
         self._gains: dict[str, Gains] = {}
+        self.targets = bundle.targets
         self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
         self.calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
         self._groups = self._by_architecture() if classifies else []
@@ -166,7 +167,7 @@ class Engine:
             with self.autocast(fused=group.fused):
                 logits = group.networks([features[self.frontend_of[one]] for one in group.members])
             temperatures = [self.members[one].temperature for one in group.members]
-            found[list(group.members)] = answers.probabilities(logits, temperatures)
+            found[list(group.members)] = answers.probabilities(logits, temperatures, self.targets)
         return found
 
     def classify_stored(
