@@ -161,6 +161,11 @@ class Ensemble:
             uses.setdefault("calibration", {}).update(dict.fromkeys(self.calibration.fitted_on))
         return {use: tuple(clips) for use, clips in uses.items()}
 
+    @property
+    def file_hashes(self) -> dict[str, str]:
+        """The hash of the file of each clip that some member was fitted on, by the clip's id."""
+        return {clip: one for member in self.members for clip, one in member.file_hashes.items()}
+
     def save(self, folder: str | Path) -> Path:
         """Write the ensemble into a folder, as `Bundle.save` does; return the folder.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +85,7 @@ class Record(_AnyRecord):
     correction: Correction
     temperature: float
     fitted_on: dict[str, list[str]]
+    file_hashes: dict[str, str] = field(default_factory=dict)
     spectrum: dict[str, Any] | None = None
     targets: Targets = "one"
 

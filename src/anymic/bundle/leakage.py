@@ -2,40 +2,93 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from anymic._internal.files import content_key
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError
 
 LEARNED_FROM = ("weights", "standardization", "correction")
 
 
-def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str], name: str) -> None:
-    """Raise BundleError if a model was trained on some of the clips to calibrate it on.
+class Fitted(Protocol):
+    """A model, or a part of one, that records the clips that it was fitted on; see `Bundle`."""
 
-    `fitted_on` is that of a `Bundle`, `clips` are ids, and the message names the model `name`.
+    @property
+    def fitted_on(self) -> Mapping[str, Sequence[str]]:
+        """Ids of clips, by use."""
+
+    @property
+    def file_hashes(self) -> Mapping[str, str]:
+        """The hash of each clip's file, by its id; none for models of before hashes were stored."""
+
+
+def file_hashes(clips: Manifest) -> dict[str, str]:
+    """Return a hash of the file of each clip, by the clip's id; files are told by their content.
+
+    A clip whose file cannot be read is left out.
     """
+    root = os.path.abspath(clips.root)
+    names = clips.files()
+    found = {name: content_key(os.path.join(root, name)) for name in dict.fromkeys(names)}
+    return {
+        clip: found[name] for clip, name in zip(clips.clip_ids(), names, strict=True) if found[name]
+    }
+
+
+def fitted_rows(model: Fitted, clips: Manifest) -> dict[str, list[int]]:
+    """Return the rows of the clips that a model was fitted on, by use.
+
+    Files are compared by their content, whatever their names are. A clip is told by its id, its
+    path, where the hash of its file, or of the one that the model was fitted on, is not known.
+    """
+    ids = clips.clip_ids()
+    here = file_hashes(clips) if model.file_hashes else {}
+    rows = {}
+    for use, fitted in model.fitted_on.items():
+        known = {model.file_hashes[clip] for clip in fitted if clip in model.file_hashes}
+        unknown = {clip for clip in fitted if not (clip in here and clip in model.file_hashes)}
+        rows[use] = [
+            row for row, clip in enumerate(ids) if clip in unknown or here.get(clip) in known
+        ]
+    return rows
+
+
+def refuse_fitted(model: Fitted, clips: Manifest, name: str) -> None:
+    """Raise BundleError if a model was trained on some of the clips, or files, to calibrate it on.
+
+    The message names the model `name`.
+    """
+    rows = fitted_rows(model, clips)
     for use in LEARNED_FROM:
-        both = set(clips) & set(fitted_on.get(use, ()))
-        if both:
-            raise BundleError(
-                f"{len(both)} of the {len(clips)} clips to calibrate {name} on were used to"
-                f" train its {use}",
-                expected="clips that it was not trained on",
-                fix="calibrate on its own validation clips, or set others aside",
-            )
+        _refuse(use, len(rows.get(use, ())), len(clips), name)
 
 
-def refuse_shared_recordings(
-    fitted_on: Mapping[str, Sequence[str]], clips: Manifest, manifest: Manifest, name: str
-) -> None:
+def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str], name: str) -> None:
+    """Raise BundleError as `refuse_fitted` does, where only the ids of the `clips` are known."""
+    for use in LEARNED_FROM:
+        _refuse(use, len(set(clips) & set(fitted_on.get(use, ()))), len(clips), name)
+
+
+def _refuse(use: str, count: int, clips: int, name: str) -> None:
+    if count:
+        raise BundleError(
+            f"{count} of the {clips} clips to calibrate {name} on were used to train its {use}",
+            expected="clips that it was not trained on",
+            fix="calibrate on its own validation clips, or set others aside",
+        )
+
+
+def refuse_shared_recordings(model: Fitted, clips: Manifest, manifest: Manifest, name: str) -> None:
     """Raise BundleError if the clips are of recordings or takes that the model was trained on.
 
-    Its training clips are looked up in `manifest`; otherwise as `refuse_overlap`.
+    Its training clips are looked up in `manifest`; otherwise as `refuse_fitted`.
     """
-    learned = {clip for use in LEARNED_FROM for clip in fitted_on.get(use, ())}
-    rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in learned]
-    both = shared_recording(clips, manifest.rows(rows))
+    rows = fitted_rows(model, manifest)
+    learned = sorted({row for use in LEARNED_FROM for row in rows.get(use, ())})
+    both = shared_recording(clips, manifest.rows(learned))
     if both:
         column, names = both
         raise BundleError(
@@ -56,15 +109,18 @@ def shared_recording(some: Manifest, others: Manifest) -> tuple[str, list[str]] 
     return None
 
 
-def fitted_clips_warning(fitted_on: Mapping[str, Sequence[str]], clips: Manifest) -> str:
-    """Return a warning if a model was fitted on some of the clips to evaluate on, else ""."""
-    ids = set(clips.clip_ids())
-    known = {use: ids.intersection(fitted) for use, fitted in fitted_on.items()}
-    count = len(set().union(*known.values()))
+def fitted_clips_warning(model: Fitted, clips: Manifest) -> str:
+    """Return a warning if a model was fitted on some of the clips to evaluate on, else "".
+
+    A clip counts, too, if the model was fitted on another part of its file.
+    """
+    rows = fitted_rows(model, clips)
+    count = len(set().union(*rows.values()))
     if not count:
         return ""
-    uses = ", ".join(use for use, fitted in known.items() if fitted)
+    uses = ", ".join(use for use, fitted in rows.items() if fitted)
+    parts = " or on other parts of their files" if "start_s" in clips.table else ""
     return (
-        f"the model was fitted on {count} of these {len(clips)} clips ({uses}):"
+        f"the model was fitted on {count} of these {len(clips)} clips{parts} ({uses}):"
         " results on them do not apply to new clips"
     )

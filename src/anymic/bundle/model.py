@@ -72,6 +72,9 @@ class Bundle:
         Settings, versions and best epoch of the training; plain JSON values.
     fitted_on : dict of str to tuple of str
         Ids of the clips (`Manifest.clip_ids`) that each of `USES` was fitted on.
+    file_hashes : dict of str to str
+        For these clips, by id, a hash of the file's content, so that a file is recognized by
+        whatever name. Empty in models that were trained before hashes were stored.
     profile : DeviceProfile or None
         The source of the front-end's device gains.
     temperature : float
@@ -106,6 +109,7 @@ class Bundle:
     network_arguments: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    file_hashes: dict[str, str] = field(default_factory=dict, repr=False)
     profile: DeviceProfile | None = None
     temperature: float = 1.0
     identifier: DeviceIdentifier | None = field(default=None, repr=False)
@@ -217,6 +221,7 @@ class Bundle:
                 temperature=self.temperature,
                 targets=self.targets,
                 fitted_on={use: list(clips) for use, clips in self.fitted_on.items()},
+                file_hashes=self.file_hashes,
             )
         return folder
 
@@ -271,6 +276,7 @@ class Bundle:
             network_arguments=record.network.arguments,
             training=record.training,
             fitted_on={use: tuple(clips) for use, clips in record.fitted_on.items()},
+            file_hashes=record.file_hashes,
             profile=profile,
             temperature=record.temperature,
             targets=record.targets,

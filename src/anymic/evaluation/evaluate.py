@@ -231,7 +231,7 @@ def evaluate(
         targets=targets,
         clips=used,
         failures=found.failures,
-        warning=fitted_clips_warning(about.fitted_on, chosen),
+        warning=fitted_clips_warning(about, chosen),
         device_policies=policies,
         facts=facts,
         title=f"{last_part(model, 'model')} on {name}",

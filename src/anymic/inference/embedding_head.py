@@ -50,6 +50,7 @@ class _Record:
     version: int = FOLDER.version
     library: str = ""
     fitted_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    file_hashes: dict[str, str] = field(default_factory=dict)
     targets: Targets = "one"
     thresholds: tuple[float, ...] | None = None
 
@@ -67,7 +68,7 @@ class VectorHead:
     segments : int
         In a window.
     mean, scale : array (feature,), float32
-    training, fitted_on, targets, thresholds
+    training, fitted_on, file_hashes, targets, thresholds
         As of a `Bundle`.
     """
 
@@ -82,6 +83,7 @@ class VectorHead:
     scale: NDArray[np.float32]
     training: Mapping[str, Any]
     fitted_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    file_hashes: Mapping[str, str] = field(default_factory=dict)
     targets: Targets = "one"
     thresholds: tuple[float, ...] | None = None
 
@@ -157,6 +159,7 @@ class VectorHead:
             "segments": self.segments,
             "training": dict(self.training),
             "fitted_on": {use: list(clips) for use, clips in self.fitted_on.items()},
+            "file_hashes": dict(self.file_hashes),
             "targets": self.targets,
             "thresholds": None if self.thresholds is None else list(self.thresholds),
         }
@@ -194,6 +197,7 @@ def load_head(folder: str | Path) -> VectorHead:
             scale=tensors["scale"].numpy(),
             training=record.training,
             fitted_on=record.fitted_on,
+            file_hashes=record.file_hashes,
             targets=record.targets,
             thresholds=record.thresholds,
         )

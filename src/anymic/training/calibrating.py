@@ -15,6 +15,7 @@ from anymic import metrics
 from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.leakage import file_hashes
 from anymic.calibration import CalibrationError, DeviceCalibrator, Method
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
@@ -157,7 +158,17 @@ def calibrate(
         before, after = (_scores(each[rows], targets[rows]) for each in (p, fitted))
         apart = None if held_out is None else _scores(held_out[rows], targets[rows])
         changes.append(Change(device, before, after, apart))
-    return Calibrated(replace(plain, calibration=calibrator), tuple(changes), found.failures)
+    calibrated = replace(_with_hashes(plain, used), calibration=calibrator)
+    return Calibrated(calibrated, tuple(changes), found.failures)
+
+
+def _with_hashes(model: Bundle | Ensemble, clips: Manifest) -> Bundle | Ensemble:
+    """Return a model that also has the hashes of the clips' files; in an ensemble, its members."""
+    if isinstance(model, Ensemble):
+        hashes = file_hashes(clips)
+        members = [replace(one, file_hashes={**one.file_hashes, **hashes}) for one in model.members]
+        return replace(model, members=tuple(members))
+    return replace(model, file_hashes={**model.file_hashes, **file_hashes(clips)})
 
 
 def _held_out(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, Ensemble
-from anymic.bundle.leakage import refuse_overlap, refuse_shared_recordings, shared_recording
+from anymic.bundle.leakage import refuse_fitted, refuse_shared_recordings, shared_recording
 from anymic.calibration import LEAST_CLIPS, CalibrationError
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
@@ -109,8 +109,8 @@ def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Ma
 
 def refuse_known(bundle: Bundle, clips: Manifest, manifest: Manifest, name: str) -> None:
     """Raise BundleError for clips, or recordings of the manifest, that a model was trained on."""
-    refuse_overlap(bundle.fitted_on, clips.clip_ids(), name)
-    refuse_shared_recordings(bundle.fitted_on, clips, manifest, name)
+    refuse_fitted(bundle, clips, name)
+    refuse_shared_recordings(bundle, clips, manifest, name)
 
 
 def _refuse_test(clips: Manifest, manifest: Manifest) -> None:

@@ -78,6 +78,7 @@ def fit_vectors(
         scale=scale.astype(np.float32),
         training=record,
         fitted_on=run.fitted_on(),
+        file_hashes=run.file_hashes(),
     )
     head.save(out)
     return head

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.leakage import file_hashes
 from anymic.bundle.voting import Voting
 from anymic.calibration import IsotonicCalibrator
 from anymic.data.manifest import Manifest
@@ -138,7 +139,8 @@ class Builder:
             require_each_label(targets, one.bundle.labels, name=one.name, fix=fix)
             calibrators.append(IsotonicCalibrator().fit(found.probabilities, targets))
             fitted_on = {**one.bundle.fitted_on, "calibration": tuple(clips.clip_ids())}
-            members[number] = replace(one.bundle, fitted_on=fitted_on)
+            hashes = {**one.bundle.file_hashes, **file_hashes(clips)}
+            members[number] = replace(one.bundle, fitted_on=fitted_on, file_hashes=hashes)
         record = {
             "anymic": version("anymic"),
             "select": select or "all",

@@ -19,7 +19,7 @@ from anymic._internal.process_state import left_as_found
 from anymic._internal.saved_folder import tensor_bytes
 from anymic.bundle import Bundle
 from anymic.bundle.format import tensors_of
-from anymic.bundle.leakage import fitted_clips_warning
+from anymic.bundle.leakage import fitted_clips_warning, fitted_rows
 from anymic.codecs.conditions import codec_names
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
@@ -150,7 +150,7 @@ def finetune(
     record = run.train(network, frontend, data, frozen=frozen, callbacks=[evaluation])
     if int(record["rank"]) != 0:
         return replace(bundle, network=network)
-    fitted_on, known = bundle.fitted_on, set(bundle.fitted_on.get("weights", ()))
+    fitted_on = bundle.fitted_on
     if from_scratch:
         fresh = ("weights", "validation")
         fitted_on = {use: ids for use, ids in fitted_on.items() if use not in fresh}
@@ -158,8 +158,8 @@ def finetune(
         **origin,
         "from": bundle.training,
         "measured_clips": len(clips.targets),
-        "measured_known": sum(clip in known for clip in clips.manifest.clip_ids()),
-        "warning": fitted_clips_warning(bundle.fitted_on, clips.manifest),
+        "measured_known": len(fitted_rows(bundle, clips.manifest).get("weights", ())),
+        "warning": fitted_clips_warning(bundle, clips.manifest),
         "measured": measuring.summarize(evaluation.answers, clips),
     }
     result = replace(
@@ -168,6 +168,7 @@ def finetune(
         frontend=frontend,
         training=record,
         fitted_on=run.fitted_on(fitted_on),
+        file_hashes=run.file_hashes(bundle.file_hashes),
         calibration=None,
     )
     table = clips.manifest.table

@@ -129,6 +129,7 @@ def fit(
         network_arguments=arguments,
         training={**record, **(origin or {})},
         fitted_on=uses,
+        file_hashes=run.file_hashes(),
         profile=profile,
         temperature=config.temperature,
     )

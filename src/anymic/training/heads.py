@@ -114,7 +114,13 @@ def fit_head(
         "examples": len(data.training),
         "embedder": embedder.training,
     }
-    trained = replace(bundle, training=record, fitted_on=uses, temperature=config.temperature)
+    trained = replace(
+        bundle,
+        training=record,
+        fitted_on=uses,
+        file_hashes=run.file_hashes(embedder.file_hashes),
+        temperature=config.temperature,
+    )
     run.save(trained)
     return trained
 

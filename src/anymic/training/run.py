@@ -19,6 +19,7 @@ from anymic._internal.files import write_text
 from anymic._internal.reading import MOST_JSON_BYTES, parse_json, parsing, read_text
 from anymic._internal.settings import from_mapping, to_mapping
 from anymic.bundle import Bundle
+from anymic.bundle.leakage import file_hashes
 from anymic.codecs.coded_corpus import encode
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
@@ -207,6 +208,10 @@ class TrainingRun:
             if together := dict.fromkeys((*uses.pop(use, ()), *ids)):
                 uses[use] = tuple(together)
         return uses
+
+    def file_hashes(self, before: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the hashes of the clips of `fitted_on`, as a `Bundle` holds them."""
+        return {**(before or {}), **file_hashes(self.parts.together)}
 
     def save(self, model: Bundle) -> None:
         """Write the model into the folder of the run, in the first of several processes.

@@ -130,7 +130,7 @@ def robustness(
         model=model,
         model_name=named,
         clips_name=name,
-        warning=fitted_clips_warning(model.fitted_on, chosen) if model else "",
+        warning=fitted_clips_warning(model, chosen) if model else "",
         facts={
             "model": as_given(classifier, named),
             "data": as_given(manifest, name),
