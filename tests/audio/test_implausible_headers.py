@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.odd_files import writing as odd
 from tests.odd_files import wrong
 
 from anymic import audio
-from anymic.errors import AudioError, ConfigError
+from anymic.data.manifest import Manifest
+from anymic.data.pieces import cut_rows
+from anymic.errors import AudioError, ConfigError, attempt
 
 
 @pytest.mark.parametrize(("name", "case"), wrong.bombs().items())
@@ -149,7 +152,45 @@ def test_the_endings_are_of_all_formats_that_are_read(tmp_path: Path) -> None:
             assert ending in AUDIO_ENDINGS
 
 
-@pytest.mark.parametrize("name", ["two_billion.flac", "most.flac"])
-def test_a_length_that_cannot_be_is_not_believed(tmp_path: Path, name: str) -> None:
-    path = odd.saved(tmp_path, name, wrong.bombs()[name][0]())
-    assert audio.probe(path).duration_s is None
+@pytest.mark.parametrize(("name", "make"), wrong.claims().items())
+def test_a_length_that_cannot_be_is_not_believed(
+    tmp_path: Path, name: str, make: Callable[[], bytes]
+) -> None:
+    path = odd.saved(tmp_path, name, make())
+    info = attempt(path, audio.probe, path)
+    manifest = Manifest.from_table(
+        pd.DataFrame({"path": [name, "good.wav"], "label": ["a", "a"]}), tmp_path
+    )
+    odd.saved(tmp_path, "good.wav", odd.wav(odd.ints(odd.noise())))
+    pieces, failures = cut_rows(manifest, length_s=10.0)
+    if failures:
+        assert "cut short: only 140.0" in str(failures[0])
+        assert len(pieces) == 1
+        part = audio.read(path, start_s=1.0, duration_s=5.0).samples
+    else:
+        assert isinstance(info, audio.AudioInfo)
+        assert info.duration_s in (None, pytest.approx(wrong.CLAIM_S, abs=0.1))
+        assert len(pieces) == pytest.approx(wrong.CLAIM_S / 10 + 1)
+        clip = audio.read(path)
+        part = clip.samples[clip.rate_hz : 6 * clip.rate_hz]
+    assert part.std() == pytest.approx(1 / np.sqrt(12), rel=0.2)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.97])
+def test_a_cut_flac_is_refused_before_it_is_decoded(tmp_path: Path, share: float) -> None:
+    data = odd.sound_file("FLAC", "PCM_16", odd.noise(30))
+    path = odd.saved(tmp_path, "a.flac", data[: round(share * len(data))])
+    with pytest.raises(AudioError, match=r"cut short: only [\d.]+ s of 30\.000 s") as caught:
+        audio.probe(path)
+    there_s = float(str(caught.value).split("duration_s=")[1].rstrip("."))
+    assert there_s == pytest.approx(30 * share, abs=0.6)
+    whole = odd.noise(30)[: round(there_s * odd.RATE_HZ)]
+    np.testing.assert_allclose(audio.read(path, duration_s=there_s).samples, whole, atol=1e-4)
+
+
+def test_silence_and_low_bit_rates_keep_their_length(tmp_path: Path) -> None:
+    silence = np.zeros(600 * odd.RATE_HZ, np.float32)
+    path = odd.saved(tmp_path, "a.flac", odd.sound_file("FLAC", "PCM_16", silence))
+    assert audio.probe(path).duration_s == 600
+    path = odd.saved(tmp_path, "a.opus", odd.coded("ogg", "libopus", silence, rate_hz=48000))
+    assert audio.read(path, allow_silence=True).duration_s == pytest.approx(200, abs=0.1)

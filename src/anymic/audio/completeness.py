@@ -1,4 +1,4 @@
-"""Find out whether an Ogg, FLAC or Matroska file has what it states, from a few of its bytes."""
+"""Find out whether a file has what its header states, from a few of its bytes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import BinaryIO
 from anymic.audio.content import MAYBE_CUT, Content
 
 _OGG_PAGE_BYTES = 1 << 16  # a page is shorter
+_OGG_PAGE_SAMPLES = 255 << 16  # 255 packets; the longest, of FLAC, have nearly 65,536 samples
 _FLAC_TAIL_BYTES = 1 << 18
 _SEGMENT = 0x18538067  # the identifier of the element that holds all of a film
 
@@ -21,7 +22,7 @@ def ogg(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
     `head` are the file's first bytes after the tags.
     """
     opus = b"OpusHead" in head[:256]
-    file.seek(max(0, size - _OGG_PAGE_BYTES))
+    file.seek(max(0, size - 2 * _OGG_PAGE_BYTES))
     tail = file.read()
     at = tail.rfind(b"OggS\0")
     page = tail[at:] if at >= 0 else b""
@@ -33,7 +34,17 @@ def ogg(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
     continued = _find(file, b"OggS\0\0", content.begin)
     joined = continued >= 0 and _find(file, b"OggS\0\2", continued) >= 0
     notes = () if page[5] & 4 else ("no end-of-stream mark: the file may lack its end",)
-    return replace(content, ffmpeg=opus or joined, counted=not joined, notes=notes)
+    before = tail[max(0, tail.rfind(b"OggS\0", 0, at)) : at]
+    wrong = before[14:18] == page[14:18] and _position(page) - _position(before) > _OGG_PAGE_SAMPLES
+    if wrong:
+        notes = (*notes, "its last page states a length that cannot be")
+    other = joined or wrong
+    return replace(content, ffmpeg=opus or other, counted=not other, notes=notes)
+
+
+def _position(page: bytes) -> int:
+    """Return the number of samples to the end of an Ogg page (granule position; RFC 3533, 6)."""
+    return int.from_bytes(page[6:14], "little", signed=True)
 
 
 def _find(file: BinaryIO, mark: bytes, begin: int) -> int:
@@ -49,9 +60,10 @@ def _find_once(path: str, size: int, changed_ns: int, mark: bytes, begin: int) -
 
 
 def flac(content: Content, file: BinaryIO, size: int) -> Content:
-    """Return whether the header counts fewer samples than the last frame: libsndfile stops there.
+    """Return whether the header counts fewer samples, or more, than end with the last frame.
 
-    RFC 9639, 8.2 (stream information) and 9.1 (frame header).
+    libsndfile stops where the header states. RFC 9639, 8.2 (stream information), 9.1 (frame
+    header) and 9.3 (its checksum).
     """
     file.seek(content.begin + 8)
     info = file.read(18)
@@ -62,19 +74,25 @@ def flac(content: Content, file: BinaryIO, size: int) -> Content:
         return replace(content, ffmpeg=True, counted=False)
     file.seek(max(content.begin + 42, size - _FLAC_TAIL_BYTES))
     tail = file.read()
-    at, later = len(tail), -1
+    at, later, last = len(tail), (-1, 0), 0
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         frame = _flac_frame(tail[at : at + 16].ljust(16, b"\0"), int.from_bytes(info[2:4], "big"))
         if frame is None:
             continue
-        first, end = frame
-        # Other bytes pass for a frame once in thousands of files, but not as two in a row.
-        if end == later or (first == 0 and end > stated):
-            note = "its header counts fewer samples than were decoded"
-            return replace(content, ffmpeg=True, counted=False, notes=(*content.notes, note))
-        if end <= stated:
+        if frame[1] == stated and later[0] < 0:
             return content
-        later = first
+        # Other bytes pass for a frame once in thousands of files, but not as two in a row.
+        if frame[1] == later[0] or (frame[0] == 0 and frame[1] > stated):
+            first, end = later if frame[1] == later[0] else frame
+            if end > stated:
+                note = "its header counts fewer samples than were decoded"
+                return replace(content, ffmpeg=True, counted=False, notes=(*content.notes, note))
+            if end == stated:
+                return content
+            # libsndfile reads all samples but one before a frame that is not whole.
+            there = end if _remainder(tail[last:], 0x8005, 16) == 0 else max(0, first - 1)
+            return replace(content, cut=True, missing=1 - there / stated)
+        later, last = frame, at
     return content
 
 
@@ -100,15 +118,33 @@ def _flac_frame(header: bytes, block: int) -> tuple[int, int] | None:
     else:
         size = 192 if kind == 1 else 576 << (kind - 2) if kind < 6 else 256 << (kind - 8)
     end += more + {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
-    check = 0
-    for byte in header[:end]:
-        check ^= byte
-        for _ in range(8):
-            check = check << 1 ^ (0x107 if check & 0x80 else 0)
-    if check != header[end]:
+    if _remainder(header[: end + 1], 0x07, 8):
         return None
     first = number if header[1] & 1 else number * block
     return first, first + size
+
+
+def _remainder(data: bytes, polynomial: int, bits: int) -> int:
+    """Return a checksum that is 0 for bytes that end with their own."""
+    check, top = 0, 1 << (bits - 1)
+    for byte in data:
+        check ^= byte << (bits - 8)
+        for _ in range(8):
+            check = (check << 1 ^ polynomial if check & top else check << 1) & (2 * top - 1)
+    return check
+
+
+def au(content: Content, head: bytes, size: int) -> Content:
+    """Return where the samples of an AU file begin whose size libsndfile takes for a negative one.
+
+    `head` are the file's first bytes after the tags.
+    """
+    begin, stated = (int.from_bytes(head[at : at + 4], "big") for at in (4, 8))
+    if not 1 << 31 <= stated < (1 << 32) - 1:
+        return content
+    begin += content.begin
+    notes = (*content.notes, MAYBE_CUT) if begin + stated > size else content.notes
+    return replace(content, samples_at=begin, notes=notes)
 
 
 def caf(content: Content, head: bytes, size: int) -> Content:

@@ -25,6 +25,8 @@ SLACK_S = 0.1
 _PAUSE_S = 0.05
 _SILENCE_FRAMES = 1 << 20  # of a pause, returned at a time
 
+_LEAST_BYTES_PER_S = 1000  # the lowest bit rate of MP3; below it, the stated length may be wrong
+
 _TIMED = {"mov", "matroska"}  # these state the time of each packet
 _PROMISED = {"mov", "mp3", "ogg", "flac"}  # these state the length of the sound itself
 _ESTIMATED = {"wav"}  # FFmpeg estimates it from a bit rate
@@ -218,6 +220,10 @@ class ContainerSource(Source):
         self._pending = [frames[taken:]] if taken < have else []
         frames = frames[:taken]
         return frames[:, 0] if self.channels == 1 else frames
+
+    def is_plausible(self, frames: int) -> bool:
+        """Return whether a file of this size may hold so many frames; fewer bytes are rare."""
+        return frames * _LEAST_BYTES_PER_S <= os.path.getsize(self.path) * self.rate_hz
 
     def close(self) -> None:
         """Close the container."""

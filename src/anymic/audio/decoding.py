@@ -21,6 +21,7 @@ from anymic.errors import AnymicError, AudioError
 
 _BLOCK_SAMPLES = 1 << 24  # a header may state more samples than memory holds
 _PCM = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
+_UNKNOWN_BYTES = 1 << 62  # a pipe could not know the length
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 
@@ -97,10 +98,14 @@ class SoundfileSource(Source):
         frames = self._file.frames
         self.frames = frames if known and self.is_plausible(frames) else None
         self.stated_frames = round(frames / (1 - content.missing)) if content.missing < 1 else None
+        if content.format == "flac" and content.cut:  # libsndfile counts what the header states
+            self.stated_frames, self.frames = frames, round(frames * (1 - content.missing))
         if content.format == "ogg" and content.cut:
             self.stated_frames = None  # libsndfile counts the samples that are present
         log = self._file.extra_info if content.format in ("au", "w64") else ""
-        if re.search(r": \d+ \(should be", log):  # -1 where the writer did not know
+        data = re.search(r"^data : (\d+)", log, re.MULTILINE)
+        more = data and os.path.getsize(content.path) < int(data[1]) < _UNKNOWN_BYTES
+        if more or re.search(r": \d+ \(should be", log):  # -1 where the writer did not know
             self.notes += (MAYBE_CUT,)
 
     def read(self, count: int | None) -> NDArray[np.float32]:
@@ -154,7 +159,7 @@ class SoundfileSource(Source):
         name = os.fsencode(self.path)  # soundfile refuses text that is not UTF-8
         raw = {}
         if header is not None:
-            order = "BIG" if header.format == "AIFF" else "LITTLE"
+            order = "BIG" if header.format in ("AIFF", "AU") else "LITTLE"
             raw = {
                 "format": "RAW",
                 "samplerate": header.samplerate,

@@ -31,7 +31,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     ------
     AudioError
         If the file is missing, a folder, empty, not audio, without a single frame, or ends before
-        its header states (WAV, AIFF) or within a page (Ogg).
+        its header states (WAV, AIFF, FLAC) or within a page (Ogg).
     """
     with open_source(path) as source:
         source.refuse_unusable()

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import BinaryIO
 
-from anymic.audio.completeness import caf, flac, matroska, ogg
+from anymic.audio.completeness import au, caf, flac, matroska, ogg
 from anymic.audio.content import Content
 from anymic.audio.mpeg import mpeg
 from anymic.audio.riff import riff
@@ -88,8 +88,8 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
             return ogg(content, file, head, size)
         if known == "flac":
             return flac(content, file, size)
-        if known == "caf":
-            return caf(content, head, size)
+        if known in ("au", "caf"):
+            return (au if known == "au" else caf)(content, head, size)
         return matroska(content, file, size) if known == "matroska" else content
     frames = mpeg(name, file, begin, ape=ape)
     if frames is None and begin:  # the size of a tag may be wrong
