@@ -25,8 +25,7 @@ def test_joined_files_are_read_whole(
     make, samples = case
     path = odd.saved(tmp_path, name, make())
     clip = audio.read(path)
-    # FFmpeg does not remove what fills the last Vorbis block of a stream that another follows.
-    assert samples <= len(clip.samples) <= samples + 1024
+    assert len(clip.samples) == samples
     windows = [window.samples for window in audio.stream(path, window_s=0.7)]
     np.testing.assert_array_equal(np.concatenate(windows), clip.samples)
     stated = audio.probe(path).duration_s
@@ -34,7 +33,26 @@ def test_joined_files_are_read_whole(
     mark = b"fLaC" if name.endswith(".flac") else b"OggS\0\2"
     first = odd.saved(tmp_path, f"first_{name}", make()[: make().index(mark, 100)])
     alone = audio.read(first).samples
-    np.testing.assert_allclose(clip.samples[: len(alone) - 1024], alone[:-1024], atol=1e-4)
+    np.testing.assert_allclose(clip.samples[: len(alone)], alone, atol=1e-4)
+    later = audio.read(path, start_s=0.5, duration_s=2.2).samples
+    begin = clip.rate_hz // 2
+    np.testing.assert_array_equal(later, clip.samples[begin : begin + len(later)])
+
+
+def test_joined_vorbis_is_what_its_streams_are(tmp_path: Path) -> None:
+    lengths = [0.37, 1.0, 0.001, 2.2]
+    streams = [
+        odd.ogg_pages(odd.sound_file("OGG", "VORBIS", odd.noise(seconds, seed=at)), at + 5)
+        for at, seconds in enumerate(lengths)
+    ]
+    alone = [
+        soundfile.read(odd.saved(tmp_path, f"{at}.ogg", stream), dtype="float32")[0]
+        for at, stream in enumerate(streams)
+    ]
+    path = odd.saved(tmp_path, "a.ogg", b"".join(streams))
+    np.testing.assert_array_equal(audio.read(path).samples, np.concatenate(alone))
+    with pytest.raises(AudioError, match="cut short"):
+        audio.read(odd.saved(tmp_path, "cut.ogg", path.read_bytes()[:-100]))
 
 
 def test_joined_streams_of_two_rates_are_refused(tmp_path: Path) -> None:

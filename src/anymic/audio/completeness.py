@@ -39,7 +39,22 @@ def ogg(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
     if wrong:
         notes = (*notes, "its last page states a length that cannot be")
     other = joined or wrong
-    return replace(content, ffmpeg=opus or other, counted=not other, notes=notes)
+    links = _vorbis_links(file, content.begin, size) if joined and not wrong else ()
+    return replace(content, ffmpeg=opus or other, counted=not other, links=links, notes=notes)
+
+
+def _vorbis_links(file: BinaryIO, begin: int, size: int) -> tuple[int, ...]:
+    """Return where joined streams begin and end; none if not all are of Vorbis alone."""
+    links = []
+    at = begin
+    while at >= 0:
+        file.seek(at)
+        page = file.read(64)
+        if page[28:35] != b"\x01vorbis" or page[58:64] == b"OggS\0\2":
+            return ()
+        links.append(at)
+        at = _find(file, b"OggS\0\2", at + 1)
+    return (*links, size)
 
 
 def _position(page: bytes) -> int:

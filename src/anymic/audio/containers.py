@@ -166,11 +166,7 @@ class ContainerSource(Source):
         if not begun:
             self.rate_hz, self.channels = frame.sample_rate, frames.shape[1]
         elif (frame.sample_rate, frames.shape[1]) != (self.rate_hz, self.channels):
-            raise AudioError(
-                f"the rate or the channels change within {self.path}",
-                expected="one rate and one number of channels in a file",
-                fix="convert it to WAV or FLAC",
-            )
+            self.refuse_change()
         return frames
 
     def _note_late(self, at_s: float) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAYBE_CUT = "the header states more samples than the file has: it may be cut short"
 
@@ -34,6 +38,8 @@ class Content:
     counted : bool
         Whether the container states the length of its sound; otherwise it is a guess from the bit
         rate, or wrong.
+    links : tuple of int
+        The first bytes of joined Ogg Vorbis streams, and the end of the last.
     notes : tuple of str
         Irregularities that are not errors.
     """
@@ -46,19 +52,22 @@ class Content:
     cut: bool = False
     samples_at: int | None = None
     counted: bool = True
+    links: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 class Section(io.FileIO):
-    """A file without its first bytes, for decoders that expect a format to begin at byte 0."""
+    """A part of a file, for decoders that expect a format to begin at byte 0."""
 
-    def __init__(self, path: str | bytes, begin: int) -> None:
+    def __init__(self, path: str | bytes, begin: int, end: int | None = None) -> None:
         super().__init__(path)
-        self._begin = begin
+        self._begin, self._end = begin, end
         self.seek(0)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to a byte, as `io.FileIO.seek`."""
+        if whence == os.SEEK_END and self._end is not None:
+            offset, whence = self._end - self._begin + offset, os.SEEK_SET
         if whence == os.SEEK_SET:
             offset += self._begin
         return super().seek(offset, whence) - self._begin
@@ -66,3 +75,10 @@ class Section(io.FileIO):
     def tell(self) -> int:
         """Return the position, as `io.FileIO.tell`."""
         return super().tell() - self._begin
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Fill a buffer, up to the end of the part, as `io.FileIO.readinto`."""
+        view = memoryview(buffer)
+        if self._end is not None:
+            view = view[: max(0, self._end - self._begin - self.tell())]
+        return super().readinto(view)

@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import soundfile
@@ -56,6 +58,8 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
 
 def _opened(path: str | os.PathLike[str]) -> Source:
     content = sniff(path)
+    if content.links:
+        return JoinedSource(content)
     if content.format not in SOUNDFILE_FORMATS or content.ffmpeg:
         return ContainerSource(content)
     try:
@@ -83,9 +87,10 @@ def _check_rate(source: Source) -> None:
 class SoundfileSource(Source):
     """A WAV, FLAC, Ogg Vorbis, AIFF, AU, CAF or W64 file, decoded by libsndfile."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, *, end: int | None = None) -> None:
         super().__init__(content)
         self._sections: list[Section] = []
+        self._end = end
         self._file = self._open(content.begin)
         self.format = f"{self._file.format} {self._file.subtype}"
         known = content.samples_at is None
@@ -167,7 +172,41 @@ class SoundfileSource(Source):
                 "subtype": header.subtype,
                 "endian": order if header.endian == "FILE" else header.endian,
             }
-        if not begin:
+        if not begin and self._end is None:
             return soundfile.SoundFile(name)
-        self._sections.append(Section(name, begin))
+        self._sections.append(Section(name, begin, self._end))
         return soundfile.SoundFile(self._sections[-1], **raw)
+
+
+class JoinedSource(Source):
+    """Joined Ogg Vorbis streams, each decoded to its last sample: FFmpeg decodes a few more."""
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(content)
+        self.frames = self.stated_frames = None
+        self._left = list(pairwise(content.links))
+        self._link = self._opened_next()
+        self.rate_hz, self.channels = self._link.rate_hz, self._link.channels
+        self.format = self._link.format
+
+    def _opened_next(self) -> SoundfileSource:
+        begin, end = self._left.pop(0)
+        return SoundfileSource(replace(self.content, begin=begin, cut=False), end=end)
+
+    def read(self, count: int | None) -> NDArray[np.float32]:
+        """Return the next frames, as `Source.read`."""
+        blocks, wanted = [self._link.read(count)], count
+        while (wanted is None or len(blocks[-1]) < wanted) and self._left:
+            self._link.close()
+            self._link = self._opened_next()
+            if (self._link.rate_hz, self._link.channels) != (self.rate_hz, self.channels):
+                self.refuse_change()
+            wanted = None if wanted is None else wanted - len(blocks[-1])
+            blocks.append(self._link.read(wanted))
+        frames = np.concatenate(blocks)
+        self.position += len(frames)
+        return frames
+
+    def close(self) -> None:
+        """Close the file."""
+        self._link.close()

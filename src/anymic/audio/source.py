@@ -107,6 +107,14 @@ class Source(ABC):
             fix="leave it out, or record it again",
         )
 
+    def refuse_change(self) -> NoReturn:
+        """Raise the AudioError for frames that are not like the first."""
+        raise AudioError(
+            f"the rate or the channels change within {self.path}",
+            expected="one rate and one number of channels in a file",
+            fix="convert it to WAV or FLAC",
+        )
+
     def refuse_cut(
         self, decodable: int, *, reason: str = "cut short", hole: bool = False
     ) -> NoReturn:
