@@ -19,10 +19,11 @@ import torch
 from anymic._internal.processes import in_processes
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
+from anymic.data.splits import development
 from anymic.errors import ConfigError, ManifestError
 from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig, fit
-from anymic.training.members import development, fit_members
+from anymic.training.members import fit_members
 
 RATE = 8000
 CONFIG = TrainingConfig(

@@ -61,6 +61,7 @@ def train_head(
 
     Example: anymic train-head --data sounds/ --model vggish --out tagger --evaluate
     """
+    from anymic.data.splits import set_test_aside
     from anymic.evaluation import evaluate as evaluation
     from anymic.training import TrainingConfig
     from anymic.training.embedding_heads import fit_vectors
@@ -80,7 +81,8 @@ def train_head(
     vectors, clips = _input(data, model, embeddings)
     answers = _open_submission(unlabelled, submission, clips)
     if evaluate:
-        clips = _with_test(clips, test_share, seed, out)
+        clips = set_test_aside(clips, share=test_share, seed=seed)
+        clips.write(out / "clips.csv")
     trained: Bundle | VectorHead
     if vectors is not None:
         vectors = replace(vectors, clips=clips)
@@ -160,18 +162,6 @@ def _open_submission(
     require_both("--predict", places, "--submission", path)
     require_both("--submission", path, "--predict", places)
     return None if path is None else Submission(path, clips.labels)
-
-
-def _with_test(clips: Manifest, share: float, seed: int, out: Path) -> Manifest:
-    """Return the clips with a split test, and write the table of them."""
-    from anymic.data.splits import clips_of_split, set_test_aside
-
-    if "split" in clips.table:
-        clips_of_split(clips, "test", purpose="evaluate on")  # raises where there is none
-    else:
-        clips = set_test_aside(clips, share=share, seed=seed)
-    clips.write(out / "clips.csv")
-    return clips
 
 
 def _embedder(model: Path) -> Bundle:

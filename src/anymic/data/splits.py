@@ -15,7 +15,7 @@ from anymic.data.tables import some
 from anymic.errors import AnymicWarning, ManifestError
 
 ALL = "all"  # instead of the name of a split: every clip
-TEST = "test"
+TRAIN, TEST = "train", "test"
 
 
 def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manifest, Manifest]:
@@ -43,11 +43,11 @@ def split_groups(manifest: Manifest, *, share: float, seed: int) -> tuple[Manife
     ManifestError
         A share that is not between 0 and 1, or fewer than two groups.
     """
-    part = _part(manifest, share, seed)
+    part = part_of_groups(manifest, share=share, seed=seed)
     return manifest.rows(~part), manifest.rows(part)
 
 
-def _part(manifest: Manifest, share: float, seed: int) -> NDArray[np.bool_]:
+def part_of_groups(manifest: Manifest, *, share: float, seed: int) -> NDArray[np.bool_]:
     """Return whether each row is in the part that `split_groups` chooses."""
     if not 0.0 < share < 1.0:
         raise ManifestError(
@@ -76,21 +76,45 @@ def _part(manifest: Manifest, share: float, seed: int) -> NDArray[np.bool_]:
 
 
 def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:
-    """Return the manifest with a column ``split``: train, or test for a share of its recordings.
+    """Return the manifest with clips of the split test: its own, or a share of its recordings.
+
+    A manifest that has such clips is returned as it is. Otherwise a share of the clips of the split
+    train is set aside, or of all clips where there is no column ``split``.
 
     Parameters and errors are those of `split_groups`. A label that has no recording left to train
     on, or none to test, is a ManifestError too.
     """
-    part = _part(manifest, share, seed)
+    splits = manifest.table.get("split")
+    if splits is not None and (splits == TEST).any():
+        return manifest
+    pool = np.flatnonzero(np.ones(len(manifest)) if splits is None else splits == TRAIN)
+    clips = manifest.rows(pool)
+    part = part_of_groups(clips, share=share, seed=seed)
     for rows, use in ((~part, "train on"), (part, "test")):
-        there = set(manifest.table["label"][rows])
-        if lost := [label for label in manifest.labels if label not in there]:
+        there = set(clips.rows(rows).labels)
+        if lost := [label for label in clips.labels if label not in there]:
             raise ManifestError(
                 f"there is no recording of {some(lost)} to {use} if {share:g} of all are set aside",
                 expected="at least one of each label",
                 fix="add recordings, choose another share, or fill the column split",
             )
-    return manifest.with_columns(split=np.where(part, TEST, "train"))
+    divided = np.full(len(manifest), TRAIN, dtype=object) if splits is None else splits.to_numpy()
+    divided = divided.copy()
+    divided[pool[part]] = TEST
+    return manifest.with_columns(split=divided)
+
+
+def development(manifest: Manifest) -> Manifest:
+    """Return the clips that may train or validate, all with the split "train".
+
+    Without a column ``split`` the manifest is returned as it is. The errors are those of
+    `check_splits`.
+    """
+    if "split" not in manifest.table:
+        return manifest
+    check_splits(manifest)
+    warn_of_unused(manifest)
+    return manifest.where(split=[TRAIN, "validation"]).with_columns(split=TRAIN)
 
 
 def check_splits(manifest: Manifest) -> None:

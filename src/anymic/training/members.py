@@ -16,7 +16,7 @@ from anymic._internal.processes import in_processes, visible_gpus
 from anymic._internal.progress import on_terminal, track
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
-from anymic.data.splits import check_splits, warn_of_unused
+from anymic.data.splits import development
 from anymic.errors import ConfigError
 from anymic.features import Frontend
 from anymic.features.feature_store import open_features
@@ -113,15 +113,6 @@ def fit_members(
         if progress and not on_terminal():
             print(f"trained {job['out']}", file=sys.stderr, flush=True)
     return places
-
-
-def development(manifest: Manifest) -> Manifest:
-    """Return the clips that may train or validate, all with the split "train"."""
-    if "split" not in manifest.table:
-        return manifest
-    check_splits(manifest)
-    warn_of_unused(manifest)
-    return manifest.where(split=["train", "validation"]).with_columns(split="train")
 
 
 def _train(job: dict[str, Any]) -> None:
