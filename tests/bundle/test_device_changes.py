@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from anymic.audio import Clip
-from anymic.bundle import Bundle
+from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.device_changes import add_devices
 from anymic.cli import main
-from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.devices.correction.profile import UNNAMED, DeviceGains, DeviceProfile
 from anymic.errors import AnymicError
+from anymic.features import Frontend
 from anymic.inference.predictor import Predictor
 
 BINS = 129
@@ -87,12 +89,89 @@ def test_what_does_not_belong_to_the_model_is_refused(
         add_devices(small_bundle, given)
 
 
-def test_a_model_without_a_profile_is_refused(small_bundle: Bundle) -> None:
-    from anymic.features import Frontend
+@pytest.fixture
+def plain(small_bundle: Bundle) -> Bundle:
+    """Return the model as if it had been trained without spectrum correction."""
+    frontend = Frontend(small_bundle.frontend.config)
+    frontend.mean.copy_(small_bundle.frontend.mean)
+    frontend.scale.copy_(small_bundle.frontend.scale)
+    return replace(small_bundle, profile=None, frontend=frontend)
 
-    plain = replace(small_bundle, profile=None, frontend=Frontend(small_bundle.frontend.config))
-    with pytest.raises(AnymicError, match="has no device profile"):
-        add_devices(plain, profile(("A",), D=np.ones(BINS)))
+
+def test_a_model_without_a_profile_gets_one(
+    small_bundle: Bundle, plain: Bundle, clip: Clip, tmp_path: Path
+) -> None:
+    """What recorded its clips keeps gains of 1, and the new device has those of the profile."""
+    gains = np.linspace(0.5, 2, BINS)
+    changed = add_devices(plain, profile(("Q", "R"), Q=gains, R=gains, D=gains))
+    assert changed.devices == ("D", "Q", "R")
+    loaded = Bundle.load(changed.save(tmp_path / "run"))
+    before = Predictor(plain, precision="float32")
+    after = Predictor(loaded, precision="float32")
+    for device in ("Q", "R", None):
+        one, other = before.predict(clip, device=device), after.predict(clip, device=device)
+        assert one.probabilities == other.probabilities
+    found = after.predict(clip, device="D")
+    as_d = add_devices(small_bundle, profile(("A",), A=np.ones(BINS), D=gains))
+    same = Predictor(as_d, precision="float32").predict(clip, device="D")
+    assert found.probabilities == same.probabilities
+    assert found.device_policy == "profile"
+
+
+def test_another_device_may_be_added_towards_one_that_was(plain: Bundle) -> None:
+    two, three = np.full(BINS, 2.0), np.full(BINS, 3.0)
+    changed = add_devices(plain, profile((UNNAMED,), D=two))
+    changed = add_devices(changed, profile(("D",), D=np.ones(BINS), E=three))
+    changed = add_devices(changed, profile(("the old one",), F=three))
+    assert changed.profile is not None
+    np.testing.assert_array_equal(changed.profile.gains_for("E"), 6.0 * np.ones(BINS))
+    np.testing.assert_array_equal(changed.profile.gains_for("F"), three)
+
+
+def test_each_member_of_an_ensemble_gets_the_device(
+    small_bundle: Bundle, plain: Bundle, clip: Clip
+) -> None:
+    """One member has a profile and the other none; answers for the known device stay."""
+    ensemble = Ensemble((small_bundle, plain))
+    changed = add_devices(ensemble, profile(("A",), A=np.ones(BINS), D=np.full(BINS, 2.0)))
+    assert changed.devices == ("A", "B", "D")
+    for device in ("A", "B", None):
+        one, other = (
+            Predictor(model, precision="float32").predict(clip, device=device).probabilities
+            for model in (ensemble, changed)
+        )
+        assert one == other
+    answers = [
+        Predictor(add_devices(one, profile(("A",), A=np.ones(BINS), D=np.full(BINS, 2.0))),
+                  precision="float32").predict(clip, device="D").probabilities["dog"]
+        for one in (small_bundle, plain)
+    ]  # fmt: skip
+    found = Predictor(changed, precision="float32").predict(clip, device="D")
+    assert found.probabilities["dog"] == pytest.approx(np.mean(answers), abs=1e-6)
+
+
+def test_blind_gains_are_marked_in_the_bundle_and_in_every_prediction(
+    plain: Bundle, clip: Clip, tmp_path: Path
+) -> None:
+    given = profile(("A",), D=np.full(BINS, 2.0))
+    blind = {"D": replace(given.devices["D"], source="blind")}
+    folder = add_devices(plain, replace(given, devices=blind)).save(tmp_path / "run")
+    assert json.loads((folder / "bundle.json").read_text())["correction"]["blind"] == ["D"]
+    assert json.loads((folder / "profile.json").read_text())["devices"]["D"]["source"] == "blind"
+    found = Predictor(Bundle.load(folder)).predict(clip, device="D")
+    assert found.device_policy == "blind"
+    assert found.notes == ("device D: gains estimated from recordings of it alone",)
+
+
+def test_every_model_notes_a_stated_device_without_a_profile(
+    small_bundle: Bundle, plain: Bundle, clip: Clip
+) -> None:
+    for model in (small_bundle, plain, Ensemble((small_bundle, plain))):
+        predictor = Predictor(model)
+        found = predictor.predict(clip, device="Q")
+        assert found.notes == ("device Q: no profile, not corrected",)
+        assert found.device_policy == "identity"
+        assert predictor.predict(clip).notes == ()
 
 
 def test_the_command_changes_the_model_in_place(

@@ -144,6 +144,12 @@ class Ensemble:
         return tuple(name for name in (each or [()])[0] if all(name in own for own in each))
 
     @property
+    def blind_devices(self) -> tuple[str, ...]:
+        """Those of them whose gains are blind in some member."""
+        blind = {name for member in self.members for name in member.blind_devices}
+        return tuple(name for name in self.devices if name in blind)
+
+    @property
     def profile(self) -> DeviceProfile | None:
         """The profile of the first member that has one; each member uses its own."""
         return next((member.profile for member in self.members if member.profile), None)

@@ -52,11 +52,15 @@ class NetworkRecord:
 
 @dataclass(frozen=True)
 class Correction:
-    """The devices of the gains' rows, in order, and the profile's reference and estimator."""
+    """The devices of the gains' rows, in order, and the profile's reference and estimator.
+
+    `blind` are the devices whose gains were estimated from recordings of them alone.
+    """
 
     devices: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     estimator: str = ""
+    blind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,6 +175,11 @@ class Bundle:
         """The devices that the model has gains for."""
         return self.frontend.device_names
 
+    @property
+    def blind_devices(self) -> tuple[str, ...]:
+        """Those of them whose gains were estimated from recordings of the device alone."""
+        return self.profile.blind if self.profile else ()
+
     def uncalibrated(self) -> Bundle:
         """Return the model without its calibrator, with the probabilities of its network."""
         if self.calibration is None:
@@ -209,7 +214,7 @@ class Bundle:
             if (own := self.profile) is not None:
                 own.write(new / PROFILE)
                 files.append(PROFILE)
-                correction = Correction(self.devices, own.reference, own.estimator)
+                correction = Correction(self.devices, own.reference, own.estimator, own.blind)
             write_record(
                 new,
                 Record,

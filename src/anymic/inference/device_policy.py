@@ -30,14 +30,16 @@ Spectra = tuple[NDArray[np.float64], ...]  # of one recording, for each distinct
 class GainSelector:
     """Chooses the gains of each clip.
 
-    A stated device in the model's profile has the gains of the profile. The device of a clip
-    without a stated device is identified by the model's identifier, if there is one. All other
-    clips have no gains ("identity"), gains estimated from the clip itself ("blind"), or raise an
-    error ("refuse"), according to the contract's `unknown_device`.
+    A stated device in the model's profile has the gains of the profile, whose policy is "blind" if
+    they were estimated from recordings of the device alone. The device of a clip without a stated
+    device is identified by the model's identifier, if there is one. All other clips have no gains
+    ("identity"), gains estimated from the clip itself ("blind"), or raise an error ("refuse"),
+    according to the contract's `unknown_device`.
     """
 
     def __init__(self, bundle: Bundle | Ensemble, engine: Engine) -> None:
         self.contract, self.devices = bundle.contract, bundle.devices
+        self.blind_devices = bundle.blind_devices
         self.policy = bundle.contract.unknown_device
         self.identifier = bundle.identifier
         self.engine = engine
@@ -55,7 +57,8 @@ class GainSelector:
         if request.gains is not None:
             return True
         if request.device in self.devices:
-            request.gains, request.policy = self.engine.profile_gains(request.device), "profile"
+            request.gains = self.engine.profile_gains(request.device)
+            request.policy = "blind" if request.device in self.blind_devices else "profile"
         elif self.identifier is not None and request.device_from == "assumed":
             return False
         elif self.policy == "refuse":
@@ -63,6 +66,19 @@ class GainSelector:
         elif self.policy == "identity":
             request.gains, request.policy = self.engine.profile_gains(None), "identity"
         return request.gains is not None
+
+    def note(self, request: ClipRequest) -> str:
+        """Return what is to be said of the device of a clip; "" if its gains are known."""
+        device = request.device
+        if device is None:
+            return ""
+        if device in self.blind_devices:
+            return f"device {device}: gains estimated from recordings of it alone"
+        if device in self.devices:
+            return ""
+        blind = request.policy == "blind"
+        done = "corrected with estimated gains" if blind else "not corrected"
+        return f"device {device}: no profile, {done}"
 
     def windows(self, request: ClipRequest) -> Iterator[Window | End]:
         """Yield the windows of a clip; its gains are chosen before the first that is not silent.

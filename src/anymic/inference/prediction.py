@@ -35,14 +35,15 @@ class Prediction:
         The source of the device: an argument, the manifest's column, the model's identifier
         (`device` is None if it found no known device), or none.
     device_policy : {"profile", "identity", "blind"}
-        The gains that corrected the clip: those of the model's profile, none, or estimated from the
-        recording or from all recordings of the device.
+        The gains that corrected the clip: those of the model's profile, none, or blind ones,
+        estimated from the recording or from recordings of the device alone.
     windows : int
         Number of windows.
     start_s, duration_s : float
         The part of the file, in seconds.
     notes : tuple of str
-        Observations (clipping) and changes (resampling, padding).
+        A stated device without a profile or with blind gains, observations (clipping) and changes
+        (resampling, padding).
     window_starts_s : tuple of float
         Start of each window.
     window_probabilities : array (window, label)

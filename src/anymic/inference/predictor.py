@@ -322,6 +322,7 @@ class Predictor:
         calibration, device = self.bundle.calibration, request.device
         found = request.identification
         each = np.array(request.windows)
+        notes = [note for note in (self.pipeline.gain_selector.note(request),) if note]
         (own,) = calibrate(average(each)[None], calibration, [device])
         best = int(own.argmax())
         return Prediction(
@@ -335,7 +336,7 @@ class Predictor:
             windows=len(each),
             start_s=request.end.start_s,
             duration_s=request.end.duration_s,
-            notes=request.end.notes,
+            notes=(*notes, *request.end.notes),
             window_starts_s=tuple(request.starts_s),
             window_probabilities=calibrate(each, calibration, [device] * len(each)),
             device_probability=found.probability if found else None,

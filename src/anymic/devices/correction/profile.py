@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ from anymic.errors import DeviceError
 
 FORMAT = "anymic-device-profile"
 VERSION = 1
+UNNAMED = "training"  # the reference device where nobody named what recorded the training clips
+Source = Literal["takes", "blind", "response"]
 _KIND, _AGAIN = "a device profile", "make one with `anymic devices profile`"
 
 
@@ -55,22 +57,46 @@ class DeviceGains:
         Clips of this device that the gains were estimated from.
     spread_db : (bin,) float64
         Standard deviation over those clips of the log gain, in dB; 0 for a single clip.
+    source : {"takes", "blind", "response"}
+        What the gains were estimated from: takes with the reference, recordings of the device
+        alone, or a file of its measured response.
     """
 
     gains: NDArray[np.float64] = field(repr=False)
     count: int
     spread_db: NDArray[np.float64] = field(repr=False)
+    source: Source = "takes"
 
-    def summary(self) -> dict[str, Any]:
-        """Return the number of clips, and gains and spread over bins in dB."""
-        gains_db = 20 * np.log10(self.gains)
+    def summary(self, bins: NDArray[np.bool_] | slice = slice(None)) -> dict[str, Any]:
+        """Return the number of clips, and gains and spread over (some of) the bins in dB."""
+        gains_db = 20 * np.log10(self.gains[bins])
         return {
             "clips": self.count,
             "lowest_db": float(gains_db.min()),
             "median_db": float(np.median(gains_db)),
             "highest_db": float(gains_db.max()),
-            "spread_db": float(np.median(self.spread_db)),
+            "spread_db": float(np.median(self.spread_db[bins])),
         }
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the plain mapping that a profile holds; `source` only if it is not takes."""
+        source = {} if self.source == "takes" else {"source": self.source}
+        return {
+            "count": self.count,
+            **source,
+            "gains": self.gains.tolist(),
+            "spread_db": [round(value, 4) for value in self.spread_db.tolist()],
+        }
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> DeviceGains:
+        """Build gains from what `to_mapping` returned."""
+        source = values.get("source", "takes")
+        if source not in get_args(Source):
+            raise ValueError(f"the source {source!r}")
+        arrays = (np.asarray(values[name], dtype=np.float64) for name in ("gains", "spread_db"))
+        gains, spread_db = arrays
+        return cls(gains, int(values["count"]), spread_db, source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +155,11 @@ class DeviceProfile:
                 expected=f"positive, finite gains for {self.fft_size // 2 + 1} bins",
                 fix="make the profile again with `anymic devices profile`",
             )
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """The devices whose gains were estimated from recordings of them alone."""
+        return tuple(name for name, device in self.devices.items() if device.source == "blind")
 
     def frequencies_hz(self) -> NDArray[np.float64]:
         """Return the centre of each bin, (bin,) in Hz."""
@@ -232,14 +263,7 @@ class DeviceProfile:
             "format": FORMAT,
             "version": VERSION,
             **{name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()},
-            "devices": {
-                name: {
-                    "count": device.count,
-                    "gains": device.gains.tolist(),
-                    "spread_db": [round(value, 4) for value in device.spread_db.tolist()],
-                }
-                for name, device in self.devices.items()
-            },
+            "devices": {name: device.to_mapping() for name, device in self.devices.items()},
         }
 
     @classmethod
@@ -249,11 +273,7 @@ class DeviceProfile:
         """Build a profile from what `to_mapping` returned; raises as `file_format.reading`."""
         with reading(values, FORMAT, VERSION, where=where, kind=_KIND, again=_AGAIN):
             devices = {
-                str(name): DeviceGains(
-                    np.asarray(device["gains"], dtype=np.float64),
-                    int(device["count"]),
-                    np.asarray(device["spread_db"], dtype=np.float64),
-                )
+                str(name): DeviceGains.from_mapping(device)
                 for name, device in values["devices"].items()
             }
             plain: dict[str, Any] = {name: read(values[name]) for name, read in _FIELDS.items()}
