@@ -24,6 +24,14 @@ torch.set_num_threads(2)
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Neither use nor fill the cache of the user who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANYMIC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the folder of real recordings beside the checkout, or skip where it is absent."""

@@ -130,7 +130,10 @@ def test_rejections_come_before_training(
         (["--evaluate", "--test-share", "0.01"], "no recording of hiss"),
         (["--evaluate", "--test-share", "1"], "The share is 1.0. Expected a share between 0 and 1"),
         (["--balanced", "--batch", "60"], "training clips of hiss. Expected at least 20 of each"),
-        (["--head", "atention"], "--head is atention. Expected one of attention, dense, lstm"),
+        (
+            ["--head", "atention"],
+            "--head is atention. Expected one of attention, dense, logistic",
+        ),
     ):
         assert main([*given, *arguments]) == 2
         error = capsys.readouterr().err

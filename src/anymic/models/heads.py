@@ -1,4 +1,4 @@
-"""Classifiers of a sequence of embeddings: dense layers, an LSTM, attention at several levels.
+"""Classifiers of a sequence of embeddings: linear, dense layers, an LSTM, attention in levels.
 
 They take sequences (batch, segment, feature), or the same laid out as features are, (batch, 1,
 feature, segment), as every network here does. Source: Xu 2018, section 2.3.
@@ -142,6 +142,36 @@ class MultiLevelHead(Network):
         levels = enumerate(self.levels(), start=1)
         found = [Segment(f"level {number}", parts) for number, parts in levels]
         return (*found, Segment("last layer", (self.classifier,)))
+
+
+@register_network("linear_head", head=True)
+class LinearHead(Network):
+    """The mean over the segments, and one linear layer.
+
+    Logistic regression on standardized embeddings has this form
+    (`anymic.training.logistic.fit_logistic`).
+
+    Parameters
+    ----------
+    classes : int
+    inputs : int
+        Number of features of a segment.
+    """
+
+    channels, smallest_input = 1, 1
+
+    def __init__(self, *, classes: int, inputs: int = 128) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.classifier = nn.Linear(inputs, classes)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the mean over the segments: (batch, input)."""
+        return segments_of(features, self.inputs).mean(dim=1)
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the only layer."""
+        return (Segment("last layer", (self.classifier,)),)
 
 
 @register_network("dense_head", head=True)

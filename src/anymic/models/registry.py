@@ -34,7 +34,7 @@ class NetworkSpec:
         embeddings. The network then has an attribute `embedding_size`.
     head : bool
         Whether it classifies sequences (batch, segment, feature) of embeddings, not features. It
-        takes `inputs`, the number of features of a segment, and `hidden`.
+        takes `inputs`, the number of features of a segment, and perhaps `hidden`.
     patch : (int, int) or None
         Bands and frames of its input, where these are fixed; longer clips are cut into consecutive
         patches. None where any size from the network's `smallest_input` on is accepted.

@@ -15,7 +15,8 @@ from anymic.inference.embedding_head import VectorHead
 from anymic.models.segments import fixed_segments
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
-from anymic.training.heads import SEGMENTS, require_head
+from anymic.training.embedded import Embedded
+from anymic.training.heads import LINEAR, SEGMENTS, require_head
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun
 
@@ -47,7 +48,7 @@ def fit_vectors(
     ManifestError
         If there are no training clips, or one label only.
     """
-    require_head(config.network, segments=segments)
+    require_head(config.network, segments=segments, hidden=hidden)
     run = TrainingRun(vectors.clips, config, out)
     sequences = dict(zip(vectors.clips.clip_ids(), vectors.sequences, strict=True))
     training = np.concatenate([sequences[clip] for clip in run.parts.training.clip_ids()])
@@ -62,11 +63,16 @@ def fit_vectors(
     data = Examples.of(run.parts, features, rows)
     arguments = {"inputs": len(mean), **({} if hidden is None else {"hidden": hidden})}
     # The features are standardized already: float16 does not hold every embedding.
-    unchanged = Standardization(len(mean))
+    further = Standardization(len(mean))
+    embeddings = Embedded(data, rows, np.array(run.parts.together.recordings()), run.config)
     with torch.random.fork_rng(devices=[]):  # one stream of draws, for the weights and for dropout
         torch.manual_seed(config.seed)
         network = models.build(config.network, classes=len(data.labels), **arguments)
-        record = run.train(network, unchanged, data, seed=False)
+        if config.network == LINEAR:
+            record = run.record(data, embeddings.fit_linear(network, further))
+        else:
+            record = run.train(network, further, data, seed=False)
+            record |= embeddings.compare(network, further, record)
     record |= {"clips": len(run.parts.training), "examples": len(data.training)}
     head = VectorHead(
         network=network,
@@ -74,8 +80,8 @@ def fit_vectors(
         arguments=arguments,
         labels=data.labels,
         segments=segments,
-        mean=mean.astype(np.float32),
-        scale=scale.astype(np.float32),
+        mean=(mean + scale * further.mean.numpy()).astype(np.float32),
+        scale=(scale * further.scale.numpy()).astype(np.float32),
         training=record,
         fitted_on=run.fitted_on(),
         file_hashes=run.file_hashes(),

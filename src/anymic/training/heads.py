@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,32 +11,26 @@ import numpy as np
 import torch
 
 from anymic import models
-from anymic._internal.files import key_of, note_damaged, write_arrays
 from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
-from anymic._internal.reading import parsing, read_arrays
-from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
-from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import (
-    AnymicError,
-    BundleError,
-    ConfigError,
-    Failure,
-)
+from anymic.errors import BundleError, ConfigError
 from anymic.features import Standardizer
-from anymic.features.feature_store import FeatureStore
 from anymic.features.patches import patch_distance_s, patch_length_s
-from anymic.inference.embedder import SequenceEmbedder
+from anymic.inference.sequences import open_sequences
 from anymic.models.tagger import Tagger
 from anymic.training.config import TrainingConfig
+from anymic.training.embedded import Embedded
+from anymic.training.finetuning import weights_digest
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
+from anymic.training.windows import MOST_WINDOWS, survey
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LINEAR = "linear_head"
 SEGMENT_S = 0.96  # for networks without patches
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
@@ -50,7 +43,7 @@ def fit_head(
     config: TrainingConfig,
     out: str | Path,
     *,
-    segments: int = SEGMENTS,
+    segments: int | None = None,
     hidden: int | None = None,
     cache: str | Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -58,30 +51,40 @@ def fit_head(
 ) -> Bundle:
     """Train a head on the embeddings of a model and write both to `out` as one bundle.
 
-    The bundle classifies windows of this many segments: a shorter clip is repeated, a longer one is
+    The bundle classifies windows of one length: a shorter clip is repeated, a longer one is
     split into windows whose probabilities are averaged. The training sequences are cut and computed
-    by the same code as in prediction; a clip of several windows gives as many examples. They are
-    stored in `cache`, where every head with the same number of segments finds them.
+    by the same code as in prediction; a clip of several windows gives as many examples, at most
+    60. They are kept in `cache` (`anymic.inference.sequences`), where every other head finds them.
 
     Parameters
     ----------
     manifest : Manifest or pandas.DataFrame
         Clips of any length. Its splits, or validation clips set aside, as for `training.fit`.
     embedder : Bundle
-        A model whose network embeds, such as an imported VGGish; a head classifies its embeddings
+        A model whose network embeds, such as an imported YAMNet; a head classifies its embeddings
         of each segment. It is not changed, nor trained.
     config : TrainingConfig
-        `network` is the head: dense_head, lstm_head or attention_head. Front-end, correction, clip
+        `network` is the head: linear_head, dense_head, lstm_head or attention_head. A linear_head
+        is fitted as logistic regression (`anymic.training.logistic`). Front-end, correction, clip
         length and codecs are the embedder's; those of the settings are not used.
     out : path
-    segments : int
-        Number of segments in a window.
+    segments : int, optional
+        Number of segments in a window; by default as many as fit into the median of the clips'
+        lengths, which is at most 10 s.
     hidden : int, optional
         Width of the head; by default 600, as in the paper.
     progress : callable, optional
         Called with the number of clips embedded since the last call.
-    cache, trainer
+    cache : path, optional
+        Folder for embeddings; by default that of the user, which all trainings share.
+    trainer
         As for `anymic.training.fit`.
+
+    Returns
+    -------
+    Bundle
+        Where clips validate, `training["logistic"]` compares it with logistic regression on the
+        same embeddings; an AnymicWarning says if that is better.
 
     Raises
     ------
@@ -92,27 +95,50 @@ def fit_head(
     ManifestError
         If there are no training clips, one label only, or a label of which none can be used.
     """
-    require_head(config.network, segments=segments)
-    run = TrainingRun(manifest, config, out, cache=cache, trainer=trainer)
+    require_head(config.network, segments=segments, hidden=hidden)
+    run = TrainingRun(manifest, config, out, trainer=trainer)
     labels = run.parts.training.labels
+    seen = survey(run.parts.training)
     bundle = untrained(
-        embedder, labels, config.network, segments=segments, hidden=hidden, seed=config.seed
+        embedder,
+        labels,
+        config.network,
+        segments=segments,
+        window_s=seen.window_s(0.0),
+        hidden=hidden,
+        seed=config.seed,
     )
-    found = open_sequences(run.parts.together, bundle, run.cache, progress=progress)
+    together = run.parts.together
+    found = open_sequences(
+        together,
+        bundle,
+        None if cache is None else Path(cache),
+        most_windows=MOST_WINDOWS,
+        progress=progress,
+    )
     run.failures += found.failures
     data = Examples.of(run.parts.ordered(), found.features, found.rows, failures=found.failures)
     tagger = cast(Tagger, bundle.network)
     uses = run.fitted_on(embedder.fitted_on)
-    if config.standardize:
-        learned = Standardizer().fit(data.features[row] for row in data.training)
-        tagger.standardization.mean.copy_(torch.from_numpy(learned.mean_))
-        tagger.standardization.scale.copy_(torch.from_numpy(learned.scale_))
+    embeddings = Embedded(data, found.rows, np.array(together.recordings()), config)
+    if config.network == LINEAR:
+        record = run.record(data, embeddings.fit_linear(tagger.head, tagger.standardization))
+    else:
+        if config.standardize:
+            learned = Standardizer().fit(data.features[row] for row in data.training)
+            tagger.standardization.mean.copy_(torch.from_numpy(learned.mean_))
+            tagger.standardization.scale.copy_(torch.from_numpy(learned.scale_))
+        record = run.train(tagger.head, tagger.standardization, data)
+        record |= embeddings.compare(tagger.head, tagger.standardization, record)
+    if config.standardize or config.network == LINEAR:
         uses["standardization"] = uses["weights"]
-    record = run.train(tagger.head, tagger.standardization, data)
+    contract = bundle.contract
     record |= {
         "clips": len(run.parts.training),
         "examples": len(data.training),
         "embedder": embedder.training,
+        "extractor": {"network": embedder.network_name, "weights_sha256": weights_digest(embedder)},
+        "notes": seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s),
     }
     trained = replace(
         bundle,
@@ -131,11 +157,14 @@ def untrained(
     labels: list[str],
     head: str,
     *,
-    segments: int,
+    segments: int | None = None,
+    window_s: float | None = None,
     hidden: int | None = None,
     seed: int = 0,
 ) -> Bundle:
     """Return a bundle of the embedder and a head with random weights.
+
+    Its windows have so many segments, 6 by default, or `window_s` seconds and at least a segment.
 
     A segment has the frames of the embedder's patch (96, or 0.96 s, for a VGGish). For a network
     without patches it has the number of frames nearest to 0.96 s, or more where the network needs
@@ -172,10 +201,13 @@ def untrained(
             for name, value in tagger.embedder.state_dict().items()
         }
     )
-    frames = segments * own_frames
-    distance_s = patch_distance_s(config, frames=frames)
+    count = (SEGMENTS if window_s is None else 1) if segments is None else segments
+    frames = count * own_frames
+    distance_s: float | None = patch_distance_s(config, frames=frames)
     # Centred frames need less than their distance; the rest is not used.
     length_s = max(patch_length_s(config, frames=frames + config.lost_frames), distance_s)
+    if segments is None and window_s is not None and window_s > length_s:
+        length_s, distance_s = window_s, None
     return replace(
         embedder,
         network=tagger,
@@ -212,14 +244,26 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
     return replace(embedder, network=network, labels=tuple(labels), calibration=None)
 
 
-def require_head(name: str, *, segments: int) -> None:
+def heads() -> dict[str, str]:
+    """Return the registered name of every head by its short name: "lstm" is "lstm_head"."""
+    names = sorted(spec.name for spec in models.NETWORKS.specs() if spec.head)
+    return {"logistic" if name == LINEAR else name.removesuffix("_head"): name for name in names}
+
+
+def require_head(name: str, *, segments: int | None, hidden: int | None) -> None:
     """Raise ConfigError if a network is no head, or there is no segment to classify."""
-    heads = [spec.name for spec in models.NETWORKS.specs() if spec.head]
-    if name not in heads or segments < 1:
+    known = heads().values()
+    if name not in known or (segments is not None and segments < 1):
         raise ConfigError(
             f"the head is {name!r} on {segments} segments",
-            expected=f"one of {', '.join(heads)}, on 1 or more segments",
+            expected=f"one of {', '.join(known)}, on 1 or more segments",
             fix="choose another head or number of segments",
+        )
+    if name == LINEAR and hidden is not None:
+        raise ConfigError(
+            f"a linear head with a hidden width of {hidden}",
+            expected="no width: it has one layer",
+            fix="leave the width out, or choose another head",
         )
 
 
@@ -231,61 +275,3 @@ def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what:
             expected=f"{what} ({', '.join(names)})",
             fix="import a VGGish with `anymic import vggish`, or train one of these",
         )
-
-
-def open_sequences(
-    manifest: Manifest,
-    bundle: Bundle,
-    cache: Path,
-    *,
-    progress: Callable[[int], None] | None = None,
-) -> FeatureStore:
-    """Return the sequences of embeddings of every clip, computed once and stored in `cache`.
-
-    The features are (example, feature, segment), float16; a clip may have several examples. They
-    depend on the embedder, its front-end, the contract and the clips, but not on the head. A
-    damaged file is made again, with a warning.
-    """
-    path = cache / f"{_key(manifest, bundle)}.npz"
-    found = _read(path)
-    if found is None:
-        if path.exists():
-            note_damaged(path)
-        embedded = SequenceEmbedder(bundle).embed_manifest(manifest, progress=progress)
-        require_usable(embedded.features, embedded.failures)
-        width = len(cast(Tagger, bundle.network).standardization.mean)
-        apart = embedded.features.reshape(len(embedded.features), -1, width).transpose(0, 2, 1)
-        failures = [[one.path, one.reason] for one in embedded.failures]
-        write_arrays(
-            path,
-            features=apart.astype(np.float16),
-            rows=embedded.rows,
-            failures=np.array(json.dumps(failures)),
-        )
-        found = _read(path)
-        if found is None:
-            raise AnymicError(f"the cache {path} cannot be read", fix="check the disk")
-    elif progress is not None:
-        progress(len(manifest))
-    return found
-
-
-def _read(path: Path) -> FeatureStore | None:
-    """Read stored sequences, with their checksums; None if they are missing or damaged."""
-    try:
-        with parsing(path, BundleError, expected="sequences of embeddings", fix=""):
-            found = read_arrays(path)
-            failed = tuple(Failure(*one) for one in json.loads(str(found["failures"])))
-            return FeatureStore(found["features"], found["rows"], failed)
-    except BundleError:
-        return None
-
-
-def _key(manifest: Manifest, bundle: Bundle) -> str:
-    weights = [
-        name.encode() + value.cpu().contiguous().numpy().tobytes()
-        for module in (cast(Tagger, bundle.network).embedder, bundle.frontend)
-        for name, value in module.state_dict().items()
-    ]
-    settings = [to_mapping(bundle.frontend.config), to_mapping(bundle.contract)]
-    return key_of(settings, *weights, manifest.state())

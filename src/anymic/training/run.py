@@ -185,6 +185,10 @@ class TrainingRun:
                 arguments,
                 frozen=frozen,
             )
+        return self.record(data, result)
+
+    def record(self, data: Examples, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record of a training: its settings, versions and failures, and the result."""
         return {
             "settings": to_mapping(self.config),
             "anymic": version("anymic"),

@@ -20,10 +20,11 @@ from anymic.data.pieces import cut_rows
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.importers.vggish import import_vggish
 from anymic.inference.answers import average, probabilities
+from anymic.inference.sequences import open_sequences
 from anymic.models.tagger import Tagger
 from anymic.training import fit, load_config
 from anymic.training.finetuning import finetune
-from anymic.training.heads import fit_head, open_sequences, with_labels
+from anymic.training.heads import fit_head, with_labels
 from anymic_experiments.commands import Scale
 from anymic_experiments.runner import Task
 from anymic_experiments.xu2018.settings import Extractor, Head, Settings

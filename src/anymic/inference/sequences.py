@@ -1,0 +1,228 @@
+"""The sequences of embeddings that heads classify, kept by the content of the files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic._internal.files import file_digest, key_of, note_damaged, write_arrays
+from anymic._internal.reading import parsing, read_arrays
+from anymic._internal.settings import to_mapping
+from anymic._internal.threads import READERS, in_order
+from anymic.bundle import Bundle
+from anymic.data.checks import require_usable
+from anymic.data.manifest import Manifest
+from anymic.errors import AudioError, BundleError, Failure, attempt
+from anymic.features.feature_store import FeatureStore
+from anymic.inference.embedder import SequenceEmbedder
+from anymic.inference.pipeline import ClipPipeline
+from anymic.inference.requests import ClipRequest, manifest_requests
+from anymic.models.tagger import Tagger
+
+FORMAT = 1
+VARIABLE = "ANYMIC_CACHE"
+LARGEST = float(np.finfo(np.float16).max)
+
+
+def embeddings_folder() -> Path:
+    """Return the folder where embeddings are kept, which need not exist.
+
+    It is `embeddings` in the environment variable ANYMIC_CACHE; else `anymic/embeddings` in the
+    user's cache folder, which is XDG_CACHE_HOME or `~/.cache`. It may be deleted at any time.
+    """
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen).expanduser() / "embeddings"
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "anymic" / "embeddings"
+
+
+def open_sequences(
+    manifest: Manifest,
+    bundle: Bundle,
+    cache: Path | None = None,
+    *,
+    most_windows: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> FeatureStore:
+    """Return the sequences of embeddings of every clip, each computed once.
+
+    The features are (example, feature, segment), float16; a clip has an example for each of its
+    windows. A file of the cache holds those of one clip. Its name is a hash of the content of the
+    audio file, the part of it, the embedder's weights, its front-end, the contract and the gains of
+    the clip's device. So another name or place of the file, another head or another split finds
+    it again. A damaged file is made again, with a warning. Clips whose gains are estimated
+    from the recordings themselves are computed every time.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    bundle : Bundle
+        Its network is a `Tagger`.
+    cache : Path, optional
+        By default `embeddings_folder()`.
+    most_windows : int, optional
+        Of a longer clip, so many windows are used, at equal distances.
+    progress : callable, optional
+        Called with the number of clips done since the last call.
+
+    Raises
+    ------
+    ManifestError
+        If no clip can be used.
+    """
+    embedder = SequenceEmbedder(bundle)
+    place = (cache or embeddings_folder()) / _space(bundle, embedder)
+    clips = _Clips(bundle, embedder.pipeline, place, most_windows)
+    found: dict[int, NDArray[np.float16] | Failure] = {}
+    missing: list[_Clip] = []
+    requests = list(enumerate(manifest_requests(manifest, bundle.contract.clip_s)))
+    for clip in in_order(clips.prepare, requests, workers=READERS, ahead=16):
+        if isinstance(kept := clip.kept, Failure) or kept is not None:
+            found[clip.row] = kept
+            if progress is not None:
+                progress(1)
+        else:
+            missing.append(clip)
+    for row, result in clips.compute(missing):
+        found[row] = result
+        if progress is not None:
+            progress(1)
+    order = [(row, found[row]) for row in range(len(manifest))]
+    failures = tuple(one for _, one in order if isinstance(one, Failure))
+    done = [(row, one) for row, one in order if not isinstance(one, Failure)]
+    require_usable(done, failures)
+    return FeatureStore(
+        np.concatenate([one for _, one in done]),
+        np.repeat([row for row, _ in done], [len(one) for _, one in done]),
+        failures,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Clip:
+    """A row: the requests whose windows it has, where it is kept, and what was found there."""
+
+    row: int
+    requests: Sequence[ClipRequest]
+    path: Path | None
+    kept: NDArray[np.float16] | Failure | None = None
+
+
+class _Clips:
+    """Reads kept sequences, and computes and keeps others."""
+
+    def __init__(
+        self, bundle: Bundle, pipeline: ClipPipeline, place: Path, most_windows: int | None
+    ) -> None:
+        self.contract, self.place, self.most = bundle.contract, place, most_windows
+        self.pipeline = pipeline
+        self.width = len(cast(Tagger, bundle.network).standardization.mean)
+        self.digest = cache(file_digest)  # of a file with several rows once
+
+    def prepare(self, item: tuple[int, ClipRequest]) -> _Clip:
+        """Return the clip of a row, with its sequences where they are kept."""
+        row, request = item
+        found = attempt(request.path, self._prepare, row, request)
+        return _Clip(row, (), None, found) if isinstance(found, Failure) else found
+
+    def _prepare(self, row: int, request: ClipRequest) -> _Clip:
+        requests = self._thinned(request)
+        if not self.pipeline.knows_gains(request):
+            return _Clip(row, requests, None)
+        if not Path(request.path).is_file():
+            return _Clip(row, requests, None)  # reading it says what is wrong
+        gains = [b"" if one is None else one.cpu().numpy().tobytes() for one in request.gains or ()]
+        parts = [(one.start_s, one.duration_s) for one in requests]
+        key = key_of(parts, self.digest(request.path), *gains)
+        path = self.place / key[:2] / f"{key[2:]}.npz"
+        kept = self._read(path)
+        if kept is None and path.exists():
+            note_damaged(path)
+        return _Clip(row, requests, path, kept)
+
+    def _thinned(self, request: ClipRequest) -> list[ClipRequest]:
+        """Return the request, or requests for some windows of a clip that has too many."""
+        if self.most is None:
+            return [request]
+        begin, length = request.start_s or 0.0, request.duration_s
+        if length is None:
+            length = (audio.probe(request.path).duration_s or 0.0) - begin
+        hop_s = self.contract.hop_samples / self.contract.rate_hz
+        windows = int((length - self.contract.clip_s) / hop_s) + 1
+        if windows <= self.most:
+            return [request]
+        chosen = np.linspace(0, windows - 1, self.most).round().astype(int)
+        return [
+            replace(
+                request,
+                start_s=begin + float(number) * hop_s,
+                duration_s=self.contract.clip_s,
+                starts_s=[],
+                windows=[],
+            )
+            for number in chosen
+        ]
+
+    def compute(
+        self, clips: Sequence[_Clip]
+    ) -> Iterator[tuple[int, NDArray[np.float16] | Failure]]:
+        """Yield the row and the sequences of each clip, and keep them."""
+        done = self.pipeline.run([request for clip in clips for request in clip.requests])
+        for clip in clips:
+            own = [next(done) for _ in clip.requests]
+            yield clip.row, self._gathered(clip, own)
+
+    def _gathered(
+        self, clip: _Clip, requests: Sequence[ClipRequest]
+    ) -> NDArray[np.float16] | Failure:
+        good = [one for one in requests if one.failed is None]
+        if not good:
+            return Failure(requests[0].path, str(requests[0].failed))
+        values = np.stack([window for one in good for window in one.windows])
+        for one in requests:
+            one.windows.clear()
+        if np.abs(values).max() > LARGEST:
+            problem = f"embeddings reach {np.abs(values).max():.3g}"
+            error = AudioError(problem, expected=f"at most {LARGEST:g}", fix="lower the level")
+            return Failure(requests[0].path, str(error))
+        apart = values.reshape(len(values), -1, self.width).transpose(0, 2, 1).astype(np.float16)
+        if clip.path is not None and len(good) == len(requests):
+            write_arrays(clip.path, sequences=apart)
+        return apart
+
+    def _read(self, path: Path) -> NDArray[np.float16] | None:
+        """Return kept sequences; None if they are missing or damaged."""
+        try:
+            with parsing(path, BundleError, expected="sequences of embeddings", fix=""):
+                found = read_arrays(path)["sequences"]
+        except BundleError:
+            return None
+        fits = found.ndim == 3 and found.shape[1] == self.width and found.dtype == np.float16
+        return found if fits and len(found) else None
+
+
+def _space(bundle: Bundle, embedder: SequenceEmbedder) -> str:
+    """Return the key of what all clips share: the weights, the front-end, the contract."""
+    tagger = cast(Tagger, bundle.network)
+    tensors = {f"embedder.{name}": value for name, value in tagger.embedder.state_dict().items()}
+    tensors |= {
+        name: value for name, value in bundle.frontend.state_dict().items() if name != "gains"
+    }
+    contract = to_mapping(bundle.contract)
+    segments = {name: value for name, value in bundle.network_arguments.items() if name != "head"}
+    settings: list[Any] = [FORMAT, to_mapping(bundle.frontend.config), contract, segments]
+    precision = str(embedder.engine.dtype)
+    return key_of([*settings, precision], *(_bytes(name, value) for name, value in tensors.items()))
+
+
+def _bytes(name: str, value: torch.Tensor) -> bytes:
+    return name.encode() + value.cpu().contiguous().numpy().tobytes()

@@ -1,0 +1,202 @@
+"""Logistic regression on embeddings; cross-validation chooses its regularization."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # scikit-learn's C, on standardized features
+USUAL = 0.01  # where recordings are too few to compare
+FOLDS = 4
+MOST_CLIPS = 4000  # that compare the strengths
+MOST_STEPS = 300
+SMALLEST_SCALE = 1e-3  # of the largest: a feature that varies less is not enlarged
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """A linear classifier of standardized features: weight @ (vector - mean) / scale + bias.
+
+    Attributes
+    ----------
+    mean, scale : array (feature,)
+    weight : array (class, feature)
+    bias : array (class,)
+    strength : float
+        scikit-learn's C: the inverse of the regularization.
+    losses : dict of float to float
+        The cross-validated log-loss of each strength; empty where none were compared.
+    accuracy : float or None
+        Cross-validated, with the strength that was chosen.
+    folds : int
+        In which the strengths were compared; 0 where none were.
+    """
+
+    mean: Floats
+    scale: Floats
+    weight: Floats
+    bias: Floats
+    strength: float
+    losses: dict[float, float]
+    accuracy: float | None
+    folds: int
+
+    def logits(self, vectors: NDArray[np.floating]) -> Floats:
+        """Return logits (clip, class) of vectors (clip, feature)."""
+        standardized = (np.asarray(vectors, dtype=np.float64) - self.mean) / self.scale
+        return np.asarray(standardized @ self.weight.T + self.bias)
+
+
+def fit_logistic(
+    vectors: NDArray[np.floating],
+    targets: NDArray[np.integer] | NDArray[np.floating],
+    groups: Sequence[str],
+    *,
+    weights: NDArray[np.floating] | None = None,
+    strengths: Sequence[float] = STRENGTHS,
+    seed: int = 0,
+) -> Logistic:
+    """Fit logistic regression with the regularization of the least cross-validated log-loss.
+
+    The folds divide groups, stratified by class as far as groups allow. There are at most four, and
+    no more than the rarest class has groups. Where that is one, nothing can be compared, and C is
+    0.01. Of more than 4,000 examples, those of random groups are compared.
+
+    Parameters
+    ----------
+    vectors : array (example, feature)
+    targets : array (example,) of classes 0 to n - 1, or (example, class) of 0 and 1
+        Classes exclude each other (softmax); or each label is fitted by itself (one against rest).
+    groups : sequence of str
+        The recording of each example.
+    weights : array (example,), optional
+        How much each counts.
+    strengths : sequence of float
+        The values of C to compare, ascending; a single one is taken.
+    seed : int
+        Of the folds.
+    """
+    wanted = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
+    data = _Data(np.asarray(vectors, dtype=np.float64), targets, wanted / wanted.mean())
+    compared: dict[float, float] = {}
+    right, count, folds = dict.fromkeys(strengths, 0.0), 0.0, 0
+    divided = _folds(data, np.asarray(groups), seed) if len(strengths) > 1 else ()
+    for training, held_out in divided:
+        folds += 1
+        part, rest = data.rows(training), data.rows(held_out)
+        count += float(rest.weights.sum())
+        for strength, found in zip(strengths, _path(part, strengths), strict=True):
+            loss, accuracy = rest.measure(found.logits(rest.vectors))
+            compared[strength] = compared.get(strength, 0.0) + loss
+            right[strength] += accuracy
+    losses = {strength: loss / count for strength, loss in compared.items()}
+    best = USUAL if len(strengths) > 1 else strengths[0]
+    best = min(losses, key=losses.__getitem__, default=best)
+    (found,) = _path(data, [best])
+    accuracy = right[best] / count if losses else None
+    return Logistic(
+        found.mean, found.scale, found.weight, found.bias, best, losses, accuracy, folds
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    vectors: Floats
+    targets: NDArray[np.integer] | NDArray[np.floating]
+    weights: Floats
+
+    @property
+    def classes(self) -> int:
+        return int(self.targets.max()) + 1 if self.targets.ndim == 1 else self.targets.shape[1]
+
+    def rows(self, chosen: NDArray[np.int64]) -> _Data:
+        return _Data(self.vectors[chosen], self.targets[chosen], self.weights[chosen])
+
+    def measure(self, logits: Floats) -> tuple[float, float]:
+        """Return the sums of the log-losses and of what is right, both weighted."""
+        if self.targets.ndim == 1:
+            shifted = logits - logits.max(axis=1, keepdims=True)
+            log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+            loss = -log_p[np.arange(len(logits)), self.targets.astype(np.int64)]
+            right = logits.argmax(axis=1) == self.targets
+        else:
+            loss = (np.logaddexp(0.0, logits) - self.targets * logits).sum(axis=1)
+            right = ((logits > 0) == (self.targets > 0.5)).mean(axis=1)
+        return float(self.weights @ loss), float(self.weights @ right)
+
+
+def _folds(
+    data: _Data, groups: NDArray[np.str_], seed: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the rows that train and those that are held out; nothing where groups are too few."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    classes = data.targets if data.targets.ndim == 1 else data.targets.argmax(axis=1)
+    kept = np.arange(len(groups))
+    if len(groups) > MOST_CLIPS:
+        order = np.random.default_rng(seed).permutation(np.unique(groups))
+        sizes = np.unique(groups, return_counts=True)
+        size_of = dict(zip(sizes[0].tolist(), sizes[1].tolist(), strict=True))
+        total = np.cumsum([size_of[name] for name in order.tolist()])
+        kept = np.flatnonzero(np.isin(groups, order[: max(1, int((total <= MOST_CLIPS).sum()))]))
+    own = groups[kept]
+    rarest = min(len(np.unique(own[classes[kept] == one])) for one in np.unique(classes[kept]))
+    folds = min(FOLDS, rarest)
+    if folds < 2:
+        return
+    divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for training, held_out in divider.split(own, classes[kept], own):
+        yield kept[training], kept[held_out]
+
+
+def _path(data: _Data, strengths: Sequence[float]) -> Iterator[Logistic]:
+    """Yield the classifier of each strength; each begins where the one before it ended."""
+    mean = np.average(data.vectors, axis=0, weights=data.weights)
+    scale = np.sqrt(np.average((data.vectors - mean) ** 2, axis=0, weights=data.weights))
+    scale = np.maximum(scale, SMALLEST_SCALE * max(float(scale.max()), SMALLEST_SCALE))
+    standardized = (data.vectors - mean) / scale
+    columns = [data.targets] if data.targets.ndim == 1 else list(data.targets.T.astype(np.int64))
+    models = [_Column(standardized, each, data.weights) for each in columns]
+    exclusive = data.targets.ndim == 1
+    for strength in strengths:
+        parts = [one.fit(strength, data.classes if exclusive else 1) for one in models]
+        weight = np.concatenate([weight for weight, _ in parts])
+        bias = np.concatenate([bias for _, bias in parts])
+        yield Logistic(mean, scale, weight, bias, strength, {}, None, 0)
+
+
+class _Column:
+    """scikit-learn's logistic regression of one target; a class that is absent has no chance."""
+
+    ABSENT = -10.0  # the logit of a class without an example
+
+    def __init__(self, vectors: Floats, target: NDArray[np.generic], weights: Floats) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self.vectors, self.target, self.weights = vectors, target.astype(np.int64), weights
+        self.there = np.unique(self.target)
+        self.model = LogisticRegression(max_iter=MOST_STEPS, tol=1e-3, warm_start=True)
+
+    def fit(self, strength: float, classes: int) -> tuple[Floats, Floats]:
+        """Return the weight (class, feature) and bias (class,); one row for a label by itself."""
+        width = self.vectors.shape[1]
+        weight, bias = np.zeros((classes, width)), np.full(classes, self.ABSENT)
+        if len(self.there) == 1:
+            return weight, np.full(classes, self.ABSENT * (-1 if self.there[0] else 1))
+        self.model.C = strength
+        with warnings.catch_warnings():  # that it needs more steps: the answers no longer change
+            warnings.simplefilter("ignore")
+            self.model.fit(self.vectors, self.target, sample_weight=self.weights)
+        found, own = self.model.coef_, self.model.intercept_
+        if classes == 1:
+            return found, own
+        if len(found) == 1:  # of two classes: the second against the first
+            found, own = np.concatenate([0 * found, found]), np.concatenate([0 * own, own])
+        weight[self.there], bias[self.there] = found, own
+        return weight, bias
