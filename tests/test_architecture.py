@@ -22,7 +22,8 @@ LAYERS = (
     {"codecs", "devices", "features"},
     {"bundle"},
     {"importers", "inference"},
-    {"evaluation", "training"},
+    {"evaluation"},
+    {"training"},
     {"__init__", "demo"},
     {"cli"},
 )

@@ -69,8 +69,10 @@ def evaluate(
 
 def as_mapping(found: Evaluation | Robustness, paths: Mapping[str, Path]) -> dict[str, Any]:
     """Return what was measured as --json prints it."""
+    baseline = getattr(found, "baseline", None)
+    rows = found.rows if baseline is None else (*found.rows, *baseline.rows)
     return {
-        "rows": [asdict(row) for row in found.rows],
+        "rows": [asdict(row) for row in rows],
         "failures": failures_as_json(found.failures),
         "paths": {name: str(path) for name, path in paths.items()},
     }
@@ -82,6 +84,8 @@ def evaluation_lines(found: Evaluation, paths: Mapping[str, Path]) -> list[Any]:
 
     kinds = (tables.device_table, tables.class_table, tables.threshold_table)
     shown = [table for kind in kinds if (table := kind(found.rows)).rows]
+    if found.baseline is not None:
+        shown.append(found.baseline.table())
     return [
         *map(tables.rich_table, shown),
         str(found),

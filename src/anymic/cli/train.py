@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import note_replaced, require_both
-from anymic.cli.printing import Outcome, failures_of
+from anymic.cli.printing import Outcome, command_line, failures_of, note
 from anymic.cli.settings import read_config, read_trainer
 from anymic.errors import ConfigError
 
@@ -26,6 +29,9 @@ def train(
     trainer: list[str] | None = None,
     members: int | None = None,
     workers: int | None = None,
+    test_share: float | None = None,
+    folds: int | None = None,
+    group_from: str | None = None,
     as_json: bool = False,
 ) -> Outcome | None:
     """Train a classifier on labelled clips.
@@ -45,16 +51,22 @@ def train(
     sets its own validation clips aside, by whole groups, from those of the splits train and
     validation. Members that are finished are not trained again.
 
-    Example: anymic train --data sounds/ --out run --set epochs=40 --seed 1
+    With --test-share 0.2 or --folds 5 the model is measured on clips that were set aside, by whole
+    recordings, beside a baseline: mean and deviation of 20 MFCCs with logistic regression on the
+    same clips. With --folds every clip is set aside once, and the model is trained on all. A
+    manifest's own split test, or column fold, is followed. The report is in OUT/report.
+
+    Example: anymic train --data sounds/ --out run --test-share 0.2 --group-from '^([^-]+)-'
     """
-    from anymic.data.reading import as_manifest
     from anymic.training import fit
+    from anymic.training.held_out import HeldOut, fit_and_measure
 
     note_replaced(out, resume=resume)
     config = read_config(preset, config_file, changes, seed)
     arguments = read_trainer(trainer)
-    _check_members(members, workers, arguments)
-    manifest = as_manifest(data)
+    held_out = HeldOut(test_share, folds, group_from)
+    _check_members(members, workers, arguments, held_out.wanted)
+    manifest = held_out.grouped(data)
     progress = not as_json
     if members is not None:
         from anymic.training.members import fit_members
@@ -70,9 +82,20 @@ def train(
             trainer=arguments,
         )
         return _members_outcome(places, out, data)
-    bundle = fit(
-        manifest, config, out, resume=resume, progress=progress, cache=cache, trainer=arguments
+    once = partial(
+        fit, config=config, resume=resume, progress=progress, cache=cache, trainer=arguments
     )
+    measured = None
+    if held_out.wanted:
+        measured = fit_and_measure(
+            lambda clips, place: once(clips, out=place),
+            manifest,
+            out,
+            held_out=replace(held_out, group_from=None),
+            seed=config.seed,
+            progress=progress,
+        )
+    bundle = once(manifest, out=out) if measured is None else measured.bundle
     if bundle.training.get("rank", 0):
         return None  # another process of this run prints it
     record = bundle.training
@@ -82,16 +105,31 @@ def train(
         "devices": list(bundle.devices),
         **{key: value for key, value in record.items() if key not in ("settings", "rank")},
     }
-    lines = [
+    lines: list[Any] = [
         f"{out}: {len(bundle.labels)} labels, {record['clips']} clips,"
         f" epoch {record['kept_epoch']} of {record['epochs']}{_measured(record)}",
         f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
     ]
-    return Outcome(plain, lines, failures_of(bundle))
+    failures = failures_of(bundle)
+    if measured is not None and (found := measured.evaluation) is not None:
+        paths = found.write(out / "report", command=command_line())
+        note(found.warning)
+        plain["report"] = as_mapping(found, paths)
+        lines[1:1] = [f"measured on {measured.how}", *evaluation_lines(found, paths)]
+        failures = list({one.path: one for one in (*failures, *found.failures)}.values())
+    return Outcome(plain, lines, failures)
 
 
-def _check_members(members: int | None, workers: int | None, trainer: Mapping[str, Any]) -> None:
+def _check_members(
+    members: int | None, workers: int | None, trainer: Mapping[str, Any], held_out: bool
+) -> None:
     """Refuse arguments that divide the work in another way than --members does."""
+    if members is not None and held_out:
+        raise ConfigError(
+            f"--members {members} is given with --test-share or --folds",
+            expected="one model to measure",
+            fix="leave them out, and measure the ensemble with anymic evaluate",
+        )
     require_both(f"--workers {workers}", workers, "--members", members)
     given = [name for name in ("devices", "num_nodes", "strategy") if name in trainer]
     if members is not None and given:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
@@ -21,6 +22,7 @@ from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import ConfigError
 from anymic.evaluation import report
+from anymic.evaluation.baseline import Baseline
 from anymic.evaluation.measurement import Measurement, as_given, last_part
 from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
 from anymic.evaluation.report.scored import ScoredClips
@@ -63,6 +65,8 @@ class Evaluation(Measurement):
     title : str
     profile : DeviceProfile or None
         The gains of the model, for their figure.
+    baseline : Baseline or None
+        A simple classifier on the same clips, where one was trained.
     labels, probabilities, targets, failures, warning, facts, seed
         See `anymic.evaluation.measurement.Measurement`.
     """
@@ -72,10 +76,11 @@ class Evaluation(Measurement):
     device_policies: str
     title: str
     profile: DeviceProfile | None
+    baseline: Baseline | None = None
 
     def __str__(self) -> str:
         """Return the finding in one or two sentences."""
-        return report.summary(self.rows)
+        return f"{report.summary(self.rows)} {self.baseline or ''}".strip()
 
     def _write(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]:
         """Write the report with all figures."""
@@ -94,17 +99,23 @@ class Evaluation(Measurement):
             drawn.insert(0, ("accuracy_by_device", by_device, "Devices"))
         if self.profile is not None:
             drawn.append(("device_gains", figures.gains_figure(self.profile), "Corrections"))
-        recordings = _recordings(self.clips)
+        recordings = recordings_of(self.clips)
         header = report.run_header(**facts)
         header["clips"] = len(self.targets)
         header["recordings"] = (
             len(set(recordings)) if recordings else "not stated: every clip counts by itself"
         )
         header["resampling"] = f"{RESAMPLES} resamples, seed {self.seed}"
+        rows, tables = self.rows, report.tables_of(self.rows)
+        if self.baseline is not None:
+            rows += self.baseline.rows
+            tables = {"Baseline": [self.baseline.table()], **tables}
         return report.write_report(
             folder,
-            self.rows,
+            rows,
             title=self.title,
+            finding=str(self),
+            tables=tables,
             header=header,
             figures=[report.ReportFigure(*one, CAPTIONS.get(one[0], "")) for one in drawn],
             failures=self.failures,
@@ -210,20 +221,15 @@ def evaluate(
         else f"calibrated after training: {calibration.describe()}",
         "digest": chosen.digest(),
     }
-    rows = report.evaluate(
+    rows = measured_rows(
         found.probabilities,
-        targets,
+        used,
         labels=about.labels,
-        devices=_devices(used),
-        groups=_recordings(used),
         reference=reference or _reference(about.profile, used),
         map_at=map_at,
+        min_confidence=min_confidence,
         seed=seed,
     )
-    scored = _scored(found.probabilities, targets, used)
-    rows += selective_rows(scored)
-    if min_confidence is not None:
-        rows += threshold_rows(scored, min_confidence)
     return Evaluation(
         rows=tuple(rows),
         labels=tuple(about.labels),
@@ -238,6 +244,35 @@ def evaluate(
         seed=seed,
         profile=about.profile,
     )
+
+
+def measured_rows(
+    probabilities: NDArray[np.float64],
+    clips: Manifest,
+    *,
+    labels: Sequence[str],
+    reference: str | None = None,
+    map_at: int | None = None,
+    min_confidence: float | None = None,
+    seed: int = 0,
+) -> list[report.Row]:
+    """Return the rows of `evaluate` from probabilities (clip, label)."""
+    targets = clips.targets(labels)
+    rows = report.evaluate(
+        probabilities,
+        targets,
+        labels=labels,
+        devices=_devices(clips),
+        groups=recordings_of(clips),
+        reference=reference,
+        map_at=map_at,
+        seed=seed,
+    )
+    scored = _scored(probabilities, targets, clips)
+    rows += selective_rows(scored)
+    if min_confidence is not None:
+        rows += threshold_rows(scored, min_confidence)
+    return rows
 
 
 def _as_predictor(model: Model) -> Predictor | VectorHead:
@@ -266,14 +301,14 @@ def _vectors(manifest: Clips, **audio_options: bool) -> Vectors:
 
 
 def _scored(probabilities: ArrayLike, targets: ArrayLike, clips: Manifest) -> ScoredClips:
-    return ScoredClips.of(probabilities, targets, _devices(clips), _recordings(clips))
+    return ScoredClips.of(probabilities, targets, _devices(clips), recordings_of(clips))
 
 
 def _devices(clips: Manifest) -> list[str] | None:
     return clips.table["device"].tolist() if clips.devices else None
 
 
-def _recordings(clips: Manifest) -> list[str] | None:
+def recordings_of(clips: Manifest) -> list[str] | None:
     """Return the recording of each clip; None if the manifest has no such column."""
     return clips.recordings() if {"group", "take"} & set(clips.table.columns) else None
 

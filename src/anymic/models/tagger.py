@@ -47,9 +47,6 @@ class Tagger(Network):
         Frames of a segment; 96 for VGGish. A shorter rest at the end is not used.
     inputs : int
         Features of a segment.
-    segment_hop_frames : int, optional
-        Frames between the starts of two segments; 48 for YAMNet, whose segments overlap by half.
-        By default `segment_frames`.
 
     Attributes
     ----------
@@ -58,21 +55,11 @@ class Tagger(Network):
     """
 
     def __init__(
-        self,
-        embedder: Network,
-        head: Network,
-        *,
-        segment_frames: int,
-        inputs: int,
-        segment_hop_frames: int | None = None,
+        self, embedder: Network, head: Network, *, segment_frames: int, inputs: int
     ) -> None:
         super().__init__()
-        self.segment_hop_frames = segment_hop_frames or segment_frames
-        if not 1 <= self.segment_hop_frames <= segment_frames:
-            raise ConfigError(
-                f"a segment has {segment_frames} frames, every {self.segment_hop_frames} frames",
-                expected="1 or more, and a distance of at most a segment",
-            )
+        if segment_frames < 1:
+            raise ConfigError(f"a segment has {segment_frames} frames", expected="1 or more")
         self.embedder, self.head = embedder, head
         self.segment_frames, self.channels = segment_frames, embedder.channels
         self.smallest_input = 1
@@ -87,16 +74,17 @@ class Tagger(Network):
             If there are too few frames for a segment.
         """
         clips, frames = features.shape[0], features.shape[-1]
-        if frames < self.segment_frames:
+        segments = frames // self.segment_frames
+        if not segments:
             raise ConfigError(
                 f"the features have {frames} frames",
                 expected=f"at least one segment of {self.segment_frames} frames",
                 fix="use longer clips",
             )
-        apart = features.unfold(-1, self.segment_frames, self.segment_hop_frames)
-        apart = apart.permute(0, 3, 1, 2, 4)  # (batch, segment, channel, band, frame)
+        kept = features[..., : segments * self.segment_frames]
+        apart = kept.reshape(*kept.shape[:3], segments, -1).permute(0, 3, 1, 2, 4)
         embedded = self.embedder.embed(apart.flatten(0, 1))
-        sequence: Tensor = embedded.reshape(clips, apart.shape[1], -1)
+        sequence: Tensor = embedded.reshape(clips, segments, -1)
         return sequence
 
     def segments(self) -> tuple[Segment, ...]:
@@ -122,7 +110,6 @@ def tagger(
     embedder: Mapping[str, Any],
     head: Mapping[str, Any],
     segment_frames: int,
-    segment_hop_frames: int | None = None,
 ) -> Tagger:
     """Build a network that embeds every segment of a clip and classifies their sequence.
 
@@ -134,8 +121,6 @@ def tagger(
         `inputs` is the size of the embedding.
     segment_frames : int
         96 for VGGish.
-    segment_hop_frames : int, optional
-        48 for YAMNet; by default `segment_frames`.
 
     Raises
     ------
@@ -153,10 +138,4 @@ def tagger(
             fix="choose another `embedder`",
         )
     above = build(str(second.pop("name", "")), classes=classes, inputs=inputs, **second)
-    return Tagger(
-        below,
-        above,
-        segment_frames=segment_frames,
-        inputs=inputs,
-        segment_hop_frames=segment_hop_frames,
-    )
+    return Tagger(below, above, segment_frames=segment_frames, inputs=inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from anymic.features import Frontend, Standardizer
 from anymic.features.mel import mel_filters
 from anymic.features.patches import patch_distance_s
 from anymic.training.config import TrainingConfig, as_config
+from anymic.training.held_out import REPORT, HeldOut, fit_and_measure
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
 
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@one_at_a_time
-@left_as_found()
 def fit(
     manifest: Manifest | pd.DataFrame | str | Path,
     config: TrainingConfig | str,
@@ -45,6 +45,9 @@ def fit(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
+    test_share: float | None = None,
+    folds: int | None = None,
+    group_from: str | None = None,
 ) -> Bundle:
     """Train a classifier and write it to `out` as a bundle.
 
@@ -73,11 +76,15 @@ def fit(
         Folder for features; several runs may share it. By default `out`/features.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, ...
+    test_share, folds, group_from
+        Set clips aside and measure the model on them, beside a simple baseline: see
+        `anymic.training.held_out.HeldOut` and `fit_and_measure`. The report is `out`/report.
 
     Returns
     -------
     Bundle
-        The best epoch by validation, as it was written to `out`.
+        The best epoch by validation, as it was written to `out`. `training["held_out"]` has the
+        result on the clips that were set aside.
 
     Raises
     ------
@@ -87,7 +94,46 @@ def fit(
         If the run to resume has other settings or clips, clips differ in length, or the network
         does not return (batch, label).
     """
-    config, origin = as_config(config), None
+    config, held_out = as_config(config), HeldOut(test_share, folds, group_from)
+    once = partial(
+        _fit,
+        config=config,
+        network=network,
+        resume=resume,
+        progress=progress,
+        cache=cache,
+        trainer=trainer,
+    )
+    if not held_out.wanted:
+        return once(held_out.grouped(manifest), out=out)
+    found = fit_and_measure(
+        lambda clips, place: once(clips, out=place),
+        manifest,
+        out,
+        held_out=held_out,
+        seed=config.seed,
+        progress=progress,
+    )
+    if found.evaluation is not None:
+        found.evaluation.write(Path(out) / REPORT)
+    return found.bundle
+
+
+@one_at_a_time
+@left_as_found()
+def _fit(
+    manifest: Manifest,
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    network: nn.Module | None,
+    resume: bool,
+    progress: bool,
+    cache: str | Path | None,
+    trainer: Mapping[str, Any] | None,
+) -> Bundle:
+    """Train once, as `fit` says."""
+    origin = None
     if network is not None:
         origin = {"network": f"{type(network).__module__}.{type(network).__qualname__}"}
         config = replace(config, network=models.NETWORKS.name_of(type(network)) or config.network)
@@ -114,7 +160,7 @@ def fit(
         uses["standardization"] = uses["weights"]
     if profile is not None:
         uses["correction"] = profile.fitted_on
-    distance = models.NETWORKS.get(name).patch_distance if name else None
+    patch = models.NETWORKS.get(name).patch if name else None
     bundle = Bundle(
         network=built,
         frontend=frontend,
@@ -123,7 +169,7 @@ def fit(
             rate_hz=config.frontend.rate_hz,
             clip_s=config.length.clip_s,
             shorter="repeat" if config.shorter == "repeat" else "pad",
-            hop_s=distance and patch_distance_s(config.frontend, frames=distance),
+            hop_s=patch and patch_distance_s(config.frontend, frames=patch[1]),
         ),
         network_name=name,
         network_arguments=arguments,

@@ -3,7 +3,7 @@
 from anymic.evaluation.report.evaluation import compare, evaluate
 from anymic.evaluation.report.rows import ReportError, Row, read_json, select, write_json
 from anymic.evaluation.report.summary import summary
-from anymic.evaluation.report.write import ReportFigure, run_header, write_report
+from anymic.evaluation.report.write import ReportFigure, run_header, tables_of, write_report
 
 __all__ = [
     "ReportError",
@@ -15,6 +15,7 @@ __all__ = [
     "run_header",
     "select",
     "summary",
+    "tables_of",
     "write_json",
     "write_report",
 ]

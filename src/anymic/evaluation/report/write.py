@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from matplotlib.figure import Figure
 
-SECTIONS = ("Devices", "Classes", "Confidence", "Corrections")
+SECTIONS = ("Baseline", "Devices", "Classes", "Confidence", "Corrections")
 _TITLES = {
     ACCURACY.name: "accuracy, all clips",
     ACCURACY.over_devices: "accuracy, mean of devices",
@@ -128,7 +128,7 @@ def write_report(
             f"two figures have the same name: {', '.join(names)}", expected="different names"
         )
     finding = summary(found) if finding is None else finding
-    tables = _tables(found) if tables is None else tables
+    tables = tables_of(found) if tables is None else tables
     page = _template().render(
         title=title,
         finding=finding,
@@ -165,7 +165,7 @@ def _template() -> Template:
     return made.from_string(text)
 
 
-def _tables(rows: Sequence[Row]) -> dict[str, list[Table]]:
+def tables_of(rows: Sequence[Row]) -> dict[str, list[Table]]:
     """Return the tables of each section; a table without rows is left out."""
     by_condition = conditions(rows)
     measured = {name: own for name, own in by_condition.items() if device_table(own).rows}
