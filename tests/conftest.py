@@ -40,6 +40,14 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(autouse=True, scope="session")
+def models_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Install models in an empty folder: what this user has installed changes no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANYMIC_MODELS", str(tmp_path_factory.mktemp("models")))
+        yield
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Threads that wait for each other after every small product cost more than they save."""

@@ -146,12 +146,14 @@ def test_a_bundle_of_an_unregistered_network_says_so(corpus: Manifest, tmp_path:
 def test_built_in_networks_state_what_callers_ask() -> None:
     specs = {spec.name: spec for spec in NETWORKS.specs()}
     assert {name for name, spec in specs.items() if spec.embeds} == {
-        *("basic1", "basic2", "fcnn", "vggish"),
+        *("basic1", "basic2", "fcnn", "vggish", "yamnet"),
     }
     assert {name for name, spec in specs.items() if spec.head} == {
         *("dense_head", "lstm_head", "attention_head"),
     }
-    assert specs["vggish"].patch == (64, 96)
+    assert (specs["vggish"].patch, specs["vggish"].patch_distance) == ((64, 96), 96)
+    assert (specs["yamnet"].patch, specs["yamnet"].patch_distance) == ((64, 96), 48)
+    assert specs["basic1"].patch_distance is None
     for name in ("basic1", "basic2", "fcnn"):
         network = models.build(name, classes=2, width=0.25)
         found = network.embed(torch.zeros(1, 1, 80, 80))

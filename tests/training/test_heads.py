@@ -25,6 +25,7 @@ from anymic.evaluation.report import read_json
 from anymic.evaluation.report.rows import select
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.vggish import import_vggish
+from anymic.importers.yamnet import import_yamnet
 from anymic.inference.predictor import Predictor
 from anymic.inference.sequences import open_sequences
 from anymic.models.tagger import Tagger
@@ -243,3 +244,21 @@ def test_vggish_is_fine_tuned_on_balanced_patches(folder: Path, tmp_path: Path) 
     assert isinstance(tagger, Tagger)
     kept = tagger.embedder.state_dict()
     assert all(torch.equal(value, tuned.network.state_dict()[key]) for key, value in kept.items())
+
+
+def test_segments_of_a_yamnet_overlap(tmp_path: Path) -> None:
+    """A window of a head has the frames of overlapping segments, and windows go on without gap."""
+    embedder = import_yamnet(width=0.125, seed=2)
+    bundle = untrained(embedder, ["a", "b"], "dense_head", segments=3, seed=0)
+    assert bundle.contract.hop_s == pytest.approx(3 * 0.48)
+    assert bundle.contract.clip_s == pytest.approx(0.975 + 2 * 0.48)
+    samples = torch.randn(1, bundle.contract.clip_samples, generator=torch.Generator())
+    apart = samples.unfold(-1, embedder.contract.clip_samples, embedder.contract.hop_samples)
+    with torch.inference_mode():
+        assert isinstance(bundle.network, Tagger)
+        together = bundle.network.sequence(bundle.frontend(samples))[0]
+        assert isinstance(embedder.network, models.Network)
+        alone = embedder.network.embed(embedder.frontend(apart[0]))
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    bundle.save(tmp_path / "model")
+    assert Bundle.load(tmp_path / "model").network_arguments["segment_hop_frames"] == 48

@@ -39,6 +39,7 @@ def in_processes(
     for number in range(workers if gpus else 0):
         free.put(gpus[number % len(gpus)])
     threads = max(1, processors() // workers)
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(
         workers,
         mp_context=fresh,
@@ -49,6 +50,11 @@ def in_processes(
         try:
             for done in as_completed(waiting):
                 yield waiting[done], done.result()
+        except BaseException as error:
+            if not isinstance(error, Exception):  # interrupted: a job may take hours
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.kill()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

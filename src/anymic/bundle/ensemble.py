@@ -19,6 +19,7 @@ from anymic.bundle.format import (
     write_member_calibrators,
     write_record,
 )
+from anymic.bundle.installed import resolve
 from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.model import Bundle, identifier_problems
 from anymic.bundle.targets import Targets, threshold_problems, thresholds_of
@@ -236,14 +237,15 @@ class Ensemble:
 
 
 def load(folder: str | Path) -> Bundle | Ensemble:
-    """Read the model or the ensemble in a folder.
+    """Read the model or the ensemble in a folder, or the installed model of that name.
 
     Raises
     ------
     BundleError
         As for `Bundle.load`.
     """
-    kind = FOLDER.read_index(Path(folder)).get("kind")
+    folder = resolve(folder)
+    kind = FOLDER.read_index(folder).get("kind")
     return Ensemble.load(folder) if kind == ENSEMBLE else Bundle.load(folder)
 
 

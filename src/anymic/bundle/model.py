@@ -28,6 +28,7 @@ from anymic.bundle.format import (
     tensors_of,
     write_record,
 )
+from anymic.bundle.installed import resolve
 from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.targets import Targets, threshold_problems
 from anymic.calibration import DeviceCalibrator
@@ -233,7 +234,7 @@ class Bundle:
     @classmethod
     @left_as_found()
     def load(cls, folder: str | Path) -> Bundle:
-        """Read a bundle that `save` wrote.
+        """Read a bundle that `save` wrote, or the installed model of that name.
 
         Raises
         ------
@@ -241,7 +242,7 @@ class Bundle:
             If the folder is missing or is not a bundle, a file of it is missing or was altered,
             it has another version, or its weights do not fit its network.
         """
-        folder = Path(folder)
+        folder = resolve(folder)
         record = read_record(folder, Record)
         if record.network.name not in models.NETWORKS:
             raise BundleError(

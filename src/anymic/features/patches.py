@@ -1,6 +1,8 @@
-"""The front-end of VGGish: its settings, and its patches of 0.96 s."""
+"""The front-ends of VGGish and YAMNet: their settings, and their patches of 0.96 s."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -25,6 +27,7 @@ VGGISH = FrontendConfig(
     centred=False,
     mel_triangles="mel",
 )
+YAMNET = replace(VGGISH, log_offset=0.001)
 
 
 def patch_length_s(config: FrontendConfig = VGGISH, *, frames: int = PATCH_FRAMES) -> float:

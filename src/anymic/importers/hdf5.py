@@ -32,7 +32,8 @@ INDEX = "index"  # the array of names in what the process writes
 class Checkpoint(NamedTuple):
     """A checkpoint's description, its arrays by layer and name, and the version of Keras.
 
-    The names are kernel (row, column, in, out), gamma, beta, moving_mean, and so on.
+    What `save_weights` wrote has no description. The names are kernel (row, column, in, out),
+    gamma, beta, moving_mean, and so on.
     """
 
     description: dict[str, Any]
@@ -41,7 +42,7 @@ class Checkpoint(NamedTuple):
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """Read a checkpoint; None if the file has no description, or no weights.
+    """Read a checkpoint; None if the file has no weights of Keras.
 
     Raises a ValueError that says why it cannot be read.
     """
@@ -76,14 +77,14 @@ def _write(path: Path) -> None:
     index: dict[str, Any] = {}
     arrays: dict[str, NDArray[Any]] = {}
     with h5py.File(path, "r") as file:
-        if "model_config" in file.attrs and "model_weights" in file:
-            layers = file["model_weights"]
+        layers = file.get("model_weights", file)
+        if "layer_names" in layers.attrs:
             names = [_text(name) for name in layers.attrs["layer_names"]]
             found = [pair for name in names for pair in _arrays(name, layers[name])]
             refuse_bomb(path, (dataset.nbytes for _, dataset in found))
             arrays = {str(number): np.asarray(data) for number, (_, data) in enumerate(found)}
             index = {
-                "description": _text(file.attrs["model_config"]),
+                "description": _text(file.attrs.get("model_config", "{}")),
                 "version": _text(file.attrs.get("keras_version", "")),
                 "layers": names,
                 "arrays": [pair for pair, _ in found],

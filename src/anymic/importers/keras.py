@@ -118,7 +118,7 @@ def read(path: Path) -> tuple[Plan, Mapping[str, Arrays], str]:
         path, BundleError, expected="a complete checkpoint of Keras 2", fix="copy it again"
     ):
         found = read_checkpoint(path)
-    if found is None:
+    if found is None or not found.description:
         raise BundleError(
             f"{path} has no model_config or no model_weights",
             expected=WANTED,

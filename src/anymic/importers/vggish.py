@@ -12,13 +12,13 @@ from torch import Tensor
 
 from anymic import models
 from anymic._internal.files import file_digest
-from anymic._internal.optional import extra
 from anymic._internal.process_state import left_as_found
 from anymic._internal.reading import parsing, read_arrays
 from anymic.bundle import Bundle, InputContract
-from anymic.errors import AnymicError, BundleError
+from anymic.errors import BundleError
 from anymic.features import Frontend
 from anymic.features.patches import VGGISH, patch_distance_s, patch_length_s
+from anymic.importers import downloads
 
 # torchvggish 0.1 (Apache-2.0), converted from the checkpoint that Google published. As for
 # torch.hub, the name ends in the first eight digits of the file's SHA-256.
@@ -149,30 +149,8 @@ def fetch(folder: str | Path, *, url: str = URL) -> Path:
     AnymicError
         If there is no network, or the file has another hash.
     """
-    with extra("download"):
-        import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    name = url.rpartition("/")[2]
-    path = Path(folder) / name
-    try:
-        pooch.retrieve(url, known_hash=None, fname=name, path=folder)
-    except (OSError, ValueError) as error:
-        raise AnymicError(
-            f"{url} cannot be downloaded ({' '.join(str(error).split())[:120]})",
-            expected=f"the file {name}",
-            fix="check the network, or download the file and pass its path",
-        ) from error
-    expected = Path(name).stem.rpartition("-")[2]
-    digest = file_digest(path)
-    if not digest.startswith(expected):
-        path.replace(path.with_suffix(".damaged"))
-        raise AnymicError(
-            f"{name} from {url} has the SHA-256 {digest[:8]}...",
-            expected=f"{expected}...",
-            fix="run this again; if the error persists, the file was damaged or replaced",
-        )
-    return path
+    expected = Path(url).stem.rpartition("-")[2]
+    return downloads.fetch(url, folder, sha256=expected)
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:

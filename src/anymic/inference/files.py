@@ -8,6 +8,7 @@ from typing import Any
 
 from anymic import bundle as bundles
 from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.installed import resolve
 from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
 from anymic.errors import Failure
@@ -18,7 +19,8 @@ from anymic.inference.predictor import Predictor
 
 def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead:
     """Load a model, an ensemble, or a head on embeddings; BundleError if there is none."""
-    is_head = (Path(folder) / FOLDER.index).is_file()
+    folder = resolve(folder)
+    is_head = (folder / FOLDER.index).is_file()
     return load_head(folder) if is_head else bundles.load(folder)
 
 

@@ -38,6 +38,8 @@ class NetworkSpec:
     patch : (int, int) or None
         Bands and frames of its input, where these are fixed; longer clips are cut into consecutive
         patches. None where any size from the network's `smallest_input` on is accepted.
+    patch_hop : int or None
+        Frames between the starts of two patches; None: as many as a patch has.
     without_labels : bool
         Whether `classes=0` builds a network that ends at the embedding. The layers after the
         embedding are in the attribute `classifier`.
@@ -48,7 +50,13 @@ class NetworkSpec:
     embeds: bool = False
     head: bool = False
     patch: tuple[int, int] | None = None
+    patch_hop: int | None = None
     without_labels: bool = False
+
+    @property
+    def patch_distance(self) -> int | None:
+        """Frames between the starts of two patches; None without patches."""
+        return self.patch_hop or (self.patch and self.patch[1])
 
 
 NETWORKS: Registry[NetworkSpec] = Registry("network", package="anymic.models")
@@ -60,6 +68,7 @@ def register_network(
     embeds: bool | None = None,
     head: bool = False,
     patch: tuple[int, int] | None = None,
+    patch_hop: int | None = None,
     without_labels: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Return a decorator that registers a network: a class or function.
@@ -75,7 +84,7 @@ def register_network(
         For `TrainingConfig(network=...)`, and for the bundles that the network is saved in.
     embeds : bool, optional
         By default, whether the decorated class has a method `embed`.
-    head, patch, without_labels
+    head, patch, patch_hop, without_labels
         See `NetworkSpec`.
 
     Raises
@@ -109,7 +118,7 @@ def register_network(
                 fix="add the keyword argument `classes`",
             ) from None
         can_embed = hasattr(build, "embed") and not head if embeds is None else embeds
-        spec = NetworkSpec(name, build, can_embed, head, patch, without_labels)
+        spec = NetworkSpec(name, build, can_embed, head, patch, patch_hop, without_labels)
         NETWORKS.add(name, spec, made_by=build)
         return build
 

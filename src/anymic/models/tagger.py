@@ -47,6 +47,9 @@ class Tagger(Network):
         Frames of a segment; 96 for VGGish. A shorter rest at the end is not used.
     inputs : int
         Features of a segment.
+    segment_hop_frames : int, optional
+        Frames between the starts of two segments; 48 for YAMNet, whose segments overlap by half.
+        By default `segment_frames`.
 
     Attributes
     ----------
@@ -55,11 +58,21 @@ class Tagger(Network):
     """
 
     def __init__(
-        self, embedder: Network, head: Network, *, segment_frames: int, inputs: int
+        self,
+        embedder: Network,
+        head: Network,
+        *,
+        segment_frames: int,
+        inputs: int,
+        segment_hop_frames: int | None = None,
     ) -> None:
         super().__init__()
-        if segment_frames < 1:
-            raise ConfigError(f"a segment has {segment_frames} frames", expected="1 or more")
+        self.segment_hop_frames = segment_hop_frames or segment_frames
+        if not 1 <= self.segment_hop_frames <= segment_frames:
+            raise ConfigError(
+                f"a segment has {segment_frames} frames, every {self.segment_hop_frames} frames",
+                expected="1 or more, and a distance of at most a segment",
+            )
         self.embedder, self.head = embedder, head
         self.segment_frames, self.channels = segment_frames, embedder.channels
         self.smallest_input = 1
@@ -74,17 +87,16 @@ class Tagger(Network):
             If there are too few frames for a segment.
         """
         clips, frames = features.shape[0], features.shape[-1]
-        segments = frames // self.segment_frames
-        if not segments:
+        if frames < self.segment_frames:
             raise ConfigError(
                 f"the features have {frames} frames",
                 expected=f"at least one segment of {self.segment_frames} frames",
                 fix="use longer clips",
             )
-        kept = features[..., : segments * self.segment_frames]
-        apart = kept.reshape(*kept.shape[:3], segments, -1).permute(0, 3, 1, 2, 4)
+        apart = features.unfold(-1, self.segment_frames, self.segment_hop_frames)
+        apart = apart.permute(0, 3, 1, 2, 4)  # (batch, segment, channel, band, frame)
         embedded = self.embedder.embed(apart.flatten(0, 1))
-        sequence: Tensor = embedded.reshape(clips, segments, -1)
+        sequence: Tensor = embedded.reshape(clips, apart.shape[1], -1)
         return sequence
 
     def segments(self) -> tuple[Segment, ...]:
@@ -110,6 +122,7 @@ def tagger(
     embedder: Mapping[str, Any],
     head: Mapping[str, Any],
     segment_frames: int,
+    segment_hop_frames: int | None = None,
 ) -> Tagger:
     """Build a network that embeds every segment of a clip and classifies their sequence.
 
@@ -121,6 +134,8 @@ def tagger(
         `inputs` is the size of the embedding.
     segment_frames : int
         96 for VGGish.
+    segment_hop_frames : int, optional
+        48 for YAMNet; by default `segment_frames`.
 
     Raises
     ------
@@ -138,4 +153,10 @@ def tagger(
             fix="choose another `embedder`",
         )
     above = build(str(second.pop("name", "")), classes=classes, inputs=inputs, **second)
-    return Tagger(below, above, segment_frames=segment_frames, inputs=inputs)
+    return Tagger(
+        below,
+        above,
+        segment_frames=segment_frames,
+        inputs=inputs,
+        segment_hop_frames=segment_hop_frames,
+    )

@@ -160,7 +160,7 @@ def _fit(
         uses["standardization"] = uses["weights"]
     if profile is not None:
         uses["correction"] = profile.fitted_on
-    patch = models.NETWORKS.get(name).patch if name else None
+    distance = models.NETWORKS.get(name).patch_distance if name else None
     bundle = Bundle(
         network=built,
         frontend=frontend,
@@ -169,7 +169,7 @@ def _fit(
             rate_hz=config.frontend.rate_hz,
             clip_s=config.length.clip_s,
             shorter="repeat" if config.shorter == "repeat" else "pad",
-            hop_s=patch and patch_distance_s(config.frontend, frames=patch[1]),
+            hop_s=distance and patch_distance_s(config.frontend, frames=distance),
         ),
         network_name=name,
         network_arguments=arguments,

@@ -166,9 +166,9 @@ def untrained(
 
     Its windows have so many segments, 6 by default, or `window_s` seconds and at least a segment.
 
-    A segment has the frames of the embedder's patch (96, or 0.96 s, for a VGGish). For a network
-    without patches it has the number of frames nearest to 0.96 s, or more where the network needs
-    more.
+    A segment has the frames of the embedder's patch (96, or 0.96 s, for a VGGish), and its distance
+    (48 for a YAMNet, whose segments overlap by half). For a network without patches it has the
+    number of frames nearest to 0.96 s, or more where the network needs more.
 
     Raises
     ------
@@ -178,8 +178,9 @@ def untrained(
     _require(embedder, lambda spec: spec.embeds, "a network that embeds")
     config = embedder.frontend.config
     network = embedder.network
-    if (patch := models.NETWORKS.get(embedder.network_name).patch) is not None:
-        own_frames = patch[1]
+    spec = models.NETWORKS.get(embedder.network_name)
+    if spec.patch is not None:
+        own_frames = spec.patch[1]
     else:
         assert isinstance(network, models.Network)
         nearest = round(SEGMENT_S * config.rate_hz / config.hop_samples)
@@ -191,6 +192,8 @@ def untrained(
         "head": {"name": head, **own},
         "segment_frames": own_frames,
     }
+    if spec.patch_hop is not None:
+        arguments["segment_hop_frames"] = spec.patch_hop
     tagger = cast(
         Tagger, fresh_network("tagger", classes=len(labels), seed=seed, arguments=arguments)
     )
@@ -202,8 +205,9 @@ def untrained(
         }
     )
     count = (SEGMENTS if window_s is None else 1) if segments is None else segments
-    frames = count * own_frames
-    distance_s: float | None = patch_distance_s(config, frames=frames)
+    hop_frames = spec.patch_distance or own_frames
+    frames = (count - 1) * hop_frames + own_frames
+    distance_s: float | None = patch_distance_s(config, frames=count * hop_frames)
     # Centred frames need less than their distance; the rest is not used.
     length_s = max(patch_length_s(config, frames=frames + config.lost_frames), distance_s)
     if segments is None and window_s is not None and window_s > length_s:
@@ -216,22 +220,25 @@ def untrained(
         network_name="tagger",
         network_arguments=arguments,
         calibration=None,
+        targets="one",
+        thresholds=None,
     )
 
 
 @left_as_found()
 def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bundle:
-    """Return a VGGish with a layer of 100 and a layer of these labels, to be fine-tuned.
+    """Return a VGGish or YAMNet with new layers for these labels, to be fine-tuned.
 
-    The embedding is that of the given model, the two layers have random weights (Xu 2018, section
-    2.2). `anymic.training.finetune` trains it on patches (`anymic.data.pieces`).
+    The embedding is that of the given model. The new layers have random weights: a layer of 100
+    and one of the labels after a VGGish (Xu 2018, section 2.2), the latter alone after a YAMNet.
+    `anymic.training.finetune` trains it on patches (`anymic.data.pieces`).
 
     Raises
     ------
     BundleError
-        If the model is no VGGish.
+        If the model is neither.
     """
-    _require(embedder, lambda spec: spec.without_labels, "a VGGish")
+    _require(embedder, lambda spec: spec.without_labels, "a VGGish or YAMNet")
     network = fresh_network(
         embedder.network_name,
         classes=len(labels),
@@ -241,7 +248,14 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
     known = embedder.network.state_dict()
     kept = {name: value for name, value in known.items() if not name.startswith("classifier.")}
     network.load_state_dict({**network.state_dict(), **kept})
-    return replace(embedder, network=network, labels=tuple(labels), calibration=None)
+    return replace(
+        embedder,
+        network=network,
+        labels=tuple(labels),
+        calibration=None,
+        targets="one",
+        thresholds=None,
+    )
 
 
 def heads() -> dict[str, str]:
@@ -273,5 +287,5 @@ def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what:
         raise BundleError(
             f"the network of the model is {embedder.network_name}",
             expected=f"{what} ({', '.join(names)})",
-            fix="import a VGGish with `anymic import vggish`, or train one of these",
+            fix="import one with `anymic import yamnet` or `vggish`, or train one of these",
         )

@@ -1,0 +1,87 @@
+"""SIGINT and SIGTERM end every command with one line and its status, whenever they come."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from anymic.cli import main
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+# Sends a signal to its own process when a module is imported, or after the interpreter's start.
+SENDER = """
+import os, sys
+class Sender:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["AT"]:
+            os.kill(os.getpid(), int(os.environ["SENT"]))
+sys.meta_path.insert(0, Sender())
+"""
+ENDINGS = {signal.SIGINT: ("interrupted\n", 130), signal.SIGTERM: ("terminated\n", 143)}
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "anymic", *arguments],
+            cwd=folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("sent", ENDINGS, ids=lambda sent: sent.name)
+@pytest.mark.parametrize("module", ["typer", "anymic.cli.verbs", "numpy", "torch"])
+def test_while_modules_are_imported(module: str, sent: signal.Signals, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SENDER)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    command = ("predict", "no.wav", "--model", "no")
+    with start(tmp_path, *command, PYTHONPATH=path, AT=module, SENT=str(int(sent))) as run:
+        out, err = run.communicate(timeout=60)
+    assert (out, err, run.returncode) == ("", *ENDINGS[sent])
+
+
+def test_what_a_parent_lets_ignore_is_ignored(tmp_path: Path) -> None:
+    """As of a shell's background jobs."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "anymic", "--help"], stdout=subprocess.PIPE
+        ) as run:
+            for _ in range(10):
+                run.send_signal(signal.SIGINT)
+                time.sleep(0.05)
+            assert run.communicate(timeout=60)[0]
+            assert run.returncode == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_the_end_of_a_file_is_no_interruption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def cut(_: object) -> None:
+        raise EOFError("the stream ended after 7 of 9 bytes")
+
+    monkeypatch.setattr("anymic.data.manifest.Manifest.read", cut)
+    with pytest.raises(EOFError, match="after 7 of 9"):
+        main(["data", "show", str(tmp_path / "m.csv")])
+    assert capsys.readouterr().err == ""
+
+
+def test_handlers_of_a_program_that_calls_main_are_left(tmp_path: Path) -> None:
+    before = [signal.getsignal(one) for one in ENDINGS]
+    assert main(["data", "show", str(tmp_path / "none.csv")]) == 2
+    assert [signal.getsignal(one) for one in ENDINGS] == before
