@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from anymic._internal.folder_lock import folder_lock
 from anymic.cli import main
 from anymic.inference.embedder import Embedder
 from anymic.inference.predictor import load
@@ -101,3 +102,22 @@ def test_contradictory_options_are_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_two_runs_into_one_folder_are_refused(
+    sounds: Path,
+    bundle_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("anymic._internal.folder_lock.PATIENCE_S", 0.2)
+    out = sounds / "projector"
+    command = ["embed", str(sounds / "a.wav"), "--model", str(bundle_folder), "--out", str(out)]
+    with folder_lock(out):
+        assert main(command) == 2
+        line = capsys.readouterr().err
+        assert line.startswith(f"error: Another run is writing into {out}.")
+        assert line.count("\n") == 1
+    assert not out.exists()
+    assert main(command) == 0
+    assert (out / "tensors.tsv").is_file()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from anymic._internal.files import naming, write_text
+from anymic._internal.files import file_digest, naming, write_text
 from anymic._internal.reading import parse_json
 from anymic._internal.settings import from_mapping
 
@@ -26,6 +26,7 @@ class BuiltFile:
     bytes: int
     over_full_scale: int  # samples that the converter limited
     kbps: float | None = None  # of the file of a clip that went through a codec
+    sha256: str | None = None  # of the file; none in logs that were written before
 
 
 class BuildLog:
@@ -66,12 +67,17 @@ class BuildLog:
         return (folder / NAME).exists() or (folder / OLD_NAME).exists()
 
     def find(self, path: str, made_from: str) -> BuiltFile | None:
-        """Return the entry of a file that is complete and was made from exactly this, or None."""
+        """Return the entry of a file that is undamaged and was made from exactly this, or None.
+
+        The file is read once, for its checksum.
+        """
         entry = self._files.get(path)
         if entry is None or entry.made_from != made_from:
             return None
         file = self.folder / path
-        return entry if file.is_file() and file.stat().st_size == entry.bytes else None
+        if not file.is_file() or file.stat().st_size != entry.bytes:
+            return None
+        return entry if entry.sha256 in (None, file_digest(file)) else None
 
     def add(self, entry: BuiltFile) -> None:
         """Log a complete file."""

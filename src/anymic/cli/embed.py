@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymic._internal.folder_lock import folder_lock
 from anymic._internal.progress import progress_bar
 from anymic.cli.inputs import require_both
 from anymic.cli.printing import Outcome, failures_as_json
@@ -43,13 +45,13 @@ def embed(
     from anymic.inference.embedding_files import format_of, write
 
     _refuse_unclear(paths, data, split, device)
-    format_of(out)
-    embedder = Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
-    if data is not None:
-        found, sources = _embed_manifest(embedder, data, split)
-    else:
-        found, sources = _embed_files(embedder, paths or [], device)
-    write(found, out)
+    with folder_lock(out) if format_of(out) == "projector" else nullcontext():
+        embedder = Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
+        if data is not None:
+            found, sources = _embed_manifest(embedder, data, split)
+        else:
+            found, sources = _embed_files(embedder, paths or [], device)
+        write(found, out)
     windows, numbers = found.features.shape
     outcome = {
         "out": str(out),

@@ -90,6 +90,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             return 128 + sent
         if isinstance(error, WRONG_USE):
             return _refuse_use(error)
+        if isinstance(error.__context__, BrokenPipeError) and isinstance(error, SystemExit):
+            raise error.__context__ from None  # of which rich makes status 1
         line = _line_of(error)
         if not line:
             raise

@@ -18,7 +18,7 @@ import pandas as pd
 
 from anymic import audio
 from anymic._internal.build_log import BuildLog, BuiltFile
-from anymic._internal.files import file_state, key_of
+from anymic._internal.files import file_digest, file_state, key_of
 from anymic._internal.machine import processors
 from anymic._internal.processes import in_processes
 from anymic._internal.progress import track
@@ -120,7 +120,8 @@ _Done = tuple[dict[Variant, BuiltFile], Failure | None]  # the files of a job, a
 class DerivedCorpus(Generic[Variant]):
     """A folder with variants of a corpus's clips: `audio/*.flac`, tables, and a build log.
 
-    A rerun keeps the files that were made from the same source and settings according to the log.
+    A rerun keeps the files that were made from the same source and settings according to the log,
+    and have the checksum that it holds.
     The bytes do not depend on the number of workers. A folder that holds a manifest that was not
     written here is a ManifestError.
 
@@ -274,7 +275,12 @@ def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> _Do
             file.parent.mkdir(parents=True, exist_ok=True)
             audio.write(file, rendered.clip, subtype=f"PCM_{rendered.bits}", clip=True)
             made[variant] = BuiltFile(
-                path, key, file.stat().st_size, rendered.over_full_scale, rendered.kbps
+                path,
+                key,
+                file.stat().st_size,
+                rendered.over_full_scale,
+                rendered.kbps,
+                sha256=file_digest(file),
             )
     except Exception as error:
         return made, Failure.of(source.path, error)

@@ -176,6 +176,34 @@ def test_an_interrupted_or_changed_corpus_is_completed(
     assert simulate(clean(corpus), settings, out, progress=False).written == 24
 
 
+def test_damaged_files_are_made_again(corpus: Path, settings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    simulate(clean(corpus), settings, out, progress=False)
+    before = contents(out)
+    cut, zeroed, bit = (
+        out / "audio" / name for name in ("B/clip03.flac", "C/clip04.flac", "B/clip05.flac")
+    )
+    cut.write_bytes(cut.read_bytes()[:-100])
+    whole = bytearray(zeroed.read_bytes())
+    quarter = len(whole) // 4
+    zeroed.write_bytes(whole[:quarter] + bytes(quarter) + whole[2 * quarter :])
+    flipped = bytearray(bit.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    bit.write_bytes(flipped)
+    assert simulate(clean(corpus), settings, out, progress=False).written == 3
+    assert contents(out) == before
+
+
+def test_a_log_without_checksums_is_continued(corpus: Path, settings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    simulate(clean(corpus), settings, out, progress=False)
+    log = out / "build_log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert all(len(line.pop("sha256")) == 64 for line in lines)
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert simulate(clean(corpus), settings, out, progress=False).written == 0
+
+
 def test_a_changed_response_file_is_noticed(corpus: Path, tmp_path: Path) -> None:
     values: dict[str, Any] = {"devices": {"B": {"response": {"file": "b.wav"}}}}
     values["recorded"] = {"train": {"B": "all"}, "test": {"B": "all"}}
