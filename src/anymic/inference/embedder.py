@@ -92,7 +92,7 @@ class Embedder:
                 fix="pass one of its members, such as its folder members/00",
             )
         self.engine = Engine(bundle, precision=precision, accelerator=accelerator, classifies=False)
-        self._network = at(self.engine.place, fuse(bundle.network, dtype=self.engine.dtype))
+        self._network = fuse(at(self.engine.place, bundle.network), dtype=self.engine.dtype)
         self._clip_s = bundle.contract.clip_s
         self.pipeline = ClipPipeline(bundle, self.engine, self.pool, batch_size=batch_size)
 

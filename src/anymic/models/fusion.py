@@ -14,6 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from anymic._internal.process_state import default_torch
 from anymic.models.basic import Basic
 from anymic.models.fcnn import Fcnn
+from anymic.models.fused_yamnet import FusedYAMNet
+from anymic.models.network import Network
+from anymic.models.tagger import Tagger
+from anymic.models.yamnet import YAMNet
 
 Maps = Callable[[Tensor], Tensor]
 
@@ -158,7 +162,8 @@ def fuse(
     """Return a faster network with the same logits, for prediction only.
 
     An `Fcnn` gets its normalizations folded (`fold`). It is called as before: under autocast where
-    it should compute in bfloat16. Other networks stay as they are.
+    it should compute in bfloat16. A `YAMNet` on a CPU, also as the embedder of a `Tagger`, becomes
+    a `FusedYAMNet`. Other networks stay as they are.
 
     Parameters
     ----------
@@ -179,6 +184,8 @@ def fuse(
         return FusedBasic(fused, dtype=dtype, mean=mean, scale=scale, paired=paired)
     if isinstance(network, Fcnn):
         network = fold(network)
+    elif next(network.parameters()).device.type == "cpu":
+        network = _with_fused_yamnet(network)
     return network if maps is None else Entered(network, maps)
 
 
@@ -198,6 +205,22 @@ def fold(network: Fcnn) -> Fcnn:
                 part[place + 1] = nn.Identity()  # type: ignore[operator]
     folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded
+
+
+def _with_fused_yamnet(network: nn.Module) -> nn.Module:
+    if isinstance(network, YAMNet):
+        return FusedYAMNet(network)
+    if not (isinstance(network, Tagger) and isinstance(network.embedder, YAMNet)):
+        return network
+    tagger = Tagger(
+        cast("Network", FusedYAMNet(network.embedder)),
+        network.head,
+        segment_frames=network.segment_frames,
+        segment_hop_frames=network.segment_hop_frames,
+        inputs=network.embedder.embedding_size,
+    )
+    tagger.standardization = network.standardization
+    return tagger.eval()
 
 
 class Entered(nn.Module):
