@@ -93,8 +93,8 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
     for key, value in values.items():
         place = f"{where}.{key}" if where else str(key)
         if key not in fields:
-            near = difflib.get_close_matches(str(key)[:100], list(fields), n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            near = _near(str(key)[:100], kind, hints)
+            hint = f" (did you mean {near!r}?)" if near else ""
             known = "a known key" if near else f"one of {', '.join(fields)}"
             problems.append(ConfigError(f"unknown key {place!r}{hint}", expected=known))
             continue
@@ -116,6 +116,25 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
     except Exception as error:  # of a value that fits its type and nothing else
         problems.append(ConfigError(place + reason_of(error), expected="values that fit"))
     return None
+
+
+def _near(key: str, kind: Any, hints: Mapping[str, Any]) -> str:
+    """Return the known key, own or nested (frontend.hop_samples), that a wrong one may mean."""
+    own = [field.name for field in dataclasses.fields(kind) if field.init]
+    nested: dict[str, str] = {}  # by name, its place
+    for name in own:
+        for part in (hints[name], *typing.get_args(hints[name])):
+            if dataclasses.is_dataclass(part):
+                for field in dataclasses.fields(part):
+                    nested.setdefault(field.name, f"{name}.{field.name}")
+    last = key.rpartition(".")[2]
+    for known, places in ((own, {}), ([*nested], nested)):
+        if begun := [name for name in known if name == last or name.startswith(f"{last}_")]:
+            return places.get(begun[0], begun[0])
+    for known, places in ((own, {}), ([*nested], nested)):
+        if near := difflib.get_close_matches(key, known, n=1):
+            return places.get(near[0], near[0])
+    return ""
 
 
 def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:

@@ -99,6 +99,7 @@ def train(
     if bundle.training.get("rank", 0):
         return None  # another process of this run prints it
     record = bundle.training
+    note(*record.get("notes", ()))
     plain = {
         "model": str(out),
         "labels": list(bundle.labels),

@@ -61,6 +61,7 @@ class Length:
     clip_s: float
     shorter: Literal["refuse", "pad", "repeat"] = "refuse"
     longer: Literal["refuse", "crop", "center"] = "refuse"
+    other_rates: Literal["refuse", "resample"] = "refuse"
 
 
 def read_clip(
@@ -77,11 +78,13 @@ def read_clip(
         duration_s=float(values.get("duration_s", length.clip_s)) if cut else None,
         allow_silence=True,  # corpora contain silent clips
     )
+    if clip.rate_hz != rate_hz and length.other_rates == "resample":
+        clip = audio.resample(clip, rate_hz)
     if clip.rate_hz != rate_hz:
         raise AudioError(
             f"the rate of {path} is {clip.rate_hz} Hz",
             expected=f"{rate_hz} Hz",
-            fix="convert the file, or set frontend.rate_hz to its rate",
+            fix="convert the file, or set frontend.rate_hz to its rate, or other_rates to resample",
         )
     missing_s = length.clip_s - clip.duration_s
     refused = "shorter" if missing_s > SLACK_S else "longer" if missing_s < -SLACK_S else None
@@ -151,6 +154,8 @@ def _key(manifest: Manifest, frontend: Frontend, length: Length, dtype: Precisio
     for name in ("scaling", "window_samples", "centred", "mel_triangles"):  # newer than the format
         if settings[name] == getattr(FrontendConfig, name):
             del settings[name]
+    if length.other_rates == "refuse":  # newer than the format
+        del settings["other_rates"]
     if dtype != "float16":  # newer than the format, too
         settings["dtype"] = dtype
     gains = frontend.gains.cpu().numpy().tobytes()

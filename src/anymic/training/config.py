@@ -30,6 +30,14 @@ RANGES = {
 }
 
 
+# Settings that `anymic.training.from_data` can choose.
+FROM_DATA = (
+    *(f"frontend.{name}" for name in ("rate_hz", "fft_size", "hop_samples", "bands")),
+    "clip_s",
+    "longer",
+)
+
+
 @dataclass(frozen=True)
 class CorrectionConfig:
     """How the differences between devices are corrected; see `SpectrumCorrection`.
@@ -85,6 +93,9 @@ class TrainingConfig:
         Scale each band to zero mean and unit variance.
     clip_s : float or None
         Length of every clip in seconds; None is the length that all clips have.
+    other_rates : {"refuse", "resample"}
+        What to do with clips of another rate than the front-end's. "refuse" leaves them out as
+        failures.
     shorter, longer : str
         What to do with clips of another length. "refuse" leaves them out as failures. Shorter
         clips are padded with zeros at the end ("pad") or repeated ("repeat"); of longer clips the
@@ -144,6 +155,10 @@ class TrainingConfig:
         Seed of weights, split, order, dropout and augmentation.
     precision : {"auto", "float32", "bfloat16"}
         auto is bfloat16 autocast where the processor supports it natively.
+    from_data : tuple of str
+        Settings that are taken from the training clips unless they are stated
+        (`anymic.training.from_data`): frontend.rate_hz, frontend.fft_size, frontend.hop_samples,
+        frontend.bands, clip_s, and longer, which then divides longer clips into windows.
     """
 
     network: str = "basic1"
@@ -152,6 +167,7 @@ class TrainingConfig:
     correction: CorrectionConfig | None = None
     standardize: bool = True
     clip_s: float | None = None
+    other_rates: Literal["refuse", "resample"] = "refuse"
     shorter: Literal["refuse", "pad", "repeat"] = "refuse"
     longer: Literal["refuse", "crop", "center"] = "refuse"
     crop_frames: int | None = None
@@ -180,6 +196,7 @@ class TrainingConfig:
     monitor: Literal["accuracy", "loss", "last"] = "accuracy"
     seed: int = 0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    from_data: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ConfigError for values that are not possible; the message lists all of them."""
@@ -200,6 +217,8 @@ class TrainingConfig:
             if not problems:
                 raise
             problems.append(f"{error.problem} (expected {error.expected})")
+        if unknown := set(self.from_data) - set(FROM_DATA):
+            problems.append(f"from_data is {sorted(unknown)} (known: {', '.join(FROM_DATA)})")
         if problems:
             raise ConfigError(
                 "invalid settings: " + "; ".join(problems),
@@ -210,7 +229,7 @@ class TrainingConfig:
     @property
     def length(self) -> Length:
         """The length of the clips, and what is done with clips of another length."""
-        return Length(self.clip_s or 0.0, self.shorter, self.longer)
+        return Length(self.clip_s or 0.0, self.shorter, self.longer, self.other_rates)
 
     @property
     def network_arguments(self) -> dict[str, Any]:
@@ -275,6 +294,9 @@ def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> 
             expected="one of " + ", ".join(presets()),
             fix="choose one of them, or pass a path that ends in .yaml",
         )
+    if from_data := values.get("from_data"):  # what is stated is not taken from the data
+        stated = [key if key != "frontend" else "frontend." for key in changes or {}]
+        values["from_data"] = [name for name in from_data if not any(map(name.startswith, stated))]
     for key, value in (changes or {}).items():
         place = values
         *parents, last = key.split(".")

@@ -198,6 +198,7 @@ def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:
         correction=None,
         standardize=bool(frontend.mean.any()) or bool((frontend.scale != 1).any()),
         clip_s=contract.clip_s,
+        from_data=(),
         shorter=contract.shorter if contract.shorter != "refuse" else config.shorter,
         temperature=bundle.temperature,
     )

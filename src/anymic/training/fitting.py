@@ -27,6 +27,7 @@ from anymic.features import Frontend, Standardizer
 from anymic.features.mel import mel_filters
 from anymic.features.patches import patch_distance_s
 from anymic.training.config import TrainingConfig, as_config
+from anymic.training.from_data import require_size
 from anymic.training.held_out import REPORT, HeldOut, fit_and_measure
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
@@ -142,6 +143,9 @@ def _fit(
     )
     run.begin(origin)
     config = run.config
+    if network is None:
+        arguments = config.network_arguments
+        require_size(config, fresh_network(config.network, classes=2, seed=0, arguments=arguments))
     profile, gains = correct(run.parts.training, config)
     frontend = Frontend(config.frontend, device_gains=gains)
     data = run.examples(frontend)

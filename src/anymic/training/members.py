@@ -22,7 +22,8 @@ from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.training.config import TrainingConfig
 from anymic.training.fitting import fit
-from anymic.training.parts import in_one_order, settle_length
+from anymic.training.from_data import divides, in_windows, settle
+from anymic.training.parts import in_one_order
 from anymic.training.run import TrainingRun
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def fit_members(
             f"there are {members} members and {workers} workers", expected="at least one of each"
         )
     pool = development(as_manifest(manifest))
-    settled = settle_length(config, pool)
+    settled, _ = settle(config, pool)
+    if divides(config):
+        pool = in_windows(pool, settled.length.clip_s)
     digits = max(2, len(str(members - 1)))
     places = [Path(out) / MEMBERS / f"{number:0{digits}}" for number in range(members)]
     shared = None if config.correction else Path(cache or Path(out) / "features")

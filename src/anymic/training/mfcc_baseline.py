@@ -100,14 +100,14 @@ def mfcc_statistics(manifest: Manifest) -> MfccStatistics:
     with extra("train"):
         import librosa.feature  # here, so that no thread is the first to import it
 
-    assert librosa.feature.mfcc
+    assert librosa.feature
     headers = [attempt(path, audio.probe, path) for path in dict.fromkeys(manifest.paths())]
     failures = [one for one in headers if isinstance(one, Failure)]
     require_usable(headers[len(failures) :], failures)
     rates = Counter(one.rate_hz for one in headers if not isinstance(one, Failure))
     rate_hz = min(MOST_HZ, rates.most_common(1)[0][0])
 
-    def one(job: tuple[Path, dict[str, Any]]) -> NDArray[np.float64]:
+    def one(job: tuple[Path, dict[Any, Any]]) -> NDArray[np.float64]:
         path, part = job
         found = attempt(path, _statistics, path, part, rate_hz)
         return np.full(2 * COEFFICIENTS, np.nan) if isinstance(found, Failure) else found

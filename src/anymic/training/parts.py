@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic import audio
 from anymic.data.manifest import Manifest, concatenate
 from anymic.data.splits import check_splits, split_groups, warn_of_unused
-from anymic.errors import ConfigError, Failure, ManifestError
+from anymic.errors import Failure, ManifestError
 from anymic.training.config import TrainingConfig
 
 
@@ -73,29 +72,6 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
     if config.validation_share == 0:
         return Parts(training, None)
     return Parts(*split_groups(training, share=config.validation_share, seed=config.seed))
-
-
-def settle_length(config: TrainingConfig, training: Manifest) -> TrainingConfig:
-    """Return the settings with the length that all clips have, where no length was chosen.
-
-    Raises
-    ------
-    ConfigError
-        If clips differ in length.
-    """
-    if config.clip_s is not None:
-        return config
-    if "duration_s" in training.table:
-        lengths = set(training.table["duration_s"].round(3))
-    else:
-        lengths = {round(audio.probe(path).duration_s or 0.0, 3) for path in training.paths()}
-    if len(lengths) > 1:
-        raise ConfigError(
-            f"the clips last from {min(lengths)} to {max(lengths)} s",
-            expected="one length",
-            fix="cut them to one length, or choose one with clip_s",
-        )
-    return replace(config, clip_s=float(lengths.pop()))
 
 
 @dataclass(frozen=True)

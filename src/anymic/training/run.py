@@ -29,8 +29,9 @@ from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
+from anymic.training.from_data import divides, in_windows, settle
 from anymic.training.loop.trainer import CHECKPOINTS, check_trainer, train
-from anymic.training.parts import Examples, settle_length, split
+from anymic.training.parts import Examples, Parts, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,7 @@ class TrainingRun:
         self.trainer = dict(trainer or {})
         self.parts = split(self.manifest, config)
         self.failures: list[Failure] = []
+        self.notes: list[str] = []  # on what was taken from the data
 
     def begin(self, origin: Mapping[str, Any] | None = None) -> None:
         """Write what determines the run into its folder: settings, clips and origin.
@@ -79,7 +81,14 @@ class TrainingRun:
             If the run to resume has other settings or clips, its record cannot be read, or clips
             differ in length.
         """
-        self.config = settle_length(self.config, self.parts.training)
+        divided = divides(self.config)
+        self.config, self.notes = settle(self.config, self.parts.training)
+        if divided:
+            clip_s = self.config.length.clip_s
+            self.parts = Parts(
+                in_windows(self.parts.training, clip_s),
+                self.parts.validation and in_windows(self.parts.validation, clip_s),
+            )
         self.resume = self.resume and self.has_begun(origin)
         if not self.resume:  # else an interruption would leave those of another run to resume
             shutil.rmtree(self.out / CHECKPOINTS, ignore_errors=True)
@@ -195,6 +204,7 @@ class TrainingRun:
             "torch": torch.__version__,
             "clips": len(data.training),
             "failures": [vars(failure) for failure in self.failures],
+            **({"notes": self.notes} if self.notes else {}),
             **result,
         }
 
