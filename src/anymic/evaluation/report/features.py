@@ -17,6 +17,7 @@ from anymic.evaluation.report.style import (
     quiet_style,
     series,
     shared_labels,
+    shorten,
 )
 
 if TYPE_CHECKING:
@@ -146,7 +147,9 @@ def _draw_row(
         bare(axes, grid="both", labelcolor=MUTED, labelsize=8.5)
     for number, name in enumerate(known):
         colour, marker = series(number)
-        line[-1].scatter([], [], s=22, marker=marker, color=colour, linewidths=0, label=name)
+        line[-1].scatter(
+            [], [], s=22, marker=marker, color=colour, linewidths=0, label=shorten(name)
+        )
     line[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
 
 

@@ -95,6 +95,7 @@ def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
         As `anymic.metrics.confusion_matrix` returns them; a class without clips stays empty.
     """
     table = np.asarray(counts)
+    labels = [shorten(label, 24) for label in labels]
     size = len(labels)
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     side = min(1.8 + 0.42 * size, 9.0)
@@ -155,7 +156,7 @@ def accuracy_over_coverage(clips: ScoredClips) -> Figure:
         at = np.array([curve.at(coverage) for coverage in COVERAGES])
         at = at[shown[at]]
         dot: Any = {"markersize": 5.5, "markeredgecolor": PAPER, "markeredgewidth": 0.8}
-        axes.plot(x[at], y[at], marker, color=colour, label=name, **dot)
+        axes.plot(x[at], y[at], marker, color=colour, label=shorten(name), **dot)
         lowest = min(lowest, float(curve.accuracy[shown].min()))
     axes.set_xlim(0, 101)
     axes.set_ylim(axis_start(lowest), 101)
@@ -188,9 +189,10 @@ def gains_figure(profile: DeviceProfile) -> Figure:
         band: Any = {"color": colour, "alpha": 0.2, "linewidth": 0}
         axes.fill_between(frequency_hz[shown], low_db, high_db, **band)
         axes.plot(frequency_hz[shown], gain_db, color=colour, linewidth=1.3)
-        axes.set_title(f"{name} ({device.count} clips)", pad=4, fontsize=9.5)
+        axes.set_title(f"{shorten(name)} ({device.count} clips)", pad=4, fontsize=9.5)
         _hertz(axes, frequency_hz[shown][0], frequency_hz[-1])
-    title = f"Gains towards {' + '.join(profile.reference)} ({profile.estimator.replace('_', ' ')})"
+    reference, estimator = shorten(" + ".join(profile.reference)), profile.estimator
+    title = f"Gains towards {reference} ({estimator.replace('_', ' ')})"
     shared_labels(figure, title, "frequency (Hz)", "gain (dB)")
     return figure
 
@@ -216,7 +218,7 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str) -> Figure:
             y = height[place] + offset
             if row.low is not None and row.high is not None:
                 axes.plot([100 * row.low, 100 * row.high], [y, y], color=colour, linewidth=1.8)
-            label = name if place == next(iter(found)) else None
+            label = shorten(name) if place == next(iter(found)) else None
             dot: Any = {"markersize": 6.5, "markeredgecolor": PAPER, "markeredgewidth": 1.0}
             axes.plot(100 * row.value, y, marker, color=colour, label=label, **dot)
             if alone:
@@ -230,7 +232,7 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str) -> Figure:
                 )
     axes.set_xlim(axis_start(min(lows, default=0.0)), 101)
     axes.set_ylim(max(height.values(), default=0) + 0.65 * step, -0.65 * step)
-    axes.set_yticks(list(height.values()), list(height))
+    axes.set_yticks(list(height.values()), list(map(shorten, height)))
     axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
     bare(axes, grid="x")
     if _MEAN in height and len(height) > 1:

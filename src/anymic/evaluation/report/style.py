@@ -37,6 +37,7 @@ PNG_DPI = 160
 PAGE_DPI = 108  # CSS pixels an inch: the widest figure fills the page's column
 LARGEST_SVG = 1_500_000  # characters; a picture is lighter than that many shapes
 WIDTH_INCHES = 7.2
+LONGEST_NAME = 40  # characters of a label or a device
 
 _TOKENS = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
@@ -125,8 +126,9 @@ def shared_labels(figure: Figure, title: str, x: str, y: str) -> None:
     figure.supylabel(y, fontsize=9, color=MUTED)
 
 
-def shorten(name: str, length: int) -> str:
-    """Return the name; if it is longer than `length`, its end is replaced by an ellipsis."""
+def shorten(name: str, length: int = LONGEST_NAME) -> str:
+    """Return a name that can be drawn: a long one ends with an ellipsis, no character acts."""
+    name = visible(name[: length + 1])
     return name if len(name) <= length else name[: length - 1] + "\u2026"
 
 
@@ -167,7 +169,7 @@ def inline_svg(figure: Figure, *, label: str) -> str:
     width, height = figure.get_size_inches()
     opening = (
         f'<svg viewBox="0 0 {width * 72:g} {height * 72:g}" role="img" '
-        f'aria-label="{escape(label)}" style="max-width:{width * PAGE_DPI:.0f}px">'
+        f'aria-label="{escape(visible(label))}" style="max-width:{width * PAGE_DPI:.0f}px">'
     )
     text = re.sub(r"<svg[^>]*>", lambda _: opening, text, count=1)
     mark = "f" + hashlib.sha256(text.encode()).hexdigest()[:8] + "-"
@@ -191,4 +193,4 @@ def embed(figure: Figure, *, label: str) -> str:
     with quiet_style():
         figure.savefig(stream, format="png", dpi=PNG_DPI)
     data = base64.b64encode(stream.getvalue()).decode()
-    return f'<img alt="{escape(label)}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape(visible(label))}" src="data:image/png;base64,{data}">'

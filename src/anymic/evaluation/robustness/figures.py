@@ -60,7 +60,7 @@ def heat_map(
         style = {"color": ink if shade > 0.25 else MUTED, "weight": "bold" if clear else "normal"}
         axes.text(x, y - 0.14, f"{100 * share:.1f}", color=ink, fontsize=9, **centred)
         axes.text(x, y + 0.24, points, fontsize=7.5, **style, **centred)
-    names = [name.replace(" ", "\n", 1) for name in codecs]  # the bitrate on a second line
+    names = [shorten(name).replace(" ", "\n", 1) for name in codecs]  # the bitrate on a second line
     matrix_axes(axes, names, [shorten(one or AS_RECORDED, 18) for one in devices], font=8.5)
     axes.xaxis.tick_top()
     clips = accuracies[0].n

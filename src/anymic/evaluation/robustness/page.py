@@ -20,6 +20,8 @@ from anymic.models import Network
 
 HARDEST = 6  # pairs of a device and a codec that the page lists; report.json has all of them
 
+_LONGEST_NAME = 50  # characters of a model in the name of a file; each has up to four bytes
+
 
 def write_page(
     found: Robustness, folder: str | Path, *, about: str = "", **facts: Any
@@ -36,7 +38,8 @@ def write_page(
     facts
         As for `Robustness.write`; "command" is printed on the page.
     """
-    name = "robustness_" + (re.sub(r"[^\w.+-]+", "_", found.model_name).strip("_") or "model")
+    model = re.sub(r"[^\w.+-]+", "_", found.model_name).strip("_")
+    name = f"robustness_{model[:_LONGEST_NAME] or 'model'}"
     picture = save_png(found.heat_map(), Path(folder) / f"{name}.png")
     table, numbers = found.table(full=True), range(len(found.conditions))
     members = found.model.members if isinstance(found.model, Ensemble) else (found.model,)
