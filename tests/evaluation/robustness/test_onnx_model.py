@@ -12,7 +12,7 @@ import pytest
 from anymic.audio import Clip, resample
 from anymic.codecs import Codec
 from anymic.data.manifest import Manifest
-from anymic.errors import DependencyError
+from anymic.errors import AnymicError, DependencyError
 from anymic.evaluation.robustness import ClassifierError, load_classifier, robustness
 
 LABELS = ["dog", "rain", "siren"]
@@ -122,6 +122,47 @@ def test_what_does_not_fit_is_refused(onnx: Any, clips: Manifest, tmp_path: Path
         with pytest.raises(ClassifierError, match=message) as caught:
             robustness(load_classifier(str(path)), clips, codecs=[Codec("mu-law")])
         assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_model_is_refused_and_nothing_is_printed(
+    onnx: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = write(onnx, tmp_path / "whole.onnx", labels="dog,rain,siren", rate_hz="8000")
+    data = whole.read_bytes()
+    path, clip = tmp_path / "damaged.onnx", Clip(np.full(800, 0.1, np.float32), 8000)
+    generator = np.random.default_rng(0)
+    messages = []
+    for number in range(60):
+        changed = bytearray(data[: generator.integers(len(data))] if number % 3 == 0 else data)
+        for at in generator.integers(len(data), size=number % 8):
+            changed[at : at + 1] = generator.bytes(number % 3)
+        path.write_bytes(changed)
+        try:
+            load_classifier(str(path)).classify([clip], [None])
+        except AnymicError as error:
+            messages.append(str(error))
+    assert len(messages) > 40
+    assert not any("\n" in message for message in messages)
+    shown = capfd.readouterr()
+    assert shown.out + shown.err == ""
+
+
+@pytest.mark.parametrize("place", ["../secret.bin", "/etc/passwd", "missing.bin"])
+def test_weights_outside_the_folder_are_refused(onnx: Any, tmp_path: Path, place: str) -> None:
+    (tmp_path / "secret.bin").write_bytes(bytes(12))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = write(onnx, folder / "m.onnx", labels="dog,rain,siren", rate_hz="8000")
+    model = onnx.load(path)
+    weights = model.graph.initializer[0]
+    weights.ClearField("raw_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {"location": place, "offset": "0", "length": "12"}.items():
+        weights.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ClassifierError, match="cannot be read") as caught:
+        load_classifier(str(path))
+    assert "\n" not in str(caught.value)
 
 
 def test_without_onnxruntime_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,12 @@ def _open(path: Path) -> Any:
         raise ClassifierError(f"no file {path}", expected="an ONNX model", fix="check the path")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors come as exceptions
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        path,
+        options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it is to the same provider, and prints to stdout
+    )
 
 
 def _listed(text: str) -> list[str]:
