@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import ParamSpec, TypeVar
@@ -71,6 +72,14 @@ def visible(text: str, *, kept: str = "") -> str:
         else ascii(one)[1:-1]
         for one in text
     )
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for a name that is much like a known one, else nothing."""
+    text, names = str(name)[:100], list(known)
+    near = difflib.get_close_matches(text, names, n=1)
+    near = near or difflib.get_close_matches(text.lower(), names, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _sentence(text: str) -> str:

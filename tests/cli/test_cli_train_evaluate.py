@@ -166,7 +166,15 @@ def test_kept_features_give_the_same_report(corpus: Path, model: Path, tmp_path:
             ["--set", "network=basic7", "--set", "epochs=0"],
             "Invalid settings: epochs is 0; unknown network 'basic7' (did you mean 'basic2'?)",
         ),
-        (["--preset", "kosmidr"], "Unknown preset 'kosmidr'. Expected one of"),
+        (["--preset", "scene"], "Unknown preset 'scene' (did you mean 'scenes'?)"),
+        (
+            ["--set", "correction.estimator=geometrik"],
+            "correction: unknown estimator 'geometrik' (did you mean 'geometric'?)",
+        ),
+        (
+            ["--preset", "kosmidr"],
+            "Unknown preset 'kosmidr' (did you mean 'kosmider2019'?). Expected one of",
+        ),
         (["--config", "missing.yaml"], "No file missing.yaml"),
         (["--trainer", "strategy=dpp"], "The trainer refuses strategy=dpp ("),
         (["--trainer", "accelerator=tpu"], "The trainer refuses accelerator=tpu ("),

@@ -64,3 +64,22 @@ def test_the_preset_has_the_features_of_vggish() -> None:
     assert config.frontend == VGGISH
     assert config.clip_s == 0.975
     assert VGGISH.frames(round(0.975 * 16000)) == 96
+
+
+@pytest.mark.parametrize(
+    ("options", "every_s"),
+    [
+        ([], 0.96),
+        (["--length", "0.975"], 0.96),
+        (["--length", "0.5"], 0.5),
+        (["--length", "2"], 2),
+        (["--length", "2", "--every", "0.5"], 0.5),
+    ],
+)
+def test_the_distance_follows_the_length(
+    tmp_path: Path, options: list[str], every_s: float
+) -> None:
+    table = corpus(tmp_path).write(tmp_path / "m.csv")
+    assert main(["data", "cut", str(table), "--out", str(tmp_path / "p.csv"), *options]) == 0
+    starts = pd.read_csv(tmp_path / "p.csv").query("path == '5.wav'")["start_s"]
+    assert np.diff(starts) == pytest.approx(every_s)

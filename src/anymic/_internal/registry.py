@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from typing import Any, Generic, TypeVar
 
-from anymic.errors import AnymicError, ConfigError, DependencyError
+from anymic.errors import AnymicError, ConfigError, DependencyError, did_you_mean
 
 EXTENSIONS = "anymic.extensions"
 """Entry points of this group name the modules of other packages that register something."""
@@ -59,9 +58,8 @@ class Registry(Generic[Spec]):
         """Return what is registered under `name`; the error for an unknown one lists the names."""
         self._load()
         if name not in self._specs:
-            near = difflib.get_close_matches(str(name).lower(), list(self._specs), n=1)
             raise self.error(
-                f"unknown {self.kind} {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""),
+                f"unknown {self.kind} {name!r}{did_you_mean(name, self._specs)}",
                 expected=f"one of {', '.join(self.names())}",
                 fix=f"check the name, or import the module that registers this {self.kind} first",
             )

@@ -6,25 +6,31 @@ from pathlib import Path
 
 from anymic.cli.printing import Outcome, failures_as_json
 
+PATCH_S, PATCH_EVERY_S = 0.975, 0.96
+
 
 def data_cut(
     manifest: Path,
     *,
     out: Path,
-    length: float = 0.975,
-    every: float = 0.96,
+    length: float = PATCH_S,
+    every: float | None = None,
 ) -> Outcome:
     """Write a manifest with a row for each piece of each clip; no audio is written.
 
-    By default the pieces are patches of VGGish. The rest at a clip's end is a piece if it is at
-    least half as long as one. A clip that is shorter than a piece is one: train with --set
-    shorter=repeat. The exit status is 1 if some files could not be used; they are listed.
+    By default the pieces are patches of VGGish, which overlap a little. Pieces of another length
+    follow each other without a gap, unless --every says otherwise. The rest at a clip's end is a
+    piece if it is at least half as long as one. A clip that is shorter than a piece is one: train
+    with --set shorter=repeat. The exit status is 1 if some files could not be used: these are
+    listed.
 
     Example: anymic data cut freesound.csv --out patches.csv
     """
     from anymic.data.pieces import cut_rows
     from anymic.data.reading import as_manifest
 
+    if every is None:
+        every = PATCH_EVERY_S if length == PATCH_S else length
     pieces, failures = cut_rows(as_manifest(manifest), length_s=length, distance_s=every)
     pieces.write(out)
     failed = failures_as_json(failures)

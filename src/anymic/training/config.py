@@ -12,7 +12,7 @@ from anymic._internal.settings import from_mapping, read_yaml
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.gain_fitting import for_mel_bands
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, did_you_mean
 from anymic.features import FrontendConfig
 from anymic.features.feature_store import Length
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
@@ -62,7 +62,7 @@ class CorrectionConfig:
         """Raise ConfigError for an unknown estimator, or one that mel bands do not have."""
         if self.estimator not in ESTIMATORS:
             raise ConfigError(
-                f"unknown estimator {self.estimator!r}",
+                f"unknown estimator {self.estimator!r}{did_you_mean(self.estimator, ESTIMATORS)}",
                 expected="one of " + ", ".join(ESTIMATORS),
                 fix="choose one of them",
             )
@@ -290,7 +290,7 @@ def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> 
             values = read_yaml(path)
     else:
         raise ConfigError(
-            f"unknown preset {name_or_path!r}",
+            f"unknown preset {name_or_path!r}{did_you_mean(name_or_path, presets())}",
             expected="one of " + ", ".join(presets()),
             fix="choose one of them, or pass a path that ends in .yaml",
         )

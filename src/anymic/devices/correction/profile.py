@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from anymic._internal.reading import read_json
 from anymic.devices.analysis import check_analysis
 from anymic.devices.correction.arrays import Unknown, checked_clips, one_a_row
 from anymic.devices.file_format import reading
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, did_you_mean
 
 FORMAT = "anymic-device-profile"
 VERSION = 1
@@ -168,10 +167,8 @@ class DeviceProfile:
     def gains_for(self, device: str) -> NDArray[np.float64]:
         """Return the gains (bin,) of `device`; DeviceError if the profile has no such device."""
         if device not in self.devices:
-            near = difflib.get_close_matches(device, list(self.devices), n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise DeviceError(
-                f"the profile has no device {device!r}{hint}",
+                f"the profile has no device {device!r}{did_you_mean(device, self.devices)}",
                 expected="one of " + ", ".join(sorted(self.devices)),
                 fix="choose one of them, or add the device to the profile",
             )
