@@ -27,11 +27,13 @@ sys.meta_path.insert(0, Sender())
 ENDINGS = {signal.SIGINT: ("interrupted\n", 130), signal.SIGTERM: ("terminated\n", 143)}
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, *arguments: str, program: str = "", **environment: str
+) -> subprocess.Popen[str]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "anymic", *arguments],
+            [sys.executable, *(("-c", program) if program else ("-m", "anymic")), *arguments],
             cwd=folder,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -50,6 +52,34 @@ def test_while_modules_are_imported(module: str, sent: signal.Signals, tmp_path:
     command = ("predict", "no.wav", "--model", "no")
     with start(tmp_path, *command, PYTHONPATH=path, AT=module, SENT=str(int(sent))) as run:
         out, err = run.communicate(timeout=60)
+    assert (out, err, run.returncode) == ("", *ENDINGS[sent])
+
+
+@pytest.mark.parametrize("sent", ENDINGS, ids=lambda sent: sent.name)
+@pytest.mark.parametrize("cleans_up_s", [0, 2, 60])
+def test_while_a_verb_works(cleans_up_s: int, sent: signal.Signals, tmp_path: Path) -> None:
+    """A verb that cleans up, at the end of the interpreter too, or that waits for ever."""
+    program = f"""
+import atexit, os, sys, threading, time
+from anymic.cli import main, signals
+from anymic.data.manifest import Manifest
+signals.PATIENCE_S = 3
+def read(_):
+    atexit.register(time.sleep, {min(cleans_up_s, 2)})
+    try:
+        os.kill(os.getpid(), {int(sent)})
+    finally:
+        time.sleep({cleans_up_s})
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep({min(cleans_up_s, 2)})
+slow = Slow()
+Manifest.read = read
+sys.argv[1:] = ["data", "show", "clips.csv"]
+sys.exit(main())
+"""
+    with start(tmp_path, program=program) as run:
+        out, err = run.communicate(timeout=50)
     assert (out, err, run.returncode) == ("", *ENDINGS[sent])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ def end_in_one_line() -> None:
     for one in LINES:
         if signal.getsignal(one) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(one, _end)
+            atexit.register(signal.signal, one, signal.SIG_IGN)  # as good as ended
+    if hasattr(signal, "SIGALRM"):
+        atexit.register(signal.alarm, 0)  # the interpreter's end resets what it would do
 
 
 @contextmanager
@@ -45,6 +49,7 @@ def received() -> signal.Signals | None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     global _received
+    said = _received is not None and not _raises
     if number in LINES:
         sent = signal.Signals(number)
         if _raises and _received is None and not _imports(frame):
@@ -58,7 +63,8 @@ def _end(number: int, frame: FrameType | None) -> None:
     with suppress(Exception):
         sys.stdout.flush()
     with suppress(Exception):
-        print(LINES[_received], file=sys.stderr, flush=True)
+        if not said:
+            print(LINES[_received], file=sys.stderr, flush=True)
     os._exit(128 + _received)
 
 
