@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from tests.odd_files import wrong
+from tests.odd_files import writing, wrong
 
 from anymic.cli import main
 
@@ -40,6 +41,7 @@ def odd_bytes() -> dict[str, bytes]:
         **wrong.undecodable(),
         **{name: bombs[name][0]() for name in ("1_hz.wav", "0_hz.wav", "two_billion.flac")},
         "empty.wav": b"",
+        "enormous.wav": writing.sound_file("WAV", "FLOAT", 2e38 * writing.noise()),
         "text.mp3": b"This is no sound.",
         "caf\udce9.wav": b"no sound, and a name that is not UTF-8",
         "\x1b[31mred.wav": b"no sound, and a name that colors the terminal",
@@ -68,12 +70,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / "sounds" / "hum" / name
         path.write_bytes(data)
         split = ("train", "validation", "test")[number % 3]
-        if "\udce9" not in name:  # which a table in UTF-8 cannot hold
-            rows.append((path, "hum", "A", "", split, f"odd{number}"))
+        rows.append((path, "hum", "A", "", split, f"odd{number}"))
     columns = ["path", "label", "device", "take", "split", "group"]
     table = pd.DataFrame([(str(path), *rest) for path, *rest in rows], columns=columns)
-    table.to_csv(folder / "clips.csv", index=False)
-    table.drop(columns=["device", "take"]).to_csv(folder / "plain.csv", index=False)
+    plain = table.drop(columns=["device", "take"])
+    for name, each in (("clips.csv", table), ("plain.csv", plain)):
+        (folder / name).write_bytes(os.fsencode(each.to_csv(index=False)))
     return folder
 
 
@@ -111,7 +113,8 @@ def check_failures(said: str, *, count: int | None = None) -> None:
 
 def test_train_lists_the_files_that_it_could_not_use(model: Path) -> None:
     record = json.loads((model / "bundle.json").read_text())["training"]
-    assert len(record["failures"]) == 2 * (len(odd_bytes()) - 1) // 3  # train, validation
+    used = [number for number in range(len(odd_bytes())) if number % 3 < 2]  # train, validation
+    assert len(record["failures"]) == len(used)
 
 
 def test_predict(model: Path, corpus: Path, printed: Printed) -> None:
@@ -128,7 +131,7 @@ def test_evaluate(model: Path, corpus: Path, printed: Printed) -> None:
     check_failures(rows + errors, count=1)
     report = json.loads((corpus / "report" / "report.json").read_text())
     assert report["clips"] == 4 * TAKES
-    assert len(report["failures"]) == len(odd_bytes()) - 1
+    assert len(report["failures"]) == len(odd_bytes())
     assert "\x1b" not in (corpus / "report" / "report.html").read_text()
 
 
@@ -190,7 +193,8 @@ def test_derived_corpora(verb: list[str], corpus: Path, printed: Printed) -> Non
     table = pd.read_csv(f"{out}.csv" if verb[1] == "cut" else out / "manifest.csv")
     good = table["path"].str.contains(r"(?:^|/)[AB]\d", regex=True)
     assert good.sum() >= 4 * TAKES
-    assert good.all()
+    header_only = verb[1] == "cut"
+    assert (good | (header_only & table["path"].str.contains("enormous"))).all()
 
 
 def test_device_profile_and_identifier(corpus: Path, printed: Printed) -> None:

@@ -18,7 +18,7 @@ from anymic._internal.threads import read_ahead
 from anymic.bundle import Bundle
 from anymic.data.checks import check
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, Failure, attempt
+from anymic.errors import AnymicError, Failure, attempt, of_one_file
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 
@@ -62,6 +62,12 @@ def test_whatever_is_raised_becomes_the_failure_of_the_file(error: Exception) ->
     assert found.path == "a.wav"
     assert type(error).__name__ in found.reason
     assert "\n" not in found.reason
+
+
+@pytest.mark.parametrize("error", UNEXPECTED, ids=name)
+def test_whatever_the_only_file_raises_is_one_line(error: Exception) -> None:
+    with pytest.raises(AnymicError, match=type(error).__name__), of_one_file():
+        raise error
 
 
 @pytest.mark.parametrize("error", OF_EVERY_FILE, ids=name)

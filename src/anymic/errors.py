@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import ParamSpec, TypeVar
@@ -175,6 +176,17 @@ def attempt(
         return function(*arguments, **settings)
     except Exception as error:
         return Failure.of(path, error)
+
+
+@contextmanager
+def of_one_file() -> Iterator[None]:
+    """Raise whatever the block raises for its only file as `as_anymic_error` returns it."""
+    try:
+        yield
+    except AnymicError:
+        raise
+    except Exception as error:
+        raise as_anymic_error(error) from error
 
 
 def as_anymic_error(error: Exception) -> AnymicError:

@@ -122,6 +122,10 @@ def test_a_key_depends_on_every_part_but_not_on_the_order_of_keys() -> None:
     )
     assert len(key) == 32
     assert len({key, *others}) == 4
+    names = {
+        files.key_of({}, f"caf{byte}.wav") for byte in "\xe9\udce9\udce8"
+    }  # some are not UTF-8
+    assert len(names) == 3
 
 
 def test_a_changed_file_has_another_state(tmp_path: Path) -> None:

@@ -185,6 +185,7 @@ CASES = [
     (damaged("ogg"), r"damaged within: only [01]\.\d+ s of 2\.000 s .*again\.$"),
     (with_value(np.nan), r"1 NaN or infinite samples, the first at 1\.000 s\. Expected finite"),
     (with_value(np.inf), r"1 NaN or infinite samples, the first at 1\.000 s\. Expected finite"),
+    (with_value(-1e38), r"1 samples? beyond 1e\+10 times full scale, the first at 1\.000 s\."),
     (with_value(-np.inf), r"1 NaN or infinite samples, the first at 1\.000 s\. Expected finite"),
     (silent, "is silent .*every sample is 0.*allow_silence=True"),
     (cancelling, "is silent .*channels cancel"),

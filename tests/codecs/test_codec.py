@@ -124,6 +124,14 @@ def test_clipped_peaks_do_not_wrap_around(codec: Codec) -> None:
     assert np.abs(decoded).max() < 2
 
 
+@pytest.mark.parametrize("rate_hz", [100, 191, 8000, 96000])
+def test_a_clip_of_any_plausible_rate_passes(rate_hz: int) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, rate_hz).astype(np.float32)
+    coded = Codec("mp3", kbps=32).apply(Clip(noise, rate_hz))
+    assert coded.clip.samples.shape == (rate_hz,)
+    assert np.isfinite(coded.delay_samples)
+
+
 def test_values_over_full_scale_are_limited_and_noted() -> None:
     clip = Clip(2 * noise().samples / np.abs(noise().samples).max(), 44100)
     decoded = Codec("sbc", kbps=192).apply(clip).clip

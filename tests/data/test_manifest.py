@@ -86,6 +86,7 @@ def test_all_problems_are_in_one_line(tmp_path: Path) -> None:
             r"no column path and no column label \(its columns: file, class\).*file to path",
         ),
         ('path,label\n"a.wav,x\n', "cannot be read as a table"),
+        (f"path,label,fold\na.wav,x,1{'0' * 22}\n", r"fold is not a whole number in row 2 \(10000"),
     ],
 )
 def test_no_table(tmp_path: Path, text: str, message: str) -> None:

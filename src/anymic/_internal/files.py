@@ -146,6 +146,11 @@ def write_bytes(path: str | Path, content: bytes) -> None:
         unfinished.write_bytes(content)
 
 
+def encoded(text: str) -> bytes:
+    """Return a text as UTF-8; the name of a file that is not UTF-8 keeps its bytes."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def write_text(path: str | Path, text: str) -> None:
     r"""Write UTF-8 text, with lines that end in \n, as `atomic_path` does.
 
@@ -255,7 +260,7 @@ def key_of(settings: Any, *content: str | bytes) -> str:
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in content:
-        digest.update(part.encode() if isinstance(part, str) else part)
+        digest.update(encoded(part) if isinstance(part, str) else part)
     return digest.hexdigest()[:KEY_DIGITS]
 
 

@@ -25,7 +25,8 @@ MOST_DIGITS = 18  # of a whole number, which then has 64 bits
 LEAST_ARRAY_BYTES = 256 << 20  # so much may be compressed without limit
 MOST_COMPRESSION = 100
 
-_UNPAIRED = frozenset(map(chr, range(0xD800, 0xE000)))
+# Halves of surrogate pairs, but for those that stand for the bytes of a name that is not UTF-8.
+_UNPAIRED = frozenset(map(chr, (*range(0xD800, 0xDC80), *range(0xDD00, 0xE000))))
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times as fast
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from anymic.audio.clip import Clip, checked_clip, clip_name
 from anymic.errors import AudioError
 
+HIGHEST = 1e10  # beyond any scale of integers; squares of spectra stay far below infinity
 NEAR_FULL_SCALE = 0.99  # a lower peak cannot be clipped
 CLIPPED_SHARE = 0.001  # a larger share of clipped samples is noted
 
@@ -33,18 +34,22 @@ def inspect(
     Raises
     ------
     AudioError
-        If a sample is NaN or infinite.
+        If a sample is NaN or infinite, or beyond 1e10 times full scale.
     """
     # The extremes of an array with a NaN are NaN: no separate test is needed.
     top, bottom = float(frames.max()), float(frames.min())
     columns = frames.reshape(len(frames), -1)
-    if not (np.isfinite(top) and np.isfinite(bottom)):
-        bad = ~np.isfinite(columns).all(axis=1)
+    if not (top <= HIGHEST and bottom >= -HIGHEST):
+        bad = ~(np.abs(columns) <= HIGHEST).all(axis=1)
         first_s = start_s + int(bad.argmax()) / rate_hz
         name, count = clip_name(path), int(bad.sum())
+        finite = np.isfinite(columns).all()
+        what = (
+            f"samples beyond {HIGHEST:g} times full scale" if finite else "NaN or infinite samples"
+        )
         raise AudioError(
-            f"{name} has {count} NaN or infinite samples, the first at {first_s:.3f} s",
-            expected="finite samples",
+            f"{name} has {count} {what}, the first at {first_s:.3f} s",
+            expected="samples around full scale" if finite else "finite samples",
             fix="write the file again from its source, or remove that part",
         )
     peak = max(top, -bottom)

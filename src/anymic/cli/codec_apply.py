@@ -7,7 +7,7 @@ from pathlib import Path
 from anymic._internal.files import write_bytes
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, of_one_file
 
 
 def codec_apply(
@@ -31,8 +31,10 @@ def codec_apply(
 
     chosen = Codec(codec, kbps=kbps, rate_hz=rate).require()
     _check_places(recording, out, keep, encoded=chosen.kbps is not None)
-    coded = chosen.apply(audio.read(recording, channel=read_channel(channel), allow_silence=True))
-    audio.write(out, coded.clip)
+    with of_one_file():
+        clip = audio.read(recording, channel=read_channel(channel), allow_silence=True)
+        coded = chosen.apply(clip)
+        audio.write(out, coded.clip)
     if keep is not None:
         write_bytes(keep, coded.data)
     outcome = {

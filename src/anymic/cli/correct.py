@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, of_one_file
 
 
 def correct(
@@ -39,10 +39,10 @@ def correct(
     factors = gains.gains_for(device) * 10 ** (gain_db / 20)
     info = audio.probe(recording)
     gains.require(rate_hz=info.rate_hz)
-    clip = audio.read(recording, channel=read_channel(channel))
-    corrected = apply_to_waveform(
-        clip, factors, fft_size=gains.fft_size, hop_samples=gains.hop_samples
-    )
+    steps = {"fft_size": gains.fft_size, "hop_samples": gains.hop_samples}
+    with of_one_file():
+        clip = audio.read(recording, channel=read_channel(channel))
+        corrected = apply_to_waveform(clip, factors, **steps)
     before, peak = (float(abs(one.samples).max()) for one in (clip, corrected))
     if peak > 1 and out.suffix.lower() != ".wav":
         raise DeviceError(

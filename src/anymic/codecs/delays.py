@@ -21,7 +21,8 @@ def probe(rate_hz: int) -> NDArray[np.float32]:
     count = round(_PROBE_S * rate_hz)
     spectrum = np.fft.rfft(generator.standard_normal(count))
     hz = np.fft.rfftfreq(count, 1 / rate_hz)
-    spectrum *= np.where(hz < 300, 0.0, np.maximum(hz, 300) ** -0.5)
+    lowest_hz = min(300.0, rate_hz / 8)
+    spectrum *= np.where(hz < lowest_hz, 0.0, np.maximum(hz, lowest_hz) ** -0.5)
     noise = np.fft.irfft(spectrum, count)
     seconds = np.arange(count) / rate_hz
     noise *= 0.55 + 0.45 * np.sin(2 * np.pi * (3 * seconds + 1.5 * seconds**2))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic._internal.files import csv_text, file_identity, file_state, write_bytes
+from anymic._internal.files import csv_text, encoded, file_identity, file_state, write_bytes
 from anymic.data.spelling import (
     renaming,
     warn_of_lookalikes,
@@ -164,7 +164,7 @@ class Manifest:
         folder = os.path.abspath(csv.parent)
         table = self.table.assign(path=[_relative(path, folder) for path in self._full_paths()])
         comment = any(str(cell).startswith("#") for cell in table.iloc[:, 0])
-        write_bytes(csv, _encoded(csv_text(table, quoted=comment)))
+        write_bytes(csv, encoded(csv_text(table, quoted=comment)))
         return csv
 
     def where(self, **equal: Any) -> Manifest:
@@ -256,7 +256,7 @@ class Manifest:
         names = sorted(map(str, table.columns))
         columns = [[name, *map(cell_text, table[name].tolist())] for name in names]
         text = "".join("\x1f".join(cells) + "\x1e" for cells in columns)
-        return hashlib.sha256(_encoded(text)).hexdigest()
+        return hashlib.sha256(encoded(text)).hexdigest()
 
     def state(self) -> str:
         """Return the digest of the rows, and each file's path, size and time of change.
@@ -272,7 +272,7 @@ class Manifest:
         """
         starts = self.parts()["start_s"].tolist()
         return [
-            hashlib.sha256(_encoded(f"{path}|{start!r}")).hexdigest()[:16]
+            hashlib.sha256(encoded(f"{path}|{start!r}")).hexdigest()[:16]
             for path, start in zip(self._relative_paths(), starts, strict=True)
         ]
 
@@ -383,11 +383,6 @@ def _duplicates(table: pd.DataFrame, root: Path, name_of: Callable[[int], str]) 
     again = keys.duplicated(keep="first") & (table["path"] != "")
     found = [f"{table['path'][row]} ({name_of(row)})" for row in np.flatnonzero(again).tolist()]
     return [f"the same path and start_s twice: {some(found)}"] if found else []
-
-
-def _encoded(text: str) -> bytes:
-    """Return a text as UTF-8; the name of a file that is not UTF-8 keeps its bytes."""
-    return text.encode("utf-8", "surrogateescape")
 
 
 def _relative(path: str | Path, folder: str) -> str:

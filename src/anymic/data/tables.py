@@ -18,6 +18,7 @@ NUMBER_COLUMNS = ("start_s", "duration_s", "kbps")  # an empty cell is NaN, but 
 KNOWN_COLUMNS = ("path", "label", "device", "take", "group", "split", "codec") + (
     INTEGER_COLUMNS + NUMBER_COLUMNS
 )
+MOST_INTEGER = 2**53  # above, a float does not hold every whole number
 MOST_NAMED = 20  # columns in a message
 
 
@@ -38,7 +39,7 @@ def tidy(
         wrong = (np.isnan(values) & (text != "").to_numpy(dtype=bool)) | np.isinf(values)
         if column in INTEGER_COLUMNS:
             values = np.where(np.isnan(values), -1.0, values)
-            wrong |= values != np.round(values)
+            wrong |= (values != np.round(values)) | (np.abs(values) > MOST_INTEGER)
             columns[column] = np.where(wrong, -1.0, values).astype(np.int64)
         else:
             values = np.where(np.isnan(values) & (column == "start_s"), 0.0, values)

@@ -13,7 +13,9 @@ import soundfile
 from anymic import audio
 from anymic.audio import Clip
 from anymic.cli import main
-from anymic.data.manifest import Manifest
+from anymic.data.manifest import Manifest, concatenate
+from anymic.devices.correction.clip_sources import usual_rate
+from anymic.devices.identification.descriptions import describe_manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.devices.identification.identifier_network import HeldOutScores, RandomResponses
 from anymic.errors import AnymicError, AudioError, DeviceError
@@ -215,6 +217,19 @@ def test_other_rates_and_silence_are_refused(identifier: DeviceIdentifier) -> No
         identifier.identify(Clip(np.ones(8000, dtype=np.float32), 8000))
     with pytest.raises(AudioError, match="is silent"):
         identifier.identify(Clip(np.zeros(RATE_HZ, dtype=np.float32), RATE_HZ))
+
+
+def test_a_clip_of_another_rate_loses_no_other(corpus: Manifest, tmp_path: Path) -> None:
+    """Even the first: the rate is that of most clips."""
+    training = corpus.where(split="train", device=["A", "B"])
+    soundfile.write(tmp_path / "other.wav", sound("A", 99)[: RATE_HZ // 2], RATE_HZ // 2)
+    others = {"path": [str(tmp_path / "other.wav")], "label": "noise", "device": "A", "take": "x"}
+    odd = Manifest.from_table(pd.DataFrame(others))
+    found = describe_manifest(concatenate([odd, training]))
+    assert [failure.path for failure in found.failures] == others["path"]
+    assert f"Expected {RATE_HZ} Hz" in found.failures[0].reason
+    np.testing.assert_array_equal(found.values, describe_manifest(training).values)
+    assert usual_rate(odd) == RATE_HZ // 2
 
 
 def test_the_commands_fit_and_identify(

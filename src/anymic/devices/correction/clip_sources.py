@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,18 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic import audio
+from anymic._internal.threads import in_order
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.alignment import lags
 from anymic.devices.correction.arrays import ArrayError, one_a_row
 from anymic.devices.correction.frames import Frames, MagnitudeFrames, SampleFrames
-from anymic.errors import AnymicError, DeviceError, Failure, as_anymic_error
+from anymic.errors import AnymicError, DeviceError, Failure, as_anymic_error, attempt
 
 
 class ClipSource(ABC):
     """Clips with a device and perhaps a take each.
 
     `names` are for failures; `clip_ids`, `devices` and `takes` are those of `ClipSpectra`. The rate
-    is None until the first clip was read.
+    is None where no clip can be read.
     """
 
     names: list[str]
@@ -95,7 +97,7 @@ class ClipSource(ABC):
 class ManifestClips(ClipSource):
     """The clips of a manifest with a device in every row, read from their files.
 
-    All are resampled to `rate_hz`; if it is None, they must have the rate of the first one.
+    All are resampled to `rate_hz`; if it is None, they must have the rate that most of them have.
     """
 
     def __init__(self, manifest: Manifest, rate_hz: int | None, **analysis: int) -> None:
@@ -104,13 +106,12 @@ class ManifestClips(ClipSource):
         self.devices = [str(name) for name in manifest.table["device"]]
         takes = manifest.table["take"] if "take" in manifest.table else [""] * len(manifest)
         self.takes = [str(take) or None for take in takes]
-        self.rate_hz = self._resample_hz = rate_hz
+        self.rate_hz, self._resample_hz = rate_hz or usual_rate(manifest), rate_hz
         self._manifest = manifest
 
     def frames(self, row: int) -> Frames:
         """Read a clip; AnymicError also if it has another rate."""
         clip = read_row(self._manifest, row, rate_hz=self._resample_hz)
-        self.rate_hz = self.rate_hz or clip.rate_hz
         if clip.rate_hz != self.rate_hz:
             raise DeviceError(
                 f"the rate is {clip.rate_hz} Hz",
@@ -154,6 +155,13 @@ class ArrayClips(ClipSource):
         if values.ndim == 1:
             return SampleFrames(values.astype(np.float32), **self.analysis)
         return MagnitudeFrames(np.abs(values))
+
+
+def usual_rate(manifest: Manifest) -> int | None:
+    """Return the rate that most files have, of several the first; None if none can be read."""
+    found = in_order(lambda path: attempt(path, audio.probe, path), dict.fromkeys(manifest.paths()))
+    rates = Counter(one.rate_hz for one in found if not isinstance(one, Failure))
+    return max(rates, key=rates.__getitem__, default=None)
 
 
 def read_row(manifest: Manifest, row: int, *, rate_hz: int | None = None) -> audio.Clip:

@@ -13,7 +13,7 @@ from anymic import audio
 from anymic._internal.optional import extra
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
-from anymic.devices.correction.clip_sources import read_row
+from anymic.devices.correction.clip_sources import read_row, usual_rate
 from anymic.errors import AudioError, DeviceError, Failure, attempt
 
 Array = NDArray[np.float64]
@@ -126,45 +126,32 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
 def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptions:
     """Read and describe every clip whose device is stated.
 
-    Rows with an empty `device` are left out, and all clips must have one rate. `settings` are other
-    fields of `Analysis`.
+    Rows with an empty `device` are left out. `settings` are other fields of `Analysis`.
 
     Raises
     ------
     ManifestError
         If there is no `device` column.
     DeviceError
-        If the clips have different rates, or none can be used. Single clips that cannot are
-        listed in `failures`.
+        If no clip can be used. Single clips that cannot, such as those of another rate than most,
+        are listed in `failures`.
     """
     manifest.require("device", purpose="device identification")
     manifest = manifest.where(device=manifest.devices)
-    paths = manifest.paths()
-    analysis, filters = None, np.empty(0)
+    rate_hz = usual_rate(manifest) or 44100  # where none can be read, each is a failure below
+    analysis = Analysis(rate_hz, **settings)  # type: ignore[arg-type]
+    filters = analysis.filters()
     used: list[int] = []
     values: list[Array] = []
     failures: list[Failure] = []
-    for row, path in enumerate(paths):
-        clip = attempt(path, read_row, manifest, row)
-        if isinstance(clip, Failure):
-            failures.append(clip)
-            continue
-        if analysis is None:
-            analysis = Analysis(clip.rate_hz, **settings)  # type: ignore[arg-type]
-            filters = analysis.filters()
-        if clip.rate_hz != analysis.rate_hz:
-            raise DeviceError(
-                f"the clips have rates of {analysis.rate_hz} Hz and {clip.rate_hz} Hz ({path})",
-                expected="one sampling rate in the whole manifest",
-                fix="resample the files, or fit an identifier for each rate",
-            )
-        description = attempt(path, describe, clip, analysis, filters)
-        if isinstance(description, Failure):
-            failures.append(description)
-            continue
-        values.append(description)
-        used.append(row)
-    if analysis is None:
+    for row, path in enumerate(manifest.paths()):
+        found = attempt(path, lambda row: describe(read_row(manifest, row), analysis, filters), row)
+        if isinstance(found, Failure):
+            failures.append(found)
+        else:
+            values.append(found)
+            used.append(row)
+    if not used:
         raise DeviceError(
             f"no clip can be used ({len(failures)} failed). The first: {failures[0].reason}"
             if failures

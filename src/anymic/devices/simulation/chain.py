@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic._internal.files import encoded
 from anymic.devices.simulation.response import ResponseSpec, impulse_response
 from anymic.errors import ConfigError
 
@@ -106,7 +107,7 @@ class Recording:
 
 def noise_seed(seed: int, device: str, take: str) -> int:
     """Return the seed of the noise of one take on one device, which depends on nothing else."""
-    digest = hashlib.sha256(f"{seed}|{device}|{take}".encode()).digest()
+    digest = hashlib.sha256(encoded(f"{seed}|{device}|{take}")).digest()
     return int.from_bytes(digest[:8], "big")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from anymic._internal.files import encoded
 from anymic._internal.settings import from_mapping, preset_file, read_yaml
 from anymic.data.spelling import usual_split
 from anymic.devices.simulation.chain import Device
@@ -123,7 +124,7 @@ class DeviceSet:
 
         Raises a ManifestError if a device should record more clips than there are.
         """
-        key = [self.seed, salt, *split.encode()]
+        key = [self.seed, salt, *encoded(split)]
         order = stratified_order(labels, np.random.default_rng(key))
         return {
             device: sorted(order[: _count(share, len(labels), f"{device} in {split}")])
