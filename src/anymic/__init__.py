@@ -2,7 +2,7 @@
 
 The functions do what the verbs of the command line do::
 
-    load, train, finetune, evaluate, robustness, calibrate, profile, identify
+    load, train, finetune, evaluate, robustness, calibrate, profile, add_device, identify
 
 Packages below hold the parts that they are made of: `anymic.audio`, `anymic.features`, ...
 """
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anymic.evaluation.evaluate import evaluate
     from anymic.evaluation.robustness import robustness
     from anymic.features import Frontend, FrontendConfig, Standardizer
+    from anymic.inference.new_device import add_device
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
     from anymic.metrics import register_metric
@@ -62,6 +63,7 @@ _HOMES = {
     "anymic.evaluation.evaluate": ("evaluate",),
     "anymic.evaluation.robustness": ("robustness",),
     "anymic.features": ("Frontend", "FrontendConfig", "Standardizer"),
+    "anymic.inference.new_device": ("add_device",),
     "anymic.inference.prediction": ("Prediction",),
     "anymic.inference.predictor": ("Predictor", "load"),
     "anymic.metrics": ("register_metric",),
@@ -88,6 +90,7 @@ __all__ = [
     "SpectrumCorrection",
     "Standardizer",
     "TrainingConfig",
+    "add_device",
     "audio",
     "calibrate",
     "evaluate",

@@ -111,6 +111,10 @@ class BundleError(AnymicError):
     """A bundle that is missing a file, was altered, or comes from elsewhere."""
 
 
+class ClassifierError(AnymicError):
+    """A classifier that cannot be used, or whose answer is not valid."""
+
+
 class DependencyError(AnymicError):
     """An optional package or program that is not installed."""
 

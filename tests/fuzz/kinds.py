@@ -207,10 +207,10 @@ def _write_onnx(folder: Path) -> None:
 
 def _read_onnx(folder: Path) -> None:
     from anymic.audio import Clip
-    from anymic.evaluation.robustness.onnx_model import OnnxClassifier
+    from anymic.inference.onnx_model import OnnxModel
 
     clip = Clip(noise(0.5), 16000)
-    OnnxClassifier(folder / "model.onnx").classify([clip], [None])
+    OnnxModel(folder / "model.onnx").classify([clip], [None])
 
 
 # Tables, settings, records and archives.

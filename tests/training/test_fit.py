@@ -72,7 +72,8 @@ def test_a_bundle_comes_out_with_what_it_was_fitted_on(corpus: Manifest, tmp_pat
     bundle = fit(corpus, config, tmp_path, progress=False)
     assert bundle.labels == ("high", "low")
     assert bundle.contract.clip_s == 0.5
-    assert set(bundle.fitted_on) == {"weights", "standardization", "correction", "validation"}
+    uses = {"weights", "standardization", "correction", "validation", "spectrum"}
+    assert set(bundle.fitted_on) == uses
     assert not set(bundle.fitted_on["weights"]) & set(bundle.fitted_on["validation"])
     assert set(bundle.fitted_on["correction"]) <= set(bundle.fitted_on["weights"])
     assert bundle.training["best"] >= 0.9  # the two noises differ by 25 dB at the band's end

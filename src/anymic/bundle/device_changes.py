@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anymic.bundle.contract import UnknownDevice
 from anymic.bundle.ensemble import Ensemble
 from anymic.bundle.model import Bundle
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.blind import MeanSpectrum, as_recordings
-from anymic.devices.correction.profile import UNNAMED, DeviceGains, DeviceProfile
-from anymic.devices.correction.response_file import FLAT
+from anymic.devices.correction.merging import merge, with_ones
+from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.errors import BundleError, ManifestError
@@ -35,20 +32,17 @@ def add_devices(model: Model, profile: DeviceProfile, *, replace_known: bool = F
         It is not changed. A model without a device profile gets one: its training clips are the
         reference.
     profile : DeviceProfile
-        Its reference is that of the model, or a single device that the model has gains for. In the
-        second case the gains of a new device are multiplied by those of that device. For a model
-        that was trained without spectrum correction it is the device that recorded the training
-        clips. A reference `UNNAMED` or `FLAT` stands for the model's own. The reference devices of
-        `profile` are not added to a model with a profile.
+        See `anymic.devices.correction.merging.merge`. The reference devices of `profile` are not
+        added to a model with a profile.
     replace_known : bool
         Also replace the gains of devices that the model already has.
 
     Raises
     ------
     BundleError
-        If the reference is another, a device exists already, or the model has gains of mel bands.
+        If the model has gains of mel bands.
     DeviceError
-        If the profile is for another rate or FFT size.
+        As for `merge`.
     """
     if isinstance(model, Ensemble):
         profiles = [profile] * len(model.members)
@@ -64,94 +58,33 @@ def add_to_each(
     A member without a profile applied gains of 1 to every device, and keeps them for the devices
     that the ensemble has.
     """
-    pairs = zip(ensemble.members, profiles, strict=True)
-    added = [_add(member, own, replace_known) for member, own in pairs]
-    members = [
-        after if before.profile or not ensemble.devices else _with_ones(after, ensemble.devices)
-        for before, after in zip(ensemble.members, added, strict=True)
-    ]
+    members = []
+    for before, profile in zip(ensemble.members, profiles, strict=True):
+        member = _add(before, profile, replace_known)
+        if before.profile is None and member.profile is not None:
+            missing = set(ensemble.devices) - set(member.devices)
+            member = _with_profile(member, with_ones(member.profile, missing))
+        members.append(member)
     return replace(ensemble, members=tuple(members))
 
 
 def _add(bundle: Bundle, profile: DeviceProfile, replace_known: bool) -> Bundle:
-    config, own = bundle.frontend.config, bundle.profile
+    config = bundle.frontend.config
     _refuse_mel_gains(bundle, "which a profile does not have")
     profile.require(rate_hz=config.rate_hz, fft_size=config.fft_size)
-    new = [name for name in profile.devices if name not in profile.reference]
-    known = sorted(set(new) & set(bundle.devices))
-    if known and not replace_known:
-        raise BundleError(
-            f"the model already has gains for {', '.join(known)}",
-            expected="devices that it does not have",
-            fix="allow the gains to be replaced, or choose another name",
-        )
-    if not new:
-        raise BundleError(
-            f"the profile has only its own reference, {', '.join(profile.devices)}",
-            expected="a device to add",
-            fix="estimate a profile with recordings of the new device",
-        )
-    if own is None:
-        return _with_profile(bundle, _first_profile(profile, new))
-    to_reference = _gains_to_reference(own, profile)
-    added = {name: profile.devices[name] for name in new}
-    added = {name: replace(one, gains=one.gains * to_reference) for name, one in added.items()}
-    fitted_on = tuple(sorted({*own.fitted_on, *profile.fitted_on}))
-    return _with_profile(
-        bundle, replace(own, devices={**own.devices, **added}, fitted_on=fitted_on)
-    )
-
-
-def _first_profile(profile: DeviceProfile, new: Sequence[str]) -> DeviceProfile:
-    """Return the profile of a model that had none: what recorded its clips has gains of 1."""
-    ones = np.ones(profile.fft_size // 2 + 1)
-    same = {
-        name: replace(profile.devices[name], gains=ones, spread_db=np.zeros_like(ones))
-        for name in profile.reference
-        if name in profile.devices
-    }
-    added = {name: profile.devices[name] for name in new}
-    return replace(profile, devices={**same, **added})
-
-
-def _with_ones(bundle: Bundle, names: Sequence[str]) -> Bundle:
-    """Return a model with gains of 1 for devices that its profile does not have."""
-    profile = bundle.profile
-    assert profile is not None
-    bins = profile.fft_size // 2 + 1
-    ones = {name: DeviceGains(np.ones(bins), 0, np.zeros(bins)) for name in names}
-    return _with_profile(bundle, replace(profile, devices={**ones, **profile.devices}))
+    return _with_profile(bundle, merge(bundle.profile, profile, replace_known=replace_known))
 
 
 def _with_profile(bundle: Bundle, profile: DeviceProfile) -> Bundle:
-    devices = {name: profile.devices[name] for name in sorted(profile.devices)}
-    profile = replace(profile, devices=devices)
     frontend = Frontend(
         bundle.frontend.config,
-        device_gains={name: device.gains for name, device in devices.items()},
+        device_gains={name: device.gains for name, device in profile.devices.items()},
         filters=bundle.frontend.filters.clone(),
     )
     frontend.mean.copy_(bundle.frontend.mean)
     frontend.scale.copy_(bundle.frontend.scale)
     fitted_on = {**bundle.fitted_on, "correction": profile.fitted_on}
     return replace(bundle, frontend=frontend, profile=profile, fitted_on=fitted_on)
-
-
-def _gains_to_reference(own: DeviceProfile, other: DeviceProfile) -> NDArray[np.float64]:
-    """Return the gains (bin,) from the other profile's reference to the model's."""
-    ones = np.ones(own.fft_size // 2 + 1)
-    if set(other.reference) == set(own.reference):
-        return ones
-    if len(other.reference) == 1 and other.reference[0] in own.devices:
-        return own.devices[other.reference[0]].gains
-    if any(one.reference in ((UNNAMED,), (FLAT,)) for one in (own, other)):
-        return ones
-    single = f", or one of {', '.join(sorted(own.devices))}" if own.devices else ""
-    raise BundleError(
-        f"the reference of the profile is {'+'.join(other.reference)}",
-        expected=f"the model's reference {'+'.join(own.reference)}{single}",
-        fix="estimate it again with the reference " + ",".join(own.reference),
-    )
 
 
 def with_device_policy(

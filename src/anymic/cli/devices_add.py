@@ -2,33 +2,140 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from anymic.cli.printing import print_lines
+from anymic.cli.inputs import require_both
+from anymic.cli.printing import Outcome, failures_as_json
+from anymic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from anymic.devices.correction.new_device import Expectation
+    from anymic.inference.new_device import Addition
+
+DONE = {
+    "takes": "{recordings} takes with {reference}",
+    "blind": "{recordings} recordings of it alone (BLIND)",
+    "response": "its measured response",
+}
 
 
 def devices_add(
     model: Path,
     *,
-    profile: Path,
+    takes: Path | None = None,
+    reference_takes: Path | None = None,
+    recordings: list[Path] | None = None,
+    response: Path | None = None,
+    reference_response: Path | None = None,
+    profile: Path | None = None,
+    device: str | None = None,
+    reference: str | None = None,
+    estimator: str | None = None,
     out: Path | None = None,
     replace: bool = False,
-) -> None:
-    """Add the devices of a profile to a trained model.
+) -> Outcome:
+    """Add a new microphone to a trained model.
 
     No weight changes: recordings that are stated to be of the new device get its gains, and the
-    answers for other devices stay the same. Estimate the profile of the new device towards the
-    model's own reference, or towards one device of the model.
+    answers for other devices stay the same. The gains come from one of these: --takes, the same
+    sounds as recorded by the new device and by the one that recorded the training clips (10 to 30
+    of a few seconds); --response, its measured response; --recordings of it alone (blind: the least
+    reliable); or --profile. Takes are a CSV with path, device and take, a folder of one folder a
+    device with equal file names, or with --reference-takes two folders. Late ones are shifted.
 
-    Example: anymic devices add run --profile d.json, where d.json is what
-    `anymic devices profile takes.csv --reference A --device D --out d.json` wrote.
+    MODEL may be an .onnx file: the profile is written beside it, as MODEL.profile.json.
+
+    Example: anymic devices add run --takes phone/ --reference-takes recorder/ --device phone
     """
-    from anymic.bundle import Bundle
+    from anymic.bundle.installed import resolve
+    from anymic.inference.new_device import add_device
+
+    require_both("--reference-takes", reference_takes, "--takes", takes)
+    require_both("--reference-response", reference_response, "--response", response)
+    given = [one for one in (takes, recordings or None, response, profile) if one is not None]
+    if len(given) != 1:
+        raise ConfigError(
+            f"{len(given)} of --takes, --recordings, --response and --profile are given",
+            expected="one of them",
+            fix="see anymic devices add --help",
+        )
+    if takes is None and profile is None and not device:
+        raise ConfigError(
+            "the new device has no name", expected="--device NAME", fix="pass --device"
+        )
+    if profile is not None:
+        return _from_profile(model, profile, out, replace)
+    model = resolve(model)
+    added = add_device(
+        model,
+        device,
+        takes=takes,
+        reference_takes=reference_takes,
+        recordings=recordings or None,
+        response=response,
+        reference_response=reference_response,
+        reference=[name.strip() for name in reference.split(",")] if reference else (),
+        estimator=estimator,
+        replace_known=replace,
+    )
+    place = added.model.save(out or model)
+    plain = {
+        "model": str(place),
+        "devices": list(added.model.devices),
+        "added": [asdict(one) for one in added.devices],
+        "notes": list(added.notes),
+        "failures": failures_as_json(added.failures),
+    }
+    lines = [line for one in added.devices for line in _lines(one)]
+    lines += _end(place, added, model)
+    return Outcome(plain, lines, added.failures, notes=added.notes)
+
+
+def _lines(found: Expectation) -> list[str]:
+    """Return what is expected of a device."""
+    how = DONE[found.source].format(recordings=found.recordings, reference=found.reference)
+    lines = [
+        f"{found.device}: from {how}; gains {found.lowest_db:.1f} to {found.highest_db:.1f} dB, "
+        f"median {found.median_db:.1f} dB, spread {found.spread_db:.1f} dB"
+    ]
+    if found.source == "takes":
+        lines.append(
+            f"{found.device}: a recording differs from {found.reference} by {found.before_db:.1f} "
+            f"dB, corrected by about {found.after_db:.1f} dB (root mean square over frequency)"
+        )
+    elif found.source == "blind":
+        lines.append(f"{found.device}: standard error of the gains {found.after_db:.1f} dB")
+    if found.uncertain_hz:
+        ranges = [f"{low:.0f} to {high:.0f} Hz" for low, high in found.uncertain_hz]
+        more = f" and {len(ranges) - 3} more ranges" if len(ranges) > 3 else ""
+        lines.append(
+            f"{found.device}: uncertain by more than 2 dB at {', '.join(ranges[:3])}{more}"
+        )
+    return lines
+
+
+def _end(place: Path, added: Addition, model: Path) -> list[str]:
+    devices = ", ".join(added.model.devices)
+    used = model if place.suffix == ".json" else place
+    return [
+        f"{place}: devices {devices}",
+        f"next: anymic predict FILES --model {used} --device NAME",
+    ]
+
+
+def _from_profile(model: Path, profile: Path, out: Path | None, replace: bool) -> Outcome:
+    from anymic.bundle import load
     from anymic.bundle.device_changes import add_devices
     from anymic.devices.correction.profile import DeviceProfile
 
-    bundle = Bundle.load(model)
-    changed = add_devices(bundle, DeviceProfile.read(profile), replace_known=replace)
+    changed = add_devices(load(model), DeviceProfile.read(profile), replace_known=replace)
     place = changed.save(out or model)
-    print_lines(f"{place}: devices {', '.join(changed.devices)}")
-    print_lines(f"next: anymic predict FILES --model {place} --device NAME")
+    return Outcome(
+        {"model": str(place), "devices": list(changed.devices)},
+        [
+            f"{place}: devices {', '.join(changed.devices)}",
+            f"next: anymic predict FILES --model {place} --device NAME",
+        ],
+    )

@@ -17,6 +17,7 @@ from anymic.devices.correction.blind import MeanSpectrum
 from anymic.errors import DeviceError, Failure, attempt
 from anymic.features import Gains
 from anymic.inference.engine import Engine
+from anymic.inference.prediction import DevicePolicy
 from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import End, Window, cut
 
@@ -66,19 +67,6 @@ class GainSelector:
         elif self.policy == "identity":
             request.gains, request.policy = self.engine.profile_gains(None), "identity"
         return request.gains is not None
-
-    def note(self, request: ClipRequest) -> str:
-        """Return what is to be said of the device of a clip; "" if its gains are known."""
-        device = request.device
-        if device is None:
-            return ""
-        if device in self.blind_devices:
-            return f"device {device}: gains estimated from recordings of it alone"
-        if device in self.devices:
-            return ""
-        blind = request.policy == "blind"
-        done = "corrected with estimated gains" if blind else "not corrected"
-        return f"device {device}: no profile, {done}"
 
     def windows(self, request: ClipRequest) -> Iterator[Window | End]:
         """Yield the windows of a clip; its gains are chosen before the first that is not silent.
@@ -182,6 +170,21 @@ class GainSelector:
             expected=f"one of {', '.join(self.devices)}",
             fix="state the device, or estimate its profile and train with it",
         )
+
+
+def device_note(
+    device: str | None, policy: DevicePolicy, known: Sequence[str], blind: Sequence[str]
+) -> tuple[str, ...]:
+    """Return what is to be said of a clip's device: none if its gains are known.
+
+    `known` are the devices that a model has gains for, `blind` those of them with blind gains.
+    """
+    if device is None or (device in known and device not in blind):
+        return ()
+    if device in blind:
+        return (f"device {device}: gains estimated from recordings of it alone",)
+    done = "corrected with estimated gains" if policy == "blind" else "not corrected"
+    return (f"device {device}: no profile, {done}",)
 
 
 def _has_sound(item: Window | End) -> bool:

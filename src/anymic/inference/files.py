@@ -13,19 +13,26 @@ from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
 from anymic.errors import Failure
 from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
+from anymic.inference.onnx_model import OnnxModel
+from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 
 
-def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead:
-    """Load a model, an ensemble, or a head on embeddings; BundleError if there is none."""
+def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead | OnnxModel:
+    """Load a model, an ensemble, a head on embeddings or an .onnx file.
+
+    BundleError if there is none.
+    """
     folder = resolve(folder)
+    if folder.suffix == ".onnx":
+        return OnnxModel(folder)
     is_head = (folder / FOLDER.index).is_file()
     return load_head(folder) if is_head else bundles.load(folder)
 
 
 def predict_files(
-    model: Bundle | Ensemble | VectorHead,
+    model: Bundle | Ensemble | VectorHead | OnnxModel,
     places: Sequence[str | Path],
     *,
     device: str | None = None,
@@ -48,6 +55,11 @@ def predict_files(
             except Exception as error:
                 results.append(Failure.of(place, error))
         return len(results), iter(results)
+    if isinstance(model, OnnxModel):
+        found = find_files(places)
+        files = [place for place in found if isinstance(place, Path)]
+        done = predict_onnx(model, files, device=device, min_confidence=min_confidence)
+        return len(found), (next(done) if isinstance(place, Path) else place for place in found)
     predictor = Predictor(model, min_confidence=min_confidence, **settings)
     found = find_files(places)
     files = [place for place in found if isinstance(place, Path)]

@@ -16,6 +16,7 @@ from anymic.errors import AnymicError, BundleError, DeviceError, Failure
 from anymic.features.feature_store import Length, open_features
 from anymic.features.feature_store import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate
+from anymic.inference.device_policy import device_note
 from anymic.inference.engine import Engine, Precision
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
@@ -322,7 +323,8 @@ class Predictor:
         calibration, device = self.bundle.calibration, request.device
         found = request.identification
         each = np.array(request.windows)
-        notes = [note for note in (self.pipeline.gain_selector.note(request),) if note]
+        known, blind = self.bundle.devices, self.bundle.blind_devices
+        notes = device_note(device, request.policy, known, blind)
         (own,) = calibrate(average(each)[None], calibration, [device])
         best = int(own.argmax())
         return Prediction(

@@ -183,8 +183,7 @@ def finetune(
         devices=np.array(list(table.get("device", [""] * len(table))), dtype=str),
         groups=np.array(clips.manifest.recordings()),
     )
-    run.save(result)
-    return result
+    return run.save(result)
 
 
 def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:

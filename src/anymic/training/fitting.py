@@ -183,8 +183,7 @@ def _fit(
         profile=profile,
         temperature=config.temperature,
     )
-    run.save(bundle)
-    return bundle
+    return run.save(bundle)
 
 
 def correct(

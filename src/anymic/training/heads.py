@@ -147,8 +147,7 @@ def fit_head(
         file_hashes=run.file_hashes(embedder.file_hashes),
         temperature=config.temperature,
     )
-    run.save(trained)
-    return trained
+    return run.save(trained)
 
 
 @left_as_found()

@@ -31,6 +31,7 @@ from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
 from anymic.training.from_data import divides, in_windows, settle
 from anymic.training.loop.trainer import CHECKPOINTS, check_trainer, train
+from anymic.training.mean_spectrum import with_spectrum
 from anymic.training.parts import Examples, Parts, split
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ class TrainingRun:
             "anymic": version("anymic"),
             "torch": torch.__version__,
             "clips": len(data.training),
+            "devices": self.parts.training.devices,
             "failures": [vars(failure) for failure in self.failures],
             **({"notes": self.notes} if self.notes else {}),
             **result,
@@ -227,20 +229,25 @@ class TrainingRun:
         """Return the hashes of the clips of `fitted_on`, as a `Bundle` holds them."""
         return {**(before or {}), **file_hashes(self.parts.together)}
 
-    def save(self, model: Bundle) -> None:
+    def save(self, model: Bundle) -> Bundle:
         """Write the model into the folder of the run, in the first of several processes.
 
-        A model whose network cannot be built again by name is not written; a warning says so.
+        It is returned, with the mean spectrum of its training clips. A model whose network cannot
+        be built again by name is not written; a warning says so.
         """
-        if not model.network_name:
+        if int(model.training["rank"]) != 0:
+            return model
+        model = with_spectrum(model, self.parts.training)
+        if model.network_name:
+            model.save(self.out)
+        else:
             warnings.warn(
                 f"The model is not written to {self.out}: its network cannot be built again by"
                 " name. Register its class with anymic.register_network to save it.",
                 AnymicWarning,
                 stacklevel=3,
             )
-        elif int(model.training["rank"]) == 0:
-            model.save(self.out)
+        return model
 
 
 def fresh_network(

@@ -236,6 +236,15 @@ class MeanSpectrum:
         gains: Array = np.exp(np.clip(log_gains, -limit, limit))
         return gains
 
+    def uncertainty_db(self, recordings: int) -> Array:
+        """Return the standard error (bin,) of the gains from so many recordings, in dB."""
+        _, back = band_matrices(self.rate_hz, self.fft_size)
+        device, content = device_covariance(self.bands), self.covariance / recordings
+        left = device - device @ np.linalg.solve(device + content, device)
+        fine, own = (PRIOR_FINE_DB / NEPER_DB) ** 2, self.spread**2 / recordings
+        variance = np.einsum("fb,bc,fc->f", back, left, back) + fine * own / (fine + own)
+        return np.asarray(NEPER_DB * np.sqrt(np.maximum(variance, 0.0)))
+
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""
         record = {name: getattr(self, name) for name in (*_ANALYSIS, "count")}

@@ -18,6 +18,8 @@ from anymic.devices.correction.arrays import ArrayError, one_a_row
 from anymic.devices.correction.frames import Frames, MagnitudeFrames, SampleFrames
 from anymic.errors import AnymicError, DeviceError, Failure, as_anymic_error, attempt
 
+MOST_LAG_S = 10.0  # clips of a take are shifted by at most so much
+
 
 class ClipSource(ABC):
     """Clips with a device and perhaps a take each.
@@ -26,6 +28,7 @@ class ClipSource(ABC):
     is None where no clip can be read.
     """
 
+    shift = False  # whether a clip that is late is shifted, and not refused
     names: list[str]
     clip_ids: list[str]
     devices: list[str]
@@ -34,6 +37,7 @@ class ClipSource(ABC):
 
     def __init__(self, *, fft_size: int, hop_samples: int) -> None:
         self.failures: list[Failure] = []
+        self.lags_s: dict[str, float] = {}  # of the clips that were shifted, by name
         self.analysis: dict[str, Any] = {"fft_size": fft_size, "hop_samples": hop_samples}
 
     def refuse(self, rows: Iterable[int], reason: AnymicError) -> None:
@@ -47,7 +51,8 @@ class ClipSource(ABC):
     def read(self, rows: Sequence[int]) -> list[tuple[int, Frames]]:
         """Return row and frames of each clip of one take; unusable clips become failures.
 
-        The clips may differ in length, and in the moment of the recording, by one FFT size.
+        The clips may differ in length, and in the moment of the recording, by one FFT size; more
+        is refused, or where they are shifted, cut to what all of them recorded.
         """
         found: list[tuple[int, Frames]] = []
         for row in rows:
@@ -56,7 +61,7 @@ class ClipSource(ABC):
             except Exception as error:
                 self.refuse([row], as_anymic_error(error))
         lengths = [frames.length for _, frames in found]
-        if lengths and max(lengths) - min(lengths) > self.analysis["fft_size"]:
+        if not self.shift and lengths and max(lengths) - min(lengths) > self.analysis["fft_size"]:
             reason = DeviceError(
                 f"the clips of one take have {min(lengths)} to {max(lengths)} samples",
                 expected="equal lengths",
@@ -72,6 +77,8 @@ class ClipSource(ABC):
         if len(samples) < 2:
             return clips
         anchor, found = lags(samples, tolerance=self.analysis["fft_size"])
+        if self.shift:
+            clips, found = self._shifted(clips, found)
         rows = [row for row, _ in clips]
         kept = [clip for clip, lag in zip(clips, found, strict=True) if lag == 0]
         refused = [(row, lag, rows[anchor]) for row, lag in zip(rows, found, strict=True) if lag]
@@ -82,6 +89,34 @@ class ClipSource(ABC):
         for row, lag, other in refused:
             self.refuse([row], self._not_aligned(lag, other))
         return kept
+
+    def _shifted(
+        self, clips: list[tuple[int, Frames]], found: list[float]
+    ) -> tuple[list[tuple[int, Frames]], list[float]]:
+        """Cut the clips of one sound to the part that all of them recorded; their lags become 0.
+
+        A lag beyond `MOST_LAG_S` stays, and so does one of clips that share less than a window.
+        """
+        rate_hz, fft_size = self.rate_hz or 1, self.analysis["fft_size"]
+        usable = [abs(lag) <= MOST_LAG_S * rate_hz for lag in found]  # NaN is not
+        starts = [round(lag) for lag, use in zip(found, usable, strict=True) if use]
+        ends = [
+            frames.length - round(lag)
+            for (_, frames), lag, use in zip(clips, found, usable, strict=True)
+            if use
+        ]
+        begin, end = max(-min(starts), 0), min(ends)
+        if end - begin < fft_size:
+            return clips, found
+        cut: list[tuple[int, Frames]] = []
+        for (row, frames), lag, use in zip(clips, found, usable, strict=True):
+            if use and isinstance(frames, SampleFrames):
+                if lag:
+                    self.lags_s[self.names[row]] = lag / rate_hz
+                samples = frames.samples[begin + round(lag) : end + round(lag)]
+                frames = SampleFrames(samples, **self.analysis)
+            cut.append((row, frames))
+        return cut, [0.0 if use else lag for lag, use in zip(found, usable, strict=True)]
 
     def _not_aligned(self, lag: float, other: int) -> DeviceError:
         how = f"is {abs(lag) / (self.rate_hz or 1):.3f} s {'later' if lag > 0 else 'earlier'} than"
@@ -100,8 +135,11 @@ class ManifestClips(ClipSource):
     All are resampled to `rate_hz`; if it is None, they must have the rate that most of them have.
     """
 
-    def __init__(self, manifest: Manifest, rate_hz: int | None, **analysis: int) -> None:
+    def __init__(
+        self, manifest: Manifest, rate_hz: int | None, *, shift: bool = False, **analysis: int
+    ) -> None:
         super().__init__(**analysis)
+        self.shift = shift
         self.names, self.clip_ids = list(map(str, manifest.paths())), manifest.clip_ids()
         self.devices = [str(name) for name in manifest.table["device"]]
         takes = manifest.table["take"] if "take" in manifest.table else [""] * len(manifest)

@@ -201,7 +201,7 @@ def profile_of_response(
 
 def ends_note(response: Response, rate_hz: int) -> tuple[str, ...]:
     """Return notes on the ends beyond which a response is held constant, if there are any."""
-    low, high = response.hz[0], response.hz[-1]
+    low, high = float(response.hz[0]), float(response.hz[-1])
     parts = [f"below {low:g} Hz"] * (low > 50) + [f"above {high:g} Hz"] * (high < 0.49 * rate_hz)
     return (f"the response is held constant {' and '.join(parts)}",) if parts else ()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -55,6 +55,8 @@ class ClipSpectra:
         The number of frames, and of jointly active frames.
     failures : tuple of Failure
         Clips that could not be used. They have no row.
+    lags_s : dict of str to float
+        The files that were shifted, and by how much they were later than the others of their take.
     """
 
     rate_hz: int
@@ -71,6 +73,7 @@ class ClipSpectra:
     frames: NDArray[np.int64]
     active_frames: NDArray[np.int64]
     failures: tuple[Failure, ...] = ()
+    lags_s: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -120,6 +123,7 @@ def measure(
     silence_db: float = -40.0,
     rate_hz: int | None = None,
     aligned_only: bool = False,
+    shift: bool = False,
 ) -> ClipSpectra:
     """Read every clip of `manifest` once and return its mean spectra.
 
@@ -134,6 +138,9 @@ def measure(
     aligned_only : bool
         Leave out clips whose take was recorded by one device only. Aligned estimators do not use
         them, and a large corpus may have many.
+    shift : bool
+        Shift the clips of a take that are up to 10 s late, and use what all of them recorded. By
+        default those that are late by more than an FFT size are left out.
 
     Raises
     ------
@@ -145,7 +152,8 @@ def measure(
     manifest.require("device", purpose="spectrum correction")
     check_analysis(fft_size, hop_samples)
     manifest = manifest.where(device=manifest.devices)
-    source = ManifestClips(manifest, rate_hz, fft_size=fft_size, hop_samples=hop_samples)
+    analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
+    source = ManifestClips(manifest, rate_hz, shift=shift, **analysis)
     return measure_clips(
         source, floor_db=floor_db, silence_db=silence_db, aligned_only=aligned_only
     )
@@ -201,6 +209,7 @@ def measure_clips(
         devices=tuple(source.devices[row] for row in order),
         takes=tuple(source.takes[row] for row in order),
         failures=tuple(source.failures),
+        lags_s=source.lags_s,
         **arrays,
     )
 

@@ -1,9 +1,9 @@
 """Accuracy of any classifier by microphone, codec and bitrate."""
 
+from anymic.errors import ClassifierError
 from anymic.evaluation.robustness.classifiers import (
     BundleClassifier,
     Classifier,
-    ClassifierError,
     FunctionClassifier,
     as_classifier,
 )
@@ -12,7 +12,6 @@ from anymic.evaluation.robustness.findings import Robustness
 from anymic.evaluation.robustness.floors import Floor, missed_floors
 from anymic.evaluation.robustness.loading import load_classifier
 from anymic.evaluation.robustness.measure import draw_clips, read_conditions, robustness
-from anymic.evaluation.robustness.onnx_model import OnnxClassifier
 
 __all__ = [
     "BundleClassifier",
@@ -21,7 +20,6 @@ __all__ = [
     "Condition",
     "Floor",
     "FunctionClassifier",
-    "OnnxClassifier",
     "Robustness",
     "as_classifier",
     "draw_clips",

@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import AnymicError, Failure, concerns_every_file
+from anymic.errors import ClassifierError, Failure, concerns_every_file
+from anymic.inference.onnx_model import checked_labels
 from anymic.inference.predictor import Predictor, load
 from anymic.metrics.scores import SUM_TOLERANCE
 
 Answer: TypeAlias = "NDArray[np.float64] | Failure"
-
-
-class ClassifierError(AnymicError):
-    """A classifier that cannot be used, or whose answer is not valid."""
 
 
 @runtime_checkable
@@ -218,14 +215,3 @@ def checked_answer(
         expected=f"{len(labels)} probabilities from 0 to 1 that sum to 1",
         fix="return the result of softmax, one probability for each label",
     )
-
-
-def checked_labels(labels: Sequence[Any], name: str) -> tuple[str, ...]:
-    """Return labels as texts; raise ClassifierError if one is alone, empty or repeated."""
-    texts = tuple(str(label) for label in labels)
-    if texts and (len(texts) < 2 or "" in texts or len(set(texts)) < len(texts)):
-        raise ClassifierError(
-            f"the labels of {name} are {', '.join(map(repr, texts))}",
-            expected="at least two different labels",
-        )
-    return texts

@@ -9,8 +9,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from anymic.evaluation.robustness.classifiers import Classifier, ClassifierError, FunctionClassifier
-from anymic.evaluation.robustness.onnx_model import OnnxClassifier
+from anymic.errors import ClassifierError
+from anymic.evaluation.robustness.classifiers import Classifier, FunctionClassifier
+from anymic.inference.onnx_model import OnnxModel
 
 _EXAMPLE = "module:function, or the path of an .onnx file"
 
@@ -38,7 +39,7 @@ def load_classifier(
         If it is an ONNX file, and onnxruntime is not installed.
     """
     if place.endswith(".onnx"):
-        return OnnxClassifier(place, labels=labels, rate_hz=rate_hz)
+        return OnnxModel(place, labels=labels, rate_hz=rate_hz)
     if rate_hz is not None:
         raise ClassifierError(
             f"the rate {rate_hz} Hz cannot be set for {place}",

@@ -1,4 +1,4 @@
-"""An ONNX model as a classifier, through onnxruntime."""
+"""An ONNX model of waveforms, through onnxruntime, with a device profile in front of it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anymic import audio
 from anymic._internal.optional import extra
 from anymic._internal.reading import parsing, reason_of
 from anymic.audio import Clip
-from anymic.evaluation.robustness.classifiers import Answer, ClassifierError, checked_labels
+from anymic.devices.correction.apply import apply_to_waveform
+from anymic.devices.correction.profile import DeviceProfile
+from anymic.errors import ClassifierError
 
 LABELS, RATE_HZ = "labels", "rate_hz"  # metadata properties of the file
+FFT_SIZE, HOP_SAMPLES = 2048, 512  # of gains that are estimated for it
 
 
-class OnnxClassifier:
+class OnnxModel:
     """An ONNX model of waveforms.
 
     Its one input is (batch, sample) float32, mono, full scale 1.0; its first output is
     (batch, label), probabilities. If the axis of samples has a fixed size, clips of another length
     are refused; if that of the batch has, clips are passed one by one. Clips are resampled to the
-    model's rate.
+    model's rate, and those of a device with a profile are corrected before the model.
 
     Parameters
     ----------
@@ -35,6 +39,9 @@ class OnnxClassifier:
         separated by commas.
     rate_hz : int, optional
         The model's input rate; by default the metadata property `rate_hz`.
+    profile : DeviceProfile, optional
+        The gains of devices, for the model's rate; by default those of the file beside the model
+        (`profile_beside`), if there is one.
 
     Raises
     ------
@@ -42,10 +49,17 @@ class OnnxClassifier:
         If onnxruntime is not installed.
     ClassifierError
         If the file is no such model, or its labels or its rate are not known.
+    DeviceError
+        If the profile cannot be read, or is for another rate.
     """
 
     def __init__(
-        self, path: str | Path, *, labels: Sequence[str] | None = None, rate_hz: int | None = None
+        self,
+        path: str | Path,
+        *,
+        labels: Sequence[str] | None = None,
+        rate_hz: int | None = None,
+        profile: DeviceProfile | None = None,
     ) -> None:
         self.path = Path(path)
         self._name = f"the model {path}"
@@ -63,7 +77,7 @@ class OnnxClassifier:
                 fix="export the model with its front-end",
             )
         self._input = inputs[0].name
-        self._batch, self._samples = (
+        self._batch, self.clip_samples = (
             size if isinstance(size, int) else None for size in inputs[0].shape
         )
         self.labels = checked_labels(labels or _listed(stated.get(LABELS, "")), str(self.path))
@@ -74,22 +88,59 @@ class OnnxClassifier:
                 expected=f"labels in the metadata property {LABELS}, or as an argument",
                 fix="pass the labels",
             )
+        if profile is None and profile_beside(self.path).is_file():
+            profile = DeviceProfile.read(profile_beside(self.path))
+        if profile is not None:
+            profile.require(rate_hz=self.rate_hz)
+        self.profile = profile
 
-    def classify(self, clips: Sequence[Clip], devices: Sequence[str | None]) -> list[Answer]:
-        """See `Classifier`; the devices are not used."""
-        resampled = [audio.resample(clip, self.rate_hz) for clip in clips]
-        for clip in resampled:
-            if self._samples not in (None, len(clip.samples)):
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that there are gains for."""
+        return tuple(self.profile.devices) if self.profile else ()
+
+    def with_profile(self, profile: DeviceProfile) -> OnnxModel:
+        """Return the model with another profile."""
+        return OnnxModel(self.path, labels=self.labels, rate_hz=self.rate_hz, profile=profile)
+
+    def save(self, place: str | Path) -> Path:
+        """Write the profile: beside a model of this path, or into a .json file; return the file."""
+        if self.profile is None:
+            raise ClassifierError(
+                f"{self._name} has no profile", expected="a device", fix="add one first"
+            )
+        place = Path(place)
+        return self.profile.write(place if place.suffix == ".json" else profile_beside(place))
+
+    def corrected(self, clip: Clip, device: str | None) -> Clip:
+        """Return a clip at the model's rate, corrected if there are gains of its device."""
+        clip = audio.resample(clip, self.rate_hz)
+        own = self.profile
+        if own is None or device not in own.devices:
+            return clip
+        gains = own.gains_for(device)
+        return apply_to_waveform(
+            clip, gains, fft_size=own.fft_size, hop_samples=min(own.hop_samples, own.fft_size // 2)
+        )
+
+    def classify(
+        self, clips: Sequence[Clip], devices: Sequence[str | None]
+    ) -> list[NDArray[np.float64]]:
+        """Return for each clip its probabilities (label,); see `corrected`."""
+        pairs = zip(clips, devices, strict=True)
+        ready = [self.corrected(clip, device) for clip, device in pairs]
+        for clip in ready:
+            if self.clip_samples not in (None, len(clip.samples)):
                 raise ClassifierError(
                     f"the clip {clip.path} has {len(clip.samples)} samples at {self.rate_hz} Hz",
-                    expected=f"{self._samples} samples, the input of {self.path}",
+                    expected=f"{self.clip_samples} samples, the input of {self.path}",
                     fix="cut the clips (start_s, duration_s), or export the model for any length",
                 )
-        alike = len({len(clip.samples) for clip in resampled}) == 1 and self._batch is None
-        batches = [resampled] if alike else [[clip] for clip in resampled]
+        alike = len({len(clip.samples) for clip in ready}) == 1 and self._batch is None
+        batches = [ready] if alike else [[clip] for clip in ready]
         return [answer for batch in batches for answer in self._run(batch)]
 
-    def _run(self, clips: Sequence[Clip]) -> list[Answer]:
+    def _run(self, clips: Sequence[Clip]) -> list[NDArray[np.float64]]:
         samples = np.stack([clip.samples for clip in clips])
         try:
             found = np.asarray(self._session.run([self._output], {self._input: samples})[0])
@@ -115,6 +166,22 @@ class OnnxClassifier:
                 fix="pass the rate",
             )
         return rate_hz
+
+
+def profile_beside(path: Path) -> Path:
+    """Return the file of the profile that belongs to a model: model.profile.json."""
+    return path.with_name(f"{path.stem}.profile.json")
+
+
+def checked_labels(labels: Sequence[Any], name: str) -> tuple[str, ...]:
+    """Return labels as texts; raise ClassifierError if one is alone, empty or repeated."""
+    texts = tuple(str(label) for label in labels)
+    if texts and (len(texts) < 2 or "" in texts or len(set(texts)) < len(texts)):
+        raise ClassifierError(
+            f"the labels of {name} are {', '.join(map(repr, texts))}",
+            expected="at least two different labels",
+        )
+    return texts
 
 
 def _open(path: Path) -> Any:

@@ -1,0 +1,334 @@
+"""Estimate the gains of a new device for a model, and say what to expect of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import audio
+from anymic._internal.threads import READERS, in_order
+from anymic.data.files import find_files
+from anymic.devices.analysis import NEPER_DB
+from anymic.devices.correction.blind import FEWEST_CLIPS, MeanSpectrum
+from anymic.devices.correction.estimators import ESTIMATORS
+from anymic.devices.correction.gain_fitting import failed, notes_of
+from anymic.devices.correction.profile import UNNAMED, DeviceGains, DeviceProfile, Source
+from anymic.devices.correction.response_file import (
+    FLAT,
+    ends_note,
+    profile_of_response,
+    read_response,
+)
+from anymic.devices.correction.spectra import measure
+from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+from anymic.devices.correction.takes import Takes, resampled
+from anymic.errors import DeviceError, Failure, attempt
+
+PREVIEW_S = 30.0  # of each recording of a device alone
+UNCERTAIN_DB = 2.0  # half the 95 % interval of a gain: above it, the gain is called uncertain
+INTERVAL = 1.96  # standard errors
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The analysis that the gains of a model are for."""
+
+    rate_hz: int
+    fft_size: int
+    hop_samples: int
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A profile with a new device, and how sure its gains are.
+
+    Attributes
+    ----------
+    profile : DeviceProfile
+    devices : tuple of str
+        The new ones.
+    error_db : dict of str to array (bin,)
+        The standard error of the gains of each of them.
+    notes : tuple of str
+    failures : tuple of Failure
+        Recordings that could not be used.
+    """
+
+    profile: DeviceProfile
+    devices: tuple[str, ...]
+    error_db: dict[str, NDArray[np.float64]]
+    notes: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What to expect of the gains of a device, over the frequencies that a model uses.
+
+    Attributes
+    ----------
+    device : str
+    source : {"takes", "blind", "response"}
+    reference : str
+        What the gains correct towards.
+    recordings : int
+        Takes or recordings that they were estimated from; 0 for a measured response.
+    lowest_db, median_db, highest_db : float
+        The gains.
+    spread_db : float
+        Median over bins of the standard deviation over recordings.
+    before_db, after_db : float
+        The difference of one recording of the device from the reference, root mean square over
+        bins: without the gains, and with them. For `blind`, `after_db` is the standard error of
+        the gains.
+    uncertain_hz : tuple of (float, float)
+        Ranges in which the 95 % interval of a gain is wider than 2 dB up and down.
+    """
+
+    device: str
+    source: Source
+    reference: str
+    recordings: int
+    lowest_db: float
+    median_db: float
+    highest_db: float
+    spread_db: float
+    before_db: float
+    after_db: float
+    uncertain_hz: tuple[tuple[float, float], ...]
+
+
+def from_takes(
+    takes: Takes,
+    analysis: Analysis,
+    *,
+    reference: Sequence[str],
+    devices: Sequence[str],
+    estimator: str,
+) -> Estimated:
+    """Estimate gains from takes; clips that are late are shifted.
+
+    Raises
+    ------
+    DeviceError
+        As `SpectrumCorrection.fit`.
+    """
+    names = sorted({*reference, *devices})
+    manifest = takes.manifest.where(device=names)
+    first = np.argsort([name not in reference for name in manifest.table["device"]], kind="stable")
+    spectra = measure(
+        manifest.rows(first),
+        fft_size=analysis.fft_size,
+        hop_samples=analysis.hop_samples,
+        rate_hz=analysis.rate_hz,
+        aligned_only=True,
+        shift=True,
+    )
+    correction = SpectrumCorrection(
+        reference=list(reference),
+        estimator=estimator,
+        fft_size=analysis.fft_size,
+        hop_samples=analysis.hop_samples,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the notes, which are returned
+        profile = correction.fit_spectra(spectra, devices=list(devices)).profile_
+    return Estimated(
+        profile,
+        tuple(devices),
+        {name: _error_db(profile.devices[name]) for name in devices},
+        (*takes.notes(analysis.rate_hz), *_lag_notes(spectra.lags_s), *notes_of(profile, ())),
+        spectra.failures,
+    )
+
+
+def _lag_notes(lags_s: Any) -> tuple[str, ...]:
+    """Return one note for all clips that were shifted."""
+    if not lags_s:
+        return ()
+    listed = [f"{Path(path).name} {lag_s:+.3f} s" for path, lag_s in lags_s.items()]
+    more = f", and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return (f"{len(listed)} recordings are late, and shifted: {', '.join(listed[:3])}{more}",)
+
+
+def _error_db(gains: DeviceGains) -> NDArray[np.float64]:
+    """Return the standard error of gains; infinite for a single recording."""
+    if gains.count < 2:
+        return np.full(len(gains.gains), np.inf)
+    return gains.spread_db / np.sqrt(gains.count)
+
+
+def from_recordings(
+    places: Iterable[str | Path],
+    target: MeanSpectrum,
+    device: str,
+    *,
+    reference: Sequence[str] = (UNNAMED,),
+) -> Estimated:
+    """Estimate blind gains from recordings of a device alone; see `MeanSpectrum.gains`.
+
+    The first half minute of each recording is used.
+
+    Raises
+    ------
+    DeviceError
+        If no recording can be used.
+    """
+    files = find_files(places)
+    failures = [one for one in files if isinstance(one, Failure)]
+    paths = [one for one in files if isinstance(one, Path)]
+
+    def spectrum(path: Path) -> NDArray[np.float64] | Failure:
+        return attempt(path, _observe, path, target)
+
+    found = list(in_order(spectrum, paths, workers=READERS))
+    failures += [one for one in found if isinstance(one, Failure)]
+    spectra = [one for one in found if not isinstance(one, Failure)]
+    if not spectra:
+        raise DeviceError(
+            f"no recording of device {device} can be used{failed(failures)}",
+            expected="at least one, better ten or more",
+            fix="check the files",
+        )
+    observed, count = np.stack(spectra), len(spectra)
+    spread_db = np.zeros(observed.shape[1])
+    if count > 1:
+        spread_db = NEPER_DB * observed.std(axis=0, ddof=1)
+    profile = DeviceProfile(
+        rate_hz=target.rate_hz,
+        fft_size=target.fft_size,
+        hop_samples=target.hop_samples,
+        reference=tuple(reference),
+        estimator="blind",
+        devices={device: DeviceGains(target.gains(observed), count, spread_db, "blind")},
+        floor_db=target.floor_db,
+        silence_db=target.silence_db,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    notes = [f"device {device}: blind gains, estimated from recordings of it alone"]
+    if count < FEWEST_CLIPS:
+        notes.append(f"device {device}: only {count} recordings; 10 or more are better")
+    return Estimated(
+        profile,
+        (device,),
+        {device: target.uncertainty_db(count)},
+        (*notes, *resampled(paths, target.rate_hz)),
+        tuple(failures),
+    )
+
+
+def _observe(path: Path, target: MeanSpectrum) -> NDArray[np.float64]:
+    rate_hz = None if audio.probe(path).rate_hz == target.rate_hz else target.rate_hz
+    first = next(iter(audio.stream(path, window_s=PREVIEW_S, rate_hz=rate_hz)))
+    return target.observe(first.samples)
+
+
+def from_response(
+    response: str | Path,
+    analysis: Analysis,
+    device: str,
+    *,
+    reference: str,
+    reference_response: str | Path | None = None,
+    limit_db: float = 40.0,
+) -> Estimated:
+    """Return the profile of a measured response; see `profile_of_response`."""
+    own = read_response(response)
+    other = None if reference_response is None else read_response(reference_response)
+    profile = profile_of_response(
+        own,
+        device,
+        rate_hz=analysis.rate_hz,
+        fft_size=analysis.fft_size,
+        hop_samples=analysis.hop_samples,
+        reference=FLAT if other is None else reference,
+        reference_response=other,
+        limit_db=limit_db,
+    )
+    notes = [*own.notes, *ends_note(own, analysis.rate_hz)]
+    if other is None:
+        notes.append("the response of the reference device is taken to be flat")
+    else:
+        notes += other.notes
+    bins = len(profile.gains_for(device))
+    return Estimated(profile, (device,), {device: np.zeros(bins)}, tuple(notes))
+
+
+def estimator_for(own: DeviceProfile | None, stated: str | None) -> str:
+    """Return the estimator that is stated, else that of the model where it works on takes."""
+    own_name = own.estimator if own is not None else ""
+    if stated is None and own_name in ESTIMATORS and ESTIMATORS.get(own_name).takes != "ignored":
+        return own_name
+    return stated or "ratio_of_means"
+
+
+def reference_in(
+    takes: Takes, own: DeviceProfile | None, *, device: str | None, stated: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the devices of takes that gains correct towards.
+
+    They are those that are stated, else the reference of the model, else a device that the model
+    has gains for, else the only one beside the new `device`.
+
+    Raises
+    ------
+    DeviceError
+        If none of these is among the takes.
+    """
+    known = takes.devices
+    if stated:
+        return tuple(stated)
+    if own is not None and set(own.reference) <= set(known):
+        return own.reference
+    for name in own.devices if own is not None else ():
+        if name in known and name != device:
+            return (name,)
+    others = [name for name in known if name != device]
+    if device in known and len(others) == 1 and (own is None or own.reference == (UNNAMED,)):
+        return (others[0],)
+    wanted = f"recordings by {' and '.join(own.reference)}" if own else "the name of the device"
+    wanted += "" if own else " that recorded the training clips, or of the new one"
+    raise DeviceError(
+        f"the takes are of {', '.join(known) or 'no device'}, and which is the reference is not"
+        " known",
+        expected=wanted,
+        fix="name the new device, or the reference",
+    )
+
+
+def expectation(
+    estimated: Estimated, device: str, gains: DeviceGains, bins: NDArray[np.bool_]
+) -> Expectation:
+    """Return what to expect of the gains of a device; `gains` are those of the changed model."""
+    summary = gains.summary(bins)
+    gains_db = 20 * np.log10(gains.gains[bins])
+    error_db, spread_db = estimated.error_db[device][bins], gains.spread_db[bins]
+    content = spread_db if gains.source == "takes" else np.zeros_like(spread_db)
+    after = np.hypot(content, np.where(np.isfinite(error_db), error_db, 0.0))
+    hz = estimated.profile.frequencies_hz()[bins]
+    return Expectation(
+        device=device,
+        source=gains.source,
+        reference="+".join(estimated.profile.reference),
+        recordings=gains.count,
+        lowest_db=summary["lowest_db"],
+        median_db=summary["median_db"],
+        highest_db=summary["highest_db"],
+        spread_db=summary["spread_db"],
+        before_db=float(np.sqrt(np.mean(gains_db**2 + content**2))),
+        after_db=float(np.sqrt(np.mean(after**2))),
+        uncertain_hz=_ranges(hz, error_db > UNCERTAIN_DB / INTERVAL),
+    )
+
+
+def _ranges(hz: NDArray[np.float64], marked: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(int), [0]])))
+    pairs = edges.reshape(-1, 2)
+    return tuple((float(hz[begin]), float(hz[end - 1])) for begin, end in pairs)
