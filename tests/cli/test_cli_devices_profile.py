@@ -183,3 +183,16 @@ def test_correct_refuses_wrong_arguments(takes: Path, profile: Path) -> None:
         run("correct", original, "--profile", profile, "--device", "B", "--out", out,
             "--gain-db", "nan")  # fmt: skip
     assert not out.exists()
+
+
+def test_a_measured_response_is_a_profile(tmp_path: Path) -> None:
+    (tmp_path / "mic.cal").write_text("* measured\n20 -6\n500 -6\n1000 0\n2000 6\n4000 6\n")
+    response, out = tmp_path / "mic.cal", tmp_path / "mic.json"
+    result = run("devices", "profile", "--response", response, "--device", "B", "--out", out)
+    assert result.exit_code == 0
+    gains_db = 20 * np.log10(DeviceProfile.read(out).gains_for("B"))
+    assert gains_db[0] == pytest.approx(6)
+    assert gains_db[-1] == pytest.approx(-6)
+    for wrong in (["--response", response], [response, "--response", response], []):
+        with pytest.raises(ConfigError):
+            run("devices", "profile", *wrong, "--out", out)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anymic._internal.terminal import cell
-from anymic.cli.inputs import require_png
+from anymic.cli.inputs import require_both, require_png
 from anymic.cli.printing import Outcome, failures_as_json, note
+from anymic.errors import ConfigError, Failure
 
 if TYPE_CHECKING:
-    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+    from anymic.devices.correction.new_device import Analysis
+    from anymic.devices.correction.profile import DeviceProfile
 
 
 def devices_profile(
-    manifest: Path,
+    manifest: Path | None = None,
     *,
+    response: Path | None = None,
+    reference_response: Path | None = None,
     reference: str = "A",
     out: Path = Path("profile.json"),
     estimator: str = "ratio_of_means",
@@ -34,16 +39,41 @@ def devices_profile(
     Rows of the manifest with equal `take` were recorded at the same moment; 10 to 30 takes for each
     device are enough. The profile is for `anymic correct`, and for `anymic devices add`.
 
+    In place of a manifest, --response is a file of the microphone's measured response (.cal, .txt,
+    .frd: lines of Hz and dB), of which the gains are the opposite, 0 dB at 1 kHz; the reference is
+    flat, or has a --reference-response. The rate is then --rate (44100).
+
     Example: anymic devices profile takes.csv --reference A --out profile.json --plot gains.png
     """
     import warnings
 
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
+    from anymic.devices.correction.new_device import Analysis
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 
     require_png(plot)
-    table = as_manifest(manifest)
+    require_both("--reference-response", reference_response, "--response", response)
+    if (manifest is None) == (response is None):
+        raise ConfigError(
+            "neither a MANIFEST nor --response is given"
+            if manifest is None
+            else "a MANIFEST is given with --response",
+            expected="one of them",
+            fix="see anymic devices profile --help",
+        )
+    if response is not None:
+        return _of_response(
+            response,
+            device or [],
+            Analysis(rate or 44100, fft, hop),
+            out=out,
+            plot=plot,
+            reference=reference,
+            reference_response=reference_response,
+            limit_db=limit_db,
+        )
+    table = as_manifest(manifest)  # type: ignore[arg-type]  # it is given
     if split:
         table = clips_of_split(table, split, purpose="estimate gains from")
     elif "split" in table.table and table.table["split"].nunique() > 1:
@@ -61,19 +91,46 @@ def devices_profile(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the notes, which are printed below
         correction.fit(table, devices=device, rate_hz=rate)
-    correction.profile_.write(out)
+    return _outcome(correction.profile_, correction.notes_, correction.failures_, out, plot)
+
+
+def _of_response(
+    response: Path,
+    devices: list[str],
+    analysis: Analysis,
+    *,
+    out: Path,
+    plot: Path | None,
+    **settings: Any,
+) -> Outcome:
+    from anymic.devices.correction.new_device import from_response
+
+    if len(devices) != 1:
+        raise ConfigError(
+            f"{len(devices)} devices are named for one response",
+            expected="--device NAME",
+            fix="pass --device once",
+        )
+    found = from_response(response, analysis, devices[0], **settings)
+    return _outcome(found.profile, found.notes, (), out, plot)
+
+
+def _outcome(
+    profile: DeviceProfile,
+    notes: Sequence[str],
+    failures: Sequence[Failure],
+    out: Path,
+    plot: Path | None,
+) -> Outcome:
+    """Write the profile and the figure."""
+    from rich.table import Table
+
+    profile.write(out)
     if plot is not None:
         from anymic.evaluation.report.figures import gains_figure
         from anymic.evaluation.report.style import save_png
 
-        save_png(gains_figure(correction.profile_), plot)
-    return _outcome(correction, out, plot)
-
-
-def _outcome(correction: SpectrumCorrection, out: Path, plot: Path | None) -> Outcome:
-    from rich.table import Table
-
-    profile = correction.profile_
+        save_png(gains_figure(profile), plot)
     summaries = {name: device.summary() for name, device in profile.devices.items()}
     plain = {
         "profile": str(out),
@@ -83,8 +140,8 @@ def _outcome(correction: SpectrumCorrection, out: Path, plot: Path | None) -> Ou
         "rate_hz": profile.rate_hz,
         "fft_size": profile.fft_size,
         "devices": summaries,
-        "notes": list(correction.notes_),
-        "failures": failures_as_json(correction.failures_),
+        "notes": list(notes),
+        "failures": failures_as_json(failures),
     }
     table = Table(
         title=cell(
@@ -101,4 +158,4 @@ def _outcome(correction: SpectrumCorrection, out: Path, plot: Path | None) -> Ou
             cell(name), str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers)
         )
     line = f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else "")
-    return Outcome(plain, [table, line], correction.failures_, notes=correction.notes_)
+    return Outcome(plain, [table, line], failures, notes=notes)

@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from anymic.audio import Clip, resample
+from anymic.cli import main
 from anymic.codecs import Codec
 from anymic.data.manifest import Manifest
+from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, DependencyError
 from anymic.evaluation.robustness import ClassifierError, load_classifier, robustness
+from anymic.inference.files import load_model, predict_files
+from anymic.inference.prediction import Prediction
 
 LABELS = ["dog", "rain", "siren"]
 WEIGHTS = np.array([[30.0, -20.0, 0.0]], np.float32)
@@ -169,3 +174,34 @@ def test_without_onnxruntime_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DependencyError, match=r"anymic\[onnx\]"):
         load_classifier("model.onnx")
+
+
+def test_a_device_is_added_to_it(onnx: Any, clips: Manifest, tmp_path: Path) -> None:
+    """Its profile lies beside it; predict and robustness correct the waveform."""
+    path = write(onnx, tmp_path / "m.onnx", labels="dog,rain,siren", rate_hz="8000")
+    (tmp_path / "mic.cal").write_text("20 -6\n500 -6\n1000 0\n2000 6\n4000 6\n")
+    add = ["devices", "add", str(path), "--response", str(tmp_path / "mic.cal"), "--device", "B"]
+    assert main(add) == 0
+    assert main(add) == 2  # it is there
+    profile = DeviceProfile.read(tmp_path / "m.profile.json")
+
+    def corrected(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+        return by_hand(profile.apply(samples, rate_hz, device="B"), rate_hz)
+
+    as_b = Manifest.from_table(clips.table.assign(device="B"), clips.root)
+    found = robustness(load_classifier(str(path)), as_b, codecs=[Codec("mu-law")])
+    same = robustness(corrected, as_b, codecs=[Codec("mu-law")], labels=LABELS)
+    np.testing.assert_allclose(found.probabilities, same.probabilities, atol=1e-5)
+    file = clips.paths()[0]
+    for device, policy, notes in (
+        ("B", "profile", ()),
+        ("C", "identity", ("device C: no profile, not corrected",)),
+    ):
+        count, answers = predict_files(load_model(path), [file], device=device)
+        (answer,) = answers
+        assert isinstance(answer, Prediction)
+        assert (count, answer.device_policy, answer.notes) == (1, policy, notes)
+        function = corrected if device == "B" else by_hand
+        samples, rate_hz = soundfile.read(file, dtype="float32")
+        wanted = function(samples, rate_hz)
+        np.testing.assert_allclose(list(answer.probabilities.values()), wanted, atol=1e-5)
