@@ -34,7 +34,7 @@ ARRAYS |= {"anymic.errors"}
 NETWORKS = ARRAYS | {"abc", "copy", "inspect", "itertools", "torch", "torchmetrics"}
 NETWORKS |= {"anymic._internal.registry", "anymic._internal.process_state"}
 CALIBRATORS = ARRAYS | {"sklearn", "anymic._internal.reading"}
-ONLY = {"metrics": NETWORKS, "models": NETWORKS, "calibration": CALIBRATORS}
+ONLY = {"metrics": NETWORKS | {"sklearn"}, "models": NETWORKS, "calibration": CALIBRATORS}
 # What one module does for all of the package, and who may therefore import these.
 ONE_RULE = {
     "concurrent.futures": {"anymic._internal.threads", "anymic._internal.processes"},

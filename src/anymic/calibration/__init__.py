@@ -10,6 +10,7 @@ from anymic.calibration.by_device import METHODS, DeviceCalibrator, Method
 from anymic.calibration.calibrator import CalibrationError, Calibrator
 from anymic.calibration.isotonic import LEAST_CLIPS, IsotonicCalibrator
 from anymic.calibration.temperature import TemperatureCalibrator
+from anymic.calibration.thresholds import Thresholds, best_thresholds
 
 __all__ = [
     "LEAST_CLIPS",
@@ -20,4 +21,6 @@ __all__ = [
     "IsotonicCalibrator",
     "Method",
     "TemperatureCalibrator",
+    "Thresholds",
+    "best_thresholds",
 ]

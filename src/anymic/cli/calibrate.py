@@ -12,7 +12,7 @@ from anymic.cli.inputs import require_choice, require_place
 from anymic.cli.printing import Outcome, failures_as_json
 
 if TYPE_CHECKING:
-    from anymic.training.calibrating import CalibrationScores, Change
+    from anymic.training.calibrating import Calibrated, CalibrationScores, Change
 
 
 def calibrate(
@@ -37,6 +37,9 @@ def calibrate(
     calibrator that was fitted on the recordings of the other parts ("held out"). Use `anymic
     evaluate` to measure the model on clips that had no part in it.
 
+    For a model of several labels a clip, the threshold of each label is chosen again on these
+    clips, by maximal F1.
+
     Clips that the model was trained on, clips of the same recordings, clips of the manifest's split
     test, and devices (--per-device) with too few clips are refused.
 
@@ -60,7 +63,8 @@ def calibrate(
     )
     place = found.model.save(out or model)
     calibration = found.model.calibration
-    assert calibration is not None
+    if calibration is None:
+        return _thresholds(found, place)
     return Outcome(
         {
             "model": str(place),
@@ -72,6 +76,26 @@ def calibrate(
             _table(found.changes),
             f"{place}: calibrated, {calibration.describe()}",
             f"next: anymic evaluate {place} --data {data} --split test",
+        ],
+        found.failures,
+    )
+
+
+def _thresholds(found: Calibrated, place: Path) -> Outcome:
+    """Return the thresholds that were chosen for several labels a clip."""
+    chosen = found.model.training["thresholds"]
+    values = dict(zip(found.model.labels, chosen["values"], strict=True))
+    return Outcome(
+        {
+            "model": str(place),
+            "thresholds": values,
+            "clips": chosen["clips"],
+            "usual": chosen["usual"],
+            "failures": failures_as_json(found.failures),
+        },
+        [
+            *(f"{label}\t{value:.3f}" for label, value in values.items()),
+            f"{place}: thresholds of {len(values)} labels, chosen on {chosen['clips']} clips",
         ],
         found.failures,
     )

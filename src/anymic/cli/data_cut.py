@@ -31,7 +31,8 @@ def data_cut(
 
     if every is None:
         every = PATCH_EVERY_S if length == PATCH_S else length
-    pieces, failures = cut_rows(as_manifest(manifest), length_s=length, distance_s=every)
+    clips = as_manifest(manifest, several=None)
+    pieces, failures = cut_rows(clips, length_s=length, distance_s=every)
     pieces.write(out)
     failed = failures_as_json(failures)
     outcome = {"manifest": str(out), "rows": len(pieces), "failures": failed}

@@ -27,7 +27,7 @@ def data_encode(
     from anymic.codecs.coded_corpus import encode as run
     from anymic.data.reading import as_manifest
 
-    result = run(as_manifest(manifest), codecs, out, workers=workers)
+    result = run(as_manifest(manifest, several=None), codecs, out, workers=workers)
     found = [(one, result.measured_kbps[one], over) for one, over in result.over_full_scale.items()]
     plain = [
         {

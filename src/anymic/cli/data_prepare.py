@@ -18,6 +18,7 @@ def data_prepare(
     out: Path = Path("manifest.csv"),
     download: bool = False,
     rate: int | None = None,
+    several: bool = False,
     check: bool = True,
     workers: int = 2,
 ) -> Outcome:
@@ -25,6 +26,10 @@ def data_prepare(
 
     The manifest gets the rows that can be used. Problems are listed, all of them, and the exit
     status is then 1. Where a group, a take or a file is in two splits, no manifest is written.
+
+    With --several a clip may have several labels, or none: the clips of folders named noise,
+    background or other get an empty label, and in a table (csv) a column of 0 and 1 for each label
+    becomes one column `label`, whose cells name the labels with semicolons between them.
 
     Example: anymic data prepare folder --root sounds --out sounds.csv
     """
@@ -44,7 +49,13 @@ def data_prepare(
         )
     if download:
         fetch(name, root)
-    manifest = corpus.read(root)
+    if several and "several" not in corpus.options:
+        raise ConfigError(
+            f"--several is given for {name}, whose clips have one label each",
+            expected="--several with folder or csv",
+            fix="leave --several out",
+        )
+    manifest = corpus.read(root, several=True) if several else corpus.read(root)
     wanted_hz = rate if rate is not None else corpus.rate_hz
     problems = check_files(manifest, rate_hz=wanted_hz, workers=workers) if check else []
     kept = usable(manifest, problems)

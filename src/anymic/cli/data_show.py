@@ -20,7 +20,7 @@ def data_show(
     """
     from anymic.data.reading import as_manifest
 
-    clips = as_manifest(manifest)
+    clips = as_manifest(manifest, several=None)
     keys = clips.table.reindex(columns=COLUMNS, fill_value="")
     counts = keys.value_counts(sort=False).sort_index()
     rows = counts.rename("clips").reset_index().to_dict("records")

@@ -29,7 +29,9 @@ def data_simulate(
     from anymic.data.reading import as_manifest
     from anymic.devices.simulation.simulate import simulate as run
 
-    result = run(as_manifest(manifest), devices, out, responses=responses, workers=workers)
+    result = run(
+        as_manifest(manifest, several=None), devices, out, responses=responses, workers=workers
+    )
     counts = result.manifest.table["device"].value_counts()
     found = [
         (name, int(counts.get(name, 0)), over) for name, over in result.over_full_scale.items()

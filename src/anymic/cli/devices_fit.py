@@ -29,7 +29,7 @@ def devices_fit(
     from anymic.data.splits import clips_of_split
     from anymic.devices.identification.identifier import DeviceIdentifier
 
-    manifest = as_manifest(data)
+    manifest = as_manifest(data, several=None)
     if split or "split" in manifest.table:
         manifest = clips_of_split(manifest, split or "train", purpose="fit an identifier on")
     identifier = DeviceIdentifier().fit(manifest, held_out=held_out or (), seed=seed)

@@ -47,7 +47,7 @@ def devices_policy(
         bundles.load(model),
         unknown=unknown,  # type: ignore[arg-type]
         identifier=None if identifier is None else DeviceIdentifier.load(identifier),
-        training=None if data is None else as_manifest(data),
+        training=None if data is None else as_manifest(data, several=None),
     )
     place = changed.save(out or model)
     if data is not None:

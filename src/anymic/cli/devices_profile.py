@@ -73,7 +73,7 @@ def devices_profile(
             reference_response=reference_response,
             limit_db=limit_db,
         )
-    table = as_manifest(manifest)  # type: ignore[arg-type]  # it is given
+    table = as_manifest(manifest, several=None)  # type: ignore[arg-type]  # it is given
     if split:
         table = clips_of_split(table, split, purpose="estimate gains from")
     elif "split" in table.table and table.table["split"].nunique() > 1:

@@ -83,7 +83,7 @@ def _embed_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
 
-    manifest = as_manifest(data)
+    manifest = as_manifest(data, several=None)
     if split is not None:
         manifest = clips_of_split(manifest, split, purpose="embed")
     with progress_bar(len(manifest), "embedding") as advance:

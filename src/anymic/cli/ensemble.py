@@ -95,7 +95,7 @@ def _clips(
         )
     both = voting == "calibrated" and data is not None
     require_both(f"--split {split}", split, "--voting calibrated and --data", both)
-    manifest = None if data is None else as_manifest(data)
+    manifest = None if data is None else as_manifest(data, several=None)
     if manifest is None or split is None:
         return manifest, None
     return manifest, clips_of_split(manifest, split, purpose="calibrate on")

@@ -40,6 +40,9 @@ def evaluate(
     A head on embeddings (`anymic train-head --embeddings`) is measured on embeddings: --data is
     then an .npz with labels.
 
+    For a model of several labels a clip it is mean average precision, and for each label average
+    precision and F1 at the model's threshold.
+
     Probabilities are those of `anymic predict`: calibrated, where the model is. The report's header
     states it.
 
@@ -81,8 +84,10 @@ def as_mapping(found: Evaluation | Robustness, paths: Mapping[str, Path]) -> dic
 def evaluation_lines(found: Evaluation, paths: Mapping[str, Path]) -> list[Any]:
     """Return the tables, and where the report is."""
     from anymic.evaluation.report import tables
+    from anymic.evaluation.report.label_rows import label_device_table, label_table
 
-    kinds = (tables.device_table, tables.class_table, tables.threshold_table)
+    kinds = [tables.device_table, tables.class_table, tables.threshold_table]
+    kinds += [label_device_table, label_table]
     shown = [table for kind in kinds if (table := kind(found.rows)).rows]
     if found.baseline is not None:
         shown.append(found.baseline.table())

@@ -38,7 +38,7 @@ def plot_features(
     from anymic.inference.embedder import Embedder
 
     require_png(out)
-    chosen = _of_both_splits(as_manifest(data))
+    chosen = _of_both_splits(as_manifest(data, several=None))
     embedder = Embedder(bundle.load(model), accelerator=accelerator)
     with progress_bar(len(chosen), "embedding") as advance:
         found = embedder.embed_manifest(chosen, progress=advance)

@@ -38,6 +38,10 @@ def predict(
     is null). `anymic calibrate` calibrates the probabilities; `anymic evaluate` measures how many
     clips are answered at such a threshold, and how well.
 
+    A model of several labels a clip names the labels whose score reaches their threshold, with
+    semicolons between them (in JSON, "labels" is a list): several, one, or none of them. --top 5
+    then shows the five highest scores, whether they are named or not.
+
     Into a pipe, rows are tab-separated: file, label, probability, device, correction ("device
     stated: corrected", "device identified (0.98): corrected", "device unknown: not corrected") or
     "failed", and notes or the reason; --windows adds the window's start in seconds after the file,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anymic.inference.prediction import Prediction
     from anymic.inference.submission import Submission
 
-NOT_SURE = "not sure"
+NOT_SURE, NONE_NAMED = "not sure", "none of the labels"
 KNOWN = {
     "stated": "device stated",
     "manifest": "device in the manifest",
@@ -85,6 +85,8 @@ def _table(windows: bool, top: int) -> Table:
 
 def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tuple[str, ...]]:
     """Return the cells of a result's rows."""
+    from anymic.inference.prediction import named_labels
+
     if isinstance(result, Failure):
         blank = [""] * (2 * top + 1 + windows)
         yield (result.path, *blank, "failed", result.reason)
@@ -98,7 +100,11 @@ def _rows(result: Prediction | Failure, windows: bool, top: int) -> Iterator[tup
         ]
     correction = _correction(result)
     for start, probabilities in parts:
-        best, notes = _best(probabilities, top, result.min_confidence)
+        if result.thresholds is None:
+            best, notes = _best(probabilities, top, result.min_confidence)
+        else:
+            named = named_labels(probabilities, result.thresholds, result.min_confidence)
+            best, notes = _best_of_several(probabilities, named, top)
         known = (result.device or "", correction, "; ".join((*notes, *result.notes)))
         yield (result.path, *start, *best, *known)
 
@@ -128,10 +134,35 @@ def _best(
     return cells + [""] * (2 * top - len(cells)), notes
 
 
+def _best_of_several(
+    probabilities: dict[str, float], named: list[tuple[str, float]], top: int
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the cells of the labels that are named, or of the `top` most probable ones; a note.
+
+    The labels of a cell are separated by semicolons, and so are their probabilities.
+    """
+    labels = "; ".join(label for label, _ in named)
+    if top > 1:
+        cells, _ = _best(probabilities, top, 0.0)
+        return cells, (f"labels: {labels}" if named else NONE_NAMED,)
+    shares = "; ".join(f"{share:.4f}" for _, share in named)
+    if named:
+        return [labels, shares], ()
+    ((label, share),) = nlargest(1, probabilities.items(), key=itemgetter(1))
+    return ["", ""], (f"{NONE_NAMED} (highest: {label} {share:.4f})",)
+
+
 def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[str, Any]:
+    from anymic.inference.prediction import named_labels
+
     if isinstance(result, Failure):
         return {"path": result.path, "failed": result.reason}
     values = {**asdict(result), "answer": result.answer}
+    several = values.pop("thresholds") if result.thresholds is None else result.thresholds
+    if several:  # there is no single answer
+        for name in ("label", "probability", "answer"):
+            del values[name]
+        values["labels"] = list(result.labels)
     starts_s = values.pop("window_starts_s")
     each = values.pop("window_probabilities").tolist()
     labels, least = list(result.probabilities), result.min_confidence
@@ -139,12 +170,13 @@ def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[s
         best = nlargest(top, result.probabilities.items(), key=itemgetter(1))
         values["top"] = [{"label": label, "probability": share} for label, share in best]
     if windows:
-        values["each_window"] = [
-            {
-                "start_s": start_s,
-                "answer": labels[row.index(max(row))] if max(row) >= least else None,
-                "probabilities": dict(zip(labels, row, strict=True)),
+        values["each_window"] = []
+        for start_s, row in zip(starts_s, each, strict=True):
+            own = dict(zip(labels, row, strict=True))
+            answer: dict[str, Any] = {
+                "answer": labels[row.index(max(row))] if max(row) >= least else None
             }
-            for start_s, row in zip(starts_s, each, strict=True)
-        ]
+            if several:
+                answer = {"labels": [name for name, _ in named_labels(own, several, least)]}
+            values["each_window"].append({"start_s": start_s, **answer, "probabilities": own})
     return values

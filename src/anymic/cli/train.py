@@ -64,7 +64,7 @@ def train(
     note_replaced(out, resume=resume)
     config = read_config(preset, config_file, changes, seed)
     arguments = read_trainer(trainer)
-    held_out = HeldOut(test_share, folds, group_from)
+    held_out = HeldOut(test_share, folds, group_from, several=config.several)
     _check_members(members, workers, arguments, held_out.wanted)
     manifest = held_out.grouped(data)
     progress = not as_json

@@ -162,6 +162,7 @@ class DerivedCorpus(Generic[Variant]):
         self.failed: dict[int, Failure] = {}  # by row; some files of these clips may be missing
         self.written = 0  # now; the other files are of an earlier run
         self._sources = _sources(manifest)
+        self._several = manifest.several
         self._records: list[dict[Any, Any]] = manifest.table.to_dict("records")
         self._processes, self._workers, self._progress = processes, workers, progress
 
@@ -235,7 +236,8 @@ class DerivedCorpus(Generic[Variant]):
         table = pd.DataFrame(rows)
         front = [column for column in first if column in table.columns]
         table = table[front + [column for column in table.columns if column not in front]]
-        written = Manifest.from_table(table, self.folder, name=Path(name).stem)
+        name_of = Path(name).stem
+        written = Manifest.from_table(table, self.folder, name=name_of, several=self._several)
         written.write(self.folder / name)
         return written
 

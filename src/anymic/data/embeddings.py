@@ -35,7 +35,9 @@ class Vectors:
     sequences: tuple[NDArray[np.float32], ...]
 
 
-def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
+def read_vectors(
+    path: str | Path, *, labelled: bool = True, several: bool | None = False
+) -> Vectors:
     """Read an .npz as `anymic embed` writes it.
 
     Parameters
@@ -46,6 +48,8 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
         and `groups` (the recording).
     labelled : bool
         Whether `labels` are required.
+    several : bool, optional
+        As of `Manifest`; without `labelled`, labels are kept as they are.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def read_vectors(path: str | Path, *, labelled: bool = True) -> Vectors:
     numbers = features.astype(np.float32)
     segments = [rows[name] for name in clips["path"]]
     return Vectors(
-        Manifest.from_table(clips, path.parent),
+        Manifest.from_table(clips, path.parent, several=several if labelled else None),
         tuple(numbers[own[np.argsort(order[own], kind="stable")]] for own in segments),
     )
 

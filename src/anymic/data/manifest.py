@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic._internal.files import csv_text, encoded, file_identity, file_state, write_bytes
+from anymic.data import label_sets
 from anymic.data.spelling import (
     renaming,
     warn_of_lookalikes,
@@ -28,11 +29,12 @@ from anymic.data.tables import (
     NUMBER_COLUMNS,
     TABLE,
     after_header,
+    cell_problems,
     cell_text,
-    is_unicode,
+    duplicates,
     joined,
     refuse_twice,
-    rows_problem,
+    relative,
     some,
     tidy,
 )
@@ -62,18 +64,24 @@ class Manifest:
         Relative paths in ``path`` are relative to this folder.
     name : str
         The name of the corpus, for messages and reports.
+    several : bool
+        Whether a clip may have several labels, separated by semicolons in ``label``, or none: an
+        empty cell. A table without a column ``label`` may then have a column for each label, whose
+        cells are 0 and 1. Otherwise a clip has one label.
     """
 
     table: pd.DataFrame
     root: Path
     name: str = ""
+    several: bool = False
 
     @classmethod
-    def read(cls, csv: str | Path) -> Manifest:
+    def read(cls, csv: str | Path, *, several: bool | None = False) -> Manifest:
         """Read a text table with a header line; see `anymic.data.text_tables.read_text_table`.
 
         AnymicWarnings name what is read in another way than it is written, what is not used, and
-        labels and devices that look alike.
+        labels and devices that look alike. `several` is the attribute; None is True where a label
+        is empty.
 
         Raises
         ------
@@ -82,12 +90,19 @@ class Manifest:
         """
         csv = Path(csv)
         found = read_text_table(csv)
-        manifest = cls._checked(found.frame(), csv.parent, csv.stem, found.name_of)
-        warn_of_lookalikes(manifest.table)
+        manifest = cls._checked(found.frame(), csv.parent, csv.stem, several, found.name_of)
+        warn_of_lookalikes(manifest.table, several=manifest.several)
         return manifest
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame, root: str | Path = ".", *, name: str = "") -> Manifest:
+    def from_table(
+        cls,
+        table: pd.DataFrame,
+        root: str | Path = ".",
+        *,
+        name: str = "",
+        several: bool | None = False,
+    ) -> Manifest:
         """Check a table and make it a manifest; the arguments are the attributes.
 
         The usual spellings of columns and splits (``Split``, ``subset``, ``val``) are accepted,
@@ -99,16 +114,22 @@ class Manifest:
             Missing columns, no rows, empty paths or labels, cells that should be numbers and are
             not, the same clip (``path`` and ``start_s``) twice: all of them in one line.
         """
-        return cls._checked(table, root, name, after_header)
+        return cls._checked(table, root, name, several, after_header)
 
     @classmethod
     def _checked(
-        cls, table: pd.DataFrame, root: str | Path, name: str, name_of: Callable[[int], str]
+        cls,
+        table: pd.DataFrame,
+        root: str | Path,
+        name: str,
+        several: bool | None,
+        name_of: Callable[[int], str],
     ) -> Manifest:
         """Check a table as `from_table` does; `name_of` gives the name of a row in messages."""
         where = f"the table {name}" if name else "the table"
         refuse_twice(map(str, table.columns), where)
         table = with_usual_columns(table, KNOWN_COLUMNS)
+        table = label_sets.with_label_column(table) if several else table
         if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
             had = some(map(str, table.columns), most=MOST_NAMED) or "none"
             raise ManifestError(
@@ -120,13 +141,10 @@ class Manifest:
         problems = ["there are no rows"] if table.empty else []
         typed, numbers = tidy(table, name_of)
         problems += numbers
-        for column in REQUIRED_COLUMNS:
-            empty = typed[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
-            problems += rows_problem(f"empty {column}", empty, name_of=name_of)
-        if not is_unicode("".join(typed["label"])):
-            wrong = ~typed["label"].map(is_unicode).to_numpy(dtype=bool)
-            problems += rows_problem("label that is not UTF-8", wrong, name_of=name_of)
-        problems += _duplicates(typed, Path(root), name_of)
+        without = [not cell.strip() for cell in typed["label"]]
+        several = any(without) and not all(without) if several is None else several
+        needed = REQUIRED_COLUMNS[: 1 if several else 2]
+        problems += cell_problems(typed, needed, name_of) + duplicates(typed, Path(root), name_of)
         if problems:
             number = f"{len(problems)} problems: " if len(problems) > 1 else ""
             raise ManifestError(
@@ -136,7 +154,10 @@ class Manifest:
             )
         if "split" in typed.columns:
             typed["split"] = with_usual_splits(typed["split"].tolist())
-        return cls(table=typed, root=Path(root), name=name)
+        if several:
+            ordered = [label_sets.as_cell([cell]) for cell in typed["label"]]
+            typed["label"] = pd.Series(ordered, dtype=object)
+        return cls(table=typed, root=Path(root), name=name, several=several)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -144,7 +165,7 @@ class Manifest:
     @property
     def labels(self) -> list[str]:
         """The labels that occur, sorted."""
-        return sorted(set(self.table["label"]))
+        return sorted({label for own in self.label_sets() for label in own})
 
     @property
     def devices(self) -> list[str]:
@@ -162,7 +183,7 @@ class Manifest:
         """
         csv = Path(csv)
         folder = os.path.abspath(csv.parent)
-        table = self.table.assign(path=[_relative(path, folder) for path in self._full_paths()])
+        table = self.table.assign(path=[relative(path, folder) for path in self._full_paths()])
         comment = any(str(cell).startswith("#") for cell in table.iloc[:, 0])
         write_bytes(csv, encoded(csv_text(table, quoted=comment)))
         return csv
@@ -213,7 +234,8 @@ class Manifest:
             key: np.asarray(value) if isinstance(value, pd.Series) else value
             for key, value in columns.items()
         }
-        return Manifest.from_table(self.table.assign(**plain), self.root, name=self.name)
+        table = self.table.assign(**plain)
+        return Manifest.from_table(table, self.root, name=self.name, several=self.several)
 
     def require(self, *columns: str, purpose: str) -> None:
         """Make sure that the table has these columns; a ManifestError names the missing ones."""
@@ -226,24 +248,24 @@ class Manifest:
 
     def require_labels(self, labels: Iterable[str]) -> None:
         """Make sure that every row has one of these labels; a ManifestError names the others."""
-        known = sorted(set(labels))
-        counts = self.table["label"].value_counts()
-        if unknown := [label for label in self.labels if label not in known]:
-            listed = ", ".join(f"{label} ({counts[label]} rows)" for label in unknown)
-            fix = "rename these labels or leave their rows out"
-            places = zip(self.table["path"], self.table["label"], strict=True)
-            if all(str(path).startswith(f"{label}/") for path, label in places):
-                fix = "name each folder after its label, or list the files and labels in a CSV file"
-                listed += "; each label is the name of a folder"
-            raise ManifestError(
-                f"unknown labels{self._named()}: {listed}",
-                expected=f"only {', '.join(known)}",
-                fix=fix,
-            )
+        label_sets.require_known(
+            self.label_sets(), self.table["path"].tolist(), set(labels), named=self._named()
+        )
+
+    def label_sets(self) -> list[tuple[str, ...]]:
+        """Return the labels of each row, sorted; several or none where ``several`` is true."""
+        return [
+            label_sets.labels_of(cell) if self.several else (cell,) for cell in self.table["label"]
+        ]
 
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Return the position of each row's label in ``labels``, (row,); see `require_labels`."""
+        """Return the position of each row's label in ``labels``, (row,); see `require_labels`.
+
+        Where a row may have several, return 1 for each label that it has, else 0: (row, label).
+        """
         self.require_labels(labels)
+        if self.several:
+            return label_sets.indicators(self.label_sets(), labels)
         number = {label: at for at, label in enumerate(labels)}
         return np.array([number[label] for label in self.table["label"]], dtype=np.int64)
 
@@ -344,7 +366,7 @@ class Manifest:
 
     def _relative_paths(self) -> list[str]:
         root = os.path.abspath(self.root)
-        return [_relative(path, root) for path in self._full_paths()]
+        return [relative(path, root) for path in self._full_paths()]
 
     def _full_paths(self) -> list[str]:
         root = os.path.abspath(self.root)
@@ -369,24 +391,9 @@ def concatenate(manifests: Iterable[Manifest]) -> Manifest:
     except ValueError:  # different drives
         root = roots[0]
     tables = [
-        part.table.assign(path=[_relative(path, root) for path in part.paths()]) for part in parts
+        part.table.assign(path=[relative(path, root) for path in part.paths()]) for part in parts
     ]
     names = dict.fromkeys(part.name for part in parts if part.name)
     table = pd.concat(tables, ignore_index=True)
-    return Manifest.from_table(table, root, name="+".join(names))
-
-
-def _duplicates(table: pd.DataFrame, root: Path, name_of: Callable[[int], str]) -> list[str]:
-    keys = table.reindex(columns=["path", "start_s"]).fillna({"start_s": 0.0})
-    folder = os.path.abspath(root)
-    keys["path"] = [os.path.normpath(os.path.join(folder, path)) for path in table["path"]]
-    again = keys.duplicated(keep="first") & (table["path"] != "")
-    found = [f"{table['path'][row]} ({name_of(row)})" for row in np.flatnonzero(again).tolist()]
-    return [f"the same path and start_s twice: {some(found)}"] if found else []
-
-
-def _relative(path: str | Path, folder: str) -> str:
-    """Return the path relative to the folder, with forward slashes; absolute if it is elsewhere."""
-    full = os.path.normpath(path)
-    below = os.path.join(folder, "")
-    return (full[len(below) :] if full.startswith(below) else full).replace(os.sep, "/")
+    several = any(part.several for part in parts)
+    return Manifest.from_table(table, root, name="+".join(names), several=several)

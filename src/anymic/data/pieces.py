@@ -65,7 +65,9 @@ def cut_rows(
             place = {"start_s": begin_s + start_s, "duration_s": duration_s}
             rows.append({**record, **place, "group": recording})
     require_usable(rows, failures)
-    pieces = Manifest.from_table(pd.DataFrame(rows), manifest.root, name=manifest.name)
+    pieces = Manifest.from_table(
+        pd.DataFrame(rows), manifest.root, name=manifest.name, several=manifest.several
+    )
     return pieces, tuple(failures)
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from anymic.data.corpora.folder import folder
+from anymic.data.label_sets import refuse_several
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import warn_of_lookalikes
 from anymic.errors import ManifestError
 
 
-def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
+def as_manifest(
+    clips: Manifest | pd.DataFrame | str | Path, *, several: bool | None = False
+) -> Manifest:
     """Return a manifest of the clips.
 
     Parameters
@@ -21,15 +24,24 @@ def as_manifest(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
         A DataFrame has the columns of a manifest; its relative paths are relative to the current
         folder. A path is a CSV file, or a folder of one folder per label. Others, and tables that
         are not usable, are a ManifestError.
+    several : bool, optional
+        Whether a clip may have several labels, or none; see `Manifest`. None where labels do not
+        matter: they are kept as they are.
     """
     if isinstance(clips, Manifest):
-        return clips
+        if several is None or clips.several == several:
+            return clips
+        if not several:
+            refuse_several(clips.table["label"].tolist(), clips.table["path"].tolist())
+        return Manifest.from_table(clips.table, clips.root, name=clips.name, several=several)
     if isinstance(clips, pd.DataFrame):
-        manifest = Manifest.from_table(clips)
-        warn_of_lookalikes(manifest.table)
+        manifest = Manifest.from_table(clips, several=several)
+        warn_of_lookalikes(manifest.table, several=manifest.several)
         return manifest
     if isinstance(clips, str | Path):
-        return folder(clips) if Path(clips).is_dir() else Manifest.read(clips)
+        if Path(clips).is_dir():
+            return folder(clips, several=bool(several))
+        return Manifest.read(clips, several=several)
     raise ManifestError(
         f"the clips are a {type(clips).__name__}",
         expected="a Manifest, or a pandas.DataFrame with the columns path and label",

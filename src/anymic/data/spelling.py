@@ -109,13 +109,16 @@ def with_slashes(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     return table.assign(path=[usual.get(path, path) for path in paths])
 
 
-def warn_of_lookalikes(table: pd.DataFrame) -> None:
+def warn_of_lookalikes(table: pd.DataFrame, *, several: bool = False) -> None:
     """Name labels, and devices, that look alike, and how to merge them, in an AnymicWarning."""
     for column in ("label", "device"):
         if column not in table.columns:
             continue
         alike: dict[str, list[str]] = {}
-        counts = table[column].value_counts().to_dict()
+        cells = table[column]
+        if several and column == "label":
+            cells = cells.str.split(";").explode()
+        counts = cells.value_counts().to_dict()
         counts.pop("", None)
         for name in counts:  # the most frequent first
             alike.setdefault(_folded(name, joined=True), []).append(str(name))

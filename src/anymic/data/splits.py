@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import usual_split
 from anymic.data.tables import some
@@ -60,7 +61,7 @@ def part_of_groups(manifest: Manifest, *, share: float, seed: int) -> NDArray[np
             expected="at least two groups",
             fix="add recordings, or fill the column group",
         )
-    counts = pd.crosstab(unit_of, manifest.table["label"]).to_numpy(dtype=np.float64)
+    counts = _counts(manifest, unit_of)
     short = share * counts.sum(axis=0)  # the clips of each label that the part still lacks
     order = np.random.default_rng(seed).permutation(len(units))
     inside = np.zeros(len(units), dtype=bool)
@@ -73,6 +74,18 @@ def part_of_groups(manifest: Manifest, *, share: float, seed: int) -> NDArray[np
     if inside.all():
         inside[order[-1]] = False
     return inside[unit_of]
+
+
+def _counts(manifest: Manifest, unit_of: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the number of clips of each label in each group, (group, label).
+
+    Clips without a label, where there are some, count as one more label.
+    """
+    sets = [own or ("",) for own in manifest.label_sets()]
+    of_clip = indicators(sets, sorted({label for own in sets for label in own}))
+    counts = np.zeros((unit_of.max() + 1, of_clip.shape[1]))
+    np.add.at(counts, unit_of, of_clip)
+    return counts
 
 
 def set_test_aside(manifest: Manifest, *, share: float, seed: int) -> Manifest:

@@ -44,6 +44,7 @@ CAPTIONS = {
     "overconfident. The area of a dot is its number of clips, the line its 95 % interval.",
     "accuracy_over_coverage": "Further left, more clips of low confidence are declined. If a line "
     "rises there, the confidence is informative. Marks are at 50, 80, 90 and 100 %.",
+    "scores_by_label": "Average precision does not depend on the thresholds of the model; F1 does.",
     "device_gains": "The factor that each frequency of a device is multiplied by. The band is one "
     "standard deviation over clips to either side.",
 }
@@ -57,7 +58,8 @@ class Evaluation(Measurement):
     ----------
     rows : tuple of Row
         Accuracy, log loss, Brier score, calibration error and MAP@k with n and 95 % intervals, of
-        all clips, of each device and of each class; see `anymic.evaluation.report.evaluate`.
+        all clips, of each device and of each class; see `anymic.evaluation.report.evaluate`. With
+        several labels a clip, average precision and F1: see `evaluate_labels` there.
     clips : Manifest
         The clips of `probabilities`, in their order: those that could be used.
     device_policies : str
@@ -86,6 +88,8 @@ class Evaluation(Measurement):
         """Write the report with all figures."""
         from anymic.evaluation.report import figures
 
+        if self.several:
+            return self._write_labels(folder, facts)
         scored = _scored(self.probabilities, self.targets, self.clips)
         counts = confusion_matrix(self.targets, scored.predicted, classes=len(self.labels))
         drawn = [
@@ -99,13 +103,6 @@ class Evaluation(Measurement):
             drawn.insert(0, ("accuracy_by_device", by_device, "Devices"))
         if self.profile is not None:
             drawn.append(("device_gains", figures.gains_figure(self.profile), "Corrections"))
-        recordings = recordings_of(self.clips)
-        header = report.run_header(**facts)
-        header["clips"] = len(self.targets)
-        header["recordings"] = (
-            len(set(recordings)) if recordings else "not stated: every clip counts by itself"
-        )
-        header["resampling"] = f"{RESAMPLES} resamples, seed {self.seed}"
         rows, tables = self.rows, report.tables_of(self.rows)
         if self.baseline is not None:
             rows += self.baseline.rows
@@ -116,11 +113,44 @@ class Evaluation(Measurement):
             title=self.title,
             finding=str(self),
             tables=tables,
-            header=header,
+            header=self._header(facts),
             figures=[report.ReportFigure(*one, CAPTIONS.get(one[0], "")) for one in drawn],
             failures=self.failures,
             extra={"confusion": {"labels": list(self.labels), "counts": counts.tolist()}},
         )
+
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels: targets are then (clip, label), 0 and 1."""
+        return self.targets.ndim == 2
+
+    def _write_labels(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]:
+        """Write the report of a model that names several labels a clip."""
+        from anymic.evaluation.report import figures
+
+        figure = figures.scores_by_label(self.rows)
+        drawn = [("scores_by_label", figure, "Classes")]
+        if self.profile is not None:
+            drawn.append(("device_gains", figures.gains_figure(self.profile), "Corrections"))
+        return report.write_report(
+            folder,
+            self.rows,
+            title=self.title,
+            header=self._header(facts),
+            figures=[report.ReportFigure(*one, CAPTIONS.get(one[0], "")) for one in drawn],
+            failures=self.failures,
+            extra={"labels": list(self.labels)},
+        )
+
+    def _header(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        recordings = recordings_of(self.clips)
+        counted = len(set(recordings)) if recordings else "not stated: every clip counts by itself"
+        return {
+            **report.run_header(**facts),
+            "clips": len(self.targets),
+            "recordings": counted,
+            "resampling": f"{RESAMPLES} resamples, seed {self.seed}",
+        }
 
 
 @left_as_found()
@@ -187,6 +217,9 @@ def evaluate(
         require_share(min_confidence, "min_confidence")
     predictor = _as_predictor(model)
     about = predictor if isinstance(predictor, VectorHead) else predictor.bundle
+    several = about.targets == "several"
+    if several:
+        _refuse_for_several(reference=reference, map_at=map_at, min_confidence=min_confidence)
     if map_at is not None and len(about.labels) < map_at:
         raise ConfigError(
             f"MAP@{map_at} is not possible with {len(about.labels)} labels",
@@ -194,10 +227,10 @@ def evaluate(
             fix="leave it out: accuracy says the same",
         )
     if isinstance(predictor, VectorHead):
-        vectors = _vectors(manifest, unstated=unstated, cache=cache is not None)
+        vectors = _vectors(manifest, several=several, unstated=unstated, cache=cache is not None)
         clips = vectors.clips
     else:
-        clips = as_manifest(manifest)  # type: ignore[arg-type]  # it refuses other types
+        clips = as_manifest(manifest, several=several)  # type: ignore[arg-type]  # it refuses other types
     chosen, name = clips_to_evaluate(clips, split)
     chosen.require_labels(about.labels)
     if isinstance(predictor, VectorHead):
@@ -216,6 +249,7 @@ def evaluate(
         "data": as_given(manifest, clips.name),
         "split": split or "",
         **({"devices": f"unstated: {policies}"} if unstated else {}),
+        **({"targets": "several labels a clip"} if several else {}),
         "probabilities": "not calibrated after training"
         if calibration is None
         else f"calibrated after training: {calibration.describe()}",
@@ -225,6 +259,7 @@ def evaluate(
         found.probabilities,
         used,
         labels=about.labels,
+        thresholds=about.thresholds,
         reference=reference or _reference(about.profile, used),
         map_at=map_at,
         min_confidence=min_confidence,
@@ -251,6 +286,7 @@ def measured_rows(
     clips: Manifest,
     *,
     labels: Sequence[str],
+    thresholds: Sequence[float] | None = None,
     reference: str | None = None,
     map_at: int | None = None,
     min_confidence: float | None = None,
@@ -258,16 +294,15 @@ def measured_rows(
 ) -> list[report.Row]:
     """Return the rows of `evaluate` from probabilities (clip, label)."""
     targets = clips.targets(labels)
-    rows = report.evaluate(
-        probabilities,
-        targets,
-        labels=labels,
-        devices=_devices(clips),
-        groups=recordings_of(clips),
-        reference=reference,
-        map_at=map_at,
-        seed=seed,
-    )
+    columns: dict[str, Any] = {
+        "labels": labels,
+        "devices": _devices(clips),
+        "groups": recordings_of(clips),
+        "seed": seed,
+    }
+    if clips.several:
+        return report.evaluate_labels(probabilities, targets, thresholds=thresholds, **columns)
+    rows = report.evaluate(probabilities, targets, reference=reference, map_at=map_at, **columns)
     scored = _scored(probabilities, targets, clips)
     rows += selective_rows(scored)
     if min_confidence is not None:
@@ -281,7 +316,18 @@ def _as_predictor(model: Model) -> Predictor | VectorHead:
     return model if isinstance(model, Predictor | VectorHead) else Predictor(model)
 
 
-def _vectors(manifest: Clips, **audio_options: bool) -> Vectors:
+def _refuse_for_several(**options: object) -> None:
+    """Refuse options that only models of one label a clip have."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ConfigError(
+            f"the options {' and '.join(given)} cannot be used with a model of several labels a"
+            " clip",
+            expected="a model of one label a clip",
+            fix="leave them out",
+        )
+
+
+def _vectors(manifest: Clips, *, several: bool, **audio_options: bool) -> Vectors:
     """Return embeddings; refuse other clips, and options that only audio has."""
     if given := [name for name, chosen in audio_options.items() if chosen]:
         raise ConfigError(
@@ -292,7 +338,7 @@ def _vectors(manifest: Clips, **audio_options: bool) -> Vectors:
     if isinstance(manifest, Vectors):
         return manifest
     if isinstance(manifest, str | Path):
-        return read_vectors(manifest)
+        return read_vectors(manifest, several=several)
     raise ConfigError(
         f"a head on embeddings cannot evaluate {type(manifest).__name__}",
         expected="an .npz of embeddings, as `anymic embed` writes it, or Vectors of it",

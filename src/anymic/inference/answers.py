@@ -16,17 +16,31 @@ during fine-tuning and the experiments use those that apply to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from anymic.bundle.targets import Targets, named
+from anymic.bundle.targets import Targets, named, thresholds_of
 from anymic.bundle.voting import vote
 from anymic.calibration import DeviceCalibrator
 
-__all__ = ["average", "calibrate", "named", "probabilities", "vote"]
+__all__ = ["average", "calibrate", "named", "probabilities", "thresholds_by_label", "vote"]
+
+
+class _Answering(Protocol):
+    """A model, an ensemble, or a head on embeddings."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def targets(self) -> Targets: ...
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None: ...
 
 
 def probabilities(
@@ -76,3 +90,11 @@ def calibrate(
     if calibration is None or not len(clips):
         return clips
     return calibration.transform(clips, devices)
+
+
+def thresholds_by_label(model: _Answering) -> dict[str, float] | None:
+    """Return the probability from which a model names each label; None with one label a clip."""
+    if model.targets == "one":
+        return None
+    values = thresholds_of(model.thresholds, len(model.labels))
+    return dict(zip(model.labels, values, strict=True))

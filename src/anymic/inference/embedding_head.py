@@ -20,7 +20,7 @@ from anymic.bundle.targets import Targets, threshold_problems
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
-from anymic.inference.answers import average, probabilities
+from anymic.inference.answers import average, probabilities, thresholds_by_label
 from anymic.inference.prediction import DevicePolicy, ManifestPredictions, Prediction
 from anymic.models.network import Network
 from anymic.models.segments import fixed_segments
@@ -143,6 +143,7 @@ class VectorHead:
                     probabilities=dict(zip(self.labels, own.tolist(), strict=True)),
                     windows=len(fixed_segments(sequence, self.segments)),
                     min_confidence=min_confidence,
+                    thresholds=thresholds_by_label(self),
                 )
             )
         return found
@@ -203,7 +204,7 @@ def load_head(folder: str | Path) -> VectorHead:
         )
         width = head.mean.size
         with torch.inference_mode():  # the parts fit if they classify an example
-            network(torch.zeros(1, record.segments, width))
+            network.eval()(torch.zeros(1, record.segments, width))
         if not (head.mean.shape == head.scale.shape == (width,) and head.temperature > 0):
             raise ValueError("the mean, the scale or the temperature does not fit")
         wrong = threshold_problems(head.targets, head.thresholds, head.labels, calibrated=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,12 +24,12 @@ class Prediction:
     path : str
         The file; empty for samples.
     label : str
-        The most probable label.
+        The most probable label. With several labels a clip, `labels` is the answer.
     probability : float
         Of that label.
     probabilities : dict of str to float
         Of every label; they sum to 1. The mean over windows, then calibrated for the device if the
-        model is calibrated.
+        model is calibrated. With several labels a clip, independent scores.
     device : str or None
         The device that recorded the clip; None if unknown.
     device_from : {"stated", "manifest", "identified", "assumed"}
@@ -54,6 +55,8 @@ class Prediction:
         was identified.
     min_confidence : float
         As of the `Predictor`.
+    thresholds : dict of str to float, or None
+        With several labels a clip, the probability from which each is named; else None.
     """
 
     path: str
@@ -73,11 +76,44 @@ class Prediction:
     )
     device_probability: float | None = None
     min_confidence: float = 0.0
+    thresholds: dict[str, float] | None = None
 
     @property
     def answer(self) -> str | None:
-        """The label, or None if its probability is below `min_confidence`."""
+        """The label, or None if its probability is below `min_confidence`.
+
+        With several labels a clip, these with semicolons between them; "" if none is named.
+        """
+        if self.thresholds is not None:
+            return ";".join(self.labels)
         return self.label if self.probability >= self.min_confidence else None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the clip, the most probable first.
+
+        With several labels a clip: those whose probability reaches their threshold, and
+        `min_confidence`; there may be none. Otherwise the answer, if there is one.
+        """
+        least = self.min_confidence
+        if self.thresholds is None:
+            return (self.label,) if self.probability >= least else ()
+        return tuple(label for label, _ in named_labels(self.probabilities, self.thresholds, least))
+
+
+def named_labels(
+    probabilities: Mapping[str, float], thresholds: Mapping[str, float], least: float = 0.0
+) -> list[tuple[str, float]]:
+    """Return the labels that are named with their probabilities, the most probable first.
+
+    Those whose probability reaches their threshold, and `least`. Equal ones keep their order.
+    """
+    found = [
+        (label, share)
+        for label, share in probabilities.items()
+        if share >= max(thresholds[label], least)
+    ]
+    return sorted(found, key=lambda item: -item[1])
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure
 from anymic.features.feature_store import Length, open_features
 from anymic.features.feature_store import Precision as StoredPrecision
-from anymic.inference.answers import average, calibrate
+from anymic.inference.answers import average, calibrate, thresholds_by_label
 from anymic.inference.device_policy import device_note
 from anymic.inference.engine import Engine, Precision
 from anymic.inference.pipeline import ClipPipeline
@@ -78,7 +78,8 @@ class Predictor:
     accelerator : str
         A torch device such as "cpu" or "cuda"; "auto" is a GPU if there is one.
     min_confidence : float
-        `Prediction.answer` is None if the best label's probability is below this.
+        `Prediction.answer` is None if the best label's probability is below this. With several
+        labels a clip, labels below it are not named.
 
     Raises
     ------
@@ -343,4 +344,5 @@ class Predictor:
             window_probabilities=calibrate(each, calibration, [device] * len(each)),
             device_probability=found.probability if found else None,
             min_confidence=self.min_confidence,
+            thresholds=thresholds_by_label(self.bundle),
         )

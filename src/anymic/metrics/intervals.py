@@ -242,12 +242,23 @@ def resampled_totals(
     sums = np.stack(
         [np.bincount(index, weights=column, minlength=count) for column in columns.T], axis=1
     )
-    totals = []
-    for block in _draws(count, resamples, seed):
-        flat = block + count * np.arange(len(block))[:, None]
-        times = np.bincount(flat.ravel(), minlength=count * len(block)).reshape(len(block), count)
-        totals.append(times @ sums)
-    return np.concatenate(totals)
+    return np.concatenate([times @ sums for times in resampled_counts(count, resamples, seed=seed)])
+
+
+def resampled_counts(
+    groups: int, resamples: int = RESAMPLES, *, seed: int = 0, rows: int = 0
+) -> Iterator[NDArray[np.intp]]:
+    """Yield how often each group is drawn in each resample, in blocks (resample, group).
+
+    The blocks are smaller where each resample needs memory for so many `rows`.
+    """
+    for drawn in _draws(groups, resamples, seed):
+        most = max(1, _BLOCK_CELLS // max(rows, groups))
+        for first in range(0, len(drawn), most):
+            block = drawn[first : first + most]
+            flat = block + groups * np.arange(len(block))[:, None]
+            times = np.bincount(flat.ravel(), minlength=groups * len(block))
+            yield times.reshape(len(block), groups)
 
 
 def percentile_interval(

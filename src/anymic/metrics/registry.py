@@ -47,6 +47,8 @@ class Metric:
         resamples share it.
     detail : bool
         Whether it is shown in full tables only.
+    several : bool
+        Whether it is for classifiers of several labels a clip: targets are 0 and 1, (clip, class).
     over_devices, difference : str
         The names of its mean over devices, and of its difference between devices or conditions.
     """
@@ -60,6 +62,7 @@ class Metric:
     detail: bool = False
     over_devices: str = ""
     difference: str = ""
+    several: bool = False
 
 
 METRICS: Registry[Metric] = Registry("metric", package="anymic.metrics", error=MetricError)
@@ -83,6 +86,10 @@ for _metric in (
     Metric("coverage", "clips answered", "share", "higher"),
     Metric("accuracy_when_sure", "accuracy of these", "share", "higher"),
     Metric("flips", "flips", "share", "lower"),
+    Metric("average_precision", "average precision", better="higher"),
+    Metric("f1", "F1", better="higher"),
+    Metric("macro_f1", "mean F1", better="higher"),
+    Metric("threshold", "threshold"),
     Metric("mean_of_conditions", "mean_of_conditions", "share", "higher"),
 ):
     METRICS.add(_metric.name, _metric)
@@ -106,6 +113,7 @@ def register_metric(
     per_clip: bool = False,
     detail: bool = False,
     intervals: Callable[..., Mapping[str, Interval]] | None = None,
+    several: bool = False,
 ) -> Callable[[Function], Function]:
     """Return a decorator that adds a metric to every report.
 
@@ -117,7 +125,7 @@ def register_metric(
         In the rows of a report.
     title : str
         In tables; by default the name.
-    unit, better, detail
+    unit, better, detail, several
         See `Metric`.
     per_clip : bool
         Whether the function returns a value for each clip, (clip,), whose mean is the metric.
@@ -152,7 +160,9 @@ def register_metric(
                 return {name: bounded_mean(values, groups)}
             return {name: resampled_mean(values, groups, seed=seed)}
 
-        metric = Metric(name, title or name, unit, better, value, intervals or own, detail)
+        metric = Metric(
+            name, title or name, unit, better, value, intervals or own, detail, several=several
+        )
         METRICS.add(name, metric, made_by=function)
         return function
 
@@ -167,17 +177,18 @@ def score_all(
     Parameters
     ----------
     probabilities, targets
-        As `check_probabilities` returns them.
+        As `check_probabilities` returns them, or `check_scores` for several labels a clip.
     groups : (clip,)
         The source recording of each clip. A single recording gives numbers without intervals.
     seed : int
         Of the resamples.
     """
-    several = len(set(groups.tolist())) > 1
-    scored = [metric for metric in METRICS.specs() if metric.function]
+    recordings = len(set(groups.tolist()))
+    several = targets.ndim == 2
+    scored = [one for one in METRICS.specs() if one.function and one.several == several]
     found: dict[str, Interval] = {}
     for metric in scored:
-        if several and metric.intervals is not None:
+        if recordings > 1 and metric.intervals is not None:
             if metric.name not in found:
                 found.update(metric.intervals(probabilities, targets, groups, seed=seed))
         elif metric.function is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from anymic.training.calibration_clips import (
     predict_labelled,
     require_each_label,
 )
+from anymic.training.choosing_thresholds import choose_thresholds
 
 FOLDS = 5
 
@@ -68,7 +70,8 @@ class Calibrated:
     ----------
     model : Bundle or Ensemble
     changes : tuple of Change
-        One for each device; the last is that of all clips.
+        One for each device; the last is that of all clips. None with several labels a clip, whose
+        thresholds were chosen again.
     failures : tuple of Failure
         Clips that could not be used.
     """
@@ -95,6 +98,10 @@ def calibrate(
     The calibrator is fitted to the probabilities that it will be applied to: the mean over windows,
     after the vote of an ensemble's members, with the device that prediction uses. It replaces a
     calibrator that the model has.
+
+    With several labels a clip, the thresholds of the labels are chosen again on these clips, by
+    maximal F1, and the scores stay as they are; `method` and `per_device` then have no meaning, and
+    other values than the defaults are refused.
 
     Parameters
     ----------
@@ -124,13 +131,21 @@ def calibrate(
         If a clip is of the manifest's split "test", or of a recording of it, labels are unknown,
         no clip can be used, or there is no such split.
     CalibrationError
-        If the clips, or those of a device, are too few.
+        If the clips, or those of a device, are too few, or the method is not for several labels a
+        clip.
     """
     calibrator = DeviceCalibrator(method)
     if isinstance(model, str | Path):
         name, model = name or str(model), bundles.load(model)
     name = name or "the model"
-    clips = calibration_clips(model, as_manifest(manifest), split, name=name)
+    several = model.targets == "several"
+    if several and (method != "temperature" or per_device):
+        raise CalibrationError(
+            f"{name} names several labels a clip",
+            expected="no method and no devices, because their thresholds are chosen",
+            fix="leave the method and the devices out",
+        )
+    clips = calibration_clips(model, as_manifest(manifest, several=several), split, name=name)
     if isinstance(model, Ensemble):
         plain: Bundle | Ensemble = replace(model, calibration=None)
     else:
@@ -138,6 +153,9 @@ def calibrate(
     with progress_bar(len(clips), "predicting", shown=progress) as advance:
         used, found = predict_labelled(plain, clips, cache=cache, progress=advance)
     p, targets = found.probabilities, used.targets(model.labels)
+    if several:
+        chosen = choose_thresholds(p, targets, model.labels)
+        return Calibrated(_with_thresholds(plain, chosen, used.clip_ids()), (), found.failures)
     if method == "isotonic":
         fix = "set more clips aside, or calibrate by temperature"
         require_each_label(targets, model.labels, name=name, fix=fix)
@@ -169,6 +187,18 @@ def _with_hashes(model: Bundle | Ensemble, clips: Manifest) -> Bundle | Ensemble
         members = [replace(one, file_hashes={**one.file_hashes, **hashes}) for one in model.members]
         return replace(model, members=tuple(members))
     return replace(model, file_hashes={**model.file_hashes, **file_hashes(clips)})
+
+
+def _with_thresholds(
+    model: Bundle | Ensemble, chosen: Mapping[str, Any], clips: Sequence[str]
+) -> Bundle | Ensemble:
+    """Return the model with other thresholds, and the clips that they were chosen on."""
+    values, training = tuple(chosen["values"]), {**model.training, "thresholds": dict(chosen)}
+    if isinstance(model, Ensemble):
+        training["thresholds"]["clip_ids"] = list(clips)
+        return replace(model, thresholds=values, training=training)
+    fitted_on = {**model.fitted_on, "calibration": tuple(clips)}
+    return replace(model, thresholds=values, training=training, fitted_on=fitted_on)
 
 
 def _held_out(

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from anymic import models
 from anymic._internal.settings import from_mapping, read_yaml
+from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.gain_fitting import for_mel_bands
@@ -103,6 +104,10 @@ class TrainingConfig:
     crop_frames : int or None
         Train on this number of consecutive frames of each clip, drawn in every epoch; None trains
         on whole clips. Validation always uses whole clips.
+    targets : {"one", "several"}
+        one: a clip has one label (softmax). several: a clip has any number of labels, also none,
+        in the column `label` with semicolons between them; each label has its own score (sigmoid),
+        and the cross-entropy is the binary one, summed over labels.
     loss : {"focal", "cross_entropy"}
     focal_power : float
         Exponent of (1 - p) in the focal loss.
@@ -150,7 +155,8 @@ class TrainingConfig:
         is kept.
     monitor : {"accuracy", "loss", "last"}
         The value on the validation clips that decides which epoch is kept; "last" keeps the last
-        epoch, so that these clips can be used for calibration alone.
+        epoch, so that these clips can be used for calibration alone. With several labels a clip,
+        mean average precision takes the place of accuracy, here and in the schedule "plateau".
     seed : int
         Seed of weights, split, order, dropout and augmentation.
     precision : {"auto", "float32", "bfloat16"}
@@ -171,6 +177,7 @@ class TrainingConfig:
     shorter: Literal["refuse", "pad", "repeat"] = "refuse"
     longer: Literal["refuse", "crop", "center"] = "refuse"
     crop_frames: int | None = None
+    targets: Targets = "one"
     loss: Literal["focal", "cross_entropy"] = "focal"
     focal_power: float = 1.0
     temperature: float = 1.0
@@ -225,6 +232,11 @@ class TrainingConfig:
                 expected="positive numbers, shares in 0 to 1, ascending restarts",
                 fix="correct the training settings",
             )
+
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels, or none."""
+        return self.targets == "several"
 
     @property
     def length(self) -> Length:

@@ -79,7 +79,7 @@ class Embedded:
         result: dict[str, Any] = {
             "epochs": 0,
             "kept_epoch": 0,
-            "monitor": "cross-validated accuracy",
+            "monitor": "cross-validated accuracy" + " of each label" * self.data.several,
             "best": found.accuracy,
             "precision": "float64",
             "processes": 1,
@@ -90,7 +90,7 @@ class Embedded:
                 "folds": found.folds,
             },
         }
-        if len(self.data.validation):
+        if len(self.data.validation) and not self.data.several:
             right = self._right(self._probabilities(head, standardization))
             result["validation_accuracy"] = float(right.mean())
         return result
@@ -101,10 +101,10 @@ class Embedded:
         """Return the accuracy on the validation clips of the head and of logistic regression.
 
         An AnymicWarning says if the head is the worse one, and which settings may be the reason.
-        Without validation clips nothing is returned.
+        Without validation clips, or with several labels a clip, nothing is returned.
         """
         data = self.data
-        if not len(data.validation):
+        if not len(data.validation) or data.several:
             return {}
         other = self.logistic([COMPARED])
         logits = torch.from_numpy(other.logits(self._means(data.validation)))

@@ -69,7 +69,8 @@ def fit_vectors(
         torch.manual_seed(config.seed)
         network = models.build(config.network, classes=len(data.labels), **arguments)
         if config.network == LINEAR:
-            record = run.record(data, embeddings.fit_linear(network, further))
+            result = embeddings.fit_linear(network, further)
+            record = run.record(data, {**result, **run.thresholds(network, further, data)})
         else:
             record = run.train(network, further, data, seed=False)
             record |= embeddings.compare(network, further, record)
@@ -85,6 +86,7 @@ def fit_vectors(
         training=record,
         fitted_on=run.fitted_on(),
         file_hashes=run.file_hashes(),
+        **run.answers(record),
     )
     head.save(out)
     return head

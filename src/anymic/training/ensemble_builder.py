@@ -90,6 +90,7 @@ class Builder:
             bundle = model.uncalibrated()  # members vote with uncalibrated probabilities
             accuracy = recorded_accuracy(bundle)
             known = self.manifest is not None and bundle.fitted_on.get("validation")
+            known = known and bundle.targets == "one"
             if accuracy is None and known:
                 clips, found = self.predict(name, bundle)
                 right = found.probabilities.argmax(axis=1) == clips.targets(bundle.labels)
@@ -129,8 +130,10 @@ class Builder:
             If a member has too few clips of some label to be calibrated.
         """
         chosen = list(candidates) if select is None else _good_enough(candidates, select)
-        Ensemble(tuple(one.bundle for one in chosen))  # raises before anything is predicted
         members = [one.bundle for one in chosen]
+        several = any(one.targets == "several" for one in members)
+        # raises before anything is predicted
+        Ensemble(tuple(members), voting if several else "soft")
         calibrators = []
         for number, one in enumerate(chosen if voting == "calibrated" else ()):
             clips, found = self.predict(one.name, one.bundle, calibrate=True)
@@ -181,6 +184,8 @@ class Builder:
 def recorded_accuracy(bundle: Bundle) -> float | None:
     """Return the accuracy on validation clips in the training record of a model."""
     best, monitor = bundle.training.get("best"), bundle.training.get("monitor")
+    if bundle.targets == "several":
+        return None
     if not bundle.fitted_on.get("validation") or monitor == "validation_loss":
         return None
     return float(best) if isinstance(best, (int, float)) else None
@@ -205,6 +210,12 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
     unknown = [one for one in candidates if one.accuracy is None]
     if unknown:
         first = unknown[0]
+        if first.bundle.targets == "several":
+            raise BundleError(
+                f"{first.name} names several labels a clip, and has no accuracy",
+                expected=f"an accuracy to select by ({select})",
+                fix="do not select",
+            )
         why = f"no validation clips were set aside for {first.name}"
         if first.bundle.fitted_on.get("validation"):
             why = f"the accuracy of {first.name} was not recorded"

@@ -77,7 +77,9 @@ def finetune(
         `groups` of the clips.
     config : TrainingConfig, optional
         By default the preset "finetuning". Network, front-end, correction, standardization, length
-        of clips and temperature are those of the model, whatever the settings say. `precision` is
+        of clips, temperature and targets are those of the model, whatever the settings say. With
+        several labels a clip, the thresholds are chosen again on the validation clips, and a clip
+        counts as right where exactly its labels are named. `precision` is
         that of training and of measuring.
     segments : str
         See `anymic.models.choose_segments`.
@@ -107,7 +109,7 @@ def finetune(
 
     if not isinstance(bundle, Bundle):
         bundle = Bundle.load(bundle)
-    manifest = as_manifest(manifest)
+    manifest = as_manifest(manifest, several=bundle.targets == "several")
     config = settings_for(bundle, config or load_config(PRESET))
     run = TrainingRun(
         manifest,
@@ -160,7 +162,7 @@ def finetune(
         "measured_clips": len(clips.targets),
         "measured_known": len(fitted_rows(bundle, clips.manifest).get("weights", ())),
         "warning": fitted_clips_warning(bundle, clips.manifest),
-        "measured": measuring.summarize(evaluation.answers, clips),
+        "measured": measuring.summarize(evaluation.answers, clips, thresholds=bundle.thresholds),
     }
     result = replace(
         bundle,
@@ -170,6 +172,7 @@ def finetune(
         fitted_on=run.fitted_on(fitted_on),
         file_hashes=run.file_hashes(bundle.file_hashes),
         calibration=None,
+        **run.answers(record),
     )
     table = clips.manifest.table
     write_arrays(
@@ -200,6 +203,7 @@ def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:
         from_data=(),
         shorter=contract.shorter if contract.shorter != "refuse" else config.shorter,
         temperature=bundle.temperature,
+        targets=bundle.targets,
     )
 
 

@@ -95,7 +95,8 @@ def fit(
         If the run to resume has other settings or clips, clips differ in length, or the network
         does not return (batch, label).
     """
-    config, held_out = as_config(config), HeldOut(test_share, folds, group_from)
+    config = as_config(config)
+    held_out = HeldOut(test_share, folds, group_from, several=config.several)
     once = partial(
         _fit,
         config=config,
@@ -182,6 +183,7 @@ def _fit(
         file_hashes=run.file_hashes(),
         profile=profile,
         temperature=config.temperature,
+        **run.answers(record),
     )
     return run.save(bundle)
 

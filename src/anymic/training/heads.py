@@ -122,7 +122,9 @@ def fit_head(
     uses = run.fitted_on(embedder.fitted_on)
     embeddings = Embedded(data, found.rows, np.array(together.recordings()), config)
     if config.network == LINEAR:
-        record = run.record(data, embeddings.fit_linear(tagger.head, tagger.standardization))
+        result = embeddings.fit_linear(tagger.head, tagger.standardization)
+        result |= run.thresholds(tagger.head, tagger.standardization, data)
+        record = run.record(data, result)
     else:
         if config.standardize:
             learned = Standardizer().fit(data.features[row] for row in data.training)
@@ -146,6 +148,7 @@ def fit_head(
         fitted_on=uses,
         file_hashes=run.file_hashes(embedder.file_hashes),
         temperature=config.temperature,
+        **run.answers(record),
     )
     return run.save(trained)
 

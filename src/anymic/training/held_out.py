@@ -46,11 +46,14 @@ class HeldOut:
     group_from : str or None
         A regular expression that gives the recording of a clip from the name of its file; see
         `anymic.data.folds.group_by_name`.
+    several : bool
+        Whether a clip may have several labels, or none: nothing can then be set aside here.
     """
 
     test_share: float | None = None
     folds: int | None = None
     group_from: str | None = None
+    several: bool = False
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a share and folds together."""
@@ -60,6 +63,13 @@ class HeldOut:
                 expected="one of them",
                 fix="leave one out",
             )
+        if self.wanted and self.several:
+            raise ConfigError(
+                "clips are to be set aside for a model of several labels a clip",
+                expected="a table whose column split names the test clips, because the baseline is"
+                " for one label a clip",
+                fix="set no clips aside here, and evaluate the model on the split test",
+            )
 
     @property
     def wanted(self) -> bool:
@@ -68,7 +78,7 @@ class HeldOut:
 
     def grouped(self, data: Manifest | pd.DataFrame | str | Path) -> Manifest:
         """Return the clips, with the groups that the names of their files give."""
-        clips = as_manifest(data)
+        clips = as_manifest(data, several=self.several)
         return clips if self.group_from is None else group_by_name(clips, self.group_from)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from anymic._internal.optional import extra
 from anymic.bundle import Bundle
+from anymic.bundle.targets import named
 from anymic.codecs.conditions import CLEAN, codec_names
 from anymic.data.manifest import Manifest
 from anymic.inference.engine import Engine, Precision
@@ -76,18 +77,24 @@ class EvaluationCallback(lightning.Callback):
             pl_module.train()  # making a bundle has put the network in inference mode
 
 
-def summarize(answers: Mapping[int, NDArray[np.float32]], clips: Measured) -> list[dict[str, Any]]:
+def summarize(
+    answers: Mapping[int, NDArray[np.float32]],
+    clips: Measured,
+    *,
+    thresholds: Sequence[float] | None = None,
+) -> list[dict[str, Any]]:
     """Return rows as those of a report: accuracy by epoch for each codec and each device.
 
     Clean clips have the paired difference to epoch 0 as well; where it is negative, the network has
-    forgotten something.
+    forgotten something. With several labels a clip, a clip is right where exactly its labels are
+    named, at the thresholds of the model that fine-tuning starts from.
     """
     codecs, groups = codec_names(clips.manifest), np.array(clips.manifest.recordings())
     names = sorted(set(codecs), key=lambda each: (each != CLEAN, each))
     parts = [({"codec": name}, codecs == name) for name in names]
     for name in clips.manifest.devices:
         parts.append(({"device": name}, clips.manifest.table["device"].to_numpy() == name))
-    right = {epoch: each.argmax(axis=1) == clips.targets for epoch, each in answers.items()}
+    right = {epoch: _right(each, clips, thresholds) for epoch, each in answers.items()}
     rows = []
     for condition, chosen in parts:
         for epoch, each in right.items():
@@ -102,6 +109,15 @@ def summarize(answers: Mapping[int, NDArray[np.float32]], clips: Measured) -> li
             condition = {"codec": CLEAN, "epoch": str(epoch), "against_epoch": "0"}
             rows.append(_row("accuracy_difference", found, **condition))
     return rows
+
+
+def _right(
+    p: NDArray[np.float32], clips: Measured, thresholds: Sequence[float] | None
+) -> NDArray[np.bool_]:
+    """Return whether each clip is classified correctly."""
+    if clips.targets.ndim == 2:
+        return np.asarray((named(p, thresholds) == clips.targets).all(axis=1))
+    return np.asarray(p.argmax(axis=1) == clips.targets)
 
 
 def _row(metric: str, found: intervals.Interval, **condition: str) -> dict[str, Any]:

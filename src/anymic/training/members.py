@@ -87,7 +87,7 @@ def fit_members(
         raise ConfigError(
             f"there are {members} members and {workers} workers", expected="at least one of each"
         )
-    pool = development(as_manifest(manifest))
+    pool = development(as_manifest(manifest, several=config.several))
     settled, _ = settle(config, pool)
     if divides(config):
         pool = in_windows(pool, settled.length.clip_s)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic.data.label_sets import refuse_several
 from anymic.data.manifest import Manifest, concatenate
 from anymic.data.splits import check_splits, split_groups, warn_of_unused
 from anymic.errors import Failure, ManifestError
@@ -61,17 +62,25 @@ def split(manifest: Manifest, config: TrainingConfig) -> Parts:
             )
     else:
         training, validation = manifest, manifest.rows([])
-    if len(training.labels) < 2:
-        raise ManifestError(
-            f"all training clips have the label {training.labels[0]}",
-            expected="at least two labels",
-            fix="add clips of other labels, or correct the column label",
-        )
+    _require_labels(training, config)
     if len(validation):
         return Parts(training, validation)
     if config.validation_share == 0:
         return Parts(training, None)
     return Parts(*split_groups(training, share=config.validation_share, seed=config.seed))
+
+
+def _require_labels(training: Manifest, config: TrainingConfig) -> None:
+    """Refuse clips whose labels do not fit `config.targets`, or have too few different ones."""
+    cells = training.table["label"].tolist()
+    if not config.several:
+        refuse_several(cells, training.table["path"].tolist())
+    if len(set(cells)) < 2:  # one label, or one set of labels
+        raise ManifestError(
+            f"all training clips have the label {cells[0]}" if cells[0] else "no clip has a label",
+            expected="at least two labels",
+            fix="add clips of other labels, or correct the column label",
+        )
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,13 @@ class Examples:
     features: NDArray[np.float16]
     labels: tuple[str, ...]  # in the order of the classes
     training: NDArray[np.int64]  # (row,)
-    training_targets: NDArray[np.int64]  # the class of each row
+    # the class of each row, or with several labels a clip, 1 for each of its classes: (row, class)
+    training_targets: NDArray[np.int64]
     validation: NDArray[np.int64]
     validation_targets: NDArray[np.int64]
     coded: tuple[NDArray[np.float16], ...] = ()  # `features` through each codec of the settings
     training_files: tuple[str, ...] = ()  # the file of each row, which may be a part of it
+    validation_clips: tuple[str, ...] = ()  # the id of each row's clip
 
     @classmethod
     def of(
@@ -114,15 +125,18 @@ class Examples:
         examples: dict[str, list[int]] = {}
         for example, row in enumerate(rows.tolist()):
             examples.setdefault(ids[row], []).append(example)
-        found: list[list[tuple[int, int, str]]] = [[], []]
+        found: list[list[tuple[int, str, str]]] = [[], []]
+        targets: list[NDArray[np.int64]] = []
         for part, own in zip(parts, found, strict=False):
-            targets = part.targets(labels).tolist()
-            clips = zip(part.clip_ids(), targets, part.table["path"], strict=True)
-            for clip, target, path in clips:
-                own += [(example, target, path) for example in examples.get(clip, ())]
+            counts = []
+            for clip, path in zip(part.clip_ids(), part.table["path"], strict=True):
+                own += [(example, path, clip) for example in examples.get(clip, ())]
+                counts.append(len(examples.get(clip, ())))
+            targets.append(np.repeat(part.targets(labels), counts, axis=0))
+        targets += [targets[0][:0]] * (2 - len(targets))
         training, validation = found
-        used = {target for _, target, _ in training}
-        if lost := [label for number, label in enumerate(labels) if number not in used]:
+        used = as_indicators(targets[0], len(labels)).sum(axis=0)
+        if lost := [label for label, clips in zip(labels, used, strict=True) if not clips]:
             reasons = "; ".join(failure.reason for failure in failures[:3])
             why = f" ({reasons})" if reasons else ""
             raise ManifestError(
@@ -134,8 +148,23 @@ class Examples:
             features,
             labels,
             np.array([example for example, _, _ in training], dtype=np.int64),
-            np.array([target for _, target, _ in training], dtype=np.int64),
+            targets[0],
             np.array([example for example, _, _ in validation], dtype=np.int64),
-            np.array([target for _, target, _ in validation], dtype=np.int64),
-            training_files=tuple(path for _, _, path in training),
+            targets[1],
+            training_files=tuple(path for _, path, _ in training),
+            validation_clips=tuple(clip for _, _, clip in validation),
         )
+
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels, or none."""
+        return self.training_targets.ndim == 2
+
+    def indicators(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return `training_targets` or `validation_targets` as 0 and 1: (row, class)."""
+        return as_indicators(targets, len(self.labels))
+
+
+def as_indicators(targets: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return classes (row,) as 0 and 1 (row, class); those of several labels a clip are these."""
+    return targets if targets.ndim == 2 else np.eye(classes, dtype=np.int64)[targets]

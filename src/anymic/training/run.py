@@ -28,6 +28,7 @@ from anymic.errors import AnymicError, AnymicWarning, ConfigError, Failure
 from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.models.tagger import Standardization
+from anymic.training.choosing_thresholds import choose_thresholds, validation_scores
 from anymic.training.config import TrainingConfig
 from anymic.training.from_data import divides, in_windows, settle
 from anymic.training.loop.trainer import CHECKPOINTS, check_trainer, train
@@ -62,7 +63,8 @@ class TrainingRun:
     ) -> None:
         check_trainer({key: value for key, value in (trainer or {}).items() if key != "callbacks"})
         machine.keep_memory()
-        self.manifest, self.config, self.out = as_manifest(data), config, Path(out)
+        self.manifest = as_manifest(data, several=config.several)
+        self.config, self.out = config, Path(out)
         self.resume, self.progress = resume, progress
         self.cache = Path(cache or self.out / "features")
         self.trainer = dict(trainer or {})
@@ -195,7 +197,16 @@ class TrainingRun:
                 arguments,
                 frozen=frozen,
             )
-        return self.record(data, result)
+        return self.record(data, {**result, **self.thresholds(network, frontend, data)})
+
+    def thresholds(
+        self, network: models.Network, frontend: Frontend | Standardization, data: Examples
+    ) -> dict[str, Any]:
+        """Return the record of the thresholds, which several labels a clip have; else nothing."""
+        if not self.config.several:
+            return {}
+        found = validation_scores(network, frontend, data, self.config.temperature)
+        return {"thresholds": choose_thresholds(*found, data.labels)}
 
     def record(self, data: Examples, result: Mapping[str, Any]) -> dict[str, Any]:
         """Return the record of a training: its settings, versions and failures, and the result."""
@@ -209,6 +220,15 @@ class TrainingRun:
             **({"notes": self.notes} if self.notes else {}),
             **result,
         }
+
+    def answers(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a model says of its answers, by the name of its attribute.
+
+        `record` is that of `train`.
+        """
+        chosen = record.get("thresholds")
+        thresholds = None if chosen is None else tuple(chosen["values"])
+        return {"targets": self.config.targets, "thresholds": thresholds}
 
     def fitted_on(
         self, before: Mapping[str, tuple[str, ...]] | None = None

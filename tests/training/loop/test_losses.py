@@ -39,6 +39,24 @@ def test_cross_entropy_equals_pytorchs_with_soft_targets() -> None:
     torch.testing.assert_close(SoftTargetLoss("focal", focal_power=0.0)(logits, targets), expected)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_several_labels_are_the_sum_of_pytorchs_binary_cross_entropies(temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 8 * torch.randn(7, 5, generator=generator)
+    targets = torch.rand(7, 5, generator=generator)  # soft, as of mixed clips
+    own = SoftTargetLoss("cross_entropy", temperature=temperature, several=True)
+    each = nn.BCEWithLogitsLoss(reduction="sum")(logits / temperature, targets) / len(logits)
+    torch.testing.assert_close(own(logits, targets), each)
+
+
+def test_focal_loss_of_several_labels_by_hand() -> None:
+    # p = sigmoid([ln 3, 0]) = (0.75, 0.5); the clip has the first label only.
+    logits, target = torch.tensor([[math.log(3.0), 0.0]]), torch.tensor([[1.0, 0.0]])
+    loss = SoftTargetLoss("focal", focal_power=2.0, several=True)(logits, target)
+    expected = -(0.0625 * math.log(0.75) + 0.25 * math.log(0.5))
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
 def test_temperature_divides_the_logits_and_so_scales_the_gradient() -> None:
     # d/dz of cross-entropy at temperature T is (softmax(z / T) - y) / T.
     logits = torch.tensor([[2.0, -1.0, 0.5]], requires_grad=True)

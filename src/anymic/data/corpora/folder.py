@@ -6,10 +6,12 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from anymic.data.corpora.registry import register_corpus
 from anymic.data.files import ENDINGS_LISTED, is_audio, search, warn_of_skipped
+from anymic.data.label_sets import NO_LABEL
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import usual_split, warn_of_lookalikes
 from anymic.data.tables import some
@@ -19,11 +21,13 @@ WANTED = "a folder of one folder per label"
 
 
 @register_corpus("folder", about="a folder of one folder for each label")
-def folder(root: str | Path) -> Manifest:
+def folder(root: str | Path, *, several: bool = False) -> Manifest:
     """Read a folder of one folder per label; files may lie in folders below the label's.
 
     Files are found as by `anymic.data.files.search`, and AnymicWarnings say what was skipped.
     Where all folders are named as splits (train, val, test), each holds the folders of the labels.
+    With `several`, clips may have several labels or none: the clips of folders named noise,
+    background or other have none, and an AnymicWarning says so.
 
     Returns
     -------
@@ -53,8 +57,11 @@ def folder(root: str | Path) -> Manifest:
     else:
         rows += _labelled(root, root, places, skipped)
     warn_of_skipped(skipped)
-    manifest = Manifest.from_table(pd.DataFrame(rows), root, name=root.resolve().name)
-    warn_of_lookalikes(manifest.table)
+    table = pd.DataFrame(rows)
+    if several:
+        table = _without_label(table)
+    manifest = Manifest.from_table(table, root, name=root.resolve().name, several=several)
+    warn_of_lookalikes(manifest.table, several=manifest.several)
     return manifest
 
 
@@ -100,7 +107,20 @@ def _labelled(
     return rows
 
 
+def _without_label(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with empty labels for the clips of folders that name no label."""
+    none = [label.casefold() in NO_LABEL for label in table["label"]]
+    if any(none):
+        names = some(sorted(set(table["label"][none])))
+        warnings.warn(
+            f"{sum(none)} clips in the folders {names} are clips without a label",
+            AnymicWarning,
+            stacklevel=3,
+        )
+    return table.assign(label=table["label"].where(~np.array(none, dtype=bool), ""))
+
+
 @register_corpus("csv", about="a CSV file with the columns path and label")
-def csv(root: str | Path) -> Manifest:
+def csv(root: str | Path, *, several: bool = False) -> Manifest:
     """Read a table of clips; see `Manifest.read`."""
-    return Manifest.read(root)
+    return Manifest.read(root, several=several)

@@ -53,7 +53,7 @@ def profile(
         gains = anymic.profile("takes.csv", reference="A")
         gains.write("profile.json")
     """
-    manifest = as_manifest(takes)
+    manifest = as_manifest(takes, several=None)
     if split is not None:
         manifest = clips_of_split(manifest, split, purpose="estimate gains from")
     correction = SpectrumCorrection(reference=reference, **settings)

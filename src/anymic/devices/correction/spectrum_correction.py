@@ -367,4 +367,5 @@ def _as_manifest(table: Manifest | pd.DataFrame) -> Manifest:
     """Return a manifest of a DataFrame; correction needs no labels."""
     if isinstance(table, Manifest):
         return table
-    return Manifest.from_table(table if "label" in table else table.assign(label="not stated"))
+    labelled = table if "label" in table else table.assign(label="not stated")
+    return Manifest.from_table(labelled, several=None)

@@ -1,6 +1,7 @@
 """Reports: rows with intervals, tables, figures and one page."""
 
 from anymic.evaluation.report.evaluation import compare, evaluate
+from anymic.evaluation.report.label_rows import evaluate_labels
 from anymic.evaluation.report.rows import ReportError, Row, read_json, select, write_json
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.write import ReportFigure, run_header, tables_of, write_report
@@ -11,6 +12,7 @@ __all__ = [
     "Row",
     "compare",
     "evaluate",
+    "evaluate_labels",
     "read_json",
     "run_header",
     "select",

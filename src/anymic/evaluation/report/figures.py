@@ -33,7 +33,12 @@ from anymic.evaluation.report.style import (
     shared_labels,
     shorten,
 )
-from anymic.metrics import ACCURACY, calibration_bins, expected_calibration_error
+from anymic.metrics import (
+    ACCURACY,
+    calibration_bins,
+    expected_calibration_error,
+    metric_named,
+)
 from anymic.metrics.coverage import coverage_curve
 
 if TYPE_CHECKING:
@@ -83,6 +88,17 @@ def accuracy_by_class(rows: Iterable[Row]) -> Figure:
             label: of_label[label] for label in sorted(of_label, key=lambda label: -total[label])
         }
     return _dots(table, title="Accuracy by class")
+
+
+def scores_by_label(rows: Iterable[Row]) -> Figure:
+    """Draw average precision and F1 of each label with their intervals, the highest on top."""
+    found = list(rows)
+    table = {}
+    for metric in ("average_precision", "f1"):
+        own = {row.condition["label"]: row for row in found if row.metric == metric}
+        ordered = sorted(own, key=lambda label: -own[label].value)
+        table[metric_named(metric).title] = {label: own[label] for label in ordered}
+    return _dots(table, title="Average precision and F1 by label", measure="score")
 
 
 @quiet_style()
@@ -198,7 +214,7 @@ def gains_figure(profile: DeviceProfile) -> Figure:
 
 
 @quiet_style()
-def _dots(table: dict[str, dict[str, Row]], *, title: str) -> Figure:
+def _dots(table: dict[str, dict[str, Row]], *, title: str, measure: str = "accuracy") -> Figure:
     """Draw a row of dots with intervals for each place; a single series has its values written."""
     with extra("report"):
         from matplotlib.ticker import MaxNLocator
@@ -237,7 +253,7 @@ def _dots(table: dict[str, dict[str, Row]], *, title: str) -> Figure:
     bare(axes, grid="x")
     if _MEAN in height and len(height) > 1:
         axes.axhline(height[_MEAN] - step / 2, color=GRID, linewidth=0.8)
-    axes.set_xlabel("accuracy (%), with 95 % interval")
+    axes.set_xlabel(f"{measure} (%), with 95 % interval")
     axes.set_title(title, pad=10 if alone else 26)
     if not alone:
         axes.legend(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from anymic.evaluation.report.cells import counted, estimate, full, interval
+from anymic.evaluation.report.label_rows import label_summary
 from anymic.evaluation.report.rows import Row, condition_name, conditions
 from anymic.metrics import ACCURACY
 
@@ -29,7 +30,7 @@ def summary(rows: Iterable[Row]) -> str:
         return _of_conditions(found, overall)
     first = _overall(found)
     if first is None:
-        return ""
+        return label_summary(found)
     differences = [
         row
         for row in found

@@ -52,7 +52,9 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
     }
     ranking = list(dict.fromkeys(m for m, _, _ in found if m.startswith(RANKING)))
     scores = ranking + [
-        each.name for each in METRICS.specs() if each.function and (full or not each.detail)
+        each.name
+        for each in METRICS.specs()
+        if each.function and not each.several and (full or not each.detail)
     ]
     reference = next((against for _, _, against in found if against), "")
     main, mean, difference = ACCURACY.name, ACCURACY.over_devices, ACCURACY.difference

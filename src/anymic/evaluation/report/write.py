@@ -17,6 +17,7 @@ from anymic._internal.machine import processors
 from anymic.errors import Failure
 from anymic.evaluation.report.cells import estimate, interval
 from anymic.evaluation.report.escaping import environment
+from anymic.evaluation.report.label_rows import label_device_table, label_table
 from anymic.evaluation.report.rows import ReportError, Row, conditions, write_json
 from anymic.evaluation.report.style import MINUS, embed, save_png
 from anymic.evaluation.report.summary import summary
@@ -29,6 +30,7 @@ from anymic.evaluation.report.tables import (
     threshold_table,
 )
 from anymic.metrics import ACCURACY, BINS, EPS, METRICS, RANKING, metric_named
+from anymic.metrics.several import MEAN_F1
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -177,6 +179,8 @@ def tables_of(rows: Sequence[Row]) -> dict[str, list[Table]]:
             if table.rows:
                 into.append(replace(table, title=table.title + suffix))
     confidence = [table for table in (threshold_table(rows), *coverage_tables(rows)) if table.rows]
+    devices += [table for table in (label_device_table(rows),) if table.rows]
+    classes += [table for table in (label_table(rows),) if table.rows]
     return {"Devices": devices, "Classes": classes, "Confidence": confidence}
 
 
@@ -186,12 +190,12 @@ def _headline(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
     ranking = [metric for metric in plain if metric.startswith(RANKING)]
     scores = [each.name for each in METRICS.specs() if each.function and not each.detail]
     headline = []
-    for metric in (ACCURACY.name, ACCURACY.over_devices, *ranking, *scores):
+    for metric in (ACCURACY.name, ACCURACY.over_devices, *ranking, *scores, MEAN_F1):
         if row := plain.get(metric):
             title = _TITLES.get(metric, metric_named(metric).title)
             headline.append((title, estimate(row), interval(row)))
     if plain:
-        headline.append(("clips", str(plain[ACCURACY.name].n), ""))
+        headline.append(("clips", str(next(iter(plain.values())).n), ""))
     return headline
 
 

@@ -190,9 +190,11 @@ def as_numbers(answer: Any, name: str, clip: Clip) -> NDArray[np.float64]:
 
 
 def checked_answer(
-    answer: NDArray[np.float64], labels: Sequence[str], clip: Clip
+    answer: NDArray[np.float64], labels: Sequence[str], clip: Clip, *, several: bool = False
 ) -> NDArray[np.float64]:
     """Return probabilities (label,) between 0 and 1 that sum to 1 within 0.001.
+
+    With several labels a clip they need not sum to 1.
 
     Raises
     ------
@@ -206,7 +208,7 @@ def checked_answer(
         problem = f"the result has {int((~np.isfinite(numbers)).sum())} values that are not finite"
     elif numbers.min() < 0 or numbers.max() > 1 + SUM_TOLERANCE:
         problem = f"the result has values from {numbers.min():.3g} to {numbers.max():.3g}"
-    elif abs(numbers.sum() - 1) > SUM_TOLERANCE:
+    elif not several and abs(numbers.sum() - 1) > SUM_TOLERANCE:
         problem = f"the probabilities sum to {numbers.sum():.4g}"
     else:
         return numbers.clip(0.0, 1.0)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.targets import named
 from anymic.evaluation.measurement import Measurement
 from anymic.evaluation.report import ReportFigure, run_header, write_report
 from anymic.evaluation.report.cells import counted, percent, plain, points
@@ -23,9 +24,11 @@ from anymic.metrics import (
     Interval,
     accuracy,
     expected_calibration_error,
+    mean_average_precision,
     probability_scores,
 )
 from anymic.metrics.intervals import RESAMPLES, resampled_mean
+from anymic.metrics.several import MEAN_PRECISION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +77,10 @@ class Robustness(Measurement):
     labels, probabilities, targets, failures, warning, facts, seed
         See `anymic.evaluation.measurement.Measurement`; probabilities are (condition, clip, label),
         and a clip that cannot be used in some condition is a failure.
+
+    With several labels a clip, a clip is right where the labels that the model names are exactly
+    its labels, the hardest class is the label that is most often not named, and mean average
+    precision takes the place of the calibration error.
     """
 
     conditions: tuple[Condition, ...]
@@ -86,7 +93,7 @@ class Robustness(Measurement):
     def __str__(self) -> str:
         """Return the finding in a few sentences."""
         clean, others = _share(self.accuracy(0)), counted(len(self.conditions) - 1, "condition")
-        text = f"Accuracy on the clean clips is {clean}, and {_share(self.mean)} on average "
+        text = f"{self._measure} on the clean clips is {clean}, and {_share(self.mean)} on average "
         text += f"over the other {others}. "
         worst = self.worst
         if worst == 0:
@@ -111,7 +118,7 @@ class Robustness(Measurement):
         """
         lines = []
         for number, condition in enumerate(self.conditions):
-            error, flips = self.calibration_error(number), self.flips(number)
+            error, flips = self._second(number), self.flips(number)
             cells = [
                 condition.name,
                 _share(self.accuracy(number)),
@@ -124,7 +131,8 @@ class Robustness(Measurement):
                 cells.append(f"{kbps:.1f}" if kbps == kbps else "")
                 cells.append(f"{hardest.label} {100 * hardest.accuracy.value:.0f} %")
             lines.append(tuple(cells))
-        columns = ["condition", "accuracy", f"against {CLEAN},\npoints", "ECE", "flips"]
+        second = "mAP" if self.several else "ECE"
+        columns = ["condition", "accuracy", f"against {CLEAN},\npoints", second, "flips"]
         columns += ["measured\nkbps", "hardest class"] if full else []
         title = f"The same {len(self.targets)} clips in every condition"
         return Table(tuple(columns), tuple(lines), title)
@@ -156,12 +164,33 @@ class Robustness(Measurement):
             extra={"labels": list(self.labels)},
         )
 
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels: targets are then (clip, label), 0 and 1."""
+        return self.targets.ndim == 2
+
+    @property
+    def _measure(self) -> str:
+        return "Accuracy (all labels of a clip are right)" if self.several else "Accuracy"
+
+    @cached_property
+    def _named(self) -> NDArray[np.bool_]:
+        """With several labels a clip: whether each is named, (condition, clip, label)."""
+        return named(self.probabilities, None if self.model is None else self.model.thresholds)
+
     @cached_property
     def _answers(self) -> NDArray[np.intp]:
-        return np.asarray(self.probabilities.argmax(axis=2))
+        """The number of each answer, (condition, clip): of a label, or of a set of labels."""
+        if not self.several:
+            return np.asarray(self.probabilities.argmax(axis=2))
+        sets = self._named.reshape(-1, len(self.labels))
+        _, number = np.unique(sets, axis=0, return_inverse=True)
+        return np.asarray(number.reshape(self._named.shape[:2]), dtype=np.intp)
 
     @cached_property
     def _correct(self) -> NDArray[np.bool_]:
+        if self.several:
+            return np.asarray((self._named == self.targets).all(axis=2))
         return np.asarray(self._answers == self.targets)
 
     @property
@@ -196,10 +225,19 @@ class Robustness(Measurement):
         scores = probability_scores(p, self.targets, self.recordings, seed=self.seed)
         return scores["expected_calibration_error"]
 
+    def _second(self, condition: int) -> Interval:
+        """Return the number beside accuracy: the calibration error, or mean average precision."""
+        if not self.several:
+            return self.calibration_error(condition)
+        value = mean_average_precision(self.probabilities[condition], self.targets)
+        return Interval.unknown(value, len(self.targets))
+
     def hardest(self, condition: int) -> Hardest:
         """Return the class with the lowest recall; of several, that of the most clips."""
         recalls = self._recalls(condition)
         number = min(recalls, key=lambda number: (recalls[number].value, -recalls[number].n))
+        if self.several:
+            return Hardest(self.labels[number], recalls[number], "")
         wrong = self._answers[condition][(self.targets == number) & ~self._correct[condition]]
         taken = self.labels[int(np.bincount(wrong).argmax())] if len(wrong) else ""
         return Hardest(self.labels[number], recalls[number], taken)
@@ -222,7 +260,8 @@ class Robustness(Measurement):
             clean = {f"against_{key}": value for key, value in self.conditions[0].keys.items()}
             rows.append(row("accuracy_difference", self.difference(number), **keys, **clean))
             rows.append(row("flips", self.flips(number), **keys))
-        rows.append(row("expected_calibration_error", self.calibration_error(number), **keys))
+        second = MEAN_PRECISION if self.several else "expected_calibration_error"
+        rows.append(row(second, self._second(number), **keys))
         if np.isfinite(self.kbps[number]):
             kbps = Interval.unknown(float(self.kbps[number]), len(self.targets))
             rows.append(row("measured_kbps", kbps, **keys))
@@ -232,6 +271,11 @@ class Robustness(Measurement):
 
     def _recalls(self, condition: int) -> dict[int, Interval]:
         """Return the accuracy of each class that has clips, by its number."""
+        if self.several:
+            of_label = {number: self.targets[:, number] == 1 for number in range(len(self.labels))}
+            there = {number: own for number, own in of_label.items() if own.any()}
+            right = self._named[condition]
+            return {n: accuracy(right[own, n], self.recordings[own]) for n, own in there.items()}
         of = {number: self.targets == number for number in np.unique(self.targets).tolist()}
         right = self._correct[condition]
         return {n: accuracy(right[own], self.recordings[own]) for n, own in of.items()}

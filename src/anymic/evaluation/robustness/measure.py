@@ -98,12 +98,13 @@ def robustness(
         If the classifier cannot be used, or does not return probabilities.
     """
     asked = as_classifier(classifier, labels=labels)
-    chosen, name = _chosen(as_manifest(manifest), split, fold, clips, seed)
+    model = asked.predictor.bundle if isinstance(asked, BundleClassifier) else None
+    clips_given = as_manifest(manifest, several=model is not None and model.targets == "several")
+    chosen, name = _chosen(clips_given, split, fold, clips, seed)
     if asked.labels:
         chosen.require_labels(asked.labels)
     microphones, coded = read_conditions(devices, codecs, responses=responses)
     conditions = grid(microphones, coded)
-    model = asked.predictor.bundle if isinstance(asked, BundleClassifier) else None
     with progress_bar(len(chosen) * len(conditions), "predicting", shown=progress) as advance:
         answers = classify_variants(
             asked,

@@ -106,7 +106,9 @@ def classify_variants(
                 labels_known = True
             for number, variant, answer in zip(job.conditions, made, found, strict=True):
                 assert not isinstance(answer, Failure)
-                answers[job.row][number] = checked_answer(answer, classifier.labels, variant.clip)
+                answers[job.row][number] = checked_answer(
+                    answer, classifier.labels, variant.clip, several=manifest.several
+                )
                 kbps[number].append(variant.kbps)
         progress(len(job.conditions))
     rows = [row for row in range(len(manifest)) if row not in failures]

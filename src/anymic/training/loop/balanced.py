@@ -20,8 +20,9 @@ class BalancedOrder:
 
     Parameters
     ----------
-    targets : (row,) int
-        The class of each training row.
+    targets : (row,) int, or (row, class) of 0 and 1
+        The class of each training row, or its classes. A row of several classes is drawn for each
+        of them, but is in no batch twice.
     classes, seed : int
     clips : (row,), optional
         The clip of each row, where a row is a part of one (a patch); a batch has all rows of a
@@ -49,7 +50,7 @@ class BalancedOrder:
     ) -> None:
         of_row = np.asarray(targets)
         names = np.arange(len(of_row)) if clips is None else np.asarray(clips)
-        if names.shape != of_row.shape or clips_a_class < 1:
+        if names.shape != of_row.shape[:1] or clips_a_class < 1:
             raise ConfigError(
                 f"there are {len(names)} clips for {len(of_row)} rows, and {clips_a_class} of a"
                 " class in a batch",
@@ -59,7 +60,9 @@ class BalancedOrder:
         of_clip = of_row[first]
         if (of_clip[index] != of_row).any():
             raise ConfigError("a clip has rows of two classes", expected="one class for each clip")
-        members = [np.flatnonzero(of_clip == number) for number in range(classes)]
+        if of_clip.ndim == 1:
+            of_clip = of_clip[:, None] == np.arange(classes)
+        members = [np.flatnonzero(of_clip[:, number]) for number in range(classes)]
         few = [number for number, own in enumerate(members) if len(own) < clips_a_class]
         if few:
             name = labels[few[0]] if labels else f"class {few[0]}"
@@ -78,11 +81,11 @@ class BalancedOrder:
     def batch(self, epoch: int, step: int) -> NDArray[np.int64]:
         """Return the rows of one batch, class by class."""
         place = slice(step * self._each, (step + 1) * self._each)
-        clips = [
+        clips = dict.fromkeys(
             clip
             for number, own in enumerate(self._members)
-            for clip in self._stream(epoch, number, own)[place]
-        ]
+            for clip in self._stream(epoch, number, own)[place].tolist()
+        )
         return np.concatenate([self._rows[clip] for clip in clips]).astype(np.int64)
 
     def _stream(self, epoch: int, number: int, own: NDArray[np.int64]) -> NDArray[np.int64]:

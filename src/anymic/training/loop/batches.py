@@ -198,18 +198,25 @@ def file_order(data: Examples, config: TrainingConfig) -> BalancedOrder | None:
         return BalancedOrder(
             [0] * rows, classes=1, seed=config.seed, clips=files, clips_a_class=each
         )
+    targets, labels = data.training_targets, data.labels
+    if data.several:  # clips without a label are one more class
+        without = targets.sum(axis=1, keepdims=True) == 0
+        if without.any():
+            targets, labels = np.hstack([targets, without]), (*labels, "no label")
     return BalancedOrder(
-        data.training_targets,
-        classes=len(data.labels),
+        targets,
+        classes=len(labels),
         seed=config.seed,
         clips=files,
-        clips_a_class=max(1, config.batch_size // len(data.labels)),
-        labels=data.labels,
+        clips_a_class=max(1, config.batch_size // len(labels)),
+        labels=labels,
     )
 
 
 def _tensors(
     features: NDArray[np.float16], targets: NDArray[np.int64], data: Examples
 ) -> tuple[Tensor, Tensor]:
-    classes = torch.nn.functional.one_hot(torch.from_numpy(targets), len(data.labels))
+    classes = torch.from_numpy(targets)
+    if not data.several:
+        classes = torch.nn.functional.one_hot(classes, len(data.labels))
     return torch.from_numpy(features).float(), classes.float()

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torchmetrics.classification import MultilabelAveragePrecision
 
 from anymic._internal.optional import extra
 from anymic.features import Frontend
@@ -22,6 +23,7 @@ from anymic.training.loop.losses import SoftTargetLoss
 with extra("train"):
     import pytorch_lightning as lightning
 
+STEPS = 200  # thresholds of the average precision during training, which is approximate
 SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
 
 
@@ -53,10 +55,15 @@ class TrainedClassifier(lightning.LightningModule):
         self.frontend = frontend.requires_grad_(False)
         self.config = config
         self.register_buffer("fill", fill, persistent=False)
-        self.watched = "validation_accuracy" if validated else "training_accuracy"
+        self.measure = measure_of(config)
+        self.watched = f"{'validation' if validated else 'training'}_{self.measure}"
         self.loss = SoftTargetLoss(
-            config.loss, focal_power=config.focal_power, temperature=config.temperature
+            config.loss,
+            focal_power=config.focal_power,
+            temperature=config.temperature,
+            several=config.several,
         )
+        self.precisions: MultilabelAveragePrecision | None = None  # one for each label
         self.totals, self.lines = torch.zeros(3), lines
         self.started = False  # True after a checkpoint to resume from has been restored
         for part in self.frozen:
@@ -94,12 +101,26 @@ class TrainedClassifier(lightning.LightningModule):
         with _exact(batch.features):
             logits = self(batch)
         loss: Tensor = self.loss(logits, batch.targets)
-        correct = (logits.argmax(dim=1) == batch.targets.argmax(dim=1)).sum()
         clips = len(batch.targets)
         with torch.no_grad():
-            step = torch.stack([correct.float(), loss.float() * clips, loss.new_tensor(clips)])
+            correct = self._count(logits.float(), batch.targets)
+            step = torch.stack([correct, loss.float() * clips, loss.new_tensor(clips)])
             self.totals = self.totals.to(step.device) + step
         return loss
+
+    def _count(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the number of clips that are classified correctly; 0 with several labels.
+
+        Then the scores are added to those of the epoch instead.
+        """
+        if not self.config.several:
+            return (logits.argmax(dim=1) == targets.argmax(dim=1)).sum().float()
+        if self.precisions is None:
+            self.precisions = MultilabelAveragePrecision(
+                targets.shape[1], average=None, thresholds=STEPS
+            ).to(logits.device)
+        self.precisions.update(logits.sigmoid(), (targets >= 0.5).long())  # mixed clips: the larger
+        return logits.new_zeros(())
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss, weighted so that the mean over processes is that of the batch."""
@@ -128,12 +149,13 @@ class TrainedClassifier(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the training epoch where there is no validation, and print a line."""
-        if self.watched == "training_accuracy":
+        if self.watched.startswith("training"):
             self._report("training")
         if self.lines and self.trainer.is_global_zero:
             found = self.trainer.callback_metrics
             parts = [
-                f"{part} loss {found[f'{part}_loss']:.4f}, accuracy {found[f'{part}_accuracy']:.3f}"
+                f"{part} loss {found[f'{part}_loss']:.4f}, {self.measure.replace('_', ' ')}"
+                f" {found[f'{part}_{self.measure}']:.3f}"
                 for part in ("training", "validation")
                 if f"{part}_loss" in found
             ]
@@ -144,7 +166,12 @@ class TrainedClassifier(lightning.LightningModule):
         totals = self.trainer.strategy.reduce(self.totals.to(self.device), reduce_op="sum")
         assert isinstance(totals, Tensor)
         correct, loss, clips = totals.tolist()
-        values = {f"{part}_accuracy": correct / clips, f"{part}_loss": loss / clips}
+        share = correct / clips
+        if self.precisions is not None:
+            each = self.precisions.compute()
+            self.precisions.reset()
+            share = float(each.nanmean().nan_to_num())  # labels without a clip count for nothing
+        values = {f"{part}_{self.measure}": share, f"{part}_loss": loss / clips}
         self.log_dict(values, prog_bar=True, rank_zero_only=False)
         self.totals = torch.zeros(3)
 
@@ -192,6 +219,11 @@ class TrainedClassifier(lightning.LightningModule):
             return rate / highest
 
         return {"scheduler": schedulers.LambdaLR(optimizer, factor), "interval": "step"}
+
+
+def measure_of(config: TrainingConfig) -> str:
+    """Return the name of what is measured in each epoch beside the loss."""
+    return "mean_average_precision" if config.several else "accuracy"
 
 
 def warm_restarts(epoch: float, *, restarts: Sequence[int], highest: float, lowest: float) -> float:

@@ -100,7 +100,7 @@ def train(
     and logs/, and `arguments` are those of `pytorch_lightning.Trainer`.
     """
     from anymic.training.loop.checkpoints import read_checkpoint, resuming
-    from anymic.training.loop.module import TrainedClassifier
+    from anymic.training.loop.module import TrainedClassifier, measure_of
 
     validated = len(data.validation) > 0
     example = frontend.maps(torch.from_numpy(data.features[:1].astype("float32")))
@@ -145,7 +145,7 @@ def train(
     frontend.cpu()
     score = keeper.best_model_score
     if score is None:
-        score = trainer.callback_metrics.get("validation_accuracy")
+        score = trainer.callback_metrics.get(f"validation_{measure_of(config)}")
     return {
         "epochs": trainer.current_epoch,
         "kept_epoch": int(best["epoch"]) + 1,
@@ -184,13 +184,15 @@ def _trainer(
         from pytorch_lightning.loggers import TensorBoardLogger
 
     from anymic.training.loop.checkpoints import Checkpoints
+    from anymic.training.loop.module import measure_of
     from anymic.training.loop.synchronize import SynchronizeBatchNorm
 
     picks = validated and config.monitor != "last"
+    watched = measure_of(config) if config.monitor == "accuracy" else config.monitor
     keeper = ModelCheckpoint(
         dirpath=out / CHECKPOINTS,
         filename="best",
-        monitor=f"validation_{config.monitor}" if picks else None,
+        monitor=f"validation_{watched}" if picks else None,
         mode="min" if config.monitor == "loss" else "max",
         save_last=True,
         enable_version_counter=False,
