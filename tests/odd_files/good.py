@@ -63,6 +63,13 @@ def tagged_cases() -> dict[str, tuple[bytes, Callable[[], bytes]]]:
     def vorbis() -> bytes:
         return sound_file("OGG", "VORBIS")
 
+    def box(name: bytes) -> bytes:  # that some programs write in front of the others
+        return struct.pack(">I", 24) + name + bytes(16)
+
+    def fragments() -> bytes:  # in which nothing has its place counted from the file's beginning
+        flags = "frag_keyframe+empty_moov+default_base_moof"
+        return coded("mp4", "aac", options={"movflags": flags})
+
     return {
         "id3.wav": (id3(), plain_wav),
         "two_id3.wav": (id3() + id3(), plain_wav),
@@ -73,6 +80,9 @@ def tagged_cases() -> dict[str, tuple[bytes, Callable[[], bytes]]]:
         "two_id3.flac": (id3() * 2, lambda: sound_file("FLAC", "PCM_16")),
         "id3.aiff": (id3(), lambda: sound_file("AIFF", "PCM_16")),
         "id3.m4a": (id3(), lambda: coded("mp4", "aac")),
+        "old_preview.mov": (box(b"pnot"), fragments),
+        "segment_type.m4s": (box(b"styp"), fragments),
+        "identifier.mp4": (box(b"uuid"), fragments),
     }
 
 
@@ -131,6 +141,7 @@ def sized_cases() -> dict[str, Callable[[], bytes]]:
         "pipe_rf64.wav": lambda: coded(
             "wav", "pcm_s16le", seekable=False, options={"rf64": "always"}
         ),
+        "bw64.wav": lambda: b"BW64" + coded("wav", "pcm_s16le", options={"rf64": "always"})[4:],
         "nothing_stated_rifx.wav": lambda: rifx(0),
         "unknown_rifx.wav": lambda: rifx(0xFFFFFFFF),
         "pipe.au": lambda: coded("au", "pcm_s16be", seekable=False),

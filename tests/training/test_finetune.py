@@ -6,6 +6,7 @@ import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -197,31 +198,12 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
 
     whole, cut, segments = tmp_path / "whole", tmp_path / "cut", "9-10"
     settings = replace(lasting(TUNING, 3), restarts=(2, 3))
-    cache = tmp_path / "cache"
-    one = finetune(
-        start, corpus, whole, config=settings, progress=False, cache=cache, segments=segments
-    )
+    same: dict[str, Any] = {"config": settings, "progress": False, "segments": segments}
+    same["cache"] = tmp_path / "cache"
+    one = finetune(start, corpus, whole, **same)
     with pytest.raises(RuntimeError, match="power cut"):
-        finetune(
-            start,
-            corpus,
-            cut,
-            config=settings,
-            progress=False,
-            cache=cache,
-            trainer={"callbacks": [Interruption()]},
-            segments=segments,
-        )
-    other = finetune(
-        start,
-        corpus,
-        cut,
-        config=settings,
-        progress=False,
-        cache=cache,
-        resume=True,
-        segments=segments,
-    )
+        finetune(start, corpus, cut, trainer={"callbacks": [Interruption()]}, **same)
+    other = finetune(start, corpus, cut, resume=True, **same)
     for name, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[name]), name
     with np.load(whole / "measured.npz") as first, np.load(cut / "measured.npz") as second:

@@ -22,7 +22,7 @@ _MPEG_TAGS = (0x50, 0x55)
 
 
 def riff(path: str, file: BinaryIO, known: str, begin: int) -> Content:
-    """Return whether a file that begins with RIFF, RIFX, RF64 or FORM has what it states.
+    """Return whether a file that begins with RIFF, RIFX, RF64, BW64 or FORM has what it states.
 
     Raises
     ------

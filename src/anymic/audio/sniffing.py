@@ -21,6 +21,7 @@ _MAGIC = {
     b"RIFF": "wav",
     b"RIFX": "wav",
     b"RF64": "wav",
+    b"BW64": "wav",
     b"fLaC": "flac",
     b"OggS": "ogg",
     b"FORM": "aiff",
@@ -28,6 +29,12 @@ _MAGIC = {
     b"caff": "caf",
     b"riff": "w64",
     b"\x1aE\xdf\xa3": "matroska",
+}
+
+# What an MP4 or QuickTime file may begin with, as FFmpeg's probe has it.
+_BOXES = {
+    *(b"ftyp", b"moov", b"mdat", b"pnot", b"udta", b"wide", b"free", b"junk", b"pict", b"skip"),
+    *(b"uuid", b"prfl", b"styp"),
 }
 
 
@@ -77,11 +84,9 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
     begin, ape = _after_tags(file)
     file.seek(begin)
     head = file.read(_HEAD_BYTES)
-    known = _MAGIC.get(head[:4])
+    known = _MAGIC.get(head[:4]) or ("mov" if head[4:8] in _BOXES else None)
     if known in ("wav", "aiff"):
         return riff(name, file, known, begin)
-    if known is None and head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-        known = "mov"
     if known is not None:
         content = Content(name, known, begin=begin)
         if known == "ogg":
