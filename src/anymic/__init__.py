@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from anymic.metrics import register_metric
     from anymic.models import register_network
     from anymic.training import TrainingConfig, finetune
-    from anymic.training import fit as train
     from anymic.training.calibrating import calibrate
+    from anymic.training.starting import train
 
     __version__: str
 
@@ -68,8 +68,9 @@ _HOMES = {
     "anymic.inference.predictor": ("Predictor", "load"),
     "anymic.metrics": ("register_metric",),
     "anymic.models": ("register_network",),
-    "anymic.training": ("TrainingConfig", "finetune", "train"),
+    "anymic.training": ("TrainingConfig", "finetune"),
     "anymic.training.calibrating": ("calibrate",),
+    "anymic.training.starting": ("train",),
 }
 
 __all__ = [
@@ -122,7 +123,7 @@ def __getattr__(name: str) -> Any:
         return import_module(_MODULES[name])
     for home, names in _HOMES.items():
         if name in names:
-            return getattr(import_module(home), "fit" if name == "train" else name)
+            return getattr(import_module(home), name)
     raise AttributeError(f"module 'anymic' has no attribute {name!r}")
 
 

@@ -33,10 +33,15 @@ def read_config(
         )
     if file is not None and file.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--config is {file}", expected="a .yaml file", fix="check the name")
-    values = _read_pairs("--set", changes, example="epochs=50")
+    values = read_changes(changes)
     if seed is not None:
         values["seed"] = seed
     return load_config(preset or default if file is None else str(file), changes=values)
+
+
+def read_changes(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Return the settings that --set gives."""
+    return _read_pairs("--set", pairs, example="epochs=50")
 
 
 def read_trainer(pairs: Sequence[str] | None) -> dict[str, Any]:

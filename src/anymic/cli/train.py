@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anymic.cli.evaluate import as_mapping, evaluation_lines
-from anymic.cli.inputs import note_replaced, require_both
+from anymic.cli.inputs import note_replaced, require_both, require_choice
 from anymic.cli.printing import Outcome, command_line, failures_of, note
-from anymic.cli.settings import read_config, read_trainer
+from anymic.cli.settings import read_changes, read_config, read_trainer
 from anymic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from anymic.data.manifest import Manifest
+    from anymic.training import TrainingConfig
+    from anymic.training.starting import Start
 
 
 def train(
@@ -23,6 +28,8 @@ def train(
     preset: str | None = None,
     config_file: Path | None = None,
     changes: list[str] | None = None,
+    extractor: str | None = None,
+    head: str | None = None,
     seed: int | None = None,
     resume: bool = False,
     cache: Path | None = None,
@@ -36,7 +43,10 @@ def train(
 ) -> Outcome | None:
     """Train a classifier on labelled clips.
 
-    The result is a model (a bundle) for `anymic predict` and `anymic evaluate`.
+    The result is a model (a bundle) for `anymic predict` and `anymic evaluate`. Without settings, a
+    head is trained on the embeddings of the pretrained extractor that is installed (anymic import
+    yamnet), or, where there is none, a small network from random weights; a note says which. With
+    --preset, --config or --set, a network is trained from random weights with these settings.
 
     A manifest has the columns path and label, and where known device, group and split. Clips of the
     split train are trained on; those of validation choose the epoch that is kept. Where there is no
@@ -58,22 +68,27 @@ def train(
 
     Example: anymic train --data sounds/ --out run --test-share 0.2 --group-from '^([^-]+)-'
     """
-    from anymic.training import fit
     from anymic.training.held_out import HeldOut, fit_and_measure
+    from anymic.training.run import RECORD
 
     note_replaced(out, resume=resume)
-    config = read_config(preset, config_file, changes, seed)
     arguments = read_trainer(trainer)
-    held_out = HeldOut(test_share, folds, group_from, several=config.several)
+    settings = _Settings(preset, config_file, changes, seed)
+    held_out = HeldOut(test_share, folds, group_from, several=settings.several)
     _check_members(members, workers, arguments, held_out.wanted)
     manifest = held_out.grouped(data)
     progress = not as_json
+    # Members, a trainer's arguments and a run to resume are those of a network's training.
+    network = members is not None or bool(arguments) or (resume and (out / RECORD).is_file())
+    start = _start(manifest, settings, extractor, head, network=network)
+    if not as_json:
+        note(*start.notes)
     if members is not None:
         from anymic.training.members import fit_members
 
         places = fit_members(
             manifest,
-            config,
+            start.config,
             out,
             members=members,
             workers=workers,
@@ -82,24 +97,22 @@ def train(
             trainer=arguments,
         )
         return _members_outcome(places, out, data)
-    once = partial(
-        fit, config=config, resume=resume, progress=progress, cache=cache, trainer=arguments
-    )
+    once = partial(start.fit, resume=resume, progress=progress, cache=cache, trainer=arguments)
     measured = None
     if held_out.wanted:
         measured = fit_and_measure(
-            lambda clips, place: once(clips, out=place),
+            once,
             manifest,
             out,
             held_out=replace(held_out, group_from=None),
-            seed=config.seed,
+            seed=start.config.seed,
             progress=progress,
         )
-    bundle = once(manifest, out=out) if measured is None else measured.bundle
+    bundle = once(manifest, out) if measured is None else measured.bundle
     if bundle.training.get("rank", 0):
         return None  # another process of this run prints it
     record = bundle.training
-    note(*record.get("notes", ()))
+    note(*(one for one in record.get("notes", ()) if one not in start.notes))
     plain = {
         "model": str(out),
         "labels": list(bundle.labels),
@@ -107,8 +120,7 @@ def train(
         **{key: value for key, value in record.items() if key not in ("settings", "rank")},
     }
     lines: list[Any] = [
-        f"{out}: {len(bundle.labels)} labels, {record['clips']} clips,"
-        f" epoch {record['kept_epoch']} of {record['epochs']}{_measured(record)}",
+        f"{out}: {len(bundle.labels)} labels, {record['clips']} clips, {_trained(record)}",
         f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
     ]
     failures = failures_of(bundle)
@@ -119,6 +131,63 @@ def train(
         lines[1:1] = [f"measured on {measured.how}", *evaluation_lines(found, paths)]
         failures = list({one.path: one for one in (*failures, *found.failures)}.values())
     return Outcome(plain, lines, failures)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The settings that are given, as `read_config` takes them."""
+
+    preset: str | None
+    file: Path | None
+    changes: list[str] | None
+    seed: int | None
+
+    @property
+    def given(self) -> bool:
+        """Whether they are those of a network: several labels a clip suit every network."""
+        return bool(self.preset or self.file or set(read_changes(self.changes)) - {"targets"})
+
+    @property
+    def several(self) -> bool:
+        """Whether a clip may have several labels."""
+        return self.read().several
+
+    def read(self) -> TrainingConfig:
+        return read_config(self.preset, self.file, self.changes, self.seed)
+
+
+def _start(
+    manifest: Manifest,
+    settings: _Settings,
+    extractor: str | None,
+    head: str | None,
+    *,
+    network: bool,
+) -> Start:
+    """Return what the training starts from; with `network`, that is no extractor by itself."""
+    from anymic.training.heads import heads
+    from anymic.training.starting import NONE, Start, choose_start
+
+    if head is not None:
+        require_choice("--head", head, heads())
+    wanted = head is not None or extractor not in (None, NONE)
+    if not wanted and (settings.given or network):
+        return Start(settings.read())
+    if network:
+        raise ConfigError(
+            "an extractor or a head is given with --members, --trainer or --resume",
+            expected="a network that is trained from random weights",
+            fix="leave one of them out",
+        )
+    own = settings.preset is not None or settings.file is not None
+    return choose_start(
+        manifest,
+        settings.read() if own else None,
+        extractor=extractor,
+        head=head,
+        changes=None if own else read_changes(settings.changes),
+        seed=settings.seed or 0,
+    )
 
 
 def _check_members(
@@ -163,7 +232,14 @@ def _members_outcome(places: list[Path], out: Path, data: Path) -> Outcome:
     return Outcome(plain, lines, failures)
 
 
-def _measured(record: dict[str, Any]) -> str:
+def _trained(record: Mapping[str, Any]) -> str:
+    """Return how a network or a head was trained."""
+    if (chosen := record.get("regularization")) is None:
+        return f"epoch {record['kept_epoch']} of {record['epochs']}{_measured(record)}"
+    return f"logistic regression with C = {chosen['C']:g}{_measured(record)}"
+
+
+def _measured(record: Mapping[str, Any]) -> str:
     """Return the quantity that chose the epoch: validation accuracy if the last one was kept."""
     watched = record["monitor"].replace("_", " ").replace("last epoch", "validation accuracy")
     return "" if record["best"] is None else f" ({watched} {record['best']:.3f})"

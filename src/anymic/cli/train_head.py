@@ -33,9 +33,9 @@ def train_head(
     head: str = "attention",
     segments: int | None = None,
     hidden: int | None = None,
-    epochs: int = 100,
-    batch: int = 64,
-    mixup: float = 0.2,
+    epochs: int | None = None,
+    batch: int | None = None,
+    mixup: float | None = None,
     balanced: bool = False,
     cache: Path | None = None,
     evaluate: bool = False,
@@ -66,21 +66,16 @@ def train_head(
     """
     from anymic.data.splits import set_test_aside
     from anymic.evaluation import evaluate as evaluation
-    from anymic.training import TrainingConfig
     from anymic.training.embedding_heads import fit_vectors
-    from anymic.training.heads import SEGMENTS, fit_head
-    from anymic.training.loop.augmentation import Mixup
+    from anymic.training.heads import SEGMENTS, fit_head, head_config
 
-    config = TrainingConfig(
-        network=_network(head),
-        loss="cross_entropy",
-        epochs=epochs,
-        batch_size=batch,
-        sampling="balanced" if balanced else "shuffled",
-        mixup=Mixup(share=1.0, alpha=mixup) if mixup else None,
-        monitor="loss",
-        seed=seed,
-    )
+    given = {"epochs": epochs, "batch_size": batch}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if mixup is not None:
+        changes["mixup"] = {"share": 1.0, "alpha": mixup} if mixup else None
+    if balanced:
+        changes["sampling"] = "balanced"
+    config = head_config(_network(head), seed=seed, changes=changes)
     vectors, clips = _input(data, model, embeddings)
     answers = _open_submission(unlabelled, submission, clips)
     if evaluate:

@@ -146,10 +146,9 @@ class MultiLevelHead(Network):
 
 @register_network("linear_head", head=True)
 class LinearHead(Network):
-    """The mean over the segments, and one linear layer.
+    """The mean and the maximum over the segments, and one linear layer.
 
-    Logistic regression on standardized embeddings has this form
-    (`anymic.training.logistic.fit_logistic`).
+    Logistic regression on them has this form (`anymic.training.logistic.fit_logistic`).
 
     Parameters
     ----------
@@ -163,11 +162,12 @@ class LinearHead(Network):
     def __init__(self, *, classes: int, inputs: int = 128) -> None:
         super().__init__()
         self.inputs = inputs
-        self.classifier = nn.Linear(inputs, classes)
+        self.classifier = nn.Linear(2 * inputs, classes)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return the mean over the segments: (batch, input)."""
-        return segments_of(features, self.inputs).mean(dim=1)
+        """Return the mean and the maximum over the segments, side by side: (batch, 2 * input)."""
+        segments = segments_of(features, self.inputs)
+        return torch.cat([segments.mean(dim=1), segments.amax(dim=1)], dim=1)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the only layer."""

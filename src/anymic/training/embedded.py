@@ -43,7 +43,7 @@ class Embedded:
     config: TrainingConfig
 
     def logistic(self, strengths: Sequence[float] = STRENGTHS) -> Logistic:
-        """Fit logistic regression on the mean over the segments of each training example.
+        """Fit logistic regression on the mean and maximum over the segments of each example.
 
         Every clip counts the same, whatever the number of its windows.
         """
@@ -51,11 +51,12 @@ class Embedded:
         clips = self.clips[data.training]
         counts = np.bincount(clips)[clips]
         return fit_logistic(
-            self._means(data.training),
+            self._pooled(data.training),
             data.training_targets,
             self.recordings[clips].tolist(),
             weights=1 / counts,
             strengths=strengths,
+            scaling="common",
             seed=self.config.seed,
         )
 
@@ -67,11 +68,16 @@ class Embedded:
         """
         assert isinstance(head, LinearHead)
         found = self.logistic()
+        width = head.inputs
+        mean, scale = found.mean[:width], found.scale[:width]
+        # The maxima are standardized by the mean of all segments too; the bias has the difference.
+        offset = np.concatenate([np.zeros(width), found.mean[width:] - mean]) / found.scale
+        bias = found.bias - found.weight @ offset
         values = {
-            standardization.mean: found.mean,
-            standardization.scale: found.scale,
+            standardization.mean: mean,
+            standardization.scale: scale,
             head.classifier.weight: found.weight * self.config.temperature,
-            head.classifier.bias: found.bias * self.config.temperature,
+            head.classifier.bias: bias * self.config.temperature,
         }
         with torch.no_grad():
             for tensor, value in values.items():
@@ -107,7 +113,7 @@ class Embedded:
         if not len(data.validation) or data.several:
             return {}
         other = self.logistic([COMPARED])
-        logits = torch.from_numpy(other.logits(self._means(data.validation)))
+        logits = torch.from_numpy(other.logits(self._pooled(data.validation)))
         own = self._right(self._probabilities(head, standardization))
         theirs = self._right(probabilities(logits))
         accuracies = float(own.mean()), float(theirs.mean())
@@ -136,10 +142,13 @@ class Embedded:
             found.append("mixup adds to the regularization that dropout already is")
         return found or ["a logistic head needs no settings"]
 
-    def _means(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the mean over the segments: (row, feature)."""
-        means = [self.data.features[row].mean(axis=-1, dtype=np.float64) for row in rows]
-        return np.stack(means)
+    def _pooled(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the mean and the maximum over the segments: (row, 2 * feature)."""
+        pooled = [
+            np.concatenate([each.mean(axis=-1, dtype=np.float64), each.max(axis=-1)])
+            for each in (self.data.features[row] for row in rows)
+        ]
+        return np.stack(pooled)
 
     @torch.inference_mode()
     def _probabilities(

@@ -202,6 +202,7 @@ def settings_for(bundle: Bundle, config: TrainingConfig) -> TrainingConfig:
         clip_s=contract.clip_s,
         from_data=(),
         shorter=contract.shorter if contract.shorter != "refuse" else config.shorter,
+        other_rates=contract.other_rates,
         temperature=bundle.temperature,
         targets=bundle.targets,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,6 @@ from anymic.features.mel import mel_filters
 from anymic.features.patches import patch_distance_s
 from anymic.training.config import TrainingConfig, as_config
 from anymic.training.from_data import require_size
-from anymic.training.held_out import REPORT, HeldOut, fit_and_measure
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
 
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@one_at_a_time
+@left_as_found()
 def fit(
     manifest: Manifest | pd.DataFrame | str | Path,
     config: TrainingConfig | str,
@@ -46,9 +46,6 @@ def fit(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
-    test_share: float | None = None,
-    folds: int | None = None,
-    group_from: str | None = None,
 ) -> Bundle:
     """Train a classifier and write it to `out` as a bundle.
 
@@ -77,15 +74,11 @@ def fit(
         Folder for features; several runs may share it. By default `out`/features.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, ...
-    test_share, folds, group_from
-        Set clips aside and measure the model on them, beside a simple baseline: see
-        `anymic.training.held_out.HeldOut` and `fit_and_measure`. The report is `out`/report.
 
     Returns
     -------
     Bundle
-        The best epoch by validation, as it was written to `out`. `training["held_out"]` has the
-        result on the clips that were set aside.
+        The best epoch by validation, as it was written to `out`.
 
     Raises
     ------
@@ -95,47 +88,7 @@ def fit(
         If the run to resume has other settings or clips, clips differ in length, or the network
         does not return (batch, label).
     """
-    config = as_config(config)
-    held_out = HeldOut(test_share, folds, group_from, several=config.several)
-    once = partial(
-        _fit,
-        config=config,
-        network=network,
-        resume=resume,
-        progress=progress,
-        cache=cache,
-        trainer=trainer,
-    )
-    if not held_out.wanted:
-        return once(held_out.grouped(manifest), out=out)
-    found = fit_and_measure(
-        lambda clips, place: once(clips, out=place),
-        manifest,
-        out,
-        held_out=held_out,
-        seed=config.seed,
-        progress=progress,
-    )
-    if found.evaluation is not None:
-        found.evaluation.write(Path(out) / REPORT)
-    return found.bundle
-
-
-@one_at_a_time
-@left_as_found()
-def _fit(
-    manifest: Manifest,
-    config: TrainingConfig,
-    out: str | Path,
-    *,
-    network: nn.Module | None,
-    resume: bool,
-    progress: bool,
-    cache: str | Path | None,
-    trainer: Mapping[str, Any] | None,
-) -> Bundle:
-    """Train once, as `fit` says."""
-    origin = None
+    config, origin = as_config(config), None
     if network is not None:
         origin = {"network": f"{type(network).__module__}.{type(network).__qualname__}"}
         config = replace(config, network=models.NETWORKS.name_of(type(network)) or config.network)

@@ -20,7 +20,7 @@ from anymic.features import Standardizer
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.sequences import open_sequences
 from anymic.models.tagger import Tagger
-from anymic.training.config import TrainingConfig
+from anymic.training.config import TrainingConfig, load_config
 from anymic.training.embedded import Embedded
 from anymic.training.finetuning import weights_digest
 from anymic.training.parts import Examples
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LINEAR = "linear_head"
+PRESET = "head"
 SEGMENT_S = 0.96  # for networks without patches
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
@@ -48,6 +49,7 @@ def fit_head(
     cache: str | Path | None = None,
     progress: Callable[[int], None] | None = None,
     trainer: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
 ) -> Bundle:
     """Train a head on the embeddings of a model and write both to `out` as one bundle.
 
@@ -79,6 +81,8 @@ def fit_head(
         Folder for embeddings; by default that of the user, which all trainings share.
     trainer
         As for `anymic.training.fit`.
+    notes : sequence of str
+        What else `training["notes"]` says, before what is done with other rates and lengths.
 
     Returns
     -------
@@ -140,7 +144,7 @@ def fit_head(
         "examples": len(data.training),
         "embedder": embedder.training,
         "extractor": {"network": embedder.network_name, "weights_sha256": weights_digest(embedder)},
-        "notes": seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s),
+        "notes": [*notes, *seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s)],
     }
     trained = replace(
         bundle,
@@ -264,6 +268,28 @@ def heads() -> dict[str, str]:
     """Return the registered name of every head by its short name: "lstm" is "lstm_head"."""
     names = sorted(spec.name for spec in models.NETWORKS.specs() if spec.head)
     return {"logistic" if name == LINEAR else name.removesuffix("_head"): name for name in names}
+
+
+def head_config(
+    head: str, *, seed: int = 0, changes: Mapping[str, Any] | None = None
+) -> TrainingConfig:
+    """Return the usual settings of a head's training: those of the preset "head".
+
+    Logistic regression sets no clips aside, because it chooses its regularization by
+    cross-validation.
+
+    Parameters
+    ----------
+    head : str
+        Its registered name.
+    seed : int
+    changes : mapping, optional
+        Settings to replace, as for `anymic.training.load_config`.
+    """
+    usual: dict[str, Any] = {"network": head, "seed": seed}
+    if head == LINEAR:
+        usual["validation_share"] = 0
+    return load_config(PRESET, changes={**usual, **(changes or {})})
 
 
 def require_head(name: str, *, segments: int | None, hidden: int | None) -> None:

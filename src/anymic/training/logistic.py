@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # scikit-learn's C, on standardized features
-USUAL = 0.01  # where recordings are too few to compare
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # scikit-learn's C, on standardized features
+USUAL = 0.1  # where recordings are too few to compare
 FOLDS = 4
 MOST_CLIPS = 4000  # that compare the strengths
 MOST_STEPS = 300
@@ -60,13 +61,14 @@ def fit_logistic(
     *,
     weights: NDArray[np.floating] | None = None,
     strengths: Sequence[float] = STRENGTHS,
+    scaling: Literal["each", "common"] = "each",
     seed: int = 0,
 ) -> Logistic:
     """Fit logistic regression with the regularization of the least cross-validated log-loss.
 
     The folds divide groups, stratified by class as far as groups allow. There are at most four, and
     no more than the rarest class has groups. Where that is one, nothing can be compared, and C is
-    0.01. Of more than 4,000 examples, those of random groups are compared.
+    0.1. Of more than 4,000 examples, those of random groups are compared.
 
     Parameters
     ----------
@@ -79,11 +81,14 @@ def fit_logistic(
         How much each counts.
     strengths : sequence of float
         The values of C to compare, ascending; a single one is taken.
+    scaling : {"each", "common"}
+        Divide each feature by its standard deviation, or all by the mean of these: features that
+        have one unit, as embeddings do, then keep their relative weight.
     seed : int
         Of the folds.
     """
     wanted = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
-    data = _Data(np.asarray(vectors, dtype=np.float64), targets, wanted / wanted.mean())
+    data = _Data(np.asarray(vectors, dtype=np.float64), targets, wanted / wanted.mean(), scaling)
     compared: dict[float, float] = {}
     right, count, folds = dict.fromkeys(strengths, 0.0), 0.0, 0
     divided = _folds(data, np.asarray(groups), seed) if len(strengths) > 1 else ()
@@ -110,13 +115,14 @@ class _Data:
     vectors: Floats
     targets: NDArray[np.integer] | NDArray[np.floating]
     weights: Floats
+    scaling: str
 
     @property
     def classes(self) -> int:
         return int(self.targets.max()) + 1 if self.targets.ndim == 1 else self.targets.shape[1]
 
     def rows(self, chosen: NDArray[np.int64]) -> _Data:
-        return _Data(self.vectors[chosen], self.targets[chosen], self.weights[chosen])
+        return _Data(self.vectors[chosen], self.targets[chosen], self.weights[chosen], self.scaling)
 
     def measure(self, logits: Floats) -> tuple[float, float]:
         """Return the sums of the log-losses and of what is right, both weighted."""
@@ -159,6 +165,8 @@ def _path(data: _Data, strengths: Sequence[float]) -> Iterator[Logistic]:
     """Yield the classifier of each strength; each begins where the one before it ended."""
     mean = np.average(data.vectors, axis=0, weights=data.weights)
     scale = np.sqrt(np.average((data.vectors - mean) ** 2, axis=0, weights=data.weights))
+    if data.scaling == "common":
+        scale = np.full_like(scale, scale.mean())
     scale = np.maximum(scale, SMALLEST_SCALE * max(float(scale.max()), SMALLEST_SCALE))
     standardized = (data.vectors - mean) / scale
     columns = [data.targets] if data.targets.ndim == 1 else list(data.targets.T.astype(np.int64))

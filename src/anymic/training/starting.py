@@ -1,0 +1,276 @@
+"""What a training starts from: a pretrained extractor where one is installed, or random weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anymic._internal.progress import progress_bar
+from anymic.bundle import Bundle
+from anymic.bundle.installed import installed, resolve
+from anymic.data.manifest import Manifest
+from anymic.data.reading import as_manifest
+from anymic.errors import ConfigError
+from anymic.training.config import TrainingConfig, as_config, load_config
+from anymic.training.fitting import fit
+from anymic.training.heads import fit_head, head_config, heads
+from anymic.training.held_out import REPORT, HeldOut, fit_and_measure
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+EXTRACTORS = ("yamnet",)  # taken by themselves where they are installed, the best one first
+NONE = "none"
+PRESET = "small"  # from random weights
+MOST_CLIPS = 20_000  # of logistic regression, whose time grows faster than that of other heads
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a training starts from.
+
+    Attributes
+    ----------
+    config : TrainingConfig
+        Of the head, where there is an extractor; else of the network.
+    extractor : Bundle or None
+        The model whose embeddings a head classifies; None for random weights.
+    notes : tuple of str
+        Sentences that say what was chosen, and what would have been better.
+    """
+
+    config: TrainingConfig
+    extractor: Bundle | None = None
+    notes: tuple[str, ...] = ()
+
+    def fit(
+        self,
+        manifest: Manifest | pd.DataFrame | str | Path,
+        out: str | Path,
+        *,
+        network: nn.Module | None = None,
+        resume: bool = False,
+        progress: bool = True,
+        cache: str | Path | None = None,
+        trainer: Mapping[str, Any] | None = None,
+    ) -> Bundle:
+        """Train on clips and write the model to `out`; parameters are those of `train`.
+
+        With an extractor, `training["notes"]` of the bundle says what was chosen.
+        """
+        if self.extractor is None:
+            return fit(
+                manifest,
+                self.config,
+                out,
+                network=network,
+                resume=resume,
+                progress=progress,
+                cache=cache,
+                trainer=trainer,
+            )
+        clips = as_manifest(manifest, several=self.config.several)
+        with progress_bar(len(clips), "embedding", shown=progress) as advance:
+            return fit_head(
+                clips,
+                self.extractor,
+                self.config,
+                out,
+                cache=cache,
+                progress=advance,
+                trainer=trainer,
+                notes=self.notes,
+            )
+
+
+def choose_start(
+    manifest: Manifest,
+    config: TrainingConfig | str | None = None,
+    *,
+    extractor: str | Path | Bundle | None = None,
+    head: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Start:
+    """Choose what a training starts from.
+
+    Where neither settings, nor an extractor, nor a head are given, this is the installed extractor,
+    or else the preset "small". With settings and without an extractor it is what they say.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Its number of clips chooses the head: "logistic" up to 20,000, then "dense".
+    config : TrainingConfig or str, optional
+        With an extractor, the settings of the head's training.
+    extractor : str, path or Bundle, optional
+        The name of an installed model, the folder of one, or "none" for random weights.
+    head : str, optional
+        A key of `anymic.training.heads.heads`: logistic, dense, attention or lstm.
+    changes : mapping, optional
+        Settings that differ from the usual ones, of the head or the preset that is chosen.
+    seed : int
+        Where no settings are given.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such head, no extractor for it, or the settings have a network that is no
+        head.
+    BundleError
+        If the extractor cannot be loaded.
+    """
+    if head is not None and head not in heads():
+        raise ConfigError(
+            f"the head is {head!r}", expected=f"one of {', '.join(heads())}", fix="choose one"
+        )
+    given = extractor is not None and extractor != NONE
+    if head is not None and extractor == NONE:
+        raise ConfigError(
+            f"a head ({head}) is given, and no extractor",
+            expected="an extractor, whose embeddings the head classifies",
+            fix="leave the head out, or name an extractor",
+        )
+    if config is not None and not given and head is None:
+        return Start(as_config(config))
+    found = _extractor(None if extractor == NONE else extractor, wanted=extractor != NONE)
+    if found is None:
+        if head is not None:
+            raise ConfigError(
+                f"a head ({head}) is given, and no extractor is installed",
+                expected="an extractor, whose embeddings the head classifies",
+                fix="import one with `anymic import yamnet`, or leave the head out",
+            )
+        return _from_scratch(chosen=extractor is None, changes={"seed": seed, **(changes or {})})
+    bundle, name = found
+    said = []
+    if not given:
+        said.append(f"extractor: {name}, which is installed; its weights do not change")
+    if head is None and config is None:
+        head = "logistic" if len(manifest) <= MOST_CLIPS else "dense"
+        rule = "at most" if head == "logistic" else "more than"
+        said.append(f"head: {head}, for {rule} {MOST_CLIPS:,} clips (here {len(manifest):,})")
+    if config is None:
+        assert head is not None
+        settings = head_config(heads()[head], seed=seed, changes=changes)
+    else:
+        settings = as_config(config)
+        settings = settings if head is None else replace(settings, network=heads()[head])
+    return Start(settings, bundle, tuple(said))
+
+
+def train(
+    manifest: Manifest | pd.DataFrame | str | Path,
+    config: TrainingConfig | str | None = None,
+    out: str | Path | None = None,
+    *,
+    extractor: str | Path | Bundle | None = None,
+    head: str | None = None,
+    seed: int = 0,
+    network: nn.Module | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    cache: str | Path | None = None,
+    trainer: Mapping[str, Any] | None = None,
+    test_share: float | None = None,
+    folds: int | None = None,
+    group_from: str | None = None,
+) -> Bundle:
+    """Train a classifier and write it to `out` as a bundle.
+
+    Without `config` it is a head on the embeddings of the pretrained extractor that is installed,
+    or, where none is, a small network from random weights. What was chosen is printed on stderr
+    with `progress`; with an extractor it stands in `training["notes"]` of the bundle, too.
+
+    Parameters
+    ----------
+    manifest : Manifest, DataFrame or path
+        A path is a CSV file or a folder of one folder per label.
+    config : TrainingConfig or str, optional
+        The settings of a network that is trained from random weights; with `extractor` or `head`
+        those of the head.
+    out : path
+        The folder of the model.
+    extractor, head, seed
+        See `choose_start`.
+    network, resume, progress, trainer
+        See `anymic.training.fit`; an own network is trained in place of everything else.
+    cache : path, optional
+        Folder for features or embeddings; several trainings may share it.
+    test_share, folds, group_from
+        Set clips aside and measure the model on them, beside a simple baseline: see
+        `anymic.training.held_out.HeldOut` and `fit_and_measure`. The report is `out`/report.
+
+    Returns
+    -------
+    Bundle
+        `training["held_out"]` has the result on the clips that were set aside.
+
+    Raises
+    ------
+    ConfigError
+        As `choose_start` and `anymic.training.fit`.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> bundle = anymic.train("sounds/", out="run")  # doctest: +SKIP
+    """
+    if out is None:
+        raise ConfigError(
+            "no folder for the model is given", expected="a path as `out`", fix="add out='run'"
+        )
+    several = config is not None and as_config(config).several
+    held_out = HeldOut(test_share, folds, group_from, several=several)
+    clips = held_out.grouped(manifest)
+    if network is None:
+        start = choose_start(clips, config, extractor=extractor, head=head, seed=seed)
+    else:
+        start = Start(as_config(PRESET if config is None else config))
+    if progress and start.notes and sys.stderr is not None:
+        print(*start.notes, sep="\n", file=sys.stderr, flush=True)
+    once = partial(
+        start.fit, network=network, resume=resume, progress=progress, cache=cache, trainer=trainer
+    )
+    if not held_out.wanted:
+        return once(clips, out)
+    found = fit_and_measure(
+        once,
+        clips,
+        out,
+        held_out=replace(held_out, group_from=None),
+        seed=start.config.seed,
+        progress=progress,
+    )
+    if found.evaluation is not None:
+        found.evaluation.write(Path(out) / REPORT)
+    return found.bundle
+
+
+def _extractor(
+    wanted_one: str | Path | Bundle | None, *, wanted: bool
+) -> tuple[Bundle, str] | None:
+    """Return the extractor that is given, else the first that is installed; None without one."""
+    if isinstance(wanted_one, Bundle):
+        return wanted_one, wanted_one.network_name
+    if wanted_one is not None:
+        return Bundle.load(resolve(wanted_one)), str(wanted_one)
+    for name in EXTRACTORS if wanted else ():
+        if (place := installed(name)) is not None:
+            return Bundle.load(place), name
+    return None
+
+
+def _from_scratch(*, chosen: bool, changes: dict[str, Any]) -> Start:
+    notes = [f"a network from random weights, with the settings of the preset {PRESET}"]
+    if chosen:
+        notes.append(
+            "no pretrained extractor is installed; one gives better answers, from fewer clips and"
+            " in less time: anymic import yamnet"
+        )
+    return Start(load_config(PRESET, changes=changes), None, tuple(notes))
