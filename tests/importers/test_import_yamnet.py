@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 import anymic
 from anymic.bundle import Bundle
 from anymic.bundle.installed import installed, models_folder, resolve
+from anymic.errors import BundleError
 from anymic.importers.yamnet import LAYERS, STATISTICS, import_yamnet, read_state
 from anymic.models.yamnet import FIRST, STRIDES, WIDTHS
 
@@ -175,3 +178,26 @@ def test_installed_models_are_found_by_name(
         assert installed(name) is None
     (tmp_path / "yamnet").mkdir()  # a path that exists goes first
     assert resolve("yamnet") == Path("yamnet")
+
+
+def test_a_hostile_tflite_file_ends_in_one_error(weights: Path, tmp_path: Path) -> None:
+    """Whatever bytes are changed: the weights are refused, or are read to the end, in seconds."""
+    pytest.importorskip("tflite")
+    content = (weights / LITE).read_bytes()
+    generator = np.random.default_rng(0)
+    path = tmp_path / "changed.tflite"
+    for share in (0.0, 0.001, 0.3, 0.9):
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(BundleError, match=r"cannot be read|of another network"):
+            read_state(path)
+    where = content.find(b"waveform_binary")  # the graph is described around here
+    begun = time.process_time()
+    for _ in range(60):
+        changed = bytearray(content)
+        for place in generator.integers(max(0, where - 20_000), where + 20_000, 20):
+            changed[min(place, len(changed) - 1)] = generator.integers(256)
+        changed[int(generator.integers(8, 200))] = 255
+        path.write_bytes(changed)
+        with contextlib.suppress(BundleError):
+            read_state(path)
+    assert time.process_time() - begun < 30
