@@ -7,10 +7,9 @@ recorders make; one that your recordings do exceed is set by an environment vari
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
-from anymic.errors import ConfigError
+from anymic._internal.limited_process import stated_limit
 
 DEFAULTS: Final = {
     # Sampling rates. A file of a low rate grows by resampling: at 1 Hz, one megabyte to 100 GB.
@@ -33,17 +32,7 @@ def limit(name: str) -> int:
     ConfigError
         If the variable is not a whole number above 0.
     """
-    variable = f"ANYMIC_{name.upper()}"
-    text = os.environ.get(variable)
-    if text is None:
-        return DEFAULTS[name]
-    if not text.isdecimal() or len(text) > 12 or int(text) == 0:
-        raise ConfigError(
-            f"the environment variable {variable} is {text[:40]!r}",
-            expected="a whole number above 0",
-            fix=f"unset it for the default of {DEFAULTS[name]}",
-        )
-    return int(text)
+    return stated_limit(name, DEFAULTS[name])
 
 
 def how_to_raise(name: str) -> str:

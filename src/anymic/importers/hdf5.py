@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal.reading import parse_json, reason_of, refuse_bomb
+from anymic._internal.limited_process import output_of, work_on
+from anymic._internal.reading import parse_json, refuse_bomb
 
 if TYPE_CHECKING:
     import h5py
 
-LONGEST_S = 120
-LONGEST_CPU_S = 2  # of a processor, and a second more for each of these bytes
-BYTES_PER_S = 10 << 20
+LONGEST_CPU_S = 2
 INDEX = "index"  # the array of names in what the process writes
 
 
@@ -46,21 +41,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
     Raises a ValueError that says why it cannot be read.
     """
-    places = os.pathsep.join(place for place in sys.path if place)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, os.path.abspath(path)],
-            env={**os.environ, "PYTHONPATH": places},
-            capture_output=True,
-            timeout=LONGEST_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ValueError(f"HDF5 does not end within {LONGEST_S} s") from error
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").splitlines() or ["HDF5 failed"]
-        raise ValueError(lines[-1] if done.returncode == 1 else "HDF5 does not finish, or failed")
-    with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
+    found = output_of(__name__, path, name="HDF5", cpu_s=LONGEST_CPU_S)
+    with np.load(io.BytesIO(found), allow_pickle=False) as arrays:
         index = json.loads(str(arrays[INDEX]))
         if not index:
             return None
@@ -94,17 +76,6 @@ def _write(path: Path) -> None:
     )
 
 
-def _limit_time(path: Path) -> None:
-    """End this process where HDF5 goes round in circles; other programs' work does not count."""
-    with suppress(ImportError):  # on Windows
-        import resource
-
-        more = LONGEST_CPU_S + path.stat().st_size // BYTES_PER_S
-        limit = int(time.process_time()) + 1 + more
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-
-
 def _arrays(layer: str, group: h5py.Group) -> list[tuple[tuple[str, str], h5py.Dataset]]:
     """Return a layer's arrays, with the last part of their names, without ":0"."""
     names = [_text(name) for name in group.attrs["weight_names"]]
@@ -116,8 +87,4 @@ def _text(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        _limit_time(Path(sys.argv[1]))
-        _write(Path(sys.argv[1]))
-    except Exception as error:
-        sys.exit(reason_of(error))
+    work_on(_write)

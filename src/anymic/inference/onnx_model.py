@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic import audio
-from anymic._internal.optional import extra
+from anymic._internal.onnx_session import open_session, require_onnxruntime
 from anymic._internal.reading import parsing, reason_of
 from anymic.audio import Clip
 from anymic.devices.correction.apply import apply_to_waveform
@@ -185,18 +185,10 @@ def checked_labels(labels: Sequence[Any], name: str) -> tuple[str, ...]:
 
 
 def _open(path: Path) -> Any:
-    with extra("onnx"):
-        import onnxruntime
+    require_onnxruntime()
     if not path.is_file():
         raise ClassifierError(f"no file {path}", expected="an ONNX model", fix="check the path")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors come as exceptions
-    return onnxruntime.InferenceSession(
-        path,
-        options,
-        providers=["CPUExecutionProvider"],
-        enable_fallback=0,  # it is to the same provider, and prints to stdout
-    )
+    return open_session(path)
 
 
 def _listed(text: str) -> list[str]:
