@@ -162,7 +162,7 @@ def _error_db(gains: DeviceGains) -> NDArray[np.float64]:
     """Return the standard error of gains; infinite for a single recording."""
     if gains.count < 2:
         return np.full(len(gains.gains), np.inf)
-    return gains.spread_db / np.sqrt(gains.count)
+    return np.asarray(gains.spread_db / np.sqrt(gains.count))
 
 
 def from_recordings(
