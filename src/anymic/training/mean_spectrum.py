@@ -21,7 +21,7 @@ from anymic.errors import Failure, attempt
 # core, at 16 kHz 1.5 s.
 MOST_CLIPS = 200
 MOST_S = 10.0  # of each clip
-_LEVELS = {"floor_db": -100.0, "silence_db": -40.0}
+_LEVELS: dict[str, Any] = {"floor_db": -100.0, "silence_db": -40.0}
 
 
 def with_spectrum(bundle: Bundle, training: Manifest) -> Bundle:
@@ -34,7 +34,7 @@ def with_spectrum(bundle: Bundle, training: Manifest) -> Bundle:
     places = np.linspace(0, len(order) - 1, min(len(order), MOST_CLIPS)).round().astype(int)
     manifest = as_recordings(training.rows(np.unique(order[places])))
     config = bundle.frontend.config
-    analysis = {
+    analysis: dict[str, Any] = {
         "fft_size": config.fft_size,
         "hop_samples": min(config.hop_samples, config.fft_size // 2),
     }
@@ -66,7 +66,7 @@ def with_spectrum(bundle: Bundle, training: Manifest) -> Bundle:
 
 
 def _measured(
-    manifest: Manifest, row: int, rate_hz: int, analysis: dict[str, int]
+    manifest: Manifest, row: int, rate_hz: int, analysis: dict[str, Any]
 ) -> dict[str, NDArray[Any]]:
     """Return the statistics of the first seconds of a clip."""
     part, path = manifest.parts().iloc[row], manifest.paths()[row]
