@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,33 +15,11 @@ from numpy.typing import NDArray
 
 from anymic._internal.files import csv_text, encoded, file_identity, file_state, write_bytes
 from anymic.data import label_sets
-from anymic.data.spelling import (
-    renaming,
-    warn_of_lookalikes,
-    with_slashes,
-    with_usual_columns,
-    with_usual_splits,
-)
-from anymic.data.tables import (
-    INTEGER_COLUMNS,
-    KNOWN_COLUMNS,
-    MOST_NAMED,
-    NUMBER_COLUMNS,
-    TABLE,
-    after_header,
-    cell_problems,
-    cell_text,
-    duplicates,
-    joined,
-    refuse_twice,
-    relative,
-    some,
-    tidy,
-)
+from anymic.data.checked_table import checked, complete_takes
+from anymic.data.spelling import warn_of_lookalikes
+from anymic.data.tables import INTEGER_COLUMNS, NUMBER_COLUMNS, cell_text, joined, relative
 from anymic.data.text_tables import read_text_table
 from anymic.errors import ManifestError
-
-REQUIRED_COLUMNS = ("path", "label")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +68,11 @@ class Manifest:
         """
         csv = Path(csv)
         found = read_text_table(csv)
-        manifest = cls._checked(found.frame(), csv.parent, csv.stem, several, found.name_of)
-        warn_of_lookalikes(manifest.table, several=manifest.several)
-        return manifest
+        table, several = checked(
+            found.frame(), csv.parent, name=csv.stem, several=several, name_of=found.name_of
+        )
+        warn_of_lookalikes(table, several=several)
+        return cls(table, csv.parent, csv.stem, several)
 
     @classmethod
     def from_table(
@@ -114,50 +94,8 @@ class Manifest:
             Missing columns, no rows, empty paths or labels, cells that should be numbers and are
             not, the same clip (``path`` and ``start_s``) twice: all of them in one line.
         """
-        return cls._checked(table, root, name, several, after_header)
-
-    @classmethod
-    def _checked(
-        cls,
-        table: pd.DataFrame,
-        root: str | Path,
-        name: str,
-        several: bool | None,
-        name_of: Callable[[int], str],
-    ) -> Manifest:
-        """Check a table as `from_table` does; `name_of` gives the name of a row in messages."""
-        where = f"the table {name}" if name else "the table"
-        refuse_twice(map(str, table.columns), where)
-        table = with_usual_columns(table, KNOWN_COLUMNS)
-        table = label_sets.with_label_column(table) if several else table
-        if missing := [column for column in REQUIRED_COLUMNS if column not in table.columns]:
-            had = some(map(str, table.columns), most=MOST_NAMED) or "none"
-            raise ManifestError(
-                f"{where} has no column {' and no column '.join(missing)} (its columns: {had})",
-                expected=TABLE,
-                fix=renaming(missing, table) or "name the columns in the first line",
-            )
-        table = with_slashes(table, Path(root))
-        problems = ["there are no rows"] if table.empty else []
-        typed, numbers = tidy(table, name_of)
-        problems += numbers
-        without = [not cell.strip() for cell in typed["label"]]
-        several = any(without) and not all(without) if several is None else several
-        needed = REQUIRED_COLUMNS[: 1 if several else 2]
-        problems += cell_problems(typed, needed, name_of) + duplicates(typed, Path(root), name_of)
-        if problems:
-            number = f"{len(problems)} problems: " if len(problems) > 1 else ""
-            raise ManifestError(
-                f"{where} cannot be used: {number}{'; '.join(problems)}",
-                expected=TABLE,
-                fix="correct the table and read it again",
-            )
-        if "split" in typed.columns:
-            typed["split"] = with_usual_splits(typed["split"].tolist())
-        if several:
-            ordered = [label_sets.as_cell([cell]) for cell in typed["label"]]
-            typed["label"] = pd.Series(ordered, dtype=object)
-        return cls(table=typed, root=Path(root), name=name, several=several)
+        typed, several = checked(table, Path(root), name=name, several=several)
+        return cls(typed, Path(root), name, several)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -349,20 +287,7 @@ class Manifest:
             No column ``device`` or ``take``, or a device with two rows in one take.
         """
         self.require("device", "take", purpose="aligned takes")
-        chosen = self.table["device"].isin(list(devices)) & (self.table["take"] != "")
-        rows = self.table.loc[chosen, ["take", "device"]].assign(row=lambda part: part.index)
-        twice = rows.duplicated(["take", "device"], keep="first")
-        if twice.any():
-            listed = some(f"{row.take} ({row.device})" for row in rows[twice].itertuples())
-            raise ManifestError(
-                f"some takes have two rows of a device{self._named()}: {listed}",
-                expected="one row for each take and device",
-                fix="give clips that were recorded at different times different takes",
-            )
-        wide = rows.pivot(index="take", columns="device", values="row")
-        wide = wide.reindex(columns=list(devices)).dropna().astype(np.int64)
-        wide.columns.name = None
-        return wide
+        return complete_takes(self.table, devices, named=self._named())
 
     def _relative_paths(self) -> list[str]:
         root = os.path.abspath(self.root)

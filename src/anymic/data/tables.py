@@ -67,20 +67,6 @@ def rows_problem(
     return [f"{what} in {listed}"]
 
 
-def cell_problems(
-    table: pd.DataFrame, needed: Sequence[str], name_of: Callable[[int], str]
-) -> list[str]:
-    """Return a problem for the empty cells of each column `needed`, and for labels not in UTF-8."""
-    problems = []
-    for column in needed:
-        empty = table[column].map(lambda cell: not cell.strip()).to_numpy(dtype=bool)
-        problems += rows_problem(f"empty {column}", empty, name_of=name_of)
-    if not is_unicode("".join(table["label"])):
-        wrong = ~table["label"].map(is_unicode).to_numpy(dtype=bool)
-        problems += rows_problem("label that is not UTF-8", wrong, name_of=name_of)
-    return problems
-
-
 def after_header(row: int) -> str:
     """Return how messages name a row of a table whose header is row 1."""
     return f"row {row + 2}"
@@ -138,16 +124,6 @@ def cell_text(value: Any) -> str:
     if value is None or value is pd.NA or value is pd.NaT or value != value:
         return ""
     return repr(value) if isinstance(value, float) else str(value)
-
-
-def duplicates(table: pd.DataFrame, root: Path, name_of: Callable[[int], str]) -> list[str]:
-    """Return one problem for all clips, by path and start, that are there twice."""
-    keys = table.reindex(columns=["path", "start_s"]).fillna({"start_s": 0.0})
-    folder = os.path.abspath(root)
-    keys["path"] = [os.path.normpath(os.path.join(folder, path)) for path in table["path"]]
-    again = keys.duplicated(keep="first") & (table["path"] != "")
-    found = [f"{table['path'][row]} ({name_of(row)})" for row in np.flatnonzero(again).tolist()]
-    return [f"the same path and start_s twice: {some(found)}"] if found else []
 
 
 def relative(path: str | Path, folder: str) -> str:
