@@ -14,6 +14,9 @@ from anymic.devices.correction.frames import SampleFrames
 # the devices. Its height is in root-mean-square values of the correlation. Measured on pairs of
 # recordings through measured microphones with noise: aligned pairs have 46 and more, different
 # sounds 5 to 10. Drums recorded by nine microphones, far and close, have 6 and more.
+# With the thresholds below, `benchmarks/alignment.py` refuses none of 1,143 aligned drum clips,
+# none of 200 pairs of a sound and its recording, 197 of 200 pairs of different sounds (3 of them
+# with a wrong lag), and finds the right lag of 192 of 200 late recordings.
 CLEAR = 20.0  # a peak this high at another lag is that of the sound
 SEEN = 10.0  # a peak this high near lag 0 is enough
 # Below that, log magnitudes are compared. Their correlation is at most 0.2 for different sounds.
