@@ -1,0 +1,1 @@
+"""Spectrum correction in front of a pretrained network, on simulated and on real microphones."""

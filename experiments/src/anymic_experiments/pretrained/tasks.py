@@ -1,0 +1,179 @@
+"""Heads on a pretrained extractor, and their answers to the recordings of every device."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from anymic._internal.files import file_digest
+from anymic.bundle import Bundle
+from anymic.bundle.device_changes import add_devices, with_device_policy
+from anymic.bundle.format import FOLDER
+from anymic.bundle.installed import resolve
+from anymic.data.manifest import Manifest, concatenate
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+from anymic.devices.simulation.response import ResponseSpec, impulse_response
+from anymic.features import FrontendConfig
+from anymic.inference.new_device import add_device
+from anymic.training import TrainingConfig
+from anymic.training.heads import LINEAR, fit_head
+from anymic_experiments.runner import Arrays, Task
+from anymic_experiments.runs import Outcome, Run, named_by
+from anymic_experiments.xu2018.tasks import answer
+
+SEQUENCES = "sequences"
+# Raise it when the same settings and clips begin to give other answers.
+VERSION = 1
+# Where the second copy of a clip begins: a clip is its file and its start.
+COPY_START_S = 0.01
+FINE = 32  # points of a response in each frequency bin
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: how the head is trained, and what corrects the test clips."""
+
+    takes: bool = False  # a profile from the takes among the training clips
+    limit_db: float = 40.0  # of its gains
+    blind: int = 0  # gains from so many recordings of each device alone
+    random: bool = False  # whether the head is also trained on random devices
+
+
+@dataclass(frozen=True)
+class Head(Task):
+    """A logistic head on the embeddings of the training clips of one device."""
+
+    manifest: Path
+    device: str
+    extractor: str
+    seed: int
+    # measured responses: every clip is also trained on through one of them
+    responses: tuple[Path, ...] = ()
+
+    @property
+    def config(self) -> TrainingConfig:
+        """The settings of the training: all clips train."""
+        return TrainingConfig(
+            network=LINEAR, loss="cross_entropy", validation_share=0.0, seed=self.seed
+        )
+
+    def folder(self, out: Path) -> Path:
+        """Return the folder of the training, named by all that decides its result."""
+        extractor = file_digest(resolve(self.extractor) / FOLDER.index)
+        names = [path.name for path in self.responses]
+        return out / named_by([VERSION, self.device, extractor, self.seed, names], self.manifest)
+
+    def file(self, out: Path) -> Path:
+        """Return the file that is written last."""
+        return self.folder(out) / FOLDER.index
+
+    def finish(self, out: Path) -> None:
+        """Train it."""
+        embedder = Bundle.load(self.extractor)
+        training = Manifest.read(self.manifest).where(split="train", device=self.device)
+        if self.responses:
+            random = measured(self.responses, embedder.frontend.config)
+            generator = np.random.default_rng(self.seed)
+            drawn = generator.choice(list(random.devices), len(training))
+            copies = training.with_columns(device=drawn.tolist(), start_s=COPY_START_S)
+            training = concatenate([training, copies])
+            embedder = add_devices(embedder, random)
+        fit_head(training, embedder, self.config, self.folder(out), cache=out / SEQUENCES)
+
+    def read_bundle(self, out: Path) -> Bundle:
+        """Return the trained model, without the random devices."""
+        own = Bundle.load(self.extractor).frontend
+        return replace(Bundle.load(self.folder(out)), frontend=own, profile=None)
+
+
+@dataclass(frozen=True)
+class Answers(Task):
+    """The answers of a head to the test clips of every device, corrected as a row says."""
+
+    head: Head
+    row: Row
+
+    def file(self, out: Path) -> Path:
+        """Return the file of the result."""
+        name = "-".join(f"{key}-{value}" for key, value in asdict(self.row).items())
+        return self.head.folder(out) / f"{name}.npz"
+
+    def arrays(self, out: Path) -> Arrays:
+        """Classify the test clips."""
+        manifest = Manifest.read(self.head.manifest)
+        test = manifest.where(split="test")
+        bundle = self._corrected(self.head.read_bundle(out), manifest)
+        return {
+            **answer(bundle, test, out / SEQUENCES)._asdict(),
+            "labels": np.array(bundle.labels),
+            "devices": test.table["device"].to_numpy(dtype=str),
+        }
+
+    def outcome(self, condition: str, out: Path) -> Outcome:
+        """Return what was kept, under the name of the row."""
+        found = self.read(out)
+        run = Run(condition, self.head.config, self.head.manifest)
+        return Outcome(run, labels=tuple(found.pop("labels").tolist()), **found)
+
+    def _corrected(self, bundle: Bundle, manifest: Manifest) -> Bundle:
+        """Return the model with the gains of the row. No label of a test clip is used."""
+        if self.row.takes:
+            fitted = gains_of_takes(self.head, bundle.frontend.config, limit_db=self.row.limit_db)
+            return add_devices(bundle, fitted.profile_)
+        if self.row.blind == 1:
+            found = with_device_policy(bundle, unknown="blind")
+            assert isinstance(found, Bundle)
+            return found
+        if self.row.blind:
+            generator = np.random.default_rng(self.head.seed)
+            for device in manifest.devices:
+                if device != self.head.device:
+                    own = manifest.where(split="test", device=device).paths()
+                    chosen = generator.permutation(len(own))[: self.row.blind]
+                    found = add_device(
+                        bundle, device, recordings=[own[place] for place in chosen]
+                    ).model
+                    assert isinstance(found, Bundle)
+                    bundle = found
+        return bundle
+
+
+def gains_of_takes(
+    head: Head, config: FrontendConfig, *, limit_db: float = 40.0
+) -> SpectrumCorrection:
+    """Estimate the gains of every device that recorded takes of the training clips."""
+    return SpectrumCorrection(
+        reference=head.device,
+        limit_db=limit_db,
+        fft_size=config.fft_size,
+        hop_samples=config.hop_samples,
+    ).fit(Manifest.read(head.manifest).where(split="train"), rate_hz=config.rate_hz)
+
+
+def measured(files: tuple[Path, ...], config: FrontendConfig) -> DeviceProfile:
+    """Return a profile whose gains are measured responses, so that it colours in place of correct.
+
+    The gain of a bin is the root mean square of the response over the width of the bin.
+    """
+    none = np.zeros(config.fft_size // 2 + 1)
+    devices = {}
+    for path in files:
+        spec = ResponseSpec(file=path.name)
+        taps = impulse_response(spec, config.rate_hz, str(path.parent)).taps
+        size = max(FINE, -(-len(taps) // config.fft_size)) * config.fft_size
+        power = np.abs(np.fft.fft(taps, size)) ** 2
+        width = size // config.fft_size
+        bins = np.roll(power, width // 2).reshape(config.fft_size, width).mean(axis=1)
+        gains = np.sqrt(np.maximum(bins[: len(none)], 1e-8))
+        devices[path.stem] = DeviceGains(gains, 0, none, "response")
+    return DeviceProfile(
+        rate_hz=config.rate_hz,
+        fft_size=config.fft_size,
+        hop_samples=config.hop_samples,
+        reference=(),
+        estimator="ratio_of_means",
+        devices=devices,
+    )
