@@ -176,6 +176,10 @@ def test_installed_models_are_found_by_name(
     assert anymic.load("yamnet").predict(clip).label in Bundle.load("yamnet").labels
     for name in ("", ".", "..", "../models/yamnet", "models/other"):
         assert installed(name) is None
+    for verb in (["devices", "policy"], ["devices", "add"], ["evaluate"], ["calibrate"]):
+        own = ["--data", "x.csv"] if len(verb) == 1 else []
+        own += ["--profile", "x.json"] if "add" in verb else []
+        assert "in which nothing is written" in refused(*verb, "yamnet", *own)
     (tmp_path / "yamnet").mkdir()  # a path that exists goes first
     assert resolve("yamnet") == Path("yamnet")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.terminal import cell
-from anymic.cli.inputs import require_choice, require_place
+from anymic.cli.inputs import place_of, require_choice
 from anymic.cli.printing import Outcome, failures_as_json
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def calibrate(
     from anymic.training import calibrating
 
     require_choice("--method", method, METHODS)
-    require_place(out or model)
+    target = place_of(model, out)
     found = calibrating.calibrate(
         model,
         data,
@@ -61,7 +61,7 @@ def calibrate(
         cache=cache,
         progress=True,
     )
-    place = found.model.save(out or model)
+    place = found.model.save(target)
     calibration = found.model.calibration
     if calibration is None:
         return _thresholds(found, place)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic.cli.inputs import require_both
+from anymic.cli.inputs import require_both, require_out
 from anymic.cli.printing import Outcome, failures_as_json
 from anymic.errors import ConfigError
 
@@ -65,6 +65,7 @@ def devices_add(
         raise ConfigError(
             "the new device has no name", expected="--device NAME", fix="pass --device"
         )
+    require_out(model, out)
     if profile is not None:
         return _from_profile(model, profile, out, replace)
     model = resolve(model)

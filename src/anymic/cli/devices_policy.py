@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic.cli.inputs import require_choice, require_place
+from anymic.cli.inputs import place_of, require_choice
 from anymic.cli.printing import print_lines
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def devices_policy(
 
     if unknown is not None:
         require_choice("--unknown", unknown, POLICIES)
-    require_place(out or model)
+    target = place_of(model, out)
     changed = with_device_policy(
         bundles.load(model),
         unknown=unknown,  # type: ignore[arg-type]
         identifier=None if identifier is None else DeviceIdentifier.load(identifier),
         training=None if data is None else as_manifest(data, several=None),
     )
-    place = changed.save(out or model)
+    place = changed.save(target)
     if data is not None:
         members = changed.members if isinstance(changed, bundles.Ensemble) else (changed,)
         counts = sorted({one.spectrum.count for one in members if one.spectrum is not None})

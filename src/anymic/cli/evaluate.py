@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymic.cli.inputs import require_place
+from anymic.cli.inputs import place_of
 from anymic.cli.printing import Outcome, command_line, failures_as_json, note
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def evaluate(
     """
     from anymic.evaluation import evaluate as evaluation
 
-    require_place(out or model / "report")
+    target = place_of(model, out, "report")
     found = evaluation.evaluate(
         model,
         data,
@@ -65,7 +65,7 @@ def evaluate(
         seed=seed,
         progress=True,
     )
-    paths = found.write(out or model / "report", command=command_line())
+    paths = found.write(target, command=command_line())
     note(found.warning, found.device_policies)
     return Outcome(as_mapping(found, paths), evaluation_lines(found, paths), found.failures)
 

@@ -40,6 +40,32 @@ def require_place(place: Path, *, kind: str = "folder") -> None:
         )
 
 
+def place_of(model: Path, out: Path | None, *parts: str) -> Path:
+    """Return the folder a verb writes into: `out`, else the model's own, or one in it.
+
+    Raises
+    ------
+    ConfigError
+        As `require_out` and `require_place`.
+    """
+    require_out(model, out)
+    place = out or model.joinpath(*parts)
+    require_place(place)
+    return place
+
+
+def require_out(model: Path, out: Path | None) -> None:
+    """Raise ConfigError if an installed model, stated by its name, would be changed."""
+    from anymic.bundle.installed import installed
+
+    if out is None and not model.exists() and installed(str(model)) is not None:
+        raise ConfigError(
+            f"the model {model} is an installed one, in which nothing is written",
+            expected="another folder",
+            fix="add --out FOLDER",
+        )
+
+
 def require_other(out: Path, recording: Path) -> None:
     """Raise ConfigError if a recording would be written over, or the folder is missing."""
     if not out.absolute().parent.is_dir():
