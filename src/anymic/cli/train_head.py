@@ -37,6 +37,7 @@ def train_head(
     batch: int | None = None,
     mixup: float | None = None,
     balanced: bool = False,
+    several: bool = False,
     cache: Path | None = None,
     evaluate: bool = False,
     test_share: float = 0.2,
@@ -59,6 +60,8 @@ def train_head(
     each class, in OUT/report; OUT/clips.csv lists them. With --predict and --submission it
     classifies other files. The exit status is 1 if some files failed; they are listed.
 
+    With --several a clip may have several labels, separated by semicolons, or none.
+
     With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
     the result is the head alone, for `anymic predict` and `anymic evaluate` on embeddings.
 
@@ -75,8 +78,10 @@ def train_head(
         changes["mixup"] = {"share": 1.0, "alpha": mixup} if mixup else None
     if balanced:
         changes["sampling"] = "balanced"
+    if several:
+        changes["targets"] = "several"
     config = head_config(_network(head), seed=seed, changes=changes)
-    vectors, clips = _input(data, model, embeddings)
+    vectors, clips = _input(data, model, embeddings, several=several)
     answers = _open_submission(unlabelled, submission, clips)
     if evaluate:
         clips = set_test_aside(clips, share=test_share, seed=seed)
@@ -139,17 +144,17 @@ def _network(head: str) -> str:
 
 
 def _input(
-    data: Path | None, model: Path | None, embeddings: Path | None
+    data: Path | None, model: Path | None, embeddings: Path | None, *, several: bool
 ) -> tuple[Vectors | None, Manifest]:
     """Return the given embeddings, if any, and the clips to train on."""
     from anymic.data.embeddings import read_vectors
     from anymic.data.reading import as_manifest
 
     if embeddings is not None and data is None and model is None:
-        vectors = read_vectors(embeddings)
+        vectors = read_vectors(embeddings, several=several)
         return vectors, vectors.clips
     if embeddings is None and data is not None and model is not None:
-        return None, as_manifest(data)
+        return None, as_manifest(data, several=several)
     raise ConfigError(
         "the input is unclear",
         expected="--data and --model, or --embeddings alone",

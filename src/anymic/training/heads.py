@@ -276,7 +276,7 @@ def head_config(
     """Return the usual settings of a head's training: those of the preset "head".
 
     Logistic regression sets no clips aside, because it chooses its regularization by
-    cross-validation.
+    cross-validation; with several labels a clip it does, to choose the thresholds of the labels.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def head_config(
         Settings to replace, as for `anymic.training.load_config`.
     """
     usual: dict[str, Any] = {"network": head, "seed": seed}
-    if head == LINEAR:
+    if head == LINEAR and (changes or {}).get("targets") != "several":
         usual["validation_share"] = 0
     return load_config(PRESET, changes={**usual, **(changes or {})})
 
