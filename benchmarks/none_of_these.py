@@ -149,11 +149,11 @@ def report(
     def separation(rows: NDArray[np.intp]) -> float:
         return float(roc_auc_score(is_known[rows], highest[rows]))
 
-    right = scores.argmax(axis=1) == truth.argmax(axis=1)
+    right = np.asarray(scores.argmax(axis=1) == truth.argmax(axis=1))
     cells = [
         share(accuracy(right[is_known], recordings[is_known])),
         "{0.value:.3f} [{0.low:.3f}, {0.high:.3f}]".format(bootstrap(separation, recordings)),
-        share(accuracy((names == truth).all(axis=1)[is_known], recordings[is_known])),
+        share(accuracy(np.equal(names, truth).all(axis=1)[is_known], recordings[is_known])),
         share(accuracy(~names.any(axis=1)[is_unknown], recordings[is_unknown])),
     ]
     print("\t".join([way, *cells]))

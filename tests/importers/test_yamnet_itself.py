@@ -39,7 +39,7 @@ def test_tflite_itself_gives_nearly_the_same(
             interpreter.set_tensor(place["index"], patch)
             interpreter.invoke()
             found.append(interpreter.get_tensor(answer["index"])[0].copy())
-        return np.mean(found, axis=0)
+        return np.asarray(np.mean(found, axis=0))
 
     def scores(bundle: Bundle, patches: torch.Tensor) -> NDArray[Any]:
         with torch.inference_mode():

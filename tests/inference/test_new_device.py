@@ -212,7 +212,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     small_bundle: Bundle, plain: Bundle, recorded: Recorded, tmp_path: Path
 ) -> None:
     write(tmp_path / "others" / "x.wav", np.ones(RATE_HZ))
-    two = {"takes": recorded.new, "reference_takes": recorded.old}
+    two: dict[str, object] = {"takes": recorded.new, "reference_takes": recorded.old}
     cases: list[tuple[str, Bundle, str | None, dict[str, object]]] = [
         ("already has gains for B", small_bundle, "B", two),
         ("no recording in .* has the name", plain, "new",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anymic.cli.inputs import require_both, require_out
 from anymic.cli.printing import Outcome, failures_as_json
@@ -131,7 +131,8 @@ def _from_profile(model: Path, profile: Path, out: Path | None, replace: bool) -
     from anymic.bundle.device_changes import add_devices
     from anymic.devices.correction.profile import DeviceProfile
 
-    changed = add_devices(load(model), DeviceProfile.read(profile), replace_known=replace)
+    loaded: Any = load(model)
+    changed = add_devices(loaded, DeviceProfile.read(profile), replace_known=replace)
     place = changed.save(out or model)
     return Outcome(
         {"model": str(place), "devices": list(changed.devices)},

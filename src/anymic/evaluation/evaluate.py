@@ -20,7 +20,7 @@ from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import ConfigError
+from anymic.errors import BundleError, ConfigError
 from anymic.evaluation import report
 from anymic.evaluation.baseline import Baseline
 from anymic.evaluation.measurement import Measurement, as_given, last_part
@@ -28,6 +28,7 @@ from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
 from anymic.evaluation.report.scored import ScoredClips
 from anymic.inference.embedding_head import VectorHead
 from anymic.inference.files import load_model
+from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.prediction import ManifestPredictions, require_share
 from anymic.inference.predictor import Predictor
 from anymic.metrics import confusion_matrix
@@ -311,9 +312,14 @@ def measured_rows(
 
 
 def _as_predictor(model: Model) -> Predictor | VectorHead:
-    if isinstance(model, str | Path):
-        model = load_model(model)
-    return model if isinstance(model, Predictor | VectorHead) else Predictor(model)
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    if isinstance(loaded, OnnxModel):
+        raise BundleError(
+            f"{loaded.path} is an ONNX model",
+            expected="the folder of a model",
+            fix="measure it with `anymic robustness`: the condition clean is the clips as they are",
+        )
+    return loaded if isinstance(loaded, Predictor | VectorHead) else Predictor(loaded)
 
 
 def _refuse_for_several(**options: object) -> None:

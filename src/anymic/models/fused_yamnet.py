@@ -98,7 +98,7 @@ class FusedYAMNet(nn.Module):
 def _find_onednn() -> Callable[..., Tensor] | None:
     """Return oneDNN's convolution with ReLU, as torch.compile uses it; None where it is missing."""
     names = ("_convolution_pointwise", "_reorder_convolution_weight")
-    there = torch.backends.mkldnn.is_available() and all(
+    there = torch.backends.mkldnn.is_available() and all(  # type: ignore[no-untyped-call]
         hasattr(torch.ops.mkldnn, name) for name in names
     )
     return torch.ops.mkldnn._convolution_pointwise if there else None

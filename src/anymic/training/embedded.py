@@ -73,7 +73,7 @@ class Embedded:
         # The maxima are standardized by the mean of all segments too; the bias has the difference.
         offset = np.concatenate([np.zeros(width), found.mean[width:] - mean]) / found.scale
         bias = found.bias - found.weight @ offset
-        values = {
+        values: dict[Any, NDArray[np.float64]] = {
             standardization.mean: mean,
             standardization.scale: scale,
             head.classifier.weight: found.weight * self.config.temperature,

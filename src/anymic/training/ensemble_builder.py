@@ -89,7 +89,7 @@ class Builder:
         for name, model in models.items():
             bundle = model.uncalibrated()  # members vote with uncalibrated probabilities
             accuracy = recorded_accuracy(bundle)
-            known = self.manifest is not None and bundle.fitted_on.get("validation")
+            known = self.manifest is not None and bool(bundle.fitted_on.get("validation"))
             known = known and bundle.targets == "one"
             if accuracy is None and known:
                 clips, found = self.predict(name, bundle)

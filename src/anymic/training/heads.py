@@ -213,16 +213,17 @@ def untrained(
     count = (SEGMENTS if window_s is None else 1) if segments is None else segments
     hop_frames = spec.patch_distance or own_frames
     frames = (count - 1) * hop_frames + own_frames
-    distance_s: float | None = patch_distance_s(config, frames=count * hop_frames)
+    distance_s = patch_distance_s(config, frames=count * hop_frames)
     # Centred frames need less than their distance; the rest is not used.
     length_s = max(patch_length_s(config, frames=frames + config.lost_frames), distance_s)
+    hop_s: float | None = distance_s
     if segments is None and window_s is not None and window_s > length_s:
-        length_s, distance_s = window_s, None
+        length_s, hop_s = window_s, None
     return replace(
         embedder,
         network=tagger,
         labels=tuple(labels),
-        contract=replace(embedder.contract, clip_s=length_s, hop_s=distance_s, shorter="repeat"),
+        contract=replace(embedder.contract, clip_s=length_s, hop_s=hop_s, shorter="repeat"),
         network_name="tagger",
         network_arguments=arguments,
         calibration=None,

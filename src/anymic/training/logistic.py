@@ -101,8 +101,8 @@ def fit_logistic(
             compared[strength] = compared.get(strength, 0.0) + loss
             right[strength] += accuracy
     losses = {strength: loss / count for strength, loss in compared.items()}
-    best = USUAL if len(strengths) > 1 else strengths[0]
-    best = min(losses, key=losses.__getitem__, default=best)
+    unknown = USUAL if len(strengths) > 1 else strengths[0]
+    best = min(losses, key=losses.__getitem__) if losses else unknown
     (found,) = _path(data, [best])
     accuracy = right[best] / count if losses else None
     return Logistic(
