@@ -150,11 +150,12 @@ def report(
         return float(roc_auc_score(is_known[rows], highest[rows]))
 
     right = np.asarray(scores.argmax(axis=1) == truth.argmax(axis=1))
+    exact, declined = np.asarray((names == truth).all(axis=1)), np.asarray(~names.any(axis=1))
     cells = [
         share(accuracy(right[is_known], recordings[is_known])),
         "{0.value:.3f} [{0.low:.3f}, {0.high:.3f}]".format(bootstrap(separation, recordings)),
-        share(accuracy(np.equal(names, truth).all(axis=1)[is_known], recordings[is_known])),
-        share(accuracy(~names.any(axis=1)[is_unknown], recordings[is_unknown])),
+        share(accuracy(exact[is_known], recordings[is_known])),
+        share(accuracy(declined[is_unknown], recordings[is_unknown])),
     ]
     print("\t".join([way, *cells]))
 

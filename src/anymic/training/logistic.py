@@ -97,9 +97,9 @@ def fit_logistic(
         part, rest = data.rows(training), data.rows(held_out)
         count += float(rest.weights.sum())
         for strength, found in zip(strengths, _path(part, strengths), strict=True):
-            loss, accuracy = rest.measure(found.logits(rest.vectors))
+            loss, own = rest.measure(found.logits(rest.vectors))
             compared[strength] = compared.get(strength, 0.0) + loss
-            right[strength] += accuracy
+            right[strength] += own
     losses = {strength: loss / count for strength, loss in compared.items()}
     unknown = USUAL if len(strengths) > 1 else strengths[0]
     best = min(losses, key=losses.__getitem__) if losses else unknown
