@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic import audio
 from anymic.audio import Clip
 from anymic.bundle import Bundle
 from anymic.data.checks import require_all_usable
@@ -40,6 +42,7 @@ class Drums:
     """The part on real microphones."""
 
     reference: str  # the device whose clips train
+    shortest_s: float  # takes with a shorter recording are left out
     folds: int
     rows: dict[str, Row]
 
@@ -190,7 +193,10 @@ def drums(experiment: Experiment[Settings]) -> list[Section]:
         return []
     out = experiment.out / "drums"
     out.mkdir(parents=True, exist_ok=True)
-    corpus = Manifest.read(file)
+    every = Manifest.read(file)
+    lengths = np.array([audio.probe(path).duration_s or 0 for path in every.paths()])
+    short = every.table["take"][lengths < settings.shortest_s]
+    corpus = every.rows(~every.table["take"].isin(short).to_numpy())
     folds = cross_validation(corpus, settings.folds, seed=0)
     paths = [fold.write(out / f"fold{number}.csv") for number, fold in enumerate(folds, start=1)]
     heads = [
@@ -199,8 +205,9 @@ def drums(experiment: Experiment[Settings]) -> list[Section]:
         for path in paths
     ]
     found, devices = answers(experiment, settings.rows, {False: heads})
-    facts = {"rows": list(settings.rows), "devices": devices, "folds": len(paths)}
-    return [Section("drums", Findings(found), {**facts, "labels": len(corpus.labels)})]
+    facts: dict[str, Any] = {"rows": list(settings.rows), "devices": devices, "folds": len(paths)}
+    facts |= {"labels": len(corpus.labels), "left_out": short.nunique()}
+    return [Section("drums", Findings(found), facts)]
 
 
 SECTIONS = {"microphones": microphones, "drums": drums}
