@@ -146,10 +146,10 @@ def test_a_bundle_of_an_unregistered_network_says_so(corpus: Manifest, tmp_path:
 def test_built_in_networks_state_what_callers_ask() -> None:
     specs = {spec.name: spec for spec in NETWORKS.specs()}
     assert {name for name, spec in specs.items() if spec.embeds} == {
-        *("basic1", "basic2", "fcnn", "vggish", "yamnet"),
+        *("basic1", "basic2", "fcnn", "vggish", "yamnet", "onnx"),
     }
     assert {name for name, spec in specs.items() if spec.head} == {
-        *("dense_head", "lstm_head", "attention_head"),
+        *("linear_head", "dense_head", "lstm_head", "attention_head"),
     }
     assert (specs["vggish"].patch, specs["vggish"].patch_distance) == ((64, 96), 96)
     assert (specs["yamnet"].patch, specs["yamnet"].patch_distance) == ((64, 96), 48)

@@ -7,13 +7,21 @@ constant, or when constants are computed while it is loaded.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anymic._internal.limited_process import LimitError, output_of, stated_limit, work_on
+from anymic._internal.limited_process import (
+    OUT_OF_MEMORY,
+    LimitError,
+    output_of,
+    stated_limit,
+    work_on,
+)
 from anymic._internal.optional import extra
 
 # Of the first run, on silence. Cnn14 of PANNs (320 MB) takes a tenth of the time.
@@ -25,11 +33,11 @@ FLOAT = "tensor(float)"
 _tried: set[object] = set()  # the models that have run within the limits
 
 
-def open_session(path: Path, data: bytes = b"") -> Any:
+def open_session(path: Path, data: bytes = b"", *, threads: int = 0) -> Any:
     """Return an onnxruntime session of a file, or of the bytes of a file.
 
     ValueError or an error of onnxruntime if it cannot be loaded, or reaches a limit;
-    DependencyError if onnxruntime is not installed.
+    DependencyError if onnxruntime is not installed. 0 threads are as many as there are processors.
     """
     require_onnxruntime()
     cpu_s, memory_mb = stated_limit("onnx_cpu_s", CPU_S), stated_limit("onnx_memory_mb", MEMORY_MB)
@@ -43,7 +51,7 @@ def open_session(path: Path, data: bytes = b"") -> Any:
                 f"{error}; ANYMIC_ONNX_CPU_S and ANYMIC_ONNX_MEMORY_MB set other limits"
             ) from error
         _tried.add((which, cpu_s, memory_mb))
-    return _session(data or path)
+    return _session(data or path, threads)
 
 
 def require_onnxruntime() -> None:
@@ -68,27 +76,34 @@ def _session(model: Path | bytes, threads: int = 0) -> Any:
 
 def _load_and_run(path: Path) -> None:
     """Run a model of waveforms; what is wrong with its inputs is said by those who need them."""
-    session = _session(sys.stdin.buffer.read() or path, threads=1)
+    with _memory_errors():
+        session = _session(sys.stdin.buffer.read() or path, threads=1)
     inputs = session.get_inputs()
     if any(one.type != FLOAT for one in inputs):
         return
     for length in LENGTHS:
-        # The batch is the first axis, and any other axis of no stated size has the samples.
-        silence = {
-            one.name: np.zeros(
-                [size if isinstance(size, int) else length if at else 1
-                 for at, size in enumerate(one.shape)],
-                np.float32,
-            )
-            for one in inputs
-        }  # fmt: skip
-        try:
-            session.run(None, silence)
-        except Exception as error:
-            if isinstance(error, MemoryError) or "alloc" in str(error):
-                raise MemoryError from None
-        else:
+        with suppress(Exception), _memory_errors():
+            session.run(None, {one.name: _silence(one.shape, length) for one in inputs})
             return
+
+
+def _silence(shape: list[Any], length: int) -> Any:
+    """Return zeros for an input: of an axis without a size 1, but `length` of the last one."""
+    sizes = [size if isinstance(size, int) else 1 for size in shape]
+    if shape and not isinstance(shape[-1], int):
+        sizes[-1] = length
+    return np.zeros(sizes, np.float32)
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Exit as `work_on` does where onnxruntime has no memory left: it has no error of its own."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or "alloc" in str(error):
+            sys.exit(OUT_OF_MEMORY)
+        raise
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.targets import Targets, threshold_problems
 from anymic.calibration import DeviceCalibrator
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import AnymicError, BundleError
+from anymic.errors import AnymicError, BundleError, DependencyError
 from anymic.features import Frontend
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class Bundle:
             network.load_state_dict(part_of(tensors, "network"))
             frontend = build_frontend(record, part_of(tensors, "frontend"))
             profile = DeviceProfile.read(folder / PROFILE) if PROFILE in record.sha256 else None
-        except BundleError:
+        except (BundleError, DependencyError):
             raise
         except AnymicError as error:
             raise BundleError(

@@ -15,6 +15,7 @@ from anymic.errors import ConfigError, DeviceError
 from anymic.features.frontend_config import FrontendConfig
 from anymic.features.mel import BandedProduct, mel_filters
 from anymic.features.standardizer import Standardizer
+from anymic.features.waveform import corrected
 
 IDENTITY = 0  # row of the gains that belongs to no device
 SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: a smaller one is no signal
@@ -60,7 +61,9 @@ class Frontend(nn.Module):
         super().__init__()
         self.config = config
         self.device_names = tuple(device_gains or ())
-        filters = mel_filters(config) if filters is None else filters
+        if filters is None:
+            waveform = config.features == "waveform"
+            filters = torch.ones(1, config.bins) if waveform else mel_filters(config)
         self.mel = BandedProduct(filters)
         self.register_buffer("filters", filters)
         self.register_buffer("window", torch.hann_window(config.frame_samples))
@@ -106,7 +109,8 @@ class Frontend(nn.Module):
 
         Returns
         -------
-        Tensor : (batch, band, frame), natural logarithm; 0..1 with the scaling "clip"
+        Tensor : (batch, band, frame), natural logarithm; 0..1 with the scaling "clip"; the samples
+            (batch, 1, sample) with the features "waveform"
 
         Raises
         ------
@@ -126,7 +130,10 @@ class Frontend(nn.Module):
                     expected=f"{wanted}, a factor for each clip and {what}",
                     fix="repeat the gains for every clip",
                 )
-            gains = gains[:, None, :]
+            if self.config.features == "log_mel":
+                gains = gains[:, None, :]
+        if self.config.features == "waveform":
+            return self._waveform(samples, gains).unsqueeze(1)
         if frames.device.type != "cpu":
             return self.scale_clips(self._bands(frames, gains).transpose(1, 2))
         tiles = [
@@ -162,6 +169,13 @@ class Frontend(nn.Module):
         # Three times as fast as abs() of a complex tensor.
         magnitude: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag).sqrt_()
         return magnitude
+
+    def _waveform(self, samples: Tensor, gains: Tensor | None) -> Tensor:
+        """Return samples (batch, sample), corrected by gains (batch, bin)."""
+        if gains is None:
+            return samples
+        hop = min(self.config.hop_samples, self.config.fft_size // 2)
+        return corrected(samples, gains, window=self.window, hop_samples=hop)
 
     def _bands(self, frames: Tensor, gains: Tensor | None) -> Tensor:
         """Transform frames (..., frame, sample) to log-mel bands (..., frame, band)."""

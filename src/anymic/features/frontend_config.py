@@ -47,6 +47,9 @@ class FrontendConfig:
     mel_triangles : {"hertz", "mel"}
         Whether the sides of the mel filters are linear in frequency, as in librosa, or in mel, as
         in TensorFlow and VGGish.
+    features : {"log_mel", "waveform"}
+        waveform: the samples themselves, one band whose frames are samples, for networks with a
+        front-end of their own; `fft_size` and `hop_samples` are those of device gains.
     """
 
     rate_hz: int = 44100
@@ -64,6 +67,7 @@ class FrontendConfig:
     window_samples: int | None = None
     centred: bool = True
     mel_triangles: Literal["hertz", "mel"] = "hertz"
+    features: Literal["log_mel", "waveform"] = "log_mel"
 
     def __post_init__(self) -> None:
         """Check the settings; all problems are reported in one error."""
@@ -88,13 +92,18 @@ class FrontendConfig:
                 self.mel_triangles == "mel" and self.mel_norm is not None
             ),
         }
+        plain = (self.bands, self.deltas, self.scaling, self.window_samples) == (1, 0, "none", None)
+        found["the waveform has bands, deltas, scaling or a window"] = (
+            self.features == "waveform" and not plain
+        )
+        found[f"features is {self.features!r}"] = self.features not in ("log_mel", "waveform")
         if problems := [problem for problem, wrong in found.items() if wrong]:
             raise ConfigError(
                 "invalid settings: " + "; ".join(problems),
                 expected="positive sizes, an even fft_size, an even window within it, a hop within "
                 "the window, 0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive "
                 "log_offset, scaling none or clip, deltas 0 or more, mel_triangles hertz or mel "
-                "(without norm)",
+                "(without norm), features log_mel or waveform (with bands of 1)",
                 fix="correct the settings of the front-end",
             )
 
@@ -120,13 +129,22 @@ class FrontendConfig:
 
     def frames(self, samples: int) -> int:
         """Return the number of frames of a clip of `samples` samples."""
+        if self.features == "waveform":
+            return samples
         if self.centred:
             return 1 + samples // self.hop_samples
         return max(0, 1 + (samples - self.frame_samples) // self.hop_samples)
 
     def samples(self, frames: int) -> int:
         """Return the fewest samples that give so many frames: the inverse of `frames`."""
+        if self.features == "waveform":
+            return frames
         return (frames - 1) * self.hop_samples + (0 if self.centred else self.frame_samples)
+
+    @property
+    def step_samples(self) -> int:
+        """Distance between the starts of two frames, in samples."""
+        return 1 if self.features == "waveform" else self.hop_samples
 
     def input_shape(self, samples: int) -> tuple[int, int, int]:
         """Return (channel, band, frame) of the network's input for a clip of so many samples."""

@@ -37,7 +37,7 @@ def patch_length_s(config: FrontendConfig = VGGISH, *, frames: int = PATCH_FRAME
 
 def patch_distance_s(config: FrontendConfig = VGGISH, *, frames: int = PATCH_FRAMES) -> float:
     """Return the distance between the starts of two patches: 0.96 s for VGGish."""
-    return frames * config.hop_samples / config.rate_hz
+    return frames * config.step_samples / config.rate_hz
 
 
 def patches(frontend: Frontend, samples: Tensor, *, frames: int = PATCH_FRAMES) -> Tensor:

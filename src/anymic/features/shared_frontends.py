@@ -54,7 +54,8 @@ def _log_mel(
     """Return the features of each member of a group with the settings of `frontend`."""
     if all(own is clip[0] for clip in gains for own in clip):
         return [frontend.log_mel(samples, gains=stack([clip[0] for clip in gains]))] * members
-    if samples.device.type == "cpu" and frontend.gain_domain == "magnitude":
+    shares = frontend.gain_domain == "magnitude" and frontend.config.features == "log_mel"
+    if samples.device.type == "cpu" and shares:
         return frontend.scale_clips(_apart(frontend, samples, gains).permute(2, 0, 3, 1)).unbind()
     return [
         frontend.log_mel(samples, gains=stack([clip[place] for clip in gains]))

@@ -231,7 +231,7 @@ def _check_size(bundle: Bundle) -> None:
             expected=f"{wanted} channels, as of {wanted / channels:g} microphones, for {name}",
             fix="compute the features of all microphones, and pass them to `bundle.network`",
         )
-    patch = NETWORKS.get(name).patch if name in NETWORKS else None
+    patch = NETWORKS.get(name).of(bundle.network).patch if name in NETWORKS else None
     smallest = getattr(bundle.network, "smallest_input", 1)
     expected = fix = ""
     if patch is not None and tuple(size) != patch:

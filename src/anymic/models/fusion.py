@@ -184,7 +184,7 @@ def fuse(
         return FusedBasic(fused, dtype=dtype, mean=mean, scale=scale, paired=paired)
     if isinstance(network, Fcnn):
         network = fold(network)
-    elif next(network.parameters()).device.type == "cpu":
+    elif all(one.device.type == "cpu" for one in network.parameters()):
         network = _with_fused_yamnet(network)
     return network if maps is None else Entered(network, maps)
 

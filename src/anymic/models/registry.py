@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -52,6 +52,11 @@ class NetworkSpec:
     patch: tuple[int, int] | None = None
     patch_hop: int | None = None
     without_labels: bool = False
+
+    def of(self, network: nn.Module) -> NetworkSpec:
+        """Return what holds for one network, whose arguments may decide on its patches."""
+        patch = getattr(network, "patch", self.patch)
+        return replace(self, patch=patch, patch_hop=getattr(network, "patch_hop", self.patch_hop))
 
     @property
     def patch_distance(self) -> int | None:

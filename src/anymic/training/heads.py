@@ -184,7 +184,7 @@ def untrained(
     _require(embedder, lambda spec: spec.embeds, "a network that embeds")
     config = embedder.frontend.config
     network = embedder.network
-    spec = models.NETWORKS.get(embedder.network_name)
+    spec = models.NETWORKS.get(embedder.network_name).of(network)
     if spec.patch is not None:
         own_frames = spec.patch[1]
     else:
