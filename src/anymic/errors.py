@@ -58,6 +58,11 @@ def readable(text: str, *, most: int = 1500) -> str:
     return visible(text)
 
 
+def counted(number: int, name: str) -> str:
+    """Return "1 seed", "3 seeds"."""
+    return f"{number} {name}" + ("s" if number != 1 else "")
+
+
 def visible(text: str, *, kept: str = "") -> str:
     """Return a text in which nothing acts on a terminal: each such character is escaped.
 

@@ -141,6 +141,7 @@ def test_the_endings_are_of_all_formats_that_are_read(tmp_path: Path) -> None:
         "mp3": odd.mp3(),
         "aac": odd.coded("adts", "aac"),
         "mov": odd.coded("3gp", "aac"),
+        "avi": odd.film("avi", "mp3", video_s=1.0),
         "matroska": odd.film("webm", "libopus", rate_hz=48000),
     }
     assert made.keys() == ENDINGS_BY_FORMAT.keys()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from tests.odd_files import writing as odd
 from tests.odd_files import wrong
 
 from anymic import audio
-from anymic.errors import AudioError
+from anymic.data.manifest import Manifest
+from anymic.data.pieces import cut_rows
+from anymic.errors import AudioError, Failure, attempt
+from anymic.training.windows import survey
 
 FEWER = "its header counts fewer samples than were decoded"
 CUT = "the header states more samples than the file has: it may be cut short"
@@ -55,12 +61,69 @@ def test_joined_vorbis_is_what_its_streams_are(tmp_path: Path) -> None:
         audio.read(odd.saved(tmp_path, "cut.ogg", path.read_bytes()[:-100]))
 
 
+def by_ffmpeg(folder: Path, name: str, codec: str, sound: np.ndarray, rate_hz: int) -> Path:
+    """Encode with the program, which has encoders that PyAV lacks; skip where it has not."""
+    soundfile.write(folder / "sound.wav", sound, rate_hz)
+    made = folder / name
+    command = ["ffmpeg", "-v", "error", "-i", folder / "sound.wav", "-c:a", codec, made]
+    if shutil.which("ffmpeg") is None or subprocess.run(command).returncode:
+        pytest.skip(f"there is no ffmpeg with {codec}")
+    return made
+
+
+def test_joined_speex_is_what_its_streams_are(tmp_path: Path) -> None:
+    speex = by_ffmpeg(tmp_path, "a.spx", "libspeex", odd.noise(), odd.RATE_HZ)
+    stream, alone = speex.read_bytes(), audio.read(speex).samples
+    for number, second in enumerate((stream, odd.ogg_pages(stream, 7))):
+        joined = odd.saved(tmp_path, f"{number}.ogg", stream + second)
+        clip = audio.read(joined)
+        np.testing.assert_array_equal(clip.samples, np.concatenate([alone, alone]))
+        assert clip.notes == ()
+
+
 def test_joined_streams_of_two_rates_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "b.ogg", odd.noise(), 8000)
     other = odd.ogg_pages((tmp_path / "b.ogg").read_bytes(), 5)
     joined = odd.sound_file("OGG", "VORBIS") + other
     with pytest.raises(AudioError, match=r"rate or the channels change|damaged or cut"):
         audio.read(odd.saved(tmp_path, "a.ogg", joined))
+
+
+def test_the_sound_of_avi_is_read_and_a_cut_one_is_noted(tmp_path: Path) -> None:
+    data = odd.film("avi", "pcm_s16le", video_s=3.0)
+    path = odd.saved(tmp_path, "a.wav", data)  # the content decides, not the name
+    whole = audio.read(path)
+    np.testing.assert_allclose(whole.samples, odd.noise(), atol=1e-4)
+    assert whole.notes == ()
+    assert audio.length_s(path) == 2.0
+    cut = audio.read(odd.saved(tmp_path, "cut.avi", data[: len(data) // 2]))
+    assert "may be cut short" in cut.notes[0]
+    np.testing.assert_array_equal(cut.samples, whole.samples[: len(cut.samples)])
+    picture = b"RIFF" + (4).to_bytes(4, "little") + b"WEBP"
+    with pytest.raises(AudioError, match="in no known audio format"):
+        audio.read(odd.saved(tmp_path, "a.webp", picture))
+
+
+@pytest.mark.parametrize("kind", ["sine", "noise"])
+def test_a_coding_that_does_not_fit_its_container_is_not_read_in_silence(
+    tmp_path: Path, kind: str
+) -> None:
+    sine = 0.1 * np.sin(2 * np.pi * 440 * np.arange(3 * 44100) / 44100)
+    sound = sine if kind == "sine" else odd.noise(3, rate_hz=44100)
+    path = by_ffmpeg(tmp_path, "a.wav", "libvorbis", sound, 44100)
+    found = attempt(path, audio.read, path)
+    assert isinstance(found, Failure) or found.notes == (CUT,)
+
+
+def test_a_file_without_a_stated_length_is_measured(tmp_path: Path) -> None:
+    path = odd.saved(tmp_path, "a.mp3", odd.mp3(xing=False))
+    assert audio.probe(path).duration_s is None
+    length_s = audio.length_s(path)
+    assert length_s == audio.read(path).duration_s == pytest.approx(2.0, abs=0.1)
+    clips = Manifest.from_table(pd.DataFrame({"path": ["a.mp3"], "label": ["a"]}), tmp_path)
+    assert survey(clips).durations_s == (length_s,)
+    (piece,) = cut_rows(clips, length_s=2.0)[0].table["duration_s"]
+    assert piece == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("count", [1, 16000, 31000, 31999])

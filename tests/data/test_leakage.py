@@ -201,7 +201,7 @@ def test_splits_that_are_not_used_are_named(
     table.to_csv(tmp_path / "m.csv", index=False)
     assert main(["train", "--data", str(tmp_path / "m.csv"), "--out", str(tmp_path / "run")]) == 2
     notes = capsys.readouterr().err.splitlines()
-    assert notes[0] == "note: clips of these splits are not used: 'trian' (1 clips), '' (1 clips)"
+    assert notes[0] == "note: clips of these splits are not used: 'trian' (1 clip), '' (1 clip)"
 
 
 def test_a_folder_of_devices_is_explained(
@@ -214,5 +214,5 @@ def test_a_folder_of_devices_is_explained(
         wav(tmp_path / "sounds" / name)
     assert main(["evaluate", str(bundle_folder), "--data", str(tmp_path / "sounds")]) == 2
     shown = capsys.readouterr().err
-    assert "A (1 rows), B (1 rows); each label is the name of a folder" in shown
+    assert "A (1 row), B (1 row); each label is the name of a folder" in shown
     assert "list the files and labels in a CSV file" in shown

@@ -233,7 +233,7 @@ def test_usual_spellings_of_splits(column: str, written: Written) -> None:
     assert manifest.table["split"].tolist() == [split for split, _ in rows]
     if column != "split":
         assert f"the column {column!r} is read as split" in notes[0]
-    assert "split 'Train' is read as 'train' (1 rows)" in notes[-1]
+    assert "split 'Train' is read as 'train' (1 row)" in notes[-1]
     assert len(clips_of_split(manifest, "val", purpose="evaluate on")) == 5
 
 
@@ -296,7 +296,7 @@ def test_look_alikes_are_named_with_their_merge(
     _, notes = notes_of(written(f"path,{column},{rest}\n{text}"))
     (note,) = notes
     assert note.startswith(f"some {column}s look alike: ")
-    assert f"{shown} (1 rows)" in note
+    assert f"{shown} (1 row)" in note
     assert note.endswith(f"in place of {shown}")
 
 

@@ -5,7 +5,7 @@ Nothing here resamples, trims, clips or changes a level unless requested.
 
 from anymic.audio.clip import AudioInfo, Clip, checked_clip
 from anymic.audio.inspection import check
-from anymic.audio.reading import Channel, probe, read, stream
+from anymic.audio.reading import Channel, length_s, probe, read, stream
 from anymic.audio.shaping import fit_length, resample, trim_silence
 from anymic.audio.writing import write
 
@@ -16,6 +16,7 @@ __all__ = [
     "check",
     "checked_clip",
     "fit_length",
+    "length_s",
     "probe",
     "read",
     "resample",

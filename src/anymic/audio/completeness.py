@@ -13,6 +13,7 @@ from anymic.audio.content import MAYBE_CUT, Content
 _OGG_PAGE_BYTES = 1 << 16  # a page is shorter
 _OGG_PAGE_SAMPLES = 255 << 16  # 255 packets; the longest, of FLAC, have nearly 65,536 samples
 _FLAC_TAIL_BYTES = 1 << 18
+_JOINABLE = (b"\x01vorbis", b"Speex   ")  # their first packets begin with this
 _SEGMENT = 0x18538067  # the identifier of the element that holds all of a film
 
 
@@ -39,18 +40,19 @@ def ogg(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
     if wrong:
         notes = (*notes, "its last page states a length that cannot be")
     other = joined or wrong
-    links = _vorbis_links(file, content.begin, size) if joined and not wrong else ()
+    links = _links(file, content.begin, size) if joined and not wrong else ()
     return replace(content, ffmpeg=opus or other, counted=not other, links=links, notes=notes)
 
 
-def _vorbis_links(file: BinaryIO, begin: int, size: int) -> tuple[int, ...]:
-    """Return where joined streams begin and end; none if not all are of Vorbis alone."""
+def _links(file: BinaryIO, begin: int, size: int) -> tuple[int, ...]:
+    """Return where joined streams begin and end; none if not all are of Vorbis or Speex alone."""
     links = []
     at = begin
     while at >= 0:
         file.seek(at)
-        page = file.read(64)
-        if page[28:35] != b"\x01vorbis" or page[58:64] == b"OggS\0\2":
+        page = file.read(28 + 255 + 6).ljust(28, b"\0")
+        after = 28 + page[27]  # the first page holds one packet, which is shorter than 255 bytes
+        if not page[28:].startswith(_JOINABLE) or page[after : after + 6] == b"OggS\0\2":
             return ()
         links.append(at)
         at = _find(file, b"OggS\0\2", at + 1)

@@ -37,14 +37,15 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 class ContainerSource(Source):
     """The first audio stream of a file that FFmpeg decodes; `read` documents what is trimmed."""
 
-    def __init__(self, content: Content, *, before: str = "") -> None:
+    def __init__(self, content: Content, *, before: str = "", end: int | None = None) -> None:
         super().__init__(content)
         import av
 
         # The format is forced to the detected one: FFmpeg's own guess finds MP3 in random bytes.
         # An absolute path is never interpreted as a URL. Tags may be in any encoding.
         path = os.path.abspath(content.path)
-        self._section = Section(path, content.begin) if content.begin else None
+        part = content.begin or end is not None
+        self._section = Section(path, content.begin, end) if part else None
         try:
             opened = av.open(
                 self._section or path,
@@ -102,7 +103,7 @@ class ContainerSource(Source):
         self.promised = content.format in _PROMISED
         self.slack = round(SLACK_S * self.rate_hz)
         if content.format in _ESTIMATED:
-            self.slack = self.stated_frames or 0
+            self.slack = (self.stated_frames or 0) // 2
 
     def _stated_s(self, stream: av.AudioStream) -> float | None:
         unit_s = float(stream.time_base or 0)

@@ -22,7 +22,7 @@ class Content:
     path : str
     format : str
         FFmpeg's short name of the container: wav, flac, ogg, aiff, au, caf, w64, mp3, aac, mov,
-        matroska.
+        avi, matroska.
     begin : int
         Bytes of tags (ID3v2, APEv2) in front of the format's own.
     ffmpeg : bool
@@ -79,6 +79,15 @@ class Section(io.FileIO):
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer, up to the end of the part, as `io.FileIO.readinto`."""
         view = memoryview(buffer)
-        if self._end is not None:
-            view = view[: max(0, self._end - self._begin - self.tell())]
-        return super().readinto(view)
+        return super().readinto(view[: self._allowed(len(view))])
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return bytes, up to the end of the part, as `io.FileIO.read`."""
+        return super().read(self._allowed(-1 if size is None else size))
+
+    def _allowed(self, size: int) -> int:
+        """Return how many of `size` bytes (-1: all) are in the part."""
+        if self._end is None:
+            return size
+        left = max(0, self._end - self._begin - self.tell())
+        return left if size < 0 else min(size, left)

@@ -58,18 +58,21 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
 
 def _opened(path: str | os.PathLike[str]) -> Source:
     content = sniff(path)
-    if content.links:
-        return JoinedSource(content)
+    return JoinedSource(content) if content.links else _decoder(content)
+
+
+def _decoder(content: Content, *, end: int | None = None) -> Source:
     if content.format not in SOUNDFILE_FORMATS or content.ffmpeg:
         return ContainerSource(content)
     try:
-        source = SoundfileSource(content)
+        source = SoundfileSource(content, end=end)
     except soundfile.SoundFileError as error:
-        return ContainerSource(content, before=getattr(error, "error_string", str(error)))
+        before = getattr(error, "error_string", str(error))
+        return ContainerSource(content, before=before, end=end)
     if source.frames is not None:
         return source
     source.close()
-    return ContainerSource(content)
+    return ContainerSource(content, end=end)
 
 
 def _check_rate(source: Source) -> None:
@@ -179,7 +182,10 @@ class SoundfileSource(Source):
 
 
 class JoinedSource(Source):
-    """Joined Ogg Vorbis streams, each decoded to its last sample: FFmpeg decodes a few more."""
+    """Joined Ogg streams, each decoded to its last sample.
+
+    FFmpeg decodes a few more samples of Vorbis, and the comments of Speex as if they were sound.
+    """
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
@@ -189,9 +195,9 @@ class JoinedSource(Source):
         self.rate_hz, self.channels = self._link.rate_hz, self._link.channels
         self.format = self._link.format
 
-    def _opened_next(self) -> SoundfileSource:
+    def _opened_next(self) -> Source:
         begin, end = self._left.pop(0)
-        return SoundfileSource(replace(self.content, begin=begin, cut=False), end=end)
+        return _decoder(replace(self.content, begin=begin, cut=False, ffmpeg=False), end=end)
 
     def read(self, count: int | None) -> NDArray[np.float32]:
         """Return the next frames, as `Source.read`."""

@@ -20,6 +20,7 @@ ENDINGS_BY_FORMAT: Final[dict[str, tuple[str, ...]]] = {
     "mp3": (".mp3", ".mp2", ".mpga", ".m2a", ".mpa"),
     "aac": (".aac", ".adts"),
     "mov": (".m4a", ".m4b", ".m4r", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4a", ".f4v"),
+    "avi": (".avi",),
     "matroska": (".webm", ".weba", ".mka", ".mkv", ".mk3d"),
 }
 

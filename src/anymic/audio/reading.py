@@ -22,6 +22,7 @@ Channel = Literal["mean", "left", "right", "only"] | int
 
 # A part may end this much after its file: tables round times to milliseconds.
 SEGMENT_SLACK_S = 0.001
+_WINDOW_S = 30.0  # decoded at a time to measure a file
 
 
 def probe(path: str | os.PathLike[str]) -> AudioInfo:
@@ -48,6 +49,20 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         )
 
 
+def length_s(path: str | os.PathLike[str]) -> float:
+    """Return the length of a file in s; it is decoded where its header does not state it.
+
+    Raises
+    ------
+    AudioError
+        As for :func:`probe`, and where it is decoded, for :func:`stream`.
+    """
+    stated = probe(path).duration_s
+    if stated is not None:
+        return stated
+    return sum(clip.duration_s for clip in stream(path, window_s=_WINDOW_S, allow_silence=True))
+
+
 def read(
     path: str | os.PathLike[str],
     *,
@@ -67,9 +82,9 @@ def read(
 
     A file that was cut short is detected by the header of WAV, AIFF and FLAC, the last page of Ogg,
     the segment of Matroska and WebM, the length that MP4 and MP3 with a Xing header state (to
-    0.1 s), and an incomplete last frame of raw AAC. It is only noted for AU, CAF, W64 and an MP3
-    without a Xing header. Lengths that a pipe could not know are not a sign of it, nor are up to
-    44 bytes that a WAV lacks: some recorders state the size of the whole file.
+    0.1 s), and an incomplete last frame of raw AAC. It is only noted for AU, CAF, W64, AVI and an
+    MP3 without a Xing header. Lengths that a pipe could not know are not a sign of it, nor are up
+    to 44 bytes that a WAV lacks: some recorders state the size of the whole file.
 
     Parameters
     ----------

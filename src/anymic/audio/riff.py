@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from anymic.audio.content import Content
@@ -53,6 +54,18 @@ def riff(path: str, file: BinaryIO, known: str, begin: int) -> Content:
                 fix="fetch it again, or convert it to WAV or FLAC",
             )
     return Content(**facts)
+
+
+def avi(content: Content, head: bytes, size: int) -> Content:
+    """Note whether an AVI file ends before its header states; it does not count its samples.
+
+    `head` are the file's first bytes after the tags.
+    """
+    stated = int.from_bytes(head[4:8], "little")
+    known = not any(stated in sizes for sizes in _UNKNOWN)
+    cut = known and content.begin + 8 + stated > size
+    note = "its header states more bytes than the file has: it may be cut short"
+    return replace(content, counted=False, notes=(note,) * cut)
 
 
 def _sound(

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from anymic.audio.completeness import au, caf, flac, matroska, ogg
 from anymic.audio.content import Content
 from anymic.audio.mpeg import mpeg
-from anymic.audio.riff import riff
+from anymic.audio.riff import avi, riff
 from anymic.errors import AudioError
 
 _HEAD_BYTES = 4096
@@ -84,18 +84,11 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
     begin, ape = _after_tags(file)
     file.seek(begin)
     head = file.read(_HEAD_BYTES)
-    known = _MAGIC.get(head[:4]) or ("mov" if head[4:8] in _BOXES else None)
+    known = _format(head)
     if known in ("wav", "aiff"):
         return riff(name, file, known, begin)
     if known is not None:
-        content = Content(name, known, begin=begin)
-        if known == "ogg":
-            return ogg(content, file, head, size)
-        if known == "flac":
-            return flac(content, file, size)
-        if known in ("au", "caf"):
-            return (au if known == "au" else caf)(content, head, size)
-        return matroska(content, file, size) if known == "matroska" else content
+        return _content(Content(name, known, begin=begin), file, head, size)
     frames = mpeg(name, file, begin, ape=ape)
     if frames is None and begin:  # the size of a tag may be wrong
         frames = mpeg(name, file, 10, ape=True)
@@ -112,6 +105,31 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
         expected="WAV, FLAC, Ogg, MP3, M4A/AAC, Opus or WebM",
         fix="convert it, or fetch it again",
     )
+
+
+def _content(content: Content, file: BinaryIO, head: bytes, size: int) -> Content:
+    """Add what the bytes of a file state to its format."""
+    match content.format:
+        case "ogg":
+            return ogg(content, file, head, size)
+        case "flac":
+            return flac(content, file, size)
+        case "matroska":
+            return matroska(content, file, size)
+        case "au":
+            return au(content, head, size)
+        case "caf":
+            return caf(content, head, size)
+        case "avi":
+            return avi(content, head, size)
+    return content
+
+
+def _format(head: bytes) -> str | None:
+    """Return the format that a file's first bytes after the tags name; None if they name none."""
+    if head[:4] == b"RIFF" and head[8:12] != b"WAVE":
+        return "avi" if head[8:12] == b"AVI " else None
+    return _MAGIC.get(head[:4]) or ("mov" if head[4:8] in _BOXES else None)
 
 
 def _after_tags(file: BinaryIO) -> tuple[int, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from anymic.cli.printing import Outcome, failures_as_json
+from anymic.errors import counted
 
 PATCH_S, PATCH_EVERY_S = 0.975, 0.96
 
@@ -36,4 +37,4 @@ def data_cut(
     pieces.write(out)
     failed = failures_as_json(failures)
     outcome = {"manifest": str(out), "rows": len(pieces), "failures": failed}
-    return Outcome(outcome, [f"{out}: {len(pieces)} pieces"], failures)
+    return Outcome(outcome, [f"{out}: {counted(len(pieces), 'piece')}"], failures)

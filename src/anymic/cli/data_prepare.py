@@ -8,7 +8,7 @@ from typing import Any
 
 from anymic.cli.inputs import require_place
 from anymic.cli.printing import Outcome
-from anymic.errors import ConfigError, ManifestError
+from anymic.errors import ConfigError, ManifestError, counted
 
 
 def data_prepare(
@@ -97,8 +97,8 @@ def _lines(outcome: dict[str, Any]) -> list[str]:
     lines = [f"{one['kind']:<10} {one['path']}: {one['reason']}" for one in problems]
     if problems:
         kinds = Counter(one["kind"] for one in problems)
-        counted = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        lines.append(f"{len(problems)} problems: {counted}")
+        each = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        lines.append(f"{counted(len(problems), 'problem')}: {each}")
     if outcome["manifest"] is None:
         why = "the splits overlap" if outcome["rows"] else "no clip can be used"
         return [*lines, f"{why}: no manifest was written"]

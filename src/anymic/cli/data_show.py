@@ -7,6 +7,7 @@ from typing import Any
 
 from anymic._internal.terminal import cell
 from anymic.cli.printing import Outcome
+from anymic.errors import counted
 
 COLUMNS = ("label", "device", "split")
 
@@ -24,7 +25,7 @@ def data_show(
     keys = clips.table.reindex(columns=COLUMNS, fill_value="")
     counts = keys.value_counts(sort=False).sort_index()
     rows = counts.rename("clips").reset_index().to_dict("records")
-    table = _table(counts, title=f"{clips.name}: {len(clips)} clips")
+    table = _table(counts, title=f"{clips.name}: {counted(len(clips), 'clip')}")
     return Outcome({"rows": len(clips), "counts": rows}, [table])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic.cli.printing import Outcome, failures_as_json
+from anymic.errors import counted
 
 if TYPE_CHECKING:
     from anymic.data.derived import Derived
@@ -37,8 +38,8 @@ def derived_outcome(
         },
         [
             *lines,
-            f"{result.written} files written, {result.kept} kept from an earlier run",
-            f"{table} ({len(result.manifest)} rows)",
+            f"{counted(result.written, 'file')} written, {result.kept} kept from an earlier run",
+            f"{table} ({counted(len(result.manifest), 'row')})",
             *(f"{path} (fold {fold} is the test set)" for fold, path in result.folds.items()),
         ],
         result.failures,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anymic._internal.terminal import cell
 from anymic.cli.inputs import require_both, require_png
 from anymic.cli.printing import Outcome, failures_as_json, note
-from anymic.errors import ConfigError, Failure
+from anymic.errors import ConfigError, Failure, counted
 
 if TYPE_CHECKING:
     from anymic.devices.correction.new_device import Analysis
@@ -157,5 +157,5 @@ def _outcome(
         table.add_row(
             cell(name), str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers)
         )
-    line = f"{out}: {len(profile.devices)} devices" + (f"; {plot}" if plot else "")
+    line = f"{out}: {counted(len(profile.devices), 'device')}" + (f"; {plot}" if plot else "")
     return Outcome(plain, [table, line], failures, notes=notes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from anymic._internal.files import file_identity
 from anymic.audio.endings import AUDIO_ENDINGS
 from anymic.data.tables import some
-from anymic.errors import AnymicWarning, Failure
+from anymic.errors import AnymicWarning, Failure, counted
 
 ENDINGS_LISTED = some((".wav", ".flac", ".mp3", *sorted(AUDIO_ENDINGS)), most=3)
 
@@ -61,7 +61,7 @@ def warn_of_skipped(skipped: Counter[str]) -> None:
     """Say in one AnymicWarning how many files of a folder are not audio, by ending."""
     if count := skipped.total():
         kinds = some(f"{number} {kind}" for kind, number in skipped.most_common())
-        text = f"{count} file{'s' * (count > 1)} skipped: {kinds}"
+        text = f"{counted(count, 'file')} skipped: {kinds}"
         warnings.warn(text, AnymicWarning, stacklevel=3)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.data.tables import KNOWN_COLUMNS, cell_text, some
-from anymic.errors import AnymicWarning, ManifestError
+from anymic.errors import AnymicWarning, ManifestError, counted
 
 SEPARATOR = ";"
 NO_LABEL = ("noise", "background", "other")  # folders of clips that have none of the labels
@@ -96,7 +96,7 @@ def require_known(
     counts = Counter(label for own in sets for label in own if label not in known)
     if not counts:
         return
-    listed = ", ".join(f"{label} ({counts[label]} rows)" for label in sorted(counts))
+    listed = ", ".join(f"{label} ({counted(counts[label], 'row')})" for label in sorted(counts))
     fix = "rename these labels or leave their rows out"
     if any(SEPARATOR in label for label in counts):
         fix = "use a model of several labels a clip, or leave these rows out"

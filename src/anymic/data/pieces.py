@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ def cut_rows(
     Parameters
     ----------
     manifest : Manifest
-        Only the headers of its files are read.
+        Only the headers of its files are read, where they state a length.
     length_s : float
     distance_s : float, optional
         By default `length_s`. A ConfigError if not positive, or longer than a piece.
@@ -56,7 +55,7 @@ def cut_rows(
     columns = (manifest.paths(), manifest.recordings(), parts["start_s"], parts["duration_s"])
     for record, path, recording, begin_s, clip_s in zip(records, *columns, strict=True):
         if np.isnan(clip_s):
-            found_s = attempt(path, _length_s, path)
+            found_s = attempt(path, audio.length_s, path)
             if isinstance(found_s, Failure):
                 failures.append(found_s)
                 continue
@@ -69,11 +68,6 @@ def cut_rows(
         pd.DataFrame(rows), manifest.root, name=manifest.name, several=manifest.several
     )
     return pieces, tuple(failures)
-
-
-def _length_s(path: Path) -> float:
-    found = audio.probe(path).duration_s
-    return audio.read(path, allow_silence=True).duration_s if found is None else found
 
 
 def _pieces(clip_s: float, length_s: float, distance_s: float) -> Iterator[tuple[float, float]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from anymic.data.tables import MOST_NAMED, some
-from anymic.errors import AnymicWarning
+from anymic.errors import AnymicWarning, counted
 
 _OTHER_COLUMNS: Final = {"splits": "split", "folds": "fold"}
 _LIKE_SPLIT = ("subset", "set", "partition", "usage")  # read as `split` if its values are splits
@@ -80,7 +80,10 @@ def with_usual_splits(cells: list[str]) -> list[str]:
     counts = Counter(cells)
     usual = {cell: usual_split(cell) or cell.strip() for cell in counts}
     changed = [cell for cell in counts if usual[cell] != cell]
-    _warn(f"split {cell!r} is read as {usual[cell]!r} ({counts[cell]} rows)" for cell in changed)
+    _warn(
+        f"split {cell!r} is read as {usual[cell]!r} ({counted(counts[cell], 'row')})"
+        for cell in changed
+    )
     return [usual[cell] for cell in cells] if changed else cells
 
 
@@ -103,7 +106,7 @@ def with_slashes(table: pd.DataFrame, root: Path) -> pd.DataFrame:
         (root / path.replace("\\", "/")).exists() for path in odd[:MOST_NAMED]
     ):
         return table
-    text = f"paths with \\ are read with / ({len(odd)} rows)"
+    text = f"paths with \\ are read with / ({counted(len(odd), 'row')})"
     warnings.warn(text, AnymicWarning, stacklevel=3)
     usual = {path: path.replace("\\", "/") for path in odd}
     return table.assign(path=[usual.get(path, path) for path in paths])
@@ -124,7 +127,9 @@ def warn_of_lookalikes(table: pd.DataFrame, *, several: bool = False) -> None:
             alike.setdefault(_folded(name, joined=True), []).append(str(name))
         for names in (names for names in alike.values() if len(names) > 1):
             show = _shown(names)
-            listed = ", ".join(f"{show[name]} ({counts[name]} rows)" for name in names[:_LISTED])
+            listed = ", ".join(
+                f"{show[name]} ({counted(counts[name], 'row')})" for name in names[:_LISTED]
+            )
             others = " and ".join(show[name] for name in names[1:_LISTED])
             text = f"some {column}s look alike: {listed}; to merge them, write {show[names[0]]}"
             warnings.warn(f"{text} in place of {others}", AnymicWarning, stacklevel=3)

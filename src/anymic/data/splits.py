@@ -13,7 +13,7 @@ from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import usual_split
 from anymic.data.tables import some
-from anymic.errors import AnymicWarning, ManifestError
+from anymic.errors import AnymicWarning, ManifestError, counted
 
 ALL = "all"  # instead of the name of a split: every clip
 TRAIN, TEST = "train", "test"
@@ -196,7 +196,7 @@ def warn_of_unused(manifest: Manifest) -> None:
     counts = manifest.table["split"].value_counts()
     others = counts.drop(["train", "validation", TEST], errors="ignore")
     if len(others):
-        listed = some(f"{split!r} ({number} clips)" for split, number in others.items())
+        listed = some(f"{split!r} ({counted(number, 'clip')})" for split, number in others.items())
         warnings.warn(f"clips of these splits are not used: {listed}", AnymicWarning, stacklevel=3)
 
 

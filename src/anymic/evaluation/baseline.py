@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.evaluation.report.cells import counted, full, interval, points
+from anymic.errors import counted
+from anymic.evaluation.report.cells import full, interval, points
 from anymic.evaluation.report.evaluation import compare
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.tables import Table

@@ -53,7 +53,7 @@ def _predict(model: OnnxModel, path: Path, device: str | None, min_confidence: f
         device_from="assumed" if device is None else "stated",
         device_policy=policy,
         windows=len(clips),
-        duration_s=info.duration_s or 0.0,
+        duration_s=audio.length_s(path),
         notes=(*device_note(device, policy, model.devices, blind), *notes),
         window_starts_s=tuple(clip.start_s for clip in clips),
         window_probabilities=each,

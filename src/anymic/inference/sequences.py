@@ -155,7 +155,7 @@ class _Clips:
             return [request]
         begin, length = request.start_s or 0.0, request.duration_s
         if length is None:
-            length = (audio.probe(request.path).duration_s or 0.0) - begin
+            length = audio.length_s(request.path) - begin
         hop_s = self.contract.hop_samples / self.contract.rate_hz
         windows = int((length - self.contract.clip_s) / hop_s) + 1
         if windows <= self.most:

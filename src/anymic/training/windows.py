@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from anymic import audio
 from anymic._internal.threads import READERS, in_order
 from anymic.data.manifest import Manifest
-from anymic.errors import Failure, attempt
+from anymic.errors import Failure, attempt, counted
 
 LONGEST_S = 10.0  # of a window: longer clips are divided
 MOST_WINDOWS = 60  # of one clip that train
@@ -21,14 +20,14 @@ MOST_WINDOWS = 60  # of one clip that train
 
 @dataclass(frozen=True)
 class Survey:
-    """What the headers of the files say; files that cannot be read are left out.
+    """What the headers of the files state; files that cannot be read are left out.
 
     Attributes
     ----------
     rates : mapping of int to int
         The number of clips of each sampling rate in Hz, the most frequent first.
     durations_s : tuple of float
-        Of the clips whose length is known, ascending.
+        Of the clips, ascending.
     """
 
     rates: Mapping[int, int]
@@ -44,8 +43,9 @@ class Survey:
         found = []
         others = {rate: count for rate, count in self.rates.items() if rate != rate_hz}
         if others:
-            listed = ", ".join(f"{count} clips of {rate} Hz" for rate, count in others.items())
-            found.append(f"{listed} are resampled to the model's {rate_hz} Hz")
+            each = [f"{counted(count, 'clip')} of {rate} Hz" for rate, count in others.items()]
+            are = "is" if sum(others.values()) == 1 else "are"
+            found.append(f"{', '.join(each)} {are} resampled to the model's {rate_hz} Hz")
         lengths = np.array(self.durations_s)
         slack_s = 0.001
         shorter, longer = (lengths < window_s - slack_s).sum(), (lengths >= 1.5 * window_s).sum()
@@ -56,37 +56,42 @@ class Survey:
                 span = f"from {shortest:.3g} s to {longest:.3g} s"
             found.append(f"a window of {window_s:g} s (clips: {span})")
         if shorter:
-            found.append(f"{shorter} shorter clips are repeated to the length of a window")
+            found.append(f"{_are(shorter, 'shorter clip')} repeated to the length of a window")
         if longer:
             found.append(
-                f"{longer} longer clips are divided into windows; of one clip at most"
+                f"{_are(longer, 'longer clip')} divided into windows; of one clip at most"
                 f" {MOST_WINDOWS} train"
             )
         return found
 
 
 def survey(manifest: Manifest) -> Survey:
-    """Read the headers of all files, in threads."""
+    """Read the headers of all files, in threads, and the files whose header states no length."""
     rates: Counter[int] = Counter()
     durations: list[float] = []
-    paths = list(dict.fromkeys(manifest.paths()))
-    known = dict(zip(paths, in_order(_probe, paths, workers=READERS, ahead=32), strict=True))
-    parts = manifest.parts().to_dict("records")
-    for path, part in zip(manifest.paths(), parts, strict=True):
-        if (header := known[path]) is not None:
-            rates[header.rate_hz] += 1
-            if (length := _length_s(header, part)) is not None:
-                durations.append(length)
+    parts = manifest.parts()
+    clips = list(zip(manifest.paths(), parts["start_s"], parts["duration_s"], strict=True))
+    whole = {path: False for path, _, _ in clips}
+    whole.update((path, True) for path, _, duration_s in clips if np.isnan(duration_s))
+    found = in_order(_measured, whole.items(), workers=READERS, ahead=32)
+    known = dict(zip(whole, found, strict=True))
+    for path, start_s, duration_s in clips:
+        file = known[path]
+        if isinstance(file, Failure):
+            continue
+        rate_hz, length_s = file
+        rates[rate_hz] += 1
+        durations.append(max(length_s - start_s, 0.0) if np.isnan(duration_s) else duration_s)
     return Survey(dict(rates.most_common()), tuple(sorted(durations)))
 
 
-def _probe(path: Path) -> audio.AudioInfo | None:
-    found = attempt(path, audio.probe, path)
-    return None if isinstance(found, Failure) else found
+def _measured(file: tuple[Path, bool]) -> tuple[int, float] | Failure:
+    """Return the rate of a file, and its length where all of it is a clip, else NaN."""
+    path, whole = file
+    return attempt(
+        path, lambda: (audio.probe(path).rate_hz, audio.length_s(path) if whole else np.nan)
+    )
 
 
-def _length_s(header: audio.AudioInfo, part: Mapping[Any, Any]) -> float | None:
-    if not np.isnan(part["duration_s"]):
-        return float(part["duration_s"])
-    whole = header.duration_s
-    return None if whole is None else max(whole - float(part["start_s"]), 0.0)
+def _are(count: int, name: str) -> str:
+    return f"{counted(count, name)} {'is' if count == 1 else 'are'}"

@@ -15,7 +15,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.device_changes import with_device_policy
 from anymic.data.manifest import Manifest, concatenate
 from anymic.devices.identification.identifier import DeviceIdentifier
-from anymic.evaluation.report.cells import counted
+from anymic.errors import counted
 from anymic.evaluation.report.rows import Row, row
 from anymic.metrics import intervals
 from anymic.metrics.recovery import recovered_share

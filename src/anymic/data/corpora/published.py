@@ -10,7 +10,7 @@ from anymic._internal.settings import from_mapping, read_yaml
 from anymic.data.corpora.registry import Reader, register_corpus
 from anymic.data.download import Archive
 from anymic.data.tables import some
-from anymic.errors import ManifestError
+from anymic.errors import ManifestError, counted
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ def refuse(problems: Sequence[str], *, where: Path, corpus: str) -> None:
     """Raise one error for all that does not fit the published layout; five examples are shown."""
     if problems:
         raise ManifestError(
-            f"{len(problems)} problem{'s' * (len(problems) > 1)} in {where}: "
-            f"{some(problems, separator='; ')}",
+            f"{counted(len(problems), 'problem')} in {where}: {some(problems, separator='; ')}",
             expected=f"{corpus} as published",
             fix="correct these rows, or download the file again",
         )

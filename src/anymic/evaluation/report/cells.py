@@ -53,11 +53,6 @@ def describe(row: Row) -> str:
     return _join(full(row), unit, f"n={row.n}")
 
 
-def counted(number: int, name: str) -> str:
-    """Return "1 seed", "3 seeds"."""
-    return f"{number} {name}" + ("s" if number != 1 else "")
-
-
 def _in_unit(row: Row, value: float) -> str:
     unit = metric_named(row.metric).unit
     if unit == "share":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from anymic.evaluation.report.cells import counted, estimate, full, interval
+from anymic.errors import counted
+from anymic.evaluation.report.cells import estimate, full, interval
 from anymic.evaluation.report.label_rows import label_summary
 from anymic.evaluation.report.rows import Row, condition_name, conditions
 from anymic.metrics import ACCURACY

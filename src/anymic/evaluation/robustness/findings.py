@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.targets import named
+from anymic.errors import counted
 from anymic.evaluation.measurement import Measurement
 from anymic.evaluation.report import ReportFigure, run_header, write_report
-from anymic.evaluation.report.cells import counted, percent, plain, points
+from anymic.evaluation.report.cells import percent, plain, points
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.tables import Table
 from anymic.evaluation.robustness.conditions import CLEAN, Condition

@@ -9,8 +9,8 @@ from typing import Any
 
 from anymic._internal.files import write_text
 from anymic.bundle import Bundle, Ensemble
+from anymic.errors import counted
 from anymic.evaluation.report import run_header
-from anymic.evaluation.report.cells import counted
 from anymic.evaluation.report.escaping import environment
 from anymic.evaluation.report.style import save_png
 from anymic.evaluation.report.write import made
