@@ -118,10 +118,14 @@ def answers(
 def microphones(experiment: Experiment[Settings]) -> list[Section]:
     """Compare every row on the simulated microphones, and show what gains and noise are."""
     grid, heads = experiment.grid, heads_of(experiment)
-    found, devices = answers(experiment, grid.rows, heads)
-    facts = {"rows": list(grid.rows), "devices": devices, "names": names(experiment)}
+    words = experiment.options["leave_out"] or ()
+    left_out = [name for name in grid.rows if any(word in name for word in words)]
+    rows = {name: row for name, row in grid.rows.items() if name not in left_out}
+    found, devices = answers(experiment, rows, heads)
+    facts: dict[str, Any] = {"rows": list(rows), "devices": devices, "names": names(experiment)}
+    facts |= {"left_out": left_out, "random": random_devices(experiment)}
     gains = Section("gains", Findings(by_band(experiment, heads[False])))
-    table = Section("microphones", Findings(found), {**facts, "random": random_devices(experiment)})
+    table = Section("microphones", Findings(found), facts)
     return [table, gains]
 
 
