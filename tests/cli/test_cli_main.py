@@ -139,14 +139,14 @@ def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> 
 def test_interruption_and_disk_errors(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", stop)
     assert main(["data", "show", str(tmp_path / "m.csv")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
-    def full(_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "run/x")
 
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", full)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import anymic
 from anymic.audio import Clip
 from anymic.bundle import Bundle
 from anymic.devices.correction.apply import apply_to_samples
-from anymic.errors import AnymicError
+from anymic.errors import AnymicError, DependencyError
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.onnx import OnnxSettings, import_onnx
 from anymic.inference.embedder import Embedder
@@ -253,3 +255,14 @@ def test_what_is_no_embedding_is_refused_in_one_line(
     )
     assert re.search(message, line), line
     assert not (tmp_path / "o").exists()
+
+
+def test_without_onnxruntime_it_says_what_to_install(
+    onnx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(onnx, tmp_path / "m.onnx")
+    place = import_onnx(path, SETTINGS).save(tmp_path / "model")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for use in (partial(import_onnx, path, SETTINGS), partial(Bundle.load, place)):
+        with pytest.raises(DependencyError, match=r"anymic\[onnx\]"):
+            use()

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic._internal.folder_lock import folder_lock
 from anymic._internal.progress import progress_bar
 from anymic.cli.inputs import require_both
 from anymic.cli.printing import Outcome, failures_as_json
@@ -41,6 +40,7 @@ def embed(
     Example: anymic embed recordings/ --model run --out features.npz
     """
     from anymic import bundle
+    from anymic._internal.folder_lock import folder_lock
     from anymic.inference.embedder import Embedder
     from anymic.inference.embedding_files import format_of, write
 
