@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from anymic.cli import main
 from anymic.errors import ConfigError
+from anymic.evaluation.report import read_json
+from anymic.evaluation.report.rows import Row
 from anymic_experiments.commands import ROOT, Command, Part, Scale, papers, read_settings
 from anymic_experiments.conditions import Grid
-from anymic_experiments.experiment import Paper
-from anymic_experiments.findings import Published
-from anymic_experiments.page import Page
+from anymic_experiments.experiment import Experiment, Paper
+from anymic_experiments.findings import Findings, Published
+from anymic_experiments.page import Page, Section
 
 GRID = """title: A paper
 command:
@@ -185,3 +189,23 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     error = capsys.readouterr().err
     assert line in error
     assert error.count("\n") == 1
+
+
+def test_what_is_done_is_in_the_report_when_a_later_part_fails(tmp_path: Path) -> None:
+    known = Row({"table": "2", "line": "all four"}, "mean_average_precision_at_3", 0.5, 0.4, 0.6, 9)
+
+    def done(_: Experiment[Grid]) -> Iterator[Section]:
+        yield Section("table", Findings([known]), {"table": "2", "lines": [("all four", 0.9)]})
+
+    def fails(_: Experiment[Grid]) -> Iterator[Section]:
+        raise ConfigError("the second part fails")
+
+    paper = Paper.read("xu2018")
+    paper = replace(paper, sections={"table 2": done, "table 3": fails}, prepare=lambda ours: ours)
+    asked = ("table 2", "table 3")
+    ours = Experiment(paper.grid, out=tmp_path / "out", data=(tmp_path,), asked=asked)
+    with pytest.raises(ConfigError, match="second part"):
+        paper.run(ours, page_folder=tmp_path / "page", command="anymic reproduce xu2018")
+    rows, _ = read_json(tmp_path / "out" / "xu2018" / "report.json")
+    assert rows == [known]
+    assert not (tmp_path / "page").exists()

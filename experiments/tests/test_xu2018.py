@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, ConfigError, ManifestError
 from anymic.evaluation.report import read_json
 from anymic.importers.vggish import import_vggish
+from anymic.importers.yamnet import import_yamnet
 from anymic.inference.predictor import Predictor
 from anymic.training.heads import fit_head
 from anymic_experiments.commands import ROOT, Scale
@@ -40,7 +42,7 @@ TINY = Size(
 LABELS = ("hiss", "hum", "tick")
 FOLDER = ROOT / "xu2018"
 WHOLE = Settings.read(FOLDER)
-GRID = replace(WHOLE, sizes={"paper": TINY, "small": TINY})
+GRID = replace(WHOLE, sizes={"paper": TINY, "small": TINY, "pretrained": TINY})
 FOUR = [one for one in GRID.extractors.values() if one.sampling]
 
 
@@ -50,6 +52,7 @@ def experiment(
     *,
     scale: Scale = "small",
     weights: Path | None = None,
+    extractor: Path | None = None,
     workers: int = 1,
     asked: tuple[str, ...] = (),
 ) -> Experiment[Settings]:
@@ -63,7 +66,7 @@ def experiment(
         workers=workers,
         progress=False,
         asked=asked,
-        options={"weights": weights},
+        options={"weights": weights, "extractor": extractor},
     )
 
 
@@ -199,6 +202,57 @@ def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
     first, second = (one.network.state_dict()[name].flatten() for one in (original, tuned))
     assert not torch.equal(first, second)
     assert torch.cosine_similarity(first, second, dim=0) > 0.9  # fresh weights have about 0
+
+
+def test_the_last_blocks_of_another_pretrained_network_are_fine_tuned(
+    corpus: Path, tmp_path: Path
+) -> None:
+    given = import_yamnet(width=0.125, seed=2)
+    extractor, out = given.save(tmp_path / "yamnet"), tmp_path / "out"
+    data = one_fold(corpus)
+    ours = experiment(data, out, scale="pretrained", extractor=extractor, asked=("table 2",))
+    written, text = run(ours, page_folder=tmp_path / "pages")
+    assert (tmp_path / "pages" / "xu2018_pretrained.md").read_text() == text
+    rows, _ = read_json(next(path for path in written if path.name == "report.json"))
+    assert [row.condition["line"] for row in rows[:2]] == ["original extractor", "balanced, first"]
+    assert re.search(r"\| original extractor \| .* \| 0\.606 \|", text)
+    assert "| balanced, first | original extractor | 2 |" in text
+    assert "Of 6 changes" in text
+    jobs = {job.extractor: job for job in analysis.jobs(prepare(ours), GRID.lines("2", ours.scale))}
+    before = given.network.state_dict()
+    for name, fine_tuned in (("original", False), ("balanced-first", True), ("files-last", True)):
+        bundle = jobs[name].trained(out)
+        after = bundle.network.state_dict()
+        changed = {key.split(".")[1] for key in before if "layers" in key
+                   and not torch.equal(before[key], after[key])}  # fmt: skip
+        assert changed == ({"12", "13"} if fine_tuned else set())  # from 0: the last two
+        assert bundle.labels == (LABELS if fine_tuned else given.labels)
+    other = import_yamnet(width=0.125, seed=3).save(tmp_path / "other")
+    with pytest.raises(ConfigError, match="has another weights"):
+        prepare(experiment(data, out, scale="pretrained", extractor=other))
+
+
+def test_an_extractor_is_refused_before_clips_are_touched(corpus: Path, tmp_path: Path) -> None:
+    extractor, out = import_yamnet(width=0.125).save(tmp_path / "yamnet"), tmp_path / "out"
+    without = experiment(corpus, out, scale="pretrained")
+    both = replace(without, options={"extractor": extractor, "weights": tmp_path / "w.pth"})
+    for ours in (without, both):
+        with pytest.raises(ConfigError, match="needs a model, and no weights of VGGish"):
+            prepare(ours)
+    narrow = import_vggish(width=1 / 64).save(tmp_path / "vggish")  # has 10 segments with labels
+    with pytest.raises(ConfigError, match="no segments '13-15'"):
+        prepare(experiment(corpus, out, scale="pretrained", extractor=narrow))
+    assert not out.exists()
+
+
+def test_the_scale_of_an_extractor(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert WHOLE.command.scale({"extractor": "yamnet", "scale": "small"}) == "pretrained"
+    assert WHOLE.command.scale({"extractor": None, "scale": "small"}) == "small"
+    command = ["reproduce", "xu2018", "--data", str(corpus), "--out", str(corpus.parent / "out")]
+    assert main([*command, "--extractor", "nowhere"]) != 0  # and not a narrow VGGish
+    assert "nowhere" in capsys.readouterr().err
+    assert main([*command, "--extractor", "yamnet", "--scale", "paper"]) != 0
+    assert "--scale is paper with --extractor" in capsys.readouterr().err
 
 
 def miniature(root: Path, layout: str) -> Path:

@@ -7,12 +7,12 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from anymic.errors import ConfigError
-from anymic_experiments.commands import Command, Option, Scale, papers, read_settings
+from anymic_experiments.commands import Command, Option, papers, read_settings
 
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
@@ -59,10 +59,7 @@ def _add(name: str, folder: Path) -> None:
 
 
 def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
-    scale = given.get("scale", "small")
-    if scale not in get_args(Scale):
-        raise ConfigError(f"--scale is {scale}", expected=" or ".join(get_args(Scale)))
-    asked = command.chosen(given)
+    scale, asked = command.scale(given), command.chosen(given)
     if command.corpus == "devices":
         _one_corpus(given, name)
     from anymic_experiments.experiment import Experiment, Paper

@@ -12,7 +12,7 @@ from anymic.errors import ConfigError
 
 GRID = "grid.yaml"
 ROOT = Path(__file__).parent
-Scale = Literal["paper", "small"]
+Scale = Literal["paper", "small", "pretrained"]
 Settings = TypeVar("Settings")
 KINDS = ("table", "figure", "experiment")
 
@@ -42,6 +42,7 @@ class Option:
     kind: Literal["path", "paths", "number", "text", "texts", "flag"] = "path"
     default: int | str | None = None
     required: bool = False
+    scale: Scale | None = None  # that it implies
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,24 @@ class Command:
         """Return the names of the parts that are a table, figure or experiment, by its number."""
         numbers = {part.name: getattr(part, kind) for part in self.parts}
         return {str(number): name for name, number in numbers.items() if number}
+
+    def scale(self, given: Mapping[str, Any]) -> Scale:
+        """Return the scale that the command line asks for, or that one of its options implies.
+
+        Raises ConfigError if there is no such scale, or an option implies another.
+        """
+        scale: Scale = given.get("scale", "small")
+        if scale not in (self.scales or ("small",)):
+            raise ConfigError(f"--scale is {scale}", expected=" or ".join(self.scales))
+        for name, option in self.options.items():
+            if option.scale is None or given.get(name) is None:
+                continue
+            if scale not in ("small", option.scale):
+                raise ConfigError(
+                    f"--scale is {scale} with --{name}", expected=f"--scale {option.scale}"
+                )
+            scale = option.scale
+        return scale
 
     def all_options(self) -> dict[str, Option]:
         """Return the options of the paper by name, in the order of `--help`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -163,10 +164,15 @@ class Paper:
     def run(
         self, experiment: Experiment[Any], *, page_folder: Path | None = None, command: str
     ) -> tuple[list[Path], str]:
-        """Make what is missing, compare, and write the report: the files, and the page's text."""
+        """Make what is missing, compare, and write the report: the files, and the page's text.
+
+        The report is written after each part, so that an interruption leaves what is done; the page
+        at the end.
+        """
         scale, seeds = experiment.scale, experiment.seeds
         page = Page(
             self.folder,
+            name=self.folder.name + ("_pretrained" if scale == "pretrained" else ""),
             grid=experiment.grid,
             command=command,
             scale=scale,
@@ -174,19 +180,19 @@ class Paper:
             base=experiment.base,
         )
         experiment = self.prepare(experiment)
-        sections = [
-            section
-            for part in self.grid.command.parts
-            if part.always or part.name in experiment.asked or not experiment.asked
-            for section in self.sections[part.name](experiment)
-        ]
         folds = len(experiment.made or experiment.data)
-        return page.write(
-            sections,
-            experiment.out,
-            folder=page_folder,
+        write = partial(
+            page.write,
+            out=experiment.out,
             title=self.grid.title,
             introduction={"folds": folds, "simulated": experiment.simulated},
             command=command,
             seeds=list(seeds),
         )
+        sections: list[Section] = []
+        for part in self.grid.command.parts:
+            if part.always or part.name in experiment.asked or not experiment.asked:
+                if any(section.found.rows for section in sections):
+                    write(sections, folder=None)
+                sections += self.sections[part.name](experiment)
+        return write(sections, folder=page_folder)

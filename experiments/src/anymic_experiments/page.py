@@ -37,11 +37,11 @@ class Page:
     Raises ConfigError in one line, with the line of the template that is wrong.
     """
 
-    def __init__(self, folder: Path, **facts: Any) -> None:
+    def __init__(self, folder: Path, *, name: str = "", **facts: Any) -> None:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 
         self.file = folder / FILE
-        self.name = folder.name
+        self.name = name or folder.name  # of the report's folder and of the page
         environment = Environment(
             loader=FileSystemLoader(folder),
             undefined=StrictUndefined,

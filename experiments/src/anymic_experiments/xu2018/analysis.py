@@ -1,4 +1,4 @@
-"""Audio tagging with VGGish: what the tables need, MAP@3 of their lines, and what agrees."""
+"""Audio tagging with fine-tuned extractors: what the tables need, their MAP@3, and what agrees."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from anymic._internal.files import file_digest, write_text
 from anymic._internal.settings import to_mapping
+from anymic.bundle import Bundle
 from anymic.bundle.voting import vote
 from anymic.data.balancing import balance
 from anymic.data.manifest import Manifest
@@ -20,6 +22,9 @@ from anymic.evaluation.report.rows import Row, row
 from anymic.importers.vggish import import_vggish
 from anymic.metrics.intervals import paired_difference
 from anymic.metrics.scores import mean_average_precision_at, reciprocal_ranks_at
+from anymic.models import Network, choose_segments
+from anymic.training.finetuning import weights_digest
+from anymic.training.heads import with_labels
 from anymic_experiments.commands import ROOT
 from anymic_experiments.experiment import Experiment, by_fold, has_split
 from anymic_experiments.findings import Findings, Published
@@ -39,25 +44,40 @@ Ours = Experiment[Settings]
 def prepare(experiment: Ours) -> Ours:
     """Divide the corpus into folds, and refuse to go on with what another experiment left.
 
-    Raises ConfigError at the paper's scale without the weights that it fine-tunes; in a folder that
-    holds the results of other settings, weights or clips.
+    Raises ConfigError at the scales that fine-tune, without the weights or the model for it; in a
+    folder that holds the results of other settings, weights or clips.
     """
     weights, size = experiment.options.get("weights"), experiment.grid.sizes[experiment.scale]
-    if weights is not None:  # refused now, and not when the clips are ready
+    pretrained = experiment.options.get("extractor")
+    digest = None
+    (data,) = experiment.data
+    manifest = Manifest.read(data)
+    if experiment.scale == "pretrained":
+        if pretrained is None or weights is not None:
+            raise ConfigError(
+                "the scale pretrained needs a model, and no weights of VGGish",
+                expected="--extractor yamnet, or the folder of another model",
+                fix="install YAMNet with `anymic import yamnet`, and leave out --weights",
+            )
+        bundle = Bundle.load(pretrained)
+        network = cast(Network, with_labels(bundle, manifest.labels).network)
+        choose_segments(network, experiment.grid.tuned)
+        digest = weights_digest(bundle)
+    elif weights is not None:  # refused now, and not when the clips are ready
         import_vggish(weights, width=size.width)
+        digest = file_digest(weights)
     elif experiment.scale == "paper":
         raise ConfigError(
             "the scale of the paper needs the weights of VGGish",
             expected="--weights vggish-10086976.pth",
             fix="download them with `anymic import vggish --download`, or use --scale small",
         )
-    (data,) = experiment.data
-    found = folds(Manifest.read(data))
+    found = folds(manifest)
     here = {
         "scale": experiment.scale,
         "size": to_mapping(size),
-        "manifest": Manifest.read(data).digest(),
-        "weights": None if weights is None else file_digest(weights),
+        "manifest": manifest.digest(),
+        "weights": digest,
     }
     _remember(experiment.out / STATE, here)
     return replace(experiment, made=found)
@@ -92,14 +112,15 @@ def _remember(path: Path, here: Mapping[str, object]) -> None:
 
 def jobs(experiment: Ours, lines: Iterable[Line]) -> list[Job]:
     """Return every extractor with the heads that lines need on it; whole seeds first."""
-    grid, weights, scale = experiment.grid, experiment.options.get("weights"), experiment.scale
+    grid, scale = experiment.grid, experiment.scale
+    weights, pretrained = (experiment.options.get(name) for name in ("weights", "extractor"))
     heads: dict[str, dict[Head, None]] = {}
     for line in lines:
         if line.head is not None:
             for extractor in line.extractors:
                 heads.setdefault(extractor, {})[line.head] = None
     return [
-        Job(fold, extractor, seed, tuple(own), grid, scale, weights)
+        Job(fold, extractor, seed, tuple(own), grid, scale, weights, pretrained)
         for seed in experiment.seeds
         for fold in experiment.made
         for extractor, own in heads.items()

@@ -13,9 +13,9 @@ from anymic_experiments.conditions import Grid
 
 @dataclass(frozen=True)
 class Size:
-    """What the two scales differ in."""
+    """What the scales differ in."""
 
-    width: float  # of VGGish
+    width: float  # of VGGish; other extractors have their own
     extractor_epochs: int
     head_epochs: int
     hidden: int
@@ -27,7 +27,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Extractor:
-    """One VGGish: how it is trained (None: not at all), and on which clips; the others validate."""
+    """One extractor: how it is trained (None: not at all), on which clips; the others validate."""
 
     sampling: Literal["balanced", "files"] | None = None
     part: Literal["first", "last"] = "first"
@@ -68,6 +68,7 @@ class Settings(Grid):
     """The grid file."""
 
     sizes: dict[Scale, Size]
+    tuned: str  # segments of another pretrained extractor that are fine-tuned; of VGGish, all
     validation: tuple[int, ...]  # clips that validate, of how many: the last or the first ones
     head: dict[str, Any]  # settings of the training of heads
     extractors: dict[str, Extractor]
@@ -81,7 +82,10 @@ class Settings(Grid):
         known = {"own": (size.segments,), "each": size.lengths, "whole": (size.whole,)}
         for pattern in self.tables[table]:
             extractors = pattern.extractors or trained
-            line = replace(pattern, extractors=extractors, pattern=pattern.name)
+            name = pattern.name.replace(
+                "VGGish", "extractor" if scale == "pretrained" else "VGGish"
+            )
+            line = replace(pattern, name=name, extractors=extractors, pattern=pattern.name)
             if line.head is None:
                 found.append(line)
                 continue

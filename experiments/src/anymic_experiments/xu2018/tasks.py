@@ -21,6 +21,7 @@ from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.importers.vggish import import_vggish
 from anymic.inference.answers import average, probabilities
 from anymic.inference.sequences import open_sequences
+from anymic.models import ALL
 from anymic.models.tagger import Tagger
 from anymic.training import fit, load_config
 from anymic.training.finetuning import finetune
@@ -57,6 +58,7 @@ class Job(Task):
     grid: Settings = field(compare=False)
     scale: Scale
     weights: Path | None = None
+    pretrained: str | None = None  # a model in place of VGGish
 
     @property
     def name(self) -> str:
@@ -87,8 +89,7 @@ class Job(Task):
         """Return the extractor, trained where it is not there."""
         place = out / "extractors" / self.name
         if not (place / "bundle.json").is_file():
-            width = self.grid.sizes[self.scale].width
-            start = import_vggish(self.weights, width=width, seed=self.seed)
+            start = self._start()
             if self.grid.extractors[self.extractor].sampling is None:
                 start.save(place)
             else:
@@ -97,6 +98,13 @@ class Job(Task):
         found = load(place)
         assert isinstance(found, Bundle)
         return found
+
+    def _start(self) -> Bundle:
+        """Return what is fine-tuned, or has random weights."""
+        if self.pretrained is not None:
+            return Bundle.load(self.pretrained)
+        width = self.grid.sizes[self.scale].width
+        return import_vggish(self.weights, width=width, seed=self.seed)
 
     def _learn(self, start: Bundle, place: Path, out: Path) -> None:
         """Fine-tune, or train from scratch; `start` is what is fine-tuned."""
@@ -108,7 +116,7 @@ class Job(Task):
         changes |= {"batch_size": len(manifest.labels), "seed": self.seed}  # a clip of each label
         config = load_config(self.grid.presets[self.scale], changes=changes)
         cache, resume = out / "features", place.is_dir()
-        if self.weights is None:
+        if self.weights is None and self.pretrained is None:
             fit(patches, config, place, resume=resume, progress=False, cache=cache)
             return
         finetune(
@@ -116,6 +124,7 @@ class Job(Task):
             patches,
             place,
             config=config,
+            segments=self.grid.tuned if self.pretrained is not None else ALL,
             report_epochs=(),
             resume=resume,
             progress=False,
