@@ -53,7 +53,9 @@ def output_of(
     """
     size = len(data) or path.stat().st_size
     memory = (memory_mb << 20) + MEMORY_TIMES * size if memory_mb else 0
-    limits = [str(cpu_s + size // BYTES_PER_S), str(memory)]
+    seconds = cpu_s + size // BYTES_PER_S
+    longest_s = LONGEST_S + 4 * seconds  # other programs may run, too
+    limits = [str(seconds), str(memory)]
     try:
         done = subprocess.run(
             [sys.executable, "-m", module, os.path.abspath(path), *limits],
@@ -65,16 +67,16 @@ def output_of(
             },
             input=data,
             capture_output=True,
-            timeout=LONGEST_S,
+            timeout=longest_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise LimitError(f"{name} does not end within {LONGEST_S} s") from error
+        raise LimitError(f"{name} does not end within {longest_s} s") from error
     if done.returncode == OUT_OF_MEMORY:
         most = f"{memory >> 20} MB of memory" if memory else "the memory that there is"
         raise LimitError(f"{name} takes more than {most}")
     if done.returncode == OUT_OF_TIME:
-        raise LimitError(f"{name} takes more than {limits[0]} s of a processor")
+        raise LimitError(f"{name} takes more than {seconds} s of a processor")
     if done.returncode:
         lines = done.stderr.decode(errors="replace").splitlines() or [f"{name} failed"]
         raise ValueError(
