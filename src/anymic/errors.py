@@ -189,7 +189,7 @@ def attempt(
 
 @contextmanager
 def of_one_file() -> Iterator[None]:
-    """Raise whatever the block raises for its only file as `as_anymic_error` returns it."""
+    """Raise any exception of the block, about its only file, as an AnymicError."""
     try:
         yield
     except AnymicError:

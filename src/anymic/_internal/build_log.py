@@ -47,7 +47,7 @@ class BuildLog:
             old.replace(file)
         if file.is_file():
             for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-                with suppress(Exception):  # whatever a damaged line makes of it
+                with suppress(Exception):  # a damaged line can raise any error
                     entry = from_mapping(BuiltFile, parse_json(line))
                     self._files[entry.path] = entry
         self._stream = file.open("a", encoding="utf-8")

@@ -45,7 +45,7 @@ def atomic_path(path: str | Path, *, make_folder: bool = True) -> Iterator[Path]
     Raises
     ------
     OSError
-        With the path as its file name, if the disk is full, whatever the block raised.
+        With the path as its file name, if the disk is full.
     """
     path = Path(path)
     with naming(path):
@@ -61,7 +61,7 @@ def atomic_path(path: str | Path, *, make_folder: bool = True) -> Iterator[Path]
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file in an error of the system that names none, and in whatever a full disk raises.
+    """Name the file in an error of the system that names none, and in any error of a full disk.
 
     Libraries report a full disk by errors of their own, or do not say which file it was.
     """
@@ -205,7 +205,7 @@ def atomic_folder(folder: Path, *, index: str, optional: Collection[str] = ()) -
 
 
 def is_writable(place: Path) -> bool:
-    """Return whether a file, or new files in a folder, can be written; permissions tell not all."""
+    """Return whether a file, or new files in a folder, can be written."""
     if not place.is_dir():
         return os.access(place, os.W_OK)
     try:
@@ -225,9 +225,9 @@ def file_digest(path: str | Path, algorithm: str = "sha256") -> str:
 
 
 def content_key(path: str | Path) -> str:
-    """Return 16 hexadecimal digits that tell the content of a file; "" if it cannot be read.
+    """Return 16 hexadecimal digits that identify the content of a file; "" if it cannot be read.
 
-    They are of its size and of all its bytes, or of a large file of eight evenly spread blocks, so
+    They are of its size and of all its bytes, or of eight evenly spread blocks of a large file, so
     that those of a corpus are soon computed.
     """
     try:

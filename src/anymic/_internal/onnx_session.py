@@ -75,7 +75,7 @@ def _session(model: Path | bytes, threads: int = 0) -> Any:
 
 
 def _load_and_run(path: Path) -> None:
-    """Run a model of waveforms; what is wrong with its inputs is said by those who need them."""
+    """Run a model of waveforms; the callers that need its inputs check them."""
     with _memory_errors():
         session = _session(sys.stdin.buffer.read() or path, threads=1)
     inputs = session.get_inputs()
@@ -97,7 +97,7 @@ def _silence(shape: list[Any], length: int) -> Any:
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Exit as `work_on` does where onnxruntime has no memory left: it has no error of its own."""
+    """Exit as `work_on` does where onnxruntime has no memory left: it raises no distinct error."""
     try:
         yield
     except Exception as error:

@@ -18,7 +18,7 @@ LOGGERS = ("pytorch_lightning", "lightning_fabric", "lightning", "pooch")
 
 @contextmanager
 def default_torch() -> Iterator[None]:
-    """Compute under torch's own defaults, whatever the caller has set; also a decorator.
+    """Compute under torch's own defaults, not the caller's; also a decorator.
 
     Those are float32, the processor, no autocast, and tensors that can have gradients.
     """

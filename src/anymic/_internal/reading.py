@@ -1,4 +1,4 @@
-"""Read JSON, YAML and arrays: whatever is wrong with a file becomes one error, in one line."""
+"""Read JSON, YAML and arrays: any fault of a file becomes one error, in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_JSON_BYTES = 128 << 20  # the ids of some millions of clips
 MOST_YAML_BYTES = 1 << 20
-MOST_YAML_VALUES = 100_000  # those that are named by an alias count wherever they stand
+MOST_YAML_VALUES = 100_000  # a value that an alias names counts each time
 MOST_LEVELS = 100
 MOST_DIGITS = 18  # of a whole number, which then has 64 bits
 LEAST_ARRAY_BYTES = 256 << 20  # so much may be compressed without limit
@@ -32,7 +32,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times 
 
 @contextmanager
 def parsing(what: object, error: type[AnymicError], *, expected: str, fix: str) -> Iterator[None]:
-    """Raise whatever the block raises as an `error`: "WHAT cannot be read (why)".
+    """Raise any exception of the block as an `error`: "WHAT cannot be read (why)".
 
     Only the library's own errors, except those of settings, and a full disk are raised as they are.
     That there is too little memory for what a file states is an error of this file.
@@ -54,7 +54,7 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return f"more than {MOST_LEVELS} levels"
     if isinstance(error, MemoryError):
-        return "it asks for more memory than there is"
+        return "it needs more memory than there is"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         return f"line {error.problem_mark.line + 1}: {error.problem or 'unexpected'}"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -110,7 +110,7 @@ def parse_yaml(text: str) -> Any:
     are refused before they do.
     """
     level = 0
-    for event in yaml.parse(text, Loader=_LOADER):  # the composer in C has no limit of its own
+    for event in yaml.parse(text, Loader=_LOADER):  # the composer in C has no limit
         if isinstance(event, yaml.CollectionStartEvent):
             level += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -156,7 +156,7 @@ def _count(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def check_plain(values: Any) -> None:
-    """Refuse what no settings or records have, wherever it stands in lists and mappings.
+    """Refuse values that no settings or records have, at any level of lists and mappings.
 
     ValueError names the first: a number that is not finite or has more than 64 bits, a date or
     another object, text with a NUL character or with half of a surrogate pair, more than

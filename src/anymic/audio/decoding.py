@@ -23,7 +23,7 @@ from anymic.errors import AnymicError, AudioError
 
 _BLOCK_SAMPLES = 1 << 24  # a header may state more samples than memory holds
 _PCM = {"PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
-_UNKNOWN_BYTES = 1 << 62  # a pipe could not know the length
+_UNKNOWN_BYTES = 1 << 62  # written to a pipe, whose length was not known
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 
@@ -34,7 +34,7 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
     Raises
     ------
     AudioError
-        If it cannot be decoded, also later: whatever a decoder raises within the block is one.
+        If it cannot be decoded, also later: any error of a decoder within the block becomes one.
     """
     try:
         with _opened(path) as source:
@@ -113,7 +113,7 @@ class SoundfileSource(Source):
         log = self._file.extra_info if content.format in ("au", "w64") else ""
         data = re.search(r"^data : (\d+)", log, re.MULTILINE)
         more = data and os.path.getsize(content.path) < int(data[1]) < _UNKNOWN_BYTES
-        if more or re.search(r": \d+ \(should be", log):  # -1 where the writer did not know
+        if more or re.search(r": \d+ \(should be", log):  # -1 where the writer did not know it
             self.notes += (MAYBE_CUT,)
 
     def read(self, count: int | None) -> NDArray[np.float32]:

@@ -38,7 +38,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         source.refuse_unusable()
         frames = source.frames if source.frames is not None else source.stated_frames
         if frames is not None and not source.is_plausible(frames):
-            frames = None  # only decoding tells
+            frames = None  # only decoding shows it
         return AudioInfo(
             path=os.fsdecode(path),
             rate_hz=source.rate_hz,
@@ -110,7 +110,7 @@ def read(
     AudioError
         If the file is missing, a folder, empty, not audio, cut short (for a part: within it),
         damaged, silent, holds NaN or infinite samples, states what is beyond the limits of
-        `anymic.audio.limits`, or has no such channel or part; whatever a decoder raises is one.
+        `anymic.audio.limits`, or has no such channel or part; any error of a decoder becomes one.
     """
     with open_source(path) as source:
         source.refuse_unusable(whole=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymic.audio.content import MAYBE_CUT, Content
 from anymic.errors import AudioError
 
-# No codec here packs more; a header that states more does not know its length.
+# No codec here packs more: a header that states more is wrong.
 _MOST_FRAMES_PER_BYTE = 1000
 
 
@@ -24,7 +24,7 @@ class Source(ABC):
     ----------
     rate_hz, channels : int
     frames : int or None
-        Frames in the file; None where only decoding tells.
+        Frames in the file; None where only decoding shows it.
     stated_frames : int or None
         Frames that its header states; None where it does not.
     promised : bool

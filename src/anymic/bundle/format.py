@@ -243,7 +243,7 @@ def read_member_calibrators(
     steps = _arrays(FOLDER.read_tensors(folder / MEMBER_CALIBRATORS))
     try:
         return tuple(IsotonicCalibrator.from_arrays(steps, name, labels=labels) for name in names)
-    except Exception as error:  # whatever altered arrays make of it
+    except Exception as error:  # altered arrays can raise any error
         raise BundleError(
             f"{folder / MEMBER_CALIBRATORS} does not fit its members ({reason_of(error)})",
             expected="a calibrator for each member and label",

@@ -22,11 +22,11 @@ class Fitted(Protocol):
 
     @property
     def file_hashes(self) -> Mapping[str, str]:
-        """The hash of each clip's file, by its id; none for models of before hashes were stored."""
+        """The hash of each clip's file, by its id; empty in models without hashes."""
 
 
 def file_hashes(clips: Manifest) -> dict[str, str]:
-    """Return a hash of the file of each clip, by the clip's id; files are told by their content.
+    """Return a hash of the file of each clip, by the clip's id: files are compared by content.
 
     A clip whose file cannot be read is left out.
     """
@@ -41,7 +41,7 @@ def file_hashes(clips: Manifest) -> dict[str, str]:
 def fitted_rows(model: Fitted, clips: Manifest) -> dict[str, list[int]]:
     """Return the rows of the clips that a model was fitted on, by use.
 
-    Files are compared by their content, whatever their names are. A clip is told by its id, its
+    Files are compared by their content, not by their names. A clip is identified by its id, its
     path, where the hash of its file, or of the one that the model was fitted on, is not known.
     """
     ids = clips.clip_ids()

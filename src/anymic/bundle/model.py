@@ -267,7 +267,7 @@ class Bundle:
                 expected=error.expected,
                 fix="install the anymic that wrote it, or train it again",
             ) from error
-        except Exception as error:  # whatever altered settings or weights make of it
+        except Exception as error:  # altered settings or weights can raise any error
             raise BundleError(
                 f"the weights of bundle {folder} do not fit its settings ({reason_of(error)})",
                 expected=f"the weights of {record.network.name} for {len(record.labels)} labels",

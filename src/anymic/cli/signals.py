@@ -20,7 +20,7 @@ _received: signal.Signals | None = None
 
 
 def end_in_one_line() -> None:
-    """Let both signals end this program; one that its parent told to ignore a signal does."""
+    """Let both signals end this program, unless its parent made it ignore them."""
     if threading.current_thread() is not threading.main_thread():
         return
     for one in LINES:
@@ -43,7 +43,7 @@ def raised() -> Iterator[None]:
 
 
 def received() -> signal.Signals | None:
-    """Return the signal that ends the program, whatever exception has become of it."""
+    """Return the signal that ends the program, if one was received."""
     return _received
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from anymic.errors import NO_SPACE, AnymicError
 
-BROKEN_PIPE = 141  # as a shell says it of a program that SIGPIPE ended
+BROKEN_PIPE = 141  # as shells report a program that SIGPIPE ended
 
 
 def open_streams() -> None:

@@ -45,7 +45,7 @@ def train(
 
     The result is a model (a bundle) for `anymic predict` and `anymic evaluate`. Without settings, a
     head is trained on the embeddings of the pretrained extractor that is installed (anymic import
-    yamnet), or, where there is none, a small network from random weights; a note says which. With
+    yamnet), or, where there is none, a small network from random weights; a note names it. With
     --preset, --config or --set, a network is trained from random weights with these settings.
 
     A manifest has the columns path and label, and where known device, group and split. Clips of the
@@ -164,7 +164,7 @@ def _start(
     *,
     network: bool,
 ) -> Start:
-    """Return what the training starts from; with `network`, that is no extractor by itself."""
+    """Return what the training starts from; with `network`, that is not an extractor."""
     from anymic.training.heads import heads
     from anymic.training.starting import NONE, Start, choose_start
 

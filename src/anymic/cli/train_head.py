@@ -53,7 +53,7 @@ def train_head(
     short files and averages over the windows of long ones.
 
     Where clips validate, every other head is compared with logistic regression on the same
-    embeddings; a note says if that is better, and which settings may be the reason.
+    embeddings; a note states if that is better, and which settings may be the reason.
 
     With --evaluate the clips of the split test, or where there are no splits a fifth of each
     label's recordings, are not trained on but measure the tagger: accuracy and MAP@3, of all and of

@@ -58,7 +58,7 @@ def search(folder: Path) -> tuple[list[Path], Counter[str]]:
 
 
 def warn_of_skipped(skipped: Counter[str]) -> None:
-    """Say in one AnymicWarning how many files of a folder are not audio, by ending."""
+    """Warn once with the number of files of a folder that are not audio, by ending."""
     if count := skipped.total():
         kinds = some(f"{number} {kind}" for kind, number in skipped.most_common())
         text = f"{counted(count, 'file')} skipped: {kinds}"
@@ -68,13 +68,13 @@ def warn_of_skipped(skipped: Counter[str]) -> None:
 def find_files(places: Iterable[str | Path]) -> list[Path | Failure]:
     """Return the files that places name, in their order; a Failure where a place names none.
 
-    An AnymicWarning says which files of folders were skipped.
+    An AnymicWarning lists the files of folders that were skipped.
 
     Parameters
     ----------
     places : iterable of path
         Files, folders (see `search`), or patterns (a*.wav, ** too). Files that are named are read
-        whatever their ending.
+        with any ending.
     """
     found: list[Path | Failure] = []
     skipped: Counter[str] = Counter()

@@ -86,8 +86,9 @@ def fold_numbers(manifest: Manifest, folds: int, *, seed: int) -> NDArray[np.int
 def cross_validation(manifest: Manifest, folds: int, *, seed: int) -> Iterator[Manifest]:
     """Yield the manifest once for each fold, with the column ``split``: test, and train elsewhere.
 
-    The folds are those of the column ``fold``, if it has two or more, whatever `folds` says. Rows
-    without a fold (-1) are only trained on. Otherwise they are those of `fold_numbers`.
+    The folds are those of the column ``fold``, if it has two or more (`folds` is
+    then not used). Rows without a fold (-1) are only trained on. Otherwise they are those of
+    `fold_numbers`.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class Manifest:
     def read(cls, csv: str | Path, *, several: bool | None = False) -> Manifest:
         """Read a text table with a header line; see `anymic.data.text_tables.read_text_table`.
 
-        AnymicWarnings name what is read in another way than it is written, what is not used, and
+        AnymicWarnings name what is read differently than it is written, what is not used, and
         labels and devices that look alike. `several` is the attribute; None is True where a label
         is empty.
 
@@ -240,7 +240,7 @@ class Manifest:
         """Return each row's recording: its group, else its take, else its file.
 
         It is the column and the cell, such as ``take:12``, which differs from ``group:12``. Rows of
-        one file (see `files`), or of one take, are of one recording whatever their groups are.
+        one file (see `files`), or of one take, are of one recording even if their groups differ.
         """
         files = self.files()
         units = [f"path:{path}" for path in files]

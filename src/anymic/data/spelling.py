@@ -43,7 +43,7 @@ def with_usual_columns(table: pd.DataFrame, known: Iterable[str]) -> pd.DataFram
     """Return the table whose `known` columns have their own names, as does a split.
 
     Another case, blanks around the name, and another name for ``split`` of a column whose values
-    are splits are accepted; an AnymicWarning says so, and names such a column that is not used.
+    are splits are accepted; an AnymicWarning states it, and names such a column that is not used.
     """
     usual = {**{name: name for name in known}, **_OTHER_COLUMNS}
     there, renamed, notes = set(map(str, table.columns)), {}, []
@@ -65,7 +65,7 @@ def with_usual_columns(table: pd.DataFrame, known: Iterable[str]) -> pd.DataFram
 
 
 def _has_splits(table: pd.DataFrame, column: Any) -> bool:
-    """Say whether all cells of a column are names of splits: several, or one in a usual column."""
+    """Return whether all cells are names of splits: several, or one in a column of a usual name."""
     cells = table[column]
     if not all(usual_split(str(cell)) or not str(cell).strip() for cell in cells.iloc[:9]):
         return False

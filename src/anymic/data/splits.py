@@ -192,7 +192,7 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
 
 
 def warn_of_unused(manifest: Manifest) -> None:
-    """Say in an AnymicWarning which clips neither train, validate nor test, by their split."""
+    """Warn of clips that neither train, validate nor test, by their split."""
     counts = manifest.table["split"].value_counts()
     others = counts.drop(["train", "validation", TEST], errors="ignore")
     if len(others):

@@ -102,7 +102,7 @@ def refuse_twice(names: Iterable[str], where: str) -> None:
 
 
 def is_unicode(text: str) -> bool:
-    """Say whether a text can be written as UTF-8, unlike the name of a file that is not."""
+    """Return whether a text can be written as UTF-8; names of files may not."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -61,9 +61,9 @@ def read_text_table(
     path : path
     separator : str, optional
         By default the one of comma, tab and semicolon that divides the header into most cells; an
-        AnymicWarning says so where it is a semicolon.
+        AnymicWarning states it where it is a semicolon.
     wanted : str
-        What a message says that was expected.
+        What was expected, for messages.
 
     Raises
     ------
@@ -116,7 +116,7 @@ class TextTable:
         try:
             text = data.decode(encoding or "utf-8-sig", "strict" if encoding else "surrogateescape")
         except UnicodeDecodeError as error:
-            raise self._refusal(f"its byte order mark says {encoding}: {error.reason}") from error
+            raise self._refusal(f"its byte order mark states {encoding}: {error.reason}") from error
         if (nul := text.find("\0")) >= 0:
             raise self._refusal(f"there is a NUL byte in line {text[:nul].count(chr(10)) + 1}")
         return text

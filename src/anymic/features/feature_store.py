@@ -247,6 +247,6 @@ def _read(path: Path) -> FeatureStore | None:
         features = np.load(path, mmap_mode="r")[: len(rows)]
         failures = tuple(Failure(**item) for item in footer["failures"])
         whole = features.ndim == 3 and features.shape[:1] == rows.shape
-    except Exception:  # whatever damage makes of it
+    except Exception:  # a damaged file can raise any error
         return None
     return FeatureStore(features, rows, failures) if whole else None

@@ -175,7 +175,7 @@ class GainSelector:
 def device_note(
     device: str | None, policy: DevicePolicy, known: Sequence[str], blind: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return what is to be said of a clip's device: none if its gains are known.
+    """Return the notes on a clip's device: none if its gains are known.
 
     `known` are the devices that a model has gains for, `blind` those of them with blind gains.
     """

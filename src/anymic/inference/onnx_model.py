@@ -144,7 +144,7 @@ class OnnxModel:
         samples = np.stack([clip.samples for clip in clips])
         try:
             found = np.asarray(self._session.run([self._output], {self._input: samples})[0])
-        except Exception as error:  # onnxruntime has no common root of its own
+        except Exception as error:  # the errors of onnxruntime have no common base class
             raise ClassifierError(
                 f"{self._name} failed for {clips[0].path or 'a clip'} ({reason_of(error)})",
                 expected="probabilities",

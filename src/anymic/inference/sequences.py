@@ -139,7 +139,7 @@ class _Clips:
         if not self.pipeline.knows_gains(request):
             return _Clip(row, requests, None)
         if not Path(request.path).is_file():
-            return _Clip(row, requests, None)  # reading it says what is wrong
+            return _Clip(row, requests, None)  # reading it reports the fault
         gains = [b"" if one is None else one.cpu().numpy().tobytes() for one in request.gains or ()]
         parts = [(one.start_s, one.duration_s) for one in requests]
         key = key_of(parts, self.digest(request.path), *gains)

@@ -50,7 +50,7 @@ class OnnxFile(nn.Module):
                 self._session = open_session(Path("model.onnx"), content, threads=threads)
             except AnymicError:
                 raise
-            except Exception as error:  # onnxruntime has no common root of its own
+            except Exception as error:  # the errors of onnxruntime have no common base class
                 raise ConfigError(
                     f"the ONNX model cannot be opened ({_reason(error)})",
                     expected="an ONNX model",

@@ -45,7 +45,7 @@ class Embedded:
     def logistic(self, strengths: Sequence[float] = STRENGTHS) -> Logistic:
         """Fit logistic regression on the mean and maximum over the segments of each example.
 
-        Every clip counts the same, whatever the number of its windows.
+        Every clip counts the same, however many windows it has.
         """
         data = self.data
         clips = self.clips[data.training]
@@ -106,7 +106,7 @@ class Embedded:
     ) -> dict[str, Any]:
         """Return the accuracy on the validation clips of the head and of logistic regression.
 
-        An AnymicWarning says if the head is the worse one, and which settings may be the reason.
+        An AnymicWarning states if the head is worse, and which settings may be the reason.
         Without validation clips, or with several labels a clip, nothing is returned.
         """
         data = self.data

@@ -70,14 +70,14 @@ def finetune(
         Clips with the splits that `fit` uses. Accuracy is measured on those of the split "test",
         or where there are none on the validation clips: for each codec (columns `codec`, `kbps`),
         for each device, and as the difference to the given model on clean clips. Where there are
-        neither, validation clips are set aside as by `fit`, and an AnymicWarning says so.
+        neither, validation clips are set aside as by `fit`, with an AnymicWarning.
     out : path
         The folder of the run, as for `fit`, and with it `measured.npz`: the probabilities (epoch,
         clip, label) at every epoch of the report, `targets`, and `ids`, `codecs`, `devices` and
         `groups` of the clips.
     config : TrainingConfig, optional
         By default the preset "finetuning". Network, front-end, correction, standardization, length
-        of clips, temperature and targets are those of the model, whatever the settings say. With
+        of clips, temperature and targets are those of the model, not of the settings. With
         several labels a clip, the thresholds are chosen again on the validation clips, and a clip
         counts as right where exactly its labels are named. `precision` is
         that of training and of measuring.

@@ -173,7 +173,7 @@ def own_network(
     weights do not fit what `classes` alone builds.
     """
     own = models.as_network(copy.deepcopy(network), channels=1 + config.frontend.deltas)
-    own.to("cpu", torch.float32)  # whatever torch's defaults were where it was made
+    own.to("cpu", torch.float32)  # it may have been made under other defaults of torch
     _check(own, data, config)
     name = models.NETWORKS.name_of(type(network)) or ""
     try:

@@ -88,7 +88,7 @@ def fit_head(
     -------
     Bundle
         Where clips validate, `training["logistic"]` compares it with logistic regression on the
-        same embeddings; an AnymicWarning says if that is better.
+        same embeddings; an AnymicWarning states if that is better.
 
     Raises
     ------

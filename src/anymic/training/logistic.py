@@ -180,7 +180,7 @@ def _path(data: _Data, strengths: Sequence[float]) -> Iterator[Logistic]:
 
 
 class _Column:
-    """scikit-learn's logistic regression of one target; a class that is absent has no chance."""
+    """scikit-learn's logistic regression of one target; an absent class has probability 0."""
 
     ABSENT = -10.0  # the logit of a class without an example
 
@@ -198,7 +198,7 @@ class _Column:
         if len(self.there) == 1:
             return weight, np.full(classes, self.ABSENT * (-1 if self.there[0] else 1))
         self.model.C = strength
-        with warnings.catch_warnings():  # that it needs more steps: the answers no longer change
+        with warnings.catch_warnings():  # of more steps, which no longer change the results
             warnings.simplefilter("ignore")
             self.model.fit(self.vectors, self.target, sample_weight=self.weights)
         found, own = self.model.coef_, self.model.intercept_

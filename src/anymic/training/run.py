@@ -222,7 +222,7 @@ class TrainingRun:
         }
 
     def answers(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a model says of its answers, by the name of its attribute.
+        """Return what a model says of its answers, by the name of the attribute.
 
         `record` is that of `train`.
         """
@@ -253,7 +253,7 @@ class TrainingRun:
         """Write the model into the folder of the run, in the first of several processes.
 
         It is returned, with the mean spectrum of its training clips. A model whose network cannot
-        be built again by name is not written; a warning says so.
+        be built again by name is not written, with a warning.
         """
         if int(model.training["rank"]) != 0:
             return model

@@ -61,7 +61,7 @@ class Start:
     ) -> Bundle:
         """Train on clips and write the model to `out`; parameters are those of `train`.
 
-        With an extractor, `training["notes"]` of the bundle says what was chosen.
+        With an extractor, `training["notes"]` of the bundle lists what was chosen.
         """
         if self.extractor is None:
             return fit(

@@ -24,10 +24,10 @@ WANTED = "a folder of one folder per label"
 def folder(root: str | Path, *, several: bool = False) -> Manifest:
     """Read a folder of one folder per label; files may lie in folders below the label's.
 
-    Files are found as by `anymic.data.files.search`, and AnymicWarnings say what was skipped.
+    Files are found as by `anymic.data.files.search`, and AnymicWarnings list what was skipped.
     Where all folders are named as splits (train, val, test), each holds the folders of the labels.
     With `several`, clips may have several labels or none: the clips of folders named noise,
-    background or other have none, and an AnymicWarning says so.
+    background or other have none, and an AnymicWarning counts them.
 
     Returns
     -------

@@ -36,7 +36,7 @@ class Response:
     level_db : (point,) float64
         What the microphone adds to the level of a sound.
     notes : tuple of str
-        What was read in another way than it is written.
+        What was read differently than it is written.
     """
 
     hz: NDArray[np.float64]

@@ -32,7 +32,7 @@ class Checkpoints(TorchCheckpointIO):
             torch.save(checkpoint, unfinished)
 
     def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        """Read a checkpoint, whatever else the trainer would allow in it."""
+        """Read a checkpoint as data alone; the trainer would allow other objects."""
         found, folder = read_checkpoint(Path(path)), os.path.realpath(Path(path).parent)
         for name, state in found.get("callbacks", {}).items():
             if isinstance(state, dict) and (old := state.get("dirpath")):
@@ -80,7 +80,7 @@ def _moved(state: Any, old: str, new: str) -> Any:
 
 @contextmanager
 def resuming(path: Path, module: Any) -> Iterator[None]:
-    """Refuse the checkpoint if anything is raised before the `module` says that it is `started`."""
+    """Refuse the checkpoint if anything is raised before the `module` is `started`."""
     try:
         yield
     except Exception as error:

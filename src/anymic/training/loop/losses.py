@@ -16,7 +16,7 @@ class SoftTargetLoss(nn.Module):
     With several labels a clip, p = sigmoid(z / temperature), and the loss of one clip is the sum
     over classes of -(1 - p)**focal_power * y * log p - p**focal_power * (1 - y) * log(1 - p), the
     focal loss of two classes; focal_power 0 is binary cross-entropy. The gradient for a logit is
-    then as large as with the softmax, whatever the number of classes.
+    then as large as with the softmax, for any number of classes.
     It is computed in float32, whatever the data type of the logits. `TrainingConfig` checks the
     values.
     """
