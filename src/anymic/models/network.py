@@ -80,6 +80,33 @@ class Network(nn.Module, ABC):
             )
 
 
+class PatchNetwork(Network):
+    """A network of patches of one size.
+
+    Attributes
+    ----------
+    input_shape : (band, frame)
+        Of the features.
+    title : str
+        The name of the network in messages.
+    """
+
+    input_shape: tuple[int, int]
+    title: str
+
+    def require_size(self, features: Tensor) -> None:
+        """Raise ConfigError if features (batch, channel, band, frame) are not patches."""
+        bands, frames = features.shape[-2:]
+        if (bands, frames) != self.input_shape:
+            own_bands, own_frames = self.input_shape
+            raise ConfigError(
+                f"the features have {bands} bands x {frames} frames",
+                expected=f"{self.title} patches of {own_bands} x {own_frames}",
+                fix=f"use the front-end of {self.title}, and clips of one patch",
+            )
+        super().require_size(features)
+
+
 def scaled(channels: int, width: float) -> int:
     """Return a number of channels times a factor, at least 1."""
     return max(1, round(channels * width))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from anymic.errors import ConfigError
-from anymic.models.network import Network, Segment, initialize, numbered, scaled
+from anymic.models.network import PatchNetwork, Segment, initialize, numbered, scaled
 from anymic.models.registry import register_network
 
 BANDS, FRAMES = 64, 96  # of a patch: 0.96 s at a hop of 10 ms
@@ -17,7 +17,7 @@ DENSE = 4096
 
 
 @register_network("vggish", embeds=True, patch=(BANDS, FRAMES), without_labels=True)
-class VGGish(Network):
+class VGGish(PatchNetwork):
     """Convolutions, two layers of 4096, an embedding of 128, and a head where there are labels.
 
     3x3 convolutions with zeros beyond the edges, 2x2 pooling, ReLU (S. Hershey et al., "CNN
@@ -42,13 +42,9 @@ class VGGish(Network):
     head : int
         Width of the layer between embedding and logits, which fine-tuning adds (100 in Xu 2018,
         section 2.2); 0 for none.
-
-    Attributes
-    ----------
-    input_shape : (band, frame)
-        Of the features.
     """
 
+    title = "VGGish"
     input_shape = (BANDS, FRAMES)
     smallest_input = min(BANDS, FRAMES)
     classifier: nn.Sequential
@@ -102,17 +98,6 @@ class VGGish(Network):
         maps = self.features(features.transpose(2, 3))
         embedding: Tensor = self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))
         return embedding
-
-    def require_size(self, features: Tensor) -> None:
-        """Raise ConfigError if features (batch, channel, band, frame) are not patches."""
-        bands, frames = features.shape[-2:]
-        if (bands, frames) != self.input_shape:
-            raise ConfigError(
-                f"the features have {bands} bands x {frames} frames",
-                expected=f"VGGish patches of {BANDS} x {FRAMES}",
-                fix="use the front-end of VGGish, and clips of one patch",
-            )
-        super().require_size(features)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the convolutions, the dense layers, the embedding, and the head if it has one."""

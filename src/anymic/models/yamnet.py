@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from anymic.errors import ConfigError
 from anymic.models.network import (
-    Network,
+    PatchNetwork,
     Segment,
     initialize,
     mean_of_maps,
@@ -27,7 +27,7 @@ EPSILON = 1e-4
 @register_network(
     "yamnet", embeds=True, patch=(BANDS, FRAMES), patch_hop=HOP_FRAMES, without_labels=True
 )
-class YAMNet(Network):
+class YAMNet(PatchNetwork):
     """A convolution, thirteen separable convolutions, the mean of the maps, and a linear layer.
 
     The network of the TensorFlow Models project (M. Plakal and D. Ellis, 2019) that was trained on
@@ -49,13 +49,9 @@ class YAMNet(Network):
         Factor on the channels of every layer.
     relu6 : bool
         Whether ReLU is limited to 6, as in the quantized model of TFLite.
-
-    Attributes
-    ----------
-    input_shape : (band, frame)
-        Of the features.
     """
 
+    title = "YAMNet"
     input_shape = (BANDS, FRAMES)
     smallest_input = min(BANDS, FRAMES)
 
@@ -94,17 +90,6 @@ class YAMNet(Network):
         """
         self.require_size(features)
         return mean_of_maps(self.layers(reversed_patches(features)))
-
-    def require_size(self, features: Tensor) -> None:
-        """Raise ConfigError if features (batch, channel, band, frame) are not patches."""
-        bands, frames = features.shape[-2:]
-        if (bands, frames) != self.input_shape:
-            raise ConfigError(
-                f"the features have {bands} bands x {frames} frames",
-                expected=f"YAMNet patches of {BANDS} x {FRAMES}",
-                fix="use the front-end of YAMNet, and clips of one patch",
-            )
-        super().require_size(features)
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the fourteen layers, the first a plain convolution, and the classifier if any."""

@@ -156,6 +156,7 @@ def _folds(
     folds = min(FOLDS, rarest)
     if folds < 2:
         return
+    # It balances the classes better than `anymic.data.folds`, which also divides sets of labels.
     divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for training, held_out in divider.split(own, classes[kept], own):
         yield kept[training], kept[held_out]
