@@ -64,7 +64,7 @@ import atexit, os, sys, threading, time
 from anymic.cli import main, signals
 from anymic.data.manifest import Manifest
 signals.PATIENCE_S = 3
-def read(_):
+def read(_, **options):
     atexit.register(time.sleep, {min(cleans_up_s, 2)})
     try:
         os.kill(os.getpid(), {int(sent)})
@@ -102,7 +102,7 @@ def test_what_a_parent_lets_ignore_is_ignored(tmp_path: Path) -> None:
 def test_the_end_of_a_file_is_no_interruption(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    def cut(_: object) -> None:
+    def cut(_: object, **options: object) -> None:
         raise EOFError("the stream ended after 7 of 9 bytes")
 
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", cut)
