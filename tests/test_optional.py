@@ -116,8 +116,8 @@ def test_training_without_its_packages_is_one_line(verb: str, tmp_path: Path) ->
     model = [str(GOLDEN / "basic1")] if verb == "finetune" else []
     done = without_extras(verb, *model, "--data", data, "--out", out)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "pip install 'anymic[train]'" in done.stderr
+    (error,) = (line for line in done.stderr.splitlines() if not line.startswith("note: "))
+    assert "pip install 'anymic[train]'" in error
     assert not Path(out).exists()
 
 
