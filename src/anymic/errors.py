@@ -64,7 +64,7 @@ def counted(number: int, name: str) -> str:
 
 
 def visible(text: str, *, kept: str = "") -> str:
-    """Return a text in which nothing acts on a terminal: each such character is escaped.
+    """Return a text without control characters for a terminal: they are escaped.
 
     Control characters move the cursor or change the title and the colours of a terminal, others
     reverse the order of what follows, and halves of surrogate pairs cannot be written. Those in
@@ -81,7 +81,7 @@ def visible(text: str, *, kept: str = "") -> str:
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for a name that is much like a known one, else nothing."""
+    """Return ` (did you mean 'x'?)` for a name that resembles a known one, else nothing."""
     text, names = str(name)[:100], list(known)
     near = difflib.get_close_matches(text, names, n=1)
     near = near or difflib.get_close_matches(text.lower(), names, n=1)

@@ -105,7 +105,7 @@ def _temporary(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _held(folder: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Lock a folder; give False where another process holds it, or there are no locks."""
+    """Lock a folder; yield False if another process holds it, or there are no locks."""
     place, held = None, False
     try:
         if sys.platform != "win32":
@@ -274,7 +274,7 @@ def file_state(path: Path) -> tuple[int, ...]:
 
 
 def file_identity(path: str | Path) -> object:
-    """Return what is equal for all names of one file: links, other spellings, absolute paths."""
+    """Return a key that is equal for all names of a file: links, spellings, absolute paths."""
     try:
         state = os.stat(path)
     except (OSError, ValueError):

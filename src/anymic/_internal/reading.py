@@ -70,7 +70,7 @@ def read_json(path: Path, error: type[AnymicError], *, expected: str, fix: str) 
 
 
 def read_text(path: Path, *, most: int) -> str:
-    """Read UTF-8 text; ValueError if the file has more than so many bytes, or is no text."""
+    """Read UTF-8 text; ValueError if the file has more bytes than that, or is no text."""
     size = path.stat().st_size
     if size > most:
         raise ValueError(f"it has {size} bytes, and at most {most} are read")
@@ -134,7 +134,7 @@ def _count(node: yaml.Node, known: dict[int, int]) -> int:
     """Return how many values a node has, each alias written out; ValueError if too many."""
     if id(node) in known:
         if not known[id(node)]:
-            raise ValueError("an alias within what it names")
+            raise ValueError("an alias within its own value")
         return known[id(node)]
     known[id(node)] = 0
     parts: list[yaml.Node] = []

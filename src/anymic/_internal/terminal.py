@@ -14,7 +14,7 @@ UNDECODABLE = "".join(map(chr, range(0xDC80, 0xDD00)))  # as Python reads such b
 
 
 def print_line(text: str, *, file: TextIO | None = None) -> None:
-    """Print a text at once; nothing in it acts on the terminal.
+    """Print a text at once, without control characters for the terminal.
 
     How a byte of a file name that is not UTF-8 is written is left to the stream.
     """

@@ -1,4 +1,4 @@
-"""Find out whether a file has what its header states, from a few of its bytes."""
+"""Check whether a file is as complete as its header states, from a few of its bytes."""
 
 from __future__ import annotations
 

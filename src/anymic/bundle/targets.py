@@ -39,7 +39,7 @@ def threshold_problems(
     *,
     calibrated: bool,
 ) -> list[str]:
-    """Return what is wrong with the thresholds of a model, and with calibrating its scores."""
+    """Return the faults of a model's thresholds and calibrator."""
     if targets == "one":
         return [] if thresholds is None else ["a model of one label a clip has thresholds"]
     problems = ["scores of several labels a clip have a calibrator"] if calibrated else []

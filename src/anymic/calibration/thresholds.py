@@ -63,7 +63,7 @@ def best_thresholds(probabilities: ArrayLike, indicators: ArrayLike) -> Threshol
 
 
 def _best(scores: NDArray[np.float64], has: NDArray[np.int64]) -> float | None:
-    """Return the threshold of one label; None where too few clips have it, or have it not."""
+    """Return the threshold of one label; None where too few clips have it, or lack it."""
     total = int(has.sum())
     if min(total, len(has) - total) < LEAST_WITH_LABEL:
         return None

@@ -28,7 +28,7 @@ def evaluate(
     cache: Path | None = None,
     seed: int = 0,
 ) -> Outcome:
-    """Measure a model on labelled clips, on each device by itself.
+    """Measure a model on labelled clips, for each device.
 
     Accuracy for each device, their mean, accuracy for each class, log loss and calibration error,
     and for 3 labels or more MAP@3, all with n and 95 % intervals, are printed as a table and

@@ -11,7 +11,7 @@ from anymic.errors import ConfigError
 
 
 def require_place(place: Path, *, kind: str = "folder") -> None:
-    """Refuse, before hours of work, a place that nothing can be written to.
+    """Refuse a place that cannot be written to, before any work.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, have another encoding, or whose reader has left."""
+"""Standard streams that are closed, have another encoding, or whose reader has ended."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def cross_validation(manifest: Manifest, folds: int, *, seed: int) -> Iterator[M
             raise ManifestError(
                 f"all clips of {some(lost)} are in one fold, so that none is left to train on",
                 expected="recordings of each label in two folds or more",
-                fix="add recordings, leave the label out, or set a share aside in place of folds",
+                fix="add recordings, leave the label out, or set a share aside instead of folds",
             )
         part = manifest.with_columns(split=np.where(numbers == fold, TEST, "train"))
         check_splits(part)

@@ -136,7 +136,7 @@ def warn_of_lookalikes(table: pd.DataFrame, *, several: bool = False) -> None:
 
 
 def _folded(name: object, *, joined: bool = False) -> str:
-    """Return what is equal for names that differ in case, blanks, width or composition.
+    """Return a key that is equal for names that differ in case, blanks, width or composition.
 
     With `joined`, hyphens and underscores are blanks.
     """

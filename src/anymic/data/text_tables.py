@@ -122,7 +122,7 @@ class TextTable:
         return text
 
     def read(self, text: str, separator: str) -> None:
-        """Read all rows, and refuse what is no table."""
+        """Read all rows, and refuse a text that is not a table."""
         lines, header = _Lines(text), _header(text, separator)
         blanks = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
         reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=blanks)
@@ -182,7 +182,7 @@ class TextTable:
         rows.clear()
 
     def _check_text(self) -> None:
-        """Refuse bytes that are not UTF-8, but for the names of files."""
+        """Refuse bytes that are not UTF-8, except in the names of files."""
         for column, cells in self.columns.items():
             if is_unicode("".join([column, *cells])):
                 continue

@@ -1,4 +1,4 @@
-"""A simple classifier beside a model, on the same clips."""
+"""A simple classifier to compare with a model, on the same clips."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Baseline:
         return Table(columns, tuple(lines), "The model and a baseline, on the same clips")
 
     def __str__(self) -> str:
-        """Return in a sentence which of the two is better."""
+        """Return a sentence that compares the two."""
         change = self.difference
         if change is None or change.low is None or change.high is None:
             return ""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Addition:
-    """A model with a new device, and what to expect of it.
+    """A model with a new device, and the expected effect of its gains.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The sequences of embeddings that heads classify, kept by the content of the files."""
+"""The sequences of embeddings that heads classify, cached by the content of the files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LARGEST = float(np.finfo(np.float16).max)
 
 
 def embeddings_folder() -> Path:
-    """Return the folder where embeddings are kept, which need not exist.
+    """Return the folder of the cached embeddings, which need not exist.
 
     It is `embeddings` in the environment variable ANYMIC_CACHE; else `anymic/embeddings` in the
     user's cache folder, which is XDG_CACHE_HOME or `~/.cache`. It may be deleted at any time.
@@ -109,7 +109,7 @@ def open_sequences(
 
 @dataclass(frozen=True, eq=False)
 class _Clip:
-    """A row: the requests whose windows it has, where it is kept, and what was found there."""
+    """A row: the requests for its windows, its file in the cache, and the content of that file."""
 
     row: int
     requests: Sequence[ClipRequest]
@@ -118,7 +118,7 @@ class _Clip:
 
 
 class _Clips:
-    """Reads kept sequences, and computes and keeps others."""
+    """Reads cached sequences, and computes and caches the others."""
 
     def __init__(
         self, bundle: Bundle, pipeline: ClipPipeline, place: Path, most_windows: int | None
@@ -129,7 +129,7 @@ class _Clips:
         self.digest = cache(file_digest)  # of a file with several rows once
 
     def prepare(self, item: tuple[int, ClipRequest]) -> _Clip:
-        """Return the clip of a row, with its sequences where they are kept."""
+        """Return the clip of a row, with its cached sequences if there are any."""
         row, request = item
         found = attempt(request.path, self._prepare, row, request)
         return _Clip(row, (), None, found) if isinstance(found, Failure) else found
@@ -175,7 +175,7 @@ class _Clips:
     def compute(
         self, clips: Sequence[_Clip]
     ) -> Iterator[tuple[int, NDArray[np.float16] | Failure]]:
-        """Yield the row and the sequences of each clip, and keep them."""
+        """Yield the row and the sequences of each clip, and cache them."""
         done = self.pipeline.run([request for clip in clips for request in clip.requests])
         for clip in clips:
             own = [next(done) for _ in clip.requests]
@@ -200,7 +200,7 @@ class _Clips:
         return apart
 
     def _read(self, path: Path) -> NDArray[np.float16] | None:
-        """Return kept sequences; None if they are missing or damaged."""
+        """Return cached sequences; None if they are missing or damaged."""
         try:
             with parsing(path, BundleError, expected="sequences of embeddings", fix=""):
                 found = read_arrays(path)["sequences"]
@@ -211,7 +211,7 @@ class _Clips:
 
 
 def _space(bundle: Bundle, embedder: SequenceEmbedder) -> str:
-    """Return the key of what all clips share: the weights, the front-end, the contract."""
+    """Return a key of the weights, the front-end and the contract, which all clips share."""
     tagger = cast(Tagger, bundle.network)
     tensors = {f"embedder.{name}": value for name, value in tagger.embedder.state_dict().items()}
     tensors |= {

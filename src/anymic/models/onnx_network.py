@@ -161,7 +161,7 @@ class OnnxNetwork(Network):
 
 
 def _reopen(module: OnnxFile, _: Any) -> None:
-    """Open the session of new content at once: what is wrong concerns the model, not each clip."""
+    """Open the session of new content at once: an error concerns the model, not each clip."""
     module._session = None
     _ = module.session
 

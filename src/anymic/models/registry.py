@@ -54,7 +54,7 @@ class NetworkSpec:
     without_labels: bool = False
 
     def of(self, network: nn.Module) -> NetworkSpec:
-        """Return what holds for one network, whose arguments may decide on its patches."""
+        """Return the description of one network, whose arguments may determine its patches."""
         patch = getattr(network, "patch", self.patch)
         return replace(self, patch=patch, patch_hop=getattr(network, "patch_hop", self.patch_hop))
 

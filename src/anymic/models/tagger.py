@@ -35,7 +35,7 @@ class Standardization(nn.Module):
 
 
 class Tagger(Network):
-    """Cut features into segments, embed each by itself, and classify the sequence.
+    """Cut features into segments, embed each of them, and classify the sequence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""VGGish: the convolutional network whose 128 numbers describe 0.96 s of sound (Hershey 2017)."""
+"""VGGish: a convolutional network with an embedding of 128 numbers for 0.96 s (Hershey 2017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAMNet: the convolutional network whose 1024 numbers describe 0.96 s of sound."""
+"""YAMNet: a convolutional network with an embedding of 1024 numbers for 0.96 s of sound."""
 
 from __future__ import annotations
 

@@ -130,16 +130,16 @@ class Embedded:
         return {"logistic": {**found, "C": COMPARED}}
 
     def _reasons(self, record: Mapping[str, Any]) -> list[str]:
-        """Return what the settings let expect, the most probable reason first."""
+        """Return possible reasons in the settings, the most probable first."""
         config, found = self.config, []
         clips = len(np.unique(self.clips[self.data.training]))
         each = clips / len(self.data.labels)
         if each < 100:
             found.append(f"{each:.0f} training clips a label are few for a network")
         if record["kept_epoch"] >= 0.9 * record["epochs"]:
-            found.append(f"the loss still fell at the last of {record['epochs']} epochs")
+            found.append(f"the loss was still falling at the last of {record['epochs']} epochs")
         if config.mixup is not None:
-            found.append("mixup adds to the regularization that dropout already is")
+            found.append("mixup adds to the regularization by dropout")
         return found or ["a logistic head needs no settings"]
 
     def _pooled(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Settings that are taken from the training clips, where nobody stated them."""
+"""Settings that are chosen from the training clips if they are not stated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHORTEST_S = 0.1  # of a window
 
 
 def settle(config: TrainingConfig, training: Manifest) -> tuple[TrainingConfig, list[str]]:
-    """Return settings in which nothing is left to the data, and notes on what was chosen.
+    """Return settings with all values chosen, and notes on those from the data.
 
     Those that `config.from_data` names are, unless they differ from their defaults:
 
@@ -87,7 +87,7 @@ def _only_length(found: Survey) -> float:
 
 
 def divides(config: TrainingConfig) -> bool:
-    """Return whether settings that are not settled yet divide longer clips into windows."""
+    """Return whether settings, before values are chosen, divide longer clips into windows."""
     return {"clip_s", "longer"} <= set(config.from_data) and config.clip_s is None
 
 
@@ -107,7 +107,7 @@ def in_windows(manifest: Manifest, clip_s: float) -> Manifest:
 def require_size(config: TrainingConfig, network: Network) -> None:
     """Raise ConfigError if the features would be too small for the network.
 
-    It names the settings that are concerned. Nothing is computed for it.
+    The error names the settings to change. No feature is computed.
     """
     least, frontend = network.smallest_input, config.frontend
     if not config.clip_s:

@@ -1,4 +1,4 @@
-"""Train, and measure the model on clips that were set aside, beside a simple baseline."""
+"""Train a model, and compare it with a simple baseline on clips that were set aside."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def fit_and_measure(
     seed: int = 0,
     progress: bool = False,
 ) -> Measured:
-    """Train a model and measure it on clips that were set aside, beside `mfcc_baseline`.
+    """Train a model and compare it with `mfcc_baseline` on clips that were set aside.
 
     With a share, the model in `out` is trained on the other clips. With folds, there is a model of
     each fold in `out`/folds, the result is that of all clips together, and the model in `out` is
@@ -178,7 +178,7 @@ def fit_and_measure(
 
 
 def _divided(clips: Manifest, held_out: HeldOut, seed: int) -> tuple[list[Manifest], str]:
-    """Return the clips with their splits, once for each training to measure, and how in words."""
+    """Return the clips with their splits, once for each training to measure, and a description."""
     if held_out.folds is not None:
         chosen = development(clips)
         parts = list(cross_validation(chosen, held_out.folds, seed=seed))
@@ -213,7 +213,7 @@ def _baseline(
     evaluation: Evaluation,
     seed: int,
 ) -> Baseline | None:
-    """Train the baseline on the same clips as the models, and return it beside them."""
+    """Train the baseline on the same clips as the models, and return the comparison."""
     labels, first = evaluation.labels, parts[0]
     rows = {clip: row for row, clip in enumerate(first.clip_ids())}
     used = first.table["label"].isin(labels).to_numpy() & statistics.usable

@@ -67,20 +67,20 @@ def fit_logistic(
     """Fit logistic regression with the regularization of the least cross-validated log-loss.
 
     The folds divide groups, stratified by class as far as groups allow. There are at most four, and
-    no more than the rarest class has groups. Where that is one, nothing can be compared, and C is
-    0.1. Of more than 4,000 examples, those of random groups are compared.
+    no more than the rarest class has groups. If that is one, C is 0.1. Of more
+    than 4,000 examples, those of random groups are compared.
 
     Parameters
     ----------
     vectors : array (example, feature)
     targets : array (example,) of classes 0 to n - 1, or (example, class) of 0 and 1
-        Classes exclude each other (softmax); or each label is fitted by itself (one against rest).
+        Exclusive classes (softmax), or independent labels (one against the rest).
     groups : sequence of str
         The recording of each example.
     weights : array (example,), optional
-        How much each counts.
+        Of the examples.
     strengths : sequence of float
-        The values of C to compare, ascending; a single one is taken.
+        The values of C to compare, ascending; a single value is used as it is.
     scaling : {"each", "common"}
         Divide each feature by its standard deviation, or all by the mean of these: features that
         have one unit, as embeddings do, then keep their relative weight.
@@ -125,7 +125,7 @@ class _Data:
         return _Data(self.vectors[chosen], self.targets[chosen], self.weights[chosen], self.scaling)
 
     def measure(self, logits: Floats) -> tuple[float, float]:
-        """Return the sums of the log-losses and of what is right, both weighted."""
+        """Return the weighted sums of the log-losses and of the correct predictions."""
         if self.targets.ndim == 1:
             shifted = logits - logits.max(axis=1, keepdims=True)
             log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -140,7 +140,7 @@ class _Data:
 def _folds(
     data: _Data, groups: NDArray[np.str_], seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield the rows that train and those that are held out; nothing where groups are too few."""
+    """Yield the rows that train and those held out; nothing if there are too few groups."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     classes = data.targets if data.targets.ndim == 1 else data.targets.argmax(axis=1)
@@ -193,7 +193,7 @@ class _Column:
         self.model = LogisticRegression(max_iter=MOST_STEPS, tol=1e-3, warm_start=True)
 
     def fit(self, strength: float, classes: int) -> tuple[Floats, Floats]:
-        """Return the weight (class, feature) and bias (class,); one row for a label by itself."""
+        """Return the weight (class, feature) and bias (class,); one row for a single label."""
         width = self.vectors.shape[1]
         weight, bias = np.zeros((classes, width)), np.full(classes, self.ABSENT)
         if len(self.there) == 1:

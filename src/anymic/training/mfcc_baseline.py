@@ -1,4 +1,4 @@
-"""The baseline beside a result: statistics of MFCCs, and logistic regression."""
+"""The baseline of a result: statistics of MFCCs, and logistic regression."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class MfccStatistics:
         return np.asarray(np.isfinite(self.features).all(axis=1))
 
     def describe(self) -> str:
-        """Return in words what the baseline is."""
+        """Return a description of the baseline."""
         return (
             f"mean and standard deviation of {COEFFICIENTS} MFCCs (librosa, {self.rate_hz} Hz),"
             " standardized, logistic regression (scikit-learn), C chosen by cross-validation over"

@@ -222,7 +222,7 @@ class TrainingRun:
         }
 
     def answers(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a model says of its answers, by the name of the attribute.
+        """Return what a model states about its predictions, by the name of the attribute.
 
         `record` is that of `train`.
         """

@@ -270,7 +270,7 @@ def _from_scratch(*, chosen: bool, changes: dict[str, Any]) -> Start:
     notes = [f"a network from random weights, with the settings of the preset {PRESET}"]
     if chosen:
         notes.append(
-            "no pretrained extractor is installed; one gives better answers, from fewer clips and"
-            " in less time: anymic import yamnet"
+            "no pretrained extractor is installed; with one, a training needs fewer clips and less"
+            " time for better results: anymic import yamnet"
         )
     return Start(load_config(PRESET, changes=changes), None, tuple(notes))

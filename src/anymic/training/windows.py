@@ -39,7 +39,7 @@ class Survey:
         return round(max(min(median, LONGEST_S), least_s), 3)
 
     def notes(self, *, rate_hz: int, window_s: float) -> list[str]:
-        """Return sentences that say what is done with other rates and lengths."""
+        """Return notes on clips of other rates and lengths."""
         found = []
         others = {rate: count for rate, count in self.rates.items() if rate != rate_hz}
         if others:

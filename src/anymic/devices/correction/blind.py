@@ -237,7 +237,7 @@ class MeanSpectrum:
         return gains
 
     def uncertainty_db(self, recordings: int) -> Array:
-        """Return the standard error (bin,) of the gains from so many recordings, in dB."""
+        """Return the standard error (bin,) of gains from this number of recordings, in dB."""
         _, back = band_matrices(self.rate_hz, self.fft_size)
         device, content = device_covariance(self.bands), self.covariance / recordings
         left = device - device @ np.linalg.solve(device + content, device)

@@ -1,4 +1,4 @@
-"""Estimate the gains of a new device for a model, and say what to expect of them."""
+"""Estimate the gains of a new device for a model, and their expected effect."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Estimated:
-    """A profile with a new device, and how sure its gains are.
+    """A profile with a new device, and the standard errors of its gains.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What to expect of the gains of a device, over the frequencies that a model uses.
+    """The expected effect of the gains of a device, over the frequencies that a model uses.
 
     Attributes
     ----------
@@ -306,7 +306,7 @@ def reference_in(
 def expectation(
     estimated: Estimated, device: str, gains: DeviceGains, bins: NDArray[np.bool_]
 ) -> Expectation:
-    """Return what to expect of the gains of a device; `gains` are those of the changed model."""
+    """Return the expected effect of a device's gains; `gains` are those of the changed model."""
     summary = gains.summary(bins)
     gains_db = 20 * np.log10(gains.gains[bins])
     error_db, spread_db = estimated.error_db[device][bins], gains.spread_db[bins]

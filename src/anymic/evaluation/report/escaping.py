@@ -1,4 +1,4 @@
-"""Text for a page, of HTML or of Markdown: names and labels may hold anything."""
+"""Text for a page, of HTML or of Markdown: names and labels may contain any text."""
 
 from __future__ import annotations
 

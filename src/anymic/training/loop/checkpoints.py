@@ -1,4 +1,4 @@
-"""Checkpoints of a training: read as numbers alone, and only where they are whole."""
+"""Checkpoints of a training: read as data without code, and only if they are complete."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PARTS = ("state_dict", "loops", "optimizer_states", "lr_schedulers")
 
 
 class Checkpoints(TorchCheckpointIO):
-    """The trainer's checkpoints, which it reads by `read_checkpoint` and writes whole."""
+    """The trainer's checkpoints, which it reads by `read_checkpoint` and writes in one step."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, *_: Any, **__: Any) -> None:
-        """Write a checkpoint beside the others; the trainer would begin it in another folder."""
+        """Write a checkpoint beside the others, where the trainer would use another folder."""
         with atomic_path(path) as unfinished:
             torch.save(checkpoint, unfinished)
 
@@ -41,7 +41,7 @@ class Checkpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint: tensors, numbers, texts, lists and mappings, and nothing that runs.
+    """Read a checkpoint: tensors, numbers, texts, lists and mappings, and no code.
 
     Every byte is compared with the checksums in the file.
 
@@ -56,20 +56,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
                 raise _refusal(path, f"its part {damaged} is damaged")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _refusal(path, "it holds objects that would run code") from error
+        raise _refusal(path, "it contains objects that would run code") from error
     except Exception as error:  # of a damaged file, many kinds
         if isinstance(error, AnymicError) or concerns_every_file(error):
             raise
-        raise _refusal(path, "it is not complete, or none of a training") from error
+        raise _refusal(path, "it is incomplete, or not a checkpoint of a training") from error
     if not isinstance(found, dict) or not all(map(found.get, PARTS)):
-        raise _refusal(path, "it is none of a training")
+        raise _refusal(path, "it is not a checkpoint of a training")
     return found
 
 
 def _moved(state: Any, old: str, new: str) -> Any:
     """Return a state in which paths below the old folder are below the new one.
 
-    The trainer forgets the best epoch where the folder of a run was moved or has another name.
+    The trainer loses the best epoch if the folder of a run was moved or renamed.
     """
     if isinstance(state, dict):
         return {_moved(key, old, new): _moved(value, old, new) for key, value in state.items()}

@@ -132,7 +132,7 @@ class TrainedClassifier(lightning.LightningModule):
         self._step(batch)
 
     def on_train_start(self) -> None:
-        """Note that nothing is restored any more."""
+        """Record that restoring has ended."""
         self.started = True
 
     def on_train_epoch_start(self) -> None:
