@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 from anymic.evaluation.report import cells
 from anymic.evaluation.report.write import made
 from anymic_experiments.findings import Findings, Published, clear, verdict
@@ -50,7 +50,7 @@ class Page:
         )
         environment.filters |= {
             "clear": clear,
-            "counted": cells.counted,
+            "counted": counted,
             "fixed": lambda number, digits=1: f"{number:.{digits}f}",
             "percent": cells.percent,
             "plain": cells.plain,
