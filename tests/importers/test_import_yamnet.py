@@ -171,6 +171,7 @@ def test_installed_models_are_found_by_name(
     assert "Install it with `anymic import yamnet`" in line
     saved = import_yamnet(width=0.125, seed=1).save(models_folder() / "yamnet")
     assert installed("yamnet") == resolve("yamnet") == saved
+    assert "one of the installed models: yamnet" in refused("predict", "x.wav", "--model", "yamnt")
     clip = anymic.Clip(np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32), 16_000)
     assert anymic.load("yamnet").predict(clip).label in Bundle.load("yamnet").labels
     for name in ("", ".", "..", "../models/yamnet", "models/other"):

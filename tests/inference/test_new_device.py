@@ -212,6 +212,8 @@ def test_what_cannot_be_used_is_refused_in_one_line(
     small_bundle: Bundle, plain: Bundle, recorded: Recorded, tmp_path: Path
 ) -> None:
     write(tmp_path / "others" / "x.wav", np.ones(RATE_HZ))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "one.csv").write_text("path,device,take\nothers/x.wav,new,1\n")
     two: dict[str, object] = {"takes": recorded.new, "reference_takes": recorded.old}
     cases: list[tuple[str, Bundle, str | None, dict[str, object]]] = [
         ("already has gains for B", small_bundle, "B", two),
@@ -223,7 +225,11 @@ def test_what_cannot_be_used_is_refused_in_one_line(
         ("0 sources", plain, "new", {}),
         ("has no name", plain, None, {"recordings": recorded.new}),
         ("has no mean spectrum", plain, "new", {"recordings": recorded.new}),
-        ("has no recording", plain, "new", {"takes": recorded.new, "reference_takes": "missing"}),
+        ("no file or folder missing", plain, "new",
+         {"takes": recorded.new, "reference_takes": "missing"}),
+        ("has no recording", plain, "new",
+         {"takes": recorded.new, "reference_takes": tmp_path / "empty"}),
+        ("all takes are of new", plain, "new", {"takes": tmp_path / "one.csv"}),
     ]  # fmt: skip
     for message, model, device, given in cases:
         with pytest.raises(AnymicError, match=f"(?i){message}") as caught:

@@ -40,7 +40,8 @@ def resolve(place: str | Path) -> Path:
     Raises
     ------
     BundleError
-        If it is the name of a pretrained model that is not installed.
+        If it is the name of a pretrained model that is not installed, or where models are
+        installed, neither a path nor the name of one.
     """
     path = Path(place)
     found = path if path.exists() else installed(str(place))
@@ -50,4 +51,15 @@ def resolve(place: str | Path) -> Path:
             expected="an installed model, or the folder of one",
             fix=f"install it with `anymic import {place}`",
         )
+    if found is None and path.name == str(place) and not path.suffix and (names := _names()):
+        raise BundleError(
+            f"no folder {place}, and no installed model of this name",
+            expected=f"the folder of a model, or one of the installed models: {', '.join(names)}",
+            fix="check the path",
+        )
     return found or path
+
+
+def _names() -> list[str]:
+    """Return the names of the installed models, in order."""
+    return sorted(each.parent.name for each in models_folder().glob(f"*/{FOLDER.index}"))

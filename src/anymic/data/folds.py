@@ -69,7 +69,7 @@ def fold_numbers(manifest: Manifest, folds: int, *, seed: int) -> NDArray[np.int
     number = len(set(manifest.recordings()))
     if not 2 <= folds <= number:
         raise ManifestError(
-            f"{folds} folds cannot be made of {number} recordings",
+            f"{folds} folds cannot be made of {number} recording{'s' * (number != 1)}",
             expected="at least two folds, and a recording for each",
             fix="change the number of folds, or add recordings",
         )

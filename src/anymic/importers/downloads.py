@@ -34,7 +34,7 @@ def fetch(url: str, folder: str | Path, *, sha256: str) -> Path:
         pooch.retrieve(url, known_hash=None, fname=name, path=folder)
     except (OSError, ValueError) as error:
         raise AnymicError(
-            f"{url} cannot be downloaded ({' '.join(str(error).split())[:120]})",
+            f"{url} cannot be downloaded ({' '.join(str(_root(error)).split())[:120]})",
             expected=f"the file {name}",
             fix="check the network, or download the file and pass its path",
         ) from error
@@ -47,3 +47,10 @@ def fetch(url: str, folder: str | Path, *, sha256: str) -> Path:
             fix="run this again; if the error persists, the file was damaged or replaced",
         )
     return path
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return what failed first: `requests` wraps the error of the socket several times."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error

@@ -56,7 +56,13 @@ class HeldOut:
     several: bool = False
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for a share and folds together."""
+        """Raise ConfigError for a share and folds together, or one that is impossible."""
+        if self.test_share is not None and not 0.0 < self.test_share < 1.0:
+            raise ConfigError(
+                f"the share to be set aside is {self.test_share:g}",
+                expected="a share between 0 and 1, both excluded",
+                fix="choose another share, such as 0.2",
+            )
         if self.test_share is not None and self.folds is not None:
             raise ConfigError(
                 f"a share of {self.test_share:g} and {self.folds} folds are both to be set aside",

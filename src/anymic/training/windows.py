@@ -53,7 +53,7 @@ class Survey:
             shortest, longest = lengths[0], lengths[-1]
             span = f"all last {longest:g} s"
             if longest - shortest > slack_s:
-                span = f"from {shortest:.3g} s to {longest:.3g} s"
+                span = f"from {round(shortest, 2):g} s to {round(longest, 2):g} s"
             found.append(f"a window of {window_s:g} s (clips: {span})")
         if shorter:
             found.append(f"{_are(shorter, 'shorter clip')} repeated to the length of a window")

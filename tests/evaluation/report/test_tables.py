@@ -15,6 +15,7 @@ from anymic.evaluation.report.tables import (
     device_table,
     rich_table,
 )
+from anymic.evaluation.report.write import tables_of
 
 
 def share(value: float, n: int = 320, metric: str = "accuracy", **condition: str) -> Row:
@@ -48,6 +49,13 @@ def test_a_row_in_one_line() -> None:
     assert describe(Row({}, "accuracy", 0.8333, 0.791, 0.868, 320)) == "83.3 % [79.1, 86.8] n=320"
     assert describe(Row({}, "log_loss", 0.5, None, None, 3)) == "0.500 n=3"
     assert describe(difference("B", -0.14)) == "-14.0 [-18.0, -10.0] points n=320"
+
+
+def test_without_devices_nothing_is_called_a_device() -> None:
+    table = device_table([share(0.5)])
+    assert (table.title, table.columns[0]) == ("Accuracy", "clips")
+    assert device_table([share(0.5), share(0.5, device="A")]).title == "Accuracy by device"
+    assert list(tables_of([share(0.5)])) == ["All clips", "Classes", "Confidence"]
 
 
 def test_device_table_holds_each_number_in_its_place() -> None:

@@ -293,11 +293,16 @@ def reference_in(
     others = [name for name in known if name != device]
     if device in known and len(others) == 1 and (own is None or own.reference == (UNNAMED,)):
         return (others[0],)
+    if len(known) < 2:
+        raise DeviceError(
+            f"all takes are of {known[0] if known else 'no device'}",
+            expected="recordings of the same sounds by the new device and by the reference",
+            fix="add those of the other device",
+        )
     wanted = f"recordings by {' and '.join(own.reference)}" if own else "the name of the device"
     wanted += "" if own else " that recorded the training clips, or of the new one"
     raise DeviceError(
-        f"the takes are of {', '.join(known) or 'no device'}, and which is the reference is not"
-        " known",
+        f"the takes are of {', '.join(known)}, and which is the reference is not known",
         expected=wanted,
         fix="name the new device, or the reference",
     )

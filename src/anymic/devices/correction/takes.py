@@ -71,6 +71,11 @@ def read_takes(
     ManifestError
         If the table cannot be used.
     """
+    for place in (takes, reference_takes):
+        if isinstance(place, str | Path) and not Path(place).exists():
+            raise DeviceError(
+                f"no file or folder {place}", expected="takes of two devices", fix="check the path"
+            )
     if reference_takes is not None:
         if not isinstance(takes, str | Path) or not Path(takes).is_dir() or not device:
             raise DeviceError(

@@ -128,14 +128,12 @@ def confusion(counts: ArrayLike, labels: Sequence[str]) -> Figure:
     axes.set_aspect("equal")
     matrix_axes(axes, labels, labels, font=font, **(slant if max(map(len, labels)) > 3 else {}))
     axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_title("What was taken for what")
+    axes.set_title("Confusion matrix")
     return figure
 
 
 @quiet_style()
-def reliability(
-    clips: ScoredClips, *, title: str = "How often it is right when it says how sure it is"
-) -> Figure:
+def reliability(clips: ScoredClips, *, title: str = "Accuracy over confidence") -> Figure:
     """Draw accuracy over confidence, one panel a device; the two are equal on the dashed line.
 
     The area of a dot is the number of clips of its bin, the vertical line their 95 % interval.

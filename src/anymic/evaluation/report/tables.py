@@ -39,6 +39,8 @@ class Table:
 def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
     """Return accuracy and the other metrics of each device, their mean, and all clips together.
 
+    Without devices, the table has all clips only.
+
     Parameters
     ----------
     rows : rows of one condition, as `evaluate` returns them.
@@ -76,9 +78,10 @@ def device_table(rows: Iterable[Row], *, full: bool = False) -> Table:
             value = cells.estimate(item) if item else ""
             line.append(_stacked(item) if full or score in ranking else value)
         lines.append((*line, str(first.n)))
-    columns = ["device", ACCURACY.title, *([f"against {reference},\npoints"] if reference else [])]
+    columns = ["device" if devices else "clips", ACCURACY.title]
+    columns += [f"against {reference},\npoints"] if reference else []
     columns += [metric_named(score).title for score in scores] + ["n"]
-    return Table(tuple(columns), tuple(lines), "Accuracy by device")
+    return Table(tuple(columns), tuple(lines), "Accuracy by device" if devices else "Accuracy")
 
 
 def class_table(rows: Iterable[Row]) -> Table:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from matplotlib.figure import Figure
 
-SECTIONS = ("Baseline", "Devices", "Classes", "Confidence", "Corrections")
+SECTIONS = ("Baseline", "All clips", "Devices", "Classes", "Confidence", "Corrections")
 _TITLES = {
     ACCURACY.name: "accuracy, all clips",
     ACCURACY.over_devices: "accuracy, mean of devices",
@@ -181,7 +181,9 @@ def tables_of(rows: Sequence[Row]) -> dict[str, list[Table]]:
     confidence = [table for table in (threshold_table(rows), *coverage_tables(rows)) if table.rows]
     devices += [table for table in (label_device_table(rows),) if table.rows]
     classes += [table for table in (label_table(rows),) if table.rows]
-    return {"Devices": devices, "Classes": classes, "Confidence": confidence}
+    by_device = len(measured) > 1 or any("device" in row.condition for row in rows)
+    overall = "Devices" if by_device else "All clips"
+    return {overall: devices, "Classes": classes, "Confidence": confidence}
 
 
 def _headline(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
