@@ -119,6 +119,7 @@ def test_every_step_with_real_clips_and_weights(
     check_new_microphone(capsys)
 
 
+@pytest.mark.slow
 def test_every_step_without_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
