@@ -52,4 +52,5 @@ WRITERS: dict[str, Callable[[], bytes]] = {
     "a.mkv": partial(_coded, "matroska", "aac"),
     "a.webm": partial(_coded, "webm", "libopus", rate_hz=48000),
     "film.mkv": partial(film, "matroska", "aac", video_s=1.0, seconds=SECONDS),
+    "film.avi": partial(film, "avi", "mp3", video_s=1.0, seconds=SECONDS),
 }
