@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from anymic import audio
 from anymic._internal.optional import extra
@@ -17,6 +17,7 @@ from anymic._internal.threads import READERS, in_order
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.errors import Failure, attempt
+from anymic.inference.answers import probabilities
 from anymic.training.logistic import fit_logistic
 
 NAME = "MFCC baseline"
@@ -81,7 +82,7 @@ class MfccStatistics:
         fitted = fit_logistic(
             self.features[training], targets[training], groups, strengths=STRENGTHS, seed=seed
         )
-        return np.asarray(softmax(fitted.logits(self.features[tested]), axis=1))
+        return probabilities(torch.from_numpy(fitted.logits(self.features[tested])))
 
 
 def mfcc_statistics(manifest: Manifest) -> MfccStatistics:
