@@ -65,7 +65,7 @@ def by_ffmpeg(folder: Path, name: str, codec: str, sound: np.ndarray, rate_hz: i
     """Encode with the program, which has encoders that PyAV lacks; skip where it has not."""
     soundfile.write(folder / "sound.wav", sound, rate_hz)
     made = folder / name
-    command = ["ffmpeg", "-v", "error", "-i", folder / "sound.wav", "-c:a", codec, made]
+    command = ["ffmpeg", "-v", "error", "-i", str(folder / "sound.wav"), "-c:a", codec, str(made)]
     if shutil.which("ffmpeg") is None or subprocess.run(command).returncode:
         pytest.skip(f"there is no ffmpeg with {codec}")
     return made

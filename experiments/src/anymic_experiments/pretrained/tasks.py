@@ -133,11 +133,10 @@ class Answers(Task):
                 if device != self.head.device:
                     own = manifest.where(split="test", device=device).paths()
                     chosen = generator.permutation(len(own))[: self.row.blind]
-                    found = add_device(
-                        bundle, device, recordings=[own[place] for place in chosen]
-                    ).model
-                    assert isinstance(found, Bundle)
-                    bundle = found
+                    recordings = [own[place] for place in chosen]
+                    added = add_device(bundle, device, recordings=recordings).model
+                    assert isinstance(added, Bundle)
+                    bundle = added
         return bundle
 
 
