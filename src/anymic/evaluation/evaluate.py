@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Model: TypeAlias = Bundle | Ensemble | Predictor | VectorHead | str | Path
 Clips: TypeAlias = "Manifest | pd.DataFrame | Vectors | str | Path"
 CAPTIONS = {
-    "confusion": "Numbers are clips, of all devices; the shade is their share of the true class.",
+    "confusion": "Numbers are clips; the shade is their share of the true class.",
     "reliability": "On the dashed line confidence equals accuracy; below it, the model is "
     "overconfident. The area of a dot is its number of clips, the line its 95 % interval.",
     "accuracy_over_coverage": "Further left, more clips of low confidence are declined. If a line "

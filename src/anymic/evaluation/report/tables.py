@@ -153,7 +153,8 @@ def coverage_tables(rows: Iterable[Row]) -> list[Table]:
             (name or "all clips", *(show(measured[name, column]) for column in columns))
             for name in _all_clips_last([name for name, _ in measured])
         ]
-        tables.append(Table(("device", *columns), tuple(lines), title))
+        first = "device" if any(name for name, _ in measured) else "clips"
+        tables.append(Table((first, *columns), tuple(lines), title))
     return tables
 
 
