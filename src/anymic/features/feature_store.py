@@ -135,9 +135,10 @@ def open_features(
     """
     key = _key(manifest, frontend, length, dtype)
     path = Path(cache) / f"{key}.features"
+    there = path.exists()  # asked first: another process may write it meanwhile
     found = _read(path)
     if found is None:
-        if path.exists():
+        if there:
             note_damaged(path)
         _write(path, manifest, frontend, length, dtype, progress)
         found = _read(path)

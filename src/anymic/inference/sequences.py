@@ -144,8 +144,9 @@ class _Clips:
         parts = [(one.start_s, one.duration_s) for one in requests]
         key = key_of(parts, self.digest(request.path), *gains)
         path = self.place / key[:2] / f"{key[2:]}.npz"
+        there = path.exists()  # asked first: another process may write it meanwhile
         kept = self._read(path)
-        if kept is None and path.exists():
+        if kept is None and there:
             note_damaged(path)
         return _Clip(row, requests, path, kept)
 
