@@ -300,5 +300,9 @@ def test_misspelt_settings_are_all_named(tmp_path: Path) -> None:
 
 
 def test_settings_can_be_changed_one_by_one() -> None:
-    config = load_config("small", changes={"frontend.bands": 64, "epochs": 2})
+    changes = {"frontend.bands": 64, "epochs": 2}
+    config = load_config("kosmider2019-small", changes=changes)
     assert (config.frontend.bands, config.frontend.hop_samples, config.epochs) == (64, 1024, 2)
+    small = load_config("small", changes=changes)  # takes the others from the clips
+    assert (small.frontend.bands, small.epochs) == (64, 2)
+    assert set(load_config("small").from_data) - set(small.from_data) == {"frontend.bands"}

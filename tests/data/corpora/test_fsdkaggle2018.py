@@ -86,7 +86,7 @@ def test_a_wrong_layout_names_the_missing_file(tmp_path: Path, wav: Callable[...
     [
         ("fname,label\na.wav,Oboe\n", "also manually_verified"),
         ("fname,label,manually_verified\na.wav,Oboe,yes\n", "manually_verified is 'yes'"),
-        ("fname,label,manually_verified\na.wav,Kazoo,1\n", r"Unknown labels.*Kazoo \(1 rows\)"),
+        ("fname,label,manually_verified\na.wav,Kazoo,1\n", r"Unknown labels.*Kazoo \(1 row\)"),
         ("fname,label,manually_verified\na.wav,Oboe,1\na.wav,Oboe,1\n", "the same path"),
     ],
 )
