@@ -234,9 +234,8 @@ def test_group_on_both_sides_of_a_split(
     )
     train = ["train", "--preset", "small", "--out", tmp_path / "run"]
     for command in (["evaluate", bundle_folder], train):
-        assert "There are overlaps between splits: group park (test and train)" in refused(
-            *command, "--data", clips
-        )
+        line = refused(*command, "--data", clips)
+        assert "There are overlaps between splits: group park (test and train)" in line
 
 
 def test_files_of_a_manifest_that_are_missing(
