@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from anymic.cli.printing import Outcome, command_line
 
 if TYPE_CHECKING:
-    from anymic.demo import Demo
+    from anymic.training.demo import Demo
 
 
 def demo(
@@ -25,7 +25,7 @@ def demo(
 
     Example: anymic demo --out demo
     """
-    from anymic.demo import QUICK, run_demo
+    from anymic.training.demo import QUICK, run_demo
 
     found = run_demo(out, seed=seed, command=command_line(), **(QUICK if quick else {}))
     return outcome_of(found)

@@ -76,7 +76,7 @@ def run_demo(
     progress: bool = True,
     changes: Mapping[str, object] | None = None,
     corpus: Mapping[str, Any] | None = None,
-    command: str = "anymic.demo.run_demo",
+    command: str = "anymic.training.demo.run_demo",
 ) -> Demo:
     """Make the scenes, train without and with correction, evaluate, and write the report.
 

@@ -16,12 +16,12 @@ from anymic.bundle import Bundle
 from anymic.cli.demo import demo, outcome_of
 from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.manifest import Manifest
-from anymic.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.simulate import simulate
 from anymic.evaluation.report import read_json
 from anymic.features import Frontend, FrontendConfig
 from anymic.features.feature_store import Length, open_features
+from anymic.training.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
 
 SMALL: dict[str, Any] = {"train_locations": 1, "test_locations": 1, "takes": 2, "clip_s": 1.0}
 
