@@ -84,6 +84,15 @@ def test_train_takes_a_folder_and_changes(
     assert f"note: {tmp_path / 'run'} holds a model, which this" in capsys.readouterr().err
 
 
+def test_without_a_terminal_an_epoch_is_a_line(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--data", corpus / "sounds", "--out", tmp_path / "run", "--set", "epochs=2"]
+    assert main(["train", *map(str, arguments), "--config", str(corpus / "settings.yaml")]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("epoch ")]
+    assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+
+
 def test_evaluate_and_its_report(
     corpus: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
