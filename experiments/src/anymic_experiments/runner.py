@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,32 +19,45 @@ from anymic._internal.progress import track
 Arrays = Mapping[str, NDArray[Any]]
 
 
-class Task:
-    """A piece of work that leaves its result in a folder and can be sent to another process.
+class Task(ABC):
+    """A piece of work that leaves its result in a folder and can be sent to another process."""
 
-    The result is one file of arrays; where it is more, `done` and `finish` say so.
-    """
-
-    def file(self, out: Path) -> Path:
-        """Return the file of the result."""
-        raise NotImplementedError
-
-    def arrays(self, out: Path) -> Arrays:
-        """Do the work; a task whose `finish` writes the file itself does without."""
-        raise NotImplementedError
-
+    @abstractmethod
     def done(self, out: Path) -> bool:
         """Say whether the result is there."""
-        return self.file(out).is_file()
 
+    @abstractmethod
     def finish(self, out: Path) -> None:
         """Do the work, and write the result last, so that half-done work is done again."""
-        write_arrays(self.file(out), **self.arrays(out))
+
+
+class FileTask(Task):
+    """A task whose result is one file of arrays."""
+
+    @abstractmethod
+    def file(self, out: Path) -> Path:
+        """Return the file of the result."""
+
+    def done(self, out: Path) -> bool:
+        """Say whether the file is there."""
+        return self.file(out).is_file()
 
     def read(self, out: Path) -> dict[str, NDArray[Any]]:
         """Return the result as it was kept."""
         with np.load(self.file(out)) as found:
             return {name: found[name] for name in found.files}
+
+
+class ArrayTask(FileTask):
+    """A task that returns the arrays that are kept."""
+
+    @abstractmethod
+    def arrays(self, out: Path) -> Arrays:
+        """Do the work."""
+
+    def finish(self, out: Path) -> None:
+        """Do the work and keep its result."""
+        write_arrays(self.file(out), **self.arrays(out))
 
 
 def finish_all(

@@ -20,7 +20,7 @@ from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.inference.predictor import Predictor
 from anymic.training import TrainingConfig, fit
-from anymic_experiments.runner import Arrays, Task
+from anymic_experiments.runner import Arrays, ArrayTask
 
 RESULT = "test.npz"
 FEATURES = "features"
@@ -47,7 +47,7 @@ def named_by(facts: Sequence[Any], manifest: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Run(Task):
+class Run(ArrayTask):
     """One training and its test."""
 
     condition: str  # what is compared: "no correction", say
@@ -150,7 +150,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Validation(Task):
+class Validation(ArrayTask):
     """The predictions of a trained run for its own validation clips."""
 
     run: Run

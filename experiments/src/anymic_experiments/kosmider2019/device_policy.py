@@ -23,7 +23,7 @@ from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.kosmider2019.settings import DevicePolicy, Settings
 from anymic_experiments.page import Section
-from anymic_experiments.runner import Arrays, Task
+from anymic_experiments.runner import Arrays, ArrayTask
 from anymic_experiments.runs import Run, classify
 
 # What stored files are called, without an identifier and with one. Raise the number when the same
@@ -42,7 +42,7 @@ def blind(recordings: int) -> str:
 
 
 @dataclass(frozen=True)
-class Classified(Task):
+class Classified(ArrayTask):
     """A run's test clips under the policies that need an identifier, or under those that do not.
 
     `fold` is the run's fold recorded by more devices.

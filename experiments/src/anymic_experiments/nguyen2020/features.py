@@ -18,7 +18,7 @@ from anymic.metrics import intervals
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
-from anymic_experiments.runner import Arrays, Task
+from anymic_experiments.runner import Arrays, ArrayTask
 from anymic_experiments.runs import Run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ VERSION = 1  # raise it when the same networks begin to give other features
 
 
 @dataclass(frozen=True)
-class Embedding(Task):
+class Embedding(ArrayTask):
     """The pooled features of a trained run's training and test clips, of some devices."""
 
     run: Run

@@ -11,7 +11,7 @@ import numpy as np
 from anymic.bundle import Bundle
 from anymic.training import TrainingConfig, finetune
 from anymic.training.finetuning import ANSWERS, weights_digest
-from anymic_experiments.runner import Task
+from anymic_experiments.runner import FileTask
 from anymic_experiments.runs import (
     FEATURES,
     TRAINING_VERSION,
@@ -23,7 +23,7 @@ from anymic_experiments.runs import (
 
 
 @dataclass(frozen=True)
-class Tuning(Task):
+class Tuning(FileTask):
     """One fine-tuning and its measurements."""
 
     condition: str  # what is compared: "segment 7", say

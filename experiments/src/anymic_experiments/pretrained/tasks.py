@@ -20,7 +20,7 @@ from anymic.features import FrontendConfig
 from anymic.inference.new_device import add_device
 from anymic.training import TrainingConfig
 from anymic.training.heads import LINEAR, fit_head
-from anymic_experiments.runner import Arrays, Task
+from anymic_experiments.runner import Arrays, ArrayTask, FileTask
 from anymic_experiments.runs import Outcome, Run, named_by
 from anymic_experiments.xu2018.tasks import answer
 
@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Head(Task):
+class Head(FileTask):
     """A logistic head on the embeddings of the training clips of one device."""
 
     manifest: Path
@@ -90,7 +90,7 @@ class Head(Task):
 
 
 @dataclass(frozen=True)
-class Answers(Task):
+class Answers(ArrayTask):
     """The answers of a head to the test clips of every device, corrected as a row says."""
 
     head: Head
