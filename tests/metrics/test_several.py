@@ -8,7 +8,13 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from anymic.calibration import CalibrationError, best_thresholds
 from anymic.metrics import MetricError, f1_intervals, precision_intervals, score_all
-from anymic.metrics.several import _weighted, average_precisions, mean_average_precision
+from anymic.metrics.intervals import bootstrap
+from anymic.metrics.several import (
+    _weighted,
+    average_precisions,
+    mean_average_precision,
+    precision_difference,
+)
 
 
 def example(clips: int = 80, labels: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,6 +87,22 @@ def test_registered_metrics_are_those_of_the_kind_of_targets() -> None:
     assert set(score_all(p, y, groups)) == {"mean_average_precision", "binary_log_loss"}
     one = p / p.sum(axis=1, keepdims=True)
     assert "mean_average_precision" not in score_all(one, y.argmax(axis=1), groups)
+
+
+def test_the_interval_of_a_difference_is_that_of_scores_of_the_same_resamples() -> None:
+    p, y, groups = example()
+    other = np.clip(p + np.random.default_rng(1).normal(0, 0.1, p.shape), 0, 1)
+
+    def difference(rows: np.ndarray) -> float:
+        each = (average_precision_score(y[rows], scores[rows]) for scores in (p, other))
+        return float(next(each) - next(each))
+
+    found = precision_difference(p, other, y, groups, resamples=200)
+    expected = bootstrap(difference, groups, resamples=200)
+    np.testing.assert_allclose(
+        [found.value, found.low, found.high], [expected.value, expected.low, expected.high]
+    )
+    assert precision_difference(p, p, y, groups).high == 0
 
 
 def test_thresholds_have_the_largest_f1_of_all() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score
 
 import anymic
 from anymic.bundle import Bundle
@@ -118,6 +119,61 @@ def test_the_command_prints_and_writes_the_same(
     rows, _ = read_json(tmp_path / "run" / "report" / "report.json")
     assert plain["report"]["rows"] == [{**vars(row)} for row in rows]
     assert {"classifier": "MFCC baseline"} in [row.condition for row in rows]
+
+
+@pytest.fixture(scope="module")
+def mixtures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a table of 12 recordings, cut into two clips, with a low tone, a high one, or none."""
+    root = tmp_path_factory.mktemp("mixtures")
+    random, rows = np.random.default_rng(5), []
+    time_s = np.arange(int(0.4 * RATE)) / RATE
+    for number in range(24):
+        own = [name for bit, name in enumerate(("low", "high")) if (number // 2) >> bit & 1]
+        clip = random.normal(scale=0.1, size=len(time_s))
+        for name in own:
+            clip += np.sin(2 * np.pi * {"low": 300, "high": 2700}[name] * time_s)
+        soundfile.write(root / f"{number}.wav", 0.2 * clip, RATE)
+        rows.append({"path": f"{number}.wav", "label": ";".join(own), "group": number // 2})
+    pd.DataFrame(rows).to_csv(root / "clips.csv", index=False)
+    return root / "clips.csv"
+
+
+def test_several_labels_a_clip_are_measured_by_precision_and_f1_beside_the_baseline(
+    mixtures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["targets=several", "width=0.25", "epochs=1", "frontend.bands=32", "clip_s=0.4"]
+    settings += ["validation_share=0.4"]
+    settings += ["frontend.rate_hz=8000", "frontend.fft_size=256", "frontend.hop_samples=128"]
+    command = ["train", "--data", str(mixtures), "--out", str(tmp_path / "run"), "--folds", "3"]
+    assert main([*command, *(part for one in settings for part in ("--set", one))]) == 0
+    printed, _ = capsys.readouterr()
+    assert "Mean average precision is " in printed
+    assert "MFCC baseline" in printed
+    rows, header = read_json(tmp_path / "run" / "report" / "report.json")
+    assert header["recordings"] == 12
+    (precision,), (f1,) = select(rows, "mean_average_precision"), select(rows, "macro_f1")
+    assert precision.n == f1.n == 24
+    model, baseline = select(rows, "mean_average_precision", "classifier")
+    (change,) = select(
+        rows, "mean_average_precision_difference", "classifier", "against_classifier"
+    )
+    assert (model.value, baseline.value) == (precision.value, 1.0)  # tones are easy for it
+    assert change.value == pytest.approx(model.value - 1.0)
+    # F1 is at the thresholds of the model that classified each clip
+    manifest = Manifest.read(mixtures, several=True)
+    scores, named = np.zeros((24, 2)), np.zeros((24, 2), dtype=bool)
+    for fold in "123":
+        bundle = Bundle.load(tmp_path / "run" / "folds" / fold)
+        fitted = [*bundle.fitted_on["weights"], *bundle.fitted_on["validation"]]
+        tested = ~np.isin(manifest.clip_ids(), fitted)
+        found = anymic.evaluate(bundle, manifest.rows(tested), split="all")
+        scores[tested] = found.probabilities
+        named[tested] = found.probabilities >= np.array(bundle.thresholds)
+    targets = manifest.targets(["high", "low"])
+    assert precision.value == pytest.approx(average_precision_score(targets, scores))
+    assert f1.value == pytest.approx(f1_score(targets, named, average="macro"))
+    record = Bundle.load(tmp_path / "run").training["held_out"]
+    assert record["mean_average_precision"]["value"] == precision.value
 
 
 def test_statistics_are_those_of_librosa(sounds: Path) -> None:

@@ -20,8 +20,10 @@ def thresholds_of(thresholds: Sequence[float] | None, labels: int) -> tuple[floa
     return (THRESHOLD,) * labels if thresholds is None else tuple(thresholds)
 
 
-def named(probabilities: ArrayLike, thresholds: Sequence[float] | None) -> NDArray[np.bool_]:
+def named(probabilities: ArrayLike, thresholds: ArrayLike | None) -> NDArray[np.bool_]:
     """Return whether each label is named, (..., label): its probability reaches its threshold.
+
+    Thresholds are one for each label, (label,), or one for each probability.
 
     Examples
     --------
@@ -29,7 +31,7 @@ def named(probabilities: ArrayLike, thresholds: Sequence[float] | None) -> NDArr
     [[True, False], [False, True]]
     """
     p = np.asarray(probabilities, dtype=np.float64)
-    return np.asarray(p >= np.array(thresholds_of(thresholds, p.shape[-1])))
+    return np.asarray(p >= (THRESHOLD if thresholds is None else np.asarray(thresholds)))
 
 
 def threshold_problems(

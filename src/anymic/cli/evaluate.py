@@ -11,7 +11,7 @@ from anymic.cli.inputs import place_of
 from anymic.cli.printing import Outcome, command_line, failures_as_json, note
 
 if TYPE_CHECKING:
-    from anymic.evaluation.evaluate import Evaluation
+    from anymic.evaluation.result import Evaluation
     from anymic.evaluation.robustness import Robustness
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.errors import counted
-from anymic.evaluation.report.cells import full, interval, points
+from anymic.evaluation.report.cells import full, interval, plain, points
 from anymic.evaluation.report.evaluation import compare
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.tables import Table
-from anymic.metrics import ACCURACY, accuracy
+from anymic.metrics import ACCURACY, accuracy, metric_named, precision_intervals
+from anymic.metrics.several import MEAN_PRECISION, PRECISION_DIFFERENCE, precision_difference
 
 MODEL = "model"
 KEY = "classifier"
@@ -22,7 +23,7 @@ KEY = "classifier"
 
 @dataclass(frozen=True)
 class Baseline:
-    """The accuracy of a simple classifier, of the model on the same clips, and their difference.
+    """The score of a simple classifier, of the model on the same clips, and their difference.
 
     Attributes
     ----------
@@ -30,9 +31,10 @@ class Baseline:
     about : str
         How it was made.
     rows : tuple of Row
-        accuracy of the condition {"classifier": name} and of {"classifier": "model"};
-        accuracy_difference of {"classifier": "model", "against_classifier": name}, in pairs. All
-        are over the clips that both could use.
+        accuracy, or with several labels a clip mean_average_precision, of the condition
+        {"classifier": "model"} and of {"classifier": name}; its difference of
+        {"classifier": "model", "against_classifier": name}, in pairs. All are over the clips that
+        both could use.
     """
 
     name: str
@@ -53,37 +55,39 @@ class Baseline:
     ) -> Baseline | None:
         """Compare probabilities (clip, class) of both; None where they have no clip in common.
 
-        Rows of `probabilities` that are NaN are clips that the baseline could not use.
+        Rows of `probabilities` that are NaN are clips that the baseline could not use. Targets are
+        (clip,), or with several labels a clip 0 and 1, (clip, class).
         """
         both = np.isfinite(probabilities).all(axis=1)
-        if not both.any():
+        several = targets.ndim == 2
+        if not both.any() or (several and not targets[both].any()):
             return None
         recordings = None if groups is None else np.asarray(groups)[both]
-        right = {
-            one: found[both].argmax(axis=1) == targets[both]
-            for one, found in ((MODEL, model), (name, probabilities))
-        }
-        rows = [
-            row(ACCURACY.name, accuracy(hits, recordings), **{KEY: one})
-            for one, hits in right.items()
-        ]
-        rows += compare(right, against=name, key=KEY, groups=recordings, seed=seed)
+        found = {MODEL: model[both], name: probabilities[both]}
+        rows = (_precisions if several else _accuracies)(
+            found, targets[both], name=name, groups=recordings, seed=seed
+        )
         return cls(name, about, tuple(rows))
 
     @property
     def difference(self) -> Row | None:
         """The model minus the baseline; None for clips of a single recording."""
-        return next((one for one in self.rows if one.metric == ACCURACY.difference), None)
+        return next((one for one in self.rows if f"against_{KEY}" in one.condition), None)
 
     def table(self) -> Table:
         """Return a line for the model and one for the baseline."""
-        lines = []
-        for one in self.rows:
-            if one.metric == ACCURACY.name:
-                name, change = one.condition[KEY], self.difference
-                shown = points(change) if change and name == MODEL else ""
-                lines.append((name, full(one), shown, str(one.n)))
-        columns = (KEY, ACCURACY.title, f"against {self.name},\npoints", "n")
+        change, measured = self.difference, [one for one in self.rows if len(one.condition) == 1]
+        lines = [
+            (
+                one.condition[KEY],
+                full(one),
+                _signed(change) if change and one.condition[KEY] == MODEL else "",
+                str(one.n),
+            )
+            for one in measured
+        ]
+        against = f"against {self.name}" + (",\npoints" if self._in_points else "")
+        columns = (KEY, metric_named(self.rows[0].metric).title, against, "n")
         return Table(columns, tuple(lines), "The model and a baseline, on the same clips")
 
     def __str__(self) -> str:
@@ -91,8 +95,52 @@ class Baseline:
         change = self.difference
         if change is None or change.low is None or change.high is None:
             return ""
+        unit = " points" if self._in_points else " in mean average precision"
         if change.low <= 0 <= change.high:
-            return f"It does not differ clearly from the {self.name} ({points(change)} points)."
+            return f"It does not differ clearly from the {self.name} ({_signed(change)}{unit})."
         kind = "better" if change.value > 0 else "worse"
-        size = f"{abs(100 * change.value):.1f} points {interval(change)}"
+        size = f"{abs(change.value):.3f}{unit} {interval(change)}"
+        if self._in_points:
+            size = f"{abs(100 * change.value):.1f}{unit} {interval(change)}"
         return f"It is {kind} than the {self.name} by {size}, over {counted(change.n, 'clip')}."
+
+    @property
+    def _in_points(self) -> bool:
+        return self.rows[0].metric == ACCURACY.name
+
+
+def _signed(change: Row) -> str:
+    return points(change) if change.metric == ACCURACY.difference else plain(change, signed=True)
+
+
+def _accuracies(
+    found: dict[str, NDArray[np.float64]],
+    targets: NDArray[np.int64],
+    *,
+    name: str,
+    groups: NDArray[Any] | None,
+    seed: int,
+) -> list[Row]:
+    right = {one: p.argmax(axis=1) == targets for one, p in found.items()}
+    rows = [row(ACCURACY.name, accuracy(hits, groups), **{KEY: one}) for one, hits in right.items()]
+    return rows + compare(right, against=name, key=KEY, groups=groups, seed=seed)
+
+
+def _precisions(
+    found: dict[str, NDArray[np.float64]],
+    targets: NDArray[np.int64],
+    *,
+    name: str,
+    groups: NDArray[Any] | None,
+    seed: int,
+) -> list[Row]:
+    rows = []
+    for one, p in found.items():
+        mean, _ = precision_intervals(p, targets, groups, seed=seed)
+        assert mean is not None  # some clip has a label
+        rows.append(row(MEAN_PRECISION, mean, **{KEY: one}))
+    if len(targets if groups is None else set(groups.tolist())) > 1:
+        change = precision_difference(found[MODEL], found[name], targets, groups, seed=seed)
+        condition = {KEY: MODEL, f"against_{KEY}": name}
+        rows.append(row(PRECISION_DIFFERENCE, change, **condition))
+    return rows

@@ -1,9 +1,8 @@
-"""Measure a model on labelled clips: rows with intervals, probabilities, and a report."""
+"""Measure a model on labelled clips: rows with intervals, and probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,6 +13,7 @@ from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import fitted_clips_warning
+from anymic.bundle.targets import thresholds_of
 from anymic.data.checks import require_usable
 from anymic.data.embeddings import Vectors, read_vectors
 from anymic.data.manifest import Manifest
@@ -22,136 +22,20 @@ from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import BundleError, ConfigError
 from anymic.evaluation import report
-from anymic.evaluation.baseline import Baseline
-from anymic.evaluation.measurement import Measurement, as_given, last_part
+from anymic.evaluation.measurement import as_given, last_part
 from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
-from anymic.evaluation.report.scored import ScoredClips
+from anymic.evaluation.result import Evaluation, devices_of, recordings_of, scored_clips
 from anymic.inference.embedding_head import VectorHead
 from anymic.inference.files import load_model
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.prediction import ManifestPredictions, require_share
 from anymic.inference.predictor import Predictor
-from anymic.metrics import confusion_matrix
-from anymic.metrics.intervals import RESAMPLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Model: TypeAlias = Bundle | Ensemble | Predictor | VectorHead | str | Path
 Clips: TypeAlias = "Manifest | pd.DataFrame | Vectors | str | Path"
-CAPTIONS = {
-    "confusion": "Numbers are clips; the shade is their share of the true class.",
-    "reliability": "On the dashed line confidence equals accuracy; below it, the model is "
-    "overconfident. The area of a dot is its number of clips, the line its 95 % interval.",
-    "accuracy_over_coverage": "Further left, more clips of low confidence are declined. If a line "
-    "rises there, the confidence is informative. Marks are at 50, 80, 90 and 100 %.",
-    "scores_by_label": "Average precision does not depend on the thresholds of the model; F1 does.",
-    "device_gains": "The factor that each frequency of a device is multiplied by. The band is one "
-    "standard deviation over clips to either side.",
-}
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluation(Measurement):
-    """The result of `evaluate`.
-
-    Attributes
-    ----------
-    rows : tuple of Row
-        Accuracy, log loss, Brier score, calibration error and MAP@k with n and 95 % intervals, of
-        all clips, of each device and of each class; see `anymic.evaluation.report.evaluate`. With
-        several labels a clip, average precision and F1: see `evaluate_labels` there.
-    clips : Manifest
-        The clips of `probabilities`, in their order: those that could be used.
-    device_policies : str
-        With `unstated`: how clips of unknown devices were corrected; else empty.
-    title : str
-    profile : DeviceProfile or None
-        The gains of the model, for their figure.
-    baseline : Baseline or None
-        A simple classifier on the same clips, where one was trained.
-    labels, probabilities, targets, failures, warning, facts, seed
-        See `anymic.evaluation.measurement.Measurement`.
-    """
-
-    rows: tuple[report.Row, ...]
-    clips: Manifest
-    device_policies: str
-    title: str
-    profile: DeviceProfile | None
-    baseline: Baseline | None = None
-
-    def __str__(self) -> str:
-        """Return the finding in one or two sentences."""
-        return f"{report.summary(self.rows)} {self.baseline or ''}".strip()
-
-    def _write(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]:
-        """Write the report with all figures."""
-        from anymic.evaluation.report import figures
-
-        if self.several:
-            return self._write_labels(folder, facts)
-        scored = _scored(self.probabilities, self.targets, self.clips)
-        counts = confusion_matrix(self.targets, scored.predicted, classes=len(self.labels))
-        drawn = [
-            ("accuracy_by_class", figures.accuracy_by_class(self.rows), "Classes"),
-            ("confusion", figures.confusion(counts, self.labels), "Classes"),
-            ("reliability", figures.reliability(scored), "Confidence"),
-            ("accuracy_over_coverage", figures.accuracy_over_coverage(scored), "Confidence"),
-        ]
-        if self.clips.devices:
-            by_device = figures.accuracy_by_device(self.rows)
-            drawn.insert(0, ("accuracy_by_device", by_device, "Devices"))
-        if self.profile is not None:
-            drawn.append(("device_gains", figures.gains_figure(self.profile), "Corrections"))
-        rows, tables = self.rows, report.tables_of(self.rows)
-        if self.baseline is not None:
-            rows += self.baseline.rows
-            tables = {"Baseline": [self.baseline.table()], **tables}
-        return report.write_report(
-            folder,
-            rows,
-            title=self.title,
-            finding=str(self),
-            tables=tables,
-            header=self._header(facts),
-            figures=[report.ReportFigure(*one, CAPTIONS.get(one[0], "")) for one in drawn],
-            failures=self.failures,
-            extra={"confusion": {"labels": list(self.labels), "counts": counts.tolist()}},
-        )
-
-    @property
-    def several(self) -> bool:
-        """Whether a clip may have several labels: targets are then (clip, label), 0 and 1."""
-        return self.targets.ndim == 2
-
-    def _write_labels(self, folder: str | Path, facts: Mapping[str, Any]) -> dict[str, Path]:
-        """Write the report of a model that names several labels a clip."""
-        from anymic.evaluation.report import figures
-
-        figure = figures.scores_by_label(self.rows)
-        drawn = [("scores_by_label", figure, "Classes")]
-        if self.profile is not None:
-            drawn.append(("device_gains", figures.gains_figure(self.profile), "Corrections"))
-        return report.write_report(
-            folder,
-            self.rows,
-            title=self.title,
-            header=self._header(facts),
-            figures=[report.ReportFigure(*one, CAPTIONS.get(one[0], "")) for one in drawn],
-            failures=self.failures,
-            extra={"labels": list(self.labels)},
-        )
-
-    def _header(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        recordings = recordings_of(self.clips)
-        counted = len(set(recordings)) if recordings else "not stated: every clip counts by itself"
-        return {
-            **report.run_header(**facts),
-            "clips": len(self.targets),
-            "recordings": counted,
-            "resampling": f"{RESAMPLES} resamples, seed {self.seed}",
-        }
 
 
 @left_as_found()
@@ -256,11 +140,12 @@ def evaluate(
         else f"calibrated after training: {calibration.describe()}",
         "digest": chosen.digest(),
     }
+    limits = np.array(thresholds_of(about.thresholds, len(about.labels)))
     rows = measured_rows(
         found.probabilities,
         used,
         labels=about.labels,
-        thresholds=about.thresholds,
+        thresholds=limits,
         reference=reference or _reference(about.profile, used),
         map_at=map_at,
         min_confidence=min_confidence,
@@ -279,6 +164,9 @@ def evaluate(
         title=f"{last_part(model, 'model')} on {name}",
         seed=seed,
         profile=about.profile,
+        thresholds=np.array(thresholds_of(about.thresholds, len(about.labels)))
+        if several
+        else None,
     )
 
 
@@ -287,7 +175,7 @@ def measured_rows(
     clips: Manifest,
     *,
     labels: Sequence[str],
-    thresholds: Sequence[float] | None = None,
+    thresholds: ArrayLike | None = None,
     reference: str | None = None,
     map_at: int | None = None,
     min_confidence: float | None = None,
@@ -297,14 +185,14 @@ def measured_rows(
     targets = clips.targets(labels)
     columns: dict[str, Any] = {
         "labels": labels,
-        "devices": _devices(clips),
+        "devices": devices_of(clips),
         "groups": recordings_of(clips),
         "seed": seed,
     }
     if clips.several:
         return report.evaluate_labels(probabilities, targets, thresholds=thresholds, **columns)
     rows = report.evaluate(probabilities, targets, reference=reference, map_at=map_at, **columns)
-    scored = _scored(probabilities, targets, clips)
+    scored = scored_clips(probabilities, targets, clips)
     rows += selective_rows(scored)
     if min_confidence is not None:
         rows += threshold_rows(scored, min_confidence)
@@ -350,19 +238,6 @@ def _vectors(manifest: Clips, *, several: bool, **audio_options: bool) -> Vector
         expected="an .npz of embeddings, as `anymic embed` writes it, or Vectors of it",
         fix="embed the clips first",
     )
-
-
-def _scored(probabilities: ArrayLike, targets: ArrayLike, clips: Manifest) -> ScoredClips:
-    return ScoredClips.of(probabilities, targets, _devices(clips), recordings_of(clips))
-
-
-def _devices(clips: Manifest) -> list[str] | None:
-    return clips.table["device"].tolist() if clips.devices else None
-
-
-def recordings_of(clips: Manifest) -> list[str] | None:
-    """Return the recording of each clip; None if the manifest has no such column."""
-    return clips.recordings() if {"group", "take"} & set(clips.table.columns) else None
 
 
 def _reference(profile: DeviceProfile | None, clips: Manifest) -> str | None:

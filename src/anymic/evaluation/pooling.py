@@ -9,7 +9,8 @@ import numpy as np
 
 from anymic.data.manifest import concatenate
 from anymic.errors import Failure
-from anymic.evaluation.evaluate import Evaluation, measured_rows
+from anymic.evaluation.evaluate import measured_rows
+from anymic.evaluation.result import Evaluation
 
 
 def pool(parts: Sequence[Evaluation], *, seed: int = 0) -> Evaluation:
@@ -27,10 +28,21 @@ def pool(parts: Sequence[Evaluation], *, seed: int = 0) -> Evaluation:
         return first
     clips = concatenate([part.clips for part in parts])
     probabilities = np.concatenate([part.probabilities for part in parts])
+    limits = [
+        np.broadcast_to(one.thresholds, one.targets.shape)
+        for one in parts
+        if one.thresholds is not None
+    ]
+    thresholds = np.concatenate(limits) if limits else None
     failures: dict[str, Failure] = {one.path: one for part in parts for one in part.failures}
     return replace(
         first,
-        rows=tuple(measured_rows(probabilities, clips, labels=first.labels, seed=seed)),
+        rows=tuple(
+            measured_rows(
+                probabilities, clips, labels=first.labels, thresholds=thresholds, seed=seed
+            )
+        ),
+        thresholds=thresholds,
         clips=clips,
         probabilities=probabilities,
         targets=np.concatenate([part.targets for part in parts]),

@@ -87,6 +87,7 @@ for _metric in (
     Metric("accuracy_when_sure", "accuracy of these", "share", "higher"),
     Metric("flips", "flips", "share", "lower"),
     Metric("average_precision", "average precision", better="higher"),
+    Metric("mean_average_precision_difference", "difference in mAP", better="higher"),
     Metric("f1", "F1", better="higher"),
     Metric("macro_f1", "mean F1", better="higher"),
     Metric("threshold", "threshold"),

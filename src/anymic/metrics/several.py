@@ -23,6 +23,7 @@ from anymic.metrics.registry import register_metric
 from anymic.metrics.scores import EPS
 
 MEAN_PRECISION, PRECISION = "mean_average_precision", "average_precision"
+PRECISION_DIFFERENCE = "mean_average_precision_difference"
 MEAN_F1, F1 = "macro_f1", "f1"
 
 
@@ -105,15 +106,7 @@ def precision_intervals(
             None if np.isnan(value) else Interval.unknown(float(value), n)
             for value, n in zip(values, clips, strict=True)
         ]
-    resampled = np.concatenate(
-        [
-            np.stack(
-                [_weighted(*columns, times[:, index]) for columns in zip(p.T, y.T, strict=True)],
-                axis=1,
-            )
-            for times in resampled_counts(count, resamples, seed=seed, rows=len(p))
-        ]
-    )
+    resampled = _resampled_precisions(p, y, index, resamples=resamples, seed=seed)
     each: list[Interval | None] = []
     for label, value in enumerate(values):
         found = None
@@ -121,10 +114,53 @@ def precision_intervals(
             n = int(y[:, label].sum())
             found = percentile_interval(float(value), resampled[:, label], groups=count, n=n)
         each.append(found)
-    present = ~np.isnan(resampled)
-    means = ratio(np.where(present, resampled, 0.0).sum(axis=1), present.sum(axis=1) * 1.0)
+    means = _mean_of_labels(resampled)
     whole = percentile_interval(float(np.nanmean(values)), means, groups=count, n=len(p))
     return whole, each
+
+
+def precision_difference(
+    probabilities_a: ArrayLike,
+    probabilities_b: ArrayLike,
+    indicators: ArrayLike,
+    groups: Groups = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean average precision of a minus that of b, over the same resamples of groups.
+
+    Row i of both is the same clip. MetricError for fewer than two groups.
+    """
+    pairs = [check_scores(p, indicators) for p in (probabilities_a, probabilities_b)]
+    index, count = group_index(groups, len(pairs[0][0]))
+    a, b = (
+        _mean_of_labels(_resampled_precisions(p, y, index, resamples=resamples, seed=seed))
+        for p, y in pairs
+    )
+    value = mean_average_precision(*pairs[0]) - mean_average_precision(*pairs[1])
+    return percentile_interval(value, a - b, groups=count, n=len(index))
+
+
+def _resampled_precisions(
+    p: Floats, y: NDArray[np.int64], index: NDArray[np.intp], *, resamples: int, seed: int
+) -> Floats:
+    """Return the average precision of each label, (resample, label); NaN where no clip has it."""
+    return np.concatenate(
+        [
+            np.stack(
+                [_weighted(*columns, times[:, index]) for columns in zip(p.T, y.T, strict=True)],
+                axis=1,
+            )
+            for times in resampled_counts(int(index.max()) + 1, resamples, seed=seed, rows=len(p))
+        ]
+    )
+
+
+def _mean_of_labels(resampled: Floats) -> Floats:
+    """Return the mean over labels (resample,), without those that are NaN."""
+    present = ~np.isnan(resampled)
+    return ratio(np.where(present, resampled, 0.0).sum(axis=1), present.sum(axis=1) * 1.0)
 
 
 def _weighted(scores: Floats, has: NDArray[np.int64], weights: NDArray[np.int64]) -> Floats:

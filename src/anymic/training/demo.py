@@ -198,8 +198,8 @@ def _results(
 def _figures(
     rows: list[Row], probabilities: NDArray[np.float64], test: Manifest, bundle: Bundle
 ) -> list[ReportFigure]:
-    from anymic.evaluation.evaluate import CAPTIONS
     from anymic.evaluation.report import ReportFigure, figures
+    from anymic.evaluation.result import CAPTIONS
     from anymic.metrics import confusion_matrix
 
     targets = test.targets(bundle.labels)

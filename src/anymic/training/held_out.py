@@ -19,9 +19,12 @@ from anymic.data.reading import as_manifest
 from anymic.data.splits import TEST, check_splits, development, set_test_aside
 from anymic.errors import AnymicWarning, ConfigError
 from anymic.evaluation.baseline import Baseline
-from anymic.evaluation.evaluate import Evaluation, evaluate, recordings_of
+from anymic.evaluation.evaluate import evaluate
 from anymic.evaluation.measurement import as_given, last_part
 from anymic.evaluation.pooling import pool
+from anymic.evaluation.result import Evaluation, recordings_of
+from anymic.metrics import ACCURACY
+from anymic.metrics.several import MEAN_F1, MEAN_PRECISION
 from anymic.training import mfcc_baseline
 
 if TYPE_CHECKING:
@@ -47,7 +50,7 @@ class HeldOut:
         A regular expression that gives the recording of a clip from the name of its file; see
         `anymic.data.folds.group_by_name`.
     several : bool
-        Whether a clip may have several labels, or none: nothing can then be set aside here.
+        Whether a clip may have several labels, or none.
     """
 
     test_share: float | None = None
@@ -68,13 +71,6 @@ class HeldOut:
                 f"a share of {self.test_share:g} and {self.folds} folds are both to be set aside",
                 expected="one of them",
                 fix="leave one out",
-            )
-        if self.wanted and self.several:
-            raise ConfigError(
-                "clips are to be set aside for a model of several labels a clip",
-                expected="a table whose column split names the test clips, because the baseline is"
-                " for one label a clip",
-                fix="set no clips aside here, and evaluate the model on the split test",
             )
 
     @property
@@ -222,8 +218,11 @@ def _baseline(
     """Train the baseline on the same clips as the models, and return the comparison."""
     labels, first = evaluation.labels, parts[0]
     rows = {clip: row for row, clip in enumerate(first.clip_ids())}
-    used = first.table["label"].isin(labels).to_numpy() & statistics.usable
-    targets = np.array([labels.index(one) if one in labels else -1 for one in first.table["label"]])
+    known = np.array([set(own) <= set(labels) for own in first.label_sets()])
+    used = known & statistics.usable
+    own = first.rows(known).targets(labels)
+    targets = np.full((len(first), *own.shape[1:]), -1)
+    targets[known] = own
     found = np.full((len(first), len(labels)), np.nan)
     for part in parts:
         splits = part.table["split"]
@@ -248,11 +247,15 @@ def _baseline(
 
 
 def _in_short(evaluation: Evaluation, how: str) -> dict[str, Any]:
-    """Return what the bundle records of its evaluation."""
-    accuracy = next(row for row in evaluation.rows if row.metric == "accuracy")
+    """Return what the bundle records of its evaluation: the score of all clips, and the baseline's.
+
+    It is the accuracy, or with several labels a clip the mean average precision and mean F1.
+    """
+    names = (ACCURACY.name, MEAN_PRECISION, MEAN_F1)
+    scores = {row.metric: asdict(row) for row in evaluation.rows if not row.condition}
     baseline = evaluation.baseline
     return {
         "measured_on": how,
-        "accuracy": asdict(accuracy),
+        **{name: scores[name] for name in names if name in scores},
         "baseline": [] if baseline is None else [asdict(row) for row in baseline.rows],
     }

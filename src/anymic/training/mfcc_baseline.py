@@ -71,7 +71,8 @@ class MfccStatistics:
         ----------
         training, tested : (row,)
             Usable clips.
-        targets : (clip,) int
+        targets : (clip,) int, or (clip, label) of 0 and 1
+            With several labels a clip, each is classified against the rest.
         recordings : list of str, (clip,)
 
         Returns
@@ -82,7 +83,8 @@ class MfccStatistics:
         fitted = fit_logistic(
             self.features[training], targets[training], groups, strengths=STRENGTHS, seed=seed
         )
-        return probabilities(torch.from_numpy(fitted.logits(self.features[tested])))
+        logits = torch.from_numpy(fitted.logits(self.features[tested]))
+        return probabilities(logits, targets="one" if targets.ndim == 1 else "several")
 
 
 def mfcc_statistics(manifest: Manifest) -> MfccStatistics:

@@ -12,7 +12,6 @@ import pytest
 
 from anymic.data.manifest import Manifest
 from anymic.errors import Failure
-from anymic.evaluation.evaluate import Evaluation
 from anymic.evaluation.report import (
     ReportError,
     ReportFigure,
@@ -25,6 +24,7 @@ from anymic.evaluation.report import (
 from anymic.evaluation.report.evaluation import selective_rows
 from anymic.evaluation.report.figures import accuracy_by_device
 from anymic.evaluation.report.scored import ScoredClips
+from anymic.evaluation.result import Evaluation
 
 Attributes: TypeAlias = list[tuple[str, str | None]]
 Written: TypeAlias = tuple[list[Row], dict[str, Path], Path]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.bundle.targets import named, thresholds_of
+from anymic.bundle.targets import THRESHOLD as USUAL
+from anymic.bundle.targets import named
 from anymic.evaluation.report.cells import full
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.scored import Column, device_names
@@ -31,7 +32,7 @@ def evaluate_labels(
     indicators: ArrayLike,
     *,
     labels: Sequence[str],
-    thresholds: Sequence[float] | None = None,
+    thresholds: ArrayLike | None = None,
     devices: Column = None,
     groups: Column = None,
     seed: int = 0,
@@ -45,8 +46,9 @@ def evaluate_labels(
     indicators : (n, label)
         1 where a clip has the label, else 0.
     labels : sequence of str
-    thresholds : sequence of float, optional
-        The probability from which each label is named; by default 0.5.
+    thresholds : (label,) or (n, label), optional
+        The probability from which each label is named; by default 0.5. The rows of several models
+        have different ones; the row of a label is then their median over clips.
     devices, groups, seed
         As in `evaluate`.
 
@@ -75,17 +77,18 @@ def evaluate_labels(
             expected="clips with labels, to rank them above the others",
             fix="measure on other clips",
         )
-    limits = thresholds_of(thresholds, len(labels))
+    limits = np.broadcast_to(USUAL if thresholds is None else thresholds, p.shape)
     recordings = np.arange(len(p)) if groups is None else np.asarray(groups)
     of_clip = device_names(devices, len(p))
     rows = _rows_of(p, y, limits, recordings, {}, seed)
     for device in sorted(set(of_clip.tolist()) - {""}):
         own = of_clip == device
         if y[own].any():
-            rows += _rows_of(p[own], y[own], limits, recordings[own], {"device": device}, seed)
+            rows += _rows_of(p[own], y[own], limits[own], recordings[own], {"device": device}, seed)
     _, precisions = precision_intervals(p, y, recordings, seed=seed)
     _, f1s = f1_intervals(named(p, limits), y, recordings, seed=seed)
-    for label, precision, f1, limit in zip(labels, precisions, f1s, limits, strict=True):
+    medians = np.median(limits, axis=0).tolist()
+    for label, precision, f1, limit in zip(labels, precisions, f1s, medians, strict=True):
         if precision is not None and f1 is not None:
             rows.append(row(PRECISION, precision, label=label))
             rows.append(row(F1, f1, label=label))
@@ -96,7 +99,7 @@ def evaluate_labels(
 def _rows_of(
     p: NDArray[np.float64],
     y: NDArray[np.int64],
-    thresholds: Sequence[float],
+    thresholds: NDArray[np.float64],
     recordings: NDArray[Any],
     condition: dict[str, str],
     seed: int,
