@@ -28,7 +28,7 @@ import soundfile
 import torch
 
 from anymic import models
-from anymic._internal import machine
+from anymic._internal.precision import lightning_precision
 from anymic.bundle import Bundle, Ensemble, InputContract
 from anymic.features import Frontend, FrontendConfig
 from anymic.inference.predictor import Predictor
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write all times to this file")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    kind = machine.lightning_precision(options.precision, "cpu")
+    kind = lightning_precision(options.precision, "cpu", "prediction")
     print(f"{options.members} basic1 members, {options.threads} cores, {kind}, ", end="")
     print(f"{options.files} files to predictions, medians of {options.rounds} rounds\n")
     results = []

@@ -18,7 +18,7 @@ import soundfile
 import torch
 
 from anymic import audio, models
-from anymic._internal import machine
+from anymic._internal.precision import has_fast_bfloat16
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
 from anymic.features import FrontendConfig
@@ -148,7 +148,7 @@ def test_without_validation_the_last_epoch_is_kept(corpus: Manifest, tmp_path: P
 
 
 @pytest.mark.skipif(
-    not machine.has_fast_bfloat16(), reason="this processor does not multiply bfloat16 itself"
+    not has_fast_bfloat16(), reason="this processor does not multiply bfloat16 itself"
 )
 def test_bfloat16_costs_no_accuracy(corpus: Manifest, tmp_path: Path) -> None:
     """The two noises are told apart in either format, and the weights stay float32."""

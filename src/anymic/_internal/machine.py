@@ -1,4 +1,4 @@
-"""Properties of this machine: processors, number formats, memory allocator."""
+"""Properties of this machine: processors, memory allocator."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import ctypes
 import functools
 import os
 import platform
-
-import torch
 
 MMAP_MAXIMUM, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2  # options of glibc's mallopt(3)
 LARGE_BYTES = 2**31 - 1
@@ -17,13 +15,6 @@ PAD_BYTES = 256 * 2**20
 def processors() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@functools.cache
-def has_fast_bfloat16() -> bool:
-    """Return whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX)."""
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 @functools.cache
@@ -41,14 +32,3 @@ def keep_memory() -> bool:
     library = ctypes.CDLL(None)
     options = ((MMAP_MAXIMUM, 0), (TRIM_THRESHOLD, LARGE_BYTES), (TOP_PAD, PAD_BYTES))
     return all(library.mallopt(option, value) == 1 for option, value in options)
-
-
-def lightning_precision(precision: str, device_type: str) -> str:
-    """Return PyTorch Lightning's name of a precision: auto, float32 or bfloat16.
-
-    `auto` is bfloat16 autocast if the hardware multiplies bfloat16, else float32.
-    """
-    if precision == "auto":
-        native = has_fast_bfloat16() if device_type == "cpu" else torch.cuda.is_bf16_supported()
-        precision = "bfloat16" if native else "float32"
-    return {"bfloat16": "bf16-mixed", "float32": "32-true"}[precision]

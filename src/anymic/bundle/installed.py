@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from anymic._internal.places import user_cache
 from anymic.bundle.format import FOLDER
 from anymic.errors import BundleError
 
@@ -18,10 +19,8 @@ def models_folder() -> Path:
     It is the environment variable ANYMIC_MODELS; else `anymic/models` in the user's cache folder,
     which is XDG_CACHE_HOME or `~/.cache`.
     """
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "anymic" / "models"
+    chosen = os.environ.get(VARIABLE)
+    return Path(chosen).expanduser() if chosen else user_cache() / "models"
 
 
 def installed(name: str) -> Path | None:

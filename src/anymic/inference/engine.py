@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from anymic._internal import machine
+from anymic._internal.precision import lightning_precision
 from anymic._internal.process_state import default_torch
 from anymic._internal.threads import spread
 from anymic.bundle import Bundle, Ensemble
@@ -85,7 +86,7 @@ class Engine:
     ) -> None:
         machine.keep_memory()
         self.place = _place(accelerator)
-        kind = machine.lightning_precision(precision, self.place.type)
+        kind = lightning_precision(precision, self.place.type, "prediction")
         self.dtype = torch.bfloat16 if kind == "bf16-mixed" else torch.float32
         self.labels, self.devices = bundle.labels, bundle.devices
         self.members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)

@@ -74,7 +74,7 @@ class Predictor:
         Windows in one pass of the network, of one or several files; by default 4 to 32, more if
         they are small.
     precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 if the processor multiplies it natively, otherwise float32.
+        "auto" is the format in which this machine predicts faster: see docs/speed.md.
     accelerator : str
         A torch device such as "cpu" or "cuda"; "auto" is a GPU if there is one.
     min_confidence : float

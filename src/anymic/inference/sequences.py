@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic._internal.files import file_digest, key_of, note_damaged, write_arrays
+from anymic._internal.places import cache_folder
 from anymic._internal.reading import parsing, read_arrays
 from anymic._internal.settings import to_mapping
 from anymic._internal.threads import READERS, in_order
@@ -29,7 +29,6 @@ from anymic.inference.requests import ClipRequest, manifest_requests
 from anymic.models.tagger import Tagger
 
 FORMAT = 1
-VARIABLE = "ANYMIC_CACHE"
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -39,10 +38,7 @@ def embeddings_folder() -> Path:
     It is `embeddings` in the environment variable ANYMIC_CACHE; else `anymic/embeddings` in the
     user's cache folder, which is XDG_CACHE_HOME or `~/.cache`. It may be deleted at any time.
     """
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser() / "embeddings"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "anymic" / "embeddings"
+    return cache_folder() / "embeddings"
 
 
 def open_sequences(

@@ -160,7 +160,7 @@ class TrainingConfig:
     seed : int
         Seed of weights, split, order, dropout and augmentation.
     precision : {"auto", "float32", "bfloat16"}
-        auto is bfloat16 autocast where the processor supports it natively.
+        auto is the format in which this machine trains faster, see docs/speed.md.
     from_data : tuple of str
         Settings that are taken from the training clips unless they are stated
         (`anymic.training.from_data`): frontend.rate_hz, frontend.fft_size, frontend.hop_samples,

@@ -7,6 +7,7 @@ import torch
 
 from anymic import models
 from anymic._internal import machine
+from anymic._internal.precision import has_fast_bfloat16
 from anymic.features import Frontend, FrontendConfig
 from anymic.training import TrainingConfig
 from anymic.training.loop.batches import Batch
@@ -37,7 +38,7 @@ def gradient(clips: int, *, bfloat16: bool) -> torch.Tensor:
 
 
 @pytest.mark.skipif(
-    not machine.has_fast_bfloat16(), reason="this processor does not multiply bfloat16 itself"
+    not has_fast_bfloat16(), reason="this processor does not multiply bfloat16 itself"
 )
 @pytest.mark.parametrize("clips", [7, 8, 29, 30])
 def test_bfloat16_gradients_point_where_float32s_do(clips: int) -> None:

@@ -15,8 +15,8 @@ import rich
 import torch
 
 from anymic import models
-from anymic._internal import machine
 from anymic._internal.optional import extra
+from anymic._internal.precision import lightning_precision
 from anymic._internal.progress import on_terminal
 from anymic.errors import ConfigError
 from anymic.features import Frontend, Standardizer
@@ -203,7 +203,7 @@ def _trainer(
     if chosen["accelerator"] == "auto":
         chosen["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
     chosen.setdefault(
-        "precision", machine.lightning_precision(config.precision, chosen["accelerator"])
+        "precision", lightning_precision(config.precision, chosen["accelerator"], "training")
     )
     trainer = lightning.Trainer(
         max_epochs=config.epochs,
