@@ -125,3 +125,13 @@ def test_the_noise_of_a_device_is_what_it_states(tmp_path: Path) -> None:
     window = np.hanning(513)[:-1]
     wanted = 1e-4 * np.sqrt(np.pi / 4 * np.sum(window**2))
     assert 20 * np.log10(found.mean() / wanted) == pytest.approx(0, abs=0.3)
+
+
+def test_an_extractor_that_is_not_installed_is_refused_before_clips_are_simulated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sounds, out = corpus(tmp_path / "esc"), tmp_path / "out"
+    places = [f"--esc50={sounds}", f"--responses={responses(tmp_path / 'responses')}"]
+    assert main(["reproduce", "pretrained", *places, f"--out={out}", "--workers=1"]) == 2
+    assert "the model yamnet is not installed" in capsys.readouterr().err.lower()
+    assert not (out / "microphones").exists()

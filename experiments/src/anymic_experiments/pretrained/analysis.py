@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.audio import Clip
 from anymic.bundle import Bundle
+from anymic.bundle.installed import resolve
 from anymic.data.checks import require_all_usable
 from anymic.data.corpora.esc50 import esc50
 from anymic.data.derived import TABLE
@@ -65,6 +66,7 @@ def devices_of(experiment: Experiment[Settings]) -> DeviceSet:
 
 def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     """Pass the clips through the microphones, fold by fold: test clips through all of them."""
+    resolve(experiment.options["extractor"])  # before minutes of simulation
     folds = list(by_fold(esc50(experiment.options["esc50"])).items())
     found = []
     for name, fold in folds[: experiment.options["folds"]]:
