@@ -221,12 +221,12 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     assert (base.frontend.bands, base.frontend.hop_samples, base.epochs) == (256, 512, 150)
     assert (base.batch_size, base.l2, base.plateau_patience) == (64, 1e-5, 16)
     assert (base.plateau_factor, base.spec_augment) == (0.1, None)
-    runs = GRID.runs(
+    tiny = replace(GRID, changes={"epochs": 1, "batch_size": 8})
+    runs = tiny.runs(
         "curve",
         folds=[miniature_tau],
         scale="paper",
         seeds=[0],
-        changes={"epochs": 1, "batch_size": 8},
     )
     (run,) = (run for run in runs if run.condition == "Ref.BC, T = 30")
     finish_all([run], tmp_path / "runs", workers=1, progress=False)

@@ -169,7 +169,7 @@ def test_options_choose_parts() -> None:
 
 def test_a_command_is_read_without_the_rest_of_the_grid(tmp_path: Path) -> None:
     shutil.copy(ROOT / "nguyen2020" / "grid.yaml", tmp_path)
-    assert read_settings(Command, tmp_path, key="command").seeds == 3
+    assert read_settings(Command, tmp_path, key="command").corpus == "devices"
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,11 @@ def test_what_is_done_is_in_the_report_when_a_later_part_fails(tmp_path: Path) -
     paper = replace(paper, sections={"table 2": done, "table 3": fails}, prepare=lambda ours: ours)
     asked = ("table 2", "table 3")
     ours = Experiment(paper.grid, out=tmp_path / "out", data=(tmp_path,), asked=asked)
-    with pytest.raises(ConfigError, match="second part"):
-        paper.run(ours, page_folder=tmp_path / "page", command="anymic reproduce xu2018")
+    page = tmp_path / "page" / "xu2018.md"
+    with pytest.raises(ConfigError, match=f"Table 3: the second part fails.*is in {page}"):
+        paper.run(ours, page_folder=page.parent, command="anymic reproduce xu2018")
     rows, _ = read_json(tmp_path / "out" / "xu2018" / "report.json")
     assert rows == [known]
-    assert not (tmp_path / "page").exists()
+    text = page.read_text(encoding="utf-8")
+    assert "| all four | 0.500" in text
+    assert "\nNot finished: table 3, agreement.\n" in text

@@ -76,7 +76,7 @@ def test_both_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
     command += ["--responses", str(responses(tmp_path / "micirp"))]
     command += ["--drums", str(drums(tmp_path / "drums"))]
     command += ["--extractor", str(extractor), "--out", str(out), "--page", str(page)]
-    command += ["--folds", "1", "--workers", "1"]
+    command += ["--set", "folds=1", "--workers", "1"]
     assert main(command) == 0
     text = (page / "pretrained.md").read_text()
     assert "Fold 1 is the test" in text

@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,13 +45,11 @@ def test_the_paper_of_the_readme_runs(mine: Path, miniature_tau: Path, tmp_path:
     module = importlib.import_module("anymic_experiments.mine2026.analysis")
     paper = Paper(mine, Grid.read(mine), module.SECTIONS, on_simulated_devices)
     experiment = Experiment(
-        paper.grid,
+        replace(paper.grid, seeds=1, changes={"epochs": 1, "batch_size": 8}),
         out=tmp_path / "out",
         data=(miniature_tau,),
-        seeds=(0,),
         workers=1,
         progress=False,
-        changes={"epochs": 1, "batch_size": 8},
     )
     _, text = paper.run(experiment, page_folder=tmp_path / "page", command="anymic x")
     assert "| normalized | " in text

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from anymic.cli.settings import read_changes
 from anymic.errors import ConfigError
 from anymic_experiments.commands import Command, Option, papers, read_settings
 
@@ -66,11 +67,10 @@ def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
 
     paper, data = Paper.read(name), given.get("data") or ()
     experiment = Experiment(
-        paper.grid,
+        paper.changed(scale, read_changes(given["set"])),
         out=given["out"],
         data=(data,) if isinstance(data, Path) else tuple(data),
         scale=scale,
-        seeds=tuple(range(given["seeds"])),
         workers=given["workers"],
         asked=asked,
         options=given,

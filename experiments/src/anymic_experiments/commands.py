@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from anymic._internal.settings import from_mapping, read_yaml
+from anymic._internal.settings import from_mapping, read_yaml, with_changes
 from anymic.errors import ConfigError
 
 GRID = "grid.yaml"
@@ -54,7 +54,6 @@ class Command:
     # manifest. simulated: multi-microphone ESC-10
     corpus: Literal["devices", "clips", "simulated"]
     parts: tuple[Part, ...]
-    seeds: int = 2  # how many, where nothing else is asked for
     # the help of each scale; empty where there is one alone
     scales: dict[Scale, str] = field(default_factory=dict)
     options: dict[str, Option] = field(default_factory=dict)  # that this paper alone has
@@ -97,8 +96,7 @@ class Command:
                 text = f"Only this {kind}: {' or '.join(known)}; may be repeated."
                 found[kind] = Option(text, "texts")
         found |= {part.flag: Option(part.help, "flag") for part in self.parts if part.flag}
-        found |= {**self.options, **shared["after"]}
-        return {**found, "seeds": replace(found["seeds"], default=self.seeds)}
+        return {**found, **self.options, **shared["after"]}
 
     def chosen(self, asked: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the parts that options ask for, as in {"table": [3], "ensembles": True}.
@@ -124,12 +122,14 @@ def papers() -> dict[str, Path]:
     return {folder.name.replace("_", "-"): folder for folder in found}
 
 
-def read_settings(kind: type[Settings], folder: Path, *, key: str = "") -> Settings:
-    """Read the grid file of a paper, or what it has under one key.
+def read_settings(
+    kind: type[Settings], folder: Path, *, key: str = "", changes: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read the grid file of a paper, or what it has under one key, with some settings changed.
 
     Raises ConfigError in one line, with the file and the key or the line that is wrong.
     """
-    values: Any = read_yaml(folder / GRID)
+    values: Any = with_changes(read_yaml(folder / GRID), changes or {})
     try:
         return from_mapping(kind, values.get(key) if key else values, where=key)
     except ConfigError as error:

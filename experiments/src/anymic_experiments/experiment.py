@@ -15,7 +15,7 @@ from anymic.data.corpora.esc50 import esc50
 from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits
 from anymic.devices.simulation.simulate import simulate
-from anymic.errors import ManifestError
+from anymic.errors import AnymicError, ManifestError
 from anymic.training import TrainingConfig, load_config
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.conditions import Grid
@@ -36,7 +36,6 @@ class Experiment(Generic[Settings]):
     out: Path
     data: tuple[Path, ...]  # manifests: of a corpus of devices one a fold
     scale: Scale = "small"
-    seeds: tuple[int, ...] = (0, 1)
     workers: int = 2  # processes at a time
     progress: bool = True
     asked: tuple[str, ...] = ()  # the parts that are asked for; none is all that the data allow
@@ -44,8 +43,11 @@ class Experiment(Generic[Settings]):
     made: Any = None  # what a paper's `prepare` has made of the data
     # what the command line says, by name: of what only this paper asks for, too
     options: Mapping[str, Any] = field(default_factory=dict)
-    # settings in place of the presets', for tests: {"epochs": 1}
-    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds."""
+        return tuple(range(self.grid.seeds))
 
     @property
     def places(self) -> Path:
@@ -54,8 +56,17 @@ class Experiment(Generic[Settings]):
 
     @property
     def base(self) -> TrainingConfig:
-        """The preset of the scale."""
-        return load_config(self.grid.presets[self.scale])
+        """The preset of the scale, with what the recipe's settings change."""
+        return load_config(self.grid.presets[self.scale], changes=self.grid.changes)
+
+    def of_folds(self) -> Experiment[Settings]:
+        """Return it with as many of its folds as the settings ask for."""
+        made, first = self.made, slice(self.grid.folds)
+        if isinstance(made, Mapping):
+            made = dict([*made.items()][first])
+        elif made:
+            made = made[first]
+        return replace(self, data=self.data[first], made=made)
 
     def train(self, *names: str, seeds: Sequence[int] | None = None) -> list[Outcome]:
         """Train and test what is missing of grids, every fold and seed."""
@@ -64,7 +75,6 @@ class Experiment(Generic[Settings]):
             folds=self.data,
             seeds=self.seeds if seeds is None else seeds,
             scale=self.scale,
-            changes=self.changes,
         )
         self.finish(runs)
         return [run.outcome(self.places) for run in runs]
@@ -161,13 +171,19 @@ class Paper:
             getattr(module, "prepare", on_simulated_devices),
         )
 
+    def changed(self, scale: Scale, changes: Mapping[str, Any]) -> Grid:
+        """Return the grid with some settings changed; see `Grid.read`."""
+        return type(self.grid).read(self.folder, scale=scale, changes=changes)
+
     def run(
         self, experiment: Experiment[Any], *, page_folder: Path | None = None, command: str
     ) -> tuple[list[Path], str]:
-        """Make what is missing, compare, and write the report: the files, and the page's text.
+        """Make what is missing, compare, and write report and page: the files, and the page's text.
 
-        The report is written after each part, so that an interruption leaves what is done; the page
-        at the end.
+        Both are written after each part, so that nothing is lost that is done. Without
+        `page_folder` the page is in the folder of the report.
+
+        Raises AnymicError if a part of the experiment cannot be made, with where the page is.
         """
         scale, seeds = experiment.scale, experiment.seeds
         page = Page(
@@ -178,21 +194,41 @@ class Paper:
             scale=scale,
             seeds=len(seeds),
             base=experiment.base,
+            differences=experiment.grid.differences(self.grid, scale),
         )
-        experiment = self.prepare(experiment)
+        experiment = self.prepare(experiment).of_folds()
         folds = len(experiment.made or experiment.data)
         write = partial(
             page.write,
             out=experiment.out,
+            folder=page_folder,
             title=self.grid.title,
             introduction={"folds": folds, "simulated": experiment.simulated},
             command=command,
             seeds=list(seeds),
         )
+        asked, every = experiment.asked, self.grid.command.parts
+        parts = [one.name for one in every if one.always or not asked or one.name in asked]
         sections: list[Section] = []
-        for part in self.grid.command.parts:
-            if part.always or part.name in experiment.asked or not experiment.asked:
-                if any(section.found.rows for section in sections):
-                    write(sections, folder=None)
-                sections += self.sections[part.name](experiment)
-        return write(sections, folder=page_folder)
+        written: tuple[list[Path], str] = [], ""
+        for place, part in enumerate(parts, start=1):
+            try:
+                sections += self.sections[part](experiment)
+            except AnymicError as error:
+                if sections:
+                    raise _with_page(
+                        error, part, page.place(experiment.out, page_folder)
+                    ) from error
+                raise
+            if any(one.found.rows for one in sections):
+                written = write(sections, missing=parts[place:])
+        return written
+
+
+def _with_page(error: AnymicError, part: str, page: Path) -> AnymicError:
+    """Return the error of a part, with the page that has what was done before."""
+    return type(error)(
+        f"{part}: {error.problem}",
+        expected=error.expected,
+        fix=f"{error.fix}; what is done is in {page}".removeprefix("; "),
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from anymic._internal.files import write_text
 from anymic.errors import ConfigError, counted
 from anymic.evaluation.report import cells
 from anymic.evaluation.report.write import made
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "page.md.j2"
+# below the introduction of a page that is not the whole experiment
+NOTES = """\
+{% if differences %}
+Not as the recipe: {% for name, (value, theirs) in differences.items() -%}
+`{{ name }}` is {{ value | setting }}, in the recipe {{ theirs | map("setting") | join(" or ") }}
+{{- "; " if not loop.last else "." }}{% endfor %}
+
+{% endif %}
+
+{% if missing %}
+Not finished: {{ missing | join(", ") }}.
+
+{% endif %}
+"""
 
 
 @dataclass(frozen=True)
@@ -55,11 +70,13 @@ class Page:
             "percent": cells.percent,
             "plain": cells.plain,
             "points": cells.points,
+            "setting": lambda value: "all" if value is None else str(value),
             "short": lambda number: f"{number:g}",
             "signed": lambda number, digits=1: f"{number:+.{digits}f}",
         }
         environment.globals |= {
             "published": Published.read(folder),
+            "differences": {},
             "rule": lambda columns: "|---" * columns + "|",
             "verdict": verdict,
             "zip": zip,
@@ -67,6 +84,7 @@ class Page:
         }
         try:
             self._template = environment.get_template(FILE)
+            self._notes = environment.from_string(NOTES)
         except TemplateSyntaxError as error:
             raise self._mistake(error.lineno, error.message or "") from None
 
@@ -96,13 +114,14 @@ class Page:
         folder: Path | None,
         title: str,
         introduction: Mapping[str, Any],
+        missing: Sequence[str] = (),
         **facts: Any,
     ) -> tuple[list[Path], str]:
         """Write the report, and the page and its figures into `folder`; return files and page.
 
         The report goes into a folder of the paper's name in `out`, so that experiments that share
         runs keep their reports apart; `facts` are for its header. `introduction` is what the macro
-        of this name is called with.
+        of this name is called with, and `missing` the parts that are not there yet.
         """
         from anymic.evaluation.report import ReportFigure, run_header, write_report
         from anymic.evaluation.report.style import save_png
@@ -120,14 +139,21 @@ class Page:
             figures=[ReportFigure(one.picture or self.name, own, name) for name, one, own in drawn],
             extra={name: [vars(row) for row in rows] for name, rows in others},
         )
-        texts = [self.text("introduction", **introduction), *texts, self.text("decisions")]
-        written, text = [paths["html"], paths["json"]], "\n".join([*texts, made(header)])
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            written += [save_png(own, folder / self.picture(one)) for _, one, own in drawn]
-            written.append(folder / f"{self.name}.md")
-            written[-1].write_text(text, encoding="utf-8")
-        return written, text
+        notes = self.notes(missing=missing)
+        texts = [self.text("introduction", **introduction), notes, *texts, self.text("decisions")]
+        text, page = "\n".join([*filter(None, texts), made(header)]), self.place(out, folder)
+        page.parent.mkdir(parents=True, exist_ok=True)
+        pictures = [save_png(own, page.parent / self.picture(one)) for _, one, own in drawn]
+        write_text(page, text)
+        return [paths["html"], paths["json"], *pictures, page], text
+
+    def notes(self, *, missing: Sequence[str]) -> str:
+        """Return what differs from the recipe, and which parts are not there yet."""
+        return self._notes.render(missing=missing).lstrip()
+
+    def place(self, out: Path, folder: Path | None) -> Path:
+        """Return the file of the page: in `folder`, or without one beside the report."""
+        return (folder or out / self.name) / f"{self.name}.md"
 
     def section(self, one: Section) -> str:
         """Return a section as the page has it."""

@@ -49,6 +49,20 @@ def to_mapping(settings: Any) -> dict[str, Any]:
     return typing.cast("dict[str, Any]", _plain(dataclasses.asdict(settings)))
 
 
+def with_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested values with some replaced; a dot reaches inside: {"frontend.bands": 128}."""
+    result = dict(values)
+    for key, value in changes.items():
+        place = result
+        *parents, last = key.split(".")
+        for parent in parents:
+            inner = place.get(parent)
+            place[parent] = dict(inner) if isinstance(inner, dict) else {}
+            place = place[parent]
+        place[last] = value
+    return result
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping; ConfigError if it is none."""
     path = Path(path)

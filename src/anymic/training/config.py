@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from anymic import models
-from anymic._internal.settings import from_mapping, read_yaml
+from anymic._internal.settings import from_mapping, read_yaml, with_changes
 from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
@@ -309,12 +309,4 @@ def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> 
     if from_data := values.get("from_data"):  # what is stated is not taken from the data
         stated = [key if key != "frontend" else "frontend." for key in changes or {}]
         values["from_data"] = [name for name in from_data if not any(map(name.startswith, stated))]
-    for key, value in (changes or {}).items():
-        place = values
-        *parents, last = key.split(".")
-        for parent in parents:
-            inner = place.get(parent)
-            place[parent] = dict(inner) if isinstance(inner, dict) else {}
-            place = place[parent]
-        place[last] = value
-    return from_mapping(TrainingConfig, values)
+    return from_mapping(TrainingConfig, with_changes(values, changes or {}))

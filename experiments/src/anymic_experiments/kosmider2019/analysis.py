@@ -113,13 +113,21 @@ def _ensembles(experiment: Ours) -> Iterator[Section]:
     yield ensembles.section(experiment.members([*corrected, *whole]), experiment.grid)
 
 
+def _identification(experiment: Ours) -> Iterator[Section]:
+    if experiment.made:
+        grid, seeds = experiment.grid, experiment.seeds
+        found = identification.run(experiment.made, experiment.places, grid, seeds=seeds)
+        yield identification.section(found, grid)
+
+
 def _devices(experiment: Ours) -> Iterator[Section]:
     if experiment.made:
-        grid = experiment.grid
-        answers = device_policy.answers(experiment)
-        found = identification.run(experiment.made, experiment.places, grid, seeds=experiment.seeds)
-        yield identification.section(found, grid)
-        yield device_policy.section(answers, grid)
+        yield device_policy.section(device_policy.answers(experiment), experiment.grid)
 
 
-SECTIONS = {"table": _table, "devices": _devices, "ensembles": _ensembles}
+SECTIONS = {
+    "table": _table,
+    "identification": _identification,
+    "devices": _devices,
+    "ensembles": _ensembles,
+}

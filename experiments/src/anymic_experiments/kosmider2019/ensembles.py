@@ -44,7 +44,7 @@ def chosen(found: Sequence[Member], kind: Ensemble, grid: Settings) -> Folds:
         return enough and (to == "selected" or member.outcome.run.config.spec_augment is not None)
 
     return [
-        [member for part in kind.members for member in fold if belongs(member, part)]
+        [member for to in kind.members for member in fold if belongs(member, to)][: grid.members]
         for fold in folds.values()
     ]
 

@@ -48,3 +48,4 @@ class Settings(Grid):
     soft: str
     device_policy: DevicePolicy
     identification: Identification
+    members: int | None = None  # of every ensemble in each fold, how many, the first ones

@@ -180,7 +180,7 @@ def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
 
 
 def _losses(experiment: Experiment[Settings]) -> Iterator[Section]:
-    seeds = experiment.seeds[: experiment.options.get("ablation_seeds") or None]
+    seeds = experiment.seeds[: experiment.grid.ablation_seeds]
     outcomes = experiment.train("losses", "domains", seeds=seeds)
     yield losses(outcomes, experiment.grid, scale=experiment.scale, seeds=len(seeds))
 

@@ -16,6 +16,7 @@ class Settings(Grid):
     # the training accuracy that a temperature may lack against T = 1 and still be compared
     behind: float
     calibrated: str  # the condition whose calibration is shown
+    ablation_seeds: int  # of the seeds, how many table 2 is made with
     calibration_bound: float  # what the calibration error of every device should be at most
 
     @property

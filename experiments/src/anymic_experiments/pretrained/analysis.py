@@ -69,7 +69,7 @@ def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     resolve(experiment.options["extractor"])  # before minutes of simulation
     folds = list(by_fold(esc50(experiment.options["esc50"])).items())
     found = []
-    for name, fold in folds[: experiment.options["folds"]]:
+    for name, fold in folds[: experiment.grid.folds]:
         out = experiment.out / "microphones" / name
         made = simulate(fold, devices_of(experiment), out, workers=experiment.workers)
         require_all_usable(made.failures)

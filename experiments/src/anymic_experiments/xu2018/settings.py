@@ -74,6 +74,7 @@ class Settings(Grid):
     extractors: dict[str, Extractor]
     tables: dict[str, tuple[Line, ...]]
     contrasts: dict[str, tuple[tuple[str, ...], ...]]
+    members: int | None = None  # of the extractors of a line, how many, the first ones
 
     def lines(self, table: str, scale: Scale) -> list[Line]:
         """Return the lines of a table with their numbers of segments and extractors."""
@@ -81,7 +82,7 @@ class Settings(Grid):
         trained = tuple(name for name, one in self.extractors.items() if one.sampling)
         known = {"own": (size.segments,), "each": size.lengths, "whole": (size.whole,)}
         for pattern in self.tables[table]:
-            extractors = pattern.extractors or trained
+            extractors = (pattern.extractors or trained)[: self.members]
             name = pattern.name.replace(
                 "VGGish", "extractor" if scale == "pretrained" else "VGGish"
             )

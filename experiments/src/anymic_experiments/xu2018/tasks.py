@@ -114,6 +114,7 @@ class Job(Task):
         size, sampling = self.grid.sizes[self.scale], self.grid.extractors[self.extractor].sampling
         changes = {"width": size.width, "epochs": size.extractor_epochs, "sampling": sampling}
         changes |= {"batch_size": len(manifest.labels), "seed": self.seed}  # a clip of each label
+        changes |= self.grid.changes
         config = load_config(self.grid.presets[self.scale], changes=changes)
         cache, resume = out / "features", place.is_dir()
         if self.weights is None and self.pretrained is None:
