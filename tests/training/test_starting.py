@@ -136,9 +136,47 @@ def test_settings_of_a_network_are_those_of_a_training_from_random_weights(
     clips = read_folder(sounds)
     assert choose_start(clips).extractor is not None
     assert choose_start(clips, "small").extractor is None
+    assert choose_start(clips, changes={"epochs": 3}).config.epochs == 3
+    assert choose_start(clips, changes={"epochs": 3}).extractor is None
+    assert choose_start(clips, changes={"targets": "several"}).extractor is not None
+    assert choose_start(clips, anymic.TrainingConfig(), changes={"seed": 2}).config.seed == 2
     with_head = choose_start(clips, head="attention", changes={"epochs": 3})
     assert with_head.extractor is not None
     assert (with_head.config.network, with_head.config.epochs) == ("attention_head", 3)
+
+
+def test_a_refusal_is_one_line_without_the_notes_on_what_was_chosen(
+    installed: Bundle, sounds: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    command = ["train", "--data", sounds, "--out", tmp_path / "run"]
+    assert "19 folds cannot be made of 18 recordings" in refused(*command, "--folds", "19")
+    few = tmp_path / "few.csv"
+    few.write_text(f"path,label\n{sounds}/hum/0.wav,hum\n{sounds}/hum/1.wav,hum\n")
+    assert "ll training clips have the label hum" in refused(
+        "train", "--data", few, "--out", tmp_path / "run"
+    )
+    broken = tmp_path / "broken"
+    for label in LABELS[:2]:
+        (broken / label).mkdir(parents=True)
+        (broken / label / "0.wav").write_bytes(b"RIFF")
+    assert "0.wav" in refused("train", "--data", broken, "--out", tmp_path / "run")
+
+
+def test_settings_that_a_head_does_not_use_are_named(
+    installed: Bundle, sounds: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    command = ["train", "--data", sounds, "--out", tmp_path / "run", "--head"]
+    words = "head logistic does not use epochs. Expected seed, targets, validation_share"
+    assert words in refused(*command, "logistic", "--set", "epochs=3")
+    assert words in refused(*command, "logistic", "--preset", "head", "--set", "epochs=3")
+    assert "head dense does not use clip_s, frontend.bands." in refused(
+        *command, "dense", "--set", "epochs=3", "--set", "clip_s=3", "--set", "frontend.bands=32"
+    )
+    model = ["train-head", "--data", sounds, "--model", tmp_path / "models" / "yamnet"]
+    assert "head logistic does not use epochs, mixup." in refused(
+        *model, "--out", tmp_path, "--head", "logistic", "--epochs", "3", "--mixup", "0.1"
+    )
+    choose_start(read_folder(sounds), head="logistic", changes={"validation_share": 0.2})
 
 
 def test_refusals(sounds: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

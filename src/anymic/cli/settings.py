@@ -11,8 +11,6 @@ from anymic.errors import ConfigError
 if TYPE_CHECKING:
     from anymic.training import TrainingConfig
 
-DEFAULT_PRESET = "small"
-
 
 def read_config(
     preset: str | None,
@@ -20,11 +18,17 @@ def read_config(
     changes: Sequence[str] | None,
     seed: int | None,
     *,
-    default: str = DEFAULT_PRESET,
+    default: str,
 ) -> TrainingConfig:
     """Return the settings that --preset, --config, --set and --seed give together."""
     from anymic.training import load_config
 
+    values = read_changes(changes) | ({} if seed is None else {"seed": seed})
+    return load_config(named_settings(preset, file) or default, changes=values)
+
+
+def named_settings(preset: str | None, file: Path | None) -> str | None:
+    """Return the name of the preset or the path of the file, if one is given."""
     if preset is not None and file is not None:
         raise ConfigError(
             f"both --preset {preset} and --config {file} are given",
@@ -33,10 +37,7 @@ def read_config(
         )
     if file is not None and file.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--config is {file}", expected="a .yaml file", fix="check the name")
-    values = read_changes(changes)
-    if seed is not None:
-        values["seed"] = seed
-    return load_config(preset or default if file is None else str(file), changes=values)
+    return preset if file is None else str(file)
 
 
 def read_changes(pairs: Sequence[str] | None) -> dict[str, Any]:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import note_replaced, require_both, require_choice
 from anymic.cli.printing import Outcome, command_line, failures_of, note
-from anymic.cli.settings import read_changes, read_config, read_trainer
+from anymic.cli.settings import named_settings, read_changes, read_trainer
 from anymic.errors import ConfigError
-
-if TYPE_CHECKING:
-    from anymic.data.manifest import Manifest
-    from anymic.training import TrainingConfig
-    from anymic.training.starting import Start
 
 
 def train(
@@ -68,21 +62,31 @@ def train(
 
     Example: anymic train --data sounds/ --out run --test-share 0.2 --group-from '^([^-]+)-'
     """
-    from anymic.training.held_out import HeldOut, fit_and_measure
+    from anymic.training.heads import heads
+    from anymic.training.held_out import REPORT, HeldOut
     from anymic.training.run import RECORD
+    from anymic.training.starting import PRESET, FitOptions, choose_start, several_labels
 
     note_replaced(out, resume=resume)
     arguments = read_trainer(trainer)
-    settings = _Settings(preset, config_file, changes, seed)
-    held_out = HeldOut(test_share, folds, group_from, several=settings.several)
+    settings, own = named_settings(preset, config_file), read_changes(changes)
+    held_out = HeldOut(test_share, folds, group_from, several=several_labels(settings, own))
     _check_members(members, workers, arguments, held_out.wanted)
-    manifest = held_out.grouped(data)
-    progress = not as_json
     # Members, a trainer's arguments and a run to resume are those of a network's training.
-    network = members is not None or bool(arguments) or (resume and (out / RECORD).is_file())
-    start = _start(manifest, settings, extractor, head, network=network)
-    if not as_json:
-        note(*start.notes)
+    if members is not None or arguments or (resume and (out / RECORD).is_file()):
+        _refuse_head(extractor, head)
+        settings = settings or PRESET
+    if head is not None:
+        require_choice("--head", head, heads())
+    manifest = held_out.grouped(data)
+    start = choose_start(manifest, settings, extractor=extractor, head=head, changes=own, seed=seed)
+    options = FitOptions(
+        resume=resume,
+        progress=not as_json,
+        cache=cache,
+        trainer=arguments,
+        on_start=None if as_json else partial(note, *start.notes),
+    )
     if members is not None:
         from anymic.training.members import fit_members
 
@@ -92,23 +96,13 @@ def train(
             out,
             members=members,
             workers=workers,
-            progress=progress,
+            progress=options.progress,
             cache=cache,
             trainer=arguments,
         )
         return _members_outcome(places, out, data)
-    once = partial(start.fit, resume=resume, progress=progress, cache=cache, trainer=arguments)
-    measured = None
-    if held_out.wanted:
-        measured = fit_and_measure(
-            once,
-            manifest,
-            out,
-            held_out=replace(held_out, group_from=None),
-            seed=start.config.seed,
-            progress=progress,
-        )
-    bundle = once(manifest, out) if measured is None else measured.bundle
+    measured = start.fit(manifest, out, options, held_out=held_out)
+    bundle = measured.bundle
     if bundle.training.get("rank", 0):
         return None  # another process of this run prints it
     record = bundle.training
@@ -124,8 +118,8 @@ def train(
         f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
     ]
     failures = failures_of(bundle)
-    if measured is not None and (found := measured.evaluation) is not None:
-        paths = found.write(out / "report", command=command_line())
+    if (found := measured.evaluation) is not None:
+        paths = found.write(out / REPORT, command=command_line())
         note(found.warning)
         plain["report"] = as_mapping(found, paths)
         lines[1:1] = [f"measured on {measured.how}", *evaluation_lines(found, paths)]
@@ -133,61 +127,16 @@ def train(
     return Outcome(plain, lines, failures)
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """The settings that are given, as `read_config` takes them."""
+def _refuse_head(extractor: str | None, head: str | None) -> None:
+    """Refuse an extractor or a head where a network is trained from random weights."""
+    from anymic.training.starting import NONE
 
-    preset: str | None
-    file: Path | None
-    changes: list[str] | None
-    seed: int | None
-
-    @property
-    def given(self) -> bool:
-        """Whether they are those of a network: several labels a clip suit every network."""
-        return bool(self.preset or self.file or set(read_changes(self.changes)) - {"targets"})
-
-    @property
-    def several(self) -> bool:
-        """Whether a clip may have several labels."""
-        return self.read().several
-
-    def read(self) -> TrainingConfig:
-        return read_config(self.preset, self.file, self.changes, self.seed)
-
-
-def _start(
-    manifest: Manifest,
-    settings: _Settings,
-    extractor: str | None,
-    head: str | None,
-    *,
-    network: bool,
-) -> Start:
-    """Return what the training starts from; with `network`, that is not an extractor."""
-    from anymic.training.heads import heads
-    from anymic.training.starting import NONE, Start, choose_start
-
-    if head is not None:
-        require_choice("--head", head, heads())
-    wanted = head is not None or extractor not in (None, NONE)
-    if not wanted and (settings.given or network):
-        return Start(settings.read())
-    if network:
+    if head is not None or extractor not in (None, NONE):
         raise ConfigError(
             "an extractor or a head is given with --members, --trainer or --resume",
             expected="a network that is trained from random weights",
             fix="leave one of them out",
         )
-    own = settings.preset is not None or settings.file is not None
-    return choose_start(
-        manifest,
-        settings.read() if own else None,
-        extractor=extractor,
-        head=head,
-        changes=None if own else read_changes(settings.changes),
-        seed=settings.seed or 0,
-    )
 
 
 def _check_members(

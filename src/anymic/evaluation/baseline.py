@@ -63,10 +63,22 @@ class Baseline:
         if not both.any() or (several and not targets[both].any()):
             return None
         recordings = None if groups is None else np.asarray(groups)[both]
-        found = {MODEL: model[both], name: probabilities[both]}
-        rows = (_precisions if several else _accuracies)(
-            found, targets[both], name=name, groups=recordings, seed=seed
-        )
+        found, true = {MODEL: model[both], name: probabilities[both]}, targets[both]
+        rows: list[Row] = []
+        if not several:
+            right = {one: p.argmax(axis=1) == true for one, p in found.items()}
+            for one, hits in right.items():
+                rows.append(row(ACCURACY.name, accuracy(hits, recordings), **{KEY: one}))
+            rows += compare(right, against=name, key=KEY, groups=recordings, seed=seed)
+            return cls(name, about, tuple(rows))
+        for one, p in found.items():
+            mean, _ = precision_intervals(p, true, recordings, seed=seed)
+            assert mean is not None  # some clip has a label
+            rows.append(row(MEAN_PRECISION, mean, **{KEY: one}))
+        if len(true if recordings is None else set(recordings.tolist())) > 1:
+            change = precision_difference(found[MODEL], found[name], true, recordings, seed=seed)
+            condition = {KEY: MODEL, f"against_{KEY}": name}
+            rows.append(row(PRECISION_DIFFERENCE, change, **condition))
         return cls(name, about, tuple(rows))
 
     @property
@@ -111,36 +123,3 @@ class Baseline:
 
 def _signed(change: Row) -> str:
     return points(change) if change.metric == ACCURACY.difference else plain(change, signed=True)
-
-
-def _accuracies(
-    found: dict[str, NDArray[np.float64]],
-    targets: NDArray[np.int64],
-    *,
-    name: str,
-    groups: NDArray[Any] | None,
-    seed: int,
-) -> list[Row]:
-    right = {one: p.argmax(axis=1) == targets for one, p in found.items()}
-    rows = [row(ACCURACY.name, accuracy(hits, groups), **{KEY: one}) for one, hits in right.items()]
-    return rows + compare(right, against=name, key=KEY, groups=groups, seed=seed)
-
-
-def _precisions(
-    found: dict[str, NDArray[np.float64]],
-    targets: NDArray[np.int64],
-    *,
-    name: str,
-    groups: NDArray[Any] | None,
-    seed: int,
-) -> list[Row]:
-    rows = []
-    for one, p in found.items():
-        mean, _ = precision_intervals(p, targets, groups, seed=seed)
-        assert mean is not None  # some clip has a label
-        rows.append(row(MEAN_PRECISION, mean, **{KEY: one}))
-    if len(targets if groups is None else set(groups.tolist())) > 1:
-        change = precision_difference(found[MODEL], found[name], targets, groups, seed=seed)
-        condition = {KEY: MODEL, f"against_{KEY}": name}
-        rows.append(row(PRECISION_DIFFERENCE, change, **condition))
-    return rows

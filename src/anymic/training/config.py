@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from anymic import models
-from anymic._internal.settings import from_mapping, read_yaml, with_changes
+from anymic._internal.settings import from_mapping, read_yaml, to_mapping, with_changes
 from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
@@ -260,33 +261,35 @@ def presets() -> list[str]:
     return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir())
 
 
-def as_config(config: TrainingConfig | str) -> TrainingConfig:
+def as_config(
+    config: TrainingConfig | str, changes: Mapping[str, Any] | None = None
+) -> TrainingConfig:
     """Return the settings of a training: as they are, or by the name or path of a preset.
 
     Raises
     ------
     ConfigError
-        If they are neither, or `load_config` refuses the name.
+        If they are neither, or `load_config` refuses the name or a change.
     """
     if isinstance(config, str):
-        return load_config(config)
+        return load_config(config, changes=changes)
     if not isinstance(config, TrainingConfig):
         raise ConfigError(
             f"the settings are a {type(config).__name__}",
             expected="a TrainingConfig, or the name of a preset",
             fix="pass load_config(name, changes={...}) to change settings of a preset",
         )
-    return config
+    return _changed(to_mapping(config), changes) if changes else config
 
 
-def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> TrainingConfig:
+def load_config(name_or_path: str, *, changes: Mapping[str, Any] | None = None) -> TrainingConfig:
     """Read a preset by name, or a YAML file, and change some settings.
 
     Parameters
     ----------
     name_or_path : str
         A name that `presets` lists, or a path that ends in .yaml or .yml.
-    changes : dict, optional
+    changes : mapping, optional
         Settings to replace; a dot separates nested names: {"frontend.bands": 128}.
 
     Raises
@@ -306,6 +309,11 @@ def load_config(name_or_path: str, *, changes: dict[str, Any] | None = None) -> 
             expected="one of " + ", ".join(presets()),
             fix="choose one of them, or pass a path that ends in .yaml",
         )
+    return _changed(values, changes)
+
+
+def _changed(values: dict[str, Any], changes: Mapping[str, Any] | None) -> TrainingConfig:
+    """Return the settings of a mapping, with some of them replaced."""
     if from_data := values.get("from_data"):  # what is stated is not taken from the data
         stated = [key if key != "frontend" else "frontend." for key in changes or {}]
         values["from_data"] = [name for name in from_data if not any(map(name.startswith, stated))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,7 @@ def fit(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
+    on_start: Callable[[], object] | None = None,
 ) -> Bundle:
     """Train a classifier and write it to `out` as a bundle.
 
@@ -74,6 +75,8 @@ def fit(
         Folder for features; several runs may share it. By default `out`/features.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, ...
+    on_start : callable, optional
+        Called when settings and clips are accepted and the features are computed.
 
     Returns
     -------
@@ -112,6 +115,8 @@ def fit(
         (built, name), arguments = own_network(network, data, config), {}
     if isinstance(built, models.WrappedModule):
         _check(built, data, config)
+    if on_start is not None:
+        on_start()
     record = run.train(built, frontend, data)
     uses = run.fitted_on()
     if config.standardize:

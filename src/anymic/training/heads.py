@@ -13,6 +13,7 @@ import torch
 from anymic import models
 from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
+from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import BundleError, ConfigError
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 LINEAR = "linear_head"
 PRESET = "head"
+# Settings that a head does not use: its features are embeddings, and its name is chosen apart.
+OF_NETWORKS = {"network", "width", "frontend", "correction", "clip_s", "codecs", "from_data"}
+OF_NETWORKS |= {"other_rates", "shorter", "longer"}
+USED_BY_LOGISTIC = {"seed", "targets", "validation_share"}
 SEGMENT_S = 0.96  # for networks without patches
 SEGMENTS = 6  # Xu 2018, table 4: the best number
 
@@ -49,6 +54,7 @@ def fit_head(
     cache: str | Path | None = None,
     progress: Callable[[int], None] | None = None,
     trainer: Mapping[str, Any] | None = None,
+    on_start: Callable[[], object] | None = None,
     notes: Sequence[str] = (),
 ) -> Bundle:
     """Train a head on the embeddings of a model and write both to `out` as one bundle.
@@ -79,7 +85,7 @@ def fit_head(
         Called with the number of clips embedded since the last call.
     cache : path, optional
         Folder for embeddings; by default that of the user, which all trainings share.
-    trainer
+    trainer, on_start
         As for `anymic.training.fit`.
     notes : sequence of str
         What else `training["notes"]` says, before what is done with other rates and lengths.
@@ -122,6 +128,8 @@ def fit_head(
     )
     run.failures += found.failures
     data = Examples.of(run.parts.ordered(), found.features, found.rows, failures=found.failures)
+    if on_start is not None:
+        on_start()
     tagger = cast(Tagger, bundle.network)
     uses = run.fitted_on(embedder.fitted_on)
     embeddings = Embedded(data, found.rows, np.array(together.recordings()), config)
@@ -286,11 +294,35 @@ def head_config(
     seed : int
     changes : mapping, optional
         Settings to replace, as for `anymic.training.load_config`.
+
+    Raises
+    ------
+    ConfigError
+        If the head does not use a setting that is replaced, or there is no such setting.
     """
+    require_used(head, changes or {})
     usual: dict[str, Any] = {"network": head, "seed": seed}
     if head == LINEAR and (changes or {}).get("targets") != "several":
         usual["validation_share"] = 0
     return load_config(PRESET, changes={**usual, **(changes or {})})
+
+
+def require_used(head: str, changes: Mapping[str, Any]) -> None:
+    """Raise ConfigError for settings that a head does not use."""
+    used = set(to_mapping(TrainingConfig())) - OF_NETWORKS
+    used = USED_BY_LOGISTIC if head == LINEAR else used
+    unused = [
+        key
+        for key in changes
+        if (name := key.split(".")[0]) in TrainingConfig.__dataclass_fields__ and name not in used
+    ]
+    if unused:
+        short = next(short for short, name in heads().items() if name == head)
+        raise ConfigError(
+            f"the head {short} does not use {', '.join(unused)}",
+            expected=", ".join(sorted(used)) + ", where a setting is changed",
+            fix="leave other settings out, or choose another head",
+        )
 
 
 def require_head(name: str, *, segments: int | None, hidden: int | None) -> None:

@@ -93,7 +93,8 @@ class Measured:
     bundle : Bundle
         `training["held_out"]` has the result in short.
     evaluation : Evaluation or None
-        With the baseline; None in all processes of a training but the first.
+        With the baseline; None without clips set aside, and in all processes of a training but the
+        first.
     how : str
         Which clips were set aside.
     """
@@ -130,7 +131,7 @@ def fit_and_measure(
     seed : int
         Of the choice of the clips, and of the resamples behind the intervals.
     progress : bool
-        Print a line for each fold.
+        Print a line after each fold.
 
     Raises
     ------
@@ -150,15 +151,13 @@ def fit_and_measure(
     statistics = mfcc_baseline.mfcc_statistics(parts[0])
     found: list[Evaluation] = []
     for number, part in enumerate(parts, 1):
-        if progress and len(parts) > 1:
-            print(f"fold {number} of {len(parts)}", file=sys.stderr, flush=True)
         bundle = fit(part, out if held_out.folds is None else out / FOLDS / f"{number}")
         if bundle.training.get("rank", 0):
             return Measured(bundle, None, how)
         found.append(evaluate(bundle, part, split=TEST, seed=seed))
+        if progress and held_out.folds is not None:
+            print(f"fold {number} of {len(parts)} is measured", file=sys.stderr, flush=True)
     if held_out.folds is not None:
-        if progress:
-            print("all clips", file=sys.stderr, flush=True)
         bundle = fit(development(clips), out)
     evaluation = replace(
         pool(found, seed=seed),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,11 @@ from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle
 from anymic.bundle.installed import installed, resolve
 from anymic.data.manifest import Manifest
-from anymic.data.reading import as_manifest
 from anymic.errors import ConfigError
 from anymic.training.config import TrainingConfig, as_config, load_config
 from anymic.training.fitting import fit
-from anymic.training.heads import fit_head, head_config, heads
-from anymic.training.held_out import REPORT, HeldOut, fit_and_measure
+from anymic.training.heads import fit_head, head_config, heads, require_used
+from anymic.training.held_out import REPORT, HeldOut, Measured, fit_and_measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,43 +48,56 @@ class Start:
     notes: tuple[str, ...] = ()
 
     def fit(
-        self,
-        manifest: Manifest | pd.DataFrame | str | Path,
-        out: str | Path,
-        *,
-        network: nn.Module | None = None,
-        resume: bool = False,
-        progress: bool = True,
-        cache: str | Path | None = None,
-        trainer: Mapping[str, Any] | None = None,
-    ) -> Bundle:
-        """Train on clips and write the model to `out`; parameters are those of `train`.
+        self, clips: Manifest, out: str | Path, options: FitOptions, *, held_out: HeldOut
+    ) -> Measured:
+        """Train on clips and write the model to `out`; measure it where clips are to be set aside.
 
         With an extractor, `training["notes"]` of the bundle lists what was chosen.
         """
+        # Once, however many folds there are.
+        options = replace(options, on_start=options.on_start and functools.cache(options.on_start))
+        once = functools.partial(self._fit, options=options)
+        if not held_out.wanted:
+            return Measured(once(clips, Path(out)), None, "")
+        return fit_and_measure(
+            once,
+            clips,
+            out,
+            held_out=replace(held_out, group_from=None),
+            seed=self.config.seed,
+            progress=options.progress,
+        )
+
+    def _fit(self, clips: Manifest, out: Path, *, options: FitOptions) -> Bundle:
         if self.extractor is None:
-            return fit(
-                manifest,
-                self.config,
-                out,
-                network=network,
-                resume=resume,
-                progress=progress,
-                cache=cache,
-                trainer=trainer,
-            )
-        clips = as_manifest(manifest, several=self.config.several)
-        with progress_bar(len(clips), "embedding", shown=progress) as advance:
+            return fit(clips, self.config, out, **vars(options))
+        with progress_bar(len(clips), "embedding", shown=options.progress) as advance:
             return fit_head(
                 clips,
                 self.extractor,
                 self.config,
                 out,
-                cache=cache,
+                cache=options.cache,
                 progress=advance,
-                trainer=trainer,
+                trainer=options.trainer,
+                on_start=options.on_start,
                 notes=self.notes,
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How a training runs, apart from what it starts from: the arguments of `training.fit`.
+
+    A head on embeddings uses `progress`, `cache`, `trainer` and `on_start` alone.
+    """
+
+    network: nn.Module | None = None
+    resume: bool = False
+    progress: bool = True
+    cache: str | Path | None = None
+    trainer: Mapping[str, Any] | None = None
+    on_start: Callable[[], object] | None = None
 
 
 def choose_start(
@@ -95,12 +107,13 @@ def choose_start(
     extractor: str | Path | Bundle | None = None,
     head: str | None = None,
     changes: Mapping[str, Any] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Start:
     """Choose what a training starts from.
 
     Where neither settings, nor an extractor, nor a head are given, this is the installed extractor,
-    or else the preset "small". With settings and without an extractor it is what they say.
+    or else the preset "small". With settings, and without an extractor or a head, it is a network
+    from random weights. `targets` suits both, and alone does not count as a setting.
 
     Parameters
     ----------
@@ -113,15 +126,14 @@ def choose_start(
     head : str, optional
         A key of `anymic.training.heads.heads`: logistic, dense, attention or lstm.
     changes : mapping, optional
-        Settings that differ from the usual ones, of the head or the preset that is chosen.
-    seed : int
-        Where no settings are given.
+        Settings to replace in `config`, or in those of the head or the preset that is chosen.
+    seed : int, optional
+        By default that of the settings.
 
     Raises
     ------
     ConfigError
-        If there is no such head, no extractor for it, or the settings have a network that is no
-        head.
+        If there is no such head, no extractor for it, or it does not use one of `changes`.
     BundleError
         If the extractor cannot be loaded.
     """
@@ -129,6 +141,7 @@ def choose_start(
         raise ConfigError(
             f"the head is {head!r}", expected=f"one of {', '.join(heads())}", fix="choose one"
         )
+    changes = dict(changes or {}) | ({} if seed is None else {"seed": seed})
     given = extractor is not None and extractor != NONE
     if head is not None and extractor == NONE:
         raise ConfigError(
@@ -136,8 +149,9 @@ def choose_start(
             expected="an extractor, whose embeddings the head classifies",
             fix="leave the head out, or name an extractor",
         )
-    if config is not None and not given and head is None:
-        return Start(as_config(config))
+    stated = config is not None or set(changes) - {"targets", "seed"}
+    if stated and not given and head is None:
+        return Start(as_config(PRESET if config is None else config, changes))
     found = _extractor(None if extractor == NONE else extractor, wanted=extractor != NONE)
     if found is None:
         if head is not None:
@@ -146,7 +160,7 @@ def choose_start(
                 expected="an extractor, whose embeddings the head classifies",
                 fix="import one with `anymic import yamnet`, or leave the head out",
             )
-        return _from_scratch(chosen=extractor is None, changes={"seed": seed, **(changes or {})})
+        return _from_scratch(chosen=extractor is None, changes=changes)
     bundle, name = found
     said = []
     if not given:
@@ -157,10 +171,11 @@ def choose_start(
         said.append(f"head: {head}, for {rule} {MOST_CLIPS:,} clips (here {len(manifest):,})")
     if config is None:
         assert head is not None
-        settings = head_config(heads()[head], seed=seed, changes=changes)
+        settings = head_config(heads()[head], changes=changes)
     else:
-        settings = as_config(config)
+        settings = as_config(config, changes)
         settings = settings if head is None else replace(settings, network=heads()[head])
+        require_used(settings.network, changes)
     return Start(settings, bundle, tuple(said))
 
 
@@ -171,7 +186,8 @@ def train(
     *,
     extractor: str | Path | Bundle | None = None,
     head: str | None = None,
-    seed: int = 0,
+    changes: Mapping[str, Any] | None = None,
+    seed: int | None = None,
     network: nn.Module | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -196,7 +212,7 @@ def train(
         those of the head.
     out : path
         The folder of the model.
-    extractor, head, seed
+    extractor, head, changes, seed
         See `choose_start`.
     network, resume, progress, trainer
         See `anymic.training.fit`; an own network is trained in place of everything else.
@@ -225,31 +241,38 @@ def train(
         raise ConfigError(
             "no folder for the model is given", expected="a path as `out`", fix="add out='run'"
         )
-    several = config is not None and as_config(config).several
-    held_out = HeldOut(test_share, folds, group_from, several=several)
+    held_out = HeldOut(test_share, folds, group_from, several=several_labels(config, changes))
     clips = held_out.grouped(manifest)
     if network is None:
-        start = choose_start(clips, config, extractor=extractor, head=head, seed=seed)
+        start = choose_start(
+            clips, config, extractor=extractor, head=head, changes=changes, seed=seed
+        )
     else:
-        start = Start(as_config(PRESET if config is None else config))
-    if progress and start.notes and sys.stderr is not None:
-        print(*start.notes, sep="\n", file=sys.stderr, flush=True)
-    once = partial(
-        start.fit, network=network, resume=resume, progress=progress, cache=cache, trainer=trainer
-    )
-    if not held_out.wanted:
-        return once(clips, out)
-    found = fit_and_measure(
-        once,
-        clips,
-        out,
-        held_out=replace(held_out, group_from=None),
-        seed=start.config.seed,
+        start = Start(as_config(PRESET if config is None else config, changes))
+
+    def announce() -> None:
+        if progress and start.notes and sys.stderr is not None:
+            print(*start.notes, sep="\n", file=sys.stderr, flush=True)
+
+    options = FitOptions(
+        network=network,
+        resume=resume,
         progress=progress,
+        cache=cache,
+        trainer=trainer,
+        on_start=announce,
     )
+    found = start.fit(clips, out, options, held_out=held_out)
     if found.evaluation is not None:
         found.evaluation.write(Path(out) / REPORT)
     return found.bundle
+
+
+def several_labels(
+    config: TrainingConfig | str | None, changes: Mapping[str, Any] | None = None
+) -> bool:
+    """Return whether the settings of a training say that a clip may have several labels."""
+    return as_config(PRESET if config is None else config, changes).several
 
 
 def _extractor(
@@ -266,7 +289,7 @@ def _extractor(
     return None
 
 
-def _from_scratch(*, chosen: bool, changes: dict[str, Any]) -> Start:
+def _from_scratch(*, chosen: bool, changes: Mapping[str, Any]) -> Start:
     notes = [f"a network from random weights, with the settings of the preset {PRESET}"]
     if chosen:
         notes.append(
