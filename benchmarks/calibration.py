@@ -1,4 +1,4 @@
-"""How many clips a calibrator needs: temperature beside isotonic regression, on drawn clips.
+"""How many clips a calibrator needs: temperature, isotonic regression, and its plain steps.
 
 Ten labels; a clip's logits are drawn (normal, standard deviation 3), its label from their softmax,
 and the model states them divided by 0.6, which is too sure. A calibrator learns from n clips and
@@ -31,24 +31,26 @@ def main() -> None:
     others, truth = drawn(OTHERS, 10_000)
     before = (log_loss(others, truth), expected_calibration_error(others, truth))
     print(f"before: log loss {before[0]:.3f}, ECE {before[1]:.3f}")
-    print("clips\tT, spread of ln T\tlog loss\tECE\tisotonic, log loss\tECE\tpossible")
+    print("clips\tT, spread of ln T\tlog loss\tECE\tisotonic, log loss\tECE\tplain, log loss\tECE")
     for clips in (30, 60, 100, 200, 400, 1000, 3000):
-        temperatures, heated, steps = [], [], []
+        temperatures, heated = [], []
+        steps: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
         for seed in range(DRAWS):
             p, t = drawn(clips, seed)
             one = TemperatureCalibrator().fit(p, t)
             temperatures.append(one.temperature_)
             heated.append(_worth(one.transform(others), truth))
-            try:
-                steps.append(_worth(IsotonicCalibrator().fit(p, t).transform(others), truth))
-            except CalibrationError:
-                continue
+            for smoothing, found in steps.items():
+                try:
+                    fitted = IsotonicCalibrator(smoothing=smoothing).fit(p, t)
+                except CalibrationError:  # of some label there are too few
+                    continue
+                found.append(_worth(fitted.transform(others), truth))
         spread = np.std(np.log(temperatures))
-        first = "\t".join(f"{value:.3f}" for value in np.mean(heated, axis=0))
-        second = "\t".join(f"{value:.3f}" for value in np.mean(steps, axis=0)) if steps else "\t"
-        print(
-            f"{clips}\t{np.mean(temperatures):.2f}, {spread:.2f}\t{first}\t{second}\t{len(steps)}"
-        )
+        cells = [f"{clips}", f"{np.mean(temperatures):.2f}, {spread:.2f}"]
+        for each in (heated, *steps.values()):
+            cells += [f"{value:.3f}" for value in np.mean(each, axis=0)] if each else ["", ""]
+        print("\t".join(cells))
 
 
 def _worth(p: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[float, float]:

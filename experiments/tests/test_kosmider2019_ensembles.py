@@ -63,6 +63,7 @@ def test_who_votes_in_which_ensemble() -> None:
         "soft voting, trained on all clips": 1,
         GRID.calibrated: 3,
         "calibrated voting, selected members with augmentation": 3,
+        "calibrated voting, selected members, plain steps": 3,
         "soft voting, all of both": 4,
         GRID.soft: 3,
         "geometric voting, selected members": 3,
@@ -77,17 +78,20 @@ def test_members_that_err_apart_are_right_together() -> None:
     assert change.value == pytest.approx(4 / 12)  # each is wrong about a third
     assert change.n == 36  # D was not asked about
     text = Page(FOLDER, grid=GRID).section(section)
-    assert text.count("\n| ") == 1 + 6
+    assert text.count("\n| ") == 1 + 7
     assert "more accurate than their average by +33.3" in text
 
 
 def test_calibration_says_what_the_validation_clips_bear_out() -> None:
     """A member that says 0.9 and is right four times in five comes to say 0.8."""
-    kind = KINDS[GRID.calibrated]
+    kind = KINDS[f"{GRID.calibrated}, plain steps"]
     folds = ensembles.chosen([member(slice(0, 2))], kind, GRID)
     (votes,) = ensembles.voted(folds, kind, GRID)
     sure = votes.probabilities.max(axis=1)
     np.testing.assert_allclose(sure, 0.8, atol=1e-9)
+    (smooth,) = ensembles.voted(folds, KINDS[GRID.calibrated], GRID)
+    # 8 of 10 clips and 2 more, half of which have the label
+    np.testing.assert_allclose(smooth.probabilities.max(axis=1), 9 / 12, atol=1e-9)
 
 
 def test_an_empty_selection_is_refused() -> None:

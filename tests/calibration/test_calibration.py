@@ -57,13 +57,13 @@ def test_it_is_scikit_learns_calibrated_classifier() -> None:
     new, _ = clips(500, 1, sure=3)
     frozen = pytest.importorskip("sklearn.frozen").FrozenEstimator(AsStated().fit(p, t))
     theirs = CalibratedClassifierCV(frozen, method="isotonic").fit(p, t).predict_proba(new)
-    ours = IsotonicCalibrator().fit(p, t).transform(new)
+    ours = IsotonicCalibrator(smoothing=False).fit(p, t).transform(new)
     np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
 def test_every_step_is_scikit_learns_isotonic_regression() -> None:
     p, t = clips(60, 2)
-    calibrator = IsotonicCalibrator().fit(p, t)
+    calibrator = IsotonicCalibrator(smoothing=False).fit(p, t)
     between = np.linspace(-0.1, 1.1, 200)
     for label in range(4):
         wanted = IsotonicRegression(out_of_bounds="clip").fit(p[:, label], t == label)
@@ -83,13 +83,44 @@ def test_overconfidence_is_corrected() -> None:
 
 def test_rows_sum_to_one_and_rows_of_zeros_become_equal() -> None:
     p = np.array([[0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]] * 2)
-    calibrator = IsotonicCalibrator().fit(p, np.array([0, 1, 2, 0, 1, 2]))
+    calibrator = IsotonicCalibrator(smoothing=False).fit(p, np.array([0, 1, 2, 0, 1, 2]))
     low = np.full((1, 3), 0.04)
     np.testing.assert_array_equal(calibrator.transform(low), np.full((1, 3), 1 / 3))
     new = np.random.default_rng(0).dirichlet(np.ones(3), 50)
     found = calibrator.transform(new)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
     assert (found >= 0).all()
+
+
+def test_smoothed_steps_by_hand() -> None:
+    """Six of twelve clips have the first label: two are added, and one has it."""
+    first = np.array([0.1] * 5 + [0.4] * 3 + [0.9] * 4)
+    t = 1 - np.array([0] * 5 + [1, 1, 0] + [1] * 4)
+    calibrator = IsotonicCalibrator().fit(np.column_stack([first, 1 - first]), t)
+    np.testing.assert_array_equal(calibrator.inputs_[0], [0.1, 0.4, 0.9])
+    np.testing.assert_allclose(calibrator.outputs_[0], [1 / 7, 3 / 5, 5 / 6])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_smoothed_steps_are_never_zero_and_rise(seed: int) -> None:
+    p, t = clips(60, seed, sure=4)
+    calibrator = IsotonicCalibrator().fit(p, t)
+    for y in calibrator.outputs_:
+        assert 0 < y[0] <= y[-1] < 1
+        assert (np.diff(y) >= 0).all()
+    hard = np.vstack([np.eye(4), clips(500, 100 + seed, sure=4)[0]])
+    assert (calibrator.transform(hard) > 0).all()
+
+
+def test_smoothed_steps_become_the_plain_ones_with_many_clips() -> None:
+    new, _ = clips(1000, 1, sure=2)
+    apart = []
+    for count in (100, 1000, 10_000):
+        p, t = clips(count, 0, sure=2)
+        plain = IsotonicCalibrator(smoothing=False).fit(p, t).transform(new)
+        apart.append(float(np.abs(IsotonicCalibrator().fit(p, t).transform(new) - plain).mean()))
+    assert apart[1] < apart[0] / 3
+    assert apart[2] < apart[1] / 3
 
 
 def test_saved_steps_are_the_calibrator() -> None:

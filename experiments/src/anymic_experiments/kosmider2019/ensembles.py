@@ -60,7 +60,7 @@ def voted(folds: Folds, kind: Ensemble, grid: Settings) -> list[Outcome]:
     votes = []
     for fold in folds:
         calibrators = [
-            IsotonicCalibrator().fit(member.validation, member.targets)
+            IsotonicCalibrator(smoothing=kind.smoothing).fit(member.validation, member.targets)
             for member in (fold if kind.voting == "calibrated" else ())
         ]
         together = vote([each.outcome.probabilities for each in fold], kind.voting, calibrators)

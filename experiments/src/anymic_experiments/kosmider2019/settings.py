@@ -15,6 +15,7 @@ class Ensemble:
     name: str
     voting: Voting
     members: tuple[str, ...]
+    smoothing: bool = True  # of the isotonic steps that calibrate; the report's are plain
 
 
 @dataclass(frozen=True)
