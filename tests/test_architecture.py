@@ -32,7 +32,7 @@ ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", 
 ARRAYS |= {"anymic.errors"}
 NETWORKS = ARRAYS | {"abc", "copy", "inspect", "itertools", "torch", "torchmetrics"}
 NETWORKS |= {"anymic._internal.registry", "anymic._internal.process_state"}
-NETWORKS |= {"anymic._internal.onnx_session", "pathlib"}
+NETWORKS |= {"anymic._internal.onnx_session", "anymic._internal.onnx_chain", "pathlib"}
 CALIBRATORS = ARRAYS | {"sklearn", "anymic._internal.reading"}
 ONLY = {"metrics": NETWORKS | {"sklearn"}, "models": NETWORKS, "calibration": CALIBRATORS}
 # What one module does for all of the package, and who may therefore import these.

@@ -51,7 +51,7 @@ def open_session(path: Path, data: bytes = b"", *, threads: int = 0) -> Any:
                 f"{error}; ANYMIC_ONNX_CPU_S and ANYMIC_ONNX_MEMORY_MB set other limits"
             ) from error
         _tried.add((which, cpu_s, memory_mb))
-    return _session(data or path, threads)
+    return load_session(data or path, threads)
 
 
 def require_onnxruntime() -> None:
@@ -60,7 +60,8 @@ def require_onnxruntime() -> None:
         import onnxruntime  # noqa: F401
 
 
-def _session(model: Path | bytes, threads: int = 0) -> Any:
+def load_session(model: Path | bytes, threads: int = 0) -> Any:
+    """Return an onnxruntime session of a model that is trusted."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -77,7 +78,7 @@ def _session(model: Path | bytes, threads: int = 0) -> Any:
 def _load_and_run(path: Path) -> None:
     """Run a model of waveforms; the callers that need its inputs check them."""
     with _memory_errors():
-        session = _session(sys.stdin.buffer.read() or path, threads=1)
+        session = load_session(sys.stdin.buffer.read() or path, threads=1)
     inputs = session.get_inputs()
     if any(one.type != FLOAT for one in inputs):
         return

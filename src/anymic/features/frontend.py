@@ -19,7 +19,7 @@ from anymic.features.waveform import corrected
 
 IDENTITY = 0  # row of the gains that belongs to no device
 SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: a smaller one is no signal
-TILE_FRAMES = 256  # processed together on a processor, so that they stay in its cache
+TILE_SAMPLES = 2**19  # of frames processed together on a processor: they stay in its cache
 
 
 class Frontend(nn.Module):
@@ -239,8 +239,8 @@ def deltas(features: Tensor) -> Tensor:
 
 
 def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
-    """Divide frames (frame, ...) into parts of `TILE_FRAMES`."""
-    tiles: tuple[Tensor, ...] = torch.split(frames, TILE_FRAMES)
+    """Divide frames (frame, sample) into parts of `TILE_SAMPLES`."""
+    tiles: tuple[Tensor, ...] = torch.split(frames, max(1, TILE_SAMPLES // frames.shape[-1]))
     return tiles
 
 

@@ -1,7 +1,8 @@
-"""YAMNet for prediction only: normalizations folded, weights laid out once, ReLU in the same pass.
+"""YAMNet for prediction only: normalizations folded, run by onnxruntime or else by oneDNN.
 
-On a core of a processor that takes a third of the time that plain PyTorch takes, layer by layer
-(`benchmarks/pretrained.py`). Most of what is left is the arithmetic of the 1x1 convolutions.
+Nine tenths of the time are the multiplications of the 1x1 convolutions. onnxruntime does them at
+94 % of the processor's peak, and needs half of oneDNN's time for the other layers, so it is used
+where the extra `onnx` is installed (`benchmarks/pretrained.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from anymic._internal.onnx_chain import Convolution, open_chain
 from anymic.models.yamnet import BANDS, FRAMES, Normalization, YAMNet, reversed_patches
 
-PIECE = 32  # patches that pass the network together: their maps have up to 13 MB
+PIECE = 16  # patches that pass the network together: their maps have up to 6 MB
 
 
 class _Layer(NamedTuple):
@@ -48,19 +50,22 @@ class FusedYAMNet(nn.Module):
         self.require_size = network.require_size
         self.classifier = network.classifier
         self.limited = isinstance(network.layers[0][2], nn.ReLU6)  # type: ignore[index]
+        folded = [one for layer in network.layers for one in _folded(layer)]
+        chain = [_upright(one) for one in folded]
+        self._chain = open_chain(chain, piece=PIECE, largest=6.0 if self.limited else None)
         self._layers: list[_Layer] = []
         shape = [PIECE, network.channels, FRAMES, BANDS]
-        for layer in network.layers:
-            children = list(layer.children())
-            for convolution, normalization in zip(children[0::3], children[1::3], strict=True):
-                assert isinstance(convolution, nn.Conv2d)
-                assert isinstance(normalization, Normalization)
-                shape = self._add(fuse_conv_bn_eval(convolution, normalization), shape)
+        for convolution in folded if self._chain is None else ():
+            shape = self._add(convolution, shape)
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding of patches: (batch, channel, 64, 96) to (batch, embedding)."""
         self.require_size(features)
-        return torch.cat([self._pool(piece) for piece in torch.split(features, PIECE)])
+        features = features.detach().float()
+        if self._chain is not None:
+            return torch.from_numpy(self._chain(features.numpy()))
+        with torch.autocast(features.device.type, enabled=False):
+            return torch.cat([self._pool(piece) for piece in torch.split(features, PIECE)])
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (batch, class), float32."""
@@ -71,17 +76,16 @@ class FusedYAMNet(nn.Module):
     def _add(self, convolution: nn.Conv2d, shape: list[int]) -> list[int]:
         """Add a convolution for maps of a shape; return the shape of its output."""
         stride, padding = list(convolution.stride), [convolution.kernel_size[0] // 2] * 2
-        weight = convolution.weight.detach().to(memory_format=torch.channels_last)
-        assert convolution.bias is not None
+        weight = convolution.weight.to(memory_format=torch.channels_last)
         if _ONEDNN is not None:
             settings = (padding, stride, [1, 1], convolution.groups, shape)
             weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *settings)
-        bias = convolution.bias.detach()
-        self._layers.append(_Layer(weight, bias, stride, padding, convolution.groups))
+        assert convolution.bias is not None
+        self._layers.append(_Layer(weight, convolution.bias, stride, padding, convolution.groups))
         return [shape[0], convolution.out_channels, *(size // stride[0] for size in shape[2:])]
 
     def _pool(self, features: Tensor) -> Tensor:
-        maps = reversed_patches(features.float())
+        maps = reversed_patches(features)
         for layer in self._layers:
             maps = self._convolve(maps, layer)
         return maps.mean(dim=(2, 3))
@@ -93,6 +97,30 @@ class FusedYAMNet(nn.Module):
             return maps.clamp_(0, 6) if self.limited else maps.relu_()
         after, limits = ("hardtanh", [0.0, 6.0]) if self.limited else ("relu", [])
         return _ONEDNN(maps, weight, bias, padding, stride, [1, 1], groups, after, limits, "")
+
+
+def _folded(layer: nn.Module) -> list[nn.Conv2d]:
+    """Return the convolutions of a layer, each with the normalization after it folded into it."""
+    children, folded = list(layer.children()), []
+    for convolution, normalization in zip(children[0::3], children[1::3], strict=True):
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(normalization, Normalization)
+        folded.append(fuse_conv_bn_eval(convolution, normalization).requires_grad_(False))
+    return folded
+
+
+def _upright(convolution: nn.Conv2d) -> Convolution:
+    """Return a convolution for patches as they are: not reversed, (band, frame)."""
+    stride, after = convolution.stride[0], convolution.kernel_size[0] // 2
+    weight = convolution.weight.flip(2, 3).transpose(2, 3).contiguous()
+    assert convolution.bias is not None
+    return Convolution(
+        weight.numpy(),
+        convolution.bias.numpy(),
+        stride,
+        (after if stride == 1 else 0, after),
+        convolution.groups,
+    )
 
 
 def _find_onednn() -> Callable[..., Tensor] | None:
