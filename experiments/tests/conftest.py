@@ -10,8 +10,97 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
+from scipy.signal import lfilter
 
-from anymic.data.corpora.tau_mobile import SCENES, tau2019_mobile, tau2020_mobile
+from anymic.cli import main
+from anymic.data.corpora.scenes import Settings, scenes
+from anymic.data.corpora.tau_mobile import DEVICES, SCENES, tau2019_mobile, tau2020_mobile
+
+RATE_HZ = 44_100
+TREES = ("tau2019-mobile", "tau2020-mobile", "fsdkaggle2018", "fsdkaggle2018, Kaggle")
+Clips = list[tuple[str, str, NDArray[np.float64]]]  # the scene, train or test, and the samples
+
+
+@pytest.fixture(scope="session")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return manifests of published corpora in miniature, which `anymic data prepare` has read.
+
+    The clips are the built-in scenes: four of them, three places of each (the last tests).
+    """
+    root = tmp_path_factory.mktemp("trees")
+    made = scenes(root / "scenes", Settings(0, 3, 1, 1, 1.0, RATE_HZ), progress=False)
+    made = made.where(label=made.labels[:4])
+    clips = [
+        (label, split, soundfile.read(path)[0])
+        for label, split, path in zip(
+            made.table["label"], made.table["split"], made.paths(), strict=True
+        )
+    ]
+    found = {}
+    for name in TREES:
+        corpus, _, layout = name.partition(", ")
+        tree = root / name.replace(", ", "-")
+        if corpus == "fsdkaggle2018":
+            write_fsdkaggle(tree, clips, kaggle=bool(layout))
+        else:
+            write_tau(tree, clips, DEVICES[2019 if "2019" in corpus else 2020])
+        found[name] = tree.with_suffix(".csv")
+        command = ["data", "prepare", corpus, "--root", str(tree), "--out", str(found[name])]
+        assert main(command) == 0
+    return found
+
+
+def write_tau(root: Path, clips: Clips, devices: tuple[str, ...]) -> None:
+    """Write the layout of TAU Mobile: each moment by each device; S4 to S6 only test."""
+    generator = np.random.default_rng(0)
+    (root / "audio").mkdir(parents=True)
+    meta: list[tuple[str, str, str, str]] = []
+    sides: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+    for number, (scene, side, sound) in enumerate(clips):
+        for place, device in enumerate(devices):
+            if side == "train" and device in ("S4", "S5", "S6"):
+                continue
+            name = f"audio/{scene}-lyon-{number}-0-{device.lower()}.wav"
+            coloured = lfilter([1.0], [1.0, -0.1 * place], sound)  # duller, the later the device
+            noise = generator.normal(scale=1e-4, size=len(sound))
+            soundfile.write(root / name, np.clip(0.3 * coloured + noise, -1, 1), RATE_HZ)
+            meta.append((name, scene, f"lyon-{number}", device.lower()))
+            sides[side].append((name, scene))
+    columns = ["filename", "scene_label", "identifier", "source_label"]
+    pd.DataFrame(meta, columns=columns).to_csv(root / "meta.csv", sep="\t", index=False)
+    (root / "evaluation_setup").mkdir()
+    for file, side, kept in (("train", "train", 2), ("test", "test", 1), ("evaluate", "test", 2)):
+        frame = pd.DataFrame(sides[side], columns=columns[:2])[columns[:kept]]
+        frame.to_csv(root / "evaluation_setup" / f"fold1_{file}.csv", sep="\t", index=False)
+
+
+def write_fsdkaggle(root: Path, clips: Clips, *, kaggle: bool) -> None:
+    """Write the layout of FSDKaggle2018 as Kaggle or Zenodo has it: clips of 0.3 s to 2 s."""
+    names = (
+        {"train": "train.csv", "test": "test_post_competition.csv"}
+        if kaggle
+        else {
+            "train": "FSDKaggle2018.meta/train_post_competition.csv",
+            "test": "FSDKaggle2018.meta/test_post_competition_scoring_clips.csv",
+        }
+    )
+    found = dict.fromkeys(scene for scene, _, _ in clips)
+    labels = dict(zip(found, ("Bark", "Cello", "Cough", "Flute"), strict=True))
+    for part, table in names.items():
+        folder = root / f"{'' if kaggle else 'FSDKaggle2018.'}audio_{part}"
+        folder.mkdir(parents=True)
+        rows = []
+        for number, (scene, side, sound) in enumerate(clips):
+            if side == part:
+                name, length = f"{number:08x}.wav", round((0.3, 1.0, 2.0)[number % 3] * RATE_HZ)
+                soundfile.write(folder / name, np.resize(sound, length), RATE_HZ)
+                rows.append((name, labels[scene], "1" if part == "train" else "Public"))
+        if kaggle and part == "test":  # padding of the competition
+            rows.append(("ffffffff.wav", "None", "Ignored"))
+        third = "manually_verified" if part == "train" else "usage"
+        (root / table).parent.mkdir(exist_ok=True)
+        pd.DataFrame(rows, columns=["fname", "label", third]).to_csv(root / table, index=False)
 
 
 @pytest.fixture

@@ -145,11 +145,18 @@ class Grid:
         ours, theirs = (flat(to_mapping(replace(grid, changes={}))) for grid in (self, recipe))
         names = [key for key in {**theirs, **ours} if ours.get(key) != theirs.get(key)]
         found = {key: (ours.get(key), [theirs.get(key)]) for key in names}
-        conditions = recipe.conditions(*recipe.grids, scale=scale)
-        configs = [one.config for one in conditions] or [load_config(self.presets[scale])]
+        configs = [
+            {one.name: one.config for one in grid.conditions(*grid.grids, scale=scale)}
+            or {"": load_config(self.presets[scale], changes=grid.changes)}
+            for grid in (self, recipe)
+        ]
         for key, value in self.changes.items():
-            each = [flat(to_mapping(config), key).get(key) for config in configs]
-            found[key] = value, [one for place, one in enumerate(each) if one not in each[:place]]
+            now, was = (
+                {name: flat(to_mapping(config), key).get(key) for name, config in each.items()}
+                for each in configs
+            )
+            own = {str(one): one for name, one in was.items() if now.get(name) != one}
+            found |= {key: (value, list(own.values()))} if own else {}
         return found
 
     def conditions(self, *names: str, scale: Scale) -> list[Condition]:

@@ -213,14 +213,14 @@ class Paper:
         written: tuple[list[Path], str] = [], ""
         for place, part in enumerate(parts, start=1):
             try:
-                sections += self.sections[part](experiment)
+                sections += (own := list(self.sections[part](experiment)))
             except AnymicError as error:
                 if sections:
                     raise _with_page(
                         error, part, page.place(experiment.out, page_folder)
                     ) from error
                 raise
-            if any(one.found.rows for one in sections):
+            if (own or place == len(parts)) and any(one.found.rows for one in sections):
                 written = write(sections, missing=parts[place:])
         return written
 

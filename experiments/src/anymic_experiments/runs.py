@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,14 @@ def changed_settings(config: TrainingConfig) -> dict[str, Any]:
 def named_by(facts: Sequence[Any], manifest: Path) -> str:
     """Return the name of a folder that changes with these facts or with the clips."""
     digest = hashlib.sha256(json.dumps(list(facts), sort_keys=True).encode())
-    digest.update(Manifest.read(manifest).digest().encode())
+    file = manifest.stat()
+    digest.update(_clips_digest(manifest.resolve(), file.st_mtime_ns, file.st_size).encode())
     return digest.hexdigest()[:16]
+
+
+@lru_cache  # a grid asks for it hundreds of times
+def _clips_digest(manifest: Path, *_: int) -> str:
+    return Manifest.read(manifest).digest()
 
 
 @dataclass(frozen=True)
