@@ -207,6 +207,20 @@ def test_manifest_of_stretches(predictor: Predictor, tmp_path: Path, files: list
         np.testing.assert_allclose(own, list(alone.probabilities.values()), atol=1e-6)
 
 
+def test_a_part_at_the_end_of_a_file_may_be_shorter_than_a_window(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    samples = np.random.default_rng(5).standard_normal(12000).astype(np.float32) / 10
+    soundfile.write(tmp_path / "end.wav", samples, RATE, subtype="FLOAT")
+    rows = [{"path": "end.wav", "label": "dog", "start_s": 0.75}]
+    manifest = Manifest.from_table(pd.DataFrame(rows), tmp_path)
+    alone = list(predictor.predict(samples[6000:], rate_hz=RATE).probabilities.values())
+    for cache in (None, tmp_path / "cache"):
+        found = predictor.predict_manifest(manifest, cache=cache)
+        assert not found.failures
+        np.testing.assert_allclose(found.probabilities[0], alone, atol=1e-6)
+
+
 def test_manifest_from_cached_features(
     predictor: Predictor, manifest: Manifest, tmp_path: Path
 ) -> None:

@@ -127,6 +127,17 @@ def test_a_stretch_is_cut_from_its_file(tmp_path: Path) -> None:
     assert (end.start_s, end.duration_s) == (1.5, 2.0)
 
 
+@pytest.mark.parametrize(("start_s", "expected"), [(1.5, 1.0), (4.5, 0.5)])
+def test_a_part_without_a_duration_ends_at_the_latest_with_its_file(
+    tmp_path: Path, start_s: float, expected: float
+) -> None:
+    path = wav(tmp_path / "a.wav", noise(5.0))
+    _, end = split(cut(path, CONTRACT, start_s=start_s, most_s=1.0))
+    assert (end.start_s, end.duration_s) == (start_s, expected)
+    with pytest.raises(AudioError, match=r"part from 5\.500 s to the end is not within"):
+        list(cut(path, CONTRACT, start_s=5.5, most_s=1.0))
+
+
 def test_long_files_take_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "hour.wav"
     minute = noise(60.0)

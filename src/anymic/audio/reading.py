@@ -70,6 +70,7 @@ def read(
     channel: Channel = "mean",
     start_s: float = 0.0,
     duration_s: float | None = None,
+    most_s: float | None = None,
     allow_silence: bool = False,
 ) -> Clip:
     """Read a file, or a part of it, as one mono clip.
@@ -97,6 +98,8 @@ def read(
     start_s, duration_s : float
         The part to read, in seconds. It must lie within the file (to a millisecond). The rest is
         not decoded where the format allows seeking.
+    most_s : float, optional
+        Where no duration is given, read so many seconds, or less if the file ends before.
     allow_silence : bool
         Accept a file of which every sample is 0.
 
@@ -115,14 +118,15 @@ def read(
     with open_source(path) as source:
         source.refuse_unusable(whole=False)
         column = _column(source, channel)
-        first, count = _part(source, start_s, duration_s)
+        first, count = _part(source, start_s, most_s if duration_s is None else duration_s)
         source.refuse_unusable(whole=count is None)
         if first:
             source.seek(first)
         frames = source.read(count)
-        if count is None:
-            source.finish()
-        if not len(frames) or (count and len(frames) < count - SEGMENT_SLACK_S * source.rate_hz):
+        complete = count and len(frames) >= count - SEGMENT_SLACK_S * source.rate_hz
+        if not complete and duration_s is None:
+            source.finish()  # the file may be cut short
+        if not len(frames) or not (complete or duration_s is None):
             _refuse_part(source, start_s, duration_s)
         rate, notes = source.rate_hz, source.notes
     name = os.fsdecode(path)

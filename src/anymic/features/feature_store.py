@@ -71,11 +71,12 @@ def read_clip(
 
     Raises an AudioError if the file cannot be read, has another rate, or a length that is refused.
     """
-    cut = "start_s" in values
+    cut, stated_s = "start_s" in values, float(values.get("duration_s", np.nan))
     clip = audio.read(
         path,
         start_s=float(values["start_s"]) if cut else 0.0,
-        duration_s=float(values.get("duration_s", length.clip_s)) if cut else None,
+        duration_s=None if np.isnan(stated_s) or not cut else stated_s,
+        most_s=length.clip_s if cut else None,
         allow_silence=True,  # corpora contain silent clips
     )
     if clip.rate_hz != rate_hz and length.other_rates == "resample":

@@ -129,6 +129,7 @@ class GainSelector:
             least_samples=self.least_samples,
             start_s=request.start_s,
             duration_s=request.duration_s,
+            most_s=request.most_s,
         )
 
     def _identify(self, request: ClipRequest, samples: NDArray[np.float32]) -> bool:

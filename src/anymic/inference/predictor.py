@@ -226,7 +226,8 @@ class Predictor:
 
         Blind gains are estimated from all rows of an unknown device together, and separately for
         each row without a device. A row with `start_s` is that part of its file, of `duration_s`
-        (or the model's clip length); a row without is the whole file.
+        (without it, of the model's clip length or to the file's end); a row without is the whole
+        file.
 
         Parameters
         ----------

@@ -32,6 +32,7 @@ class ClipRequest:
     device_from: DeviceFrom = "assumed"
     start_s: float | None = None  # a part of the file; None for all of it
     duration_s: float | None = None
+    most_s: float | None = None  # of a part without a stated duration
     device_group: str | None = None  # requests of an equal group were recorded with one device
     identification: Identification | None = None  # the identifier's result, if it was used
     # Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
@@ -144,8 +145,8 @@ def manifest_requests(manifest: Manifest, clip_s: float | None) -> list[ClipRequ
             str(path), device, "assumed" if device is None else "manifest", device_group=device
         )
         if "start_s" in values:
-            length_s = values.get("duration_s", np.nan)
-            request.start_s = float(values["start_s"])
-            request.duration_s = clip_s if np.isnan(length_s) else float(length_s)
+            length_s = float(values.get("duration_s", np.nan))
+            request.start_s, request.most_s = float(values["start_s"]), clip_s
+            request.duration_s = None if np.isnan(length_s) else length_s
         requests.append(request)
     return requests

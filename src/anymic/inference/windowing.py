@@ -41,6 +41,7 @@ def cut(
     least_samples: int = 1,
     start_s: float | None = None,
     duration_s: float | None = None,
+    most_s: float | None = None,
 ) -> Iterator[Window | End]:
     """Cut a file or clip into windows according to the contract; files are streamed.
 
@@ -56,8 +57,8 @@ def cut(
     contract : InputContract
     least_samples : int
         A clip with fewer samples, at the contract's rate, is always refused.
-    start_s, duration_s : float, optional
-        A part of a file, which is read at once.
+    start_s, duration_s, most_s : float, optional
+        A part of a file, as `anymic.audio.read` reads it, at once.
 
     Yields
     ------
@@ -70,7 +71,7 @@ def cut(
         If the clip cannot be read (damage and silence may appear after some windows), or the
         contract refuses it.
     """
-    clips, notes = _open(source, contract, start_s, duration_s)
+    clips, notes = _open(source, contract, start_s, duration_s, most_s)
     length = contract.clip_samples
     overlap = length - contract.hop_samples
     windows, samples, begin_s, clipped = 0, 0, start_s or 0.0, 0
@@ -111,6 +112,7 @@ def _open(
     contract: InputContract,
     start_s: float | None,
     duration_s: float | None,
+    most_s: float | None,
 ) -> tuple[Iterator[Clip], list[str]]:
     """Return clips of at most the contract's length at its rate, and notes on the changes."""
     if isinstance(source, Clip):
@@ -135,6 +137,7 @@ def _open(
         channel=contract.channel,
         start_s=start_s or 0.0,
         duration_s=duration_s,
+        most_s=most_s,
     )
     return _slices(clip, contract), notes
 

@@ -12,10 +12,12 @@ from anymic.bundle import Bundle
 from anymic.bundle.device_changes import add_devices, with_device_policy
 from anymic.bundle.format import FOLDER
 from anymic.bundle.installed import resolve
+from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest, concatenate
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.response import ResponseSpec, impulse_response
+from anymic.errors import Failure
 from anymic.features import FrontendConfig
 from anymic.inference.new_device import add_device
 from anymic.training import TrainingConfig
@@ -29,6 +31,7 @@ SEQUENCES = "sequences"
 VERSION = 1
 # Where the second copy of a clip begins: a clip is its file and its start.
 COPY_START_S = 0.01
+MOST_UNUSABLE = 0.01  # of the training clips
 FINE = 32  # points of a response in each frequency bin
 
 
@@ -81,7 +84,10 @@ class Head(FileTask):
             copies = training.with_columns(device=drawn.tolist(), start_s=COPY_START_S)
             training = concatenate([training, copies])
             embedder = add_devices(embedder, random)
-        fit_head(training, embedder, self.config, self.folder(out), cache=out / SEQUENCES)
+        head = fit_head(training, embedder, self.config, self.folder(out), cache=out / SEQUENCES)
+        unusable = [Failure(**one) for one in head.training["failures"]]
+        if len(unusable) > MOST_UNUSABLE * len(training):
+            require_all_usable(unusable)
 
     def read_bundle(self, out: Path) -> Bundle:
         """Return the trained model, without the random devices."""

@@ -146,6 +146,7 @@ def _variants(
             channel=channel,  # type: ignore[arg-type]  # audio checks it
             start_s=job.request.start_s or 0.0,
             duration_s=job.request.duration_s,
+            most_s=job.request.most_s,
         )
         for condition in job.conditions.values():
             where = "" if condition.name == CLEAN else f" ({condition.name})"
