@@ -20,11 +20,14 @@ from tests.evaluation.robustness.test_onnx_limits import write as write_bomb
 import anymic
 from anymic.audio import Clip
 from anymic.bundle import Bundle
+from anymic.cli import main
 from anymic.devices.correction.apply import apply_to_samples
+from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.errors import AnymicError, DependencyError
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.onnx import OnnxSettings, import_onnx
 from anymic.inference.embedder import Embedder
+from anymic.inference.onnx_model import OnnxModel
 from anymic.models.onnx_network import OnnxNetwork
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -72,6 +75,107 @@ def write(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.save(model, path)
     return path
+
+
+def write_classifier(onnx: Any, path: Path, *, last: str = "Sigmoid") -> Path:
+    """Write the network with two labels behind the embedding: scores of low and high noise."""
+    model, helper = onnx.load(write(onnx, path)), onnx.helper
+    weights = np.array([[2.0, -1.0]] * 3 + [[-2.0, 1.0]] * 3, np.float32)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "weights"))
+    model.graph.node.append(helper.make_node("MatMul", ["embedding", "weights"], ["logits"]))
+    model.graph.node.append(helper.make_node(last, ["logits"], ["scores"]))
+    for name in ("logits", "scores"):
+        model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    for name, text in (("labels", '["low", "high"]'), ("rate_hz", str(RATE_HZ))):
+        model.metadata_props.add(key=name, value=text)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(("last", "targets"), [("Sigmoid", "several"), ("Softmax", "one")])
+def test_with_its_labels_it_classifies_by_itself_and_its_embedding_trains_a_head(
+    onnx: Any,
+    tmp_path: Path,
+    last: str,
+    targets: str,
+    soundfiles: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import onnxruntime
+
+    path = write_classifier(onnx, tmp_path / "m.onnx", last=last)
+    settings = {"rate_hz": RATE_HZ, "window_s": 0.5, "labels": ["low", "high"]}
+    settings |= {"scores": "scores", "targets": targets}
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(settings))
+    command = ["import", "onnx", path, "--settings", tmp_path / "m.yaml", "--out", tmp_path / "o"]
+    assert main([str(one) for one in command]) == 0
+    assert f"anymic predict FILES --model {tmp_path / 'o'}" in capsys.readouterr().out
+    model = anymic.load(tmp_path / "o")
+    assert model.bundle.targets == targets
+    folder = soundfiles(tmp_path / "sounds")
+    clip = next(folder.rglob("0.wav"))
+    samples, _ = soundfile.read(clip, dtype="float32")
+    found = model.predict(clip)
+    starts = [round(start_s * RATE_HZ) for start_s in found.window_starts_s]
+    assert starts[:2] == [0, 4000]
+    windows = np.stack([np.pad(samples, (0, 4000))[start : start + 4000] for start in starts])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    expected = session.run(["scores"], {"x": windows})[0].mean(axis=0)
+    assert list(found.probabilities) == ["low", "high"]
+    np.testing.assert_allclose(list(found.probabilities.values()), expected, atol=2e-3)
+    head = anymic.train(
+        folder, out=tmp_path / "run", extractor=tmp_path / "o", cache=tmp_path / "c", progress=False
+    )
+    assert head.labels == ("high", "low")
+    assert head.training["best"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("message", "settings"),
+    [
+        ("nknown key 'label' .*did you mean 'labels'", {"label": ["low", "high"]}),
+        ("abels and scores are not given together", {"labels": ["low", "high"]}),
+        ("no output 'p'. Expected one of embedding", {"labels": ["low", "high"], "scores": "p"}),
+        ("probabilities of the 3 labels", {"labels": ["a", "b", "c"], "scores": "scores"}),
+        ("sigmoid or softmax", {"labels": ["low", "high"], "scores": "logits"}),
+        ("which sum to 1", {"labels": ["a", "b"], "scores": "scores", "targets": "one"}),
+    ],
+)  # fmt: skip
+def test_labels_that_do_not_fit_its_scores_are_refused(
+    onnx: Any, tmp_path: Path, refused: Callable[..., str], message: str, settings: dict[str, Any]
+) -> None:
+    path = write_classifier(onnx, tmp_path / "m.onnx")
+    text = yaml.safe_dump({"rate_hz": RATE_HZ, "window_s": 0.5, **settings})
+    (tmp_path / "m.yaml").write_text(text)
+    line = refused(
+        "import", "onnx", path, "--settings", tmp_path / "m.yaml", "--out", tmp_path / "o"
+    )
+    assert re.search(message, line), line
+
+
+def test_a_profile_is_added_to_an_onnx_file(
+    onnx: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_classifier(onnx, tmp_path / "m.onnx")
+    bins = 2048 // 2 + 1
+    gains = {"flat": np.ones(bins), "phone": np.linspace(0.5, 2, bins)}
+    profile = DeviceProfile(
+        rate_hz=RATE_HZ,
+        fft_size=2048,
+        hop_samples=512,
+        reference=("flat",),
+        estimator="ratio_of_means",
+        devices={name: DeviceGains(own, 1, np.zeros(bins)) for name, own in gains.items()},
+    )
+    command = ["devices", "add", path, "--profile", profile.write(tmp_path / "p.json")]
+    assert main([str(one) for one in command]) == 0
+    assert f"anymic predict FILES --model {path} --device" in capsys.readouterr().out
+    model = OnnxModel(path)
+    assert model.profile is not None
+    np.testing.assert_allclose(model.profile.gains_for("phone"), gains["phone"])
+    assert main([str(one) for one in command]) == 2  # the device is there
+    assert "phone" in capsys.readouterr().err
+    assert main([*map(str, command), "--replace"]) == 0
 
 
 def its_own(path: Path, samples: np.ndarray) -> np.ndarray:

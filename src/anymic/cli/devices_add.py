@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anymic.cli.inputs import require_both, require_out
 from anymic.cli.printing import Outcome, failures_as_json
@@ -12,7 +13,6 @@ from anymic.errors import ConfigError
 
 if TYPE_CHECKING:
     from anymic.devices.correction.new_device import Expectation
-    from anymic.inference.new_device import Addition
 
 DONE = {
     "takes": "{recordings} takes with {reference}",
@@ -50,7 +50,8 @@ def devices_add(
     Example: anymic devices add run --takes phone/ --reference-takes recorder/ --device phone
     """
     from anymic.bundle.installed import resolve
-    from anymic.inference.new_device import add_device
+    from anymic.devices.correction.profile import DeviceProfile
+    from anymic.inference.new_device import add_device, add_profile
 
     require_both("--reference-takes", reference_takes, "--takes", takes)
     require_both("--reference-response", reference_response, "--response", response)
@@ -66,9 +67,12 @@ def devices_add(
             "the new device has no name", expected="--device NAME", fix="pass --device"
         )
     require_out(model, out)
-    if profile is not None:
-        return _from_profile(model, profile, out, replace)
     model = resolve(model)
+    if profile is not None:
+        changed = add_profile(model, DeviceProfile.read(profile), replace_known=replace)
+        place = changed.save(out or model)
+        names = list(changed.devices)
+        return Outcome({"model": str(place), "devices": names}, _end(place, names, model))
     added = add_device(
         model,
         device,
@@ -90,7 +94,7 @@ def devices_add(
         "failures": failures_as_json(added.failures),
     }
     lines = [line for one in added.devices for line in _lines(one)]
-    lines += _end(place, added, model)
+    lines += _end(place, added.model.devices, model)
     return Outcome(plain, lines, added.failures, notes=added.notes)
 
 
@@ -117,27 +121,9 @@ def _lines(found: Expectation) -> list[str]:
     return lines
 
 
-def _end(place: Path, added: Addition, model: Path) -> list[str]:
-    devices = ", ".join(added.model.devices)
+def _end(place: Path, devices: Sequence[str], model: Path) -> list[str]:
     used = model if place.suffix == ".json" else place
     return [
-        f"{place}: devices {devices}",
+        f"{place}: devices {', '.join(devices)}",
         f"next: anymic predict FILES --model {used} --device NAME",
     ]
-
-
-def _from_profile(model: Path, profile: Path, out: Path | None, replace: bool) -> Outcome:
-    from anymic.bundle import load
-    from anymic.bundle.device_changes import add_devices
-    from anymic.devices.correction.profile import DeviceProfile
-
-    loaded: Any = load(model)
-    changed = add_devices(loaded, DeviceProfile.read(profile), replace_known=replace)
-    place = changed.save(out or model)
-    return Outcome(
-        {"model": str(place), "devices": list(changed.devices)},
-        [
-            f"{place}: devices {', '.join(changed.devices)}",
-            f"next: anymic predict FILES --model {place} --device NAME",
-        ],
-    )

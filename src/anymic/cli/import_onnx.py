@@ -14,9 +14,12 @@ def import_onnx(model: Path, *, settings: Path, out: Path) -> Outcome:
     The model embeds windows of sound; heads are trained on the embeddings (`anymic train
     --extractor OUT`), and device gains are applied to the waveform before the network. The YAML
     file has rate_hz and window_s, and where they differ from the default hop_s (window_s), input
-    and output (names in the file; the only input and the first output). The file is one with its
-    front-end and its weights; OUT holds a copy. It first runs in a process with limits of time and
-    memory. It needs onnxruntime: pip install 'anymic[onnx]'.
+    and output (names in the file; the only input and the first output). With labels, a list, and
+    scores, the output with their probabilities, the model also classifies by itself (`anymic
+    predict`); targets is several, or one where the probabilities sum to 1.
+
+    The file is one with its front-end and its weights; OUT holds a copy. It first runs in a process
+    with limits of time and memory. It needs onnxruntime: pip install 'anymic[onnx]'.
 
     Example: anymic import onnx cnn14.onnx --settings cnn14.yaml --out cnn14
     """
@@ -30,6 +33,7 @@ def import_onnx(model: Path, *, settings: Path, out: Path) -> Outcome:
     lines = [
         f"{out}  {arguments['embedding']} numbers for {contract.clip_s:g} s at "
         f"{contract.rate_hz} Hz, every {contract.hop_samples / contract.rate_hz:g} s",
-        f"next: anymic train --data MANIFEST --extractor {out} --out run",
+        f"next: anymic train --data MANIFEST --extractor {out} --out run"
+        + f", anymic predict FILES --model {out}" * bool(bundle.labels),
     ]
     return Outcome(outcome, lines)

@@ -15,11 +15,13 @@ from anymic._internal.process_state import left_as_found
 from anymic._internal.reading import parsing
 from anymic._internal.settings import from_mapping, read_yaml
 from anymic.bundle import Bundle, InputContract
+from anymic.bundle.targets import Targets
 from anymic.errors import BundleError, ConfigError
 from anymic.features import Frontend, FrontendConfig
 from anymic.models.onnx_network import OnnxFile, OnnxNetwork
 
 MOST_AXES = 3  # (batch, 1, sample)
+SUM = 1e-3  # the largest deviation of a sum of probabilities from 1
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class OnnxSettings:
         Distance between the starts of two windows; by default `window_s`.
     input, output : str
         Names in the model; by default its only input and its first output.
+    labels : tuple of str
+        Of a model that classifies by itself, in the order of `scores`.
+    scores : str
+        The output with the probability of each label.
+    targets : {"several", "one"}
+        With labels: whether each has its own probability, or those of all labels sum to 1.
     """
 
     rate_hz: int
@@ -43,15 +51,24 @@ class OnnxSettings:
     hop_s: float | None = None
     input: str = ""
     output: str = ""
+    labels: tuple[str, ...] = ()
+    scores: str = ""
+    targets: Targets = "several"
 
     def __post_init__(self) -> None:
-        """Check the rate and the lengths."""
+        """Check the rate, the lengths, and that labels and scores come together."""
         InputContract(self.rate_hz, self.window_s, hop_s=self.hop_s)
+        if bool(self.labels) != bool(self.scores):
+            raise ConfigError(
+                "labels and scores are not given together",
+                expected="labels, and scores, the name of the output with their probabilities",
+                fix="name the output as scores, or leave the labels out to use the embedding alone",
+            )
 
 
 @left_as_found()
 def import_onnx(model: str | Path, settings: OnnxSettings | str | Path) -> Bundle:
-    """Return a model without labels that embeds by an ONNX network.
+    """Return a model that embeds by an ONNX network, and has its labels if they are listed.
 
     Heads are trained on it, and device gains are applied to the waveform before it. The bundle
     holds the content of the file.
@@ -97,12 +114,16 @@ def import_onnx(model: str | Path, settings: OnnxSettings | str | Path) -> Bundl
         "window_samples": contract.clip_samples,
         "hop_samples": contract.hop_samples,
     }
-    network = OnnxNetwork(classes=0, **arguments)
+    if settings.scores:
+        arguments["scores"] = _named(session.get_outputs(), settings.scores, "output", path)
+        arguments["exclusive"] = settings.targets == "one"
+    network = OnnxNetwork(classes=len(settings.labels), **arguments)
     network.file = file
     bundle = Bundle(
         network=network,
         frontend=Frontend(FrontendConfig(rate_hz=settings.rate_hz, bands=1, features="waveform")),
-        labels=(),
+        labels=settings.labels,
+        targets=settings.targets if settings.labels else "one",
         contract=contract,
         network_name="onnx",
         network_arguments=arguments,
@@ -117,11 +138,32 @@ def import_onnx(model: str | Path, settings: OnnxSettings | str | Path) -> Bundl
     with torch.inference_mode():
         try:
             network.embed(torch.zeros(2, 1, 1, contract.clip_samples))
+            if settings.scores:
+                _check_scores(file, settings, path)
         except ConfigError as error:
             raise BundleError(
                 f"{path}: {error.problem}", expected=error.expected, fix=error.fix
             ) from None
     return bundle
+
+
+def _check_scores(file: OnnxFile, settings: OnnxSettings, path: Path) -> None:
+    """Raise BundleError unless noise and silence give a probability for each label."""
+    samples = round(settings.window_s * settings.rate_hz)
+    noise = 0.1 * np.random.default_rng(0).standard_normal((1, samples))
+    for wave in (noise.astype(np.float32), np.zeros((1, samples), np.float32)):
+        (found,) = file(wave, settings.scores)
+        fits = found.size == found.shape[-1] == len(settings.labels)
+        inside = fits and ((found >= 0) & (found <= 1)).all()
+        if not inside or (settings.targets == "one" and abs(found.sum() - 1) > SUM):
+            values = f", from {found.min():.3g} to {found.max():.3g}" if found.size else ""
+            raise BundleError(
+                f"the output {settings.scores} of {path} is {found.shape} for a window{values}",
+                expected=f"probabilities of the {len(settings.labels)} labels"
+                + (", which sum to 1" if settings.targets == "one" else ""),
+                fix="export the model with its sigmoid or softmax, or correct labels, scores and"
+                " targets",
+            )
 
 
 def _input(session: Any, settings: OnnxSettings, path: Path) -> str:

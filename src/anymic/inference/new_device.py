@@ -121,8 +121,7 @@ def add_device(
         added = anymic.add_device("run", "phone", takes="phone/", reference_takes="recorder/")
         added.model.save("run")
     """
-    if isinstance(model, str | Path):
-        model = OnnxModel(model) if Path(model).suffix == ".onnx" else bundles.load(model)
+    model = _loaded(model)
     stated = (reference,) if isinstance(reference, str) else tuple(reference)
     _check_sources(device, takes, recordings, response)
     if device is not None and not replace_known:
@@ -145,12 +144,9 @@ def add_device(
         profiles = [each.profile for each in found]
         changed = add_to_each(model, profiles, replace_known=replace_known)
         profile = changed.members[0].profile
-    elif isinstance(model, Bundle):
-        changed = add_devices(model, found[0].profile, replace_known=replace_known)
-        profile = changed.profile
     else:
-        profile = merge(model.profile, found[0].profile, replace_known=replace_known)
-        changed = model.with_profile(profile)
+        changed = add_profile(model, found[0].profile, replace_known=replace_known)
+        profile = changed.profile
     assert profile is not None
     first = found[0]
     return Addition(
@@ -162,6 +158,27 @@ def add_device(
         tuple(dict.fromkeys(note for each in found for note in each.notes)),
         tuple(dict.fromkeys(failure for each in found for failure in each.failures)),
     )
+
+
+def add_profile(
+    model: Bundle | Ensemble | OnnxModel | str | Path,
+    profile: DeviceProfile,
+    *,
+    replace_known: bool = False,
+) -> Bundle | Ensemble | OnnxModel:
+    """Return a model with the devices of a profile; see `add_devices` and `add_device`."""
+    model = _loaded(model)
+    if isinstance(model, OnnxModel):
+        return model.with_profile(merge(model.profile, profile, replace_known=replace_known))
+    if isinstance(model, Ensemble):
+        return add_devices(model, profile, replace_known=replace_known)
+    return add_devices(model, profile, replace_known=replace_known)
+
+
+def _loaded(model: Bundle | Ensemble | OnnxModel | str | Path) -> Bundle | Ensemble | OnnxModel:
+    if not isinstance(model, str | Path):
+        return model
+    return OnnxModel(model) if Path(model).suffix == ".onnx" else bundles.load(model)
 
 
 def _check_sources(device: str | None, takes: object, recordings: object, response: object) -> None:

@@ -15,6 +15,8 @@ from anymic.errors import AnymicError, ConfigError
 from anymic.models.network import Network, Segment
 from anymic.models.registry import register_network
 
+SMALLEST = 1e-7  # the least probability, of which the logit is finite
+
 
 class OnnxFile(nn.Module):
     """The content of an ONNX file; it is saved with the weights of a bundle, and verified as these.
@@ -64,15 +66,14 @@ class OnnxFile(nn.Module):
         own = [one for one in self.session.get_inputs() if one.name == self.input]
         return list(own[0].shape)
 
-    def forward(self, waves: NDArray[np.float32]) -> list[NDArray[Any]]:
-        """Return the output for waveforms (batch, sample), in one call or in one for each."""
+    def forward(self, waves: NDArray[np.float32], output: str = "") -> list[NDArray[Any]]:
+        """Return an output for waveforms (batch, sample), in one call or in one for each."""
         axes = self.shape
+        batches = [wave.reshape(*[1] * (len(axes) - 1), -1) for wave in waves]
         if len(axes) > 1 and not isinstance(axes[0], int):
-            return [self._run(waves.reshape(len(waves), *[1] * (len(axes) - 2), -1))]
-        return [self._run(wave.reshape(*[1] * (len(axes) - 1), -1)) for wave in waves]
-
-    def _run(self, values: NDArray[np.float32]) -> NDArray[Any]:
-        return np.asarray(self.session.run([self.output], {self.input: values})[0])
+            batches = [waves.reshape(len(waves), *[1] * (len(axes) - 2), -1)]
+        wanted = [output or self.output]
+        return [np.asarray(self.session.run(wanted, {self.input: own})[0]) for own in batches]
 
 
 @register_network("onnx", embeds=True, without_labels=True)
@@ -92,6 +93,11 @@ class OnnxNetwork(Network):
         Size of the embedding.
     window_samples, hop_samples : int
         Length of a window, and distance between the starts of two.
+    scores : str
+        The output with the probability of each label, (batch, label), where the model has labels of
+        its own; else the labels have a dense layer after the embedding.
+    exclusive : bool
+        Whether the probabilities of a window sum to 1.
 
     Attributes
     ----------
@@ -111,6 +117,8 @@ class OnnxNetwork(Network):
         embedding: int,
         window_samples: int,
         hop_samples: int,
+        scores: str = "",
+        exclusive: bool = False,
     ) -> None:
         super().__init__()
         if min(size, embedding, window_samples, hop_samples) < 1 or classes < 0:
@@ -122,7 +130,16 @@ class OnnxNetwork(Network):
         self.file = OnnxFile(size, input=input, output=output)
         self.embedding_size = embedding
         self.patch, self.patch_hop = (1, window_samples), hop_samples
-        self.classifier = nn.Linear(embedding, classes) if classes else nn.Identity()
+        self.classes, self.scores, self.exclusive = classes, scores, exclusive
+        dense = classes and not scores
+        self.classifier = nn.Linear(embedding, classes) if dense else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (batch, class): of the model's own probabilities, if it has labels."""
+        if not (self.scores and self.classes):
+            return super().forward(features)
+        p = self._run(features, self.scores, self.classes).clamp(SMALLEST, 1 - SMALLEST)
+        return p.log() if self.exclusive else p.logit()
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the embedding of windows: (batch, 1, 1, sample) to (batch, embedding).
@@ -132,9 +149,13 @@ class OnnxNetwork(Network):
         ConfigError
             If the model fails, or does not return a vector for each window.
         """
+        return self._run(features, self.file.output, self.embedding_size)
+
+    def _run(self, features: Tensor, output: str, size: int) -> Tensor:
+        """Return so many numbers for each window: (batch, size)."""
         self.require_size(features)
         try:
-            found = self.file(features.detach().flatten(1).float().cpu().numpy())
+            found = self.file(features.detach().flatten(1).float().cpu().numpy(), output)
         except AnymicError:
             raise
         except Exception as error:
@@ -143,15 +164,14 @@ class OnnxNetwork(Network):
                 expected=f"a model of windows of {self.patch[1]} samples",
                 fix="import the model again with its own window_s",
             ) from None
-        if sum(one.size for one in found) != len(features) * self.embedding_size:
-            shape = found[0].shape
+        if sum(one.size for one in found) != len(features) * size:
             raise ConfigError(
-                f"the output {self.file.output} of the ONNX model is {shape} for "
+                f"the output {output} of the ONNX model is {found[0].shape} for "
                 f"{len(features)} windows",
-                expected=f"{self.embedding_size} numbers for each window",
+                expected=f"{size} numbers for each window",
                 fix="export the model with an axis of the batch, or with a fixed batch of 1",
             )
-        rows = np.concatenate([one.reshape(-1, self.embedding_size) for one in found])
+        rows = np.concatenate([one.reshape(-1, size) for one in found])
         return torch.from_numpy(rows.astype(np.float32)).to(features.device)
 
     def segments(self) -> tuple[Segment, ...]:

@@ -254,11 +254,13 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
         If the model is neither.
     """
     _require(embedder, lambda spec: spec.without_labels, "a VGGish or YAMNet")
+    arguments = {**embedder.network_arguments}
+    arguments.pop("scores", None)  # of an ONNX network, whose own labels are others
     network = fresh_network(
         embedder.network_name,
         classes=len(labels),
         seed=seed,
-        arguments=embedder.network_arguments,
+        arguments=arguments,
     )
     known = embedder.network.state_dict()
     kept = {name: value for name, value in known.items() if not name.startswith("classifier.")}
@@ -266,6 +268,7 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
     return replace(
         embedder,
         network=network,
+        network_arguments=arguments,
         labels=tuple(labels),
         calibration=None,
         targets="one",
