@@ -10,9 +10,13 @@ import pytest
 import soundfile
 
 from anymic.cli import main
+from anymic.data.manifest import Manifest
 from anymic.evaluation.report.rows import read_json
 from anymic.features import FrontendConfig
+from anymic.importers.vggish import import_vggish
 from anymic.importers.yamnet import import_yamnet
+from anymic.inference.predictor import Predictor
+from anymic.training.heads import fit_head, head_config
 from anymic_experiments.commands import ROOT
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
@@ -135,3 +139,26 @@ def test_an_extractor_that_is_not_installed_is_refused_before_clips_are_simulate
     assert main(["reproduce", "pretrained", *places, f"--out={out}", "--workers=1"]) == 2
     assert "the model yamnet is not installed" in capsys.readouterr().err.lower()
     assert not (out / "microphones").exists()
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+def test_kept_sequences_give_the_answers_that_the_tagger_gives(
+    segments: int, tmp_path: Path
+) -> None:
+    root = corpus(tmp_path / "esc")
+    table = pd.read_csv(root / "meta" / "esc50.csv")
+    clips = Manifest.from_table(
+        pd.DataFrame({"path": "audio/" + table["filename"], "label": table["category"]}), root
+    )
+    training, test, cache = clips.rows(range(20)), clips.rows(range(20, 28)), tmp_path / "kept"
+    for network in ("dense_head", "lstm_head"):  # the second finds what the first has kept
+        config = head_config(network, changes={"epochs": 1, "precision": "float32"})
+        out = tmp_path / network
+        extractor = import_vggish(width=1 / 64)
+        tagger = fit_head(
+            training, extractor, config, out, segments=segments, hidden=8, cache=cache
+        )
+        found = tasks.answer(tagger, test, cache)
+        whole = Predictor(tagger, precision="float32").predict_manifest(test)
+        # Embeddings are computed in bfloat16, where the processor has it, and kept in float16.
+        np.testing.assert_allclose(found["probabilities"], whole.probabilities, atol=0.03)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,30 +20,35 @@ from anymic.errors import AnymicError, ConfigError, ManifestError
 from anymic.evaluation.report import read_json
 from anymic.importers.vggish import import_vggish
 from anymic.importers.yamnet import import_yamnet
-from anymic.inference.predictor import Predictor
-from anymic.training.heads import fit_head
+from anymic.models.yamnet import YAMNet
+from anymic.training import load_config
+from anymic.training.loop.module import TrainedClassifier
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.experiment import Experiment, Paper
 from anymic_experiments.xu2018 import analysis
 from anymic_experiments.xu2018.analysis import folds, prepare
+from anymic_experiments.xu2018.cutting import cut
+from anymic_experiments.xu2018.sequences import Sequences
 from anymic_experiments.xu2018.settings import Head, Settings, Size
-from anymic_experiments.xu2018.tasks import answer, parted
+from anymic_experiments.xu2018.tasks import examples, parted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = Size(
     width=1 / 64,
     extractor_epochs=1,
     head_epochs=1,
+    batch_size=64,
     hidden=4,
     segments=2,
-    lengths=(1,),
-    whole=2,
-    shifted=4,
+    lengths=(1, 2),
+    shifted=2,
+    order="drawn",
 )
 LABELS = ("hiss", "hum", "tick")
 FOLDER = ROOT / "xu2018"
 WHOLE = Settings.read(FOLDER)
-GRID = replace(WHOLE, seeds=1, sizes={"paper": TINY, "small": TINY, "pretrained": TINY})
+LISTED = replace(TINY, order="listed")
+GRID = replace(WHOLE, seeds=1, sizes={"paper": LISTED, "small": TINY, "pretrained": TINY})
 FOUR = [one for one in GRID.extractors.values() if one.sampling]
 
 
@@ -115,8 +121,8 @@ def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
     assert "| the challenge's baseline | not run | 0.704 |" in text
     extractors = sorted(path.name for path in (tmp_path / "out" / "extractors").iterdir())
     assert len(extractors) == 5
-    # Sequences of five extractors; the heads share them.
-    assert len(list((tmp_path / "out" / "sequences").iterdir())) == 5
+    # Embeddings of five extractors; the heads share them.
+    assert len(list((tmp_path / "out" / "segments").iterdir())) == 5
     heads = tmp_path / "out" / "heads"
     stamps = {path: path.stat().st_mtime_ns for path in heads.iterdir()}
     assert len(stamps) == 5
@@ -125,29 +131,6 @@ def test_table_2_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
     assert stamps == {path: path.stat().st_mtime_ns for path in heads.iterdir()}
     with pytest.raises(ConfigError, match="has another manifest"):
         prepare(experiment(corpus, tmp_path / "out"))
-
-
-@pytest.mark.parametrize("segments", [1, 2])
-def test_kept_sequences_give_the_answers_that_the_tagger_gives(
-    segments: int, corpus: Path, tmp_path: Path
-) -> None:
-    clips = Manifest.read(one_fold(corpus))
-    test, cache = clips.where(split="test"), tmp_path / "sequences"
-    for network in ("dense_head", "lstm_head"):  # the second finds what the first has kept
-        head = Head(network, segments)
-        tagger = fit_head(
-            clips.where(split="train"),
-            import_vggish(width=1 / 64),
-            GRID.head_config(head, "small", seed=0),
-            tmp_path / head.name,
-            segments=segments,
-            hidden=8,
-            cache=cache,
-        )
-        found = answer(tagger, test, cache)
-        whole = Predictor(tagger, precision="float32").predict_manifest(test)
-        # Embeddings are computed in bfloat16, where the processor has it, and kept in float16.
-        np.testing.assert_allclose(found.probabilities, whole.probabilities, atol=0.03)
 
 
 def test_table_3_of_a_miniature_corpus(corpus: Path, tmp_path: Path) -> None:
@@ -168,12 +151,24 @@ def test_table_4_by_folds_in_two_processes_goes_on_after_an_interruption(
     ours = experiment(data, tmp_path / "out", workers=2, asked=("table 4",))
     _, text = run(ours)
     assert "2 folds, each in turn the test set" in text
-    assert "| all: 2 | 1 | 4 |" in text
+    assert "| all | 1 | 4 |" in text
     heads = sorted((tmp_path / "out" / "heads").iterdir())
     assert len(heads) == 2 * 4 * 2
     lines = GRID.lines("4", "small")
     made = prepare(ours)
     before = [analysis.answers(made, line).probabilities for line in lines]
+    # All models of the row: of every number of segments, on every extractor.
+    names = [
+        [path for path in heads if path.name.startswith(fold) and "mixup0.2" in path.name]
+        for fold in ("fold1", "fold2")
+    ]
+    for fold, expected in zip(names, np.array_split(before[-1], 2), strict=True):
+        assert len(fold) == 8
+        every = np.log(np.stack([np.load(path)["probabilities"] for path in fold])).mean(axis=0)
+        np.testing.assert_allclose(
+            expected, np.exp(every) / np.exp(every).sum(axis=1, keepdims=True), rtol=1e-6
+        )
+    assert lines[-1].name == "all"
     # What an interruption leaves: no bundle of an extractor, a head half-way, some not begun.
     for path in heads[:3]:
         path.unlink()
@@ -192,7 +187,7 @@ def test_weights_are_fine_tuned(corpus: Path, tmp_path: Path) -> None:
     torch.save(given.state_dict(), tmp_path / "weights.pth")
     weights = tmp_path / "weights.pth"
     ours = prepare(experiment(one_fold(corpus), tmp_path / "out", scale="paper", weights=weights))
-    analysis.prepare_clips(ours, "all", shifted=False)
+    analysis.prepare_clips(ours, shifted=False)
     jobs = {job.extractor: job for job in analysis.jobs(ours, GRID.lines("2", "paper"))}
     original, tuned = (jobs[name].trained(ours.out) for name in ("original", "balanced-first"))
     assert original.labels == ()
@@ -304,15 +299,91 @@ def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> N
     table["group"] = table["path"]
     table["path"] = table["path"] + table["semitones"]
     both = Manifest.from_table(table.reset_index(drop=True))
-    first, last = (parted(both, extractor, GRID.validation, seed=1).table for extractor in FOUR[:2])
-    for part in (first, last):
-        aside = set(part[part["split"] == "validation"]["group"])
+    groups, shifted = both.table["group"].to_numpy(), both.table["semitones"].to_numpy() != "0"
+    asides = []
+    for extractor in FOUR[:2]:  # the first clips train, and the last
+        parts = parted(both, extractor, GRID.validation, seed=1)
+        aside = set(groups[parts == "validation"])
         assert aside
-        assert not aside & set(part[part["split"] == "train"]["group"])
-        assert set(part[part["split"] == "validation"]["semitones"]) == {"0"}
-    assert set(first[first["split"] == "validation"]["group"]).isdisjoint(
-        last[last["split"] == "validation"]["group"]
+        assert not aside & set(groups[parts == "train"])
+        assert set(parts[shifted]) == {"train", ""}
+        asides.append(aside)
+    assert asides[0].isdisjoint(asides[1])
+
+
+def test_the_paper_takes_the_first_clips_of_the_list(corpus: Path) -> None:
+    assert {name: size.order for name, size in WHOLE.sizes.items()} == {
+        "paper": "listed",
+        "small": "drawn",
+        "pretrained": "drawn",
+    }
+    manifest = Manifest.read(one_fold(corpus))
+    manifest = manifest.rows(np.random.default_rng(0).permutation(len(manifest)))
+    training = np.flatnonzero(manifest.table["split"] == "train")
+    first, last = (parted(manifest, one, (1, 3), seed=None) for one in FOUR[:2])
+    np.testing.assert_array_equal(np.flatnonzero(first == "train"), training[:6])
+    np.testing.assert_array_equal(np.flatnonzero(first == "validation"), training[6:])
+    np.testing.assert_array_equal(np.flatnonzero(last == "train"), training[3:])
+    drawn = [parted(manifest, FOUR[0], (1, 3), seed=seed) for seed in (1, 2)]
+    assert (drawn[0] != drawn[1]).any()
+
+
+def test_the_lstm_is_given_whole_sequences_and_others_parts() -> None:
+    generator = np.random.default_rng(0)
+    lengths = (1, 3, 5, 2)
+    found = Sequences(
+        generator.normal(size=(sum(lengths), 4)).astype(np.float16),
+        np.repeat(np.arange(4), lengths),
     )
+    parts, targets = np.array(["train", "train", "validation", "test"]), np.array([0, 1, 0, 1])
+    whole, clips = examples(found, parts, targets, ("a", "b"), Head("lstm_head", "whole"))
+    assert clips.tolist() == [0, 1, 2, 3]
+    given = ~np.isnan(whole.features[:, 0])
+    assert given.sum(axis=1).tolist() == list(lengths)
+    training = found.features[:4].astype(np.float64)
+    expected = (found.of(2) - training.mean(axis=0)) / training.std(axis=0)
+    np.testing.assert_allclose(whole.features[2].T, expected, atol=0.01)
+    of_two, clips = examples(found, parts, targets, ("a", "b"), Head("attention_head", 2))
+    assert clips.tolist() == [0, 1, 1, 2, 2, 2, 3]
+    assert not np.isnan(of_two.features).any()
+
+
+def test_fine_tuning_on_kept_maps_is_that_of_the_whole_network() -> None:
+    """After steps on the same patches, all weights and running statistics agree."""
+    torch.manual_seed(0)
+    whole = models.build("yamnet", classes=3, width=0.125)
+    assert isinstance(whole, YAMNet)
+    for module in whole.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None
+            module.running_mean.normal_(std=0.1)
+    below, above = cut(copy.deepcopy(whole), 12)
+    patches, classes = torch.randn(12, 1, 64, 96), torch.arange(12) % 3
+    with torch.inference_mode():
+        maps = below.embed(patches).clone()
+        torch.testing.assert_close(above.eval()(maps), whole.eval()(patches))
+    for network, values, frozen in (
+        (whole, patches, whole.segments()[:12]),
+        (above, maps.clone(), ()),
+    ):
+        module = TrainedClassifier(
+            network,
+            torch.nn.Identity(),  # type: ignore[arg-type]
+            load_config("xu2018"),
+            fill=torch.zeros(1),
+            validated=True,
+            frozen=frozen,
+        ).train()
+        trained = [one for one in network.parameters() if one.requires_grad]
+        optimizer = torch.optim.SGD(trained, lr=0.01, momentum=0.9)
+        for _ in range(2):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(module.network(values), classes).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    after = above.state_dict()
+    assert {name.split(".")[1] for name in after if "layers" in name} == {"12", "13"}
+    for name, value in after.items():
+        torch.testing.assert_close(value, whole.state_dict()[name], atol=1e-5, rtol=1e-4)
 
 
 def test_the_papers_grid() -> None:
@@ -321,7 +392,7 @@ def test_the_papers_grid() -> None:
 
     assert papers("4") == [0.917, 0.919, 0.931, 0.936, 0.929, 0.931, 0.931]
     best = [
-        line.head
+        line.heads
         for table in ("3", "4")
         for line, paper in zip(WHOLE.lines(table, "paper"), papers(table), strict=True)
         if paper == 0.936

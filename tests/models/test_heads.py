@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 HEADS = ("dense_head", "lstm_head", "attention_head")
 
 
-def built(name: str, **arguments: float) -> Any:
+def built(name: str, **arguments: Any) -> Any:
     torch.manual_seed(3)
     return models.build(name, classes=5, inputs=7, hidden=11, **arguments).eval()
 
@@ -77,7 +77,7 @@ def test_logits_are_the_last_layer_of_the_embedding(name: str) -> None:
 def test_one_segment_is_pooled_into_itself() -> None:
     attention = Attention(7, 5)
     segment = torch.randn(2, 1, 7)
-    torch.testing.assert_close(attention(segment), attention.outputs(segment[:, 0]).sigmoid())
+    torch.testing.assert_close(attention(segment), attention.outputs(segment[:, 0]))
 
 
 def test_on_one_segment_the_dense_head_is_an_attention_head() -> None:
@@ -89,6 +89,33 @@ def test_on_one_segment_the_dense_head_is_an_attention_head() -> None:
             value.copy_(weights[where])
     segment = torch.randn(3, 1, 7)
     torch.testing.assert_close(attention(segment), dense(segment))
+
+
+@pytest.mark.parametrize("name", ["dense_head", "attention_head"])
+def test_with_softmax_the_outputs_of_each_level_sum_to_one(name: str) -> None:
+    """Xu 2018, section 4.1; of one segment also behind an attention."""
+    head = built(name, nonlinearity="softmax")
+    shares = head.outputs(torch.randn(3, 1, 7)).reshape(3, 3, 5)  # (clip, level, class)
+    torch.testing.assert_close(shares.sum(dim=2), torch.ones(3, 3))
+    weights = head.state_dict()
+    other = built(name)
+    other.load_state_dict(weights)  # the setting has no weights of its own
+    assert not torch.allclose(other(torch.randn(3, 1, 7)), head(torch.randn(3, 1, 7)))
+
+
+def test_segments_of_nan_are_padding_to_the_lstm() -> None:
+    head = built("lstm_head")
+    segments = torch.randn(4, 6, 7)
+    lengths = (6, 1, 4, 2)
+    padded = segments.clone()
+    for place, length in enumerate(lengths):
+        padded[place, length:] = torch.nan
+    each = [head(segments[place : place + 1, :length]) for place, length in enumerate(lengths)]
+    torch.testing.assert_close(head(padded), torch.cat(each))
+    more = torch.cat([padded, torch.full((4, 3, 7), torch.nan)], dim=1)
+    torch.testing.assert_close(head(more), head(padded))
+    head(padded).sum().backward()
+    assert all(value.grad.isfinite().all() for value in head.parameters())
 
 
 def test_sizes_are_those_of_the_paper() -> None:
@@ -164,6 +191,8 @@ def test_segments_are_the_whole_network_and_share_nothing(name: str) -> None:
 def test_rejections() -> None:
     with pytest.raises(ConfigError, match=r"Expected \(batch, segment, 7\)"):
         built("dense_head")(torch.zeros(2, 6, 8))
+    with pytest.raises(ConfigError, match="Expected sigmoid or softmax"):
+        built("attention_head", nonlinearity="relu")
     with pytest.raises(ConfigError, match=r"dropout 1\.0"):
         built("attention_head", dropout=1.0)
     with pytest.raises(ConfigError, match="one of"):

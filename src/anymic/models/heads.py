@@ -1,17 +1,18 @@
 """Classifiers of a sequence of embeddings: linear, dense layers, an LSTM, attention in levels.
 
 They take sequences (batch, segment, feature), or the same laid out as features are, (batch, 1,
-feature, segment), as every network here does. Source: Xu 2018, section 2.3.
+feature, segment), as every network here does. Source: Xu 2018, sections 3.4 and 4.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from anymic.errors import ConfigError
 from anymic.models.network import Network, Segment, scaled
@@ -20,6 +21,7 @@ from anymic.models.registry import register_network
 HIDDEN = 600
 LEVELS = 3
 DROPOUT = 0.4
+Nonlinearity = Literal["sigmoid", "softmax"]  # of the classifier of each level
 
 
 class DenseLayer(nn.Module):
@@ -39,26 +41,32 @@ class DenseLayer(nn.Module):
         return result
 
 
-class SigmoidLinear(nn.Linear):
-    """A linear layer and a sigmoid."""
+class Classification(nn.Linear):
+    """A linear layer, and a sigmoid of each class or a softmax over the classes."""
+
+    def __init__(self, inputs: int, classes: int, nonlinearity: Nonlinearity = "sigmoid") -> None:
+        super().__init__(inputs, classes)
+        self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the outputs, from 0 to 1."""
-        return super().forward(input).sigmoid()
+        values = super().forward(input)
+        return values.softmax(dim=-1) if self.nonlinearity == "softmax" else values.sigmoid()
 
 
 class Attention(nn.Module):
     """For each class the mean of the segments' outputs, weighted by its attention to each.
 
-    p_k = sum over n of v_k(x_n) f_k(x_n) / sum over n of v_k(x_n), with f = sigmoid(A x + a) and
+    p_k = sum over n of v_k(x_n) f_k(x_n) / sum over n of v_k(x_n), with f = g(A x + a) and
     v = softmax over the classes of (B x + b): Q. Kong et al., "Audio Set classification with
     attention model", ICASSP 2018, equations 6 to 8; C. Yu et al., "Multi-level attention model for
-    weakly supervised audio classification", 2018. Xu 2018 does not state the two nonlinearities.
+    weakly supervised audio classification", 2018. There g is the sigmoid of each class; in
+    Xu 2018, section 4.1, it is the softmax over the classes.
     """
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, classes: int, nonlinearity: Nonlinearity = "sigmoid") -> None:
         super().__init__()
-        self.outputs = nn.Linear(inputs, classes)
+        self.outputs = Classification(inputs, classes, nonlinearity)
         self.worth = nn.Linear(inputs, classes)
 
     def weights(self, segments: Tensor) -> Tensor:
@@ -71,7 +79,7 @@ class Attention(nn.Module):
 
     def forward(self, segments: Tensor) -> Tensor:
         """Return p_k: (batch, segment, input) to (batch, class), each from 0 to 1."""
-        pooled: Tensor = (self.weights(segments) * self.outputs(segments).sigmoid()).sum(dim=1)
+        pooled: Tensor = (self.weights(segments) * self.outputs(segments)).sum(dim=1)
         return pooled
 
 
@@ -89,11 +97,14 @@ class MultiLevelHead(Network):
         Width and number of the dense layers.
     dropout : float
         After each dense layer.
+    nonlinearity : {"sigmoid", "softmax"}
+        Of the classifier of each level: the sigmoid of each class, as for several labels a clip
+        (Kong 2018), or the softmax over the classes, of which a clip has one (Xu 2018).
     """
 
     channels, smallest_input = 1, 1
     outputs_name: str
-    output: type[SigmoidLinear | Attention]
+    output: type[Classification | Attention]
 
     def __init__(
         self,
@@ -104,6 +115,7 @@ class MultiLevelHead(Network):
         hidden: int = HIDDEN,
         levels: int = LEVELS,
         dropout: float = DROPOUT,
+        nonlinearity: Nonlinearity = "sigmoid",
     ) -> None:
         super().__init__()
         self.inputs, hidden = inputs, scaled(hidden, width)
@@ -113,9 +125,14 @@ class MultiLevelHead(Network):
                 f"{dropout}",
                 expected="at least one of each, and a dropout from 0 to below 1",
             )
+        if nonlinearity not in get_args(Nonlinearity):
+            raise ConfigError(
+                f"the nonlinearity of the levels is {nonlinearity!r}",
+                expected=" or ".join(get_args(Nonlinearity)),
+            )
         sizes = pairwise([inputs, *[hidden] * levels])
         self.layers = nn.ModuleList(DenseLayer(*size, dropout) for size in sizes)
-        outputs = nn.ModuleList(self.output(hidden, classes) for _ in range(levels))
+        outputs = nn.ModuleList(self.output(hidden, classes, nonlinearity) for _ in range(levels))
         self.add_module(self.outputs_name, outputs)
         self.classifier = nn.Linear(levels * classes, classes)
 
@@ -183,7 +200,7 @@ class DenseHead(MultiLevelHead):
     segment, it equals an `AttentionHead`. Parameters as for `MultiLevelHead`.
     """
 
-    outputs_name, output = "classifiers", SigmoidLinear
+    outputs_name, output = "classifiers", Classification
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the mean over segments of the classifiers' outputs: (batch, levels * classes)."""
@@ -203,6 +220,9 @@ class AttentionHead(MultiLevelHead):
 @register_network("lstm_head", head=True)
 class LSTMHead(Network):
     """An LSTM over the segments, and one layer on its last state.
+
+    Sequences of a batch may differ in length: segments of NaN at the end of a shorter one are
+    padding, which changes nothing. A sequence has at least one segment.
 
     Parameters
     ----------
@@ -228,12 +248,18 @@ class LSTMHead(Network):
         self.classifier = nn.Linear(hidden, classes)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return the state after the last segment: (batch, hidden)."""
+        """Return the state after the last segment that is no padding: (batch, hidden)."""
         segments = segments_of(features, self.inputs)
+        lengths = segments[..., 0].isnan().logical_not().sum(dim=1)
         # In float32: rounding errors add up over the segments, and not every LSTM of PyTorch
         # supports bfloat16.
         with torch.autocast(segments.device.type, enabled=False):
-            _, (state, _) = self.lstm(segments.float().contiguous())
+            values: Tensor | PackedSequence = segments.float().contiguous()
+            if bool((lengths < segments.shape[1]).any()):
+                values = pack_padded_sequence(
+                    segments.float(), lengths.cpu(), batch_first=True, enforce_sorted=False
+                )
+            _, (state, _) = self.lstm(values)
         last: Tensor = state[-1]
         return last
 

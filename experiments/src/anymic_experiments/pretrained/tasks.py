@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from anymic._internal.files import file_digest
 from anymic.bundle import Bundle
@@ -19,12 +20,14 @@ from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.response import ResponseSpec, impulse_response
 from anymic.errors import Failure
 from anymic.features import FrontendConfig
+from anymic.inference.answers import average, probabilities
 from anymic.inference.new_device import add_device
+from anymic.inference.sequences import open_sequences
+from anymic.models.tagger import Tagger
 from anymic.training import TrainingConfig
 from anymic.training.heads import LINEAR, fit_head
 from anymic_experiments.runner import Arrays, ArrayTask, FileTask
 from anymic_experiments.runs import Outcome, Run, named_by
-from anymic_experiments.xu2018.tasks import answer
 
 SEQUENCES = "sequences"
 # Raise it when the same settings and clips begin to give other answers.
@@ -113,7 +116,7 @@ class Answers(ArrayTask):
         test = manifest.where(split="test")
         bundle = self._corrected(self.head.read_bundle(out), manifest)
         return {
-            **answer(bundle, test, out / SEQUENCES)._asdict(),
+            **answer(bundle, test, out / SEQUENCES),
             "labels": np.array(bundle.labels),
             "devices": test.table["device"].to_numpy(dtype=str),
         }
@@ -182,3 +185,25 @@ def measured(files: tuple[Path, ...], config: FrontendConfig) -> DeviceProfile:
         estimator="ratio_of_means",
         devices=devices,
     )
+
+
+def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Arrays:
+    """Classify clips by sequences that all heads share: the mean over a clip's windows.
+
+    Returns the probabilities (clip, label) of clips, their classes (`targets`) and recordings
+    (`groups`). Raises BundleError if a clip cannot be used.
+    """
+    network = bundle.network
+    assert isinstance(network, Tagger)
+    found = open_sequences(manifest, bundle, cache)
+    require_all_usable(found.failures)
+    sequences = torch.from_numpy(found.features).float().transpose(1, 2)
+    with torch.inference_mode():
+        standardized = network.standardization(sequences)
+        each = probabilities(network.head(standardized), bundle.temperature)
+    mean = [average(each[found.rows == clip]) for clip in range(len(manifest))]
+    return {
+        "probabilities": np.stack(mean),
+        "targets": manifest.targets(bundle.labels),
+        "groups": np.array(manifest.recordings()),
+    }

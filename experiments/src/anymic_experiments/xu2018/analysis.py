@@ -116,9 +116,8 @@ def jobs(experiment: Ours, lines: Iterable[Line]) -> list[Job]:
     weights, pretrained = (experiment.options.get(name) for name in ("weights", "extractor"))
     heads: dict[str, dict[Head, None]] = {}
     for line in lines:
-        if line.head is not None:
-            for extractor in line.extractors:
-                heads.setdefault(extractor, {})[line.head] = None
+        for extractor, head in line.models:
+            heads.setdefault(extractor, {})[head] = None
     return [
         Job(fold, extractor, seed, tuple(own), grid, scale, weights, pretrained)
         for seed in experiment.seeds
@@ -129,38 +128,54 @@ def jobs(experiment: Ours, lines: Iterable[Line]) -> list[Job]:
 
 def train(experiment: Ours, lines: Iterable[Line]) -> None:
     """Make what lines need and is not there."""
-    out, workers = experiment.out, experiment.workers
-    missing = [one for one in jobs(experiment, lines) if not one.done(out)]
-    needed = {(one.fold, head.shifted) for one in missing for head in one.heads}
-    for fold, shifted in sorted(needed | {(one.fold, False) for one in missing}):
-        prepare_clips(experiment, fold, shifted=shifted)
-    finish_all(missing, out, workers=workers, progress=experiment.progress)
+    missing = [one for one in jobs(experiment, lines) if not one.done(experiment.out)]
+    if missing:
+        prepare_clips(experiment, shifted=False)
+    if any(head.shifted for one in missing for head in one.heads):
+        prepare_clips(experiment, shifted=True)
+    workers = experiment.workers
+    finish_all(missing, experiment.out, workers=workers, progress=experiment.progress)
 
 
-def prepare_clips(experiment: Ours, fold: str, *, shifted: bool) -> None:
-    """Trim and normalize the clips of a fold, and shift some; what is there is not made again."""
-    made = clips(experiment.out, fold, shifted=shifted)
-    number = experiment.grid.sizes[experiment.scale].shifted if shifted else 0
-    if not made.is_file():
-        balance(
-            experiment.made[fold],
-            made.parent,
-            rate_hz=RATE_HZ,
-            clips=number,  # a label, at least; 0 leaves them as they are
-            workers=experiment.workers,
-            progress=False,
-        )
+def prepare_clips(experiment: Ours, *, shifted: bool) -> None:
+    """Trim and normalize the clips, and shift some; what is there is not made again.
+
+    Where the corpus has folds, the clips of all of them are shifted, each alike; a fold trains on
+    the copies of its own training clips.
+    """
+    made = clips(experiment.out, shifted=shifted)
+    if made.is_file():
+        return
+    (data,) = experiment.data
+    manifest = Manifest.read(data)
+    own = manifest
+    if has_split(manifest):
+        manifest = manifest.where(split=["train", "test"])
+        own = manifest.where(split="train")
+    most = int(own.table["label"].value_counts().max())
+    balance(
+        manifest,
+        made.parent,
+        rate_hz=RATE_HZ,
+        # a label, at least; 0 leaves them as they are
+        clips=most * experiment.grid.sizes[experiment.scale].shifted if shifted else 0,
+        workers=experiment.workers,
+        progress=False,
+    )
 
 
 def answers(experiment: Ours, line: Line) -> Answers:
-    """Return the geometric mean of a line's extractors, over all seeds and folds."""
-    assert line.head is not None
-    each = [one.answers(line.head, experiment.out) for one in jobs(experiment, [line])]
+    """Return the geometric mean of all models of a line, over all seeds and folds."""
+    found = {(one.seed, one.fold, one.extractor): one for one in jobs(experiment, [line])}
     parts = []
-    for start in range(0, len(each), len(line.extractors)):
-        own = each[start : start + len(line.extractors)]
-        together = vote(np.stack([one.probabilities for one in own]), "geometric", ())
-        parts.append(own[0]._replace(probabilities=together))
+    for seed in experiment.seeds:
+        for fold in experiment.made:
+            own = [
+                found[seed, fold, extractor].answers(head, experiment.out)
+                for extractor, head in line.models
+            ]
+            together = vote(np.stack([one.probabilities for one in own]), "geometric")
+            parts.append(own[0]._replace(probabilities=together))
     return Answers(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
 
@@ -206,11 +221,19 @@ def contrasts(
 def _agreement(experiment: Ours) -> Iterator[Section]:
     grid, found = experiment.grid, []
     for table in grid.tables:
-        if f"table {table}" in experiment.asked or not experiment.asked:
+        if _asked(experiment, table):
             lines = [line for line in grid.lines(table, experiment.scale) if line.head]
             scored = {line.name: (line, answers(experiment, line)) for line in lines}
             found += contrasts(grid, table, scored)
     yield Section("agreement", Findings([change for change, _ in found]), {"changes": found})
+    (data,) = experiment.data
+    missing = [table for table in grid.tables if not _asked(experiment, table)]
+    facts = {"tables": missing, "tested": len(experiment.made)}
+    yield Section("left_out", Findings([]), {**facts, "folds": len(folds(Manifest.read(data)))})
+
+
+def _asked(experiment: Ours, table: str) -> bool:
+    return f"table {table}" in experiment.asked or not experiment.asked
 
 
 SECTIONS = {

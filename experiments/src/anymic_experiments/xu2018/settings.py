@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from anymic._internal.settings import from_mapping
+from anymic.models.heads import Nonlinearity
 from anymic.training import TrainingConfig
 from anymic_experiments.commands import Scale
 from anymic_experiments.conditions import Grid
@@ -18,11 +19,14 @@ class Size:
     width: float  # of VGGish; other extractors have their own
     extractor_epochs: int
     head_epochs: int
+    batch_size: int  # of heads
     hidden: int
-    segments: int  # of the LSTM and the attention
+    segments: int  # of the attention
     lengths: tuple[int, ...]  # segments of table 4
-    whole: int  # segments of the longest clip
-    shifted: int | None  # clips a label with pitch shift; None makes as many of every label
+    # how many times the clips of the largest label each label has with pitch shift
+    shifted: int
+    # which clips come first: those of the manifest, or of an order drawn from the seed
+    order: Literal["listed", "drawn"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,14 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Head:
-    """One head: what it is, of how many segments, and on what it is trained."""
+    """One head: what it is, of how many segments, and on what it is trained.
+
+    Of `segments`, "whole" is a clip's own sequence; in the grid file "own" is the number of the
+    scale, "each" makes a line for each of the scale's lengths, and "every" one of all of them.
+    """
 
     network: str
-    segments: int | Literal["own", "each", "whole"] = 1
+    segments: int | Literal["own", "each", "every", "whole"] = 1
     shifted: bool = False
     mixup: float = 0.0
 
@@ -51,16 +59,23 @@ class Head:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: a head on the geometric mean of some extractors, by default all trained.
+    """One line of a table: a head on some extractors, by default on all that are trained.
 
-    `head` is None for a system that only the paper has; `pattern` is the name before the number of
-    segments is filled in.
+    Its answer is the geometric mean of the answers of all `models`, which are the extractors' own
+    heads. `head` is None for a system that only the paper has; `pattern` is the name before the
+    number of segments is filled in.
     """
 
     name: str
     head: Head | None = None
     extractors: tuple[str, ...] = ()
     pattern: str = ""
+    heads: tuple[Head, ...] = ()  # the head with its number, or numbers, of segments
+
+    @property
+    def models(self) -> list[tuple[str, Head]]:
+        """Every extractor with each of the heads."""
+        return [(extractor, head) for extractor in self.extractors for head in self.heads]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +86,7 @@ class Settings(Grid):
     tuned: str  # segments of another pretrained extractor that are fine-tuned; of VGGish, all
     validation: tuple[int, ...]  # clips that validate, of how many: the last or the first ones
     head: dict[str, Any]  # settings of the training of heads
+    nonlinearity: Nonlinearity  # of the classifiers of each level of a head
     extractors: dict[str, Extractor]
     tables: dict[str, tuple[Line, ...]]
     contrasts: dict[str, tuple[tuple[str, ...], ...]]
@@ -80,24 +96,31 @@ class Settings(Grid):
         """Return the lines of a table with their numbers of segments and extractors."""
         size, found = self.sizes[scale], []
         trained = tuple(name for name, one in self.extractors.items() if one.sampling)
-        known = {"own": (size.segments,), "each": size.lengths, "whole": (size.whole,)}
         for pattern in self.tables[table]:
             extractors = (pattern.extractors or trained)[: self.members]
             name = pattern.name.replace(
                 "VGGish", "extractor" if scale == "pretrained" else "VGGish"
             )
             line = replace(pattern, name=name, extractors=extractors, pattern=pattern.name)
-            if line.head is None:
-                found.append(line)
-                continue
-            wanted = line.head.segments
-            for number in (wanted,) if isinstance(wanted, int) else known[wanted]:
-                name = line.name.replace("{n}", str(number))
-                found.append(replace(line, name=name, head=replace(line.head, segments=number)))
+            for heads in _heads(line.head, size):
+                name = line.name.replace("{n}", str(heads[0].segments if heads else ""))
+                found.append(replace(line, name=name, heads=heads))
         return found
 
     def head_config(self, head: Head, scale: Scale, *, seed: int) -> TrainingConfig:
         """Return the settings of a head's training."""
         mixup = {"mixup": {"share": 1.0, "alpha": head.mixup}} if head.mixup else {}
-        own = {"network": head.network, "epochs": self.sizes[scale].head_epochs, "seed": seed}
+        size = self.sizes[scale]
+        own = {"network": head.network, "epochs": size.head_epochs, "seed": seed}
+        own["batch_size"] = size.batch_size
         return from_mapping(TrainingConfig, {**self.head, **own, **mixup})
+
+
+def _heads(head: Head | None, size: Size) -> list[tuple[Head, ...]]:
+    """Return the heads of each line that a head of the grid file makes."""
+    if head is None:
+        return [()]
+    if head.segments in ("each", "every"):
+        found = tuple(replace(head, segments=number) for number in size.lengths)
+        return [found] if head.segments == "every" else [(one,) for one in found]
+    return [(replace(head, segments=size.segments) if head.segments == "own" else head,)]
