@@ -189,10 +189,11 @@ def test_an_interrupted_run_does_not_resume_another(corpus: Manifest, tmp_path: 
     "changes",
     [
         {"schedule": "cosine", "optimizer": "sgd"},
+        {"schedule": "cosine", "optimizer": "adam"},
         {"schedule": "restarts", "restarts": (1, 3)},
         {"schedule": "plateau", "monitor": "loss"},
     ],
-    ids=lambda changes: changes["schedule"],
+    ids=lambda changes: "-".join(map(str, changes.values())),
 )
 def test_every_schedule_resumes_as_without_an_interruption(
     changes: dict[str, Any], corpus: Manifest, tmp_path: Path

@@ -121,11 +121,11 @@ class TrainingConfig:
         with all of its rows. balanced: the same number of files of each label in each batch (Xu
         2018), each with all of its rows; files of the largest label are used once in an epoch, the
         others repeatedly.
-    optimizer : {"adadelta", "sgd"}
+    optimizer : {"adadelta", "adam", "sgd"}
     learning_rate : float
         At the start.
     momentum : float
-        Of SGD.
+        Of SGD; in Adam (Kingma 2015) the decay of the mean of the gradients.
     rho, epsilon : float
         Adadelta's decay and its term against division by zero (Zeiler 2012); 0.95 is the default
         of Keras, which the papers used.
@@ -185,7 +185,7 @@ class TrainingConfig:
     epochs: int = 150
     batch_size: int = 64
     sampling: Literal["shuffled", "files", "balanced"] = "shuffled"
-    optimizer: Literal["adadelta", "sgd"] = "adadelta"
+    optimizer: Literal["adadelta", "adam", "sgd"] = "adadelta"
     learning_rate: float = 0.5
     momentum: float = 0.9
     rho: float = 0.95

@@ -131,7 +131,8 @@ class Job(Task):
         sampling = self.grid.extractors[self.extractor].sampling
         own = {"epochs": self.size.extractor_epochs, "sampling": sampling, "seed": self.seed}
         own["batch_size"] = len(manifest.labels)
-        return load_config(self.grid.presets[self.scale], changes={**own, **changes, **self.grid.changes})
+        preset = self.grid.presets[self.scale]
+        return load_config(preset, changes={**own, **changes, **self.grid.changes})
 
     def _learn(self, start: Bundle, place: Path, out: Path) -> None:
         """Fine-tune a VGGish, or train it from scratch; `start` is what is fine-tuned."""

@@ -176,7 +176,7 @@ class TrainedClassifier(lightning.LightningModule):
         self.totals = torch.zeros(3)
 
     def configure_optimizers(self) -> Any:
-        """Adadelta (Zeiler 2012) or SGD, L2 on the weights that multiply, and the schedule."""
+        """Adadelta (Zeiler 2012), Adam or SGD, L2 on weights that multiply, and the schedule."""
         config = self.config
         trained = [value for value in self.network.parameters() if value.requires_grad]
         kernels = [value for value in trained if value.ndim > 1]
@@ -189,6 +189,9 @@ class TrainedClassifier(lightning.LightningModule):
         optimizer: torch.optim.Optimizer
         if config.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+        elif config.optimizer == "adam":
+            betas = (config.momentum, 0.999)
+            optimizer = torch.optim.Adam(groups, lr=config.learning_rate, betas=betas)
         else:
             optimizer = torch.optim.Adadelta(
                 groups, lr=config.learning_rate, rho=config.rho, eps=config.epsilon
