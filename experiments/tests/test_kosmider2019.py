@@ -116,10 +116,15 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
 ) -> None:
     """Two lines of the table at full size: 10 s clips, 256 bands, hop 512; one epoch."""
     base = load_config("kosmider2019")
-    assert (base.frontend.bands, base.frontend.hop_samples, base.epochs) == (256, 512, 150)
+    assert (base.frontend.bands, base.frontend.hop_samples, base.epochs) == (256, 512, 500)
     assert base.spec_augment is not None
     assert (base.spec_augment.frames, base.spec_augment.bands) == (80, 27)
-    assert (base.batch_size, base.l2, base.plateau_patience) == (64, 1e-5, 16)
+    assert (base.batch_size, base.l2, base.plateau_patience, base.stop_below) == (
+        64,
+        1e-5,
+        16,
+        1e-3,
+    )
     tiny = replace(GRID, changes={"epochs": 1, "batch_size": 8})
     runs = tiny.runs(
         "table",

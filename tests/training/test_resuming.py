@@ -192,6 +192,7 @@ def test_an_interrupted_run_does_not_resume_another(corpus: Manifest, tmp_path: 
         {"schedule": "cosine", "optimizer": "adam"},
         {"schedule": "restarts", "restarts": (1, 3)},
         {"schedule": "plateau", "monitor": "loss"},
+        {"plateau_patience": 1, "learning_rate": 1e-3, "monitor": "last", "epochs": 5},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
@@ -214,6 +215,22 @@ def test_every_schedule_resumes_as_without_an_interruption(
     fit(corpus, config, tmp_path / "cut", resume=True, progress=False, cache=cache)
     whole = weights(tmp_path / "whole")
     assert all(torch.equal(value, whole[name]) for name, value in weights(tmp_path / "cut").items())
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "last"])
+def test_a_run_that_stopped_is_not_trained_further(
+    monitor: str, corpus: Manifest, tmp_path: Path
+) -> None:
+    """Nothing is learned, so that the rate is halved after each second epoch: 8, 4, 2, 1."""
+    changes: dict[str, Any] = {"plateau_patience": 2, "learning_rate": 8e-6, "stop_below": 1.5e-6}
+    config: TrainingConfig = replace(CONFIG, **changes, **{"monitor": monitor, "epochs": 20})
+    stopped, whole = fit(corpus, config, tmp_path, progress=False), weights(tmp_path)
+    assert stopped.training["epochs"] == 1 + 3 * 2  # the first is a rise from nothing
+    (tmp_path / "bundle.json").unlink()
+    again = fit(corpus, config, tmp_path, resume=True, progress=False)
+    assert again.training["epochs"] == 7
+    assert again.training["kept_epoch"] == stopped.training["kept_epoch"]
+    assert all(torch.equal(value, whole[name]) for name, value in weights(tmp_path).items())
 
 
 def test_a_run_resumes_where_its_folder_was_moved_to(corpus: Manifest, tmp_path: Path) -> None:

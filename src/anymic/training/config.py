@@ -25,7 +25,7 @@ RANGES = {
     **dict.fromkeys(("width", "clip_s", "temperature"), (LEAST, math.inf)),
     **dict.fromkeys(("learning_rate", "lowest_learning_rate"), (LEAST, math.inf)),
     **dict.fromkeys(("epochs", "batch_size", "plateau_patience", "crop_frames"), (1, math.inf)),
-    "focal_power": (0, math.inf),
+    **dict.fromkeys(("focal_power", "stop_below"), (0, math.inf)),
     "plateau_factor": (LEAST, 1),
     "momentum": (0, 1),
     "validation_share": (0, 1),
@@ -115,7 +115,8 @@ class TrainingConfig:
     temperature : float
         Divisor of the logits inside the loss (heated-up softmax, Nguyen 2020).
     epochs, batch_size : int
-        Clips are divided into equal batches of at most `batch_size`.
+        `stop_below` may end a training after fewer epochs. Clips are divided into equal batches of
+        at most `batch_size`.
     sampling : {"shuffled", "files", "balanced"}
         shuffled: every clip once in an epoch. files: `batch_size` random files in each batch, each
         with all of its rows. balanced: the same number of files of each label in each batch (Xu
@@ -132,11 +133,14 @@ class TrainingConfig:
     l2 : float
         Weight of the sum of squared convolution and linear weights in the loss.
     schedule : {"plateau", "cosine", "restarts"}
-        plateau: the learning rate is multiplied by `plateau_factor` when the accuracy has not
-        risen by 1e-3 for `plateau_patience` epochs. cosine: it falls along half a cosine to 0 at
+        plateau: the learning rate is multiplied by `plateau_factor` after `plateau_patience` epochs
+        in which the accuracy has not risen by 1e-3. cosine: it falls along half a cosine to 0 at
         the last epoch, which suits short trainings without validation clips. restarts: between the
         epochs of `restarts` it falls along half a cosine to `lowest_learning_rate`, in every step.
     plateau_factor, plateau_patience : float, int
+    stop_below : float
+        The schedule "plateau" ends the training when the learning rate is below this, if that is
+        before the last of the `epochs`; with 0 it never does.
     restarts : tuple of int
         The epochs after which the rate returns to `learning_rate`; after the last one it stays at
         the lowest. Hu 2020: 3, 7, 15, 31, 63, 127.
@@ -194,6 +198,7 @@ class TrainingConfig:
     schedule: Literal["plateau", "cosine", "restarts"] = "plateau"
     plateau_factor: float = 0.5
     plateau_patience: int = 16
+    stop_below: float = 0.0
     restarts: tuple[int, ...] = (3, 7, 15, 31, 63, 127)
     lowest_learning_rate: float = 1e-5
     mixup: Mixup | None = field(default_factory=Mixup)

@@ -77,6 +77,7 @@ class TrainedClassifier(lightning.LightningModule):
         """Restore the generator, so that a resumed run draws what a run without a break draws."""
         if "torch_generator" in checkpoint:
             torch.set_rng_state(checkpoint["torch_generator"])
+        self._stop_below(checkpoint["optimizer_states"][0]["param_groups"][0]["lr"])
 
     def train(self, mode: bool = True) -> TrainedClassifier:
         """Set the mode of all parts but the frozen ones, which stay in inference mode."""
@@ -174,6 +175,24 @@ class TrainedClassifier(lightning.LightningModule):
         values = {f"{part}_{self.measure}": share, f"{part}_loss": loss / clips}
         self.log_dict(values, prog_bar=True, rank_zero_only=False)
         self.totals = torch.zeros(3)
+        if self.watched in values and self.config.schedule == "plateau":
+            schedule = self.lr_schedulers()
+            assert isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau)
+            schedule.step(torch.tensor(share))  # float32, as the log has it
+            self._stop_below(float(schedule.get_last_lr()[0]))
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step the schedule, but for "plateau": `_report` does, before a checkpoint is written.
+
+        The trainer does after it, and a run that is resumed would have one step less.
+        """
+        if self.config.schedule != "plateau":
+            super().lr_scheduler_step(scheduler, metric)
+
+    def _stop_below(self, rate: float) -> None:
+        """End the training after this epoch if the learning rate is that small."""
+        if rate < self.config.stop_below:
+            self.trainer.should_stop = True
 
     def configure_optimizers(self) -> Any:
         """Adadelta (Zeiler 2012), Adam or SGD, L2 on weights that multiply, and the schedule."""
@@ -207,7 +226,7 @@ class TrainedClassifier(lightning.LightningModule):
                 optimizer,
                 mode="max",
                 factor=config.plateau_factor,
-                patience=config.plateau_patience,
+                patience=config.plateau_patience - 1,  # PyTorch's is the number that it tolerates
                 threshold=SMALLEST_RISE,
                 threshold_mode="abs",
             )

@@ -143,11 +143,11 @@ def train(
     }
     network.requires_grad_(True).cpu().load_state_dict(weights)
     frontend.cpu()
-    score = keeper.best_model_score
+    score, counted = keeper.best_model_score, trainer.fit_loop.epoch_progress.state_dict()
     if score is None:
         score = trainer.callback_metrics.get(f"validation_{measure_of(config)}")
     return {
-        "epochs": trainer.current_epoch,
+        "epochs": counted["current"]["processed"],
         "kept_epoch": int(best["epoch"]) + 1,
         "monitor": keeper.monitor or "last epoch",
         "best": None if score is None else float(score),
