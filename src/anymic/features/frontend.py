@@ -136,10 +136,11 @@ class Frontend(nn.Module):
             return self._waveform(samples, gains).unsqueeze(1)
         if frames.device.type != "cpu":
             return self.scale_clips(self._bands(frames, gains).transpose(1, 2))
+        clips = max(1, TILE_SAMPLES // frames.shape[1:].numel())  # short ones share a tile
         tiles = [
-            self._bands(tile, None if gains is None else gains[clip])
-            for clip in range(len(frames))
-            for tile in in_tiles(frames[clip])
+            self._bands(tile, None if gains is None else gains[first : first + clips]).flatten(0, 1)
+            for first in range(0, len(frames), clips)
+            for tile in in_tiles(frames[first : first + clips])
         ]
         log_mel = torch.cat(tiles).view(len(frames), -1, self.config.bands)
         return self.scale_clips(log_mel.transpose(1, 2))
@@ -239,8 +240,9 @@ def deltas(features: Tensor) -> Tensor:
 
 
 def in_tiles(frames: Tensor) -> tuple[Tensor, ...]:
-    """Divide frames (frame, sample) into parts of `TILE_SAMPLES`."""
-    tiles: tuple[Tensor, ...] = torch.split(frames, max(1, TILE_SAMPLES // frames.shape[-1]))
+    """Divide frames (..., frame, sample) into parts of `TILE_SAMPLES` of a clip."""
+    size = max(1, TILE_SAMPLES // frames.shape[-1])
+    tiles: tuple[Tensor, ...] = torch.split(frames, size, dim=-2)
     return tiles
 
 
