@@ -19,9 +19,11 @@ import torch
 
 from anymic import audio, models
 from anymic._internal.precision import has_fast_bfloat16
+from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, ManifestError
 from anymic.features import FrontendConfig
+from anymic.inference.predictor import Predictor
 from anymic.training import CorrectionConfig, TrainingConfig, fit, load_config, presets
 from anymic.training.loop.augmentation import Mixup
 from anymic.training.loop.synchronize import SynchronizedBatchNorm
@@ -78,6 +80,16 @@ def test_a_bundle_comes_out_with_what_it_was_fitted_on(corpus: Manifest, tmp_pat
     assert set(bundle.fitted_on["correction"]) <= set(bundle.fitted_on["weights"])
     assert bundle.training["best"] >= 0.9  # the two noises differ by 25 dB at the band's end
     assert any((tmp_path / "logs").iterdir())
+
+
+def test_every_hop_that_a_frontend_has_can_be_corrected(corpus: Manifest, tmp_path: Path) -> None:
+    frontend = replace(CONFIG.frontend, fft_size=128, hop_samples=128, bands=24)
+    config = replace(CONFIG, frontend=frontend, correction=CorrectionConfig(("A",)), epochs=1)
+    bundle = fit(corpus, config, tmp_path, progress=False)
+    assert bundle.profile is not None
+    assert bundle.profile.hop_samples == 128
+    found = Predictor(Bundle.load(tmp_path)).predict_manifest(corpus)
+    assert not found.failures
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_path: Path) -> None:

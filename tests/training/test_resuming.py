@@ -223,7 +223,8 @@ def test_a_run_that_stopped_is_not_trained_further(
 ) -> None:
     """Nothing is learned, so that the rate is halved after each second epoch: 8, 4, 2, 1."""
     changes: dict[str, Any] = {"plateau_patience": 2, "learning_rate": 8e-6, "stop_below": 1.5e-6}
-    config: TrainingConfig = replace(CONFIG, **changes, **{"monitor": monitor, "epochs": 20})
+    changes |= {"monitor": monitor, "epochs": 20}
+    config: TrainingConfig = replace(CONFIG, **changes)
     stopped, whole = fit(corpus, config, tmp_path, progress=False), weights(tmp_path)
     assert stopped.training["epochs"] == 1 + 3 * 2  # the first is a rise from nothing
     (tmp_path / "bundle.json").unlink()

@@ -15,17 +15,22 @@ NEPER_DB = 20 / math.log(10)  # dB of a natural logarithm of an amplitude
 
 
 def check_analysis(fft_size: int, hop_samples: int) -> None:
-    """Raise a DeviceError if the FFT size is odd or below 16, or the hop is over half of it."""
+    """Raise a DeviceError if the FFT size is odd or below 16, or the hop is longer."""
     if fft_size < 16 or fft_size % 2:
         raise DeviceError(
             f"the FFT size is {fft_size}", expected="an even number from 16", fix="use 2048"
         )
-    if not 1 <= hop_samples <= fft_size // 2:
+    if not 1 <= hop_samples <= fft_size:
         raise DeviceError(
             f"the hop is {hop_samples} samples",
-            expected=f"1 to {fft_size // 2}, half the FFT size",
+            expected=f"1 to {fft_size}, the FFT size",
             fix="use 512 with an FFT size of 2048",
         )
+
+
+def synthesis_hop(fft_size: int, hop_samples: int) -> int:
+    """Return the hop to correct samples with: windows have to overlap, and gains fit any hop."""
+    return min(hop_samples, fft_size // 2)
 
 
 def hann_window(fft_size: int) -> NDArray[np.float32]:

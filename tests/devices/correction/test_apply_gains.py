@@ -114,5 +114,12 @@ def test_gains_that_do_not_fit_are_refused() -> None:
         apply_to_magnitude(np.ones((1025, 3)), np.ones(1024))
     with pytest.raises(DeviceError, match="axis of bins"):
         apply_to_magnitude(np.ones(1025), np.ones(1025))
-    with pytest.raises(DeviceError, match="hop is 1500 samples"):
-        apply_to_waveform(noise(3000), np.ones(1025), hop_samples=1500)
+    with pytest.raises(DeviceError, match="hop is 2500 samples"):
+        apply_to_waveform(noise(3000), np.ones(1025), hop_samples=2500)
+
+
+def test_samples_are_corrected_with_overlapping_windows_whatever_the_hop() -> None:
+    gains = np.linspace(0.5, 2, 1025)
+    wanted = apply_to_waveform(noise(3000), gains, hop_samples=1024)
+    found = apply_to_waveform(noise(3000), gains, hop_samples=2048)
+    np.testing.assert_array_equal(found.samples, wanted.samples)

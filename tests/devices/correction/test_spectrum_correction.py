@@ -289,7 +289,7 @@ def test_unknown_devices_are_refused_with_the_nearest(manifest: Manifest) -> Non
         ({"limit_db": float("nan")}, "limit_db is nan"),
         ({"silence_db": 0.0}, "silence_db is 0.0"),
         ({"reference": ()}, "no reference device"),
-        ({"hop_samples": 1025}, "hop is 1025 samples"),
+        ({"hop_samples": 2049}, "hop is 2049 samples"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(

@@ -10,7 +10,12 @@ import torch
 from numpy.typing import NDArray
 
 from anymic.audio import Clip
-from anymic.devices.analysis import check_analysis, hann_window, windowed_blocks
+from anymic.devices.analysis import (
+    check_analysis,
+    hann_window,
+    synthesis_hop,
+    windowed_blocks,
+)
 from anymic.errors import DeviceError
 
 Values = TypeVar("Values", NDArray[np.float32], NDArray[np.float64], torch.Tensor)
@@ -72,7 +77,7 @@ def apply_to_samples(
     gains : (bin,)
         Positive amplitude factors for fft_size // 2 + 1 bins.
     fft_size, hop_samples : int
-        The analysis. The hop is at most half the FFT size.
+        The analysis. With a hop of more than half the FFT size it is half of it.
 
     Returns
     -------
@@ -80,6 +85,7 @@ def apply_to_samples(
         Not clipped: samples can exceed full scale.
     """
     check_analysis(fft_size, hop_samples)
+    hop_samples = synthesis_hop(fft_size, hop_samples)
     _check_bins(fft_size // 2 + 1, gains)
     from scipy.fft import irfft, rfft
 

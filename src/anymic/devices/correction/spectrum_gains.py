@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from anymic._internal.process_state import default_torch
+from anymic.devices.analysis import synthesis_hop
 from anymic.devices.correction.arrays import Domain, Unknown, check_choices, one_a_row
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import DeviceError
@@ -62,7 +63,8 @@ class SpectrumGains(nn.Module):
         super().__init__()
         check_choices(domain, unknown)
         self.domain, self.unknown = domain, unknown
-        self.fft_size, self.hop_samples = profile.fft_size, profile.hop_samples
+        self.fft_size = profile.fft_size
+        self.hop_samples = synthesis_hop(profile.fft_size, profile.hop_samples)
         self.devices = tuple(profile.devices)
         rows = [torch.from_numpy(profile.devices[name].gains) for name in self.devices]
         ones = torch.ones(profile.fft_size // 2 + 1)
