@@ -13,7 +13,12 @@ from anymic_experiments.conditions import Condition
 from anymic_experiments.drawing import dot, panels
 from anymic_experiments.experiment import Experiment, on_simulated_devices, simulated
 from anymic_experiments.findings import Findings, Published
-from anymic_experiments.kosmider2019 import device_policy, ensembles, identification
+from anymic_experiments.kosmider2019 import (
+    device_policy,
+    ensembles,
+    identification,
+    submissions,
+)
 from anymic_experiments.kosmider2019.settings import Settings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
@@ -113,6 +118,10 @@ def _ensembles(experiment: Ours) -> Iterator[Section]:
     yield ensembles.section(experiment.members([*corrected, *whole]), experiment.grid)
 
 
+def _submissions(experiment: Ours) -> Iterator[Section]:
+    yield submissions.section(submissions.trained(experiment), experiment.grid)
+
+
 def _identification(experiment: Ours) -> Iterator[Section]:
     if experiment.made:
         grid, seeds = experiment.grid, experiment.seeds
@@ -130,4 +139,5 @@ SECTIONS = {
     "identification": _identification,
     "devices": _devices,
     "ensembles": _ensembles,
+    "submissions": _submissions,
 }

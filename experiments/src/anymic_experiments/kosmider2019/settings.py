@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anymic.bundle.voting import Voting
+from anymic_experiments.commands import Scale
 from anymic_experiments.conditions import Grid
 
 
@@ -47,6 +48,9 @@ class Settings(Grid):
     ensembles: tuple[Ensemble, ...]
     calibrated: str  # the two that are compared with each other
     soft: str
+    # of each set of networks of the submissions, how many there are; see `submissions.trained`
+    sets: dict[str, dict[Scale, int]]
+    submissions: tuple[Ensemble, ...]  # their members are sets
     device_policy: DevicePolicy
     identification: Identification
     members: int | None = None  # of every ensemble in each fold, how many, the first ones
