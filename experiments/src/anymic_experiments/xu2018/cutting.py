@@ -5,6 +5,8 @@ What the lower layers calculate is the same in every epoch, so that it is calcul
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from anymic.models.network import Network, Segment, mean_of_maps, numbered
@@ -19,7 +21,7 @@ class Below(Network):
 
     def __init__(self, network: YAMNet, layers: int) -> None:
         super().__init__()
-        self.layers = network.layers[:layers].eval()
+        self.layers = cast(nn.Sequential, network.layers[:layers]).eval()
         self.channels, self.smallest_input = network.channels, network.smallest_input
         self.shape = _shape(network, layers)
         self.embedding_size = self.shape[0] * self.shape[1] * self.shape[2]
@@ -44,7 +46,10 @@ class Above(Network):
 
     def __init__(self, network: YAMNet, layers: int) -> None:
         super().__init__()
-        self.layers, self.classifier = network.layers[layers:], network.classifier
+        self.layers, self.classifier = (
+            cast(nn.Sequential, network.layers[layers:]),
+            network.classifier,
+        )
         self.shape = _shape(network, layers)
 
     def embed(self, features: Tensor) -> Tensor:

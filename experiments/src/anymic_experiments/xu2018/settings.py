@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from anymic._internal.settings import from_mapping
@@ -10,6 +10,8 @@ from anymic.models.heads import Nonlinearity
 from anymic.training import TrainingConfig
 from anymic_experiments.commands import Scale
 from anymic_experiments.conditions import Grid
+
+LSTM = "lstm_head"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class Size:
     shifted: int
     # which clips come first: those of the manifest, or of an order drawn from the seed
     order: Literal["listed", "drawn"]
+    # settings of the scale's own trainings: of extractors, of heads, and of the LSTM alone
+    extractor: dict[str, Any] = field(default_factory=dict)
+    head: dict[str, Any] = field(default_factory=dict)
+    lstm: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,8 @@ class Settings(Grid):
         mixup = {"mixup": {"share": 1.0, "alpha": head.mixup}} if head.mixup else {}
         size = self.sizes[scale]
         own = {"network": head.network, "epochs": size.head_epochs, "seed": seed}
-        own["batch_size"] = size.batch_size
+        own |= {"batch_size": size.batch_size, **size.head}
+        own |= size.lstm if head.network == LSTM else {}
         return from_mapping(TrainingConfig, {**self.head, **own, **mixup})
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ from anymic_experiments.experiment import by_fold
 from anymic_experiments.runner import Task
 from anymic_experiments.xu2018.cutting import cut
 from anymic_experiments.xu2018.sequences import Sequences, padded, sequences
-from anymic_experiments.xu2018.settings import Extractor, Head, Settings, Size
+from anymic_experiments.xu2018.settings import LSTM, Extractor, Head, Settings, Size
 
 PARTS = ("train", "validation", "test")
 TOGETHER = 512  # parts of sequences that a head classifies together
@@ -129,8 +129,8 @@ class Job(Task):
     def _config(self, manifest: Manifest, **changes: object) -> TrainingConfig:
         """Return the settings of an extractor's training: a clip of each label in a batch."""
         sampling = self.grid.extractors[self.extractor].sampling
-        own = {"epochs": self.size.extractor_epochs, "sampling": sampling, "seed": self.seed}
-        own["batch_size"] = len(manifest.labels)
+        own: dict[str, Any] = {"epochs": self.size.extractor_epochs, "seed": self.seed}
+        own |= {"batch_size": len(manifest.labels), "sampling": sampling, **self.size.extractor}
         preset = self.grid.presets[self.scale]
         return load_config(preset, changes={**own, **changes, **self.grid.changes})
 
@@ -215,7 +215,7 @@ class Job(Task):
             arguments={
                 "inputs": data.features.shape[1],
                 "hidden": self.size.hidden,
-                **(options if head.network != "lstm_head" else {}),
+                **(options if head.network != LSTM else {}),
             },
         )
         trained(network, data, self.grid.head_config(head, self.scale, seed=self.seed), place)
