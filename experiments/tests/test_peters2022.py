@@ -87,7 +87,7 @@ def test_table_2_by_hand() -> None:
     ).value == pytest.approx(-10 / 20)
     assert found.of(
         "accuracy_difference", codec="all coded", epoch=0, against_codec=CLEAN
-    ).value == pytest.approx(-(10 + 8 * 6) / 180)
+    ).value == pytest.approx(-(10 + 6 * 6) / 140)
     share = found.maybe("recovered_share", codec="mp3 32", epoch=40)
     assert share is not None
     assert share.value == pytest.approx(6 / 10)
@@ -98,7 +98,7 @@ def test_table_2_by_hand() -> None:
     assert both is not None
     assert both.value == pytest.approx((3 + 3 + 6) / (6 + 6 + 10))
     page = text(section)
-    assert "with an interval below 0, in 9 of 9 conditions; most with mp3 32, -50.0" in page
+    assert "with an interval below 0, in 7 of 7 conditions; most with mp3 32, -50.0" in page
     assert "After epoch 40, 60 [" in page
 
 
@@ -226,6 +226,25 @@ def test_experiment_b_is_every_segment_and_the_whole_network_for_ten_epochs() ->
     assert {each.manifest for each in tunings} == {fold.coded}
     (longer,) = analysis.tunings(experiment, GRID.table_epochs, models.ALL)
     assert longer.config.epochs == 40
+
+
+def test_the_papers_fine_tuning_mixes_nothing() -> None:
+    fold = corpus.Fold("fold1", Path("clean.csv"), Path("coded.csv"))
+    options = {"model": Path("start")}
+    for scale, mixup in (("paper", None), ("small", load_config("finetuning").mixup)):
+        experiment = Experiment(replace(GRID, seeds=1), out=Path("out"), data=(), options=options)
+        experiment = replace(experiment, made=[fold], scale=scale)  # type: ignore[arg-type]
+        (tuning,) = analysis.tunings(experiment, 40, models.ALL)
+        assert tuning.config.mixup == mixup
+
+
+def test_he_aac_is_fine_tuned_on_and_in_no_mean() -> None:
+    apart = {"he-aac 16", "he-aac 32"}
+    assert apart < set(GRID.trained)
+    assert apart == set(GRID.categories["trained, HE-AAC"])
+    assert GRID.categories["trained"] == ("aac 32", "mp3 64")
+    assert not apart & set(GRID.categories["all coded"])
+    assert set(GRID.conditions_tested) > apart
 
 
 def make_clips(folder: Path, **columns: Any) -> Path:

@@ -62,9 +62,9 @@ def starts(experiment: Ours) -> list[tuple[int, corpus.Fold, Path]]:
 
 def tunings(experiment: Ours, epochs: int, *segments: str) -> list[Tuning]:
     """Return fine-tunings of each of these segments alone, or of all of a network, for so long."""
-    config = lasting(
-        load_config(experiment.grid.finetuning, changes=experiment.grid.changes), epochs
-    )
+    grid = experiment.grid
+    changes = {**grid.finetuning_settings.get(experiment.scale, {}), **grid.changes}
+    config = lasting(load_config(grid.finetuning, changes=changes), epochs)
     names = {each: WHOLE if each == models.ALL else f"{SEGMENT}{each}" for each in segments}
     return [
         Tuning(name, start, fold.coded, each, replace(config, seed=seed))

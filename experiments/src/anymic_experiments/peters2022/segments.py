@@ -37,7 +37,7 @@ def section(tuned: Sequence[Tuned], grid: Settings) -> Section:
     for each in tuned:
         outcomes.setdefault(each[0].run.condition, []).append(each[max(each)])
     before = [each[0].named(BEFORE) for each in tuned if each[0].run.condition == WHOLE]
-    choices, chosen = _choose(outcomes, before, grid.coded)
+    choices, chosen = _choose(outcomes, before, grid.tested)
     pooled = pool([*before, *(one for own in outcomes.values() for one in own), *chosen])
     parts = {
         part: pooled.on(*grid.conditions_tested[part])

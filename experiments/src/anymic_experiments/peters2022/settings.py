@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from anymic.codecs.conditions import CLEAN
+from anymic_experiments.commands import Scale
 from anymic_experiments.conditions import Grid
 
 ALL = "all coded"
+APART = "trained, HE-AAC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +19,8 @@ class Settings(Grid):
 
     # by category; the first is what networks are fine-tuned on beside clean clips
     codecs: dict[str, tuple[str, ...]]
+    apart: tuple[str, ...]  # of these, what the paper does not test: in no category and no mean
+    finetuning_settings: dict[Scale, dict[str, Any]]  # what a scale changes of that preset
     hardest: str  # the codec that most accuracy is lost to in the paper
     finetuning: str  # the preset of fine-tuning
     table_epochs: int  # how long experiments A and B fine-tune
@@ -28,13 +33,22 @@ class Settings(Grid):
 
     @property
     def coded(self) -> tuple[str, ...]:
-        """All codecs."""
+        """All codecs that are measured."""
         return tuple(codec for category in self.codecs.values() for codec in category)
 
     @property
     def categories(self) -> dict[str, tuple[str, ...]]:
-        """The codecs of each category, and of all together."""
-        return {**self.codecs, ALL: self.coded}
+        """The codecs of each category, those apart, and all that the paper tests together."""
+        own = {name: self._tested(codecs) for name, codecs in self.codecs.items()}
+        return {**own, APART: self.apart, ALL: self.tested}
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The codecs that the paper tests."""
+        return self._tested(self.coded)
+
+    def _tested(self, codecs: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(codec for codec in codecs if codec not in self.apart)
 
     @property
     def conditions_tested(self) -> dict[str, tuple[str, ...]]:
