@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anymic.bundle import Bundle
+from anymic.data.manifest import Manifest
+from anymic.errors import ConfigError
+from anymic.features import FrontendConfig
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
 from anymic_experiments.experiment import Experiment
@@ -211,6 +215,28 @@ def test_even_true_probabilities_have_a_calibration_error_on_few_recordings() ->
     fours = np.repeat(alone[:100], 4)  # 100 recordings, each recorded four times, count as 100
     found = calibration.error_if_perfect(probabilities, fours, draws=2000)
     assert found == pytest.approx(2 * expected, rel=0.06)
+
+
+def test_the_test_clips_validate_where_the_paper_is_followed(
+    miniature_tau: Path, tmp_path: Path
+) -> None:
+    assert GRID.validation == "training clips"
+    asked = replace(GRID, validation="test clips", changes={"epochs": 2, "batch_size": 8})
+    experiment = Experiment(asked, out=tmp_path, data=(miniature_tau,), scale="paper")
+    (fold,) = analysis.prepare(experiment).data
+    ours, theirs = (Manifest.read(one).table["split"] for one in (miniature_tau, fold))
+    assert ((theirs == "validation") == (ours == "test")).all()
+    run = asked.runs("curve", folds=[fold], scale="paper", seeds=[0])[0]
+    assert run.config.monitor == "accuracy"
+    small = {"width": 0.1, "frontend": FrontendConfig(hop_samples=2048, bands=32)}
+    run = replace(run, config=replace(run.config, **small))  # type: ignore[arg-type]
+    finish_all([run], tmp_path / "runs", workers=1, progress=False)
+    found = run.outcome(tmp_path / "runs")
+    assert len(found.probabilities) == (ours == "test").sum()
+    best = Bundle.load(run.folder(tmp_path / "runs")).training["best"]
+    assert found.right.mean() == pytest.approx(best)  # the accuracy that chose the epoch
+    with pytest.raises(ConfigError, match="The test clips validate, and would calibrate too"):
+        analysis.prepare(replace(experiment, asked=("calibration",)))
 
 
 def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(

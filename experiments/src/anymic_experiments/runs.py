@@ -104,7 +104,7 @@ class Run(ArrayTask):
             progress=False,
             cache=out / FEATURES,
         )
-        test = manifest.where(split="test")
+        test = with_test(manifest).where(split="test")
         table = test.table
         coded = "codec" in table or "device" not in table
         devices = codec_names(test) if coded else table["device"].to_numpy(dtype=str)
@@ -120,6 +120,17 @@ class Run(ArrayTask):
         """Return what was kept."""
         found = self.read(out)
         return Outcome(self, labels=tuple(found.pop("labels").tolist()), **found)
+
+
+def with_test(manifest: Manifest) -> Manifest:
+    """Return a manifest whose validation clips test, where it has no others to test.
+
+    So the test clips of Nguyen 2020 choose the epoch.
+    """
+    splits = manifest.table["split"]
+    if (splits == "test").any():
+        return manifest
+    return manifest.with_columns(split=splits.replace("validation", "test"))
 
 
 def classify(bundle: Bundle | Ensemble, manifest: Manifest) -> NDArray[np.float64]:

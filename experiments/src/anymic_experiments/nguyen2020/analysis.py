@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anymic.errors import AnymicError
+from anymic.data.manifest import Manifest
+from anymic.errors import AnymicError, ConfigError
 from anymic.evaluation.report.rows import Row
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.drawing import dot, panels
-from anymic_experiments.experiment import Experiment
+from anymic_experiments.experiment import Experiment, on_simulated_devices
 from anymic_experiments.findings import Findings, Published
 from anymic_experiments.nguyen2020 import calibration, features
 from anymic_experiments.nguyen2020.settings import Settings
@@ -24,7 +25,7 @@ from anymic_experiments.runs import Member, Outcome
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["SECTIONS", "Settings"]
+__all__ = ["SECTIONS", "Settings", "prepare"]
 
 LAST = 3  # epochs; one alone is noisy
 PLAIN = "T = 1"
@@ -171,6 +172,29 @@ def losses(outcomes: Iterable[Outcome], grid: Settings, *, scale: Scale, seeds: 
     return Section("losses", Findings(rows), {"seeds": seeds})
 
 
+def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
+    """Make multi-microphone ESC-10 where it is asked for, and validate on test clips if it is.
+
+    Raises ConfigError if calibration is asked for with test clips that validate.
+    """
+    made: Experiment[Settings] = on_simulated_devices(experiment)
+    if experiment.grid.validation == "training clips":
+        return made
+    if "calibration" in experiment.asked:
+        raise ConfigError(
+            "the test clips validate, and would calibrate too",
+            expected="validation on training clips",
+            fix="leave out the setting validation, or the part on calibration",
+        )
+    data = []
+    for fold in made.data:
+        manifest = Manifest.read(fold)
+        splits = manifest.table["split"].replace("test", "validation")
+        place = experiment.out / f"{fold.stem}-validated.csv"
+        data.append(manifest.with_columns(split=splits).write(place))
+    return replace(made, data=tuple(data))
+
+
 def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
     members = experiment.members(experiment.train("curve"))
     ends = [reached(member.outcome.run.folder(experiment.places)) for member in members]
@@ -191,6 +215,8 @@ def _features(experiment: Experiment[Settings]) -> Iterator[Section]:
 
 
 def _calibration(experiment: Experiment[Settings]) -> Iterator[Section]:
+    if experiment.grid.validation == "test clips":
+        return
     members = experiment.members(experiment.train("calibration"))
     yield calibration.section(members, experiment.grid)
 

@@ -19,7 +19,7 @@ from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
 from anymic_experiments.runner import Arrays, ArrayTask
-from anymic_experiments.runs import Run
+from anymic_experiments.runs import Run, with_test
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class Embedding(ArrayTask):
     def arrays(self, out: Path) -> Arrays:
         """Return `features` (clip, channel) and what they are of: `COLUMNS`, each (clip,)."""
         manifest = Manifest.read(self.run.manifest)
-        manifest = manifest.where(split=list(HALVES), device=list(self.devices))
+        manifest = with_test(manifest).where(split=list(HALVES), device=list(self.devices))
         embedder = Embedder(Bundle.load(self.run.folder(out)))
         features, rows = embedder.embed_manifest(manifest).clips()
         table = manifest.rows(rows).table

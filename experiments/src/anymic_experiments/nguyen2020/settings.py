@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from anymic_experiments.conditions import Grid
 
@@ -18,6 +19,10 @@ class Settings(Grid):
     calibrated: str  # the condition whose calibration is shown
     ablation_seeds: int  # of the seeds, how many table 2 is made with
     calibration_bound: float  # what the calibration error of every device should be at most
+
+    # what chooses the epoch that is kept: training clips that are set aside, or, as in the paper,
+    # the test clips; at the small scale the last epoch is kept
+    validation: Literal["training clips", "test clips"]
 
     @property
     def shown(self) -> tuple[str, str]:

@@ -11,8 +11,8 @@ class SoftTargetLoss(nn.Module):
 
     With p = softmax(z / temperature) and targets y, the loss of one clip is
     -sum over classes of (1 - p)**focal_power * y * log p (Lin 2017, equation 4; Nguyen 2020,
-    section 2.3); focal_power 0 is cross-entropy. The temperature is that of the heated-up
-    softmax (Nguyen 2020, section 2.2): the gradient at logits T z is 1/T of that at z without it.
+    section 2.2); focal_power 0 is cross-entropy. The temperature is that of the heated-up
+    softmax (Nguyen 2020, section 2.3): the gradient at logits T z is 1/T of that at z without it.
     With several labels a clip, p = sigmoid(z / temperature), and the loss of one clip is the sum
     over classes of -(1 - p)**focal_power * y * log p - p**focal_power * (1 - y) * log(1 - p), the
     focal loss of two classes; focal_power 0 is binary cross-entropy. The gradient for a logit is
