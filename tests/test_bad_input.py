@@ -256,7 +256,7 @@ def test_files_of_a_manifest_that_are_missing(
     assert "NaN" not in (out / "report.html").read_text()
     clips = table(tmp_path / "clips.csv", path=["gone.wav"], label=["dog"])
     line = refused("evaluate", bundle_folder, "--data", clips)
-    assert "None of the 1 clips can be used. The first: No file at" in line
+    assert "None of the 1 clip can be used. The first: No file at" in line
 
 
 # Settings
@@ -333,7 +333,7 @@ def test_clips_that_may_not_calibrate(
     before = sorted((path.name, path.read_bytes()) for path in run.iterdir())
     command = ["calibrate", run, "--data", clips]
     assert "were used to train its weights" in refused(*command, "--split", "train")
-    assert "1 of the 1 clips to calibrate on have the split test" in refused(
+    assert "1 of the 1 clip to calibrate on have the split test" in refused(
         *command, "--split", "test"
     )
     assert "No validation clips were set aside for" in refused(*command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -117,6 +118,29 @@ def test_every_step_with_real_clips_and_weights(
     rows = anymic(*predict[1:], capsys=capsys)[0].splitlines()
     assert [row.split("\t")[0] for row in rows] == ["new/10.wav", "new/11.wav", "new/12.wav"]
     check_new_microphone(capsys)
+
+
+def test_clips_of_a_second_at_8_khz_are_trained_on_without_settings(
+    shared_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With two clips of each label and fold; the page has the figure for all."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANYMIC_MODELS", str(tmp_path / "models"))
+    weights = shared_data / "yamnet" / "yamnet_float32.npz"
+    if not weights.is_file() or not (shared_data / "ESC-50-16k").is_dir():
+        pytest.skip("YAMNet and ESC-50 at 16 kHz (shared/data) are not on this machine")
+    make = runpy.run_path(str(ROOT / "benchmarks" / "short_clips.py"))["short_clips"]
+    table = make(shared_data / "ESC-50-16k", Path("short"), clips=2)
+    anymic("import", "yamnet", str(weights), capsys=capsys)
+    said = anymic("train", "--data", str(table), "--out", "run", "--folds", "4", capsys=capsys)[1]
+    assert "80 clips of 8000 Hz are resampled to the model's 16000 Hz" in said
+    report = json.loads(Path("run/report/report.json").read_text())
+    (change,) = (row for row in report["rows"] if row["metric"] == "accuracy_difference")
+    assert change["n"] == 80
+    assert change["low"] > 0  # clearly better than the baseline
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_channels_become_one_by_the_named_rule(tmp_path: Path, rate_hz: int, cha
     if channels == 1:
         np.testing.assert_array_equal(audio.read(path, channel="only").samples, frames)
         with pytest.raises(
-            AudioError, match=r"no channel 'right'.* 1 channels\. Expected a channel from 0 to 0"
+            AudioError, match=r"no channel 'right'.* 1 channel\. Expected a channel from 0 to 0"
         ):
             audio.read(path, channel="right")
     else:

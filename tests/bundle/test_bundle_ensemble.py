@@ -110,7 +110,7 @@ def test_which_models_cannot_vote_together(small_bundle: Bundle) -> None:
     longer = replace(small_bundle, contract=replace(small_bundle.contract, clip_s=2.0))
     with pytest.raises(BundleError, match=r"different contracts: .*clip_s=1.0.*clip_s=2.0"):
         Ensemble((small_bundle, longer))
-    with pytest.raises(BundleError, match="0 calibrators for calibrated voting of 1 members"):
+    with pytest.raises(BundleError, match="0 calibrators for calibrated voting of 1 member"):
         Ensemble((small_bundle,), "calibrated")
 
 

@@ -123,7 +123,7 @@ def test_other_files_of_the_same_names_are_others(
 
 def test_another_part_of_a_file_counts(corpus: Path, model: Bundle) -> None:
     clips = clips_of(corpus, "audio/0.wav", start_s=[0.2], duration_s=[0.2])
-    assert "1 of these 1 clips or on other parts of their" in anymic.evaluate(model, clips).warning
+    assert "1 of these 1 clip or on other parts of their" in anymic.evaluate(model, clips).warning
 
 
 def test_a_model_without_hashes_is_compared_by_ids(

@@ -120,7 +120,7 @@ def test_corpora_that_cannot_be_encoded_are_refused(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = Manifest.read(corpus)
-    with pytest.raises(ManifestError, match=r"4 clips are already coded \(mp3\)"):
+    with pytest.raises(ManifestError, match=r"here are coded clips already: 4 \(mp3\)"):
         encode(manifest.with_columns(codec="mp3"), CODECS, tmp_path / "coded", progress=False)
     foreign = tmp_path / "foreign"
     foreign.mkdir()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
 from anymic.data.folds import cross_validation, fold_numbers, group_by_name
 from anymic.data.manifest import Manifest
@@ -30,6 +32,30 @@ def test_folds_divide_no_group_and_have_the_same_share_of_each_label() -> None:
     pairs = set(zip(groups, found.tolist(), strict=True))
     assert len(pairs) == len(set(groups))
     assert (fold_numbers(manifest, 5, seed=3) == found).all()
+
+
+def test_folds_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    labels = "".join(random.choice(list("aaabbc"), size=90))
+    groups = [f"g{number}" for number in random.integers(40, size=90)]
+    found = fold_numbers(clips(labels, group=groups), 4, seed=3)
+    divider = StratifiedGroupKFold(4, shuffle=True, random_state=3)
+    for number, (_, part) in enumerate(divider.split(labels, list(labels), groups), start=1):
+        assert np.flatnonzero(found == number).tolist() == part.tolist()
+
+
+def test_folds_have_the_same_share_of_each_of_several_labels() -> None:
+    random = np.random.default_rng(1)
+    sets = [[one for one in "abcd" if random.random() < 0.3] for _ in range(240)]
+    paths = [f"{number}.wav" for number in range(240)]
+    cells = [";".join(own) for own in sets]
+    table = pd.DataFrame({"path": paths, "label": cells, "group": [n // 2 for n in range(240)]})
+    manifest = Manifest.from_table(table, several=True)
+    found = fold_numbers(manifest, 4, seed=0)
+    has = np.array([[one in own for one in "abcd"] + [not own] for own in sets])
+    each = np.stack([has[found == number].sum(axis=0) for number in range(1, 5)])
+    assert (np.abs(each - each.mean(axis=0)) < 3).all(), each
+    assert len(set(zip(table["group"], found.tolist(), strict=True))) == 120
 
 
 def test_every_clip_is_tested_once_and_its_recording_never_trains_then() -> None:
@@ -59,6 +85,7 @@ def test_the_folds_of_the_manifest_are_used_and_clips_without_one_only_train() -
         (clips("abab", fold=[1, 2, 1, 2]), "ll clips of a are in one fold"),
         (clips("aabb", fold=[1, 2, 1, 2], take=["1", "1", "2", "3"]), "overlaps between splits"),
         (clips("abab", group=["1", "1", "2", "2"]), "3 folds cannot be made of 2 recordings"),
+        (clips("aabb"), "o label has more than 2 clips"),
     ],
 )
 def test_folds_that_would_not_measure_are_refused(manifest: Manifest, words: str) -> None:

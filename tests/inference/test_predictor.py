@@ -149,7 +149,7 @@ def test_devices_and_what_was_done_about_them(small_bundle: Bundle, predictor: P
         by_hand(small_bundle, clip.samples, "B")[0],
         atol=1e-5,
     )
-    with pytest.raises(DeviceError, match="2 devices for 1 clips"):
+    with pytest.raises(DeviceError, match="2 devices for 1 clip"):
         list(predictor.predict_many([clip], devices=["A", "B"]))
 
 

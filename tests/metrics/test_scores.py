@@ -248,7 +248,7 @@ def test_confusion_matrix_equals_sklearn() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "targets", "said"),
     [
-        ([[0.5, np.nan]], [0], "of 1 of 1 clips are not finite"),
+        ([[0.5, np.nan]], [0], "of 1 of 1 clip are not finite"),
         ([[0.5, 0.6]], [0], "row sums"),
         ([[1.5, -0.5]], [0], "softmax"),
         (np.zeros((0, 3)), [], r"\(0, 3\)"),

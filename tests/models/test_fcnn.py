@@ -155,5 +155,5 @@ def test_longer_clips_than_those_of_training() -> None:
 
 
 def test_features_of_other_channels_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"1 channels\. Expected 3"):
+    with pytest.raises(ConfigError, match=r"1 channel\. Expected 3"):
         models.build("fcnn", classes=2, channels=3, width=0.1)(torch.zeros(1, 1, 64, 64))

@@ -213,7 +213,7 @@ def test_clips_that_were_learned_from_are_refused(model: Bundle, honest: Manifes
         calibrate(learned, aside, split="validation")
     general = DeviceCalibrator().fit([[0.9, 0.1]] * 3, [0, 0, 1], clip_ids=ids[:1])
     with pytest.raises(
-        BundleError, match="1 of the 1 clips to calibrate a model on were used to train its weights"
+        BundleError, match="1 of the 1 clip to calibrate a model on were used to train its weights"
     ):
         replace(learned, calibration=general)
 

@@ -202,7 +202,7 @@ def test_the_split_of_the_manifest_is_followed_and_a_share_is_said_to_be_unused(
 @pytest.mark.parametrize(
     ("held_out", "words"),
     [
-        ({"folds": 1}, "1 folds cannot be made"),
+        ({"folds": 1}, "1 fold cannot be made"),
         ({"test_share": 1.0}, "The share to be set aside is 1"),
         ({"test_share": 0.2, "folds": 5}, "both to be set aside"),
         ({"folds": 5, "group_from": "("}, "regular expression"),

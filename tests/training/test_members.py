@@ -143,7 +143,7 @@ def test_what_cannot_be_divided_is_refused_before_training(
     with pytest.raises(ManifestError):
         fit_members(one, CONFIG, tmp_path, members=2, progress=False)
     assert not list(tmp_path.iterdir())
-    with pytest.raises(ConfigError, match="0 members and 1 workers"):
+    with pytest.raises(ConfigError, match="embers is 0, and workers is 1"):
         fit_members(manifest, CONFIG, tmp_path, members=0, workers=1)
 
 

@@ -16,7 +16,7 @@ from anymic.audio.decoding import open_source
 from anymic.audio.inspection import clipping_note, inspect, refuse_silence
 from anymic.audio.shaping import resample
 from anymic.audio.source import Source
-from anymic.errors import AudioError
+from anymic.errors import AudioError, counted
 
 Channel = Literal["mean", "left", "right", "only"] | int
 
@@ -233,7 +233,7 @@ def _column(source: Source, channel: Channel) -> int | None:
         if source.channels == 1:
             return 0
         raise AudioError(
-            f"the file {source.path} has {source.channels} channels",
+            f"the file {source.path} has {counted(source.channels, 'channel')}",
             expected="one channel, because channel is 'only'",
             fix="pass channel='mean', 'left', 'right' or a number",
         )
@@ -244,7 +244,8 @@ def _column(source: Source, channel: Channel) -> int | None:
         )
     if not 0 <= index < source.channels:
         raise AudioError(
-            f"the file {source.path} has no channel {channel!r}: it has {source.channels} channels",
+            f"the file {source.path} has no channel {channel!r}: it has"
+            f" {counted(source.channels, 'channel')}",
             expected=f"a channel from 0 to {source.channels - 1}",
             fix="pass channel='mean' or one that exists",
         )

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from anymic.audio.content import Content
 from anymic.audio.limits import how_to_raise, limit
-from anymic.errors import AudioError
+from anymic.errors import AudioError, counted
 
 # What ffmpeg, sox, arecord and gstreamer state when they do not know the length (pipes): the most
 # that 31 or 32 bits hold, less the header or what is left over of the last frame.
@@ -85,7 +85,11 @@ def _sound(
         return {"missing": short / stated, "cut": True}
     # Less than that may be one byte to make the size even, or zeros to fill a block.
     if -short > _STRAY_BYTES and not _is_followed_by_chunks(path, file, order, at + stated, size):
-        return {"notes": (f"{-short} bytes after the samples that its header states are not read",)}
+        return {
+            "notes": (
+                f"{counted(-short, 'byte')} after the samples that its header states are not read",
+            )
+        }
     return {}
 
 

@@ -15,7 +15,7 @@ from anymic.devices.correction.merging import merge, with_ones
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.identification.identifier import DeviceIdentifier
-from anymic.errors import BundleError, ManifestError
+from anymic.errors import BundleError, ManifestError, counted
 from anymic.features import Frontend
 
 Model = TypeVar("Model", Bundle, Ensemble)
@@ -191,8 +191,8 @@ def _trained_on(members: Sequence[Bundle], manifest: Manifest) -> Manifest:
         path = manifest.table["path"]
         first = f" (first: {path.iloc[unexpected[0]]})" if unexpected else ""
         raise ManifestError(
-            f"the model was not trained on {len(unexpected) or len(ids)} of {len(ids)} clips"
-            + first,
+            f"the model was not trained on {len(unexpected) or len(ids)} of"
+            f" {counted(len(ids), 'clip')}" + first,
             expected="its training clips only",
             fix="pass the manifest that it was trained with",
         )

@@ -26,7 +26,7 @@ from anymic.bundle.targets import Targets, threshold_problems, thresholds_of
 from anymic.bundle.voting import Voting
 from anymic.calibration import DeviceCalibrator, IsotonicCalibrator
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import BundleError
+from anymic.errors import BundleError, counted
 
 if TYPE_CHECKING:
     from anymic.devices.identification.identifier import DeviceIdentifier
@@ -90,8 +90,8 @@ class Ensemble:
         wanted = len(self.members) if self.voting == "calibrated" else 0
         if len(self.calibrators) != wanted:
             raise BundleError(
-                f"there are {len(self.calibrators)} calibrators for {self.voting} voting"
-                f" of {len(self.members)} members",
+                f"{counted(len(self.calibrators), 'calibrator')} for {self.voting} voting"
+                f" of {counted(len(self.members), 'member')}",
                 expected=f"{wanted} calibrators",
                 fix="build it with anymic.training.ensemble_builder.build",
             )

@@ -20,7 +20,7 @@ from anymic.bundle.contract import InputContract
 from anymic.bundle.targets import Targets
 from anymic.bundle.voting import Voting
 from anymic.calibration import CalibrationError, DeviceCalibrator, IsotonicCalibrator
-from anymic.errors import BundleError, ConfigError
+from anymic.errors import BundleError, ConfigError, counted
 from anymic.features import Frontend, FrontendConfig
 
 FOLDER = FolderFormat(
@@ -186,7 +186,7 @@ def _read_part(file: Path, name: str, record: Mapping[str, Any], labels: int) ->
     except CalibrationError as error:
         raise BundleError(
             f"{file} does not fit its model ({error.problem})",
-            expected=f"a calibrator for {labels} labels",
+            expected=f"a calibrator for {counted(labels, 'label')}",
             fix="calibrate again with anymic calibrate",
         ) from error
 

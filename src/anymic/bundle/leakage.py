@@ -8,7 +8,7 @@ from typing import Protocol
 
 from anymic._internal.files import content_key
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError
+from anymic.errors import BundleError, counted
 
 LEARNED_FROM = ("weights", "standardization", "correction")
 
@@ -75,7 +75,8 @@ def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str],
 def _refuse(use: str, count: int, clips: int, name: str) -> None:
     if count:
         raise BundleError(
-            f"{count} of the {clips} clips to calibrate {name} on were used to train its {use}",
+            f"{count} of the {counted(clips, 'clip')} to calibrate {name} on were used to"
+            f" train its {use}",
             expected="clips that it was not trained on",
             fix="calibrate on its own validation clips, or set others aside",
         )
@@ -121,6 +122,6 @@ def fitted_clips_warning(model: Fitted, clips: Manifest) -> str:
     uses = ", ".join(use for use, fitted in rows.items() if fitted)
     parts = " or on other parts of their files" if "start_s" in clips.table else ""
     return (
-        f"the model was fitted on {count} of these {len(clips)} clips{parts} ({uses}):"
+        f"the model was fitted on {count} of these {counted(len(clips), 'clip')}{parts} ({uses}):"
         " results on them do not apply to new clips"
     )

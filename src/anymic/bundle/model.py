@@ -33,7 +33,7 @@ from anymic.bundle.leakage import refuse_overlap
 from anymic.bundle.targets import Targets, threshold_problems
 from anymic.calibration import DeviceCalibrator
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import AnymicError, BundleError, DependencyError
+from anymic.errors import AnymicError, BundleError, DependencyError, counted
 from anymic.features import Frontend
 
 if TYPE_CHECKING:
@@ -270,7 +270,8 @@ class Bundle:
         except Exception as error:  # altered settings or weights can raise any error
             raise BundleError(
                 f"the weights of bundle {folder} do not fit its settings ({reason_of(error)})",
-                expected=f"the weights of {record.network.name} for {len(record.labels)} labels",
+                expected=f"the weights of {record.network.name} for"
+                f" {counted(len(record.labels), 'label')}",
                 fix="save the bundle again where it was trained",
             ) from error
         return cls(

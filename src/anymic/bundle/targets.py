@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic.errors import counted
+
 # one: a clip has one label, and the probabilities of all labels sum to 1 (softmax).
 # several: a clip has any number of labels, also none, and each has its own score (sigmoid).
 Targets: TypeAlias = Literal["one", "several"]
@@ -47,5 +49,7 @@ def threshold_problems(
     problems = ["scores of several labels a clip have a calibrator"] if calibrated else []
     fits = thresholds is None or len(thresholds) == len(labels)
     if not fits or not all(0 <= one <= 1 for one in thresholds or ()):
-        problems.append(f"the thresholds of {len(labels)} labels are {list(thresholds or ())}")
+        problems.append(
+            f"the thresholds of {counted(len(labels), 'label')} are {list(thresholds or ())}"
+        )
     return problems

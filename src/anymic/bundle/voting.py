@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic.calibration import IsotonicCalibrator
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 Voting = Literal["soft", "calibrated", "geometric"]
 
@@ -45,7 +45,7 @@ def vote(
     if voting == "calibrated":
         if len(calibrators) != len(p):
             raise ConfigError(
-                f"there are {len(calibrators)} calibrators for {len(p)} members",
+                f"{counted(len(calibrators), 'calibrator')} for {counted(len(p), 'member')}",
                 expected="one for each member",
                 fix="calibrate every member on clips that it was not trained on",
             )

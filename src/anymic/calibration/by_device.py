@@ -18,6 +18,7 @@ from anymic.calibration.calibrator import (
 )
 from anymic.calibration.isotonic import IsotonicCalibrator
 from anymic.calibration.temperature import TemperatureCalibrator
+from anymic.errors import counted
 
 Method = Literal["temperature", "isotonic"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -103,7 +104,7 @@ class DeviceCalibrator:
         wanted = sorted(set(names.tolist()) - {""}) if per_device is True else per_device or ()
         if per_device is True and not wanted:
             raise CalibrationError(
-                f"no device is stated for any of the {len(t)} clips",
+                f"no device is stated for any of the {counted(len(t), 'clip')}",
                 expected="clips of the devices to calibrate",
                 fix="add the column device, or calibrate all devices together",
             )
@@ -235,7 +236,7 @@ def _names(devices: Sequence[str | None] | None, clips: int) -> NDArray[np.str_]
         return np.full(clips, "")
     if len(devices) != clips:
         raise CalibrationError(
-            f"there are {len(devices)} devices for {clips} clips",
+            f"{counted(len(devices), 'device')} for {counted(clips, 'clip')}",
             expected="one device for each clip",
         )
     return np.array([name or "" for name in devices], dtype=str)

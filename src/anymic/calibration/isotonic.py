@@ -12,6 +12,7 @@ from anymic.calibration.calibrator import (
     checked_pairs,
     require_fitted,
 )
+from anymic.errors import counted
 
 LEAST_CLIPS = 2  # of a label: a single clip makes a step from 0 to 1, whatever the others are
 # To each step. With ten, one for each label, benchmarks/calibration.py prints the same log loss
@@ -53,7 +54,7 @@ class IsotonicCalibrator(Calibrator):
         if len(few):
             listed = ", ".join(f"{counts[label]} of label {label}" for label in few)
             raise CalibrationError(
-                f"there are {len(t)} clips to calibrate on, {listed}",
+                f"{counted(len(t), 'clip')} to calibrate on, {listed}",
                 expected=f"at least {LEAST_CLIPS} of each label",
                 fix="set more clips aside",
             )

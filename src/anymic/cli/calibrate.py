@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from anymic._internal.terminal import cell
 from anymic.cli.inputs import place_of, require_choice
 from anymic.cli.printing import Outcome, failures_as_json
+from anymic.errors import counted
 
 if TYPE_CHECKING:
     from anymic.training.calibrating import Calibrated, CalibrationScores, Change
@@ -95,7 +96,8 @@ def _thresholds(found: Calibrated, place: Path) -> Outcome:
         },
         [
             *(f"{label}\t{value:.3f}" for label, value in values.items()),
-            f"{place}: thresholds of {len(values)} labels, chosen on {chosen['clips']} clips",
+            f"{place}: thresholds of {counted(len(values), 'label')}, chosen on"
+            f" {counted(chosen['clips'], 'clip')}",
         ],
         found.failures,
     )

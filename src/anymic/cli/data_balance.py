@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anymic.cli.derived import derived_outcome
 from anymic.cli.printing import Outcome
+from anymic.errors import counted
 
 
 def data_balance(
@@ -47,6 +48,9 @@ def data_balance(
     return derived_outcome(
         result,
         out,
-        lines=[f"{label}  {count} shifted clips" for label, count in sorted(result.added.items())],
+        lines=[
+            f"{label}  {counted(count, 'shifted clip')}"
+            for label, count in sorted(result.added.items())
+        ],
         plain={"rows": len(result.manifest), "added": result.added},
     )

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from anymic.cli.inputs import require_both, require_out
 from anymic.cli.printing import Outcome, failures_as_json
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from anymic.devices.correction.new_device import Expectation
 
 DONE = {
-    "takes": "{recordings} takes with {reference}",
-    "blind": "{recordings} recordings of it alone (BLIND)",
+    "takes": "{takes} with {reference}",
+    "blind": "{recordings} of it alone (BLIND)",
     "response": "its measured response",
 }
 
@@ -100,7 +100,12 @@ def devices_add(
 
 def _lines(found: Expectation) -> list[str]:
     """Return what is expected of a device."""
-    how = DONE[found.source].format(recordings=found.recordings, reference=found.reference)
+    count = found.recordings
+    how = DONE[found.source].format(
+        takes=counted(count, "take"),
+        recordings=counted(count, "recording"),
+        reference=found.reference,
+    )
     lines = [
         f"{found.device}: from {how}; gains {found.lowest_db:.1f} to {found.highest_db:.1f} dB, "
         f"median {found.median_db:.1f} dB, spread {found.spread_db:.1f} dB"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from anymic.cli.inputs import read_names
 from anymic.cli.printing import Outcome
+from anymic.errors import counted
 
 
 def import_keras(
@@ -41,7 +42,7 @@ def import_keras(
         next_step = "classify arrays of two microphones' features in Python (docs/finetuning.md)"
     listed = ", ".join(bundle.labels)
     lines = [
-        f"{out}: {parameters:,} parameters, {len(bundle.labels)} labels: {listed}",
+        f"{out}: {parameters:,} parameters, {counted(len(bundle.labels), 'label')}: {listed}",
         f"next: {next_step}",
     ]
     return Outcome(outcome, lines)

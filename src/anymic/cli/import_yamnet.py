@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anymic.cli.inputs import require_both, require_place
 from anymic.cli.printing import Outcome
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 NAME = "yamnet"
 
@@ -49,6 +49,6 @@ def import_yamnet(
     bundle.save(place)
     count = sum(value.numel() for value in bundle.network.parameters())
     outcome = {"out": str(place), "weights": count, "from": bundle.training["imported"]}
-    lines = [f"{place}  YAMNet, {count:,} weights, {len(bundle.labels)} labels"]
+    lines = [f"{place}  YAMNet, {count:,} weights, {counted(len(bundle.labels), 'label')}"]
     lines.append(f"next: anymic predict FILES --model {NAME if out is None else out}")
     return Outcome(outcome, lines)

@@ -12,7 +12,7 @@ from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import note_replaced, require_both, require_choice
 from anymic.cli.printing import Outcome, command_line, failures_of, note
 from anymic.cli.settings import named_settings, read_changes, read_trainer
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 
 def train(
@@ -114,7 +114,8 @@ def train(
         **{key: value for key, value in record.items() if key not in ("settings", "rank")},
     }
     lines: list[Any] = [
-        f"{out}: {len(bundle.labels)} labels, {record['clips']} clips, {_trained(record)}",
+        f"{out}: {counted(len(bundle.labels), 'label')}, {counted(record['clips'], 'clip')},"
+        f" {_trained(record)}",
         f"next: anymic evaluate {out} --data MANIFEST, anymic predict FILES --model {out}",
     ]
     failures = failures_of(bundle)

@@ -12,7 +12,7 @@ from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import require_both, require_choice
 from anymic.cli.predict_rows import recorded
 from anymic.cli.printing import Outcome, command_line, failures_of, note
-from anymic.errors import ConfigError, Failure
+from anymic.errors import ConfigError, Failure, counted
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
@@ -109,7 +109,7 @@ def train_head(
     failures = failures_of(trained)
     plain = {"out": str(out), "labels": list(trained.labels), **facts}
     lines = [
-        f"{out}  {len(trained.labels)} labels, {facts['clips']} clips,"
+        f"{out}  {counted(len(trained.labels), 'label')}, {counted(facts['clips'], 'clip')},"
         f" {facts['examples']} sequences; {_trained(trained.training)}"
     ]
     if evaluate:

@@ -94,7 +94,7 @@ def encode(
         coded = manifest.table[~manifest.table["codec"].isin(["", ORIGINAL])]
         if len(coded):
             raise ManifestError(
-                f"{len(coded)} clips are already coded ({coded['codec'].iloc[0]})",
+                f"there are coded clips already: {len(coded)} ({coded['codec'].iloc[0]})",
                 expected="original clips",
                 fix="use only the rows whose codec is wav",
             )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anymic.codecs.table import ORIGINAL
 from anymic.data.manifest import Manifest
-from anymic.errors import ManifestError
+from anymic.errors import ManifestError, counted
 
 CLEAN = "clean"
 NO_CODEC = ("", "none", ORIGINAL)  # in the column codec
@@ -29,7 +29,7 @@ def codec_names(manifest: Manifest) -> NDArray[np.str_]:
                 names[row] = codec + (f" {kbps:g}" if math.isfinite(kbps) else "")
     if CLEAN not in names:
         raise ManifestError(
-            f"none of the {len(table)} clips to measure on is clean",
+            f"none of the {counted(len(table), 'clip')} to measure on is clean",
             expected="clips whose codec is empty or wav, to measure the accuracy on clean audio",
             fix="add wav to the codecs of `anymic data encode`",
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.table import ORIGINAL
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Codecs:
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1 or not self.set:
             raise ConfigError(
-                f"the share of clips is {self.share}, with {len(self.set)} codecs",
+                f"the share of clips is {self.share}, with {counted(len(self.set), 'codec')}",
                 expected="a share above 0 and at most 1, and at least one codec",
                 fix='write, for example, `codecs: {share: 0.5, set: ["mp3 32", "aac 64"]}`',
             )

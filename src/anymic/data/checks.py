@@ -18,7 +18,7 @@ from anymic._internal.threads import in_order
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
-from anymic.errors import ConfigError, Failure, ManifestError, as_anymic_error
+from anymic.errors import ConfigError, Failure, ManifestError, as_anymic_error, counted
 
 Kind = Literal[
     "missing",  # no such file
@@ -121,13 +121,14 @@ def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
     return manifest.rows(keep)
 
 
-def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "clips") -> None:
+def require_usable(used: Sized, failures: Sequence[Failure], *, which: str = "") -> None:
     """Make sure that `used` is not empty; else a ManifestError has the first of the failures."""
     if len(used):
         return
-    problem = f"there are no {what}"
+    problem = f"there are no clips{which}"
     if failures:
-        problem = f"none of the {len(failures)} {what} can be used. The first: {failures[0].reason}"
+        count = counted(len(failures), "clip")
+        problem = f"none of the {count}{which} can be used. The first: {failures[0].reason}"
     raise ManifestError(
         problem,
         expected="at least one clip that can be used",
@@ -135,11 +136,12 @@ def require_usable(used: Sized, failures: Sequence[Failure], *, what: str = "cli
     )
 
 
-def require_all_usable(failures: Sequence[Failure], *, what: str = "clips") -> None:
+def require_all_usable(failures: Sequence[Failure], *, which: str = "") -> None:
     """Make sure that there are no failures; else a ManifestError has the first."""
     if failures:
+        count = counted(len(failures), "clip")
         raise ManifestError(
-            f"{len(failures)} {what} cannot be used. The first: {failures[0].reason}",
+            f"{count}{which} cannot be used. The first: {failures[0].reason}",
             fix="correct the files, or leave them out of the manifest",
         )
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymic._internal.reading import reason_of
+from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
-from anymic.data.splits import TEST, check_splits, part_of_groups
+from anymic.data.splits import TEST, check_splits
 from anymic.data.tables import some
-from anymic.errors import ConfigError, ManifestError
+from anymic.errors import ConfigError, ManifestError, counted
 
 
 def group_by_name(manifest: Manifest, pattern: str) -> Manifest:
@@ -47,7 +49,7 @@ def group_by_name(manifest: Manifest, pattern: str) -> Manifest:
     groups = [match and match.group(1 if compiled.groups else 0) for match in found]
     if lost := [name for name, group in zip(names, groups, strict=True) if not group]:
         raise ManifestError(
-            f"the pattern {pattern!r} gives {len(lost)} of {len(names)} files no group:"
+            f"the pattern {pattern!r} gives {len(lost)} of {counted(len(names), 'file')} no group:"
             f" {some(lost)}",
             expected="a match of at least one character in the name of each file",
             fix="change the pattern, or fill the column group",
@@ -58,28 +60,57 @@ def group_by_name(manifest: Manifest, pattern: str) -> Manifest:
 def fold_numbers(manifest: Manifest, folds: int, *, seed: int) -> NDArray[np.int64]:
     """Return the fold of each row, (row,), from 1 on; no group is divided.
 
-    The first fold is a share of 1 / `folds` that `part_of_groups` chooses, the second the same of
-    the rest, and so on: stratified by label as far as the groups allow.
+    Each fold has the same share of each label, as far as the groups allow: see `divide_groups`.
 
     Raises
     ------
     ManifestError
-        If there are fewer than two folds, or fewer groups than folds.
+        If there are fewer than two folds, fewer groups than folds, or no label with so many clips.
     """
     number = len(set(manifest.recordings()))
     if not 2 <= folds <= number:
         raise ManifestError(
-            f"{folds} folds cannot be made of {number} recording{'s' * (number != 1)}",
+            f"{counted(folds, 'fold')} cannot be made of {counted(number, 'recording')}",
             expected="at least two folds, and a recording for each",
             fix="change the number of folds, or add recordings",
         )
-    found = np.full(len(manifest), folds, dtype=np.int64)
-    left = np.arange(len(manifest))
-    for fold in range(1, folds):
-        share = 1 / (folds - fold + 1)
-        part = part_of_groups(manifest.rows(left), share=share, seed=seed + fold)
-        found[left[part]] = fold
-        left = left[~part]
+    sets = manifest.label_sets()
+    has = indicators(sets, manifest.labels)
+    if (most := int(has.sum(axis=0).max(initial=0))) < folds:
+        raise ManifestError(
+            f"no label has more than {counted(most, 'clip')}",
+            expected=f"a label with a clip for each of {folds} folds",
+            fix="change the number of folds, or add recordings",
+        )
+    return divide_groups(has, manifest.recordings(), folds, seed=seed)
+
+
+def divide_groups(
+    has: NDArray[np.integer], groups: Sequence[str], folds: int, *, seed: int
+) -> NDArray[np.int64]:
+    """Return the fold of each row, (row,), from 1 on; no group is divided.
+
+    It is that of scikit-learn's StratifiedGroupKFold. A row with several labels counts for each of
+    them, and rows without one count as one more label.
+
+    Parameters
+    ----------
+    has : (row, label) of 0 and 1
+        Some label has a row for each fold.
+    groups : sequence of str, (row,)
+        At least as many as folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    none = ~has.any(axis=1, keepdims=True)
+    rows, labels = np.nonzero(np.concatenate([has, none], axis=1))
+    found = np.zeros(len(has), dtype=np.int64)
+    divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of labels with fewer rows than folds
+        parts = divider.split(rows, labels, np.asarray(groups)[rows])
+        for number, (_, part) in enumerate(parts, start=1):
+            found[rows[part]] = number
     return found
 
 

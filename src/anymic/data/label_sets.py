@@ -82,7 +82,7 @@ def refuse_several(cells: Sequence[str], paths: Sequence[str], *, name: str = ""
     ]
     if several:
         raise ManifestError(
-            f"{len(several)} of the {len(cells)} clips{name} do not have one label: "
+            f"{len(several)} of the {counted(len(cells), 'clip')}{name} do not have one label: "
             + some(several, most=3),
             expected="one label a clip, because targets is one",
             fix="set targets to several to train with several labels a clip, or correct the labels",

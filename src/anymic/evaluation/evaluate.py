@@ -20,7 +20,7 @@ from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import BundleError, ConfigError
+from anymic.errors import BundleError, ConfigError, counted
 from anymic.evaluation import report
 from anymic.evaluation.measurement import as_given, last_part
 from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
@@ -107,7 +107,7 @@ def evaluate(
         _refuse_for_several(reference=reference, map_at=map_at, min_confidence=min_confidence)
     if map_at is not None and len(about.labels) < map_at:
         raise ConfigError(
-            f"MAP@{map_at} is not possible with {len(about.labels)} labels",
+            f"MAP@{map_at} is not possible with {counted(len(about.labels), 'label')}",
             expected=f"at least {map_at} labels",
             fix="leave it out: accuracy says the same",
         )

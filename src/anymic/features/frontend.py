@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anymic._internal.process_state import default_torch
-from anymic.errors import ConfigError, DeviceError
+from anymic.errors import ConfigError, DeviceError, counted
 from anymic.features.frontend_config import FrontendConfig
 from anymic.features.mel import BandedProduct, mel_filters
 from anymic.features.standardizer import Standardizer
@@ -126,7 +126,7 @@ class Frontend(nn.Module):
             if gains.shape != wanted:
                 what = "bin" if self.gain_domain == "magnitude" else "mel band"
                 raise ConfigError(
-                    f"the gains have shape {tuple(gains.shape)} for {len(frames)} clips",
+                    f"the gains have shape {tuple(gains.shape)} for {counted(len(frames), 'clip')}",
                     expected=f"{wanted}, a factor for each clip and {what}",
                     fix="repeat the gains for every clip",
                 )
@@ -158,7 +158,7 @@ class Frontend(nn.Module):
             samples = nn.functional.pad(samples, (length // 2, length // 2))
         elif samples.shape[1] < length:
             raise ConfigError(
-                f"the clips have {samples.shape[1]} samples",
+                f"the clips have {counted(samples.shape[1], 'sample')}",
                 expected=f"at least one frame of {length} samples",
                 fix="pad or repeat the clip first",
             )

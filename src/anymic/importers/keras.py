@@ -14,7 +14,7 @@ from anymic._internal.process_state import left_as_found
 from anymic._internal.reading import parsing
 from anymic.bundle import Bundle, InputContract
 from anymic.data.corpora.tau_mobile import SCENES
-from anymic.errors import BundleError
+from anymic.errors import BundleError, counted
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.hdf5 import read_checkpoint
 from anymic.importers.keras_layers import Layer, OtherNetworkError, Plan, plan
@@ -82,7 +82,7 @@ def import_keras(
         labels = SCENES
     if labels is None or len(labels) != classes:
         raise BundleError(
-            f"there are {len(labels or ())} labels for the {classes} classes of {path}",
+            f"{counted(len(labels or ()), 'label')} for the {classes} classes of {path}",
             expected=f"{classes} names, in the order of the classes",
             fix="pass the labels",
         )

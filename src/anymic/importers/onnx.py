@@ -16,7 +16,7 @@ from anymic._internal.reading import parsing
 from anymic._internal.settings import from_mapping, read_yaml
 from anymic.bundle import Bundle, InputContract
 from anymic.bundle.targets import Targets
-from anymic.errors import BundleError, ConfigError
+from anymic.errors import BundleError, ConfigError, counted
 from anymic.features import Frontend, FrontendConfig
 from anymic.models.onnx_network import OnnxFile, OnnxNetwork
 
@@ -159,7 +159,7 @@ def _check_scores(file: OnnxFile, settings: OnnxSettings, path: Path) -> None:
             values = f", from {found.min():.3g} to {found.max():.3g}" if found.size else ""
             raise BundleError(
                 f"the output {settings.scores} of {path} is {found.shape} for a window{values}",
-                expected=f"probabilities of the {len(settings.labels)} labels"
+                expected=f"probabilities of the {counted(len(settings.labels), 'label')}"
                 + (", which sum to 1" if settings.targets == "one" else ""),
                 fix="export the model with its sigmoid or softmax, or correct labels, scores and"
                 " targets",

@@ -15,7 +15,7 @@ from anymic._internal.process_state import default_torch
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, Failure
+from anymic.errors import BundleError, Failure, counted
 from anymic.features import Features
 from anymic.inference.engine import Engine, Precision, at
 from anymic.inference.pipeline import ClipPipeline
@@ -87,7 +87,8 @@ class Embedder:
     ) -> None:
         if isinstance(bundle, Ensemble):
             raise BundleError(
-                f"the model is an ensemble of {len(bundle.members)} models with different features",
+                f"the model is an ensemble of {counted(len(bundle.members), 'model')} with"
+                " different features",
                 expected="a single model",
                 fix="pass one of its members, such as its folder members/00",
             )

@@ -16,7 +16,7 @@ from anymic._internal.reading import parsing, reason_of
 from anymic.audio import Clip
 from anymic.devices.correction.apply import apply_to_waveform
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import ClassifierError
+from anymic.errors import ClassifierError, counted
 
 LABELS, RATE_HZ = "labels", "rate_hz"  # metadata properties of the file
 FFT_SIZE, HOP_SAMPLES = 2048, 512  # of gains that are estimated for it
@@ -132,7 +132,8 @@ class OnnxModel:
         for clip in ready:
             if self.clip_samples not in (None, len(clip.samples)):
                 raise ClassifierError(
-                    f"the clip {clip.path} has {len(clip.samples)} samples at {self.rate_hz} Hz",
+                    f"the clip {clip.path} has {counted(len(clip.samples), 'sample')} at"
+                    f" {self.rate_hz} Hz",
                     expected=f"{self.clip_samples} samples, the input of {self.path}",
                     fix="cut the clips (start_s, duration_s), or export the model for any length",
                 )

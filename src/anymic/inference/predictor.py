@@ -12,7 +12,7 @@ from anymic import bundle as bundles
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, BundleError, DeviceError, Failure
+from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
 from anymic.features.feature_store import Length, open_features
 from anymic.features.feature_store import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate, thresholds_by_label
@@ -189,7 +189,7 @@ class Predictor:
             devices = [devices] * len(listed)
         if len(devices) != len(listed):
             raise DeviceError(
-                f"there are {len(devices)} devices for {len(listed)} clips",
+                f"{counted(len(devices), 'device')} for {counted(len(listed), 'clip')}",
                 expected="one for all, or one for each clip",
                 fix="pass None for a clip whose device is not known",
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from anymic._internal.files import csv_text, write_text
-from anymic.errors import AnymicError, ConfigError
+from anymic.errors import AnymicError, ConfigError, counted
 from anymic.inference.prediction import Prediction
 
 LABELS_OF_A_FILE = 3
@@ -28,7 +28,7 @@ class Submission:
             raise ConfigError(
                 f"the label {blank[0]!r} has a space"
                 if blank
-                else f"the model has {len(labels)} labels",
+                else f"the model has {counted(len(labels), 'label')}",
                 expected=f"at least {LABELS_OF_A_FILE} labels without spaces, for a submission",
                 fix="train with labels such as Acoustic_guitar, or write no submission",
             )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anymic import audio
 from anymic.audio import Clip
 from anymic.bundle import InputContract
-from anymic.errors import AudioError
+from anymic.errors import AudioError, counted
 
 SLACK_S = 0.001  # a clip may be this much shorter: tables and codecs round lengths
 
@@ -103,7 +103,7 @@ def cut(
         )
     if clipped and windows > 1:
         notes = [note for note in notes if not note.startswith("clipped")]
-        notes.append(f"clipped in {clipped} of {windows} windows")
+        notes.append(f"clipped in {clipped} of {counted(windows, 'window')}")
     yield End(begin_s, samples / contract.rate_hz, tuple(notes))
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.errors import AnymicError
+from anymic.errors import AnymicError, counted
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -305,13 +305,13 @@ def group_index(groups: Groups, n: int) -> tuple[NDArray[np.intp], int]:
     if names.shape != (n,):
         raise MetricError(
             f"the groups have shape {names.shape}",
-            expected=f"one group for each of {n} clips",
+            expected=f"one group for each of {counted(n, 'clip')}",
             fix="pass the groups of the same rows",
         )
     missing = [name is None or name != name or name == "" for name in names.tolist()]
     if any(missing):
         raise MetricError(
-            f"{sum(missing)} of {n} clips have no group",
+            f"{sum(missing)} of {counted(n, 'clip')} have no group",
             expected="the source recording of every clip",
             fix="fill the column, or leave groups out to count every clip as a group",
         )
@@ -327,7 +327,8 @@ def finite(values: ArrayLike, name: str) -> Floats:
     if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
         found = f"shape {array.shape}"
         if array.ndim == 1 and array.size:
-            found = f"{int((~np.isfinite(array)).sum())} of {array.size} values that are not finite"
+            bad = int((~np.isfinite(array)).sum())
+            found = f"{bad} of {counted(array.size, 'value')} that are not finite"
         raise MetricError(
             f"the argument {name} has {found}",
             expected="one finite number for each clip, and at least one clip",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic.errors import counted
 from anymic.metrics.intervals import (
     RESAMPLES,
     Floats,
@@ -53,7 +54,7 @@ def check_probabilities(
     bad = ~np.isfinite(p).all(axis=1)
     if bad.any():
         raise MetricError(
-            f"the probabilities of {bad.sum()} of {len(p)} clips are not finite",
+            f"the probabilities of {bad.sum()} of {counted(len(p), 'clip')} are not finite",
             expected="finite numbers",
             fix="check the weights and the input of the network for NaN",
         )
@@ -266,7 +267,8 @@ def device_contrasts(
     known = sorted(set(names.tolist()) - {""})
     if not known or names.shape != hits.shape or (reference and reference not in known):
         raise MetricError(
-            f"there are {len(names)} devices ({', '.join(known) or 'none'}) for {hits.size} clips",
+            f"{counted(len(names), 'device')} ({', '.join(known) or 'none'}) for"
+            f" {counted(hits.size, 'clip')}",
             expected=f"one device for each clip{f', {reference} among them' if reference else ''}",
             fix="pass the device of each clip",
         )

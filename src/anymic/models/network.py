@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 ALL = "all"
 
@@ -74,8 +74,8 @@ class Network(nn.Module, ABC):
             )
         if channels != self.channels:
             raise ConfigError(
-                f"the features have {channels} channels",
-                expected=f"{self.channels} channels",
+                f"the features have {counted(channels, 'channel')}",
+                expected=f"{counted(self.channels, 'channel')}",
                 fix="set frontend.deltas to one less than the network's channels",
             )
 

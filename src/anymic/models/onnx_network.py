@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from anymic._internal.onnx_session import open_session
-from anymic.errors import AnymicError, ConfigError
+from anymic.errors import AnymicError, ConfigError, counted
 from anymic.models.network import Network, Segment
 from anymic.models.registry import register_network
 
@@ -167,7 +167,7 @@ class OnnxNetwork(Network):
         if sum(one.size for one in found) != len(features) * size:
             raise ConfigError(
                 f"the output {output} of the ONNX model is {found[0].shape} for "
-                f"{len(features)} windows",
+                f"{counted(len(features), 'window')}",
                 expected=f"{size} numbers for each window",
                 fix="export the model with an axis of the batch, or with a fixed batch of 1",
             )

@@ -14,7 +14,7 @@ from anymic.calibration import LEAST_CLIPS, CalibrationError
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.data.splits import clips_of_split
-from anymic.errors import BundleError, ManifestError
+from anymic.errors import BundleError, ManifestError, counted
 from anymic.inference.prediction import ManifestPredictions
 from anymic.inference.predictor import Predictor
 
@@ -27,7 +27,7 @@ def predict_labelled(
     *,
     cache: str | Path | None,
     progress: Callable[[int], None] | None = None,
-    what: str = "clips",
+    which: str = "",
 ) -> tuple[Manifest, ManifestPredictions]:
     """Classify clips; return those that can be used, and the predictions for them.
 
@@ -35,7 +35,7 @@ def predict_labelled(
     """
     clips.require_labels(model.labels)
     found = Predictor(model).predict_manifest(clips, cache=cache, progress=progress)
-    require_usable(found.rows, found.failures, what=what)
+    require_usable(found.rows, found.failures, which=which)
     return clips.rows(found.rows), found
 
 
@@ -47,7 +47,7 @@ def require_each_label(
     few = [f"{n} of {label}" for label, n in zip(labels, counts, strict=True) if n < LEAST_CLIPS]
     if few:
         raise CalibrationError(
-            f"there are {len(targets)} clips to calibrate {name} on, {', '.join(few)}",
+            f"{counted(len(targets), 'clip')} to calibrate {name} on, {', '.join(few)}",
             expected=f"at least {LEAST_CLIPS} of each label for isotonic regression",
             fix=fix,
         )
@@ -92,14 +92,15 @@ def validation_clips(bundle: Bundle, manifest: Manifest | None, name: str) -> Ma
         )
     if manifest is None:
         raise ManifestError(
-            f"the {len(wanted)} validation clips of {name} need a manifest",
+            f"the {counted(len(wanted), 'validation clip')} of {name} need a manifest",
             expected="the manifest that it was trained on",
             fix="pass that manifest",
         )
     rows = [row for row, clip in enumerate(manifest.clip_ids()) if clip in wanted]
     if len(rows) < len(wanted):
         raise ManifestError(
-            f"the folder {manifest.root} has {len(rows)} of the {len(wanted)} validation clips of"
+            f"the folder {manifest.root} has {len(rows)} of the"
+            f" {counted(len(wanted), 'validation clip')} of"
             f" {name}",
             expected="all of them",
             fix="pass the manifest that it was trained on, or calibrate on a split",
@@ -119,7 +120,9 @@ def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
         return
     problem = ""
     if count := int((clips.table["split"] == TEST).sum()):
-        problem = f"{count} of the {len(clips)} clips to calibrate on have the split {TEST}"
+        problem = (
+            f"{count} of the {counted(len(clips), 'clip')} to calibrate on have the split {TEST}"
+        )
     elif both := shared_recording(clips, manifest.where(split=TEST)):
         column, names = both
         problem = (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymic import models
 from anymic.calibration import best_thresholds
 from anymic.data.tables import some
-from anymic.errors import AnymicWarning
+from anymic.errors import AnymicWarning, counted
 from anymic.features import Frontend
 from anymic.inference.answers import average, probabilities
 from anymic.models.tagger import Standardization
@@ -43,7 +43,7 @@ def choose_thresholds(
     usual = [label for label, chosen in zip(labels, found.chosen, strict=True) if not chosen]
     if usual:
         warnings.warn(
-            f"too few of the {len(scores)} clips set aside have, or have not, the labels"
+            f"too few of the {counted(len(scores), 'clip')} set aside have, or have not, the labels"
             f" {some(usual)}: they are named from a probability of 0.5 on",
             AnymicWarning,
             stacklevel=4,

@@ -161,7 +161,7 @@ def _probabilities(bundle: Bundle, test: Manifest, cache: Path) -> NDArray[np.fl
     # float16, as for training: the published numbers rest on it (from float32 one clip of 600 is
     # classified otherwise).
     predicted = Predictor(bundle).predict_manifest(test, cache=cache, cache_dtype="float16")
-    require_all_usable(predicted.failures, what="test clips")
+    require_all_usable(predicted.failures, which=" of the split test")
     return predicted.probabilities
 
 

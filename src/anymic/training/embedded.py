@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import models
-from anymic.errors import AnymicWarning
+from anymic.errors import AnymicWarning, counted
 from anymic.inference.answers import probabilities
 from anymic.models.heads import LinearHead
 from anymic.models.tagger import Standardization
@@ -121,7 +121,8 @@ class Embedded:
         if (theirs & ~own).sum() - (own & ~theirs).sum() > np.sqrt((own ^ theirs).sum()):
             warnings.warn(
                 f"the head is worse than logistic regression on the same embeddings: accuracy"
-                f" {accuracies[0]:.3f} against {accuracies[1]:.3f} on {len(own)} validation clips"
+                f" {accuracies[0]:.3f} against {accuracies[1]:.3f} on"
+                f" {counted(len(own), 'validation clip')}"
                 f" ({'; '.join(self._reasons(record))})",
                 AnymicWarning,
                 stacklevel=3,
@@ -137,7 +138,9 @@ class Embedded:
         if each < 100:
             found.append(f"{each:.0f} training clips a label are few for a network")
         if record["kept_epoch"] >= 0.9 * record["epochs"]:
-            found.append(f"the loss was still falling at the last of {record['epochs']} epochs")
+            found.append(
+                f"the loss was still falling at the last of {counted(record['epochs'], 'epoch')}"
+            )
         if config.mixup is not None:
             found.append("mixup adds to the regularization by dropout")
         return found or ["a logistic head needs no settings"]

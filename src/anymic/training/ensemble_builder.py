@@ -13,7 +13,7 @@ from anymic.bundle.leakage import file_hashes
 from anymic.bundle.voting import Voting
 from anymic.calibration import IsotonicCalibrator
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError, Failure
+from anymic.errors import BundleError, ConfigError, Failure, counted
 from anymic.inference.prediction import ManifestPredictions
 from anymic.models.complexity import Complexity, network_complexity
 from anymic.training.calibration_clips import (
@@ -171,8 +171,7 @@ class Builder:
         clips = validation_clips(bundle, self.manifest, name) if own else self.calibration
         assert clips is not None
         refuse_known(bundle, clips, self.manifest or clips, name)
-        what = f"clips for {name}"
-        found = predict_labelled(bundle, clips, cache=self.cache, what=what)
+        found = predict_labelled(bundle, clips, cache=self.cache, which=f" for {name}")
         if self.progress is not None:
             self.progress(1)
         self.failures.update({failure.path: failure for failure in found[1].failures})
@@ -220,7 +219,7 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
         if first.bundle.fitted_on.get("validation"):
             why = f"the accuracy of {first.name} was not recorded"
         raise BundleError(
-            f"{why} ({len(unknown)} of {len(candidates)} members)",
+            f"{why} ({len(unknown)} of {counted(len(candidates), 'member')})",
             expected=f"an accuracy to select by ({select})",
             fix="pass the training manifest to measure it, or do not select",
         )

@@ -17,7 +17,7 @@ from anymic.data.folds import cross_validation, group_by_name
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import TEST, check_splits, development, set_test_aside
-from anymic.errors import AnymicWarning, ConfigError
+from anymic.errors import AnymicWarning, ConfigError, counted
 from anymic.evaluation.baseline import Baseline
 from anymic.evaluation.evaluate import evaluate
 from anymic.evaluation.measurement import as_given, last_part
@@ -68,7 +68,8 @@ class HeldOut:
             )
         if self.test_share is not None and self.folds is not None:
             raise ConfigError(
-                f"a share of {self.test_share:g} and {self.folds} folds are both to be set aside",
+                f"a share of {self.test_share:g} and {counted(self.folds, 'fold')} are both"
+                " to be set aside",
                 expected="one of them",
                 fix="leave one out",
             )

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anymic.data.folds import divide_groups
+
 STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # scikit-learn's C, on standardized features
 USUAL = 0.1  # where recordings are too few to compare
 FOLDS = 4
@@ -67,8 +69,8 @@ def fit_logistic(
     """Fit logistic regression with the regularization of the least cross-validated log-loss.
 
     The folds divide groups, stratified by class as far as groups allow. There are at most four, and
-    no more than the rarest class has groups. If that is one, C is 0.1. Of more
-    than 4,000 examples, those of random groups are compared.
+    no more than the rarest class, or the most frequent of independent labels, has groups. If that
+    is one, C is 0.1. Of more than 4,000 examples, those of random groups are compared.
 
     Parameters
     ----------
@@ -141,9 +143,8 @@ def _folds(
     data: _Data, groups: NDArray[np.str_], seed: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield the rows that train and those held out; nothing if there are too few groups."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    classes = data.targets if data.targets.ndim == 1 else data.targets.argmax(axis=1)
+    exclusive = data.targets.ndim == 1
+    has = np.eye(data.classes, dtype=np.int64)[data.targets] if exclusive else data.targets > 0
     kept = np.arange(len(groups))
     if len(groups) > MOST_CLIPS:
         order = np.random.default_rng(seed).permutation(np.unique(groups))
@@ -151,15 +152,15 @@ def _folds(
         size_of = dict(zip(sizes[0].tolist(), sizes[1].tolist(), strict=True))
         total = np.cumsum([size_of[name] for name in order.tolist()])
         kept = np.flatnonzero(np.isin(groups, order[: max(1, int((total <= MOST_CLIPS).sum()))]))
-    own = groups[kept]
-    rarest = min(len(np.unique(own[classes[kept] == one])) for one in np.unique(classes[kept]))
-    folds = min(FOLDS, rarest)
+    own, there = groups[kept], np.asarray(has[kept], dtype=np.int64)
+    counts = [len(np.unique(own[column > 0])) for column in there.T if column.any()]
+    # A label that no clip of a part has loses the same with every strength.
+    folds = min(FOLDS, min(counts) if exclusive else max(counts))
     if folds < 2:
         return
-    # It balances the classes better than `anymic.data.folds`, which also divides sets of labels.
-    divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for training, held_out in divider.split(own, classes[kept], own):
-        yield kept[training], kept[held_out]
+    numbers = divide_groups(there, own.tolist(), folds, seed=seed)
+    for number in range(1, folds + 1):
+        yield kept[numbers != number], kept[numbers == number]
 
 
 def _path(data: _Data, strengths: Sequence[float]) -> Iterator[Logistic]:

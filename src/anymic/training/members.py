@@ -85,7 +85,8 @@ def fit_members(
     """
     if members < 1 or (workers is not None and workers < 1):
         raise ConfigError(
-            f"there are {members} members and {workers} workers", expected="at least one of each"
+            f"members is {members}, and workers is {workers}",
+            expected="at least one of each",
         )
     pool = development(as_manifest(manifest, several=config.several))
     settled, _ = settle(config, pool)

@@ -163,7 +163,7 @@ class TrainingRun:
         parts = [coded.manifest.where(codec=one.name, kbps=one.kbps) for one in codecs.codecs]
         stores = [open_features(part, frontend, self.cache, length=length) for part in parts]
         failures = [*coded.failures, *(one for each in stores for one in each.failures)]
-        require_all_usable(failures, what="clips to pass through codecs")
+        require_all_usable(failures, which=" to pass through codecs")
         return replace(data, coded=tuple(each.features for each in stores))
 
     def train(

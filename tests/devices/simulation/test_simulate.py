@@ -319,7 +319,7 @@ def test_corpora_that_cannot_be_made_are_refused(corpus: Path, tmp_path: Path) -
         ),
         (manifest, recorded(train={"A": 1}, tset={"A": 1}), ConfigError, "test, train"),
         (bare, plain, ManifestError, "a column split .* or fold"),
-        (without, plain, ManifestError, "1 clips have no fold"),
+        (without, plain, ManifestError, "1 clip without a fold"),
         (manifest.with_columns(fold=1), plain, ManifestError, "only fold 1"),
         (two, plain, ManifestError, "clips are of the devices a, b"),
         (

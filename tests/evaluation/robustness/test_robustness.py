@@ -173,7 +173,7 @@ def test_a_bad_clip_is_left_out_of_every_condition(
     findings = robustness(predictor, broken, devices=microphones)
     assert findings.probabilities.shape[:2] == (4, 8)
     assert [Path(one.path).name for one in findings.failures] == ["missing.wav"]
-    with pytest.raises(ManifestError, match=r"None of the 1 clips can be used"):
+    with pytest.raises(ManifestError, match=r"None of the 1 clip can be used"):
         robustness(predictor, broken.rows([4]), codecs=[MU_LAW])
 
 

@@ -16,7 +16,7 @@ from anymic.data.manifest import Manifest
 from anymic.devices.analysis import NEPER_DB
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.file_format import reading
-from anymic.errors import AudioError, DeviceError
+from anymic.errors import AudioError, DeviceError, counted
 
 if TYPE_CHECKING:
     from anymic.devices.correction.spectra import ClipSpectra
@@ -157,7 +157,7 @@ class MeanSpectrum:
         chosen = [row for row, clip_id in enumerate(spectra.clip_ids) if clip_id in wanted]
         if len(chosen) < FEWEST_CLIPS:
             raise DeviceError(
-                f"only {len(chosen)} clips can be used for the mean spectrum",
+                f"only {counted(len(chosen), 'clip')} can be used for the mean spectrum",
                 expected=f"at least {FEWEST_CLIPS}",
                 fix="pass the clips that the model was trained on",
             )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymic.devices.correction.estimators import ESTIMATORS, Recordings
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra
-from anymic.errors import DeviceError, Failure
+from anymic.errors import DeviceError, Failure, counted
 
 FEW_TAKES = 5
 
@@ -212,4 +212,5 @@ def failed(failures: Sequence[Failure]) -> str:
     """Return how many clips failed and why the first did, for a message."""
     if not failures:
         return ""
-    return f". {len(failures)} clips failed. The first, {failures[0].path}: {failures[0].reason}"
+    first = failures[0]
+    return f". {counted(len(failures), 'clip')} failed. The first, {first.path}: {first.reason}"

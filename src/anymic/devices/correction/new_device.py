@@ -29,7 +29,7 @@ from anymic.devices.correction.response_file import (
 from anymic.devices.correction.spectra import measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.correction.takes import Takes, resampled
-from anymic.errors import DeviceError, Failure, attempt
+from anymic.errors import DeviceError, Failure, attempt, counted
 
 PREVIEW_S = 30.0  # of each recording of a device alone
 UNCERTAIN_DB = 2.0  # half the 95 % interval of a gain: above it, the gain is called uncertain
@@ -214,7 +214,7 @@ def from_recordings(
     )
     notes = [f"device {device}: blind gains, estimated from recordings of it alone"]
     if count < FEWEST_CLIPS:
-        notes.append(f"device {device}: only {count} recordings; 10 or more are better")
+        notes.append(f"device {device}: only {counted(count, 'recording')}; 10 or more are better")
     return Estimated(
         profile,
         (device,),

@@ -11,7 +11,7 @@ from anymic._internal.process_state import default_torch
 from anymic.devices.analysis import synthesis_hop
 from anymic.devices.correction.arrays import Domain, Unknown, check_choices, one_a_row
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, counted
 
 IDENTITY = 0  # the row of the gains that changes nothing
 
@@ -114,7 +114,7 @@ class SpectrumGains(nn.Module):
             gains = gains[0]
         elif len(gains) != len(values):
             raise DeviceError(
-                f"there are {len(gains)} devices for {len(values)} clips",
+                f"{counted(len(gains), 'device')} for {counted(len(values), 'clip')}",
                 expected="one device for all clips, or one for each",
                 fix="pass a device for each clip of the batch",
             )

@@ -15,7 +15,7 @@ from anymic.data.files import search, warn_of_skipped
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
 from anymic.data.text_tables import read_text_table
-from anymic.errors import DeviceError, Failure, attempt
+from anymic.errors import DeviceError, Failure, attempt, counted
 
 Table: TypeAlias = Manifest | pd.DataFrame | str | Path
 _MOST_NAMED = 3
@@ -90,7 +90,7 @@ def read_takes(
         found = {one.name: one for one in inside if not one.name.startswith(".")}
         if len(found) < 2:
             raise DeviceError(
-                f"the folder {folder} has {len(found)} folders of devices",
+                f"the folder {folder} has {counted(len(found), 'folder')} of devices",
                 expected="a folder for each of two devices or more",
                 fix="pass the reference's recordings of the same sounds in another folder",
             )

@@ -15,7 +15,7 @@ from anymic._internal.settings import from_mapping, preset_file, read_yaml
 from anymic.data.spelling import usual_split
 from anymic.devices.simulation.chain import Device
 from anymic.devices.simulation.response import impulse_response
-from anymic.errors import AnymicError, ConfigError, ManifestError
+from anymic.errors import AnymicError, ConfigError, ManifestError, counted
 
 Share = int | float | Literal["all"]
 _EXAMPLE = "`train: {A: all, B: 10, C: 0.1}`: all, a count of clips or a share of them"
@@ -154,7 +154,7 @@ def _count(share: Share, clips: int, what: str) -> int:
     count = max(1, round(share * clips)) if isinstance(share, float) else int(share)
     if count > clips:
         raise ManifestError(
-            f"{count} clips are asked for device {what}, and there are {clips}",
+            f"{counted(count, 'clip')} are asked for device {what}, and there are {clips}",
             expected="at most the number of clips",
             fix="write a smaller number under `recorded`, or `all`",
         )

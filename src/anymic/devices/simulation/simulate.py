@@ -25,7 +25,7 @@ from anymic.data.manifest import Manifest
 from anymic.devices.simulation.chain import noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
 from anymic.devices.simulation.response import response_digest
-from anymic.errors import ManifestError
+from anymic.errors import ManifestError, counted
 
 CHAIN_VERSION = 1  # raise it when the same settings begin to give other samples
 _FIRST_COLUMNS = ("path", "label", "device", "take", "split", "fold", "group")
@@ -194,7 +194,7 @@ def name_takes(manifest: Manifest) -> Manifest:
         )
     if "split" not in columns and (manifest.table["fold"] < 0).any():
         raise ManifestError(
-            f"{int((manifest.table['fold'] < 0).sum())} clips have no fold",
+            f"{counted(int((manifest.table['fold'] < 0).sum()), 'clip')} without a fold",
             expected="a fold for every clip",
             fix="fill the column fold",
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from anymic.errors import counted
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.scored import Column, ScoredClips, device_names
 from anymic.metrics import (
@@ -78,7 +79,8 @@ def evaluate(
     clips = ScoredClips.of(probabilities, targets, devices, groups)
     if len(labels) != clips.probabilities.shape[1]:
         raise MetricError(
-            f"there are {len(labels)} labels for {clips.probabilities.shape[1]} columns of "
+            f"{counted(len(labels), 'label')} for"
+            f" {counted(clips.probabilities.shape[1], 'column')} of "
             "probabilities",
             expected="one label for each column",
             fix="pass the labels of the bundle that made the probabilities",

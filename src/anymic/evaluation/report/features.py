@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic.errors import counted
 from anymic.evaluation.report.rows import ReportError
 from anymic.evaluation.report.style import (
     MUTED,
@@ -143,7 +144,9 @@ def _draw_row(
                 inside = shown & (names == name) & (turn == layer)
                 x, y = plane.points[inside].T
                 axes.scatter(x, y, s=9, marker=marker, color=colour, linewidths=0, alpha=0.7)
-        axes.set_title(f"{half} ({int(shown.sum())} clips), by {what}", pad=4, fontsize=9.5)
+        axes.set_title(
+            f"{half} ({counted(int(shown.sum()), 'clip')}), by {what}", pad=4, fontsize=9.5
+        )
         bare(axes, grid="both", labelcolor=MUTED, labelsize=8.5)
     for number, name in enumerate(known):
         colour, marker = series(number)

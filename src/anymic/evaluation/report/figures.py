@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from anymic._internal.optional import extra
+from anymic.errors import counted
 from anymic.evaluation.report.evaluation import COVERAGES
 from anymic.evaluation.report.rows import Row, conditions
 from anymic.evaluation.report.scored import ScoredClips
@@ -203,7 +204,7 @@ def gains_figure(profile: DeviceProfile) -> Figure:
         band: Any = {"color": colour, "alpha": 0.2, "linewidth": 0}
         axes.fill_between(frequency_hz[shown], low_db, high_db, **band)
         axes.plot(frequency_hz[shown], gain_db, color=colour, linewidth=1.3)
-        axes.set_title(f"{shorten(name)} ({device.count} clips)", pad=4, fontsize=9.5)
+        axes.set_title(f"{shorten(name)} ({counted(device.count, 'clip')})", pad=4, fontsize=9.5)
         _hertz(axes, frequency_hz[shown][0], frequency_hz[-1])
     reference, estimator = shorten(" + ".join(profile.reference)), profile.estimator
     title = f"Gains towards {reference} ({estimator.replace('_', ' ')})"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymic.bundle.targets import THRESHOLD as USUAL
 from anymic.bundle.targets import named
+from anymic.errors import counted
 from anymic.evaluation.report.cells import full
 from anymic.evaluation.report.rows import Row, row
 from anymic.evaluation.report.scored import Column, device_names
@@ -68,12 +69,12 @@ def evaluate_labels(
     p, y = check_scores(probabilities, indicators)
     if len(labels) != p.shape[1]:
         raise MetricError(
-            f"there are {len(labels)} labels for {p.shape[1]} columns of probabilities",
+            f"{counted(len(labels), 'label')} for {counted(p.shape[1], 'column')} of probabilities",
             expected="one label for each column",
         )
     if not y.any():
         raise MetricError(
-            f"none of the {len(y)} clips has one of the labels",
+            f"none of the {counted(len(y), 'clip')} has one of the labels",
             expected="clips with labels, to rank them above the others",
             fix="measure on other clips",
         )
@@ -160,7 +161,7 @@ def label_summary(rows: Iterable[Row]) -> str:
     mean = plain.get(MEAN_PRECISION)
     if mean is None:
         return ""
-    text = f"Mean average precision is {full(mean)} over {mean.n} clips"
+    text = f"Mean average precision is {full(mean)} over {counted(mean.n, 'clip')}"
     if f1 := plain.get(MEAN_F1):
         text += f", and mean F1 at the thresholds of the model {full(f1)}"
     of_label = [row for row in found if row.metric == PRECISION]

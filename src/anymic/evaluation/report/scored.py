@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic.errors import counted
 from anymic.metrics import Interval, MetricError, accuracy, check_probabilities
 
 Column: TypeAlias = Sequence[Any] | NDArray[Any] | None
@@ -52,7 +53,8 @@ class ScoredClips:
         p, t = check_probabilities(probabilities, targets)
         if devices is not None and len(devices) != len(t):
             raise MetricError(
-                f"there are {len(devices)} devices for {len(t)} clips", expected="one for each clip"
+                f"{counted(len(devices), 'device')} for {counted(len(t), 'clip')}",
+                expected="one for each clip",
             )
         recordings = np.arange(len(t)) if groups is None else np.asarray(groups)
         return cls(p, t, recordings, device_names(devices, len(t)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import write_text
 from anymic._internal.machine import processors
-from anymic.errors import Failure
+from anymic.errors import Failure, counted
 from anymic.evaluation.report.cells import estimate, interval
 from anymic.evaluation.report.escaping import environment
 from anymic.evaluation.report.label_rows import label_device_table, label_table
@@ -78,7 +78,7 @@ def run_header(**facts: Any) -> dict[str, Any]:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    machine = f"{platform.system()} {platform.machine()}, {processors()} processors"
+    machine = f"{platform.system()} {platform.machine()}, {counted(processors(), 'processor')}"
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return {**facts, "versions": versions, "machine": machine, "created": created}
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import ClassifierError, Failure, concerns_every_file
+from anymic.errors import ClassifierError, Failure, concerns_every_file, counted
 from anymic.inference.onnx_model import checked_labels
 from anymic.inference.predictor import Predictor, load
 from anymic.metrics.scores import SUM_TOLERANCE
@@ -205,7 +205,8 @@ def checked_answer(
     if numbers.shape != (len(labels),):
         problem = f"the result has shape {numbers.shape}"
     elif not np.isfinite(numbers).all():
-        problem = f"the result has {int((~np.isfinite(numbers)).sum())} values that are not finite"
+        bad = int((~np.isfinite(numbers)).sum())
+        problem = f"{bad} of {counted(numbers.size, 'value')} of the result are not finite"
     elif numbers.min() < 0 or numbers.max() > 1 + SUM_TOLERANCE:
         problem = f"the result has values from {numbers.min():.3g} to {numbers.max():.3g}"
     elif not several and abs(numbers.sum() - 1) > SUM_TOLERANCE:

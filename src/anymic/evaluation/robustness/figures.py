@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from anymic.errors import counted
 from anymic.evaluation.report.style import (
     INK,
     MINUS,
@@ -64,6 +65,8 @@ def heat_map(
     matrix_axes(axes, names, [shorten(one or AS_RECORDED, 18) for one in devices], font=8.5)
     axes.xaxis.tick_top()
     clips = accuracies[0].n
-    axes.set_xlabel(f"{clips} clips; bold: the 95 % interval leaves out zero", loc="left")
+    axes.set_xlabel(
+        f"{counted(clips, 'clip')}; bold: the 95 % interval leaves out zero", loc="left"
+    )
     figure.suptitle("Accuracy in per cent, and points against clean", x=0.01, ha="left")
     return figure

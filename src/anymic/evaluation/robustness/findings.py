@@ -135,7 +135,7 @@ class Robustness(Measurement):
         second = "mAP" if self.several else "ECE"
         columns = ["condition", "accuracy", f"against {CLEAN},\npoints", second, "flips"]
         columns += ["measured\nkbps", "hardest class"] if full else []
-        title = f"The same {len(self.targets)} clips in every condition"
+        title = f"The same {counted(len(self.targets), 'clip')} in every condition"
         return Table(tuple(columns), tuple(lines), title)
 
     def heat_map(self) -> Figure:

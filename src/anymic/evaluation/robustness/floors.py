@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 from anymic.evaluation.robustness.findings import Robustness
 
 WHAT = ("worst", "mean", "clean")
@@ -48,7 +48,10 @@ def missed_floors(findings: Robustness, floors: Sequence[Floor]) -> str:
     worst = findings.worst
     measured = {
         "worst": (findings.accuracy(worst).value, f" ({findings.conditions[worst].name})"),
-        "mean": (findings.mean.value, f" (of {len(findings.conditions) - 1} conditions)"),
+        "mean": (
+            findings.mean.value,
+            f" (of {counted(len(findings.conditions) - 1, 'condition')})",
+        ),
         "clean": (findings.accuracy(0).value, ""),
     }
     parts = []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 
 
 class BalancedOrder:
@@ -52,7 +52,8 @@ class BalancedOrder:
         names = np.arange(len(of_row)) if clips is None else np.asarray(clips)
         if names.shape != of_row.shape[:1] or clips_a_class < 1:
             raise ConfigError(
-                f"there are {len(names)} clips for {len(of_row)} rows, and {clips_a_class} of a"
+                f"{counted(len(names), 'clip')} for {counted(len(of_row), 'row')}, and"
+                f" {clips_a_class} of a"
                 " class in a batch",
                 expected="a clip for each row, and 1 or more in a batch",
             )
