@@ -89,10 +89,14 @@ def test_both_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
     assert f"through one of {len(OTHERS)} measured responses" in text
     rows, _ = read_json(out / "pretrained" / "report.json")
     found = Findings(rows)
-    for name in ("twelve takes", "blind, 80 recordings"):  # A is the model's own device
+    for name in (
+        "twelve takes",
+        "twelve takes, noise subtracted",
+        "blind, 80 recordings",
+    ):  # A is the model's own device
         assert found.of("accuracy_difference", condition=name, device="A").value == 0
     kept = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.npz")}
-    assert len([path for path in kept if "sequences" not in path.parts]) == 7 + 2 * 4
+    assert len([path for path in kept if "sequences" not in path.parts]) == 8 + 2 * 4
     assert main(command) == 0  # what is finished is used again
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert (page / "pretrained.md").read_text().splitlines()[:40] == text.splitlines()[:40]

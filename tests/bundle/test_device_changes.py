@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from anymic.audio import Clip
@@ -68,6 +69,26 @@ def test_known_devices_are_predicted_as_before(small_bundle: Bundle, clip: Clip)
         one, other = before.predict(clip, device=device), after.predict(clip, device=device)
         assert one.probabilities == other.probabilities
     assert before.predict(clip, device="D").device_policy == "identity"
+
+
+def test_noise_is_saved_with_the_gains_and_leaves_other_devices_as_they_are(
+    small_bundle: Bundle, clip: Clip, tmp_path: Path
+) -> None:
+    new = profile(("A",), A=np.ones(BINS), D=np.full(BINS, 10.0))
+    noise = np.full((2, BINS), [[0.05], [0.01]])
+    noisy = replace(new, devices={**new.devices, "D": replace(new.devices["D"], noise=noise)})
+    plain, changed = (add_devices(small_bundle, one) for one in (new, noisy))
+    loaded = Bundle.load(changed.save(tmp_path / "run"))
+    assert torch.equal(loaded.frontend.gains, changed.frontend.gains)
+    np.testing.assert_array_equal(loaded.profile.devices["D"].noise, noise)  # type: ignore[union-attr]
+    answers = [
+        [Predictor(one, precision="float32").predict(clip, device=device) for device in "DBA"]
+        for one in (plain, changed, loaded)
+    ]
+    without, found, again = ([one.probabilities for one in own] for own in answers)
+    assert found == again
+    assert found[1:] == without[1:]
+    assert found[0] != without[0]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,50 @@ def test_front_ends_of_both_domains_share_nothing_they_should_not() -> None:
     for frontend, found in zip(frontends, together, strict=True):
         alone = frontend.log_mel(SAMPLES, frontend.device_index(["B", None]))
         torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
+
+
+def neighbours(values: np.ndarray, count: int) -> np.ndarray:
+    """Return the means over up to so many neighbouring values."""
+    ones = np.ones(count)
+    sums = np.convolve(values, ones, mode="same")
+    return np.asarray(sums / np.convolve(np.ones_like(values), ones, mode="same"))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_front_ends_subtract_noise_together_as_alone(power: int) -> None:
+    """Gains with noise, plain and none, in one batch; in bins without noise nothing changes."""
+    config = replace(CONFIG, power=power)
+    random = np.random.default_rng(2)
+    plain = random.uniform(0.5, 20, config.bins)
+    powers = np.where(np.arange(config.bins) < 40, 0, 0.3), np.full(config.bins, 0.1)
+    noisy, other = np.concatenate([plain, *powers]), random.uniform(0.5, 20, config.bins)
+    frontends = [
+        Frontend(config, device_gains={"B": noisy, "C": other}),
+        Frontend(config, device_gains={"B": plain, "C": other}),
+    ]
+    assert [one.gains.shape[1] for one in frontends] == [3 * config.bins, config.bins]
+    samples = torch.cat([SAMPLES, SAMPLES[:1]])
+    gains = [tuple(one.gains[1] for one in frontends), (None,) * 2]
+    gains.append((frontends[1].gains[2], frontends[0].gains[2]))
+    together = SharedFrontends(frontends).log_mel(samples, gains)
+    for frontend, found in zip(frontends, together, strict=True):
+        alone = frontend.log_mel(samples, frontend.device_index(["B", None, "C"]))
+        torch.testing.assert_close(found, alone, atol=1e-5, rtol=1e-5)
+        assert torch.equal(alone[1], frontend.log_mel(SAMPLES)[1])
+    torch.testing.assert_close(together[0][1:], together[1][1:], atol=1e-5, rtol=1e-5)
+    low = torch.nonzero(frontends[0].filters[:, 40:].sum(dim=1) == 0).flatten()
+    torch.testing.assert_close(together[0][0, low], together[1][0, low], atol=1e-5, rtol=1e-5)
+    assert (together[0][0] - together[1][0]).max() < 1e-5  # nothing is raised
+    magnitude = frontends[1].magnitude(samples[:1])[0] * torch.from_numpy(plain).float()
+    energy = float(frontends[0].window.square().sum())
+    spectrum = magnitude.square() / energy
+    means = np.apply_along_axis(neighbours, 1, spectrum.numpy(), 9)
+    means = np.apply_along_axis(neighbours, 0, means, 5)
+    left = np.maximum(1 - 0.3 / means, np.minimum(0.1 / means, 1))
+    spectrum = spectrum * torch.from_numpy(np.where(powers[0] > 0, left, 1))
+    wanted = ((spectrum * energy).float() ** (power / 2)) @ frontends[0].filters.T
+    found = together[0][0].T.exp() - config.log_offset
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
 
 
 def test_gains_of_neither_domain_are_refused() -> None:

@@ -89,6 +89,28 @@ def test_two_folders_are_matched_and_aligned(plain: Bundle, recorded: Recorded) 
     assert expected.after_db < 1 < 4 < expected.before_db
 
 
+def test_noise_is_subtracted_and_gains_are_limited_as_told(
+    plain: Bundle, recorded: Recorded, tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(3)
+    for path in sorted(recorded.new.glob("[0-9]*")):
+        samples, _ = soundfile.read(path)
+        write(tmp_path / path.name, samples + generator.normal(scale=0.02, size=len(samples)))
+    takes = {"takes": tmp_path, "reference_takes": recorded.old}
+    found = [
+        anymic.add_device(plain, "new", **takes, **settings)  # type: ignore[arg-type]
+        for settings in ({}, {"subtract_noise": False}, {"limit_db": 3.0})
+    ]
+    less, whole, limited = (one.model.profile.of("new") for one in found)  # type: ignore[union-attr]
+    assert less.noise is not None
+    assert whole.noise is None
+    np.testing.assert_array_equal(less.gains, whole.gains)
+    assert any("noise is subtracted in" in note for note in found[0].notes)
+    assert not any("noise is subtracted in" in note for note in found[1].notes)
+    assert 20 * np.log10(whole.gains).max() > 6
+    assert 20 * np.log10(limited.gains).max() == pytest.approx(3)
+
+
 def test_a_folder_a_device_and_a_table_give_the_same(plain: Bundle, recorded: Recorded) -> None:
     rows = [
         (f"{device}/{take:02}.wav", device, f"{take:02}")

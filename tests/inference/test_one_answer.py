@@ -26,6 +26,7 @@ from anymic.calibration import DeviceCalibrator
 from anymic.data.corpora.scenes import Settings, scenes
 from anymic.data.embeddings import Vectors
 from anymic.data.manifest import Manifest
+from anymic.devices.correction.noise import factors_with_noise
 from anymic.devices.simulation.device_set import DeviceSet
 from anymic.devices.simulation.simulate import simulate
 from anymic.features import Frontend, FrontendConfig
@@ -93,6 +94,7 @@ def model(calibration: DeviceCalibrator) -> Bundle:
     config = FrontendConfig(rate_hz=RATE_HZ, fft_size=256, hop_samples=160, bands=24)
     generator = np.random.default_rng(1)
     gains = {name: generator.uniform(0.2, 5.0, config.bins) for name in ("A", "B")}
+    gains["B"] = factors_with_noise(gains["B"], np.full((2, config.bins), [[0.02], [0.005]]))
     frontend = Frontend(config, device_gains=gains)
     frontend.mean.fill_(-5.0)
     frontend.scale.fill_(2.0)

@@ -78,7 +78,7 @@ def _add(bundle: Bundle, profile: DeviceProfile, replace_known: bool) -> Bundle:
 def _with_profile(bundle: Bundle, profile: DeviceProfile) -> Bundle:
     frontend = Frontend(
         bundle.frontend.config,
-        device_gains={name: device.gains for name, device in profile.devices.items()},
+        device_gains={name: device.factors for name, device in profile.devices.items()},
         filters=bundle.frontend.filters.clone(),
     )
     frontend.mean.copy_(bundle.frontend.mean)

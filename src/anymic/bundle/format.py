@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from anymic._internal import settings as config
 from anymic._internal.files import file_digest
+from anymic._internal.gain_factors import ROW_PARTS
 from anymic._internal.reading import reason_of
 from anymic._internal.saved_folder import FolderFormat, tensor_bytes
 from anymic.bundle.contract import InputContract
@@ -214,7 +215,7 @@ def build_frontend(record: Record, tensors: Mapping[str, Tensor]) -> Frontend:
     bands, bins = record.frontend.bands, record.frontend.bins
     filters, gains = tensors["filters"], tensors["gains"]
     devices = record.correction.devices
-    known = [(1 + len(devices), size) for size in (bins, bands)]
+    known = [(1 + len(devices), size) for size in (bins, bands, ROW_PARTS * bins)]
     if filters.shape != (bands, bins) or gains.shape not in known:
         raise RuntimeError(
             f"filters {tuple(filters.shape)} and gains {tuple(gains.shape)} "

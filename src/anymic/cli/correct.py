@@ -36,7 +36,7 @@ def correct(
         )
     require_other(out, recording)
     gains = DeviceProfile.read(profile)
-    factors = gains.gains_for(device) * 10 ** (gain_db / 20)
+    factors = gains.of(device).scaled(10 ** (gain_db / 20)).factors
     info = audio.probe(recording)
     gains.require(rate_hz=info.rate_hz)
     steps = {"fft_size": gains.fft_size, "hop_samples": gains.hop_samples}

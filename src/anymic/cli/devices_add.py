@@ -33,6 +33,8 @@ def devices_add(
     device: str | None = None,
     reference: str | None = None,
     estimator: str | None = None,
+    limit_db: float = 40.0,
+    subtract_noise: bool = True,
     out: Path | None = None,
     replace: bool = False,
 ) -> Outcome:
@@ -83,6 +85,8 @@ def devices_add(
         reference_response=reference_response,
         reference=[name.strip() for name in reference.split(",")] if reference else (),
         estimator=estimator,
+        limit_db=limit_db,
+        subtract_noise=subtract_noise,
         replace_known=replace,
     )
     place = added.model.save(out or model)

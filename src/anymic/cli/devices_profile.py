@@ -32,6 +32,7 @@ def devices_profile(
     floor_db: float = -100.0,
     limit_db: float = 40.0,
     silence_db: float = -40.0,
+    subtract_noise: bool = False,
     plot: Path | None = None,
 ) -> Outcome:
     """Estimate the gains of each device from clips recorded side by side.
@@ -85,6 +86,7 @@ def devices_profile(
         floor_db=floor_db,
         limit_db=limit_db,
         silence_db=silence_db,
+        subtract_noise=subtract_noise,
         fft_size=fft,
         hop_samples=hop,
     )

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anymic._internal.gain_factors import ROW_PARTS, gain_factors, of_one_width
 from anymic._internal.process_state import default_torch
 from anymic.errors import ConfigError, DeviceError, counted
 from anymic.features.frontend_config import FrontendConfig
@@ -33,8 +34,8 @@ class Frontend(nn.Module):
     config : FrontendConfig
     device_gains : mapping of str to array (bin,) or (band,), optional
         Amplitude factors of each known device, from a device profile: of the magnitudes, before
-        the mel filters; or of the mel bands, whose logarithms are added after them. Clips of other
-        devices are not corrected.
+        the mel filters; or of the mel bands, whose logarithms are added after them. Gains of bins
+        can have noise (`DeviceGains.factors`). Clips of other devices are not corrected.
     filters : Tensor (band, bin), optional
         Saved mel filters; by default `mel_filters(config)`.
 
@@ -104,8 +105,8 @@ class Frontend(nn.Module):
         device : Tensor, (batch,), int64, optional
             From `device_index`; None leaves every clip uncorrected.
         gains : Tensor, (batch, bin), optional
-            Amplitude factors of each clip, in place of those of its device; (batch, band) in the
-            log-mel domain.
+            Amplitude factors of each clip, in place of those of its device, also with noise;
+            (batch, band) in the log-mel domain.
 
         Returns
         -------
@@ -121,20 +122,20 @@ class Frontend(nn.Module):
         frames = self.overlapping(samples)
         if gains is None and device is not None and bool((device != IDENTITY).any()):
             gains = self.gains[device]
+        by_bin = self.gain_domain == "magnitude"
+        size, what = (self.config.bins, "bin") if by_bin else (self.config.bands, "mel band")
         if gains is not None:
-            wanted = (len(frames), self.gains.shape[1])
-            if gains.shape != wanted:
-                what = "bin" if self.gain_domain == "magnitude" else "mel band"
+            wanted = (len(frames), size)
+            if gains.shape not in (wanted, (len(frames), ROW_PARTS * size if by_bin else size)):
                 raise ConfigError(
                     f"the gains have shape {tuple(gains.shape)} for {counted(len(frames), 'clip')}",
                     expected=f"{wanted}, a factor for each clip and {what}",
                     fix="repeat the gains for every clip",
                 )
-            if self.config.features == "log_mel":
-                gains = gains[:, None, :]
         if self.config.features == "waveform":
             return self._waveform(samples, gains).unsqueeze(1)
-        if frames.device.type != "cpu":
+        noise = gains is not None and gains.shape[1] > size  # then a frame depends on others
+        if frames.device.type != "cpu" or noise:
             return self.scale_clips(self._bands(frames, gains).transpose(1, 2))
         clips = max(1, TILE_SAMPLES // frames.shape[1:].numel())  # short ones share a tile
         tiles = [
@@ -183,12 +184,12 @@ class Frontend(nn.Module):
         magnitude = self.transform(frames)
         if gains is not None and self.gain_domain == "magnitude":
             # Before the mel filters: Nguyen 2020, section 2.1.
-            magnitude = magnitude * gains
+            magnitude = magnitude * gain_factors(magnitude, gains, self.window)
         spectrum = magnitude.square() if self.config.power == 2 else magnitude
         bands: Tensor = self.mel(spectrum)
         log_bands = (bands + self.config.log_offset).log_()
         if gains is not None and self.gain_domain == "log_mel":
-            log_bands += self.config.power * gains.log()
+            log_bands += self.config.power * gains.unsqueeze(-2).log()
         return log_bands
 
     def scale_clips(self, log_mel: Tensor) -> Tensor:
@@ -253,15 +254,14 @@ def _gain_rows(
     shapes = {np.shape(gains) for gains in device_gains.values()}
     by_band = shapes == {(config.bands,)} and config.bands != config.bins
     size = config.bands if by_band else config.bins
-    rows = [np.ones(size)]
+    rows = [torch.ones(size)]
     for name, gains in device_gains.items():
-        if np.shape(gains) != (size,):
+        if np.shape(gains) not in ((size,), (size if by_band else ROW_PARTS * size,)):
             raise DeviceError(
                 f"device {name} has {np.size(gains)} gains",
                 expected=f"{config.bins}, one for each frequency bin, or for every device "
                 f"{config.bands}, one for each mel band",
                 fix="calculate the profile with the front-end's rate and FFT size",
             )
-        rows.append(gains)
-    domain: Literal["magnitude", "log_mel"] = "log_mel" if by_band else "magnitude"
-    return domain, torch.tensor(np.stack(rows), dtype=torch.float32)
+        rows.append(torch.tensor(gains, dtype=torch.float32))
+    return "log_mel" if by_band else "magnitude", of_one_width(rows)

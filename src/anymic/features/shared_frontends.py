@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anymic.features.frontend import Frontend, in_tiles
+from anymic._internal.gain_factors import of_one_width
+from anymic.features.frontend import IDENTITY, Frontend, in_tiles
 
-# The gains of one clip, for each front-end: amplitude factors (bin,) of its magnitudes, or (band,)
-# of its mel bands in the log-mel domain; None leaves the clip as it is.
+# The gains of one clip, for each front-end: amplitude factors (bin,) of its magnitudes, perhaps
+# with noise, or (band,) of its mel bands in the log-mel domain; None leaves the clip as it is.
 Gains = tuple[Tensor | None, ...]
 
 # For each front-end: log-mel features (batch, band, frame) before standardization.
@@ -23,7 +24,7 @@ class SharedFrontends:
 
     If each clip has the same gains in all of them, their features are one tensor. Otherwise they
     share the Fourier transform. On a processor it is followed by one product for all of them,
-    since both gains and mel filters are weights of bins.
+    since both gains and mel filters are weights of bins. Where noise is subtracted, they are not.
     """
 
     def __init__(self, frontends: Sequence[Frontend]) -> None:
@@ -53,22 +54,25 @@ def _log_mel(
 ) -> Sequence[Tensor]:
     """Return the features of each member of a group with the settings of `frontend`."""
     if all(own is clip[0] for clip in gains for own in clip):
-        return [frontend.log_mel(samples, gains=stack([clip[0] for clip in gains]))] * members
+        own = stack(frontend, [clip[0] for clip in gains])
+        return [frontend.log_mel(samples, gains=own)] * members
     shares = frontend.gain_domain == "magnitude" and frontend.config.features == "log_mel"
+    bins = frontend.config.bins
+    shares = shares and all(one is None or len(one) == bins for clip in gains for one in clip)
     if samples.device.type == "cpu" and shares:
         return frontend.scale_clips(_apart(frontend, samples, gains).permute(2, 0, 3, 1)).unbind()
     return [
-        frontend.log_mel(samples, gains=stack([clip[place] for clip in gains]))
+        frontend.log_mel(samples, gains=stack(frontend, [clip[place] for clip in gains]))
         for place in range(members)
     ]
 
 
-def stack(gains: Sequence[Tensor | None]) -> Tensor | None:
+def stack(frontend: Frontend, gains: Sequence[Tensor | None]) -> Tensor | None:
     """Return the clips' gains (batch, bin); None if no clip has any."""
-    known = next((one for one in gains if one is not None), None)
-    if known is None:
+    if all(one is None for one in gains):
         return None
-    return torch.stack([torch.ones_like(known) if one is None else one for one in gains])
+    unchanged = frontend.gains[IDENTITY]
+    return of_one_width([unchanged if one is None else one for one in gains])
 
 
 def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor | None]]) -> Tensor:
@@ -81,9 +85,8 @@ def _apart(frontend: Frontend, samples: Tensor, gains: Sequence[Sequence[Tensor 
     for clip, own in enumerate(gains):
         key = tuple(map(id, own))
         if key not in known:
-            factors = stack(own)
-            if factors is None:
-                factors = samples.new_ones(len(own), config.bins)
+            ones = samples.new_ones(config.bins)
+            factors = torch.stack([ones if one is None else one for one in own])
             known[key] = frontend.mel.for_gains(factors**config.power)
         begin = 0
         for tile in in_tiles(frames[clip]):

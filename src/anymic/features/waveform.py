@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from anymic._internal.gain_factors import gain_factors
+
 
 def corrected(samples: Tensor, gains: Tensor, *, window: Tensor, hop_samples: int) -> Tensor:
     """Return samples with their spectrum multiplied: STFT, gains, inverse STFT.
@@ -15,19 +17,25 @@ def corrected(samples: Tensor, gains: Tensor, *, window: Tensor, hop_samples: in
     ----------
     samples : Tensor (batch, sample)
     gains : Tensor (batch, bin)
-        Amplitude factors.
+        Amplitude factors, perhaps with noise.
     window : Tensor
         As long as the Fourier transform.
     hop_samples : int
         At most half of that.
     """
     size = len(window)
-    # Zeros all round, so that every sample lies in the full number of windows.
-    padded = nn.functional.pad(samples, (size, size))
+    # Half a window of zeros at both ends, besides that of torch: every sample lies in the full
+    # number of windows, which begin where those of `apply_to_samples` do.
+    half = size // 2
+    padded = nn.functional.pad(samples, (half, half + hop_samples))
     spectrum = torch.stft(
         padded, size, hop_samples, window=window, pad_mode="constant", return_complex=True
     )
     found: Tensor = torch.istft(
-        spectrum * gains[:, :, None], size, hop_samples, window=window, length=padded.shape[1]
+        spectrum * gain_factors(spectrum.mT, gains, window).mT,
+        size,
+        hop_samples,
+        window=window,
+        length=half + samples.shape[1],
     )
-    return found[:, size:-size]
+    return found[:, half:]

@@ -73,6 +73,8 @@ def add_device(
     reference_response: str | Path | None = None,
     reference: str | Sequence[str] = (),
     estimator: str | None = None,
+    limit_db: float = 40.0,
+    subtract_noise: bool = True,
     replace_known: bool = False,
 ) -> Addition:
     """Estimate the gains of a new device, and add them to a model.
@@ -103,6 +105,11 @@ def add_device(
         The devices of the takes that recorded the training clips; see `reference_in`.
     estimator : str, optional
         For takes: by default that of the model, else ratio_of_means.
+    limit_db : float
+        The gains lie within -limit_db .. limit_db.
+    subtract_noise : bool
+        For takes: also subtract the noise that the gains would add to what the reference has; see
+        `SpectrumCorrection`. Gains of other sources subtract none.
     replace_known : bool
         Also replace the gains of devices that the model already has.
 
@@ -131,13 +138,14 @@ def add_device(
     estimate: Any
     if takes is not None:
         folders = (takes, reference_takes)
-        estimate = _Takes(parts[0], folders, device, stated, estimator, replace_known)
+        settings = {"limit_db": limit_db, "subtract_noise": subtract_noise}
+        estimate = _Takes(parts[0], folders, device, stated, estimator, replace_known, settings)
     elif recordings is not None:
         places = [recordings] if isinstance(recordings, str | Path) else list(recordings)
-        estimate = _Blind(places, str(device))
+        estimate = _Blind(places, str(device), limit_db)
     else:
         assert response is not None
-        estimate = _Response(response, reference_response, str(device), stated)
+        estimate = _Response(response, reference_response, str(device), stated, limit_db)
     found = [estimate(part) for part in parts]
     changed: Bundle | Ensemble | OnnxModel
     if isinstance(model, Ensemble):
@@ -230,6 +238,7 @@ class _Takes:
         stated: tuple[str, ...],
         estimator: str | None,
         replace_known: bool,
+        settings: dict[str, Any],
     ) -> None:
         own, (takes, reference_takes) = part.profile, folders
         if not stated and own is None:
@@ -250,7 +259,7 @@ class _Takes:
         self.devices = [device] if device is not None else others
         if not self.devices:
             refuse_known(known & set(self.takes.devices) - set(self.reference), replace_known)
-        self.estimator = new_device.estimator_for(own, estimator)
+        self.settings = {**settings, "estimator": new_device.estimator_for(own, estimator)}
         self.estimated = cache(self._estimated)
 
     def __call__(self, part: _Part) -> Estimated:
@@ -262,7 +271,7 @@ class _Takes:
             analysis,
             reference=self.reference,
             devices=self.devices,
-            estimator=self.estimator,
+            **self.settings,
         )
 
 
@@ -270,6 +279,7 @@ class _Takes:
 class _Blind:
     places: Sequence[str | Path]
     device: str
+    limit_db: float
 
     def __call__(self, part: _Part) -> Estimated:
         if part.spectrum is None:
@@ -281,7 +291,7 @@ class _Blind:
             )
         reference = part.profile.reference if part.profile else part.recorded_by or (UNNAMED,)
         return new_device.from_recordings(
-            self.places, part.spectrum, self.device, reference=reference
+            self.places, part.spectrum, self.device, reference=reference, limit_db=self.limit_db
         )
 
 
@@ -291,6 +301,7 @@ class _Response:
     reference_response: str | Path | None
     device: str
     stated: tuple[str, ...]
+    limit_db: float
 
     def __call__(self, part: _Part) -> Estimated:
         own = part.profile.reference if part.profile else part.recorded_by
@@ -301,4 +312,5 @@ class _Response:
             self.device,
             reference=name,
             reference_response=self.reference_response,
+            limit_db=self.limit_db,
         )

@@ -118,7 +118,7 @@ class OnnxModel:
         own = self.profile
         if own is None or device not in own.devices:
             return clip
-        gains = own.gains_for(device)
+        gains = own.of(device).factors
         return apply_to_waveform(
             clip, gains, fft_size=own.fft_size, hop_samples=min(own.hop_samples, own.fft_size // 2)
         )

@@ -166,7 +166,7 @@ def correct(
     if config.correction.domain == "log_mel":
         filters = mel_filters(config.frontend).numpy()
         return profile, band_gains(correction.spectra_, profile, filters)
-    return profile, {name: device.gains for name, device in profile.devices.items()}
+    return profile, {name: device.factors for name, device in profile.devices.items()}
 
 
 def own_network(

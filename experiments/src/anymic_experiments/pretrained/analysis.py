@@ -55,7 +55,7 @@ class Settings(Grid):
 
     rows: dict[str, Row]
     bands_hz: tuple[float, ...]  # the centres of the octaves of the table of gains
-    limited: tuple[str, str]  # the row with a limit of the gains, and that without
+    compared: dict[str, str]  # rows, and that which each is compared with
     drums: Drums
 
 
@@ -109,11 +109,10 @@ def answers(
                 others=(device,),
             )
             found.append(row("recovered_share", share, condition=name, device=device))
-    if set(experiment.grid.limited) <= set(rows):
-        limited, whole = experiment.grid.limited
-        for device in experiment.grid.devices["coloured"]:
-            change = pooled.on(device).gain(limited, whole)
-            place = {"condition": limited, "device": device, "against_condition": whole}
+    for name, other in experiment.grid.compared.items():
+        for device in experiment.grid.devices["coloured"] if {name, other} <= set(rows) else ():
+            change = pooled.on(device).gain(name, other)
+            place = {"condition": name, "device": device, "against_condition": other}
             found.append(row("accuracy_difference", change, **place))
     return found, devices
 

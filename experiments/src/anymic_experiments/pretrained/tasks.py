@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,6 +47,15 @@ class Row:
     limit_db: float = 40.0  # of its gains
     blind: int = 0  # gains from so many recordings of each device alone
     random: bool = False  # whether the head is also trained on random devices
+    subtract_noise: bool = False  # whether the gains of takes do
+
+    @property
+    def name(self) -> str:
+        """The name of its file; what is not subtracted is not named."""
+        settings = asdict(self)
+        if not settings["subtract_noise"]:
+            del settings["subtract_noise"]
+        return "-".join(f"{key}-{value}" for key, value in settings.items())
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,7 @@ class Answers(ArrayTask):
 
     def file(self, out: Path) -> Path:
         """Return the file of the result."""
-        name = "-".join(f"{key}-{value}" for key, value in asdict(self.row).items())
-        return self.head.folder(out) / f"{name}.npz"
+        return self.head.folder(out) / f"{self.row.name}.npz"
 
     def arrays(self, out: Path) -> Arrays:
         """Classify the test clips."""
@@ -130,7 +139,12 @@ class Answers(ArrayTask):
     def _corrected(self, bundle: Bundle, manifest: Manifest) -> Bundle:
         """Return the model with the gains of the row. No label of a test clip is used."""
         if self.row.takes:
-            fitted = gains_of_takes(self.head, bundle.frontend.config, limit_db=self.row.limit_db)
+            fitted = gains_of_takes(
+                self.head,
+                bundle.frontend.config,
+                limit_db=self.row.limit_db,
+                subtract_noise=self.row.subtract_noise,
+            )
             return add_devices(bundle, fitted.profile_)
         if self.row.blind == 1:
             found = with_device_policy(bundle, unknown="blind")
@@ -149,15 +163,16 @@ class Answers(ArrayTask):
         return bundle
 
 
-def gains_of_takes(
-    head: Head, config: FrontendConfig, *, limit_db: float = 40.0
-) -> SpectrumCorrection:
-    """Estimate the gains of every device that recorded takes of the training clips."""
+def gains_of_takes(head: Head, config: FrontendConfig, **settings: Any) -> SpectrumCorrection:
+    """Estimate the gains of every device that recorded takes of the training clips.
+
+    `settings` are others of `SpectrumCorrection`.
+    """
     return SpectrumCorrection(
         reference=head.device,
-        limit_db=limit_db,
         fft_size=config.fft_size,
         hop_samples=config.hop_samples,
+        **settings,
     ).fit(Manifest.read(head.manifest).where(split="train"), rate_hz=config.rate_hz)
 
 

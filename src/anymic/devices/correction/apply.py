@@ -9,13 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anymic._internal.gain_factors import FRAMES, ROW_PARTS, gain_factors
 from anymic.audio import Clip
-from anymic.devices.analysis import (
-    check_analysis,
-    hann_window,
-    synthesis_hop,
-    windowed_blocks,
-)
+from anymic.devices.analysis import FRAMES_A_BLOCK, check_analysis, hann_window, synthesis_hop
 from anymic.errors import DeviceError
 
 Values = TypeVar("Values", NDArray[np.float32], NDArray[np.float64], torch.Tensor)
@@ -31,13 +27,14 @@ def apply_to_magnitude(magnitude: Values, gains: NDArray[np.float64]) -> Values:
         Not changed; the result has its type. For powers, square the gains first.
     gains : (bin,)
         Positive amplitude factors (`DeviceProfile.gains_for`), as many as bins, else DeviceError.
+        Also with noise (`DeviceGains.factors`), for spectra with a Hann window as long as the FFT.
     """
     _check_bins(magnitude.shape[-2] if magnitude.ndim > 1 else None, gains)
     if isinstance(magnitude, torch.Tensor):
         real = magnitude.real.dtype if magnitude.is_complex() else magnitude.dtype
-        factors = torch.as_tensor(gains, dtype=real, device=magnitude.device)
-        return magnitude * factors[:, None]
-    return magnitude * gains.astype(magnitude.real.dtype)[:, None]
+        return magnitude * _factors(magnitude, gains).to(real)
+    factors = _factors(torch.from_numpy(np.ascontiguousarray(magnitude)), gains).numpy()
+    return magnitude * factors.astype(magnitude.real.dtype)
 
 
 def apply_to_stft(stft: Spectrum, gains: NDArray[np.float64]) -> Spectrum:
@@ -75,7 +72,8 @@ def apply_to_samples(
     samples : (sample,)
         Of any length. Not changed. Their rate must be that of the profile.
     gains : (bin,)
-        Positive amplitude factors for fft_size // 2 + 1 bins.
+        Positive amplitude factors for fft_size // 2 + 1 bins; also with noise, as
+        `DeviceGains.factors`.
     fft_size, hop_samples : int
         The analysis. With a hop of more than half the FFT size it is half of it.
 
@@ -95,20 +93,33 @@ def apply_to_samples(
     padded = np.zeros((frames - 1) * hop_samples + fft_size, dtype=np.float32)
     padded[fft_size : fft_size + count] = samples
     output = np.zeros_like(padded)
-    factors = gains.astype(np.float32)
-    # Over the sum of the squared windows that meet at a sample, which repeats every hop.
+    factors = torch.from_numpy(gains.astype(np.float32))
     window, place = hann_window(fft_size), np.arange(fft_size) % hop_samples
+    analysis = torch.from_numpy(window)
+    # Over the sum of the squared windows that meet at a sample, which repeats every hop.
     synthesis = (window / np.bincount(place, weights=window**2)[place]).astype(np.float32)
-    start = 0
-    for block in windowed_blocks(padded, fft_size=fft_size, hop_samples=hop_samples):
-        for frame in irfft(rfft(block) * factors, n=fft_size) * synthesis:
+    every = np.lib.stride_tricks.sliding_window_view(padded, fft_size)[::hop_samples]
+    reach = FRAMES // 2 if len(gains) > fft_size // 2 + 1 else 0  # frames that others depend on
+    for begin in range(0, len(every), FRAMES_A_BLOCK):
+        first = max(begin - reach, 0)
+        spectrum = rfft(every[first : begin + FRAMES_A_BLOCK + reach] * window)
+        spectrum *= gain_factors(torch.from_numpy(spectrum), factors, analysis).numpy()
+        own = spectrum[begin - first :][:FRAMES_A_BLOCK]
+        for number, frame in enumerate(irfft(own, n=fft_size) * synthesis, start=begin):
+            start = number * hop_samples
             output[start : start + fft_size] += frame
-            start += hop_samples
     return output[fft_size : fft_size + count].copy()
 
 
+def _factors(magnitude: torch.Tensor, gains: NDArray[np.float64]) -> torch.Tensor:
+    """Return factors (..., bin, frame) of magnitudes or of an STFT."""
+    rows = torch.as_tensor(gains, device=magnitude.device)
+    window = torch.hann_window(2 * (magnitude.shape[-2] - 1), device=magnitude.device)
+    return gain_factors(magnitude.mT, rows, window).mT
+
+
 def _check_bins(bins: int | None, gains: NDArray[np.float64]) -> None:
-    if gains.ndim != 1 or bins != len(gains):
+    if gains.ndim != 1 or bins is None or len(gains) not in (bins, ROW_PARTS * bins):
         raise DeviceError(
             f"the gains have shape {gains.shape}",
             expected="one gain for each bin"

@@ -64,6 +64,7 @@ class Estimation:
     estimator: str
     floor_db: float
     limit_db: float
+    subtract_noise: bool = False
 
     def solve(self, device: str) -> tuple[DeviceGains, set[int]]:
         """Return the gains of `device` and the rows of the clips used.
@@ -100,7 +101,24 @@ class Estimation:
         limited_db = recordings.limited(ratios_db)
         spread_db = limited_db.std(axis=0, ddof=1) if count > 1 else np.zeros(bins)
         used = {int(row) for own in rows for row in own}
-        return DeviceGains(np.clip(gains, 1 / limit, limit), count, spread_db), used
+        noise = self._noise(rows) if self.subtract_noise else None
+        gains = np.clip(gains, 1 / limit, limit)
+        return DeviceGains(gains, count, spread_db, noise=noise), used
+
+    def _noise(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+        """Return the noise of the device, whose rows are the last, and of the reference devices.
+
+        That of a device is the least over its clips: others hold sound without a pause.
+        """
+        levels = self.spectra.noise
+        if levels is None:
+            raise DeviceError(
+                "the spectra were measured without the noise of the clips",
+                expected="their noise, which is to be subtracted",
+                fix="measure them again with `noise`, or leave `subtract_noise` out",
+            )
+        *reference, own = (levels[one].min(axis=0) for one in rows)
+        return np.stack([own, np.sqrt(np.mean(np.square(reference), axis=0))])
 
     def profile(self, devices: Sequence[str]) -> DeviceProfile:
         """Return the gains of `devices` and of the reference devices; raises as `solve`."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anymic.devices.correction.profile import UNNAMED, DeviceGains, DeviceProfile
 from anymic.devices.correction.response_file import FLAT
@@ -48,9 +47,9 @@ def merge(
         return with_ones(profile, recorded)
     profile.require(rate_hz=own.rate_hz, fft_size=own.fft_size)
     refuse_known(set(new) & set(own.devices), replace_known)
-    to_reference = _gains_to_reference(own, profile)
+    last = _gains_to_reference(own, profile)
     given = {name: profile.devices[name] for name in new}
-    added = {name: replace(one, gains=one.gains * to_reference) for name, one in given.items()}
+    added = given if last is None else {name: one.after(last) for name, one in given.items()}
     fitted_on = tuple(sorted({*own.fitted_on, *profile.fitted_on}))
     return replace(_sorted(own, {**own.devices, **added}), fitted_on=fitted_on)
 
@@ -81,15 +80,14 @@ def _sorted(profile: DeviceProfile, devices: dict[str, DeviceGains]) -> DevicePr
     return replace(profile, devices={name: devices[name] for name in sorted(devices)})
 
 
-def _gains_to_reference(own: DeviceProfile, other: DeviceProfile) -> NDArray[np.float64]:
-    """Return the gains (bin,) from the other profile's reference to that of a model."""
-    ones = np.ones(own.fft_size // 2 + 1)
+def _gains_to_reference(own: DeviceProfile, other: DeviceProfile) -> DeviceGains | None:
+    """Return the gains from the other profile's reference to that of a model; None for 1."""
     if set(other.reference) == set(own.reference):
-        return ones
+        return None
     if len(other.reference) == 1 and other.reference[0] in own.devices:
-        return own.devices[other.reference[0]].gains
+        return own.devices[other.reference[0]]
     if any(one.reference in ((UNNAMED,), (FLAT,)) for one in (own, other)):
-        return ones
+        return None
     raise DeviceError(
         f"the reference of the profile is {'+'.join(other.reference)}",
         expected=f"the model's reference {'+'.join(own.reference)}, or one of "

@@ -112,14 +112,24 @@ def from_takes(
     reference: Sequence[str],
     devices: Sequence[str],
     estimator: str,
+    **settings: Any,
 ) -> Estimated:
     """Estimate gains from takes; clips that are late are shifted.
+
+    `settings` are others of `SpectrumCorrection`.
 
     Raises
     ------
     DeviceError
         As `SpectrumCorrection.fit`.
     """
+    correction = SpectrumCorrection(
+        reference=list(reference),
+        estimator=estimator,
+        fft_size=analysis.fft_size,
+        hop_samples=analysis.hop_samples,
+        **settings,
+    )
     names = sorted({*reference, *devices})
     manifest = takes.manifest.where(device=names)
     first = np.argsort([name not in reference for name in manifest.table["device"]], kind="stable")
@@ -130,12 +140,7 @@ def from_takes(
         rate_hz=analysis.rate_hz,
         aligned_only=True,
         shift=True,
-    )
-    correction = SpectrumCorrection(
-        reference=list(reference),
-        estimator=estimator,
-        fft_size=analysis.fft_size,
-        hop_samples=analysis.hop_samples,
+        noise=correction.subtract_noise,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the notes, which are returned
@@ -144,7 +149,12 @@ def from_takes(
         profile,
         tuple(devices),
         {name: _error_db(profile.devices[name]) for name in devices},
-        (*takes.notes(analysis.rate_hz), *_lag_notes(spectra.lags_s), *notes_of(profile, ())),
+        (
+            *takes.notes(analysis.rate_hz),
+            *_lag_notes(spectra.lags_s),
+            *notes_of(profile, ()),
+            *_noise_notes(profile),
+        ),
         spectra.failures,
     )
 
@@ -156,6 +166,21 @@ def _lag_notes(lags_s: Any) -> tuple[str, ...]:
     listed = [f"{Path(path).name} {lag_s:+.3f} s" for path, lag_s in lags_s.items()]
     more = f", and {len(listed) - 3} more" if len(listed) > 3 else ""
     return (f"{len(listed)} recordings are late, and shifted: {', '.join(listed[:3])}{more}",)
+
+
+def _noise_notes(profile: DeviceProfile) -> tuple[str, ...]:
+    """Return a note for each device whose noise is subtracted."""
+    bins, reference = profile.fft_size // 2 + 1, "+".join(profile.reference)
+    counts = {
+        name: int(np.count_nonzero(device.factors[bins : 2 * bins]))
+        for name, device in profile.devices.items()
+    }
+    return tuple(
+        f"device {name}: noise is subtracted in {count} of {bins} bins, where the gains raise it "
+        f"above that of {reference}"
+        for name, count in counts.items()
+        if count
+    )
 
 
 def _error_db(gains: DeviceGains) -> NDArray[np.float64]:
@@ -171,6 +196,7 @@ def from_recordings(
     device: str,
     *,
     reference: Sequence[str] = (UNNAMED,),
+    limit_db: float = 40.0,
 ) -> Estimated:
     """Estimate blind gains from recordings of a device alone; see `MeanSpectrum.gains`.
 
@@ -201,14 +227,17 @@ def from_recordings(
     spread_db = np.zeros(observed.shape[1])
     if count > 1:
         spread_db = NEPER_DB * observed.std(axis=0, ddof=1)
+    limit = 10 ** (limit_db / 20)
+    gains = np.clip(target.gains(observed), 1 / limit, limit)
     profile = DeviceProfile(
         rate_hz=target.rate_hz,
         fft_size=target.fft_size,
         hop_samples=target.hop_samples,
         reference=tuple(reference),
         estimator="blind",
-        devices={device: DeviceGains(target.gains(observed), count, spread_db, "blind")},
+        devices={device: DeviceGains(gains, count, spread_db, "blind")},
         floor_db=target.floor_db,
+        limit_db=limit_db,
         silence_db=target.silence_db,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from anymic._internal.files import write_text
 from anymic._internal.reading import read_json
 from anymic.devices.analysis import check_analysis
 from anymic.devices.correction.arrays import Unknown, checked_clips, one_a_row
+from anymic.devices.correction.noise import factors_with_noise
 from anymic.devices.file_format import reading
 from anymic.errors import DeviceError, did_you_mean
 
@@ -59,12 +60,33 @@ class DeviceGains:
     source : {"takes", "blind", "response"}
         What the gains were estimated from: takes with the reference, recordings of the device
         alone, or a file of its measured response.
+    noise : (2, bin) float64, optional
+        The level of the noise of the device, and of the reference, for gains that subtract noise;
+        see `noise.noise_level`.
     """
 
     gains: NDArray[np.float64] = field(repr=False)
     count: int
     spread_db: NDArray[np.float64] = field(repr=False)
     source: Source = "takes"
+    noise: NDArray[np.float64] | None = field(default=None, repr=False)
+
+    @property
+    def factors(self) -> NDArray[np.float64]:
+        """What corrects magnitudes: the gains (bin,), or with noise (3 * bin,)."""
+        return self.gains if self.noise is None else factors_with_noise(self.gains, self.noise)
+
+    def scaled(self, factors: NDArray[np.float64] | float) -> DeviceGains:
+        """Return gains towards the reference times factors, of all bins or of each."""
+        noise = None if self.noise is None else np.stack([self.noise[0], self.noise[1] * factors])
+        return replace(self, gains=self.gains * factors, noise=noise)
+
+    def after(self, other: DeviceGains) -> DeviceGains:
+        """Return gains towards the reference of `other`, whose own device is the reference here."""
+        found = self.scaled(other.gains)
+        if found.noise is None or other.noise is None:
+            return found
+        return replace(found, noise=np.stack([found.noise[0], other.noise[1]]))
 
     def summary(self, bins: NDArray[np.bool_] | slice = slice(None)) -> dict[str, Any]:
         """Return the number of clips, and gains and spread over (some of) the bins in dB."""
@@ -78,13 +100,15 @@ class DeviceGains:
         }
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return the plain mapping that a profile holds; `source` only if it is not takes."""
+        """Return the plain mapping of a profile; `source` if it is not takes, `noise` if any."""
         source = {} if self.source == "takes" else {"source": self.source}
+        noise = {} if self.noise is None else {"noise": self.noise.tolist()}
         return {
             "count": self.count,
             **source,
             "gains": self.gains.tolist(),
             "spread_db": [round(value, 4) for value in self.spread_db.tolist()],
+            **noise,
         }
 
     @classmethod
@@ -95,7 +119,8 @@ class DeviceGains:
             raise ValueError(f"the source {source!r}")
         arrays = (np.asarray(values[name], dtype=np.float64) for name in ("gains", "spread_db"))
         gains, spread_db = arrays
-        return cls(gains, int(values["count"]), spread_db, source)
+        noise = np.asarray(values["noise"], dtype=np.float64) if "noise" in values else None
+        return cls(gains, int(values["count"]), spread_db, source, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,20 +189,24 @@ class DeviceProfile:
         """Return the centre of each bin, (bin,) in Hz."""
         return np.linspace(0.0, self.rate_hz / 2, self.fft_size // 2 + 1)
 
-    def gains_for(self, device: str) -> NDArray[np.float64]:
-        """Return the gains (bin,) of `device`; DeviceError if the profile has no such device."""
+    def of(self, device: str) -> DeviceGains:
+        """Return the entry of `device`; DeviceError if the profile has no such device."""
         if device not in self.devices:
             raise DeviceError(
                 f"the profile has no device {device!r}{did_you_mean(device, self.devices)}",
                 expected="one of " + ", ".join(sorted(self.devices)),
                 fix="choose one of them, or add the device to the profile",
             )
-        return self.devices[device].gains
+        return self.devices[device]
 
-    def gains_for_each(
+    def gains_for(self, device: str) -> NDArray[np.float64]:
+        """Return the gains (bin,) of `device`; DeviceError if the profile has no such device."""
+        return self.of(device).gains
+
+    def factors_for_each(
         self, devices: Sequence[str], *, unknown: Unknown = "error"
-    ) -> NDArray[np.float64]:
-        """Return the gains of each of these devices, (row, bin).
+    ) -> list[NDArray[np.float64]]:
+        """Return what corrects each of these devices, as `DeviceGains.factors`.
 
         Raises
         ------
@@ -187,7 +216,7 @@ class DeviceProfile:
         """
         ones = np.ones(self.fft_size // 2 + 1)
         skipped = set(devices) - set(self.devices) if unknown == "identity" else set()
-        return np.stack([ones if name in skipped else self.gains_for(name) for name in devices])
+        return [ones if name in skipped else self.of(name).factors for name in devices]
 
     def require(self, *, rate_hz: int, fft_size: int | None = None) -> None:
         """Raise a DeviceError if the rate or the FFT size is not that of the profile."""
@@ -247,7 +276,7 @@ class DeviceProfile:
 
         self.require(rate_hz=rate_hz)
         clips = checked_clips(samples, "waveform", fft_size=self.fft_size)
-        gains = self.gains_for_each(one_a_row(device, len(clips)), unknown=unknown)
+        gains = self.factors_for_each(one_a_row(device, len(clips)), unknown=unknown)
         analysis = {"fft_size": self.fft_size, "hop_samples": self.hop_samples}
         pairs = zip(clips, gains, strict=True)
         corrected = np.stack([apply_to_samples(clip, row, **analysis) for clip, row in pairs])
@@ -303,6 +332,11 @@ def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:
             problems.append(f"{values.size} {what} for device {name} instead of {bins}")
         elif not np.isfinite(values).all():
             problems.append(f"non-finite {what} for device {name}")
+    noise = device.noise
+    if noise is not None and (
+        noise.shape != (2, bins) or not ((noise >= 0) & (noise < np.inf)).all()
+    ):
+        problems.append(f"noise levels of device {name} that are not two of 0 or more for each bin")
     if device.gains.shape == (bins,) and (device.gains <= 0).any():
         problems.append(f"gains of 0 or less for device {name}")
     return problems

@@ -14,6 +14,7 @@ from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
 from anymic.devices.correction.clip_sources import ClipSource, ManifestClips
 from anymic.devices.correction.frames import Frames
+from anymic.devices.correction.noise import noise_level
 from anymic.errors import DeviceError, Failure
 
 
@@ -53,6 +54,8 @@ class ClipSpectra:
         they would draw every gain towards 1.
     frames, active_frames : (clip,) int
         The number of frames, and of jointly active frames.
+    noise : (clip, bin), optional
+        The level of the noise of each clip, if it was measured; see `noise.noise_level`.
     failures : tuple of Failure
         Clips that could not be used. They have no row.
     lags_s : dict of str to float
@@ -72,6 +75,7 @@ class ClipSpectra:
     joint_log_magnitude: NDArray[np.float64]
     frames: NDArray[np.int64]
     active_frames: NDArray[np.int64]
+    noise: NDArray[np.float64] | None = None
     failures: tuple[Failure, ...] = ()
     lags_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -124,6 +128,7 @@ def measure(
     rate_hz: int | None = None,
     aligned_only: bool = False,
     shift: bool = False,
+    noise: bool = False,
 ) -> ClipSpectra:
     """Read every clip of `manifest` once and return its mean spectra.
 
@@ -141,6 +146,8 @@ def measure(
     shift : bool
         Shift the clips of a take that are up to 10 s late, and use what all of them recorded. By
         default those that are late by more than an FFT size are left out.
+    noise : bool
+        Also measure the noise of each clip.
 
     Raises
     ------
@@ -155,12 +162,17 @@ def measure(
     analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
     source = ManifestClips(manifest, rate_hz, shift=shift, **analysis)
     return measure_clips(
-        source, floor_db=floor_db, silence_db=silence_db, aligned_only=aligned_only
+        source, floor_db=floor_db, silence_db=silence_db, aligned_only=aligned_only, noise=noise
     )
 
 
 def measure_clips(
-    source: ClipSource, *, floor_db: float, silence_db: float, aligned_only: bool = False
+    source: ClipSource,
+    *,
+    floor_db: float,
+    silence_db: float,
+    aligned_only: bool = False,
+    noise: bool = False,
 ) -> ClipSpectra:
     """Return the mean spectra of the clips of any source; see `measure`."""
     used: list[int] = []
@@ -185,6 +197,9 @@ def measure_clips(
             )
             source.refuse(usable_rows, reason)
             continue
+        if noise:
+            levels = [noise_level(one, fft_size=source.analysis["fft_size"]) for one in frames]
+            statistics["noise"] = np.stack(levels)
         used += usable_rows
         measured.append(statistics)
     if not used or source.rate_hz is None:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import check_analysis
+from anymic.devices.correction.apply import apply_to_magnitude
 from anymic.devices.correction.arrays import (
     ArrayError,
     Domain,
@@ -69,6 +70,10 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     silence_db : float
         Frames this far below the loudest frame of their clip are left out, for all devices of
         the take at once (see `ClipSpectra`).
+    subtract_noise : bool
+        Also subtract from the power of a bin what the gain makes of the device's noise, as far as
+        it exceeds the noise of the reference. Both are measured in the pauses of the clips. The
+        papers do not.
     fft_size, hop_samples : int
         The analysis: Hann window, as in the front-end.
     domain : {"waveform", "stft", "magnitude"}
@@ -132,6 +137,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         floor_db: float = -100.0,
         limit_db: float = 40.0,
         silence_db: float = -40.0,
+        subtract_noise: bool = False,
         fft_size: int = 2048,
         hop_samples: int = 512,
         domain: Domain = "waveform",
@@ -142,6 +148,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.floor_db = floor_db
         self.limit_db = limit_db
         self.silence_db = silence_db
+        self.subtract_noise = subtract_noise
         self.fft_size = fft_size
         self.hop_samples = hop_samples
         self.domain = domain
@@ -208,7 +215,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for name in chosen if aligned else ():
             if not len(used.takes(sorted({*reference, name}))):
                 raise no_takes(reference, name)
-        spectra = measure(used, rate_hz=rate_hz, aligned_only=aligned, **self._analysis())
+        how = {"aligned_only": aligned, "noise": self.subtract_noise, **self._analysis()}
+        spectra = measure(used, rate_hz=rate_hz, **how)
         lost = sorted({*chosen, *reference} - set(spectra.devices))
         if lost:
             raise DeviceError(
@@ -233,7 +241,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._check_settings()
         spectra.require(**self._analysis())
         reference, chosen = choose_devices(self.reference, devices, sorted(set(spectra.devices)))
-        estimation = Estimation(spectra, reference, self.estimator, self.floor_db, self.limit_db)
+        limits = (self.floor_db, self.limit_db, self.subtract_noise)
+        estimation = Estimation(spectra, reference, self.estimator, *limits)
         self.profile_ = estimation.profile(chosen)
         self.failures_, self.spectra_ = spectra.failures, spectra
         self.notes_ = notes_of(self.profile_, spectra.failures)
@@ -299,8 +308,9 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.domain == "waveform":
             corrected = profile.apply(clips, profile.rate_hz, device=device, unknown=self.unknown)
             return corrected.reshape(shape)
-        gains = profile.gains_for_each(one_a_row(device, len(clips)), unknown=self.unknown)
-        return np.reshape(clips * gains[:, :, None].astype(clips.real.dtype), shape)
+        factors = profile.factors_for_each(one_a_row(device, len(clips)), unknown=self.unknown)
+        pairs = zip(clips, factors, strict=True)
+        return np.reshape([apply_to_magnitude(clip, own) for clip, own in pairs], shape)
 
     def fit_transform(
         self,
@@ -343,7 +353,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         clips = checked_clips(values, self.domain, fft_size=self.fft_size)
         analysis = {"fft_size": self.fft_size, "hop_samples": self.hop_samples}
         source = ArrayClips(clips, device=device, take=take, rate_hz=rate_hz, **analysis)
-        return measure_clips(source, floor_db=self.floor_db, silence_db=self.silence_db)
+        limits = {"floor_db": self.floor_db, "silence_db": self.silence_db}
+        return measure_clips(source, noise=self.subtract_noise, **limits)  # type: ignore[arg-type]
 
     def _check_settings(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)

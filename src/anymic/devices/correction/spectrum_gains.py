@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from anymic._internal.gain_factors import gain_factors, of_one_width
 from anymic._internal.process_state import default_torch
 from anymic.devices.analysis import synthesis_hop
 from anymic.devices.correction.arrays import Domain, Unknown, check_choices, one_a_row
@@ -37,7 +38,9 @@ class SpectrumGains(nn.Module):
     devices : tuple of str
         The devices of the profile; the gains of `devices[i]` are row i + 1 of `gains`.
     gains : Tensor, (1 + device, bin), float32
-        Row 0 is the identity, all ones.
+        Row 0 is the identity, all ones. If noise is subtracted for a device, rows have noise: see
+        `DeviceGains.factors`. Magnitudes and STFTs are then those of a Hann window as long as the
+        FFT.
 
     Examples
     --------
@@ -66,9 +69,9 @@ class SpectrumGains(nn.Module):
         self.fft_size = profile.fft_size
         self.hop_samples = synthesis_hop(profile.fft_size, profile.hop_samples)
         self.devices = tuple(profile.devices)
-        rows = [torch.from_numpy(profile.devices[name].gains) for name in self.devices]
+        rows = [torch.from_numpy(profile.devices[name].factors) for name in self.devices]
         ones = torch.ones(profile.fft_size // 2 + 1)
-        self.register_buffer("gains", torch.stack([ones, *(row.float() for row in rows)]))
+        self.register_buffer("gains", of_one_width([ones, *(row.float() for row in rows)]))
         self.register_buffer("window", torch.hann_window(profile.fft_size), persistent=False)
 
     def extra_repr(self) -> str:
@@ -121,26 +124,31 @@ class SpectrumGains(nn.Module):
         else:
             inner = values.ndim - (2 if self.domain == "waveform" else 3)
             gains = gains.reshape(len(gains), *[1] * inner, -1)
-        gains = gains[..., None].to(values.real.dtype if values.is_complex() else values.dtype)
-        return self._correct_samples(values, gains) if self.domain == "waveform" else values * gains
+        correct = self._correct_samples if self.domain == "waveform" else self._correct_spectra
+        return correct(values, gains)
+
+    def _correct_spectra(self, values: Tensor, gains: Tensor) -> Tensor:
+        factors = gain_factors(values.mT, gains, self.window).mT
+        return values * factors.to(values.real.dtype if values.is_complex() else values.dtype)
 
     def _correct_samples(self, samples: Tensor, gains: Tensor) -> Tensor:
-        # A whole window of zeros at both ends: every sample lies in the full number of windows,
-        # as in `apply_to_samples`.
+        # Half a window of zeros at both ends, besides that of torch: every sample lies in the full
+        # number of windows, which begin where those of `apply_to_samples` do.
         size, count = self.fft_size, samples.shape[-1]
-        flat = nn.functional.pad(samples.reshape(-1, count), (size, size + self.hop_samples))
+        half = size // 2
+        flat = nn.functional.pad(samples.reshape(-1, count), (half, half + self.hop_samples))
         window = self.window.to(samples.dtype)
         stft = torch.stft(
             flat, size, self.hop_samples, window=window, pad_mode="constant", return_complex=True
         )
-        shaped = stft.reshape(*samples.shape[:-1], *stft.shape[-2:]) * gains
+        shaped = self._correct_spectra(stft.reshape(*samples.shape[:-1], *stft.shape[-2:]), gains)
         corrected = torch.istft(
-            shaped.reshape(stft.shape), size, self.hop_samples, window=window, length=size + count
+            shaped.reshape(stft.shape), size, self.hop_samples, window=window, length=half + count
         )
-        return corrected[:, size:].reshape(samples.shape)
+        return corrected[:, half:].reshape(samples.shape)
 
     def _check(self, values: Tensor) -> None:
-        complex_wanted, bins = self.domain == "stft", self.gains.shape[-1]
+        complex_wanted, bins = self.domain == "stft", self.fft_size // 2 + 1
         fits = values.is_complex() if complex_wanted else values.is_floating_point()
         if self.domain != "waveform":
             fits = fits and values.ndim >= 2 and values.shape[-2] == bins
