@@ -20,7 +20,7 @@ from anymic.codecs.conditions import codec_names
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.inference.predictor import Predictor
-from anymic.training import TrainingConfig, fit
+from anymic.training import CorrectionConfig, TrainingConfig, fit
 from anymic_experiments.runner import Arrays, ArrayTask
 
 RESULT = "test.npz"
@@ -29,6 +29,7 @@ FIRST_FRONTEND = (  # the front-end's settings when the first runs were named: t
     *("rate_hz", "fft_size", "hop_samples", "bands", "low_hz", "high_hz"),
     *("mel_scale", "mel_norm", "power", "log_offset"),
 )
+FIRST_CORRECTION = ("reference", "estimator")
 # Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
 # run is as good as one on another processor.
 TRAINING_VERSION = 1
@@ -65,15 +66,15 @@ class Run(ArrayTask):
     def key(self) -> str:
         """A name for the run's folder that changes with its settings or its clips."""
         chosen = changed_settings(self.config)
-        if chosen.get("correction", {}).get("domain") == "magnitude":  # new inside an old setting
-            del chosen["correction"]["domain"]
-        if "frontend" in chosen:  # so are all of its that were not there at first
-            plain = to_mapping(TrainingConfig())["frontend"]
-            chosen["frontend"] = {
-                name: value
-                for name, value in chosen["frontend"].items()
-                if name in FIRST_FRONTEND or value != plain[name]
-            }
+        # What was not there at first, inside these two, is named where it is not the default.
+        for name, first in (("frontend", FIRST_FRONTEND), ("correction", FIRST_CORRECTION)):
+            if chosen.get(name):
+                plain = to_mapping(replace(TrainingConfig(), correction=CorrectionConfig()))[name]
+                chosen[name] = {
+                    key: value
+                    for key, value in chosen[name].items()
+                    if key in first or value != plain[key]
+                }
         return named_by([TRAINING_VERSION, chosen], self.manifest)
 
     def folder(self, out: Path) -> Path:

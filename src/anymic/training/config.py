@@ -14,6 +14,7 @@ from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.gain_fitting import for_mel_bands
+from anymic.devices.correction.spectra import Weighting
 from anymic.errors import ConfigError, did_you_mean
 from anymic.features import FrontendConfig
 from anymic.features.feature_store import Length
@@ -46,22 +47,30 @@ class CorrectionConfig:
 
     Attributes
     ----------
-    reference : tuple of str
-        The devices whose mean spectrum is the reference; empty means all devices.
+    reference : tuple of str, or str
+        The devices whose mean spectrum is the reference; empty, or "all", means all devices.
     estimator : str
         How the gains are estimated.
+    floor_db, silence_db, weighting : float, float, {"loudness", "none"}
+        What the estimator makes of quiet frames and bins.
     domain : {"magnitude", "log_mel"}
         magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
         band, whose logarithm is added after them (`anymic.devices.correction.gain_fitting`);
         this is for ablations.
     """
 
-    reference: tuple[str, ...] = ()
+    reference: tuple[str, ...] | str = ()
     estimator: str = "ratio_of_means"
     domain: Literal["magnitude", "log_mel"] = "magnitude"
+    floor_db: float = -100.0
+    silence_db: float = -40.0
+    weighting: Weighting = "loudness"
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown estimator, or one that mel bands do not have."""
+        if isinstance(self.reference, str):
+            names = () if self.reference == "all" else (self.reference,)
+            object.__setattr__(self, "reference", names)
         if self.estimator not in ESTIMATORS:
             raise ConfigError(
                 f"unknown estimator {self.estimator!r}{did_you_mean(self.estimator, ESTIMATORS)}",

@@ -161,6 +161,9 @@ def correct(
         estimator=config.correction.estimator,
         fft_size=config.frontend.fft_size,
         hop_samples=config.frontend.hop_samples,
+        floor_db=config.correction.floor_db,
+        silence_db=config.correction.silence_db,
+        weighting=config.correction.weighting,
     )
     profile = correction.fit(training).profile_
     if config.correction.domain == "log_mel":

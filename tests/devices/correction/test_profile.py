@@ -90,7 +90,7 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda v: v.pop("rate_hz"), "has no key 'rate_hz'"),
         (lambda v: v.update(rate_hz="fast"), "a value that does not fit"),
         (lambda v: v.update(rate_hz=0), "a rate of 0 Hz"),
-        (lambda v: v.update(hop_samples=200), "hop is 200 samples"),
+        (lambda v: v.update(hop_samples=300), "hop is 300 samples"),
         (lambda v: v.update(devices={}), "no device"),
         (lambda v: v.update(devices=[1]), "a value that does not fit"),
         (lambda v: v["devices"]["A"]["gains"].pop(), "128 gains for device A instead of 129"),

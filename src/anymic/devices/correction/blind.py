@@ -198,8 +198,8 @@ class MeanSpectrum:
                 fix="leave it out",
             )
         frames = SampleFrames(samples, fft_size=self.fft_size, hop_samples=self.hop_samples)
-        levels = {"floor_db": self.floor_db, "silence_db": self.silence_db}
-        return np.asarray(statistics_of_take([frames], **levels)["log_magnitude"][0])
+        found = statistics_of_take([frames], floor_db=self.floor_db, silence_db=self.silence_db)
+        return np.asarray(found["log_magnitude"][0])
 
     def gains(self, spectra: Array) -> Array:
         """Estimate the gains of a device from its recordings.

@@ -143,6 +143,7 @@ class Estimation:
             floor_db=float(self.floor_db),
             limit_db=float(self.limit_db),
             silence_db=float(spectra.silence_db),
+            weighting=spectra.weighting,
             hop_samples=spectra.hop_samples,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             fitted_on=tuple(spectra.clip_ids[row] for row in sorted(used)),

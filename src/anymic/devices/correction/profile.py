@@ -41,8 +41,10 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "floor_db": float,
     "limit_db": float,
     "silence_db": float,
+    "weighting": str,
     "fitted_on": _texts,
 }
+_LATER = {"weighting": "loudness"}  # fields that a profile has only where they are not this
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +138,7 @@ class DeviceProfile:
     estimator : str
     devices : dict of str to DeviceGains
         The corrected devices, the reference devices among them.
-    floor_db, limit_db, silence_db : float
+    floor_db, limit_db, silence_db, weighting : float, str
         See `SpectrumCorrection`.
     created : str
         When, ISO 8601, UTC.
@@ -158,6 +160,7 @@ class DeviceProfile:
     floor_db: float = -100.0
     limit_db: float = 40.0
     silence_db: float = -40.0
+    weighting: str = "loudness"
     hop_samples: int = 512
     created: str = ""
     fitted_on: tuple[str, ...] = field(default=(), repr=False)
@@ -285,6 +288,7 @@ class DeviceProfile:
     def to_mapping(self) -> dict[str, Any]:
         """Return the plain mapping that is written as JSON."""
         plain = {name: getattr(self, name) for name in _FIELDS}
+        plain = {name: v for name, v in plain.items() if v != _LATER.get(name)}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -302,7 +306,8 @@ class DeviceProfile:
                 str(name): DeviceGains.from_mapping(device)
                 for name, device in values["devices"].items()
             }
-            plain: dict[str, Any] = {name: read(values[name]) for name, read in _FIELDS.items()}
+            stored = {**_LATER, **values}
+            plain: dict[str, Any] = {name: read(stored[name]) for name, read in _FIELDS.items()}
             return cls(devices=devices, **plain)
 
     def write(self, path: str | Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from anymic.devices.correction.clip_sources import ClipSource, ManifestClips
 from anymic.devices.correction.frames import Frames
 from anymic.devices.correction.noise import noise_level
 from anymic.errors import DeviceError, Failure
+
+Weighting = Literal["loudness", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +50,11 @@ class ClipSpectra:
     log_magnitude : (clip, bin), natural logarithm
         Mean over the clip's own active frames of the floored log magnitude.
     joint_log_magnitude : (clip, bin), natural logarithm
-        Weighted mean over the jointly active frames of the take. In each bin the weight of a frame
-        is its geometric mean magnitude over the clips of the take. Frames in which a bin holds
-        only the noise of the devices carry no information about their responses; without weights
-        they would draw every gain towards 1.
+        Mean over the jointly active frames of the take, weighted as `weighting` says. With
+        "loudness", in each bin the weight of a frame is its geometric mean magnitude over the clips
+        of the take; with "none" all weigh alike, as in the published definition. Frames in which a
+        bin holds only the noise of the devices carry no information about their responses; without
+        weights they draw every gain towards 1.
     frames, active_frames : (clip,) int
         The number of frames, and of jointly active frames.
     noise : (clip, bin), optional
@@ -78,11 +81,12 @@ class ClipSpectra:
     noise: NDArray[np.float64] | None = None
     failures: tuple[Failure, ...] = ()
     lags_s: Mapping[str, float] = field(default_factory=dict)
+    weighting: Weighting = "loudness"
 
     def __len__(self) -> int:
         return len(self.clip_ids)
 
-    def require(self, **settings: float) -> None:
+    def require(self, **settings: object) -> None:
         """Raise a DeviceError if the spectra were measured with other settings."""
         for name, wanted in settings.items():
             got = getattr(self, name)
@@ -125,6 +129,7 @@ def measure(
     hop_samples: int = 512,
     floor_db: float = -100.0,
     silence_db: float = -40.0,
+    weighting: Weighting = "loudness",
     rate_hz: int | None = None,
     aligned_only: bool = False,
     shift: bool = False,
@@ -136,7 +141,7 @@ def measure(
     ----------
     manifest : Manifest
         Needs `device` (rows where it is empty are left out), and `take` for aligned clips.
-    fft_size, hop_samples, floor_db, silence_db
+    fft_size, hop_samples, floor_db, silence_db, weighting
         See `ClipSpectra`.
     rate_hz : int, optional
         Resample to this rate. By default every clip must have the rate of the first one.
@@ -162,7 +167,12 @@ def measure(
     analysis = {"fft_size": fft_size, "hop_samples": hop_samples}
     source = ManifestClips(manifest, rate_hz, shift=shift, **analysis)
     return measure_clips(
-        source, floor_db=floor_db, silence_db=silence_db, aligned_only=aligned_only, noise=noise
+        source,
+        floor_db=floor_db,
+        silence_db=silence_db,
+        weighting=weighting,
+        aligned_only=aligned_only,
+        noise=noise,
     )
 
 
@@ -171,6 +181,7 @@ def measure_clips(
     *,
     floor_db: float,
     silence_db: float,
+    weighting: Weighting = "loudness",
     aligned_only: bool = False,
     noise: bool = False,
 ) -> ClipSpectra:
@@ -187,7 +198,9 @@ def measure_clips(
         if not usable:
             continue
         frames = [one for _, one in usable]
-        statistics = statistics_of_take(frames, floor_db=floor_db, silence_db=silence_db)
+        statistics = statistics_of_take(
+            frames, floor_db=floor_db, silence_db=silence_db, weighting=weighting
+        )
         usable_rows = [row for row, _ in usable]
         if not statistics["active_frames"].all():
             reason = DeviceError(
@@ -220,6 +233,7 @@ def measure_clips(
         **source.analysis,
         floor_db=floor_db,
         silence_db=silence_db,
+        weighting=weighting,
         clip_ids=tuple(source.clip_ids[row] for row in order),
         devices=tuple(source.devices[row] for row in order),
         takes=tuple(source.takes[row] for row in order),
@@ -230,7 +244,11 @@ def measure_clips(
 
 
 def statistics_of_take(
-    clips: Sequence[Frames], *, floor_db: float, silence_db: float
+    clips: Sequence[Frames],
+    *,
+    floor_db: float,
+    silence_db: float,
+    weighting: Weighting = "loudness",
 ) -> dict[str, NDArray[Any]]:
     """Return the arrays of `ClipSpectra`, of which it explains the names, for one take's clips."""
     levels = [clip.levels() for clip in clips]
@@ -254,9 +272,10 @@ def statistics_of_take(
         active_now = np.flatnonzero(joint[start : start + max(map(len, logs))])
         if len(active_now):  # before the end of the shortest clip, so every clip is among `logs`
             together = [log[active_now] for log in logs]
-            loudness = np.exp(np.mean(together, axis=0))
-            weight += loudness.sum(axis=0)
-            shared += [(loudness * log).sum(axis=0) for log in together]
+            mean = np.mean(together, axis=0)
+            weights = np.exp(mean) if weighting == "loudness" else np.ones_like(mean)
+            weight += weights.sum(axis=0)
+            shared += [(weights * log).sum(axis=0) for log in together]
         start += max(map(len, logs))
     return {
         "magnitude": linear / np.array([[len(one)] for one in active]),

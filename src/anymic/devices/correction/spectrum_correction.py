@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ from anymic.devices.correction.gain_fitting import (
     notes_of,
 )
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.devices.correction.spectra import ClipSpectra, measure, measure_clips
+from anymic.devices.correction.spectra import ClipSpectra, Weighting, measure, measure_clips
 from anymic.errors import AnymicWarning, DeviceError, Failure
 
 
@@ -57,9 +57,9 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
           divided by the mean of the device's X over clips.
         - ``mean_of_ratios`` (Kosmider 2019, section 2): the ratio of reference to device in each
           aligned take, then the mean over takes.
-        - ``geometric``: the mean over takes of the difference of weighted mean log magnitudes
-          over the jointly active frames (see `ClipSpectra`). A virtual reference is the geometric
-          mean of its devices.
+        - ``geometric``: the mean over takes of the difference of mean log magnitudes over the
+          jointly active frames, weighted by `weighting` (see `ClipSpectra`). A virtual reference is
+          the geometric mean of its devices.
         - ``geometric_unaligned``: the same with each device's mean over all of its own clips,
           for devices that recorded similar sounds on average.
     floor_db : float
@@ -70,6 +70,10 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     silence_db : float
         Frames this far below the loudest frame of their clip are left out, for all devices of
         the take at once (see `ClipSpectra`).
+    weighting : {"loudness", "none"}
+        How frames count in the means of ``geometric``: by their magnitude in each bin, or all
+        alike, which is the published definition (with `silence_db` and `floor_db` of -300 every
+        frame that is not digital silence counts, as it is).
     subtract_noise : bool
         Also subtract from the power of a bin what the gain makes of the device's noise, as far as
         it exceeds the noise of the reference. Both are measured in the pauses of the clips. The
@@ -137,6 +141,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         floor_db: float = -100.0,
         limit_db: float = 40.0,
         silence_db: float = -40.0,
+        weighting: Weighting = "loudness",
         subtract_noise: bool = False,
         fft_size: int = 2048,
         hop_samples: int = 512,
@@ -148,6 +153,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.floor_db = floor_db
         self.limit_db = limit_db
         self.silence_db = silence_db
+        self.weighting = weighting
         self.subtract_noise = subtract_noise
         self.fft_size = fft_size
         self.hop_samples = hop_samples
@@ -334,7 +340,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _analysis(self) -> dict[str, Any]:
-        names = ("fft_size", "hop_samples", "floor_db", "silence_db")
+        names = ("fft_size", "hop_samples", "floor_db", "silence_db", "weighting")
         return {name: getattr(self, name) for name in names}
 
     def _measure_array(
@@ -353,8 +359,13 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         clips = checked_clips(values, self.domain, fft_size=self.fft_size)
         analysis = {"fft_size": self.fft_size, "hop_samples": self.hop_samples}
         source = ArrayClips(clips, device=device, take=take, rate_hz=rate_hz, **analysis)
-        limits = {"floor_db": self.floor_db, "silence_db": self.silence_db}
-        return measure_clips(source, noise=self.subtract_noise, **limits)  # type: ignore[arg-type]
+        return measure_clips(
+            source,
+            floor_db=self.floor_db,
+            silence_db=self.silence_db,
+            weighting=self.weighting,
+            noise=self.subtract_noise,
+        )
 
     def _check_settings(self) -> None:
         check_analysis(self.fft_size, self.hop_samples)
@@ -368,6 +379,10 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if not right:
                 problem = f"{name} is {getattr(self, name)}"
                 raise DeviceError(problem, expected=wanted, fix="use the default")
+        if self.weighting not in get_args(Weighting):
+            raise DeviceError(
+                f"unknown weighting {self.weighting!r}", expected="loudness or none", fix="use one"
+            )
         if not isinstance(self.reference, str) and not list(self.reference):
             raise DeviceError(
                 "there is no reference device", expected="at least one", fix="pass one, or 'all'"
