@@ -61,7 +61,7 @@ def answers() -> pd.DataFrame:
 
 
 def test_accuracies_differences_and_what_comes_back() -> None:
-    section = device_policy.section(answers(), GRID)
+    section = device_policy.section(answers(), GRID, ["F", "G"])
     found = section.found
     assert found.of(
         "accuracy", reference=VIRTUAL, condition=STATED, device="A"

@@ -13,6 +13,7 @@ from anymic.cli import main
 from anymic.errors import ConfigError
 from anymic.evaluation.report import read_json
 from anymic.evaluation.report.rows import Row
+from anymic.training import load_config
 from anymic_experiments.commands import ROOT, Command, Part, Scale, papers, read_settings
 from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Experiment, Paper
@@ -50,7 +51,11 @@ def test_conditions_are_every_combination_of_levels(tmp_path: Path) -> None:
     assert [one.name for one in paper] == [
         *("basic1", "basic1, correction", "basic2", "basic2, correction")
     ]
+<<<<<<< HEAD
     assert [one.config.epochs for one in paper] == [500] * 4
+=======
+    assert [one.config.epochs for one in paper] == [load_config("kosmider2019").epochs] * 4
+>>>>>>> 30617ce (feat(experiments): what a page says of its clips comes from the run; published trees run all sections)
     assert [one.seeded(3).seed for one in paper] == [6, 6, 7, 7]
     small = found.conditions("table", scale="small")
     assert [(one.name, one.config.epochs) for one in small] == [
@@ -150,7 +155,8 @@ def test_every_paper_is_whole(name: str) -> None:
     for scale in scales:
         for grid_name in paper.grid.grids:
             assert paper.grid.conditions(grid_name, scale=scale)
-        assert Page(ROOT / name, scale=scale, grid=paper.grid).text("decisions")
+        base = load_config(paper.grid.presets[scale])
+        assert Page(ROOT / name, scale=scale, grid=paper.grid, base=base).text("decisions")
 
 
 def test_options_choose_parts() -> None:
@@ -201,9 +207,9 @@ def test_what_is_done_is_in_the_report_when_a_later_part_fails(tmp_path: Path) -
         raise ConfigError("the second part fails")
 
     paper = Paper.read("xu2018")
-    paper = replace(paper, sections={"table 2": done, "table 3": fails}, prepare=lambda ours: ours)
+    paper = replace(paper, sections={"table 2": done, "table 3": fails}, prepare=lambda one: one)
     asked = ("table 2", "table 3")
-    ours = Experiment(paper.grid, out=tmp_path / "out", data=(tmp_path,), asked=asked)
+    ours = Experiment(paper.grid, out=tmp_path / "out", data=(), asked=asked)
     page = tmp_path / "page" / "xu2018.md"
     with pytest.raises(ConfigError, match=f"Table 3: the second part fails.*is in {page}"):
         paper.run(ours, page_folder=page.parent, command="anymic reproduce xu2018")

@@ -323,7 +323,8 @@ def test_the_papers_scale_on_a_miniature_of_the_published_layout(
     model = small_model(tmp_path / "model", tuple(scenes))
     command = ["reproduce", "peters2022", "--data", str(miniature_tau_2020), "--scale", "paper"]
     command += ["--model", str(model), "--out", str(tmp_path / "out"), "--set", "seeds=1"]
-    assert main([*command, "--page", str(tmp_path / "page")]) == 0
+    both = ["--experiment", "A", "--experiment", "B"]
+    assert main([*command, *both, "--page", str(tmp_path / "page")]) == 0
     text = (tmp_path / "page" / "peters2022.md").read_text(encoding="utf-8")
     assert "| mp3 32 |" in text
     assert "| segment 4 |" in text

@@ -94,5 +94,5 @@ def test_the_report_and_the_page_are_written(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 1000 for path in paths)
     assert (tmp_path / "docs" / "spectrum_correction.md").read_text() == text
     assert "    anymic x\n" in text
-    assert "n =\n20 (20 clips x 1 seeds)" in text
+    assert "n =\n20 (20 clips x 1 seed)" in text
     assert (tmp_path / "docs" / "spectrum_correction.png").is_file()

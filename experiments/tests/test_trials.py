@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anymic.errors import ConfigError
+from anymic.training import load_config
+from anymic_experiments.clips import Clips
 from anymic_experiments.commands import ROOT, Scale, papers
 from anymic_experiments.experiment import Paper
 from anymic_experiments.page import Page
@@ -81,3 +84,30 @@ def test_a_page_says_what_is_not_as_the_recipe(tmp_path: Path) -> None:
     assert "`epochs` is 2, in the recipe 30 or 45 or 60; " in notes
     assert "Not finished: calibration." in notes
     assert Page(ROOT / "nguyen2020").notes(missing=()) == ""
+
+
+@pytest.mark.parametrize("scale", ["paper", "small"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_a_page_says_of_its_clips_is_of_the_clips(name: str, scale: Scale) -> None:
+    paper = Paper.read(name)
+    if scale not in paper.grid.presets:
+        return
+    base = load_config(paper.grid.presets[scale])
+    counts = {"train": {"A": "71", "B": "13"}, "test": {"A": "29", "B": "29"}}
+
+    def said(clips: Clips, *, simulated: bool) -> str:
+        facts: dict[str, Any] = {"grid": paper.grid, "scale": scale, "base": base, "command": "x"}
+        page = Page(ROOT / name, clips=clips, simulated=simulated, seeds=2, **facts)
+        texts = page.text("introduction", folds=3), page.notes(missing=()), page.text("decisions")
+        return "\n".join(texts)
+
+    if name != "spectrum_correction":  # always simulated
+        other = said(Clips("", 3, counts), simulated=False)
+        assert "Clips of 3 classes; in a fold train 71 of A, 13 of B, and test 29 of A" in other
+        for word in ("ESC-", "MicIRP", "telephone", "folds 1", "240", "65", "Ogg", "at the small"):
+            assert word not in other
+    own = said(Clips("esc10", 3, counts), simulated=paper.grid.command.corpus != "clips")
+    assert "train 71 of A, 13 of B" in own
+    assert "`anymic data prepare esc10`" in own
+    for word in ("240", "ten aligned", "folds 1 to 4", "14,000 clips of TAU"):
+        assert word not in own

@@ -17,6 +17,7 @@ from anymic.data.splits import check_splits
 from anymic.devices.simulation.simulate import simulate
 from anymic.errors import AnymicError, ManifestError
 from anymic.training import TrainingConfig, load_config
+from anymic_experiments.clips import Clips
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.conditions import Grid
 from anymic_experiments.page import Page, Section
@@ -67,6 +68,12 @@ class Experiment(Generic[Settings]):
         elif made:
             made = made[first]
         return replace(self, data=self.data[first], made=made)
+
+    def manifests(self) -> list[Manifest]:
+        """Return the clips of every fold."""
+        if isinstance(self.made, Mapping):
+            return list(self.made.values())
+        return [Manifest.read(path) for path in self.data]
 
     def train(self, *names: str, seeds: Sequence[int] | None = None) -> list[Outcome]:
         """Train and test what is missing of grids, every fold and seed."""
@@ -186,6 +193,7 @@ class Paper:
         Raises AnymicError if a part of the experiment cannot be made, with where the page is.
         """
         scale, seeds = experiment.scale, experiment.seeds
+        experiment = self.prepare(experiment).of_folds()
         page = Page(
             self.folder,
             name=self.folder.name + ("_pretrained" if scale == "pretrained" else ""),
@@ -195,15 +203,16 @@ class Paper:
             seeds=len(seeds),
             base=experiment.base,
             differences=experiment.grid.differences(self.grid, scale),
+            clips=Clips.of(experiment.manifests()),
+            options=experiment.options,
+            simulated=experiment.simulated,
         )
-        experiment = self.prepare(experiment).of_folds()
-        folds = len(experiment.made or experiment.data)
         write = partial(
             page.write,
             out=experiment.out,
             folder=page_folder,
             title=self.grid.title,
-            introduction={"folds": folds, "simulated": experiment.simulated},
+            introduction={"folds": len(experiment.made or experiment.data)},
             command=command,
             seeds=list(seeds),
         )

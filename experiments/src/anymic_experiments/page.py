@@ -12,6 +12,7 @@ from anymic._internal.files import write_text
 from anymic.errors import ConfigError, counted
 from anymic.evaluation.report import cells
 from anymic.evaluation.report.write import made
+from anymic_experiments.clips import Clips, span
 from anymic_experiments.findings import Findings, Published, clear, verdict
 
 if TYPE_CHECKING:
@@ -19,8 +20,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "page.md.j2"
-# below the introduction of a page that is not the whole experiment
+# below the introduction: the clips, and that the page is not the whole experiment
 NOTES = """\
+{% if clips.labels %}
+Clips of {{ clips.labels }} classes; in a fold
+{%- for split, devices in clips.counts.items() %} {{ split }}
+{%- for device, number in devices.items() -%}
+{{ " " ~ number }}{{ " of " ~ device if device }}{{ "," if not loop.last }}{% endfor %}
+{{- ", and" if not loop.last else "." }}{% endfor %}
+{%- if clips.name %} Their manifest is written by `anymic data prepare {{ clips.name }}`.{% endif %}
+
+
+{% endif %}
 {% if differences %}
 Not as the recipe: {% for name, (value, theirs) in differences.items() -%}
 `{{ name }}` is {{ value | setting }}, in the recipe {{ theirs | map("setting") | join(" or ") }}
@@ -72,11 +83,15 @@ class Page:
             "points": cells.points,
             "setting": lambda value: "all" if value is None else str(value),
             "short": lambda number: f"{number:g}",
+            "span": span,
             "signed": lambda number, digits=1: f"{number:+.{digits}f}",
         }
         environment.globals |= {
             "published": Published.read(folder),
             "differences": {},
+            "clips": Clips(),
+            "options": {},
+            "simulated": False,
             "rule": lambda columns: "|---" * columns + "|",
             "verdict": verdict,
             "zip": zip,

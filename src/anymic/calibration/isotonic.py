@@ -56,7 +56,7 @@ class IsotonicCalibrator(Calibrator):
             raise CalibrationError(
                 f"{counted(len(t), 'clip')} to calibrate on, {listed}",
                 expected=f"at least {LEAST_CLIPS} of each label",
-                fix="set more clips aside",
+                fix="set more clips aside; in a training, with the setting validation_share",
             )
         regression = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
         inputs, outputs = [], []

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError
 from anymic.evaluation.report.rows import Row, row
 from anymic_experiments.commands import ROOT
@@ -122,16 +123,24 @@ def _submissions(experiment: Ours) -> Iterator[Section]:
     yield submissions.section(submissions.trained(experiment), experiment.grid)
 
 
+def teachers(experiment: Ours) -> list[str]:
+    """Return the devices that show an identifier where to stop: they train, and are not known."""
+    known = experiment.grid.device_policy.known
+    training = Manifest.read(experiment.made[0]).where(split="train").devices
+    return [name for name in training if name not in known]
+
+
 def _identification(experiment: Ours) -> Iterator[Section]:
     if experiment.made:
         grid, seeds = experiment.grid, experiment.seeds
         found = identification.run(experiment.made, experiment.places, grid, seeds=seeds)
-        yield identification.section(found, grid)
+        yield identification.section(found, grid, teachers(experiment))
 
 
 def _devices(experiment: Ours) -> Iterator[Section]:
     if experiment.made:
-        yield device_policy.section(device_policy.answers(experiment), experiment.grid)
+        found = device_policy.answers(experiment)
+        yield device_policy.section(found, experiment.grid, teachers(experiment))
 
 
 SECTIONS = {

@@ -160,12 +160,13 @@ def in_batches(manifest: Manifest, recordings: int) -> Manifest:
     return manifest.with_columns(device=names)
 
 
-def section(answers: pd.DataFrame, grid: Settings) -> Section:
+def section(answers: pd.DataFrame, grid: Settings, teachers: Sequence[str]) -> Section:
     """Return accuracies by reference, policy and device, and what each policy gains or recovers.
 
     Recovered is (unknown devices under this policy - uncorrected) / (the flat device - unknown
     devices uncorrected), over folds and seeds together; recordings are resampled with all their
-    devices. `answers` are those of the function `answers`.
+    devices. `answers` are those of the function `answers`, `teachers` the devices that showed the
+    identifier where to stop.
     """
     rows: list[Row] = []
     flat = grid.device_policy.known[0]
@@ -197,5 +198,7 @@ def section(answers: pd.DataFrame, grid: Settings) -> Section:
                 others=(UNKNOWN,),
             )
             rows.append(row("recovered_share", share, **where))
-    unknown = (AS_IS, *map(blind, grid.device_policy.batches), BY_CLIP)
-    return Section("devices", Findings(rows), {"known_ways": OF_KNOWN, "unknown_ways": unknown})
+    ways = (AS_IS, *map(blind, grid.device_policy.batches), BY_CLIP)
+    unknown = sorted(set(answers["device"]) - set(grid.device_policy.known))
+    facts = {"known_ways": OF_KNOWN, "unknown_ways": ways, "unknown_devices": unknown}
+    return Section("devices", Findings(rows), {**facts, "teachers": teachers})

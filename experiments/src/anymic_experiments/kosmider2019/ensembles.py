@@ -55,7 +55,7 @@ def voted(folds: Folds, kind: Ensemble, grid: Settings) -> list[Outcome]:
         raise AnymicError(
             f"no member reached {100 * grid.selected:.0f} % on its validation clips",
             expected="at least one in each fold",
-            fix="train longer, or train more members",
+            fix="train longer, train more members, or lower the setting selected",
         )
     votes = []
     for fold in folds:

@@ -191,9 +191,9 @@ def passing(known: Floats, unknown: Floats) -> float:
     return float((unknown >= np.quantile(known, 0.05)).mean())
 
 
-def section(found: Findings, grid: Settings) -> Section:
-    """Return the tables of identification and their figure."""
-    facts = {"condition": condition}
+def section(found: Findings, grid: Settings, teachers: Sequence[str]) -> Section:
+    """Return the tables of identification and their figure; `teachers` are further devices."""
+    facts = {"condition": condition, "teachers": teachers}
     return Section("identification", found, facts, "identification", figure(found, grid))
 
 

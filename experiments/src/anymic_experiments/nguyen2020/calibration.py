@@ -9,13 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic import metrics
-from anymic.calibration import DeviceCalibrator, IsotonicCalibrator, TemperatureCalibrator
+from anymic.calibration import (
+    CalibrationError,
+    DeviceCalibrator,
+    IsotonicCalibrator,
+    TemperatureCalibrator,
+)
 from anymic.evaluation.report.rows import row
 from anymic_experiments.drawing import reliability
 from anymic_experiments.findings import Findings
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
-from anymic_experiments.pooling import pool
+from anymic_experiments.pooling import Pooled, pool
 from anymic_experiments.runs import Member
 
 AS_IS = "as it is"
@@ -59,11 +64,13 @@ def by_device(member: Member) -> NDArray[np.float64]:
 
 
 def _halves(groups: NDArray[np.str_], targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Deal whole recordings into two halves, 0 and 1, each with half of every class."""
+    """Deal whole recordings into two halves, 0 and 1, class after class in turn."""
     half = np.zeros(len(groups), dtype=np.int64)
-    for target in np.unique(targets):
-        for number, group in enumerate(np.unique(groups[targets == target])):
-            half[groups == group] = number % 2
+    every = [
+        group for target in np.unique(targets) for group in np.unique(groups[targets == target])
+    ]
+    for number, group in enumerate(every):
+        half[groups == group] = number % 2
     return half
 
 
@@ -91,13 +98,17 @@ def error_if_perfect(
 
 def section(members: Sequence[Member], grid: Settings) -> Section:
     """Return calibration error and log loss by condition, calibration and device."""
-    answers = {
-        calibration: pool(
-            replace(member.outcome, probabilities=calibrated(member, calibration))
-            for member in members
-        )
-        for calibration in CALIBRATIONS
-    }
+    answers: dict[str, Pooled] = {}
+    refused: dict[str, str] = {}  # with few clips some cannot be fitted, and the others can
+    for calibration in CALIBRATIONS:
+        try:
+            answers[calibration] = pool(
+                replace(member.outcome, probabilities=calibrated(member, calibration))
+                for member in members
+            )
+        except CalibrationError as error:
+            refused[calibration] = error.problem
+    best = BY_DEVICE if BY_DEVICE in answers else AS_IS
     devices = np.unique(answers[AS_IS].devices).tolist()
     rows = [
         row(metric, score, setting=setting, calibration=calibration, device=device)
@@ -106,15 +117,19 @@ def section(members: Sequence[Member], grid: Settings) -> Section:
         for device in devices
         for metric, score in pooled.on(device).scores(setting).items()
     ]
-    parts = [answers[BY_DEVICE].on(device) for device in devices]
+    parts = [answers[best].on(device) for device in devices]
     floors = [error_if_perfect(part.probabilities[grid.calibrated], part.groups) for part in parts]
-    facts = {"floor": float(np.mean(floors))}  # what limits the calibration error
+    facts = {
+        "floor": float(np.mean(floors)),  # what limits the calibration error
+        "refused": refused,
+        "validation": [len(member.targets) for member in members],
+    }
     panels = {
         f"{title}, {device}": (answers[calibration].on(device), grid.calibrated)
-        for title, calibration in (("as it is", AS_IS), ("calibrated", BY_DEVICE))
+        for title, calibration in (("as it is", AS_IS), ("calibrated", best))
         for device in grid.devices
         if device != grid.pair
     }
-    title = f"{grid.calibrated}: as it is (above), and with a temperature for each device"
+    title = f"{grid.calibrated}: as it is (above), and {best}"
     drawn = reliability(panels, title=title)
     return Section("calibration", Findings(rows), facts, "reliability", drawn)

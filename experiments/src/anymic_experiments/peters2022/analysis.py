@@ -38,7 +38,8 @@ def prepare(experiment: Ours) -> Ours:
 
     Raises ConfigError at the paper's scale without the checkpoint that it fine-tunes.
     """
-    if experiment.scale == "paper" and experiment.options.get("model") is None:
+    needs = experiment.scale == "paper" and experiment.asked != ("scalings",)
+    if needs and experiment.options.get("model") is None:
         raise ConfigError(
             "the scale of the paper needs a model to fine-tune",
             expected="--model with the published checkpoint",
@@ -162,14 +163,6 @@ def _segments(experiment: Ours) -> Iterator[Section]:
 
 
 def _scalings(experiment: Ours) -> Iterator[Section]:
-    if experiment.options.get("model") is not None:
-        if "scalings" not in experiment.asked:  # the model was trained with one of them
-            return
-        raise ConfigError(
-            "the comparison of scalings does not use a model",
-            expected="networks that are trained here",
-            fix="leave out --model",
-        )
     outcomes = experiment.train("scalings", seeds=experiment.seeds[:1])
     yield scalings(outcomes, experiment.grid)
 

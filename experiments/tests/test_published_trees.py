@@ -1,0 +1,146 @@
+"""All sections of the recipes at the paper's scale, from miniature trees of published corpora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from anymic import models
+from anymic.bundle import Bundle, InputContract
+from anymic.cli import main
+from anymic.data.manifest import Manifest
+from anymic.evaluation.report import read_json
+from anymic.features import Frontend
+from anymic.training import load_config
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+# What a page of these trees must not speak of: the corpora, the microphones and the scale that the
+# stored pages are of, and numbers of their clips.
+FOREIGN = ("ESC-", "MicIRP", "telephone", "small scale", "-small", "fold1", " 240", "Ogg")
+TINY = ("epochs=1", "seeds=1")
+# By recipe: the settings that make it tiny, and the headings of its sections.
+TRIALS = {
+    "kosmider2019": (
+        ("width=0.1", "frontend.bands=48", "validation_share=0.5", "selected=0", "members=2"),
+        ("Table 3 and figure 1", "Ensembles", "The four submissions"),
+    ),
+    "nguyen2020": (
+        (
+            "width=0.1",
+            "frontend.bands=48",
+            'grids.curve=[{correction: [Ref.ABC, Ref.BC, NoCorrection], temperature: ["1", "10"]}]',
+            'grids.features=[{correction: [Ref.ABC], temperature: ["1", "10"]}]',
+        ),
+        (
+            "Table 3 and figure 3",
+            "Table 2, and where gains are applied",
+            "Figure 2",
+            "How well are",
+        ),
+    ),
+    "peters2022": (
+        (
+            "width=0.05",
+            "crop_frames=20",
+            "spec_augment=null",
+            "clip_s=1",
+            "shorter=repeat",
+            "longer=crop",
+        ),
+        (
+            "Table 2: all of the network",
+            "Figure 2: one segment alone",
+            "Two ways to scale features",
+        ),
+    ),
+    "xu2018": (
+        ("width=0.015625", "sizes.paper.hidden=4"),
+        ("Table 2", "Table 3", "Table 4", "What agrees with the paper", "What was left out"),
+    ),
+}
+
+
+def start(recipe: str, data: Path, folder: Path) -> list[str]:
+    """Return the options that name what the paper's scale starts from, with random weights."""
+    torch.manual_seed(0)
+    if recipe == "xu2018":
+        weights = models.build("vggish", classes=0, width=1 / 64).state_dict()
+        torch.save(weights, folder / "weights.pth")
+        return ["--weights", str(folder / "weights.pth")]
+    if recipe == "peters2022":
+        labels = Manifest.read(data).labels
+        arguments = {
+            "channels": 3,
+            "convolutions": [{"width": 4, "kernel": 5, "stride": 4, "pool": 4}, {"width": 4}],
+        }
+        Bundle(
+            network=models.build("fcnn", classes=len(labels), **arguments).eval(),
+            frontend=Frontend(load_config("peters2022").frontend),
+            labels=tuple(labels),
+            contract=InputContract(rate_hz=44_100, clip_s=1.0),
+            network_name="fcnn",
+            network_arguments=arguments,
+            training={},
+            fitted_on={},
+        ).save(folder / "model")
+        return ["--model", str(folder / "model")]
+    return []
+
+
+@pytest.mark.filterwarnings("ignore:.*gains estimated from only")
+@pytest.mark.parametrize(
+    ("recipe", "tree"),
+    [
+        ("kosmider2019", "tau2019-mobile"),
+        ("kosmider2019", "tau2020-mobile"),
+        ("nguyen2020", "tau2019-mobile"),
+        ("nguyen2020", "tau2020-mobile"),
+        ("peters2022", "tau2020-mobile"),
+        ("peters2022", "fsdkaggle2018"),
+        ("xu2018", "fsdkaggle2018"),
+        ("xu2018", "fsdkaggle2018, Kaggle"),
+    ],
+)
+def test_every_section_at_the_papers_scale(
+    recipe: str, tree: str, trees: dict[str, Path], tmp_path: Path
+) -> None:
+    settings, headings = TRIALS[recipe]
+    out = tmp_path / "out"
+    command = ["reproduce", recipe, "--scale", "paper", "--data", str(trees[tree])]
+    command += [*start(recipe, trees[tree], tmp_path), "--out", str(out), "--workers", "1"]
+    command += [part for setting in (*TINY, *settings) for part in ("--set", setting)]
+    assert main(command) == 0
+    text = (out / recipe / f"{recipe}.md").read_text(encoding="utf-8")
+    found = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    *sections, last = found
+    assert len(sections) == len(headings)
+    assert all(one.startswith(heading) for one, heading in zip(sections, headings, strict=True))
+    assert last.startswith("What the ")
+    assert "Not finished" not in text
+    assert "`seeds` is 1, in the recipe " in text
+    said = text.replace(" ".join(command), "").replace(str(trees[tree]), "")
+    assert not [word for word in FOREIGN if word in said]
+    rows, _ = read_json(out / recipe / "report.json")
+    assert rows
+
+
+def test_a_part_that_refuses_leaves_the_page_of_the_others(
+    trees: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Networks of experiment A take clips of any length; those of the scalings want one length."""
+    data, out, page = trees["fsdkaggle2018"], tmp_path / "out", tmp_path / "page" / "peters2022.md"
+    command = ["reproduce", "peters2022", "--scale", "paper", "--data", str(data)]
+    command += [*start("peters2022", data, tmp_path), "--out", str(out), "--workers", "1"]
+    command += ["--experiment", "A", "--scalings", "--page", str(page.parent)]
+    command += [part for setting in TINY for part in ("--set", setting)]
+    assert main(command) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "scalings: the clips last from 0.3 to 2.0 s" in error
+    assert f"choose one with clip_s; what is done is in {page}" in error
+    text = page.read_text(encoding="utf-8")
+    assert "## Table 2: all of the network" in text
+    assert "\nNot finished: scalings.\n" in text
+    rows, _ = read_json(out / "peters2022" / "report.json")
+    assert {row.metric for row in rows} >= {"accuracy", "accuracy_difference"}
