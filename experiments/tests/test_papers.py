@@ -51,11 +51,7 @@ def test_conditions_are_every_combination_of_levels(tmp_path: Path) -> None:
     assert [one.name for one in paper] == [
         *("basic1", "basic1, correction", "basic2", "basic2, correction")
     ]
-<<<<<<< HEAD
     assert [one.config.epochs for one in paper] == [500] * 4
-=======
-    assert [one.config.epochs for one in paper] == [load_config("kosmider2019").epochs] * 4
->>>>>>> 30617ce (feat(experiments): what a page says of its clips comes from the run; published trees run all sections)
     assert [one.seeded(3).seed for one in paper] == [6, 6, 7, 7]
     small = found.conditions("table", scale="small")
     assert [(one.name, one.config.epochs) for one in small] == [

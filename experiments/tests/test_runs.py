@@ -83,5 +83,5 @@ def test_a_key_changes_with_settings_and_with_clips(corpus: Path) -> None:
 
 def test_a_test_clip_that_cannot_be_used_stops_the_run(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "3.wav").write_bytes(b"")
-    with pytest.raises(AnymicError, match=r"1 test clips cannot be used.*3\.wav"):
+    with pytest.raises(AnymicError, match=r"1 clip to test cannot be used.*3\.wav"):
         train_all(runs(corpus)[:1], tmp_path / "runs")

@@ -140,7 +140,7 @@ def classify(bundle: Bundle | Ensemble, manifest: Manifest) -> NDArray[np.float6
     Raises AnymicError if a clip cannot be used.
     """
     found = Predictor(bundle).predict_manifest(manifest)
-    require_all_usable(found.failures, what="test clips")
+    require_all_usable(found.failures, which=" to test")
     return found.probabilities
 
 
