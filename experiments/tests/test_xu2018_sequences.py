@@ -33,7 +33,8 @@ def test_the_lstm_is_given_whole_sequences_and_others_parts() -> None:
     given = ~np.isnan(whole.features[:, 0])
     assert given.sum(axis=1).tolist() == list(lengths)
     training = found.features[:4].astype(np.float64)
-    expected = (found.of(2) - training.mean(axis=0)) / training.std(axis=0)
+    centred = training - training.mean(axis=0)
+    expected = (found.of(2) - training.mean(axis=0)) / np.sqrt(np.mean(centred**2))
     np.testing.assert_allclose(whole.features[2].T, expected, atol=0.01)
     of_two, clips = examples(found, parts, targets, ("a", "b"), Head("attention_head", 2))
     assert clips.tolist() == [0, 1, 1, 2, 2, 2, 3]

@@ -22,7 +22,6 @@ from anymic.training.heads import untrained
 from anymic_experiments.xu2018.cutting import Above, cut
 
 BATCH = 500  # segments of which the upper layers calculate embeddings together
-SMALLEST_SCALE = 1e-6  # a feature that varies less is not scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +42,14 @@ class Sequences:
         return sequence[None] if segments is None else fixed_segments(sequence, segments)
 
     def standardized(self, chosen: NDArray[np.bool_]) -> Sequences:
-        """Return all segments with the mean and deviation of the chosen ones removed."""
-        values = self.features[chosen].astype(np.float32)
-        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-        scale[scale < SMALLEST_SCALE] = 1.0
-        features = (self.features - mean.astype(np.float32)) / scale.astype(np.float32)
-        return replace(self, features=features.astype(np.float16))
+        """Return all segments with the mean and the deviation of the chosen ones removed.
+
+        There is one deviation for all features: a scale for each would raise the weak ones.
+        """
+        mean = self.features[chosen].mean(axis=0, dtype=np.float64).astype(np.float32)
+        centred = self.features - mean
+        scale = float(np.sqrt(np.mean(np.square(centred[chosen]), dtype=np.float64)))
+        return replace(self, features=(centred / (scale or 1.0)).astype(np.float16))
 
     def embedded(self, above: Above) -> Sequences:
         """Return what the upper layers calculate of what the lower ones did."""
