@@ -205,6 +205,12 @@ def test_no_recording_calibrates_itself() -> None:
     }
 
 
+def test_neither_half_is_empty_with_one_recording_of_each_class() -> None:
+    targets = np.array([0, 1, 2, 2])
+    groups = np.array(["a", "b", "c", "c"])
+    assert calibration._halves(groups, targets).tolist() == [0, 1, 0, 0]
+
+
 def test_even_true_probabilities_have_a_calibration_error_on_few_recordings() -> None:
     """Of n clips in one bin the mean of |share - p| is that of a binomial share."""
     probabilities = np.tile([0.7, 0.3], (400, 1))

@@ -243,50 +243,6 @@ def test_the_scale_of_an_extractor(corpus: Path, capsys: pytest.CaptureFixture[s
     assert "--scale is paper with --extractor" in capsys.readouterr().err
 
 
-def miniature(root: Path, layout: str) -> Path:
-    """Write FSDKaggle2018 in miniature, as Zenodo or as Kaggle lays it out."""
-    generator = np.random.default_rng(0)
-    prefix = "FSDKaggle2018." if layout == "zenodo" else ""
-    tables: dict[str, list[tuple[str, str, str]]] = {"train": [], "test": []}
-    for part, third in (("train", "1"), ("test", "Public")):
-        (root / f"{prefix}audio_{part}").mkdir(parents=True)
-        for number in range(9 if part == "train" else 3):
-            label = ("Bark", "Cello", "Cough")[number % 3]
-            name, seconds = f"{part}{number:04x}.wav", (0.3, 1.0, 2.5)[number // 3]
-            sound = generator.normal(scale=0.1, size=round(44100 * seconds))
-            soundfile.write(root / f"{prefix}audio_{part}" / name, sound, 44100)
-            tables[part].append((name, label, third))
-    if layout == "kaggle":  # padding of the competition
-        tables["test"].append(("ffff.wav", "None", "Ignored"))
-    names = {
-        "zenodo": ("train_post_competition.csv", "test_post_competition_scoring_clips.csv"),
-        "kaggle": ("train.csv", "test_post_competition.csv"),
-    }[layout]
-    folder = root / "FSDKaggle2018.meta" if layout == "zenodo" else root
-    folder.mkdir(exist_ok=True)
-    for (part, rows), name in zip(tables.items(), names, strict=True):
-        third = "manually_verified" if part == "train" else "usage"
-        pd.DataFrame(rows, columns=["fname", "label", third]).to_csv(folder / name, index=False)
-    return root
-
-
-@pytest.mark.parametrize("layout", ["zenodo", "kaggle"])
-def test_the_papers_scale_from_a_published_tree_to_the_table(layout: str, tmp_path: Path) -> None:
-    root, data = miniature(tmp_path / "fsd", layout), tmp_path / "fsd.csv"
-    prepare = ["data", "prepare", "fsdkaggle2018", "--root", str(root), "--out", str(data)]
-    assert main(prepare) == 0
-    torch.manual_seed(0)
-    torch.save(models.build("vggish", classes=0, width=1 / 64).state_dict(), tmp_path / "w.pth")
-    ours = experiment(
-        data, tmp_path / "out", scale="paper", weights=tmp_path / "w.pth", asked=("table 2",)
-    )
-    written, text = run(ours)
-    rows, _ = read_json(next(path for path in written if path.name == "report.json"))
-    assert {row.n for row in rows} == {3}
-    assert "fine-tuned from its published weights" in text
-    assert "the corpus's own test clips" in text
-
-
 def test_parts_divide_recordings_and_shifted_clips_train_only(corpus: Path) -> None:
     manifest = Manifest.read(one_fold(corpus))
     table = pd.concat([manifest.table.assign(semitones=shift) for shift in ("0", "3")])
