@@ -19,7 +19,6 @@ from anymic.data.corpora.esc50 import esc50
 from anymic.data.derived import TABLE
 from anymic.data.folds import cross_validation
 from anymic.data.manifest import Manifest
-from anymic.data.splits import part_of_groups
 from anymic.devices.correction.frames import SampleFrames
 from anymic.devices.correction.spectra import statistics_of_take
 from anymic.devices.simulation.chain import record
@@ -203,7 +202,6 @@ def drums(experiment: Experiment[Settings]) -> list[Section]:
     lengths = np.array([audio.probe(path).duration_s or 0 for path in every.paths()])
     short = every.table["take"][lengths < settings.shortest_s]
     corpus = every.rows(~every.table["take"].isin(short).to_numpy())
-    corpus = corpus.with_columns(fold=_folds_as_measured(corpus, settings.folds))
     folds = cross_validation(corpus, settings.folds, seed=0)
     paths = [fold.write(out / f"fold{number}.csv") for number, fold in enumerate(folds, start=1)]
     heads = [
@@ -215,19 +213,6 @@ def drums(experiment: Experiment[Settings]) -> list[Section]:
     facts: dict[str, Any] = {"rows": list(settings.rows), "devices": devices, "folds": len(paths)}
     facts |= {"labels": len(corpus.labels), "left_out": short.nunique()}
     return [Section("drums", Findings(found), facts)]
-
-
-def _folds_as_measured(corpus: Manifest, folds: int) -> NDArray[np.int64]:
-    """Return the folds that the page was measured with: each is a share of the clips that remain.
-
-    Those of `cross_validation` are divided in another way since then.
-    """
-    found, left = np.full(len(corpus), folds), np.arange(len(corpus))
-    for fold in range(1, folds):
-        part = part_of_groups(corpus.rows(left), share=1 / (folds - fold + 1), seed=fold)
-        found[left[part]] = fold
-        left = left[~part]
-    return found
 
 
 SECTIONS = {"microphones": microphones, "drums": drums}
