@@ -51,7 +51,7 @@ def test_the_faster_of_two_is_chosen_and_kept(
 def test_a_tie_is_float32_and_less_time_is_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {True: 1.0, False: 1.0}
     clock = [0.0]
-    monkeypatch.setattr(precision.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
 
     def step(work: precision.Work, *, bfloat16: bool) -> object:
         return lambda: clock.__setitem__(0, clock[0] + seconds[bfloat16])
