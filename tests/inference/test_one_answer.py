@@ -198,6 +198,7 @@ def test_many_and_manifests(
 def test_evaluate(model: Bundle, clips: Manifest, wanted: np.ndarray, tmp_path: Path) -> None:
     predictor = Predictor(model, precision="float32", accelerator="cpu")
     found = anymic.evaluate(predictor, clips, reference="A")
+    assert found.facts["number format"] == "float32"  # the predictor's
     np.testing.assert_allclose(found.probabilities, wanted, atol=TOLERANCE)
     one_window = clips.rows(rows_of_one_window(clips))
     kept = anymic.evaluate(predictor, one_window, cache=tmp_path)

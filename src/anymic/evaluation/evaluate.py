@@ -140,6 +140,8 @@ def evaluate(
         else f"calibrated after training: {calibration.describe()}",
         "digest": chosen.digest(),
     }
+    if not isinstance(predictor, VectorHead):
+        facts["number format"] = str(predictor.engine.dtype).removeprefix("torch.")
     limits = np.array(thresholds_of(about.thresholds, len(about.labels)))
     rows = measured_rows(
         found.probabilities,
