@@ -190,6 +190,7 @@ def test_an_interrupted_run_does_not_resume_another(corpus: Manifest, tmp_path: 
     [
         {"schedule": "cosine", "optimizer": "sgd"},
         {"schedule": "cosine", "optimizer": "adam"},
+        {"schedule": "cosine", "stop_below": 1.0, "monitor": "last"},  # of "plateau" alone
         {"schedule": "restarts", "restarts": (1, 3)},
         {"schedule": "plateau", "monitor": "loss"},
         {"plateau_patience": 1, "learning_rate": 1e-3, "monitor": "last", "epochs": 5},

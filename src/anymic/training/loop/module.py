@@ -190,8 +190,8 @@ class TrainedClassifier(lightning.LightningModule):
             super().lr_scheduler_step(scheduler, metric)
 
     def _stop_below(self, rate: float) -> None:
-        """End the training after this epoch if the learning rate is that small."""
-        if rate < self.config.stop_below:
+        """End the training after this epoch if "plateau" has reduced the learning rate so far."""
+        if self.config.schedule == "plateau" and rate < self.config.stop_below:
             self.trainer.should_stop = True
 
     def configure_optimizers(self) -> Any:
