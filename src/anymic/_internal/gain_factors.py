@@ -30,8 +30,10 @@ def gain_factors(spectrum: Tensor, gains: Tensor, window: Tensor) -> Tensor:
     Parameters
     ----------
     spectrum : Tensor, (..., frame, bin)
-        Magnitudes or complex values, with this window (sample,). Not changed.
+        Magnitudes or complex values. Not changed.
     gains : Tensor, (..., bin) or (..., 3 * bin)
+    window : Tensor, (sample,)
+        What the spectrum was calculated with.
     """
     if gains.shape[-1] == spectrum.shape[-1]:
         return gains.unsqueeze(-2)
@@ -40,6 +42,48 @@ def gain_factors(spectrum: Tensor, gains: Tensor, window: Tensor) -> Tensor:
     power = (power / window.square().sum()).clamp_min(TINY)
     left = torch.maximum(1 - subtracted / power, (floor / power).clamp_max(1.0))
     return torch.where(subtracted > 0, factors * left.sqrt(), factors)
+
+
+def corrected_spectrum(spectrum: Tensor, gains: Tensor, window: Tensor) -> Tensor:
+    """Return a spectrum (..., bin, frame) times its `gain_factors`, of the same type."""
+    factors = gain_factors(spectrum.mT, gains, window).mT
+    return spectrum * factors.to(spectrum.real.dtype if spectrum.is_complex() else spectrum.dtype)
+
+
+def corrected_samples(
+    samples: Tensor, gains: Tensor, *, window: Tensor, hop_samples: int
+) -> Tensor:
+    """Return samples with their spectrum corrected: STFT, `gain_factors`, inverse STFT.
+
+    The result is that of `anymic.devices.correction.apply.apply_to_samples`.
+
+    Parameters
+    ----------
+    samples : Tensor, (..., sample)
+    gains : Tensor, (..., bin) or (..., 3 * bin)
+    window : Tensor, (sample,)
+        As long as the Fourier transform.
+    hop_samples : int
+        At most half of that.
+    """
+    size, count = len(window), samples.shape[-1]
+    # Half a window of zeros at both ends, besides that of torch: every sample lies in the full
+    # number of windows, which begin where those of `apply_to_samples` do.
+    half = size // 2
+    flat = torch.nn.functional.pad(samples.reshape(-1, count), (half, half + hop_samples))
+    window = window.to(samples.dtype)
+    stft = torch.stft(
+        flat, size, hop_samples, window=window, pad_mode="constant", return_complex=True
+    )
+    shaped = stft.reshape(*samples.shape[:-1], *stft.shape[-2:])
+    found: Tensor = torch.istft(
+        corrected_spectrum(shaped, gains, window).reshape(stft.shape),
+        size,
+        hop_samples,
+        window=window,
+        length=half + count,
+    )
+    return found[:, half:].reshape(samples.shape)
 
 
 def smoothed(power: Tensor, count: int) -> Tensor:

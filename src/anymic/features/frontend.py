@@ -10,13 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anymic._internal.gain_factors import ROW_PARTS, gain_factors, of_one_width
+from anymic._internal.gain_factors import (
+    ROW_PARTS,
+    corrected_samples,
+    gain_factors,
+    of_one_width,
+)
 from anymic._internal.process_state import default_torch
 from anymic.errors import ConfigError, DeviceError, counted
 from anymic.features.frontend_config import FrontendConfig
 from anymic.features.mel import BandedProduct, mel_filters
 from anymic.features.standardizer import Standardizer
-from anymic.features.waveform import corrected
 
 IDENTITY = 0  # row of the gains that belongs to no device
 SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: a smaller one is no signal
@@ -177,7 +181,7 @@ class Frontend(nn.Module):
         if gains is None:
             return samples
         hop = min(self.config.hop_samples, self.config.fft_size // 2)
-        return corrected(samples, gains, window=self.window, hop_samples=hop)
+        return corrected_samples(samples, gains, window=self.window, hop_samples=hop)
 
     def _bands(self, frames: Tensor, gains: Tensor | None) -> Tensor:
         """Transform frames (..., frame, sample) to log-mel bands (..., frame, band)."""

@@ -119,9 +119,8 @@ class OnnxModel:
         if own is None or device not in own.devices:
             return clip
         gains = own.of(device).factors
-        return apply_to_waveform(
-            clip, gains, fft_size=own.fft_size, hop_samples=min(own.hop_samples, own.fft_size // 2)
-        )
+        analysis = {"fft_size": own.fft_size, "hop_samples": own.hop_samples}
+        return apply_to_waveform(clip, gains, **analysis)
 
     def classify(
         self, clips: Sequence[Clip], devices: Sequence[str | None]

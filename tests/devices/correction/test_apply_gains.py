@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -103,6 +104,14 @@ def test_magnitudes_and_stfts_of_both_kinds_are_multiplied_alike(shape: tuple[in
     np.testing.assert_allclose(
         np.abs(apply_to_stft(stft, gains)), apply_to_magnitude(np.abs(stft), gains), rtol=1e-6
     )
+
+
+def test_a_spectrum_that_cannot_be_written_is_corrected_without_a_warning() -> None:
+    magnitude = np.ones((17, 3), np.float32)
+    magnitude.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(apply_to_magnitude(magnitude, np.full(17, 2.0)), 2)
 
 
 def test_gains_that_do_not_fit_are_refused() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymic._internal.gain_factors import FRAMES, ROW_PARTS, gain_factors
+from anymic._internal.gain_factors import FRAMES, ROW_PARTS, corrected_spectrum, gain_factors
 from anymic.audio import Clip
 from anymic.devices.analysis import FRAMES_A_BLOCK, check_analysis, hann_window, synthesis_hop
 from anymic.errors import DeviceError
@@ -31,10 +31,10 @@ def apply_to_magnitude(magnitude: Values, gains: NDArray[np.float64]) -> Values:
     """
     _check_bins(magnitude.shape[-2] if magnitude.ndim > 1 else None, gains)
     if isinstance(magnitude, torch.Tensor):
-        real = magnitude.real.dtype if magnitude.is_complex() else magnitude.dtype
-        return magnitude * _factors(magnitude, gains).to(real)
-    factors = _factors(torch.from_numpy(np.ascontiguousarray(magnitude)), gains).numpy()
-    return magnitude * factors.astype(magnitude.real.dtype)
+        return _corrected(magnitude, gains)
+    # A copy: torch warns of arrays that cannot be written.
+    found: Values = _corrected(torch.tensor(np.ascontiguousarray(magnitude)), gains).numpy()
+    return found
 
 
 def apply_to_stft(stft: Spectrum, gains: NDArray[np.float64]) -> Spectrum:
@@ -111,11 +111,12 @@ def apply_to_samples(
     return output[fft_size : fft_size + count].copy()
 
 
-def _factors(magnitude: torch.Tensor, gains: NDArray[np.float64]) -> torch.Tensor:
-    """Return factors (..., bin, frame) of magnitudes or of an STFT."""
-    rows = torch.as_tensor(gains, device=magnitude.device)
-    window = torch.hann_window(2 * (magnitude.shape[-2] - 1), device=magnitude.device)
-    return gain_factors(magnitude.mT, rows, window).mT
+def _corrected(spectrum: torch.Tensor, gains: NDArray[np.float64]) -> torch.Tensor:
+    """Return magnitudes or an STFT (..., bin, frame) times their factors."""
+    double = spectrum.dtype in (torch.float64, torch.complex128)  # which not every device has
+    dtype, device = torch.float64 if double else torch.float32, spectrum.device
+    window = torch.hann_window(2 * (spectrum.shape[-2] - 1), dtype=dtype, device=device)
+    return corrected_spectrum(spectrum, torch.as_tensor(gains, dtype=dtype, device=device), window)
 
 
 def _check_bins(bins: int | None, gains: NDArray[np.float64]) -> None:

@@ -200,7 +200,8 @@ def from_recordings(
 ) -> Estimated:
     """Estimate blind gains from recordings of a device alone; see `MeanSpectrum.gains`.
 
-    The first half minute of each recording is used.
+    The first half minute of each recording is used, and the gains are limited to -limit_db ..
+    limit_db.
 
     Raises
     ------

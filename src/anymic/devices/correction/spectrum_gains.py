@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from anymic._internal.gain_factors import gain_factors, of_one_width
+from anymic._internal.gain_factors import corrected_samples, corrected_spectrum, of_one_width
 from anymic._internal.process_state import default_torch
 from anymic.devices.analysis import synthesis_hop
 from anymic.devices.correction.arrays import Domain, Unknown, check_choices, one_a_row
@@ -124,28 +124,9 @@ class SpectrumGains(nn.Module):
         else:
             inner = values.ndim - (2 if self.domain == "waveform" else 3)
             gains = gains.reshape(len(gains), *[1] * inner, -1)
-        correct = self._correct_samples if self.domain == "waveform" else self._correct_spectra
-        return correct(values, gains)
-
-    def _correct_spectra(self, values: Tensor, gains: Tensor) -> Tensor:
-        factors = gain_factors(values.mT, gains, self.window).mT
-        return values * factors.to(values.real.dtype if values.is_complex() else values.dtype)
-
-    def _correct_samples(self, samples: Tensor, gains: Tensor) -> Tensor:
-        # Half a window of zeros at both ends, besides that of torch: every sample lies in the full
-        # number of windows, which begin where those of `apply_to_samples` do.
-        size, count = self.fft_size, samples.shape[-1]
-        half = size // 2
-        flat = nn.functional.pad(samples.reshape(-1, count), (half, half + self.hop_samples))
-        window = self.window.to(samples.dtype)
-        stft = torch.stft(
-            flat, size, self.hop_samples, window=window, pad_mode="constant", return_complex=True
-        )
-        shaped = self._correct_spectra(stft.reshape(*samples.shape[:-1], *stft.shape[-2:]), gains)
-        corrected = torch.istft(
-            shaped.reshape(stft.shape), size, self.hop_samples, window=window, length=half + count
-        )
-        return corrected[:, half:].reshape(samples.shape)
+        if self.domain != "waveform":
+            return corrected_spectrum(values, gains, self.window)
+        return corrected_samples(values, gains, window=self.window, hop_samples=self.hop_samples)
 
     def _check(self, values: Tensor) -> None:
         complex_wanted, bins = self.domain == "stft", self.fft_size // 2 + 1
