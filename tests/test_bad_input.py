@@ -256,7 +256,7 @@ def test_files_of_a_manifest_that_are_missing(
     assert "NaN" not in (out / "report.html").read_text()
     clips = table(tmp_path / "clips.csv", path=["gone.wav"], label=["dog"])
     line = refused("evaluate", bundle_folder, "--data", clips)
-    assert "None of the 1 clip can be used. The first: No file at" in line
+    assert "No clip can be used (1 failed). The first: No file at" in line
 
 
 # Settings

@@ -127,8 +127,8 @@ def require_usable(used: Sized, failures: Sequence[Failure], *, which: str = "")
         return
     problem = f"there are no clips{which}"
     if failures:
-        count = counted(len(failures), "clip")
-        problem = f"none of the {count}{which} can be used. The first: {failures[0].reason}"
+        problem = f"no clip{which} can be used ({len(failures)} failed). The first: "
+        problem += failures[0].reason
     raise ManifestError(
         problem,
         expected="at least one clip that can be used",
