@@ -157,8 +157,8 @@ class Classifier:
         manifest = manifest.rows(np.array([path.is_file() for path in manifest.paths()]))
         training, test = manifest.where(fold=["2", "3"]), manifest.where(fold="4")
         test = test.rows(np.arange(0, len(test), 2))
-        training_clips, self.clips = ([audio.read(path) for path in one.paths()]
-                                      for one in (training, test))  # fmt: skip
+        training_clips = [audio.read(path) for path in training.paths()]
+        self.clips = [audio.read(path) for path in test.paths()]
         chosen = np.random.default_rng(0).permutation(len(training))[:TAKES]
         self.takes = [training_clips[number] for number in chosen]
         flat = Device(noise_db=QUIET_DB, gain_db=LEVEL_DB)

@@ -16,9 +16,8 @@ SPLITS = ("train", "test")
 class Clips:
     """The clips of every fold."""
 
-    name: str = (
-        ""  # of the published corpus whose labels they are, such as esc10, where it is clear
-    )
+    # of the published corpus whose labels they are, such as esc10, where it is clear
+    name: str = ""
     labels: int = 0
     # by split and device (or "" without devices), how many of a fold; a coded clip is no other
     counts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -29,7 +29,15 @@ class IsotonicCalibrator(Calibrator):
     result is 0 gets equal probabilities, as in scikit-learn.
 
     Kosmider 2019, section 6, calibrates each member of an ensemble in this way, on the member's own
-    validation clips.
+    validation clips, with plain steps.
+
+    Parameters
+    ----------
+    smoothing : bool
+        Move each step towards the share b of all clips that have the label, by the number n of
+        clips behind it: from k / n to (k + 2 b) / (n + 2) (an m-estimate, Zadrozny and Elkan 2001).
+        No step is then 0 or 1. Where the results do not rise, the regression is fitted to them
+        again.
 
     Attributes
     ----------

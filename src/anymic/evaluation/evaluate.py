@@ -166,9 +166,7 @@ def evaluate(
         title=f"{last_part(model, 'model')} on {name}",
         seed=seed,
         profile=about.profile,
-        thresholds=np.array(thresholds_of(about.thresholds, len(about.labels)))
-        if several
-        else None,
+        thresholds=limits if several else None,
     )
 
 

@@ -174,7 +174,22 @@ def add_profile(
     *,
     replace_known: bool = False,
 ) -> Bundle | Ensemble | OnnxModel:
-    """Return a model with the devices of a profile; see `add_devices` and `add_device`."""
+    """Return a model with the devices of a profile; see `add_devices`.
+
+    Parameters
+    ----------
+    model, replace_known
+        As in `add_device`.
+    profile : DeviceProfile
+        Of the rate and the FFT size of the model.
+
+    Raises
+    ------
+    BundleError
+        If the model cannot be read.
+    DeviceError
+        If the profile does not fit the model, or a device is known and `replace_known` is False.
+    """
     model = _loaded(model)
     if isinstance(model, OnnxModel):
         return model.with_profile(merge(model.profile, profile, replace_known=replace_known))

@@ -52,7 +52,7 @@ class CorrectionConfig:
     estimator : str
         How the gains are estimated.
     floor_db, silence_db, weighting : float, float, {"loudness", "none"}
-        What the estimator makes of quiet frames and bins.
+        How quiet frames and bins count: see `SpectrumCorrection`.
     domain : {"magnitude", "log_mel"}
         magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
         band, whose logarithm is added after them (`anymic.devices.correction.gain_fitting`);
