@@ -241,8 +241,9 @@ def test_the_test_clips_validate_where_the_paper_is_followed(
     assert len(found.probabilities) == (ours == "test").sum()
     best = Bundle.load(run.folder(tmp_path / "runs")).training["best"]
     assert found.right.mean() == pytest.approx(best)  # the accuracy that chose the epoch
-    given = {"base": experiment.base, "seeds": 1, "command": ""}
-    page = Page(FOLDER, grid=asked, scale="paper", **given)
+    page = Page(
+        FOLDER, grid=asked, scale="paper", base=experiment.base, seeds=1, command="anymic reproduce"
+    )
     assert "are set aside" not in page.text("introduction", folds=1)
     with pytest.raises(ConfigError, match="The test clips validate, and would calibrate too"):
         analysis.prepare(replace(experiment, asked=("calibration",)))
