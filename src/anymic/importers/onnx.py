@@ -58,6 +58,12 @@ class OnnxSettings:
     def __post_init__(self) -> None:
         """Check the rate, the lengths, and that labels and scores come together."""
         InputContract(self.rate_hz, self.window_s, hop_s=self.hop_s)
+        if self.labels and (len(self.labels) < 2 or len(set(self.labels)) < len(self.labels)):
+            raise ConfigError(
+                f"the labels are {', '.join(map(repr, self.labels))}",
+                expected="at least two different labels",
+                fix="name each output of the network once",
+            )
         if bool(self.labels) != bool(self.scores):
             raise ConfigError(
                 "labels and scores are not given together",

@@ -163,7 +163,7 @@ class OnnxModel:
             raise ClassifierError(
                 f"{self._name} has the rate {text!r}" if text else f"{self._name} has no rate",
                 expected=f"a rate in Hz in the metadata property {RATE_HZ}, or as an argument",
-                fix="pass the rate",
+                fix="set this property of the model, or pass the rate",
             )
         return rate_hz
 
