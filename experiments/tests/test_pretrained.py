@@ -145,6 +145,17 @@ def test_an_extractor_that_is_not_installed_is_refused_before_clips_are_simulate
     assert not (out / "microphones").exists()
 
 
+def test_more_folds_than_the_corpus_has_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extractor = import_yamnet(width=0.125, seed=2).save(tmp_path / "extractor")
+    command = ["reproduce", "pretrained", f"--esc50={corpus(tmp_path / 'esc50')}"]
+    command += [f"--responses={responses(tmp_path / 'micirp')}", f"--extractor={extractor}"]
+    command += [f"--out={tmp_path / 'out'}", "--set=folds=9", "--workers=1"]
+    assert main(command) == 2
+    assert "Folds is 9, and the corpus has 2 folds" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("segments", [1, 2])
 def test_kept_sequences_give_the_answers_that_the_tagger_gives(
     segments: int, tmp_path: Path

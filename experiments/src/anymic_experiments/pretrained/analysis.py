@@ -24,6 +24,7 @@ from anymic.devices.correction.spectra import statistics_of_take
 from anymic.devices.simulation.chain import record
 from anymic.devices.simulation.device_set import DeviceSet
 from anymic.devices.simulation.simulate import simulate
+from anymic.errors import ConfigError, counted
 from anymic.evaluation.report.rows import Row as Result
 from anymic.evaluation.report.rows import row
 from anymic.metrics.recovery import recovered_share
@@ -68,6 +69,12 @@ def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     """Pass the clips through the microphones, fold by fold: test clips through all of them."""
     resolve(experiment.options["extractor"])  # before minutes of simulation
     folds = list(by_fold(esc50(experiment.options["esc50"])).items())
+    if experiment.grid.folds > len(folds):
+        raise ConfigError(
+            f"folds is {experiment.grid.folds}, and the corpus has {counted(len(folds), 'fold')}",
+            expected=f"at most {len(folds)}",
+            fix="choose another number",
+        )
     found = []
     for name, fold in folds[: experiment.grid.folds]:
         out = experiment.out / "microphones" / name
