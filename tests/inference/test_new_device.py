@@ -243,6 +243,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(
          {"takes": recorded.new, "reference_takes": tmp_path / "others"}),
         ("has 0 folders of devices", plain, "new", {"takes": recorded.new}),
         ("which is the reference is not known", plain, None, {"takes": recorded.folder}),
+        ("no take is of the device tablet", plain, "tablet", {"takes": recorded.folder}),
         ("2 sources", plain, "new", {**two, "recordings": recorded.new}),
         ("0 sources", plain, "new", {}),
         ("has no name", plain, None, {"recordings": recorded.new}),

@@ -71,7 +71,7 @@ def add_to_each(
 def _add(bundle: Bundle, profile: DeviceProfile, replace_known: bool) -> Bundle:
     config = bundle.frontend.config
     _refuse_mel_gains(bundle, "which a profile does not have")
-    profile.require(rate_hz=config.rate_hz, fft_size=config.fft_size)
+    profile.require(rate_hz=config.rate_hz, fft_size=config.fft_size, what="model")
     return _with_profile(bundle, merge(bundle.profile, profile, replace_known=replace_known))
 
 

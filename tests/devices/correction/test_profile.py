@@ -64,6 +64,8 @@ def test_a_profile_that_does_not_fit_is_refused() -> None:
     profile().require(rate_hz=44100, fft_size=256)
     with pytest.raises(DeviceError, match=r"48000 Hz\. Expected 44100 Hz.*\. Resample the audio"):
         profile().require(rate_hz=48000)
+    with pytest.raises(DeviceError, match=r"rate of the model is .*Make a profile at 48000 Hz\.$"):
+        profile().require(rate_hz=48000, what="model")
     with pytest.raises(DeviceError, match=r"The FFT size is 512\. Expected 256"):
         profile().require(rate_hz=44100, fft_size=512)
 
@@ -98,6 +100,11 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, -1.0), "gains of 0 or less"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "not finite"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "not finite"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, 1e300), "beyond the range of float32"),
+        (
+            lambda v: v["devices"]["A"].update(noise=[[1e200] * 129, [0.0] * 129]),
+            "noise of device A beyond the range of float32",
+        ),
         (lambda v: v["devices"]["A"]["spread_db"].pop(), "128 spreads for device A"),
     ],
 )

@@ -29,7 +29,7 @@ from anymic.devices.correction.response_file import (
 from anymic.devices.correction.spectra import measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.correction.takes import Takes, resampled
-from anymic.errors import DeviceError, Failure, attempt, counted
+from anymic.errors import DeviceError, Failure, attempt, counted, did_you_mean
 
 PREVIEW_S = 30.0  # of each recording of a device alone
 UNCERTAIN_DB = 2.0  # half the 95 % interval of a gain: above it, the gain is called uncertain
@@ -310,9 +310,15 @@ def reference_in(
     Raises
     ------
     DeviceError
-        If none of these is among the takes.
+        If none of these is among the takes, or the new device is not.
     """
     known = takes.devices
+    if device is not None and device not in known:
+        raise DeviceError(
+            f"no take is of the device {device}{did_you_mean(device, known)}",
+            expected=f"one of {', '.join(known)}",
+            fix="name the new device as in the takes, or add its recordings",
+        )
     if stated:
         return tuple(stated)
     if own is not None and set(own.reference) <= set(known):

@@ -221,13 +221,20 @@ class DeviceProfile:
         skipped = set(devices) - set(self.devices) if unknown == "identity" else set()
         return [ones if name in skipped else self.of(name).factors for name in devices]
 
-    def require(self, *, rate_hz: int, fft_size: int | None = None) -> None:
-        """Raise a DeviceError if the rate or the FFT size is not that of the profile."""
+    def require(
+        self,
+        *,
+        rate_hz: int,
+        fft_size: int | None = None,
+        what: Literal["audio", "model"] = "audio",
+    ) -> None:
+        """Raise a DeviceError if the rate or the FFT size of `what` is not that of the profile."""
         if rate_hz != self.rate_hz:
+            fix = f"make a profile at {rate_hz} Hz"
             raise DeviceError(
-                f"the rate of the audio is {rate_hz} Hz",
+                f"the rate of the {what} is {rate_hz} Hz",
                 expected=f"{self.rate_hz} Hz, the rate of the device profile",
-                fix="resample the audio, or make a profile at that rate",
+                fix=fix if what == "model" else f"resample the audio, or {fix}",
             )
         if fft_size is not None and fft_size != self.fft_size:
             raise DeviceError(
@@ -342,6 +349,11 @@ def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:
         noise.shape != (2, bins) or not ((noise >= 0) & (noise < np.inf)).all()
     ):
         problems.append(f"noise levels of device {name} that are not two of 0 or more for each bin")
+    if not problems:
+        with np.errstate(over="ignore", invalid="ignore"):
+            factors = device.factors.astype(np.float32)
+        if not np.isfinite(factors).all():
+            problems.append(f"gains or noise of device {name} beyond the range of float32")
     if device.gains.shape == (bins,) and (device.gains <= 0).any():
         problems.append(f"gains of 0 or less for device {name}")
     return problems
