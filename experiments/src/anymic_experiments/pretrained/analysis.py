@@ -69,14 +69,15 @@ def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     """Pass the clips through the microphones, fold by fold: test clips through all of them."""
     resolve(experiment.options["extractor"])  # before minutes of simulation
     folds = list(by_fold(esc50(experiment.options["esc50"])).items())
-    if experiment.grid.folds > len(folds):
+    asked = experiment.grid.folds or len(folds)
+    if asked > len(folds):
         raise ConfigError(
-            f"folds is {experiment.grid.folds}, and the corpus has {counted(len(folds), 'fold')}",
+            f"folds is {asked}, and the corpus has {counted(len(folds), 'fold')}",
             expected=f"at most {len(folds)}",
             fix="choose another number",
         )
     found = []
-    for name, fold in folds[: experiment.grid.folds]:
+    for name, fold in folds[:asked]:
         out = experiment.out / "microphones" / name
         made = simulate(fold, devices_of(experiment), out, workers=experiment.workers)
         require_all_usable(made.failures)
