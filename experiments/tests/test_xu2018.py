@@ -228,7 +228,7 @@ def test_an_extractor_is_refused_before_clips_are_touched(corpus: Path, tmp_path
         with pytest.raises(ConfigError, match="needs a model, and no weights of VGGish"):
             prepare(ours)
     narrow = import_vggish(width=1 / 64).save(tmp_path / "vggish")  # has 10 segments with labels
-    with pytest.raises(ConfigError, match="no segments '13-15'"):
+    with pytest.raises(ConfigError, match=r"vggish is vggish\. Expected a YAMNet"):
         prepare(experiment(corpus, out, scale="pretrained", extractor=narrow))
     assert not out.exists()
 

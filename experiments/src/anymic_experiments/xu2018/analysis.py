@@ -23,6 +23,7 @@ from anymic.importers.vggish import import_vggish
 from anymic.metrics.intervals import paired_difference
 from anymic.metrics.scores import mean_average_precision_at, reciprocal_ranks_at
 from anymic.models import Network, choose_segments
+from anymic.models.yamnet import YAMNet
 from anymic.training.finetuning import weights_digest
 from anymic.training.heads import with_labels
 from anymic_experiments.commands import ROOT
@@ -56,10 +57,16 @@ def prepare(experiment: Ours) -> Ours:
         if pretrained is None or weights is not None:
             raise ConfigError(
                 "the scale pretrained needs a model, and no weights of VGGish",
-                expected="--extractor yamnet, or the folder of another model",
+                expected="--extractor yamnet, or the folder of another YAMNet",
                 fix="install YAMNet with `anymic import yamnet`, and leave out --weights",
             )
         bundle = Bundle.load(pretrained)
+        if not isinstance(bundle.network, YAMNet):
+            raise ConfigError(
+                f"the network of {pretrained} is {bundle.network_name}",
+                expected="a YAMNet, whose last layers are fine-tuned",
+                fix="use --extractor yamnet",
+            )
         network = cast(Network, with_labels(bundle, manifest.labels).network)
         choose_segments(network, experiment.grid.tuned)
         digest = weights_digest(bundle)
