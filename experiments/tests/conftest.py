@@ -22,6 +22,15 @@ TREES = ("tau2019-mobile", "tau2020-mobile", "fsdkaggle2018", "fsdkaggle2018, Ka
 Clips = list[tuple[str, str, NDArray[np.float64]]]  # the scene, train or test, and the samples
 
 
+@pytest.fixture(autouse=True, scope="session")
+def folders_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Use empty folders: what this user has installed and cached changes no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("ANYMIC_MODELS", "ANYMIC_CACHE"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name)))
+        yield
+
+
 @pytest.fixture(scope="session")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return manifests of published corpora in miniature, which `anymic data prepare` has read.
