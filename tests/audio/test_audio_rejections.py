@@ -297,3 +297,10 @@ def test_an_array_in_place_of_a_clip_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(AudioError, match=r"type ndarray is not a Clip.*Clip\(samples"):
             call()
+
+
+def test_a_silent_part_is_named_by_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    soundfile.write(path, np.concatenate([sound(), np.zeros(RATE_HZ, np.float32)]), RATE_HZ)
+    with pytest.raises(AudioError, match=r"x\.wav from 2\.000 s is silent"):
+        audio.read(path, start_s=2.0, duration_s=0.5)

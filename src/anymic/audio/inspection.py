@@ -83,12 +83,18 @@ def refuse_silence(
     path: str,
     *,
     peak: float = 0.0,
+    start_s: float = 0.0,
     fix: str = "check the recording (Python reads it with allow_silence=True)",
 ) -> NoReturn:
-    """Raise the AudioError for silence; `peak` is that of the channels before their mean."""
+    """Raise the AudioError for silence; `peak` is that of the channels before their mean.
+
+    `start_s` is where the clip begins in its file.
+    """
     how = "its channels cancel each other in the mean" if peak else "every sample is 0"
     raise AudioError(
-        f"{clip_name(path)} is silent ({how})", expected="audio that is not silent", fix=fix
+        f"{clip_name(path)}{f' from {start_s:.3f} s' * (start_s > 0)} is silent ({how})",
+        expected="audio that is not silent",
+        fix=fix,
     )
 
 

@@ -135,7 +135,7 @@ def read(
     peak, clipped = inspect(frames, path=name, rate_hz=rate, start_s=start_s)
     samples = _mono(frames)
     if not allow_silence and (peak == 0 or (samples is not frames and not samples.any())):
-        refuse_silence(name, peak=peak)
+        refuse_silence(name, peak=peak, start_s=first / rate)
     notes += clipping_note(clipped, frames.size)
     clip = Clip(samples, rate, path=name, notes=notes, start_s=first / rate)
     return clip if rate_hz is None else resample(clip, rate_hz)
