@@ -23,7 +23,7 @@ from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.devices.correction.apply import apply_to_samples
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
-from anymic.errors import AnymicError, DependencyError
+from anymic.errors import AnymicError, BundleError, DependencyError
 from anymic.features import Frontend, FrontendConfig
 from anymic.importers.onnx import OnnxSettings, import_onnx
 from anymic.inference.embedder import Embedder
@@ -177,6 +177,8 @@ def test_a_profile_is_added_to_an_onnx_file(
     assert main([str(one) for one in command]) == 2  # the device is there
     assert "phone" in capsys.readouterr().err
     assert main([*map(str, command), "--replace"]) == 0
+    with pytest.raises(BundleError, match=r"no mean spectrum .*Record takes with the reference\.$"):
+        anymic.add_device(model, "other", recordings=tmp_path)  # no command measures it for a file
 
 
 def its_own(path: Path, samples: np.ndarray) -> np.ndarray:

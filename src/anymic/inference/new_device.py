@@ -59,6 +59,7 @@ class _Part:
     spectrum: MeanSpectrum | None
     bins: NDArray[np.bool_]  # that the model uses
     recorded_by: tuple[str, ...] = ()  # the devices of its training clips, where known
+    measurable: bool = True  # the mean spectrum of its training clips: not of an ONNX file
 
 
 @left_as_found()
@@ -225,7 +226,7 @@ def _part_of(model: Bundle | OnnxModel) -> _Part:
         if own is not None:
             analysis = Analysis(own.rate_hz, own.fft_size, own.hop_samples)
         every = np.ones(analysis.fft_size // 2 + 1, dtype=np.bool_)
-        return _Part(analysis, own, None, every)
+        return _Part(analysis, own, None, every, measurable=False)
     config = model.frontend.config
     if model.frontend.gain_domain == "log_mel":
         raise BundleError(
@@ -301,8 +302,9 @@ class _Blind:
             raise BundleError(
                 "the model has no mean spectrum of its training clips",
                 expected="one, which recordings of a device alone are compared with",
-                fix="record takes with the reference, or measure it with `anymic devices policy`"
-                " and the training clips",
+                fix="record takes with the reference"
+                + ", or measure it with `anymic devices policy` and the training clips"
+                * part.measurable,
             )
         reference = part.profile.reference if part.profile else part.recorded_by or (UNNAMED,)
         return new_device.from_recordings(

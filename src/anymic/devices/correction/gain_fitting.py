@@ -198,7 +198,7 @@ def notes_of(profile: DeviceProfile, failures: Sequence[Failure]) -> tuple[str, 
     """Return notes on a profile: few clips, gains at the limit, failures."""
     notes = []
     for name, device in profile.devices.items():
-        if device.count < FEW_TAKES:
+        if device.count < FEW_TAKES and profile.reference != (name,):
             notes.append(
                 f"device {name}: gains estimated from only {device.count} clips; 10 to 30 are usual"
             )
