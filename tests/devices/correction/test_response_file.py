@@ -66,10 +66,10 @@ def test_another_order_and_gaps_are_noted(tmp_path: Path) -> None:
         (b"20 -1\n30 nan\n", "Line 2"),
         (b"20\n30\n", "Line 1"),
         (b"20 -1\n1000 1\n1000 2\n", "two levels at 1000 Hz"),
-        (b"20 -1\n20 -1\n", "at 1 frequencies"),
+        (b"20 -1\n20 -1\n", "has 1 point of a response"),
         (b"1000 -1\n2000 500\n", "501 dB from that at 1 kHz"),
-        (b"", "at 0 frequencies"),
-        (bytes(range(256)), "at 0 frequencies"),
+        (b"", "has 0 points of a response"),
+        (bytes(range(256)), "has 0 points of a response"),
     ],
 )
 def test_what_is_no_response_is_refused_in_one_line(

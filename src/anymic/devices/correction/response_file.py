@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anymic._internal.reading import MOST_JSON_BYTES
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
-from anymic.errors import DeviceError
+from anymic.errors import DeviceError, counted
 
 FLAT = "flat"  # the reference of a profile that corrects a device to a flat response
 LEVEL_HZ = 1000.0  # a response is 0 dB here
@@ -79,7 +79,7 @@ def read_response(path: str | Path) -> Response:
         elif points or numbers:
             raise _wrong(f"line {number} of {path} is {line.strip()!r}")
     if (count := len({hz for hz, _ in points})) < 2:
-        raise _wrong(f"{path} has a response at {count} frequencies")
+        raise _wrong(f"{path} has {counted(count, 'point')} of a response")
     return _checked(path, np.array(points))
 
 
@@ -130,8 +130,8 @@ def _checked(path: Path, points: NDArray[np.float64]) -> Response:
     if gaps := int((steps > WIDEST_OCTAVES).sum()):
         at = int(steps.argmax())
         notes.append(
-            f"{path.name}: the response is interpolated over {gaps} steps of more than an octave; "
-            f"the widest is from {hz[at]:g} to {hz[at + 1]:g} Hz"
+            f"{path.name}: the response is interpolated over {counted(gaps, 'step')} of more than "
+            f"an octave; the widest is from {hz[at]:g} to {hz[at + 1]:g} Hz"
         )
     response = Response(hz, level_db)
     level_db = level_db - response.at(np.array([LEVEL_HZ]))
