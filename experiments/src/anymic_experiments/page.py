@@ -28,7 +28,8 @@ Clips of {{ clips.labels }} classes; in a fold
 {%- for device, number in devices.items() -%}
 {{ " " ~ number }}{{ " of " ~ device if device }}{{ "," if not loop.last }}{% endfor %}
 {{- ", and" if not loop.last else "." }}{% endfor %}
-{%- if clips.name %} Their manifest is written by `anymic data prepare {{ clips.name }}`.{% endif %}
+{%- if clips.name and not simulated %} Their manifest is written by
+{{- " " }}`anymic data prepare {{ clips.name }}`.{% endif %}
 
 
 {% endif %}
