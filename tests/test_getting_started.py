@@ -76,18 +76,21 @@ def check_new_microphone(capsys: pytest.CaptureFixture[str]) -> None:
     assert all("\tphone\tdevice stated: corrected" in row for row in rows)
 
 
-@pytest.mark.slow
-def test_every_step_with_real_clips_and_weights(
-    shared_data: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+@pytest.fixture
+def weights(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the real weights of YAMNet, in an empty folder without installed models."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANYMIC_MODELS", str(tmp_path / "models"))
-    weights = shared_data / "yamnet" / "yamnet_float32.npz"
-    if not weights.is_file():
+    found = shared_data / "yamnet" / "yamnet_float32.npz"
+    if not found.is_file():
         pytest.skip("the weights of YAMNet (shared/data: yamnet) are not on this machine")
+    return found
+
+
+@pytest.mark.slow
+def test_every_step_with_real_clips_and_weights(
+    shared_data: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = pd.read_csv(shared_data / "ESC-50" / "meta" / "esc50.csv")
     table = table[table.category.isin(["dog", "rain", "rooster"])]
     table = table.drop_duplicates(["category", "src_file"])
@@ -121,17 +124,11 @@ def test_every_step_with_real_clips_and_weights(
 
 
 def test_clips_of_a_second_at_8_khz_are_trained_on_without_settings(
-    shared_data: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    shared_data: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With two clips of each label and fold; the page has the figure for all."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ANYMIC_MODELS", str(tmp_path / "models"))
-    weights = shared_data / "yamnet" / "yamnet_float32.npz"
-    if not weights.is_file() or not (shared_data / "ESC-50-16k").is_dir():
-        pytest.skip("YAMNet and ESC-50 at 16 kHz (shared/data) are not on this machine")
+    if not (shared_data / "ESC-50-16k").is_dir():
+        pytest.skip("ESC-50 at 16 kHz (shared/data: ESC-50-16k) is not on this machine")
     make = runpy.run_path(str(ROOT / "benchmarks" / "short_clips.py"))["short_clips"]
     table = make(shared_data / "ESC-50-16k", Path("short"), clips=2)
     anymic("import", "yamnet", str(weights), capsys=capsys)
