@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from anymic.evaluation.evaluate import evaluate
     from anymic.evaluation.robustness import robustness
     from anymic.features import Frontend, FrontendConfig, Standardizer
+    from anymic.inference.events import EventRules
     from anymic.inference.new_device import add_device
     from anymic.inference.prediction import Prediction
     from anymic.inference.predictor import Predictor, load
@@ -63,6 +64,7 @@ _HOMES = {
     "anymic.evaluation.evaluate": ("evaluate",),
     "anymic.evaluation.robustness": ("robustness",),
     "anymic.features": ("Frontend", "FrontendConfig", "Standardizer"),
+    "anymic.inference.events": ("EventRules",),
     "anymic.inference.new_device": ("add_device",),
     "anymic.inference.prediction": ("Prediction",),
     "anymic.inference.predictor": ("Predictor", "load"),
@@ -81,6 +83,7 @@ __all__ = [
     "Codec",
     "DeviceIdentifier",
     "DeviceProfile",
+    "EventRules",
     "Failure",
     "Frontend",
     "FrontendConfig",

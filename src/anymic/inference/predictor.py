@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from anymic import bundle as bundles
@@ -18,6 +20,7 @@ from anymic.features.feature_store import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate, thresholds_by_label
 from anymic.inference.device_policy import device_note
 from anymic.inference.engine import Engine, Precision
+from anymic.inference.events import Event, EventRules, events_of
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
 from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
@@ -280,6 +283,35 @@ class Predictor:
             devices,
             tuple(requests[row].policy for row in order),
         )
+
+    def events(
+        self,
+        source: str | Path | Clip | ArrayLike,
+        *,
+        rate_hz: int | None = None,
+        device: str | None = None,
+        rules: EventRules | None = None,
+    ) -> pd.DataFrame:
+        """Return the events of a recording: start_s, end_s, label and probability.
+
+        Parameters
+        ----------
+        source, rate_hz, device
+            As for `predict`, which also lists what is raised.
+        rules : EventRules, optional
+            How windows become events (`anymic.inference.events`).
+
+        Examples
+        --------
+        >>> import anymic
+        >>> anymic.load("run").events("night.flac")  # doctest: +SKIP
+           start_s  end_s label  probability
+        0     12.0   15.0   dog     0.941872
+        """
+        prediction = self.predict(source, rate_hz=rate_hz, device=device)
+        length_s = self.bundle.contract.clip_s
+        found = events_of(prediction, length_s=length_s, rules=rules or EventRules())
+        return pd.DataFrame(found, columns=[one.name for one in fields(Event)])
 
     def _predict_cached(
         self,
