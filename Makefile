@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core setup fdkaac clean
+.PHONY: demo test lint bench fuzz kills core setup fdkaac browser clean
 
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
@@ -47,6 +47,10 @@ setup: $(VENV)/.ready-dev
 # The program that encodes HE-AAC; where it cannot be had, one line says so.
 fdkaac:
 	@scripts/install-fdkaac
+
+# Chromium and ONNX Runtime Web, for the tests in a browser; where they cannot be had, a line says so.
+browser:
+	@scripts/install-browser $(VENV)/browser
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and \
