@@ -23,7 +23,7 @@ LAYERS = (
     {"bundle"},
     {"importers", "inference"},
     {"evaluation"},
-    {"training"},
+    {"training", "serving"},
     {"__init__", "cli"},
 )
 

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Collection, Iterator
@@ -280,3 +281,13 @@ def file_identity(path: str | Path) -> object:
     except (OSError, ValueError):
         return os.path.abspath(path)
     return (state.st_dev, state.st_ino) if state.st_ino else os.path.realpath(path)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give an empty folder of this user among the system's temporary files; delete it at the end.
+
+    Nobody else can read it.
+    """
+    with tempfile.TemporaryDirectory(prefix="anymic-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

@@ -3,7 +3,7 @@
 Nothing here resamples, trims, clips or changes a level unless requested.
 """
 
-from anymic.audio.clip import AudioInfo, Clip, checked_clip
+from anymic.audio.clip import AudioInfo, Clip, DecodedFile, checked_clip
 from anymic.audio.inspection import check
 from anymic.audio.reading import Channel, length_s, probe, read, stream
 from anymic.audio.shaping import fit_length, resample, trim_silence
@@ -13,6 +13,7 @@ __all__ = [
     "AudioInfo",
     "Channel",
     "Clip",
+    "DecodedFile",
     "check",
     "checked_clip",
     "fit_length",

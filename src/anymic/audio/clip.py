@@ -89,6 +89,38 @@ class AudioInfo:
     format: str
 
 
+@dataclass(frozen=True, eq=False)
+class DecodedFile:
+    """A file that was decoded elsewhere, such as in another process.
+
+    Attributes
+    ----------
+    info : AudioInfo
+        What its header states, as `anymic.audio.probe` returns it.
+    clips : tuple of Clip
+        Its windows, as `anymic.audio.stream` yields them.
+    """
+
+    info: AudioInfo
+    clips: tuple[Clip, ...]
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.info.path
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return sum(clip.duration_s for clip in self.clips)
+
+    def clip(self) -> Clip:
+        """Return the whole file as one clip, with the notes of all windows, each once."""
+        notes = dict.fromkeys(note for one in self.clips for note in one.notes)
+        samples = np.concatenate([one.samples for one in self.clips])
+        return Clip(samples, self.clips[0].rate_hz, path=self.path, notes=tuple(notes))
+
+
 def clip_name(path: str) -> str:
     """Return what messages call a clip."""
     return f"the clip {path}" if path else "a clip"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from heapq import nlargest
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anymic._internal.terminal import cell, print_line
 from anymic.cli.printing import print_json, print_lines
@@ -38,12 +37,14 @@ def print_results(
     results: Iterable[Prediction | Failure], *, windows: bool, top: int, as_json: bool
 ) -> int:
     """Print JSON, or a table in a terminal, or each row at once into a pipe; count the failures."""
+    from anymic.inference.prediction_rows import as_mapping
+
     table = _table(windows, top) if sys.stdout.isatty() else None
     failed, mappings = 0, []
     for result in results:
         failed += isinstance(result, Failure)
         if as_json:
-            mappings.append(_as_mapping(result, windows, top))
+            mappings.append(as_mapping(result, windows=windows, top=top))
             continue
         for cells in _rows(result, windows, top):
             if table is None:
@@ -150,33 +151,3 @@ def _best_of_several(
         return [labels, shares], ()
     ((label, share),) = nlargest(1, probabilities.items(), key=itemgetter(1))
     return ["", ""], (f"{NONE_NAMED} (highest: {label} {share:.4f})",)
-
-
-def _as_mapping(result: Prediction | Failure, windows: bool, top: int) -> dict[str, Any]:
-    from anymic.inference.prediction import named_labels
-
-    if isinstance(result, Failure):
-        return {"path": result.path, "failed": result.reason}
-    values = {**asdict(result), "answer": result.answer}
-    several = values.pop("thresholds") if result.thresholds is None else result.thresholds
-    if several:  # there is no single answer
-        for name in ("label", "probability", "answer"):
-            del values[name]
-        values["labels"] = list(result.labels)
-    starts_s = values.pop("window_starts_s")
-    each = values.pop("window_probabilities").tolist()
-    labels, least = list(result.probabilities), result.min_confidence
-    if top > 1:
-        best = nlargest(top, result.probabilities.items(), key=itemgetter(1))
-        values["top"] = [{"label": label, "probability": share} for label, share in best]
-    if windows:
-        values["each_window"] = []
-        for start_s, row in zip(starts_s, each, strict=True):
-            own = dict(zip(labels, row, strict=True))
-            answer: dict[str, Any] = {
-                "answer": labels[row.index(max(row))] if max(row) >= least else None
-            }
-            if several:
-                answer = {"labels": [name for name, _ in named_labels(own, several, least)]}
-            values["each_window"].append({"start_s": start_s, **answer, "probabilities": own})
-    return values

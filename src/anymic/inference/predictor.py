@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from anymic import bundle as bundles
-from anymic.audio import Clip
+from anymic.audio import Clip, DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
@@ -186,6 +186,22 @@ class Predictor:
         BundleError
             If `together` is set for a model that does not estimate gains blindly.
         """
+        outcomes = self.outcomes(sources, rate_hz=rate_hz, devices=devices, together=together)
+        for path, outcome in outcomes:
+            yield Failure(path, str(outcome)) if isinstance(outcome, AnymicError) else outcome
+
+    def outcomes(
+        self,
+        sources: Iterable[str | Path | Clip | DecodedFile | ArrayLike],
+        *,
+        rate_hz: int | None = None,
+        devices: str | Sequence[str | None] | None = None,
+        together: bool = False,
+    ) -> Iterator[tuple[str, Prediction | AnymicError]]:
+        """Yield the path and the result of each clip, or its error, in order.
+
+        As `predict_many`, for callers that need the parts of an error.
+        """
         self._require_labels()
         listed = as_sources(sources)
         if devices is None or isinstance(devices, str):
@@ -211,11 +227,7 @@ class Predictor:
             for request in requests:
                 request.device_group = request.device or ""
         for request in self.pipeline.run(requests):
-            outcome = self._outcome(request)
-            if isinstance(outcome, AnymicError):
-                yield Failure(request.path, str(outcome))
-            else:
-                yield outcome
+            yield request.path, self._outcome(request)
 
     def predict_manifest(
         self,

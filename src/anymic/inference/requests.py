@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.audio import Clip
+from anymic.audio import Clip, DecodedFile
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, AudioError, ManifestError
 from anymic.features import Gains
@@ -20,14 +20,14 @@ from anymic.inference.windowing import End, Window
 if TYPE_CHECKING:
     from anymic.devices.identification.identifier import Identification
 
-FILE_OR_CLIP = (str, Path, Clip)
+FILE_OR_CLIP = (str, Path, Clip, DecodedFile)
 
 
 @dataclass(eq=False)
 class ClipRequest:
     """A clip, and what has been computed for it so far."""
 
-    source: str | Path | Clip
+    source: str | Path | Clip | DecodedFile
     device: str | None = None  # these two as of a `Prediction`
     device_from: DeviceFrom = "assumed"
     start_s: float | None = None  # a part of the file; None for all of it
@@ -47,7 +47,7 @@ class ClipRequest:
     @property
     def path(self) -> str:
         """The file; empty for samples."""
-        return self.source.path if isinstance(self.source, Clip) else str(self.source)
+        return self.source.path if isinstance(self.source, Clip | DecodedFile) else str(self.source)
 
     @property
     def failed(self) -> AnymicError | None:
@@ -78,7 +78,10 @@ class ClipRequest:
 
 
 def request_of(
-    source: str | Path | Clip | ArrayLike, device: str | None, *, rate_hz: int | None = None
+    source: str | Path | Clip | DecodedFile | ArrayLike,
+    device: str | None,
+    *,
+    rate_hz: int | None = None,
 ) -> ClipRequest:
     """Return the request for a file, a clip, or an array (sample,) of this rate, and only of one.
 
@@ -88,7 +91,7 @@ def request_of(
     if isinstance(source, FILE_OR_CLIP):
         if rate_hz is not None:
             raise AudioError(
-                f"rate_hz={rate_hz} for {source if not isinstance(source, Clip) else 'a clip'}",
+                f"rate_hz={rate_hz} for {source if isinstance(source, str | Path) else 'a clip'}",
                 expected="a rate with an array of samples only",
                 fix="leave it out: a file or clip has its own rate",
             )

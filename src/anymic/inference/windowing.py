@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymic import audio
-from anymic.audio import Clip
-from anymic.bundle import InputContract
+from anymic.audio import Clip, DecodedFile
 from anymic.errors import AudioError, counted
+
+if TYPE_CHECKING:
+    from anymic.bundle import InputContract
 
 SLACK_S = 0.001  # a clip may be this much shorter: tables and codecs round lengths
 
@@ -35,7 +38,7 @@ class End:
 
 
 def cut(
-    source: str | Path | Clip,
+    source: str | Path | Clip | DecodedFile,
     contract: InputContract,
     *,
     least_samples: int = 1,
@@ -53,7 +56,9 @@ def cut(
 
     Parameters
     ----------
-    source : path or Clip
+    source : path, Clip or DecodedFile
+        The windows of a `DecodedFile` are of the contract's rate and channel, and begin every
+        `contract.hop_samples`; it is cut as the file itself.
     contract : InputContract
     least_samples : int
         A clip with fewer samples, at the contract's rate, is always refused.
@@ -108,7 +113,7 @@ def cut(
 
 
 def _open(
-    source: str | Path | Clip,
+    source: str | Path | Clip | DecodedFile,
     contract: InputContract,
     start_s: float | None,
     duration_s: float | None,
@@ -119,13 +124,15 @@ def _open(
         notes = _rate_note(source.path or "a clip", source.rate_hz, contract)
         clip = audio.resample(audio.check(source), contract.rate_hz)
         return _slices(clip, contract), notes
-    info = audio.probe(source)
+    info = source.info if isinstance(source, DecodedFile) else audio.probe(source)
     notes = _rate_note(info.path, info.rate_hz, contract)
     if info.channels > 1 and contract.channel != "only":
         if contract.channel == "mean":
             notes.append(f"{info.channels} channels mixed down by mean")
         else:
             notes.append(f"channel {contract.channel} of {info.channels}")
+    if isinstance(source, DecodedFile):
+        return iter(source.clips), notes
     rate_hz = contract.rate_hz if info.rate_hz != contract.rate_hz else None
     if start_s is None and duration_s is None:
         hop_s = contract.hop_samples / contract.rate_hz

@@ -1,0 +1,120 @@
+"""The program that decodes files for the service, one after the other, in a process of its own.
+
+It reads requests from stdin, a JSON object on each line, and writes to stdout for each a JSON
+object on a line, then the samples, float32. It ends when stdin ends. It knows nothing of the
+network: only files that the service wrote are opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import IO, Any
+
+from anymic import audio
+from anymic.audio import AudioInfo, Clip
+from anymic.errors import AnymicError, AudioError, of_one_file
+
+OUT_OF_MEMORY = 3  # exit status
+
+
+class TooLongError(AudioError):
+    """A recording is longer than the service accepts."""
+
+
+def decode(job: dict[str, Any]) -> tuple[AudioInfo, list[Clip]]:
+    """Return what the header of a file states, and its windows at the rate of the request.
+
+    Raises
+    ------
+    AudioError
+        As `anymic.audio.stream`; TooLongError for more than `longest_s`.
+    """
+    path, longest_s = job["path"], job["longest_s"]
+    info = audio.probe(path)
+    _check_length(info.duration_s or 0.0, longest_s)
+    rate_hz = None if job["rate_hz"] == info.rate_hz else job["rate_hz"]
+    clips: list[Clip] = []
+    seconds = 0.0
+    for clip in audio.stream(
+        path, window_s=job["window_s"], rate_hz=rate_hz, channel=job["channel"]
+    ):
+        seconds += clip.duration_s
+        _check_length(seconds, longest_s)
+        clips.append(clip)
+    return info, clips
+
+
+def _check_length(seconds: float, longest_s: float) -> None:
+    if seconds > longest_s + 0.1:  # the header of a lossy file is accurate to 0.1 s
+        raise TooLongError(
+            f"the recording lasts more than {longest_s:g} s",
+            expected=f"at most {longest_s:g} s",
+            fix="send it in parts, or classify the file with `anymic predict`",
+        )
+
+
+def answer(job: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """Return what is written for one request: a mapping for JSON, and samples."""
+    try:
+        with of_one_file():
+            info, clips = decode(job)
+    except AnymicError as error:
+        parts = {"problem": error.problem, "expected": error.expected, "fix": error.fix}
+        return {"error": parts, "too_long": isinstance(error, TooLongError)}, []
+    facts = (info.rate_hz, info.channels, info.frames, info.duration_s, info.format)
+    windows = [[len(one.samples), one.rate_hz, one.start_s, one.notes] for one in clips]
+    return {"info": facts, "windows": windows}, [one.samples.tobytes() for one in clips]
+
+
+def limit_process(memory: int) -> None:
+    """Limit the address space in bytes; write no files."""
+    with suppress(ImportError):  # on Windows
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def limit_time(seconds: float) -> None:
+    """Let the process end if it uses the processor for so many seconds from now on."""
+    with suppress(ImportError):
+        import resource
+
+        most = int(time.process_time() + seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+
+
+def work(requests: IO[bytes], results: IO[bytes]) -> None:
+    """Decode what is requested until the requests end."""
+    for line in requests:
+        job = json.loads(line)
+        limit_time(job["cpu_s"])
+        found, blocks = answer(job)
+        results.write(json.dumps(found).encode() + b"\n")
+        for block in blocks:
+            results.write(block)
+        results.flush()
+
+
+def main() -> None:
+    """Run the program: its argument is the memory it may use, in bytes."""
+    results = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library may print
+    import av  # noqa: F401  # before the limit, and before the first request
+
+    limit_process(int(sys.argv[1]))
+    try:
+        work(sys.stdin.buffer, results)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except BrokenPipeError:  # the service has ended
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The models of a service and what its requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from anymic.bundle import Bundle, Ensemble
+from anymic.bundle.installed import resolve
+from anymic.errors import BundleError, ConfigError, did_you_mean
+from anymic.inference.files import load_model
+from anymic.inference.predictor import Predictor
+from anymic.serving.batching import Batcher
+from anymic.serving.decoders import Decoders
+from anymic.serving.limits import Limits
+from anymic.serving.metrics import Metrics
+from anymic.serving.refusals import Refusal
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A model by its name in the service, and the thread that predicts with it."""
+
+    name: str
+    predictor: Predictor
+    batcher: Batcher
+
+    @property
+    def bundle(self) -> Bundle | Ensemble:
+        """The model."""
+        return self.predictor.bundle
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `/v1/models` states of it."""
+        bundle, contract = self.bundle, self.bundle.contract
+        return {
+            "name": self.name,
+            "labels": list(bundle.labels),
+            "targets": bundle.targets,
+            "devices": list(bundle.devices),
+            "identifies_devices": bundle.identifier is not None,
+            "unknown_device": contract.unknown_device,
+            "rate_hz": contract.rate_hz,
+            "clip_s": contract.clip_s,
+            "members": len(bundle.members) if isinstance(bundle, Ensemble) else 1,
+        }
+
+
+class Service:
+    """The models of a service, its decoders, limits and metrics.
+
+    Parameters
+    ----------
+    models : sequence of path
+        Folders of models or ensembles, or the names of installed ones. A model's name in the
+        service is that of its folder, with the folders above it where several have the same name.
+    limits : Limits, optional
+    accelerator : str
+        As for `Predictor`.
+
+    Raises
+    ------
+    BundleError
+        If one is not a classifier of recordings that is complete.
+    ConfigError
+        If no model, or the same model twice, is given.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str | Path],
+        *,
+        limits: Limits | None = None,
+        accelerator: str = "auto",
+    ) -> None:
+        self.limits = limits or Limits()
+        self.metrics = Metrics()
+        places = [resolve(model) for model in models]
+        loaded = [_loaded(place) for place in places]  # before any process starts
+        predictors = [Predictor(bundle, accelerator=accelerator) for bundle in loaded]
+        self.models = {
+            name: ServedModel(name, predictor, self._batcher(name, predictor))
+            for name, predictor in zip(names_of(places), predictors, strict=True)
+        }
+        self.decoders = Decoders(self.limits, restarted=self.metrics.decoder_restarted)
+
+    def _batcher(self, name: str, predictor: Predictor) -> Batcher:
+        return Batcher(
+            predictor,
+            self.limits,
+            observed=lambda count: self.metrics.batch(name, count),
+            failed=self.metrics.failed,
+        )
+
+    def model(self, name: str | None) -> ServedModel:
+        """Return a model by its name; without a name the only one, or the first of several.
+
+        Refusal (404) if there is none of that name.
+        """
+        if not name:
+            return next(iter(self.models.values()))
+        if name not in self.models:
+            raise Refusal(
+                HTTPStatus.NOT_FOUND,
+                f"there is no model {name[:100]!r}{did_you_mean(name, self.models)}",
+                expected=f"one of {', '.join(self.models)}",
+                fix="see /v1/models",
+            )
+        return self.models[name]
+
+    def close(self) -> None:
+        """Answer what waits, and end the threads and processes."""
+        for model in self.models.values():
+            model.batcher.close()
+        self.decoders.close()
+
+
+def names_of(places: Sequence[Path]) -> list[str]:
+    """Return a name for each folder: the last part of its path, or more where these are equal.
+
+    Raises
+    ------
+    ConfigError
+        If there is no folder, or one twice.
+    """
+    whole = [place.resolve() for place in places]
+    if not whole or len(set(whole)) < len(whole):
+        raise ConfigError(
+            "no model is given" if not whole else "a model is given twice",
+            expected="one or several different models",
+            fix="pass the folder of each model once",
+        )
+    for count in range(1, max(len(place.parts) for place in whole) + 1):
+        names = ["-".join(place.parts[-count:]).strip("/") for place in whole]
+        if len(set(names)) == len(names):
+            return names
+    return [str(place) for place in whole]
+
+
+def _loaded(place: Path) -> Bundle | Ensemble:
+    model = load_model(place)
+    if not isinstance(model, Bundle | Ensemble) or not model.labels:
+        raise BundleError(
+            f"the model {place} cannot be served",
+            expected="a classifier of recordings, as `anymic train` writes it",
+            fix="pass its folder; `anymic predict` uses .onnx files and heads on embeddings",
+        )
+    return model
