@@ -332,8 +332,8 @@ def test_clips_that_may_not_calibrate(
     run = replace(small_bundle, fitted_on={"weights": (first,)}).save(tmp_path / "run")
     before = sorted((path.name, path.read_bytes()) for path in run.iterdir())
     command = ["calibrate", run, "--data", clips]
-    assert "were used to train its weights" in refused(*command, "--split", "train")
-    assert "1 of the 1 clip to calibrate on have the split test" in refused(
+    assert "was used to train its weights" in refused(*command, "--split", "train")
+    assert "The only clip to calibrate on has the split test" in refused(
         *command, "--split", "test"
     )
     assert "No validation clips were set aside for" in refused(*command)

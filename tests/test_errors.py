@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anymic.errors import AnymicError, AudioError, Failure
+from anymic.errors import AnymicError, AudioError, Failure, part_of
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "anymic"
 FULL = "No file x.yaml. Expected a YAML file. Check the path."
@@ -83,3 +83,29 @@ def test_messages_are_plain_statements() -> None:
 def _is_error(called: ast.expr) -> bool:
     name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
     return name.endswith("Error")
+
+
+@pytest.mark.parametrize(
+    ("part", "number", "text"),
+    [
+        (0, 1, "no clip set aside is"),
+        (0, 3, "no clip set aside is"),
+        (1, 1, "the only clip set aside is"),
+        (1, 3, "1 of 3 clips set aside is"),
+        (2, 3, "2 of 3 clips set aside are"),
+        (3, 3, "all 3 clips set aside are"),
+    ],
+)
+def test_a_part_of_a_number_is_worded(part: int, number: int, text: str) -> None:
+    assert part_of(part, number, "clip", "set aside", verb=("is", "are")) == text
+    assert part_of(part, number, "clip", "set aside") == text.rsplit(" ", 1)[0]
+
+
+def test_no_message_words_a_part_of_a_number_itself() -> None:
+    """`part_of` has the singular, and a message that counts by itself says "1 of the 1 clip"."""
+    own = [
+        f"{file.relative_to(PACKAGE)}: {found}"
+        for file in modules()
+        for found in re.findall(r"\} of (?:the )?\{counted\([^}]*\}", file.read_text("utf-8"))
+    ]
+    assert own == [], own

@@ -182,6 +182,8 @@ def test_a_command_is_read_without_the_rest_of_the_grid(tmp_path: Path) -> None:
         (["--data", "a.csv", "--esc50", "e", "--responses", "r"], "choice of data is unclear"),
         (["--esc50", "e"], "choice of data is unclear"),
         ([], "There is no data"),
+        (["--data", "a.csv", "--set", "folds=0"], "--set folds=0: folds is 0. Expected 1 or more"),
+        (["--data", "a.csv", "--set", "folds=x"], "--set folds=x: folds: 'x' is not a whole"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_one_line(

@@ -63,6 +63,28 @@ def counted(number: int, name: str) -> str:
     return f"{number} {name}" + ("s" if number != 1 else "")
 
 
+def part_of(
+    part: int, number: int, name: str, which: str = "", *, verb: tuple[str, str] = ("", "")
+) -> str:
+    """Return how many of some things: "2 of 3 clips", "all 3 clips", "the only clip", "no clip".
+
+    `which` follows the name, and then the verb, for one thing or for several.
+
+    Examples
+    --------
+    >>> part_of(1, 3, "clip", "to calibrate on", verb=("has", "have"))
+    '1 of 3 clips to calibrate on has'
+    >>> part_of(1, 1, "clip", verb=("is", "are"))
+    'the only clip is'
+    """
+    text = f"{part} of " + counted(number, name)
+    if part == number:
+        text = f"the only {name}" if number == 1 else f"all {counted(number, name)}"
+    if part == 0:
+        text = f"no {name}"
+    return " ".join(filter(None, (text, which, verb[part > 1])))
+
+
 def visible(text: str, *, kept: str = "") -> str:
     """Return a text without control characters for a terminal: they are escaped.
 

@@ -118,7 +118,7 @@ def test_calibration_on_training_clips_is_refused(small_bundle: Bundle) -> None:
     clips = ("0123456789abcdef", "c" * 16)
     leaky = replace(small_bundle, fitted_on={**small_bundle.fitted_on, "calibration": clips})
     with pytest.raises(
-        BundleError, match="1 of the 2 clips to calibrate member 0 on were used to train its weig"
+        BundleError, match="1 of 2 clips to calibrate member 0 on was used to train its weig"
     ):
         Ensemble((leaky,), "calibrated", (calibrator(0),))
 

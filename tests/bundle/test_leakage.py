@@ -107,7 +107,7 @@ def test_a_file_is_recognized_by_whatever_name(
         assert fitted_rows(one, clips)["weights"] == [0]
     warning = anymic.evaluate(saved, clips).warning
     assert warning.startswith("the model was fitted on 1 of these 2 clips (weights)")
-    with pytest.raises(BundleError, match="1 of the 2 clips to calibrate it on were used to train"):
+    with pytest.raises(BundleError, match="1 of 2 clips to calibrate it on was used to train"):
         refuse_known(model, clips, clips, "it")
 
 

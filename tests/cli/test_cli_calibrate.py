@@ -114,8 +114,8 @@ def test_refusals_are_one_line_and_leave_the_run_as_it_was(
     before = (run / "bundle.json").read_bytes()
     for options, line in (
         (["--method", "platt"], "--method is platt. Expected one of temperature, isotonic"),
-        (["--split", "test"], "12 of the 12 clips to calibrate on have the split test"),
-        (["--split", "all"], "12 of the 48 clips to calibrate on have the split test"),
+        (["--split", "test"], "All 12 clips to calibrate on have the split test"),
+        (["--split", "all"], "12 of 48 clips to calibrate on have the split test"),
         (["--split", "spare"], "No clip has the split 'spare' (splits: test, validation)"),
         (["--per-device"], "18 of A, 18 of B. Expected at least 30 clips of each device"),
     ):

@@ -12,6 +12,7 @@ import scipy.signal
 import soundfile
 from typer.testing import CliRunner, Result
 
+import anymic
 from anymic.cli import app
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import AnymicError, AudioError, ConfigError, DeviceError, ManifestError
@@ -191,9 +192,28 @@ def test_a_measured_response_is_a_profile(tmp_path: Path) -> None:
     response, out = tmp_path / "mic.cal", tmp_path / "mic.json"
     result = run("devices", "profile", "--response", response, "--device", "B", "--out", out)
     assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if " B " in line)
+    assert row.rstrip(" │|").endswith("-")  # a response has no spread
     gains_db = 20 * np.log10(DeviceProfile.read(out).gains_for("B"))
     assert gains_db[0] == pytest.approx(6)
     assert gains_db[-1] == pytest.approx(-6)
     for wrong in (["--response", response], [response, "--response", response], []):
         with pytest.raises(ConfigError):
             run("devices", "profile", *wrong, "--out", out)
+
+
+def test_takes_need_no_labels(takes: Path) -> None:
+    """A table with path, device and take gives the profile that one with labels gives."""
+    table = pd.read_csv(takes)
+    plain, profiles = takes.with_name("plain.csv"), []
+    table[["path", "device", "take"]].to_csv(plain, index=False)
+    for manifest in (takes, plain):
+        out = manifest.with_suffix(".json")
+        assert run("devices", "profile", manifest, "--out", out).exit_code == 0
+        profiles.append(DeviceProfile.read(out).gains_for("B"))
+    np.testing.assert_array_equal(*profiles)
+    in_python = anymic.profile(plain, reference="A")
+    np.testing.assert_array_equal(in_python.gains_for("B"), profiles[0])
+    table[["path", "take"]].to_csv(plain, index=False)
+    with pytest.raises(ManifestError, match="device"):
+        run("devices", "profile", plain)

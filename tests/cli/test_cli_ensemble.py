@@ -91,7 +91,7 @@ def test_an_ensemble_predicts_and_is_evaluated_like_any_model(
     assert main(arguments(*made)) == 0
     printed = capsys.readouterr().out
     assert printed.count("votes") == 3
-    assert f"{out}: 3 of 3 members, calibrated voting" in printed
+    assert f"{out}: all 3 members, calibrated voting" in printed
     ensemble = Ensemble.load(out)
     for member, place in zip(ensemble.members, members(run), strict=True):
         aside = Bundle.load(place).fitted_on["validation"]

@@ -123,6 +123,20 @@ def test_a_terminal_gets_a_table(
     assert "failed" in out
 
 
+def test_a_table_is_no_audio_and_the_right_command_is_named(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = sounds / "clips.csv"
+    table.write_text("path,label\na.wav,x\n")
+    good = next(iter(sorted(sounds.glob("*.wav"))))
+    assert main(["predict", str(good), str(table), "--model", str(bundle_folder)]) == 1
+    said = capsys.readouterr()
+    rows = said.out.splitlines()
+    assert len(rows) == 2  # the other file is classified
+    assert "`anymic evaluate`" in rows[1]
+    assert "Expected audio files, folders or patterns" in rows[1]
+
+
 def test_an_accelerator_that_is_not_there(
     bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

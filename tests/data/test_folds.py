@@ -105,8 +105,8 @@ def test_groups_are_what_the_pattern_matches_in_the_name_of_the_file() -> None:
         ("(", "regular expression"),
         ("(a{9999999999})", "regular expression"),
         (r"(\d+)-b", "2 of 4 files no group: 00-a.wav, 01-a.wav"),
-        ("(x?)", "4 of 4 files no group"),
-        ("(x)?", "4 of 4 files no group"),
+        ("(x?)", "all 4 files no group"),
+        ("(x)?", "all 4 files no group"),
     ],
 )
 def test_a_pattern_that_makes_no_groups_is_refused(pattern: str, words: str) -> None:

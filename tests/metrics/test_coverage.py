@@ -96,7 +96,7 @@ def test_at_a_coverage_the_fewest_sufficient_clips_are_answered(answers: Answers
     [
         ([], [], "shape"),
         ([0.5], [1, 0], "1 confidences and 2 results"),
-        ([0.5, np.nan], [1, 0], "1 of 2 values that are not finite"),
+        ([0.5, np.nan], [1, 0], "1 of 2 values that is not finite"),
         ([0.5, 0.6], [1, 2], "between 1 and 2"),
     ],
 )

@@ -248,7 +248,7 @@ def test_confusion_matrix_equals_sklearn() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "targets", "said"),
     [
-        ([[0.5, np.nan]], [0], "of 1 of 1 clip are not finite"),
+        ([[0.5, np.nan]], [0], "of the only clip are not finite"),
         ([[0.5, 0.6]], [0], "row sums"),
         ([[1.5, -0.5]], [0], "softmax"),
         (np.zeros((0, 3)), [], r"\(0, 3\)"),
@@ -277,11 +277,11 @@ def test_every_score_refuses_invalid_probabilities(
     ("correct", "groups", "said"),
     [
         ([], None, "at least one clip"),
-        ([1.0, np.nan], None, "1 of 2 values that are not finite"),
+        ([1.0, np.nan], None, "1 of 2 values that is not finite"),
         ([1, 2], None, "between 1 and 2"),
         ([1, 0], ["a"], "one group for each of 2"),
-        ([1, 0], ["a", None], "1 of 2 clips have no group"),
-        ([1, 0], [1.0, np.nan], "1 of 2 clips have no group"),
+        ([1, 0], ["a", None], "1 of 2 clips has no group"),
+        ([1, 0], [1.0, np.nan], "1 of 2 clips has no group"),
     ],
 )
 def test_accuracy_refuses_invalid_outcomes(

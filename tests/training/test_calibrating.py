@@ -204,7 +204,7 @@ def test_clips_that_were_learned_from_are_refused(model: Bundle, honest: Manifes
     ids = honest.clip_ids()
     learned = replace(model, fitted_on={**model.fitted_on, "weights": tuple(ids[:5])})
     with pytest.raises(
-        BundleError, match="5 of the 72 clips to calibrate run on were used to train its weights"
+        BundleError, match="5 of 72 clips to calibrate run on were used to train its weights"
     ):
         calibrate(learned, honest, name="run")
     learned = replace(learned, fitted_on={"weights": tuple(ids[:1])})
@@ -213,7 +213,7 @@ def test_clips_that_were_learned_from_are_refused(model: Bundle, honest: Manifes
         calibrate(learned, aside, split="validation")
     general = DeviceCalibrator().fit([[0.9, 0.1]] * 3, [0, 0, 1], clip_ids=ids[:1])
     with pytest.raises(
-        BundleError, match="1 of the 1 clip to calibrate a model on were used to train its weights"
+        BundleError, match="The only clip to calibrate a model on was used to train its weights"
     ):
         replace(learned, calibration=general)
 
@@ -221,11 +221,11 @@ def test_clips_that_were_learned_from_are_refused(model: Bundle, honest: Manifes
 def test_test_clips_are_refused(model: Bundle, honest: Manifest) -> None:
     splits = ["test"] * 7 + ["validation"] * (CLIPS - 7)
     marked = honest.with_columns(split=splits)
-    line = "7 of the 72 clips to calibrate on have the split test"
+    line = "7 of 72 clips to calibrate on have the split test"
     for split in (None, "all"):
         with pytest.raises(ManifestError, match=line):
             calibrate(model, marked, split=split)
-    with pytest.raises(ManifestError, match="7 of the 7 clips to calibrate on have the split test"):
+    with pytest.raises(ManifestError, match="All 7 clips to calibrate on have the split test"):
         calibrate(model, marked, split="test")
     with pytest.raises(ManifestError, match=r"share 1 groups with the split test \(r0-0\)"):
         calibrate(

@@ -237,7 +237,7 @@ def test_what_cannot_be_is_refused(start: Bundle, corpus: Manifest, tmp_path: Pa
     other = corpus.with_columns(label=corpus.table["label"].replace("low", "deep"))
     with pytest.raises(ManifestError, match="lacks low and adds deep"):
         tune(other)
-    with pytest.raises(ManifestError, match="None of the 8 clips to measure on is clean"):
+    with pytest.raises(ManifestError, match="No clip to measure on is clean"):
         tune(corpus.where(codec="crush"))
 
 

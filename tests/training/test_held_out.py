@@ -206,7 +206,7 @@ def test_the_split_of_the_manifest_is_followed_and_a_share_is_said_to_be_unused(
         ({"test_share": 1.0}, "The share to be set aside is 1"),
         ({"test_share": 0.2, "folds": 5}, "both to be set aside"),
         ({"folds": 5, "group_from": "("}, "regular expression"),
-        ({"folds": 5, "group_from": "x"}, "60 of 60 files no group"),
+        ({"folds": 5, "group_from": "x"}, "all 60 files no group"),
         ({"folds": 5, "only": "low/0-a.wav"}, "ll clips of low are in one fold"),
     ],
 )

@@ -5,15 +5,20 @@ from __future__ import annotations
 import inspect
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anymic.cli.settings import read_changes
 from anymic.errors import ConfigError
 from anymic_experiments.commands import Command, Option, papers, read_settings
+
+if TYPE_CHECKING:
+    from anymic_experiments.commands import Scale
+    from anymic_experiments.conditions import Grid
+    from anymic_experiments.experiment import Paper
 
 app = typer.Typer(
     help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
@@ -67,7 +72,7 @@ def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
 
     paper, data = Paper.read(name), given.get("data") or ()
     experiment = Experiment(
-        paper.changed(scale, read_changes(given["set"])),
+        _changed(paper, scale, given["set"]),
         out=given["out"],
         data=(data,) if isinstance(data, Path) else tuple(data),
         scale=scale,
@@ -80,6 +85,18 @@ def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
     typer.echo(text)
     for path in written:
         typer.echo(path)
+
+
+def _changed(paper: Paper, scale: Scale, pairs: Sequence[str] | None) -> Grid:
+    """Return the grid of a paper with the settings that --set gives; a ConfigError names it."""
+    changes = read_changes(pairs)
+    try:
+        return paper.changed(scale, changes)
+    except ConfigError as error:
+        given = "" if not changes else f"--set {' '.join(pairs or ())}: "
+        raise ConfigError(
+            f"{given}{error.problem}", expected=error.expected, fix=error.fix
+        ) from error
 
 
 def _one_corpus(given: Mapping[str, Any], name: str) -> None:

@@ -127,12 +127,16 @@ def read_settings(
 ) -> Settings:
     """Read the grid file of a paper, or what it has under one key, with some settings changed.
 
-    Raises ConfigError in one line, with the file and the key or the line that is wrong.
+    Raises ConfigError in one line, with the file and the key or the line that is wrong; without
+    the file where it is a change that is wrong.
     """
     values: Any = with_changes(read_yaml(folder / GRID), changes or {})
     try:
         return from_mapping(kind, values.get(key) if key else values, where=key)
     except ConfigError as error:
+        if changes:
+            read_settings(kind, folder, key=key)  # a fault of the file itself
+            raise
         raise ConfigError(
             f"{folder / GRID}: {error.problem}", expected=error.expected, fix=error.fix
         ) from error

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from anymic._internal.files import content_key
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, counted
+from anymic.errors import BundleError, counted, part_of
 
 LEARNED_FROM = ("weights", "standardization", "correction")
 
@@ -75,8 +75,8 @@ def refuse_overlap(fitted_on: Mapping[str, Sequence[str]], clips: Sequence[str],
 def _refuse(use: str, count: int, clips: int, name: str) -> None:
     if count:
         raise BundleError(
-            f"{count} of the {counted(clips, 'clip')} to calibrate {name} on were used to"
-            f" train its {use}",
+            part_of(count, clips, "clip", f"to calibrate {name} on", verb=("was", "were"))
+            + f" used to train its {use}",
             expected="clips that it was not trained on",
             fix="calibrate on its own validation clips, or set others aside",
         )

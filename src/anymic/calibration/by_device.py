@@ -104,7 +104,7 @@ class DeviceCalibrator:
         wanted = sorted(set(names.tolist()) - {""}) if per_device is True else per_device or ()
         if per_device is True and not wanted:
             raise CalibrationError(
-                f"no device is stated for any of the {counted(len(t), 'clip')}",
+                f"no device is stated for any clip ({counted(len(t), 'clip')})",
                 expected="clips of the devices to calibrate",
                 fix="add the column device, or calibrate all devices together",
             )

@@ -14,7 +14,7 @@ from anymic.calibration.calibrator import (
     checked_pairs,
     require_fitted,
 )
-from anymic.errors import counted
+from anymic.errors import part_of
 
 FLOOR = 1e-12  # smaller probabilities count as this one: 0 would give a clip an infinite weight
 LOWEST, HIGHEST = 1e-3, 1e3  # the range of temperatures that is searched
@@ -63,8 +63,8 @@ class TemperatureCalibrator(Calibrator):
         if not _slope(1 / HIGHEST, logarithms, t) < 0 < _slope(1 / LOWEST, logarithms, t):
             right = int((p[np.arange(len(t)), t] == p.max(axis=1)).sum())
             raise CalibrationError(
-                f"{right} of the {counted(len(t), 'clip')} to calibrate on are classified"
-                " correctly",
+                part_of(right, len(t), "clip", "to calibrate on", verb=("is", "are"))
+                + " classified correctly",
                 expected="some errors, and labels that are more probable where they are true",
                 fix="set more clips aside" if right else "check the labels",
             )

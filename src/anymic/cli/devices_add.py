@@ -112,7 +112,8 @@ def _lines(found: Expectation) -> list[str]:
     )
     lines = [
         f"{found.device}: from {how}; gains {found.lowest_db:.1f} to {found.highest_db:.1f} dB, "
-        f"median {found.median_db:.1f} dB, spread {found.spread_db:.1f} dB"
+        f"median {found.median_db:.1f} dB"
+        + ("" if found.spread_db is None else f", spread {found.spread_db:.1f} dB")
     ]
     if found.source == "takes":
         lines.append(

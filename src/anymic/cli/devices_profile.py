@@ -48,7 +48,7 @@ def devices_profile(
     """
     import warnings
 
-    from anymic.data.reading import as_manifest
+    from anymic.data.reading import without_labels
     from anymic.data.splits import clips_of_split
     from anymic.devices.correction.new_device import Analysis
     from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -74,7 +74,7 @@ def devices_profile(
             reference_response=reference_response,
             limit_db=limit_db,
         )
-    table = as_manifest(manifest, several=None)  # type: ignore[arg-type]  # it is given
+    table = without_labels(manifest)  # type: ignore[arg-type]  # it is given
     if split:
         table = clips_of_split(table, split, purpose="estimate gains from")
     elif "split" in table.table and table.table["split"].nunique() > 1:
@@ -157,7 +157,9 @@ def _outcome(
     for name, summary in summaries.items():
         numbers = [summary[key] for key in ("lowest_db", "median_db", "highest_db", "spread_db")]
         table.add_row(
-            cell(name), str(summary["clips"]), *(f"{number:.1f} dB" for number in numbers)
+            cell(name),
+            str(summary["clips"]),
+            *("-" if number is None else f"{number:.1f} dB" for number in numbers),
         )
     line = f"{out}: {counted(len(profile.devices), 'device')}" + (f"; {plot}" if plot else "")
     return Outcome(plain, [table, line], failures, notes=notes)

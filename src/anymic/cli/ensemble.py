@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from anymic._internal.progress import progress_bar
 from anymic.cli.inputs import require_both, require_choice
 from anymic.cli.printing import Outcome
-from anymic.errors import BundleError, ConfigError, counted
+from anymic.errors import BundleError, ConfigError, part_of
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
@@ -72,7 +72,7 @@ def ensemble(
     }
     lines = [
         *_votes(candidates, found.training["left_out"]),
-        f"{out}: {len(found.members)} of {counted(len(candidates), 'member')}, {found.voting}"
+        f"{out}: {part_of(len(found.members), len(candidates), 'member')}, {found.voting}"
         " voting,"
         f" {size.parameters:,} parameters, {size.multiply_accumulates / 1e9:.2f} G"
         " multiply-accumulates a clip",

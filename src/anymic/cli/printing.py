@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from anymic._internal.terminal import print_line
-from anymic.errors import Failure, counted, readable, visible
+from anymic.errors import Failure, part_of, readable, visible
 
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
@@ -102,6 +102,6 @@ def failures_of(*models: Bundle | VectorHead) -> list[Failure]:
 def exit_if_failed(failed: int, files: int | None) -> None:
     """Exit with status 1 if files failed; how many of all is printed where `files` says it."""
     if failed and files is not None:
-        print(f"{failed} of {counted(files, 'file')} failed", file=sys.stderr)
+        print(f"{part_of(failed, files, 'file')} failed", file=sys.stderr)
     if failed:
         raise typer.Exit(1)

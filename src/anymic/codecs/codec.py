@@ -14,7 +14,7 @@ from anymic.codecs.backend import CodecSpec
 from anymic.codecs.delays import delay_samples, probe
 from anymic.codecs.encode_cache import EncodeCache
 from anymic.codecs.table import CODECS, listed, problem, require
-from anymic.errors import AudioError, ConfigError, counted
+from anymic.errors import AudioError, ConfigError, part_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +172,7 @@ class Codec:
         decoded = decoded[begin:] if begin >= 0 else np.pad(decoded, (-begin, 0))
         if len(decoded) < count:
             raise AudioError(
-                f"codec {self} returned {len(decoded)} of {counted(count, 'sample')}",
+                f"codec {self} returned {part_of(len(decoded), count, 'sample')}",
                 expected="as many samples as went in",
                 fix="report this as a fault of anymic or of the encoder",
             )

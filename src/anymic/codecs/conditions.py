@@ -29,7 +29,7 @@ def codec_names(manifest: Manifest) -> NDArray[np.str_]:
                 names[row] = codec + (f" {kbps:g}" if math.isfinite(kbps) else "")
     if CLEAN not in names:
         raise ManifestError(
-            f"none of the {counted(len(table), 'clip')} to measure on is clean",
+            f"no clip to measure on is clean ({counted(len(table), 'clip')})",
             expected="clips whose codec is empty or wav, to measure the accuracy on clean audio",
             fix="add wav to the codecs of `anymic data encode`",
         )

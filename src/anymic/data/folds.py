@@ -14,7 +14,7 @@ from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
 from anymic.data.splits import TEST, check_splits
 from anymic.data.tables import some
-from anymic.errors import ConfigError, ManifestError, counted
+from anymic.errors import ConfigError, ManifestError, counted, part_of
 
 
 def group_by_name(manifest: Manifest, pattern: str) -> Manifest:
@@ -49,7 +49,7 @@ def group_by_name(manifest: Manifest, pattern: str) -> Manifest:
     groups = [match and match.group(1 if compiled.groups else 0) for match in found]
     if lost := [name for name, group in zip(names, groups, strict=True) if not group]:
         raise ManifestError(
-            f"the pattern {pattern!r} gives {len(lost)} of {counted(len(names), 'file')} no group:"
+            f"the pattern {pattern!r} gives {part_of(len(lost), len(names), 'file')} no group:"
             f" {some(lost)}",
             expected="a match of at least one character in the name of each file",
             fix="change the pattern, or fill the column group",

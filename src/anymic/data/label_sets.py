@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic.data.tables import KNOWN_COLUMNS, cell_text, some
-from anymic.errors import AnymicWarning, ManifestError, counted
+from anymic.errors import AnymicWarning, ManifestError, counted, part_of
 
 SEPARATOR = ";"
 NO_LABEL = ("noise", "background", "other")  # folders of clips that have none of the labels
@@ -82,8 +82,8 @@ def refuse_several(cells: Sequence[str], paths: Sequence[str], *, name: str = ""
     ]
     if several:
         raise ManifestError(
-            f"{len(several)} of the {counted(len(cells), 'clip')}{name} do not have one label: "
-            + some(several, most=3),
+            part_of(len(several), len(cells), "clip", name, verb=("does", "do"))
+            + f" not have one label: {some(several, most=3)}",
             expected="one label a clip, because targets is one",
             fix="set targets to several to train with several labels a clip, or correct the labels",
         )

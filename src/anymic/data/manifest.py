@@ -54,12 +54,14 @@ class Manifest:
     several: bool = False
 
     @classmethod
-    def read(cls, csv: str | Path, *, several: bool | None = False) -> Manifest:
+    def read(
+        cls, csv: str | Path, *, several: bool | None = False, label: str | None = None
+    ) -> Manifest:
         """Read a text table with a header line; see `anymic.data.text_tables.read_text_table`.
 
         AnymicWarnings name what is read differently than it is written, what is not used, and
         labels and devices that look alike. `several` is the attribute; None is True where a label
-        is empty.
+        is empty. `label` is that of every row where the table has none.
 
         Raises
         ------
@@ -68,8 +70,11 @@ class Manifest:
         """
         csv = Path(csv)
         found = read_text_table(csv)
+        frame = found.frame()
+        if label is not None and "label" not in frame:
+            frame["label"] = label
         table, several = checked(
-            found.frame(), csv.parent, name=csv.stem, several=several, name_of=found.name_of
+            frame, csv.parent, name=csv.stem, several=several, name_of=found.name_of
         )
         warn_of_lookalikes(table, several=several)
         return cls(table, csv.parent, csv.stem, several)

@@ -12,6 +12,21 @@ from anymic.data.manifest import Manifest
 from anymic.data.spelling import warn_of_lookalikes
 from anymic.errors import ManifestError
 
+NOT_STATED = "not stated"  # the label of clips whose labels are not used
+
+
+def without_labels(clips: Manifest | pd.DataFrame | str | Path) -> Manifest:
+    """Return a manifest of clips whose labels are not used; the column may be missing.
+
+    `clips` are as for `as_manifest`, whose ManifestErrors it raises.
+    """
+    if isinstance(clips, pd.DataFrame):
+        labelled = clips if "label" in clips else clips.assign(label=NOT_STATED)
+        return Manifest.from_table(labelled, several=None)
+    if isinstance(clips, str | Path) and not Path(clips).is_dir():
+        return Manifest.read(clips, several=None, label=NOT_STATED)
+    return as_manifest(clips, several=None)
+
 
 def as_manifest(
     clips: Manifest | pd.DataFrame | str | Path, *, several: bool | None = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,20 @@ def check_analysis(fft_size: int, hop_samples: int) -> None:
             expected=f"1 to {fft_size}, the FFT size",
             fix="use 512 with an FFT size of 2048",
         )
+
+
+def wrong_levels(settings: Any) -> list[tuple[str, float, str]]:
+    """Return the name, value and range of the levels of a correction that are beyond their range.
+
+    `settings` has the attributes floor_db, limit_db and silence_db.
+    """
+    below, above = "-300 dB to below 0", "above 0, up to 300 dB"
+    ranges = (
+        ("floor_db", -300 <= settings.floor_db < 0, below),
+        ("limit_db", 0 < settings.limit_db <= 300, above),
+        ("silence_db", -300 <= settings.silence_db < 0, below),
+    )
+    return [(name, getattr(settings, name), wanted) for name, right, wanted in ranges if not right]
 
 
 def synthesis_hop(fft_size: int, hop_samples: int) -> int:

@@ -10,6 +10,20 @@ from anymic._internal.reading import reason_of
 from anymic.errors import DeviceError, version_fix
 
 
+def whole_number(value: Any) -> int:
+    """Return a whole number as a record has it; ValueError for any other value."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def number(value: Any) -> float:
+    """Return a number as a record has it; ValueError for any other value."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
+
+
 @contextmanager
 def reading(
     record: Mapping[str, Any], name: str, version: int, *, where: str, kind: str, again: str

@@ -165,7 +165,7 @@ def _check_scores(file: OnnxFile, settings: OnnxSettings, path: Path) -> None:
             values = f", from {found.min():.3g} to {found.max():.3g}" if found.size else ""
             raise BundleError(
                 f"the output {settings.scores} of {path} is {found.shape} for a window{values}",
-                expected=f"probabilities of the {counted(len(settings.labels), 'label')}"
+                expected=f"a probability for each label ({counted(len(settings.labels), 'label')})"
                 + (", which sum to 1" if settings.targets == "one" else ""),
                 fix="export the model with its sigmoid or softmax, or correct labels, scores and"
                 " targets",

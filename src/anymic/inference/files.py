@@ -11,12 +11,21 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.installed import resolve
 from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
-from anymic.errors import Failure
+from anymic.errors import AudioError, Failure
 from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
+
+TABLE_ENDINGS = (".csv", ".tsv")
+_TABLE = str(
+    AudioError(
+        "this is a table, and no audio",
+        expected="audio files, folders or patterns",
+        fix="use `anymic evaluate` to measure a model on the clips of a table",
+    )
+)
 
 
 def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead | OnnxModel:
@@ -56,12 +65,22 @@ def predict_files(
                 results.append(Failure.of(place, error))
         return len(results), iter(results)
     if isinstance(model, OnnxModel):
-        found = find_files(places)
+        found = _without_tables(find_files(places))
         files = [place for place in found if isinstance(place, Path)]
         done = predict_onnx(model, files, device=device, min_confidence=min_confidence)
         return len(found), (next(done) if isinstance(place, Path) else place for place in found)
     predictor = Predictor(model, min_confidence=min_confidence, **settings)
-    found = find_files(places)
+    found = _without_tables(find_files(places))
     files = [place for place in found if isinstance(place, Path)]
     done = predictor.predict_many(files, devices=device, together=together)
     return len(found), (next(done) if isinstance(place, Path) else place for place in found)
+
+
+def _without_tables(found: Sequence[Path | Failure]) -> list[Path | Failure]:
+    """Return the places, with a Failure for each table of clips, which is no audio."""
+    return [
+        Failure(str(place), _TABLE)
+        if isinstance(place, Path) and place.suffix.lower() in TABLE_ENDINGS and place.is_file()
+        else place
+        for place in found
+    ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import Clip, DecodedFile
-from anymic.errors import AudioError, counted
+from anymic.errors import AudioError, part_of
 
 if TYPE_CHECKING:
     from anymic.bundle import InputContract
@@ -108,7 +108,7 @@ def cut(
         )
     if clipped and windows > 1:
         notes = [note for note in notes if not note.startswith("clipped")]
-        notes.append(f"clipped in {clipped} of {counted(windows, 'window')}")
+        notes.append(f"clipped in {part_of(clipped, windows, 'window')}")
     yield End(begin_s, samples / contract.rate_hz, tuple(notes))
 
 

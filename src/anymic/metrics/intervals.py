@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.errors import AnymicError, counted
+from anymic.errors import AnymicError, counted, part_of
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -311,7 +311,7 @@ def group_index(groups: Groups, n: int) -> tuple[NDArray[np.intp], int]:
     missing = [name is None or name != name or name == "" for name in names.tolist()]
     if any(missing):
         raise MetricError(
-            f"{sum(missing)} of {counted(n, 'clip')} have no group",
+            part_of(sum(missing), n, "clip", verb=("has", "have")) + " no group",
             expected="the source recording of every clip",
             fix="fill the column, or leave groups out to count every clip as a group",
         )
@@ -328,7 +328,7 @@ def finite(values: ArrayLike, name: str) -> Floats:
         found = f"shape {array.shape}"
         if array.ndim == 1 and array.size:
             bad = int((~np.isfinite(array)).sum())
-            found = f"{bad} of {counted(array.size, 'value')} that are not finite"
+            found = part_of(bad, array.size, "value", verb=("that is", "that are")) + " not finite"
         raise MetricError(
             f"the argument {name} has {found}",
             expected="one finite number for each clip, and at least one clip",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from anymic.errors import counted
+from anymic.errors import counted, part_of
 from anymic.metrics.intervals import (
     RESAMPLES,
     Floats,
@@ -54,7 +54,7 @@ def check_probabilities(
     bad = ~np.isfinite(p).all(axis=1)
     if bad.any():
         raise MetricError(
-            f"the probabilities of {bad.sum()} of {counted(len(p), 'clip')} are not finite",
+            f"the probabilities of {part_of(int(bad.sum()), len(p), 'clip')} are not finite",
             expected="finite numbers",
             fix="check the weights and the input of the network for NaN",
         )

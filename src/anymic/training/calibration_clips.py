@@ -14,7 +14,7 @@ from anymic.calibration import LEAST_CLIPS, CalibrationError
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.data.splits import clips_of_split
-from anymic.errors import BundleError, ManifestError, counted
+from anymic.errors import BundleError, ManifestError, counted, part_of
 from anymic.inference.prediction import ManifestPredictions
 from anymic.inference.predictor import Predictor
 
@@ -120,9 +120,8 @@ def _refuse_test(clips: Manifest, manifest: Manifest) -> None:
         return
     problem = ""
     if count := int((clips.table["split"] == TEST).sum()):
-        problem = (
-            f"{count} of the {counted(len(clips), 'clip')} to calibrate on have the split {TEST}"
-        )
+        some = part_of(count, len(clips), "clip", "to calibrate on", verb=("has", "have"))
+        problem = f"{some} the split {TEST}"
     elif both := shared_recording(clips, manifest.where(split=TEST)):
         column, names = both
         problem = (

@@ -43,7 +43,7 @@ def choose_thresholds(
     usual = [label for label, chosen in zip(labels, found.chosen, strict=True) if not chosen]
     if usual:
         warnings.warn(
-            f"too few of the {counted(len(scores), 'clip')} set aside have, or have not, the labels"
+            f"of {counted(len(scores), 'clip')} set aside, too few have, or have not, the labels"
             f" {some(usual)}: they are named from a probability of 0.5 on",
             AnymicWarning,
             stacklevel=4,

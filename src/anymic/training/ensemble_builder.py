@@ -13,7 +13,7 @@ from anymic.bundle.leakage import file_hashes
 from anymic.bundle.voting import Voting
 from anymic.calibration import IsotonicCalibrator
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError, ConfigError, Failure, counted
+from anymic.errors import BundleError, ConfigError, Failure, part_of
 from anymic.inference.prediction import ManifestPredictions
 from anymic.models.complexity import Complexity, network_complexity
 from anymic.training.calibration_clips import (
@@ -219,7 +219,7 @@ def _good_enough(candidates: Sequence[Candidate], select: str) -> list[Candidate
         if first.bundle.fitted_on.get("validation"):
             why = f"the accuracy of {first.name} was not recorded"
         raise BundleError(
-            f"{why} ({len(unknown)} of {counted(len(candidates), 'member')})",
+            f"{why} ({part_of(len(unknown), len(candidates), 'member')})",
             expected=f"an accuracy to select by ({select})",
             fix="pass the training manifest to measure it, or do not select",
         )

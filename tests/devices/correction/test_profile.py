@@ -106,6 +106,18 @@ Spoil = Callable[[dict[str, Any]], object]
             "noise of device A beyond the range of float32",
         ),
         (lambda v: v["devices"]["A"]["spread_db"].pop(), "128 spreads for device A"),
+        (lambda v: v["devices"]["A"]["spread_db"].__setitem__(3, -1.0), "spreads below 0"),
+        (lambda v: v["devices"]["A"].update(count=-1), "a count of -1 for device A"),
+        (lambda v: v["devices"]["A"].update(count=2.5), "2.5 is not a whole number"),
+        (lambda v: v["devices"]["A"].update(count=True), "True is not a whole number"),
+        (lambda v: v["devices"]["A"].update(count="10"), "'10' is not a whole number"),
+        (lambda v: v.update(rate_hz=44100.5), "44100.5 is not a whole number"),
+        (lambda v: v.update(fft_size=256.5), "256.5 is not a whole number"),
+        (lambda v: v.update(hop_samples=True), "True is not a whole number"),
+        (lambda v: v.update(floor_db=0.0), r"floor_db 0 \(not -300 dB to below 0\)"),
+        (lambda v: v.update(silence_db=3), r"silence_db 3 \(not -300 dB to below 0\)"),
+        (lambda v: v.update(limit_db=-1), r"limit_db -1 \(not above 0, up to 300 dB\)"),
+        (lambda v: v.update(limit_db="40"), "'40' is not a number"),
     ],
 )
 def test_a_spoilt_file_is_refused_in_one_line(tmp_path: Path, spoil: Spoil, message: str) -> None:

@@ -131,7 +131,7 @@ def test_refusals() -> None:
     with pytest.raises(MetricError, match="groups have shape"):
         evaluate(p, t, labels=LABELS, groups=groups[:5])
     p[7, 1] = np.nan
-    with pytest.raises(MetricError, match="1 of 180 clips are not finite"):
+    with pytest.raises(MetricError, match="of 1 of 180 clips are not finite"):
         evaluate(p, t, labels=LABELS, devices=devices)
     with pytest.raises(MetricError, match="'x' to compare with"):
         compare({"none": t == t}, against="x")

@@ -77,7 +77,7 @@ NONSENSE: list[tuple[Callable[..., Any], str]] = [
     (lambda s, r: [0.5, 0.5], r"shape \(2,\)"),
     (lambda s, r: 1.0, r"shape \(\)"),
     (lambda s, r: [[0.2, 0.5, 0.3]], r"shape \(1, 3\)"),
-    (lambda s, r: [0.2, np.nan, 0.3], "1 of 3 values of the result are not finite"),
+    (lambda s, r: [0.2, np.nan, 0.3], "1 of 3 values of the result is not finite"),
     (lambda s, r: [-0.1, 0.6, 0.5], r"values from -0\.1 to 0\.6"),
     (lambda s, r: [3.0, -1.0, 0.1], "values from -1 to 3"),
     (lambda s, r: [0.2, 0.2, 0.2], r"sum to 0\.6"),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from anymic._internal.process_state import left_as_found
 from anymic.data.manifest import Manifest
-from anymic.data.reading import as_manifest
+from anymic.data.reading import without_labels
 from anymic.data.splits import clips_of_split
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -53,7 +53,7 @@ def profile(
         gains = anymic.profile("takes.csv", reference="A")
         gains.write("profile.json")
     """
-    manifest = as_manifest(takes, several=None)
+    manifest = without_labels(takes)
     if split is not None:
         manifest = clips_of_split(manifest, split, purpose="estimate gains from")
     correction = SpectrumCorrection(reference=reference, **settings)

@@ -82,8 +82,8 @@ class Expectation:
         Takes or recordings that they were estimated from; 0 for a measured response.
     lowest_db, median_db, highest_db : float
         The gains.
-    spread_db : float
-        Median over bins of the standard deviation over recordings.
+    spread_db : float or None
+        Median over bins of the standard deviation over recordings, of two or more.
     before_db, after_db : float
         The difference of one recording of the device from the reference, root mean square over
         bins: without the gains, and with them. For `blind`, `after_db` is the standard error of
@@ -99,7 +99,7 @@ class Expectation:
     lowest_db: float
     median_db: float
     highest_db: float
-    spread_db: float
+    spread_db: float | None
     before_db: float
     after_db: float
     uncertain_hz: tuple[tuple[float, float], ...]

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from anymic._internal.files import write_text
 from anymic._internal.reading import read_json
-from anymic.devices.analysis import check_analysis
+from anymic.devices.analysis import check_analysis, wrong_levels
 from anymic.devices.correction.arrays import Unknown, checked_clips, one_a_row
 from anymic.devices.correction.noise import factors_with_noise
-from anymic.devices.file_format import reading
+from anymic.devices.file_format import number, reading, whole_number
 from anymic.errors import DeviceError, did_you_mean
 
 FORMAT = "anymic-device-profile"
@@ -33,14 +33,14 @@ def _texts(values: Iterable[object]) -> tuple[str, ...]:
 # The fields of a profile in its file, in this order, and how to read each.
 _FIELDS: dict[str, Callable[[Any], Any]] = {
     "created": str,
-    "rate_hz": int,
-    "fft_size": int,
-    "hop_samples": int,
+    "rate_hz": whole_number,
+    "fft_size": whole_number,
+    "hop_samples": whole_number,
     "reference": _texts,
     "estimator": str,
-    "floor_db": float,
-    "limit_db": float,
-    "silence_db": float,
+    "floor_db": number,
+    "limit_db": number,
+    "silence_db": number,
     "weighting": str,
     "fitted_on": _texts,
 }
@@ -91,14 +91,17 @@ class DeviceGains:
         return replace(found, noise=np.stack([found.noise[0], other.noise[1]]))
 
     def summary(self, bins: NDArray[np.bool_] | slice = slice(None)) -> dict[str, Any]:
-        """Return the number of clips, and gains and spread over (some of) the bins in dB."""
+        """Return the number of clips, and gains and spread over (some of) the bins in dB.
+
+        The spread is None where there is none: of fewer than two clips, or a measured response.
+        """
         gains_db = 20 * np.log10(self.gains[bins])
         return {
             "clips": self.count,
             "lowest_db": float(gains_db.min()),
             "median_db": float(np.median(gains_db)),
             "highest_db": float(gains_db.max()),
-            "spread_db": float(np.median(self.spread_db[bins])),
+            "spread_db": float(np.median(self.spread_db[bins])) if self.count > 1 else None,
         }
 
     def to_mapping(self) -> dict[str, Any]:
@@ -122,7 +125,7 @@ class DeviceGains:
         arrays = (np.asarray(values[name], dtype=np.float64) for name in ("gains", "spread_db"))
         gains, spread_db = arrays
         noise = np.asarray(values["noise"], dtype=np.float64) if "noise" in values else None
-        return cls(gains, int(values["count"]), spread_db, source, noise)
+        return cls(gains, whole_number(values["count"]), spread_db, source, noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +179,9 @@ class DeviceProfile:
             problems.append("no device")
         if self.rate_hz < 1:
             problems.append(f"a rate of {self.rate_hz} Hz")
+        problems += [
+            f"{name} {value:g} (not {wanted})" for name, value, wanted in wrong_levels(self)
+        ]
         if problems:
             raise DeviceError(
                 "the device profile has " + "; ".join(problems),
@@ -344,6 +350,10 @@ def _problems(name: str, device: DeviceGains, bins: int) -> list[str]:
             problems.append(f"{values.size} {what} for device {name} instead of {bins}")
         elif not np.isfinite(values).all():
             problems.append(f"non-finite {what} for device {name}")
+    if device.count < 0:
+        problems.append(f"a count of {device.count} for device {name}")
+    if (device.spread_db < 0).any():
+        problems.append(f"spreads below 0 for device {name}")
     noise = device.noise
     if noise is not None and (
         noise.shape != (2, bins) or not ((noise >= 0) & (noise < np.inf)).all()

@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from anymic.data.manifest import Manifest
-from anymic.devices.analysis import check_analysis
+from anymic.data.reading import without_labels
+from anymic.devices.analysis import check_analysis, wrong_levels
 from anymic.devices.correction.apply import apply_to_magnitude
 from anymic.devices.correction.arrays import (
     ArrayError,
@@ -209,7 +210,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 expected="both in the columns of the table",
                 fix="leave the arguments out",
             )
-        manifest = _as_manifest(X)
+        manifest = without_labels(X)
         manifest.require("device", purpose="spectrum correction")
         takes = ESTIMATORS.get(self.estimator).takes
         if takes == "required":
@@ -290,7 +291,7 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_choices(self.domain, self.unknown)
         profile = self.profile_
         if isinstance(X, Manifest | pd.DataFrame):
-            manifest = _as_manifest(X)
+            manifest = without_labels(X)
             if device is None:
                 manifest.require("device", purpose="spectrum correction")
                 device = manifest.table["device"]
@@ -371,14 +372,8 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_analysis(self.fft_size, self.hop_samples)
         check_choices(self.domain, self.unknown)
         ESTIMATORS.get(self.estimator)
-        for name, right, wanted in (
-            ("floor_db", -300 <= self.floor_db < 0, "-300 dB to below 0"),
-            ("limit_db", 0 < self.limit_db <= 300, "above 0, up to 300 dB"),
-            ("silence_db", -300 <= self.silence_db < 0, "-300 dB to below 0"),
-        ):
-            if not right:
-                problem = f"{name} is {getattr(self, name)}"
-                raise DeviceError(problem, expected=wanted, fix="use the default")
+        for name, value, wanted in wrong_levels(self):
+            raise DeviceError(f"{name} is {value}", expected=wanted, fix="use the default")
         if self.weighting not in get_args(Weighting):
             raise DeviceError(
                 f"unknown weighting {self.weighting!r}", expected="loudness or none", fix="use one"
@@ -387,11 +382,3 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DeviceError(
                 "there is no reference device", expected="at least one", fix="pass one, or 'all'"
             )
-
-
-def _as_manifest(table: Manifest | pd.DataFrame) -> Manifest:
-    """Return a manifest of a DataFrame; correction needs no labels."""
-    if isinstance(table, Manifest):
-        return table
-    labelled = table if "label" in table else table.assign(label="not stated")
-    return Manifest.from_table(labelled, several=None)

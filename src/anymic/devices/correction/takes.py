@@ -13,8 +13,8 @@ import pandas as pd
 from anymic import audio
 from anymic.data.files import search, warn_of_skipped
 from anymic.data.manifest import Manifest
+from anymic.data.reading import NOT_STATED, without_labels
 from anymic.data.tables import some
-from anymic.data.text_tables import read_text_table
 from anymic.errors import DeviceError, Failure, attempt, counted
 
 Table: TypeAlias = Manifest | pd.DataFrame | str | Path
@@ -95,7 +95,7 @@ def read_takes(
                 fix="pass the reference's recordings of the same sounds in another folder",
             )
         return _matched(found)
-    manifest = _as_table(takes)
+    manifest = without_labels(takes)
     manifest.require("device", "take", purpose="takes")
     counts = Counter(manifest.table["take"])
     names = zip(manifest.table["path"], manifest.table["take"], strict=True)
@@ -103,24 +103,12 @@ def read_takes(
     return Takes(manifest, tuple(alone))
 
 
-def _as_table(takes: Table) -> Manifest:
-    """Return the manifest of a table, which needs no labels."""
-    if isinstance(takes, Manifest):
-        return takes
-    root: str | Path = "."
-    if isinstance(takes, str | Path):
-        root, takes = Path(takes).parent, read_text_table(takes).frame()
-    return Manifest.from_table(
-        takes if "label" in takes else takes.assign(label="not stated"), root
-    )
-
-
 def _matched(folders: Mapping[str, Path]) -> Takes:
     """Match the files of folders by their names without endings."""
     files = {device: _named(folder) for device, folder in folders.items()}
     counts = Counter(name for each in files.values() for name in each)
     rows = [
-        (str(path.resolve()), "not stated", device, name)
+        (str(path.resolve()), NOT_STATED, device, name)
         for device, each in files.items()
         for name, path in each.items()
         if counts[name] > 1

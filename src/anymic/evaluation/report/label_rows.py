@@ -74,7 +74,7 @@ def evaluate_labels(
         )
     if not y.any():
         raise MetricError(
-            f"none of the {counted(len(y), 'clip')} has one of the labels",
+            f"no clip has one of the labels ({counted(len(y), 'clip')})",
             expected="clips with labels, to rank them above the others",
             fix="measure on other clips",
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import ClassifierError, Failure, concerns_every_file, counted
+from anymic.errors import ClassifierError, Failure, concerns_every_file, part_of
 from anymic.inference.onnx_model import checked_labels
 from anymic.inference.predictor import Predictor, load
 from anymic.metrics.scores import SUM_TOLERANCE
@@ -206,7 +206,8 @@ def checked_answer(
         problem = f"the result has shape {numbers.shape}"
     elif not np.isfinite(numbers).all():
         bad = int((~np.isfinite(numbers)).sum())
-        problem = f"{bad} of {counted(numbers.size, 'value')} of the result are not finite"
+        some = part_of(bad, numbers.size, "value", "of the result", verb=("is", "are"))
+        problem = f"{some} not finite"
     elif numbers.min() < 0 or numbers.max() > 1 + SUM_TOLERANCE:
         problem = f"the result has values from {numbers.min():.3g} to {numbers.max():.3g}"
     elif not several and abs(numbers.sum() - 1) > SUM_TOLERANCE:
