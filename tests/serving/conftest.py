@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.serving.service import Running, running
+
+from anymic.bundle import Bundle
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -19,9 +22,14 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
-def service() -> Iterator[Running]:
-    """Return a service of two models, that all tests of the session share."""
-    with running(GOLDEN / "basic1", GOLDEN / "tagger") as found:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return a service that all tests of the session share.
+
+    Its models are basic1, and one of several labels a clip.
+    """
+    several = replace(Bundle.load(GOLDEN / "basic1"), targets="several")
+    folder = several.save(tmp_path_factory.mktemp("models") / "several")
+    with running(GOLDEN / "basic1", folder) as found:
         yield found
 
 

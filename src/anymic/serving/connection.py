@@ -40,9 +40,9 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no request of HTTP in the three parts, too."""
         body = {
-            "problem": "The request is not valid HTTP/1.1.",
-            "expected": "A request of HTTP/1.1.",
-            "fix": "Use a client of HTTP.",
+            "problem": "the request is not valid HTTP/1.1",
+            "expected": "a request of HTTP/1.1",
+            "fix": "use a client of HTTP",
         }
         data = json.dumps(body).encode()
         headers: list[tuple[bytes, bytes]] = [

@@ -26,6 +26,9 @@ class Limits:
         Megabytes (2^20 bytes) of address space of a process that decodes.
     decoders : int
         Processes that decode.
+    waiting_mb : float
+        Megabytes (10^6 bytes) of decoded recordings that are held at the same time, beside one
+        that alone is larger; the next ones wait in their decoders.
     concurrent : int
         Requests that are processed at the same time; others are refused.
     connections : int
@@ -51,6 +54,7 @@ class Limits:
     decoding_s: float = 10.0
     decoding_mb: int = 1024
     decoders: int = 2
+    waiting_mb: float = 256.0
     concurrent: int = 64
     connections: int = 512
     per_minute: float = math.inf

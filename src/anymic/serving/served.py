@@ -8,6 +8,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import anyio
+
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.installed import resolve
 from anymic.errors import BundleError, ConfigError, did_you_mean
@@ -18,6 +20,8 @@ from anymic.serving.decoders import Decoders
 from anymic.serving.limits import Limits
 from anymic.serving.metrics import Metrics
 from anymic.serving.refusals import Refusal
+
+WORKERS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,26 @@ class ServedModel:
             "rate_hz": contract.rate_hz,
             "clip_s": contract.clip_s,
             "members": len(bundle.members) if isinstance(bundle, Ensemble) else 1,
+        }
+
+    def device_facts(self) -> dict[str, Any]:
+        """Return what `/v1/devices` states of it."""
+        bundle = self.bundle
+        known = bundle.profile.devices if bundle.profile else {}
+        reference = bundle.profile.reference if bundle.profile else ()
+        return {
+            "model": self.name,
+            "devices": [
+                {
+                    "name": name,
+                    "reference": name in reference,
+                    "source": known[name].source if name in known else None,
+                    "clips": known[name].count if name in known else None,
+                }
+                for name in bundle.devices
+            ],
+            "unknown_device": bundle.contract.unknown_device,
+            "identifies_devices": bundle.identifier is not None,
         }
 
 
@@ -85,6 +109,7 @@ class Service:
             name: ServedModel(name, predictor, self._batcher(name, predictor))
             for name, predictor in zip(names_of(places), predictors, strict=True)
         }
+        self.workers = anyio.CapacityLimiter(WORKERS)  # of other work than predictions
         self.decoders = Decoders(self.limits, restarted=self.metrics.decoder_restarted)
 
     def _batcher(self, name: str, predictor: Predictor) -> Batcher:
