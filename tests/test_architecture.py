@@ -22,7 +22,7 @@ LAYERS = (
     {"codecs", "devices", "features"},
     {"bundle"},
     {"importers", "inference"},
-    {"evaluation"},
+    {"evaluation", "exporters"},
     {"training", "serving"},
     {"__init__", "cli"},
 )

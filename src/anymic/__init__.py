@@ -2,7 +2,7 @@
 
 The functions do what the verbs of the command line do::
 
-    load, train, finetune, evaluate, robustness, calibrate, profile, add_device, identify
+    load, train, finetune, evaluate, robustness, calibrate, profile, add_device, identify, export
 
 Packages below hold the parts that they are made of: `anymic.audio`, `anymic.features`, ...
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from anymic.evaluation import report
     from anymic.evaluation.evaluate import evaluate
     from anymic.evaluation.robustness import robustness
+    from anymic.exporters import export
     from anymic.features import Frontend, FrontendConfig, Standardizer
     from anymic.inference.events import EventRules
     from anymic.inference.new_device import add_device
@@ -63,6 +64,7 @@ _HOMES = {
     "anymic.errors": ("AnymicError", "Failure"),
     "anymic.evaluation.evaluate": ("evaluate",),
     "anymic.evaluation.robustness": ("robustness",),
+    "anymic.exporters": ("export",),
     "anymic.features": ("Frontend", "FrontendConfig", "Standardizer"),
     "anymic.inference.events": ("EventRules",),
     "anymic.inference.new_device": ("add_device",),
@@ -98,6 +100,7 @@ __all__ = [
     "audio",
     "calibrate",
     "evaluate",
+    "export",
     "finetune",
     "identify",
     "load",

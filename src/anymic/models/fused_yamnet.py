@@ -49,9 +49,8 @@ class FusedYAMNet(nn.Module):
         self.embedding_size = network.embedding_size
         self.require_size = network.require_size
         self.classifier = network.classifier
-        self.limited = isinstance(network.layers[0][2], nn.ReLU6)  # type: ignore[index]
+        chain, self.limited = folded_chain(network)
         folded = [one for layer in network.layers for one in _folded(layer)]
-        chain = [_upright(one) for one in folded]
         self._chain = open_chain(chain, piece=PIECE, largest=6.0 if self.limited else None)
         self._layers: list[_Layer] = []
         shape = [PIECE, network.channels, FRAMES, BANDS]
@@ -97,6 +96,13 @@ class FusedYAMNet(nn.Module):
             return maps.clamp_(0, 6) if self.limited else maps.relu_()
         after, limits = ("hardtanh", [0.0, 6.0]) if self.limited else ("relu", [])
         return _ONEDNN(maps, weight, bias, padding, stride, [1, 1], groups, after, limits, "")
+
+
+def folded_chain(network: YAMNet) -> tuple[list[Convolution], bool]:
+    """Return the convolutions for patches (band, frame), and whether ReLU is limited to 6."""
+    limited = isinstance(network.layers[0][2], nn.ReLU6)  # type: ignore[index]
+    folded = [one for layer in network.layers for one in _folded(layer)]
+    return [_upright(one) for one in folded], limited
 
 
 def _folded(layer: nn.Module) -> list[nn.Conv2d]:
