@@ -19,7 +19,7 @@ from tests.refusals import one_line
 
 from anymic._internal.build_log import BuildLog, BuiltFile
 from anymic._internal.files import file_digest
-from anymic._internal.reading import read_arrays
+from anymic._internal.npz import read_arrays
 from anymic.cli import main
 from anymic.data.download import unpack
 from anymic.errors import AnymicError, BundleError

@@ -1,21 +1,17 @@
-"""Read JSON, YAML and arrays: any fault of a file becomes one error, in one line."""
+"""Read JSON and YAML: any fault of a file becomes one error, in one line."""
 
 from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from anymic.errors import AnymicError, ConfigError, concerns_every_file
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MOST_JSON_BYTES = 128 << 20  # the ids of some millions of clips
 MOST_YAML_BYTES = 1 << 20
@@ -191,34 +187,8 @@ def _check_one(value: Any) -> None:
         raise ValueError(f"a {type(value).__name__}, such as {str(value)[:50]}: put it in quotes")
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read an .npz of plain arrays, by name; raises what numpy raises if it is none.
-
-    An array that states more values than the file holds is refused before memory is used.
-    """
-    import numpy as np
-
-    with zipfile.ZipFile(path) as archive:
-        refuse_bomb(path, (each.file_size for each in archive.infolist()))
-        for each in archive.infolist():
-            with archive.open(each) as file:
-                _check_header(file, each.file_size)
-    with np.load(path, allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
-
-
-def refuse_bomb(path: Path, sizes: Iterable[int]) -> None:
-    """Raise ValueError if a file states that far more bytes come out of it than it has."""
-    total, size = sum(sizes), path.stat().st_size
+def refuse_bomb(size: int, sizes: Iterable[int]) -> None:
+    """Raise ValueError if a file of `size` bytes states that far more come out of it."""
+    total = sum(sizes)
     if total > max(LEAST_ARRAY_BYTES, MOST_COMPRESSION * size):
         raise ValueError(f"its {size} bytes state {total} bytes of content")
-
-
-def _check_header(file: Any, size: int) -> None:
-    from numpy.lib import format as npy
-
-    first = npy.read_magic(file) == (1, 0)
-    shape, _, kind = (npy.read_array_header_1_0 if first else npy.read_array_header_2_0)(file)
-    wanted = math.prod(shape) * kind.itemsize
-    if min(shape, default=0) < 0 or wanted > size:
-        raise ValueError(f"an array of the shape {shape} in {size} bytes")

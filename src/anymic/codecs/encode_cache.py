@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal.files import key_of, note_damaged, write_bytes
+from anymic._internal.cached import read_cached
+from anymic._internal.files import key_of, write_bytes
 from anymic.codecs.backend import CodecSpec
 
 CHECKSUM_BYTES = 4  # of a CRC-32, behind the encoded file
@@ -35,15 +36,16 @@ class EncodeCache:
         made_by = [spec.encoder, spec.backend.version(spec), spec.container, rate_hz, kbps]
         content = np.ascontiguousarray(samples, dtype="<f4").tobytes()
         file = self.folder / f"{spec.name}-{kbps:g}" / key_of([VERSION, *made_by], content)
-        if file.is_file():
-            stored = file.read_bytes()
-            data, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
-            if _checksum(data) == checksum:
-                return data
-            note_damaged(file)
+        if (kept := read_cached(file, _checked)) is not None:
+            return kept
         data = spec.backend.encode(spec, samples, rate_hz=rate_hz, kbps=kbps)
         write_bytes(file, data + _checksum(data))
         return data
+
+
+def _checked(stored: bytes) -> bytes | None:
+    data, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
+    return data if _checksum(data) == checksum else None
 
 
 def _checksum(data: bytes) -> bytes:

@@ -96,7 +96,7 @@ def unpack(archive: Path, root: Path) -> None:
         parsing(f"the archive {archive}", AnymicError, expected="a complete ZIP file", fix=fix),
         zipfile.ZipFile(archive) as source,
     ):
-        refuse_bomb(archive, (member.file_size for member in source.infolist()))
+        refuse_bomb(archive.stat().st_size, (member.file_size for member in source.infolist()))
         for member in source.infolist():
             target = (root / member.filename).resolve()
             if root.resolve() not in (

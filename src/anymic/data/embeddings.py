@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic._internal.reading import parsing, read_arrays
+from anymic._internal.npz import read_arrays
+from anymic._internal.reading import parsing
 from anymic.data.manifest import Manifest
 from anymic.errors import ManifestError
 

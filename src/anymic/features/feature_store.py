@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import audio
+from anymic._internal.cached import NOT_OF_CONTENT, note_unreadable
 from anymic._internal.files import atomic_path, key_of, note_damaged
 from anymic._internal.threads import READERS, in_order
 from anymic.data.manifest import Manifest
@@ -136,11 +137,8 @@ def open_features(
     """
     key = _key(manifest, frontend, length, dtype)
     path = Path(cache) / f"{key}.features"
-    there = path.exists()  # asked first: another process may write it meanwhile
-    found = _read(path)
+    found = _open(path)
     if found is None:
-        if there:
-            note_damaged(path)
         _write(path, manifest, frontend, length, dtype, progress)
         found = _read(path)
         if found is None:
@@ -230,13 +228,37 @@ def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[i
     return in_order(one, jobs, workers=READERS, ahead=4 * BATCH)
 
 
+def _open(path: Path) -> FeatureStore | None:
+    """Open a cache; None if it is missing, or, with a warning, if it cannot be used."""
+    try:
+        found = _read(path)
+    except FileNotFoundError:  # there is none, or another process has deleted it
+        return None
+    except OSError as error:
+        note_unreadable(path, error)
+        return None
+    if found is None:
+        note_damaged(path)
+    return found
+
+
 def _read(path: Path) -> FeatureStore | None:
-    """Open a finished cache; None if it is missing, incomplete, or damaged in a single bit."""
+    """Open a finished cache; None if it is incomplete, or damaged in a single bit.
+
+    Raises
+    ------
+    OSError, MemoryError
+        If it is missing or cannot be read at the moment.
+    """
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < len(MAGIC) + 12:
+                return None
             file.seek(-len(MAGIC) - 12, os.SEEK_END)
             checksum, length = (int.from_bytes(file.read(size), "little") for size in (4, 8))
             if file.read() != MAGIC:
+                return None
+            if length > os.fstat(file.fileno()).st_size - len(MAGIC) - 12:
                 return None
             end = file.seek(-len(MAGIC) - 12 - length, os.SEEK_END)
             text = file.read(length)
@@ -249,6 +271,8 @@ def _read(path: Path) -> FeatureStore | None:
         features = np.load(path, mmap_mode="r")[: len(rows)]
         failures = tuple(Failure(**item) for item in footer["failures"])
         whole = features.ndim == 3 and features.shape[:1] == rows.shape
+    except (OSError, *NOT_OF_CONTENT):
+        raise
     except Exception:  # a damaged file can raise any error
         return None
     return FeatureStore(features, rows, failures) if whole else None

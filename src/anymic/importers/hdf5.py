@@ -63,7 +63,7 @@ def _write(path: Path) -> None:
         if "layer_names" in layers.attrs:
             names = [_text(name) for name in layers.attrs["layer_names"]]
             found = [pair for name in names for pair in _arrays(name, layers[name])]
-            refuse_bomb(path, (dataset.nbytes for _, dataset in found))
+            refuse_bomb(path.stat().st_size, (dataset.nbytes for _, dataset in found))
             arrays = {str(number): np.asarray(data) for number, (_, data) in enumerate(found)}
             index = {
                 "description": _text(file.attrs.get("model_config", "{}")),

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from anymic import models
 from anymic._internal.files import file_digest
+from anymic._internal.npz import read_arrays
 from anymic._internal.optional import extra
 from anymic._internal.process_state import left_as_found
-from anymic._internal.reading import parsing, read_arrays
+from anymic._internal.reading import parsing
 from anymic.bundle import Bundle, InputContract
 from anymic.errors import BundleError
 from anymic.features import Frontend

@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 
 from anymic import audio
-from anymic._internal.files import file_digest, key_of, note_damaged, write_arrays
+from anymic._internal.cached import read_cached
+from anymic._internal.files import file_digest, key_of, write_arrays
+from anymic._internal.npz import parse_arrays
 from anymic._internal.places import cache_folder
-from anymic._internal.reading import parsing, read_arrays
 from anymic._internal.settings import to_mapping
 from anymic._internal.threads import READERS, in_order
 from anymic.bundle import Bundle
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
-from anymic.errors import AudioError, BundleError, Failure, attempt
+from anymic.errors import AudioError, Failure, attempt
 from anymic.features.feature_store import FeatureStore
 from anymic.inference.embedder import SequenceEmbedder
 from anymic.inference.pipeline import ClipPipeline
@@ -140,11 +141,7 @@ class _Clips:
         parts = [(one.start_s, one.duration_s) for one in requests]
         key = key_of(parts, self.digest(request.path), *gains)
         path = self.place / key[:2] / f"{key[2:]}.npz"
-        there = path.exists()  # asked first: another process may write it meanwhile
-        kept = self._read(path)
-        if kept is None and there:
-            note_damaged(path)
-        return _Clip(row, requests, path, kept)
+        return _Clip(row, requests, path, read_cached(path, self._sequences))
 
     def _thinned(self, request: ClipRequest) -> list[ClipRequest]:
         """Return the request, or requests for some windows of a clip that has too many."""
@@ -197,13 +194,9 @@ class _Clips:
             write_arrays(clip.path, sequences=apart)
         return apart
 
-    def _read(self, path: Path) -> NDArray[np.float16] | None:
-        """Return cached sequences; None if they are missing or damaged."""
-        try:
-            with parsing(path, BundleError, expected="sequences of embeddings", fix=""):
-                found = read_arrays(path)["sequences"]
-        except BundleError:
-            return None
+    def _sequences(self, content: bytes) -> NDArray[np.float16] | None:
+        """Return the sequences of a cached file; None if it is of others."""
+        found = parse_arrays(content)["sequences"]
         fits = found.ndim == 3 and found.shape[1] == self.width and found.dtype == np.float16
         return found if fits and len(found) else None
 
