@@ -27,7 +27,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
     Its models are basic1, and one of several labels a clip.
     """
-    several = replace(Bundle.load(GOLDEN / "basic1"), targets="several")
+    several = replace(Bundle.load(GOLDEN / "basic1").uncalibrated(), targets="several")
     folder = several.save(tmp_path_factory.mktemp("models") / "several")
     with running(GOLDEN / "basic1", folder) as found:
         yield found

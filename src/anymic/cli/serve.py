@@ -21,6 +21,9 @@ def serve(
     host_names: list[str] | None = None,
     most_mb: float = 50.0,
     most_s: float = 600.0,
+    body_s: float = 30.0,
+    decoding_s: float = 10.0,
+    decoding_mb: int = 1024,
     concurrent: int = 64,
     per_minute: float | None = None,
     wait_ms: float = 5.0,
@@ -48,7 +51,10 @@ def serve(
 
     limits = Limits(
         body_mb=most_mb,
+        body_s=body_s,
         clip_s=most_s,
+        decoding_s=decoding_s,
+        decoding_mb=decoding_mb,
         concurrent=concurrent,
         per_minute=float("inf") if per_minute is None else per_minute,
         wait_ms=wait_ms,

@@ -35,7 +35,7 @@ TheRequest = Annotated[Received, Depends(received)]
 
 
 @asynccontextmanager
-async def decoded_for(
+async def held_for(
     model: ServedModel, service: Service, upload: Upload
 ) -> AsyncIterator[DecodedFile]:
     """Decode a recording as a model expects it; raises as `Decoders.decoded`."""
@@ -50,6 +50,12 @@ async def decoded_for(
         yield found
 
 
+async def decoded_for(model: ServedModel, service: Service, upload: Upload) -> DecodedFile:
+    """Return a recording that was decoded as a model expects it."""
+    async with held_for(model, service, upload) as found:
+        return found
+
+
 @router.post(
     "/v1/predict",
     operation_id="predict",
@@ -61,7 +67,7 @@ async def predict(service: TheService, request: TheRequest) -> JSONResponse:
     fields = request.fields(schemas.PredictFields)
     model, upload = service.model(fields.model), request.one()
     with model.batcher.expected():
-        async with decoded_for(model, service, upload) as decoded:
+        async with held_for(model, service, upload) as decoded:
             found = await model.batcher.predict(decoded, fields.device or None)
     row = {"model": model.name, **as_mapping(found, windows=fields.windows, top=fields.top)}
     if fields.events:
@@ -90,7 +96,7 @@ async def correct(service: TheService, request: TheRequest) -> Response:
     """
     fields = request.fields(schemas.CorrectFields)
     model, upload = service.model(fields.model), request.one()
-    async with decoded_for(model, service, upload) as decoded:
+    async with held_for(model, service, upload) as decoded:
         work = partial(corrected_wav, model.bundle, decoded, fields.device, fields.gain_db)
         data, notes = await anyio.to_thread.run_sync(work, limiter=service.workers)
     headers = {"Anymic-Notes": json.dumps(notes)}

@@ -101,6 +101,9 @@ class Predicted(Strict):
     duration_s: float
     notes: list[str] = Field(description="What was done to fit the recording to the model.")
     min_confidence: float
+    thresholds: dict[str, float] | None = Field(
+        None, description="With several labels a clip: from which each is named."
+    )
     answer: str | None = None
     top: list[RankedLabel] | None = None
     each_window: list[WindowAnswer] | None = None
