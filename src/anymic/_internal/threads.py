@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
-from threading import Barrier
-from typing import TypeVar
+from queue import Empty, Full, Queue
+from threading import Barrier, Event, Thread
+from typing import Generic, TypeVar
 
 import torch
 
@@ -122,6 +123,60 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         return
     with _workers(workers, threads) as pool:
         yield from _results(pool, function, chain(head, remaining), workers)
+
+
+class Background(Iterator[Item], Generic[Item]):
+    """The items of an iterator that runs in a thread, at most `ahead` of them in advance.
+
+    Whoever waits for the next item can be interrupted by a signal, also while the iterator waits
+    in a C library. What the iterator raises is raised here. The thread does not keep the program
+    from ending.
+    """
+
+    def __init__(self, items: Iterator[Item], *, ahead: int) -> None:
+        self._queue: Queue[tuple[Item | None, BaseException | None]] = Queue(ahead)
+        self._stopped, self._over = Event(), False
+        name = "anymic-background"
+        self._thread = Thread(target=self._run, args=(items,), name=name, daemon=True)
+
+    def __next__(self) -> Item:
+        if self._over:
+            raise StopIteration
+        if self._thread.ident is None:  # it begins with the first item
+            self._thread.start()
+        item, error = self._queue.get()
+        if error is not None:
+            self._over = True
+            raise error
+        return item  # type: ignore[return-value]
+
+    def stop(self, *, patience_s: float = 0.5) -> bool:
+        """Let the thread end; return whether it did."""
+        self._stopped.set()
+        self._over = True
+        with suppress(Empty):
+            while True:
+                self._queue.get_nowait()
+        if self._thread.ident is not None:
+            self._thread.join(patience_s)
+        return not self._thread.is_alive()
+
+    def _run(self, items: Iterator[Item]) -> None:
+        try:
+            for item in items:
+                if not self._put(item, None):
+                    return
+        except BaseException as error:
+            self._put(None, error)
+        else:
+            self._put(None, StopIteration())
+
+    def _put(self, item: Item | None, error: BaseException | None) -> bool:
+        while not self._stopped.is_set():
+            with suppress(Full):
+                self._queue.put((item, error), timeout=0.2)
+                return True
+        return False
 
 
 @contextmanager

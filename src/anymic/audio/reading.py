@@ -174,11 +174,25 @@ def stream(
     """
     with open_source(path) as source:
         source.refuse_unusable()
-        column = _column(source, channel)
-        name = os.fsdecode(path)
-        rate = source.rate_hz if rate_hz is None else checked_rate(rate_hz, name=name)
-        window = checked_length(window_s, rate, name="window_s")
-        yield from _windows(source, name, rate, window, column, allow_silence)
+        yield from windows_of(
+            source, window_s=window_s, rate_hz=rate_hz, channel=channel, allow_silence=allow_silence
+        )
+
+
+def windows_of(
+    source: Source,
+    *,
+    window_s: float,
+    rate_hz: int | None = None,
+    channel: Channel = "mean",
+    allow_silence: bool = False,
+) -> Iterator[Clip]:
+    """Read an open source as consecutive windows; arguments and errors are those of `stream`."""
+    column = _column(source, channel)
+    name = source.path
+    rate = source.rate_hz if rate_hz is None else checked_rate(rate_hz, name=name)
+    window = checked_length(window_s, rate, name="window_s")
+    yield from _windows(source, name, rate, window, column, allow_silence)
 
 
 def _windows(
@@ -190,8 +204,9 @@ def _windows(
     allow_silence: bool,
 ) -> Iterator[Clip]:
     """Cut the (resampled) stream into windows."""
-    resampler = None
+    resampler, ahead = None, 0
     if rate != source.rate_hz:
+        ahead = round(source.ahead_s * source.rate_hz)
         resampler = soxr.ResampleStream(source.rate_hz, rate, 1, dtype="float32", quality="HQ")
     waiting: list[NDArray[np.float32]] = []
     notes: deque[tuple[str, ...]] = deque()
@@ -199,7 +214,7 @@ def _windows(
     while not last:
         # Window k is computed from block k of the file; the resampler delays it a little.
         blocks += 1
-        count = round(blocks * window * source.rate_hz / rate) - source.position
+        count = round(blocks * window * source.rate_hz / rate) + ahead - source.position
         start_s = source.position / source.rate_hz
         frames = source.read(count)
         last = len(frames) < count

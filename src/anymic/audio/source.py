@@ -33,6 +33,9 @@ class Source(ABC):
         How many frames less than `stated_frames` are accepted.
     position : int
         The next frame to read.
+    ahead_s : float
+        How much further a source of sound that is arriving is read where it is resampled, so that
+        a window does not wait for the next one to arrive.
     """
 
     rate_hz: int
@@ -42,6 +45,7 @@ class Source(ABC):
     promised: bool = True
     slack: int = 0
     format: str = ""
+    ahead_s: float = 0.0
 
     def __init__(self, content: Content) -> None:
         self.content = content

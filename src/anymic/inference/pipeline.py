@@ -60,7 +60,7 @@ class ClipPipeline:
         self.gain_selector.share_gains(requests)
         unfinished: deque[ClipRequest] = deque()
         batches = self._batches(requests, unfinished)
-        for computed in self.engine.spread(self._compute, batches):
+        for computed in self.engine.spread(self.compute_batch, batches):
             for request, window, result, finite in computed:
                 request.deliver(window, result, finite=finite)
             while unfinished and unfinished[0].done:
@@ -93,13 +93,13 @@ class ClipPipeline:
         if batch:
             yield batch
 
-    def _compute(self, batch: Batch) -> Computed:
+    def compute_batch(self, batch: Batch) -> Computed:
         """Compute a batch; if that fails, each window alone, so that no other clip is lost."""
         try:
             return self._together(batch)
         except Exception as error:
             if len(batch) > 1:
-                return [one for item in batch for one in self._compute([item])]
+                return [one for item in batch for one in self.compute_batch([item])]
             ((request, window),) = batch
             return [(request, window, as_anymic_error(error), False)]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic.audio import Clip, DecodedFile
+from anymic.audio.source import Source
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, AudioError, ManifestError
 from anymic.features import Gains
@@ -27,7 +28,7 @@ FILE_OR_CLIP = (str, Path, Clip, DecodedFile)
 class ClipRequest:
     """A clip, and what has been computed for it so far."""
 
-    source: str | Path | Clip | DecodedFile
+    source: str | Path | Clip | DecodedFile | Source
     device: str | None = None  # these two as of a `Prediction`
     device_from: DeviceFrom = "assumed"
     start_s: float | None = None  # a part of the file; None for all of it
@@ -47,7 +48,9 @@ class ClipRequest:
     @property
     def path(self) -> str:
         """The file; empty for samples."""
-        return self.source.path if isinstance(self.source, Clip | DecodedFile) else str(self.source)
+        if isinstance(self.source, Clip | DecodedFile | Source):
+            return self.source.path
+        return str(self.source)
 
     @property
     def failed(self) -> AnymicError | None:

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic import audio
-from anymic.audio import Clip, DecodedFile
+from anymic.audio import AudioInfo, Clip, DecodedFile
+from anymic.audio.reading import windows_of
+from anymic.audio.source import Source
 from anymic.errors import AudioError, part_of
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class End:
 
 
 def cut(
-    source: str | Path | Clip | DecodedFile,
+    source: str | Path | Clip | DecodedFile | Source,
     contract: InputContract,
     *,
     least_samples: int = 1,
@@ -56,9 +58,10 @@ def cut(
 
     Parameters
     ----------
-    source : path, Clip or DecodedFile
+    source : path, Clip, DecodedFile or Source
         The windows of a `DecodedFile` are of the contract's rate and channel, and begin every
-        `contract.hop_samples`; it is cut as the file itself.
+        `contract.hop_samples`; it is cut as the file itself. A `Source` is open, and may be sound
+        that is arriving; it may be silent.
     contract : InputContract
     least_samples : int
         A clip with fewer samples, at the contract's rate, is always refused.
@@ -113,7 +116,7 @@ def cut(
 
 
 def _open(
-    source: str | Path | Clip | DecodedFile,
+    source: str | Path | Clip | DecodedFile | Source,
     contract: InputContract,
     start_s: float | None,
     duration_s: float | None,
@@ -124,7 +127,7 @@ def _open(
         notes = _rate_note(source.path or "a clip", source.rate_hz, contract)
         clip = audio.resample(audio.check(source), contract.rate_hz)
         return _slices(clip, contract), notes
-    info = source.info if isinstance(source, DecodedFile) else audio.probe(source)
+    info = _info_of(source)
     notes = _rate_note(info.path, info.rate_hz, contract)
     if info.channels > 1 and contract.channel != "only":
         if contract.channel == "mean":
@@ -135,9 +138,8 @@ def _open(
         return iter(source.clips), notes
     rate_hz = contract.rate_hz if info.rate_hz != contract.rate_hz else None
     if start_s is None and duration_s is None:
-        hop_s = contract.hop_samples / contract.rate_hz
-        clips = audio.stream(source, window_s=hop_s, rate_hz=rate_hz, channel=contract.channel)
-        return clips, notes
+        return _consecutive(source, contract, rate_hz), notes
+    assert not isinstance(source, Source), "a part of a source cannot be read"
     clip = audio.read(
         source,
         rate_hz=rate_hz,
@@ -147,6 +149,24 @@ def _open(
         most_s=most_s,
     )
     return _slices(clip, contract), notes
+
+
+def _info_of(source: str | Path | DecodedFile | Source) -> AudioInfo | Source:
+    if isinstance(source, Source):
+        return source
+    return source.info if isinstance(source, DecodedFile) else audio.probe(source)
+
+
+def _consecutive(
+    source: str | Path | Source, contract: InputContract, rate_hz: int | None
+) -> Iterator[Clip]:
+    """Return the clips of a whole file, or of a source, one every hop."""
+    hop_s, channel = contract.hop_samples / contract.rate_hz, contract.channel
+    if isinstance(source, Source):
+        return windows_of(
+            source, window_s=hop_s, rate_hz=rate_hz, channel=channel, allow_silence=True
+        )
+    return audio.stream(source, window_s=hop_s, rate_hz=rate_hz, channel=channel)
 
 
 def _rate_note(name: str, rate_hz: int, contract: InputContract) -> list[str]:
