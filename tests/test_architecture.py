@@ -23,7 +23,7 @@ LAYERS = (
     {"bundle"},
     {"importers", "inference"},
     {"evaluation", "exporters"},
-    {"training", "serving"},
+    {"training", "serving", "sharing"},
     {"__init__", "cli"},
 )
 
