@@ -27,7 +27,9 @@ from anymic._internal.optional import extra
 # Of the first run, on silence. Cnn14 of PANNs (320 MB) takes a tenth of the time.
 CPU_S, MEMORY_MB = 20, 2000
 LENGTHS = (16_000, 160_000)  # samples that are tried where the model takes any number of them
+# of inputs: samples, and the number of a device
 FLOAT = "tensor(float)"
+TYPES: dict[str, type[np.generic]] = {FLOAT: np.float32, "tensor(int64)": np.int64}
 
 
 _tried: set[object] = set()  # the models that have run within the limits
@@ -80,20 +82,22 @@ def _load_and_run(path: Path) -> None:
     with _memory_errors():
         session = load_session(sys.stdin.buffer.read() or path, threads=1)
     inputs = session.get_inputs()
-    if any(one.type != FLOAT for one in inputs):
+    if any(one.type not in TYPES for one in inputs):
         return
     for length in LENGTHS:
         with suppress(Exception), _memory_errors():
-            session.run(None, {one.name: _silence(one.shape, length) for one in inputs})
+            session.run(
+                None, {one.name: _silence(one.shape, length, TYPES[one.type]) for one in inputs}
+            )
             return
 
 
-def _silence(shape: list[Any], length: int) -> Any:
+def _silence(shape: list[Any], length: int, kind: type[np.generic]) -> Any:
     """Return zeros for an input: of an axis without a size 1, but `length` of the last one."""
     sizes = [size if isinstance(size, int) else 1 for size in shape]
-    if shape and not isinstance(shape[-1], int):
+    if len(shape) > 1 - (kind == np.float32) and not isinstance(shape[-1], int):
         sizes[-1] = length
-    return np.zeros(sizes, np.float32)
+    return np.zeros(sizes, kind)
 
 
 @contextmanager

@@ -14,21 +14,32 @@ from anymic import audio
 from anymic._internal.onnx_session import open_session, require_onnxruntime
 from anymic._internal.reading import parsing, reason_of
 from anymic.audio import Clip
+from anymic.bundle import Targets
 from anymic.devices.correction.apply import apply_to_waveform
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import ClassifierError, counted
+from anymic.errors import ClassifierError, DeviceError, Failure, attempt, counted
+from anymic.inference.onnx_contract import OnnxContract
+from anymic.inference.windowing import Window, cut
 
 LABELS, RATE_HZ = "labels", "rate_hz"  # metadata properties of the file
+MOST_CLIPS = 32  # in one call
 FFT_SIZE, HOP_SAMPLES = 2048, 512  # of gains that are estimated for it
 
 
 class OnnxModel:
     """An ONNX model of waveforms.
 
-    Its one input is (batch, sample) float32, mono, full scale 1.0; its first output is
-    (batch, label), probabilities. If the axis of samples has a fixed size, clips of another length
-    are refused; if that of the batch has, clips are passed one by one. Clips are resampled to the
-    model's rate, and those of a device with a profile are corrected before the model.
+    A file that `anymic.exporters.export` wrote is used as the model that it was made of: by its
+    contract, with the gains of the devices in it. Any other file has one input, (batch, sample)
+    float32, mono, full scale 1.0; its first output is (batch, label), probabilities. If the axis of
+    samples has a fixed size, clips of another length are refused; if that of the batch has, clips
+    are passed one by one. Clips are resampled to the model's rate, and those of a device with a
+    profile beside the file are corrected before the model.
+
+    Attributes
+    ----------
+    exported : OnnxContract or None
+        What a file that anymic exported says of itself.
 
     Parameters
     ----------
@@ -67,13 +78,19 @@ class OnnxModel:
             path, ClassifierError, expected="an ONNX model", fix="export or copy it again"
         ):
             self._session = _open(self.path)
-            inputs, self._output = self._session.get_inputs(), self._session.get_outputs()[0].name
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
             stated = self._session.get_modelmeta().custom_metadata_map
+        own = {one.name: one for one in inputs}
+        takes_device = len(inputs) == 2 and own.keys() == {"samples", "device"}
+        if takes_device and own["device"].type == "tensor(int64)":
+            inputs = [own["samples"]]
+        uncalibrated = takes_device and "uncalibrated" in [one.name for one in outputs]
+        self._output = "uncalibrated" if uncalibrated else outputs[0].name
         if len(inputs) != 1 or len(inputs[0].shape) != 2 or inputs[0].type != "tensor(float)":
             found = ", ".join(f"{one.name} {one.shape} {one.type}" for one in inputs)
             raise ClassifierError(
                 f"{self._name} has the input {found}",
-                expected="one input (batch, sample) of float32, the waveform",
+                expected="one input (batch, sample) of float32, the waveform, or also the device",
                 fix="export the model with its front-end",
             )
         self._input = inputs[0].name
@@ -88,16 +105,37 @@ class OnnxModel:
                 expected=f"labels in the metadata property {LABELS}, or as an argument",
                 fix="pass the labels",
             )
+        self.exported: OnnxContract | None = None
+        if takes_device:
+            self.exported = OnnxContract.read(stated, self._name, len(self.labels))
         if profile is None and profile_beside(self.path).is_file():
             profile = DeviceProfile.read(profile_beside(self.path))
         if profile is not None:
             profile.require(rate_hz=self.rate_hz)
+            self._refuse_inside(profile)
         self.profile = profile
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices that there are gains for."""
-        return tuple(self.profile.devices) if self.profile else ()
+        """The devices that there are gains for: in the file, and in the profile beside it."""
+        inside = self.exported.corrected if self.exported else ()
+        return (*inside, *(self.profile.devices if self.profile else ()))
+
+    @property
+    def blind(self) -> tuple[str, ...]:
+        """Those of them whose gains were estimated from recordings of the device alone."""
+        inside = self.exported.blind if self.exported else ()
+        return (*inside, *(self.profile.blind if self.profile else ()))
+
+    @property
+    def targets(self) -> Targets:
+        """Whether a clip has one label or several."""
+        return self.exported.targets if self.exported else "one"
+
+    @property
+    def thresholds(self) -> tuple[float, ...] | None:
+        """With several labels a clip, the probability from which each is named."""
+        return self.exported.thresholds if self.exported else None
 
     def with_profile(self, profile: DeviceProfile) -> OnnxModel:
         """Return the model with another profile."""
@@ -124,8 +162,47 @@ class OnnxModel:
 
     def classify(
         self, clips: Sequence[Clip], devices: Sequence[str | None]
+    ) -> list[NDArray[np.float64] | Failure]:
+        """Return for each clip its probabilities (label,); see `corrected`.
+
+        With a file that anymic exported they are the mean over windows, as its contract says, and
+        a clip that the contract refuses is a Failure.
+        """
+        if self.exported is not None:
+            pairs = zip(clips, devices, strict=True)
+            return [attempt(clip.path, self._whole, clip, device) for clip, device in pairs]
+        return list(self._classify(clips, devices))
+
+    def windows(self, clips: Sequence[Clip], device: str | None) -> NDArray[np.float64]:
+        """Return the probabilities (clip, label) of clips of one device, not calibrated."""
+        return np.stack(self._classify(clips, [device] * len(clips)))
+
+    def _whole(self, clip: Clip, device: str | None) -> NDArray[np.float64]:
+        assert self.exported is not None
+        exported = self.exported
+        self.number(device)
+        items = cut(clip, exported.contract, least_samples=exported.shortest_samples)
+        windows = [one for one in items if isinstance(one, Window)]
+        cuts = [Clip(one.samples, self.rate_hz, start_s=one.start_s) for one in windows]
+        return exported.of_clip(self.windows(cuts, device), device)
+
+    def number(self, device: str | None) -> int:
+        """Return the number of a device in the file, 0 where it has none; see `OnnxContract`."""
+        beside = self.profile is not None and device in self.profile.devices
+        return 0 if self.exported is None or beside else self.exported.number(device)
+
+    def _refuse_inside(self, profile: DeviceProfile) -> None:
+        inside = self.exported.devices if self.exported else ()
+        if twice := [name for name in profile.devices if name in inside]:
+            raise DeviceError(
+                f"the device {', '.join(twice)} is in the file {self.path} already",
+                expected="another device",
+                fix="add it to the model, and export that again",
+            )
+
+    def _classify(
+        self, clips: Sequence[Clip], devices: Sequence[str | None]
     ) -> list[NDArray[np.float64]]:
-        """Return for each clip its probabilities (label,); see `corrected`."""
         pairs = zip(clips, devices, strict=True)
         ready = [self.corrected(clip, device) for clip, device in pairs]
         for clip in ready:
@@ -137,13 +214,18 @@ class OnnxModel:
                     fix="cut the clips (start_s, duration_s), or export the model for any length",
                 )
         alike = len({len(clip.samples) for clip in ready}) == 1 and self._batch is None
-        batches = [ready] if alike else [[clip] for clip in ready]
-        return [answer for batch in batches for answer in self._run(batch)]
+        size = MOST_CLIPS if alike else 1
+        batches = [slice(first, first + size) for first in range(0, len(ready), size)]
+        return [answer for one in batches for answer in self._run(ready[one], devices[one])]
 
-    def _run(self, clips: Sequence[Clip]) -> list[NDArray[np.float64]]:
-        samples = np.stack([clip.samples for clip in clips])
+    def _run(
+        self, clips: Sequence[Clip], devices: Sequence[str | None]
+    ) -> list[NDArray[np.float64]]:
+        inputs = {self._input: np.stack([clip.samples for clip in clips])}
+        if self.exported is not None:
+            inputs["device"] = np.array([self.number(one) for one in devices], dtype=np.int64)
         try:
-            found = np.asarray(self._session.run([self._output], {self._input: samples})[0])
+            found = np.asarray(self._session.run([self._output], inputs)[0])
         except Exception as error:  # the errors of onnxruntime have no common base class
             raise ClassifierError(
                 f"{self._name} failed for {clips[0].path or 'a clip'} ({reason_of(error)})",
