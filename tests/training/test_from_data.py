@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +46,13 @@ def test_settings_suit_the_clips(
     tmp_path: Path, rate_hz: int, length_s: float, chosen: tuple[float, ...]
 ) -> None:
     clips = corpus(tmp_path, *[(rate_hz, length_s)] * 2)
-    config, notes = settle(load_config("small"), clips)
+    config, notes = settle(load_config("spectrum-correction"), clips)
     front = config.frontend
     found = (front.rate_hz, front.fft_size, front.hop_samples, front.bands, config.clip_s)
     assert list(found) == list(chosen)
     assert config.from_data == ()
+    few = settle(load_config("small"), clips)[0]
+    assert few == replace(config, frontend=replace(front, bands=64))
     assert f"{chosen[0]} Hz, FFT of {chosen[1]}, hop of {chosen[2]} samples" in notes[0]
     assert settle(config, clips) == (config, [])
 
@@ -60,7 +63,7 @@ def test_what_is_stated_stays(tmp_path: Path) -> None:
     config, _ = settle(load_config("small", changes=changes), clips)
     front = config.frontend
     assert (front.rate_hz, front.hop_samples, config.clip_s) == (44100, 300, 2)
-    assert (front.fft_size, front.bands) == (2048, 128)
+    assert (front.fft_size, front.bands) == (2048, 64)
     whole = {"frontend": {"rate_hz": 16000}}
     config, _ = settle(load_config("small", changes=whole), clips)
     assert config.frontend == FrontendConfig(rate_hz=16000)
@@ -68,7 +71,7 @@ def test_what_is_stated_stays(tmp_path: Path) -> None:
 
 def test_other_presets_take_nothing_from_the_clips(tmp_path: Path) -> None:
     clips = corpus(tmp_path, (8000, 1.0), (8000, 1.0))
-    for name in set(presets()) - {"small"}:
+    for name in set(presets()) - {"small", "spectrum-correction"}:
         config, notes = settle(load_config(name), clips)
         assert (config.frontend, notes) == (load_config(name).frontend, [])
     with pytest.raises(ConfigError, match=r"The clips last from 1.0 to 2.0 s"):
