@@ -1,6 +1,6 @@
 """Requests in a second, and their delay, of `anymic serve` and of a plain FastAPI script.
 
-The plain script decodes and predicts each request in FastAPI's pool of threads, with the same model.
+The plain script decodes and predicts each request in the pool of threads of FastAPI.
 """
 
 from __future__ import annotations

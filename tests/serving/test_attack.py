@@ -198,7 +198,7 @@ class Client(threading.Thread):
 def test_a_thousand_hostile_requests(golden: Path) -> None:
     kinds = attacks()
     names = [list(kinds)[number % len(kinds)] for number in range(REQUESTS)]
-    np.random.default_rng(0).shuffle(names)  # type: ignore[arg-type]
+    np.random.default_rng(0).shuffle(names)
     # Slow ones take seconds each: a few of them at any time.
     names = [name for number, name in enumerate(names) if name != "slow" or number < 500]
     names += ["no http"] * (REQUESTS - len(names))
