@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.errors import ConfigError, Failure, attempt
 from anymic.exporters.onnx_file import Exported, export
+from anymic.exporters.onnx_file import as_plain as exported_as_plain
 from anymic.exporters.parity import built_in
 from anymic.exporters.quantization import Form, Inputs, quantize
 from anymic.exporters.transforms import fitting
@@ -208,3 +209,14 @@ def _windows(request: ClipRequest, contract: InputContract) -> list[Any]:
         most_s=request.most_s,
     )
     return [item.samples for item in items if isinstance(item, Window)]
+
+
+def as_plain(small: SmallExport) -> dict[str, Any]:
+    """Return what was written as plain JSON values."""
+    return {
+        **exported_as_plain(small.exported),
+        "form": small.form,
+        "agreement": asdict(small.agreement),
+        "float32_bytes": small.float32_bytes,
+        "failures": [asdict(one) for one in small.failures],
+    }
