@@ -27,6 +27,7 @@ bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/codecs.py
 	$(RUN)/python benchmarks/pretrained.py
 	$(RUN)/python benchmarks/service.py
+	$(RUN)/python benchmarks/export.py
 
 # Changed files of every kind are read: no crash, no hang, no lost answer; findings in fuzz-findings.
 fuzz: $(VENV)/.ready-dev

@@ -15,7 +15,7 @@ from anymic._internal.onnx_session import load_session
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble, InputContract
 from anymic.errors import AudioError, Failure, attempt, counted
-from anymic.inference.answers import calibrate
+from anymic.inference.answers import average, calibrate
 from anymic.inference.engine import Engine
 from anymic.inference.predictor import Predictor
 from anymic.inference.windowing import Window, cut
@@ -52,8 +52,13 @@ def compare(
     largest = 0.0
     for number, device in enumerate((None, *devices)):
         found = _run(session, each, number)
-        gains = [engine.profile_gains(device)] * len(each)
-        answers = engine.classify(engine.features(torch.from_numpy(each), gains))
+        parts = [_overlapping(one, bundle) if windows else one[None] for one in each]
+        gains = [engine.profile_gains(device)] * sum(map(len, parts))
+        found_each = engine.classify(
+            engine.features(torch.from_numpy(np.concatenate(parts)), gains)
+        )
+        ends = np.cumsum([len(one) for one in parts])[:-1]
+        answers = np.stack([average(one) for one in np.split(found_each, ends)])
         expected = calibrate(answers, bundle.calibration, [device] * len(each))
         largest = max(largest, float(np.abs(found - expected).max()))
     if windows:
@@ -104,6 +109,14 @@ def _windows(
 
 def _cut(clip: str | Path | Clip, contract: InputContract) -> list[NDArray[np.float32]]:
     return [item.samples for item in cut(clip, contract) if isinstance(item, Window)]
+
+
+def _overlapping(samples: NDArray[np.float32], bundle: Bundle | Ensemble) -> NDArray[np.float32]:
+    """Return the windows (window, sample) that a clip of one window has where they overlap."""
+    contract = bundle.contract
+    if contract.hop_samples == contract.clip_samples:
+        return samples[None]
+    return np.stack(_cut(Clip(samples, contract.rate_hz), contract))
 
 
 def _of_several_windows(session: Any, bundle: Bundle | Ensemble, devices: Sequence[str]) -> float:
