@@ -27,8 +27,8 @@ RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-sim
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start headless Chromium with an empty profile; skip the test where there is none.
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Start headless Chromium with an empty profile, and more flags; skip where there is none.
 
     Until it ends, nothing in this thread can call `asyncio.run`.
     """
@@ -36,7 +36,7 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         pytest.skip("no Chromium on this machine: make browser")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:
@@ -44,9 +44,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
-    """Open an empty tab; yield it and its errors, which grow: console, exceptions, requests."""
-    context = browser.new_context()
+def opened(browser: Browser, **options: Any) -> Iterator[tuple[Page, list[str]]]:
+    """Open an empty tab; yield it and its errors, which grow: console, exceptions, requests.
+
+    `options` are those of the browser's context, such as its size.
+    """
+    context = browser.new_context(**options)
     page, errors = context.new_page(), list[str]()
     page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
     page.on("pageerror", lambda one: errors.append(str(one)))

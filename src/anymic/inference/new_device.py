@@ -42,12 +42,15 @@ class Addition:
         What was done, and what remains uncertain.
     failures : tuple of Failure
         Recordings that could not be used.
+    estimated : tuple of Estimated
+        The gains as estimated, before they were added; one for each member of an ensemble.
     """
 
     model: Bundle | Ensemble | OnnxModel
     devices: tuple[Expectation, ...]
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    estimated: tuple[Estimated, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,7 @@ def add_device(
         ),
         tuple(dict.fromkeys(note for each in found for note in each.notes)),
         tuple(dict.fromkeys(failure for each in found for failure in each.failures)),
+        tuple(found),
     )
 
 

@@ -88,11 +88,6 @@ class Decoders:
         finally:
             self._memory.give(samples.nbytes)
 
-    async def decode(self, path: str, **options: Any) -> DecodedFile:
-        """Return a decoded file, which is then not counted any more; as `decoded`."""
-        async with self.decoded(path, **options) as found:
-            return found
-
     def _result(
         self, reason: str, found: dict[str, Any], samples: Samples, path: str, name: str
     ) -> DecodedFile:

@@ -50,12 +50,6 @@ async def held_for(
         yield found
 
 
-async def decoded_for(model: ServedModel, service: Service, upload: Upload) -> DecodedFile:
-    """Return a recording that was decoded as a model expects it."""
-    async with held_for(model, service, upload) as found:
-        return found
-
-
 @router.post(
     "/v1/predict",
     operation_id="predict",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,8 @@ class Estimated:
     notes : tuple of str
     failures : tuple of Failure
         Recordings that could not be used.
+    lags_s : mapping of str to float
+        The recordings that were shifted, and by how much they were late.
     """
 
     profile: DeviceProfile
@@ -66,6 +68,7 @@ class Estimated:
     error_db: dict[str, NDArray[np.float64]]
     notes: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    lags_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ def from_takes(
             *_noise_notes(profile),
         ),
         spectra.failures,
+        spectra.lags_s,
     )
 
 
