@@ -140,6 +140,18 @@ def service(cases: list[Case], folder: Path) -> Iterator[Answer]:
             yield response.json()["probabilities"]
 
 
+def stream(cases: list[Case], folder: Path) -> Iterator[Answer]:
+    """Classify by `anymic stream`: the mean over its windows."""
+    for one in cases:
+        stated = ["--device", one.device] if one.device else []
+        with (folder / "out").open("w") as out, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            options = [*stated, "--every-window", "--json"]
+            assert main(["stream", str(MODEL), str(one.path), *options]) == 0
+        rows = [json.loads(line)["probabilities"] for line in (folder / "out").open()]
+        yield {label: float(np.mean([row[label] for row in rows])) for label in rows[0]}
+
+
 def exported(folder: Path) -> tuple[list[str], list[str]]:
     """Write model.onnx, which cuts windows; return its labels and devices."""
     place = folder / "model.onnx"
@@ -205,6 +217,15 @@ def test_the_answer_is_the_same(
     for case, answer, wanted in zip(cases, found, expected, strict=True):
         assert answer == pytest.approx(wanted, abs=tolerance), case.path.name
         assert max(answer, key=answer.__getitem__) == max(wanted, key=wanted.__getitem__)
+
+
+def test_the_windows_of_a_stream_are_the_same(cases: list[Case], tmp_path: Path) -> None:
+    """A stream has no end, and each of its windows is calibrated by itself."""
+    predictor = anymic.load(MODEL, precision="float32")
+    for case, answer in zip(cases, stream(cases, tmp_path), strict=True):
+        windows = predictor.predict(case.path, device=case.device).window_probabilities
+        wanted = dict(zip(predictor.labels, np.mean(windows, axis=0).tolist(), strict=True))
+        assert answer == pytest.approx(wanted, abs=COMMANDS), case.path.name
 
 
 def test_devices_and_clips_have_different_answers(expected: list[Answer]) -> None:
