@@ -31,7 +31,8 @@ from anymic.inference.sequences import open_sequences
 from anymic.metrics import paired_difference
 from anymic.models.tagger import Standardization
 from anymic.training.embedded import Embedded
-from anymic.training.heads import LINEAR, head_config, untrained
+from anymic.training.head_settings import LINEAR, head_config
+from anymic.training.heads import untrained
 from anymic.training.loop.trainer import train
 from anymic.training.parts import Examples
 

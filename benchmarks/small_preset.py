@@ -81,7 +81,9 @@ def run(root: Path, name: str, rotation: int, seed: int, pipe: Any) -> None:
     config = load_config("small", changes={**COMMON, **CANDIDATES[name], "seed": seed})
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        bundle = anymic.train(clips.rows(folds.isin(training)), config, folder, progress=False)
+        bundle = anymic.train(
+            clips.rows(folds.isin(training).to_numpy()), config, folder, progress=False
+        )
         seconds = time.process_time() - start
         chosen = clips.rows((folds == held_out).to_numpy())
         answers = anymic.Predictor(bundle).predict_many(chosen.paths())

@@ -16,7 +16,8 @@ from anymic.features import FrontendConfig
 from anymic.importers.vggish import import_vggish
 from anymic.importers.yamnet import import_yamnet
 from anymic.inference.predictor import Predictor
-from anymic.training.heads import fit_head, head_config
+from anymic.training.head_settings import head_config
+from anymic.training.heads import fit_head
 from anymic_experiments.commands import ROOT
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings

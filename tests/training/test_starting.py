@@ -21,7 +21,8 @@ from anymic.features.patches import YAMNET
 from anymic.importers.yamnet import import_yamnet
 from anymic.models.tagger import Tagger
 from anymic.training.finetuning import weights_digest
-from anymic.training.heads import fit_head, head_config
+from anymic.training.head_settings import head_config
+from anymic.training.heads import fit_head
 from anymic.training.starting import choose_start
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,7 +12,7 @@ from anymic.cli.printing import Outcome, failures_as_json
 from anymic.errors import ConfigError, counted
 
 if TYPE_CHECKING:
-    from anymic.devices.correction.new_device import Expectation
+    from anymic.devices.correction.expectation import Expectation
 
 DONE = {
     "takes": "{takes} with {reference}",

@@ -62,7 +62,7 @@ def train(
 
     Example: anymic train --data sounds/ --out run --test-share 0.2 --group-from '^([^-]+)-'
     """
-    from anymic.training.heads import heads
+    from anymic.training.head_settings import heads
     from anymic.training.held_out import REPORT, HeldOut
     from anymic.training.run import RECORD
     from anymic.training.starting import PRESET, FitOptions, choose_start, several_labels

@@ -70,7 +70,8 @@ def train_head(
     from anymic.data.splits import set_test_aside
     from anymic.evaluation import evaluate as evaluation
     from anymic.training.embedding_heads import fit_vectors
-    from anymic.training.heads import SEGMENTS, fit_head, head_config
+    from anymic.training.head_settings import head_config
+    from anymic.training.heads import SEGMENTS, fit_head
 
     given = {"epochs": epochs, "batch_size": batch}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
@@ -137,7 +138,7 @@ def _trained(record: Mapping[str, Any]) -> str:
 
 def _network(head: str) -> str:
     """Return the head's registered name: "lstm" is short for "lstm_head"."""
-    from anymic.training.heads import heads
+    from anymic.training.head_settings import heads
 
     require_choice("--head", head.removesuffix("_head"), heads())
     return heads()[head.removesuffix("_head")]

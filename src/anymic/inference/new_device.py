@@ -17,8 +17,9 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.device_changes import add_devices, add_to_each
 from anymic.devices.correction import new_device
 from anymic.devices.correction.blind import MeanSpectrum
+from anymic.devices.correction.expectation import Expectation, expectation
 from anymic.devices.correction.merging import merge, refuse_known
-from anymic.devices.correction.new_device import Analysis, Estimated, Expectation
+from anymic.devices.correction.new_device import Analysis, Estimated
 from anymic.devices.correction.profile import UNNAMED, DeviceProfile
 from anymic.devices.correction.takes import Table, read_takes
 from anymic.errors import BundleError, DeviceError, Failure
@@ -164,8 +165,7 @@ def add_device(
     return Addition(
         changed,
         tuple(
-            new_device.expectation(first, name, profile.devices[name], parts[0].bins)
-            for name in first.devices
+            expectation(first, name, profile.devices[name], parts[0].bins) for name in first.devices
         ),
         tuple(dict.fromkeys(note for each in found for note in each.notes)),
         tuple(dict.fromkeys(failure for each in found for failure in each.failures)),

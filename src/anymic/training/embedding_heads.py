@@ -16,7 +16,8 @@ from anymic.models.segments import fixed_segments
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
 from anymic.training.embedded import Embedded
-from anymic.training.heads import LINEAR, SEGMENTS, require_head
+from anymic.training.head_settings import LINEAR, require_head
+from anymic.training.heads import SEGMENTS
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun
 

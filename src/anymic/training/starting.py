@@ -16,7 +16,8 @@ from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError
 from anymic.training.config import TrainingConfig, as_config, load_config
 from anymic.training.fitting import fit
-from anymic.training.heads import fit_head, head_config, heads, require_used
+from anymic.training.head_settings import head_config, heads, require_used
+from anymic.training.heads import fit_head
 from anymic.training.held_out import REPORT, HeldOut, Measured, fit_and_measure
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def choose_start(
     extractor : str, path or Bundle, optional
         The name of an installed model, the folder of one, or "none" for random weights.
     head : str, optional
-        A key of `anymic.training.heads.heads`: logistic, dense, attention or lstm.
+        A key of `anymic.training.head_settings.heads`: logistic, dense, attention or lstm.
     changes : mapping, optional
         Settings to replace in `config`, or in those of the head or the preset that is chosen.
     seed : int, optional

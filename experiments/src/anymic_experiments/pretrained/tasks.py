@@ -26,7 +26,8 @@ from anymic.inference.new_device import add_device
 from anymic.inference.sequences import open_sequences
 from anymic.models.tagger import Tagger
 from anymic.training import TrainingConfig
-from anymic.training.heads import LINEAR, fit_head
+from anymic.training.head_settings import LINEAR
+from anymic.training.heads import fit_head
 from anymic_experiments.runner import Arrays, ArrayTask, FileTask
 from anymic_experiments.runs import Outcome, Run, named_by
 

@@ -1,0 +1,87 @@
+"""The heads by name, and the settings of a head's training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from anymic import models
+from anymic._internal.settings import to_mapping
+from anymic.errors import ConfigError
+from anymic.training.config import TrainingConfig, load_config
+
+LINEAR = "linear_head"
+PRESET = "head"
+# Settings that a head does not use: its features are embeddings, and its name is chosen apart.
+OF_NETWORKS = {"network", "width", "frontend", "correction", "clip_s", "codecs", "from_data"}
+OF_NETWORKS |= {"other_rates", "shorter", "longer"}
+USED_BY_LOGISTIC = {"seed", "targets", "validation_share"}
+
+
+def heads() -> dict[str, str]:
+    """Return the registered name of every head by its short name: "lstm" is "lstm_head"."""
+    names = sorted(spec.name for spec in models.NETWORKS.specs() if spec.head)
+    return {"logistic" if name == LINEAR else name.removesuffix("_head"): name for name in names}
+
+
+def head_config(
+    head: str, *, seed: int = 0, changes: Mapping[str, Any] | None = None
+) -> TrainingConfig:
+    """Return the usual settings of a head's training: those of the preset "head".
+
+    Logistic regression sets no clips aside, because it chooses its regularization by
+    cross-validation; with several labels a clip it does, to choose the thresholds of the labels.
+
+    Parameters
+    ----------
+    head : str
+        Its registered name.
+    seed : int
+    changes : mapping, optional
+        Settings to replace, as for `anymic.training.load_config`.
+
+    Raises
+    ------
+    ConfigError
+        If the head does not use a setting that is replaced, or there is no such setting.
+    """
+    require_used(head, changes or {})
+    usual: dict[str, Any] = {"network": head, "seed": seed}
+    if head == LINEAR and (changes or {}).get("targets") != "several":
+        usual["validation_share"] = 0
+    return load_config(PRESET, changes={**usual, **(changes or {})})
+
+
+def require_used(head: str, changes: Mapping[str, Any]) -> None:
+    """Raise ConfigError for settings that a head does not use."""
+    used = set(to_mapping(TrainingConfig())) - OF_NETWORKS
+    used = USED_BY_LOGISTIC if head == LINEAR else used
+    unused = [
+        key
+        for key in changes
+        if (name := key.split(".")[0]) in TrainingConfig.__dataclass_fields__ and name not in used
+    ]
+    if unused:
+        short = next(short for short, name in heads().items() if name == head)
+        raise ConfigError(
+            f"the head {short} does not use {', '.join(unused)}",
+            expected=", ".join(sorted(used)) + ", where a setting is changed",
+            fix="leave other settings out, or choose another head",
+        )
+
+
+def require_head(name: str, *, segments: int | None, hidden: int | None) -> None:
+    """Raise ConfigError if a network is no head, or there is no segment to classify."""
+    known = heads().values()
+    if name not in known or (segments is not None and segments < 1):
+        raise ConfigError(
+            f"the head is {name!r} on {segments} segments",
+            expected=f"one of {', '.join(known)}, on 1 or more segments",
+            fix="choose another head or number of segments",
+        )
+    if name == LINEAR and hidden is not None:
+        raise ConfigError(
+            f"a linear head with a hidden width of {hidden}",
+            expected="no width: it has one layer",
+            fix="leave the width out, or choose another head",
+        )
