@@ -74,7 +74,7 @@ print(found)
 def test_arrays_are_those_that_numpy_reads(tmp_path: Path) -> None:
     for save in (np.savez, np.savez_compressed):
         path = tmp_path / "a.npz"
-        save(path, **ARRAYS)
+        save(path, **ARRAYS)  # type: ignore[arg-type]
         for found in (read_arrays(path), parse_arrays(path.read_bytes())):
             with np.load(path) as wanted:
                 assert list(found) == wanted.files
@@ -99,7 +99,7 @@ def test_threads_share_no_parser_of_python(monkeypatch: pytest.MonkeyPatch) -> N
         raise SystemError("AST constructor recursion depth mismatch")
 
     file = io.BytesIO()
-    np.savez(file, **ARRAYS)
+    np.savez(file, **ARRAYS)  # type: ignore[arg-type]
     monkeypatch.setattr(ast, "literal_eval", fails)
     with pytest.raises(SystemError):
         np.load(io.BytesIO(file.getvalue()))["halves"]

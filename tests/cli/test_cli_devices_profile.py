@@ -211,7 +211,7 @@ def test_takes_need_no_labels(takes: Path) -> None:
         out = manifest.with_suffix(".json")
         assert run("devices", "profile", manifest, "--out", out).exit_code == 0
         profiles.append(DeviceProfile.read(out).gains_for("B"))
-    np.testing.assert_array_equal(*profiles)
+    np.testing.assert_array_equal(profiles[0], profiles[1])
     in_python = anymic.profile(plain, reference="A")
     np.testing.assert_array_equal(in_python.gains_for("B"), profiles[0])
     table[["path", "take"]].to_csv(plain, index=False)

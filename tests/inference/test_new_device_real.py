@@ -98,4 +98,5 @@ def test_real_microphones_at_one_moment_are_takes(plain: Bundle, shared_data: Pa
     assert len(added.failures) <= 2
     for one in added.devices:  # position and microphone differ, and so does each drum
         assert one.recordings >= TAKES - 2
+        assert one.spread_db is not None
         assert one.spread_db > 1
