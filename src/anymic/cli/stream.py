@@ -61,7 +61,9 @@ def stream(
     At the end of the sound, and after Ctrl-C (exit status 130), the events that are left and a line
     on the latency are printed. The exit status is 1 if the connection was lost.
 
-    Example: ffmpeg -i in.mp3 -f s16le -ac 1 -ar 16000 - | anymic stream run - --rate 16000
+    Raw samples: ffmpeg -i in.mp3 -f s16le -ac 1 -ar 16000 - | anymic stream run - --rate 16000
+
+    Example: anymic stream run rtsp://camera/1 --threshold 0.8
     """
     from typing import get_args
 
