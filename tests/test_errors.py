@@ -14,7 +14,14 @@ from anymic.errors import AnymicError, AudioError, Failure, part_of
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "anymic"
 FULL = "No file x.yaml. Expected a YAML file. Check the path."
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-OF_OTHERS = {"--raw-channels", "--raw-rate", "--raw-format", "--upgrade", "--sans"}  # programs, CSS
+OF_OTHERS = {
+    "--form",
+    "--raw-channels",
+    "--raw-rate",
+    "--raw-format",
+    "--upgrade",
+    "--sans",
+}  # programs, CSS
 UNCLEAR = re.compile(r"\b(hears?|heard|listen\w*|mend|wanted|got|stranger?s?|surely|e\.g)\b")
 
 

@@ -236,7 +236,7 @@ def _loaded(model: Bundle | Ensemble | str | Path) -> Bundle | Ensemble:
         raise BundleError(
             f"{model} is a head on embeddings, which takes no samples",
             expected="a model of audio",
-            fix="train one with `anymic train --extractor`, which holds both",
+            fix="train one with `anymic train` and an extractor, which holds both",
         )
     return bundles.load(model)
 
@@ -246,13 +246,13 @@ def _check(bundle: Bundle | Ensemble, out: Path, transform: str, *, embeddings: 
         _as_transform(transform)
     if out.suffix != ".onnx":
         raise ConfigError(
-            f"{out} is no .onnx file", expected="a name that ends in .onnx", fix="change --out"
+            f"{out} is no .onnx file", expected="a name that ends in .onnx", fix="change the name"
         )
     if not bundle.labels:
         raise BundleError(
             "the model has no labels and only calculates embeddings",
             expected="a classifier",
-            fix="train a head on its embeddings with `anymic train --extractor`",
+            fix="train a head on its embeddings with `anymic train` and an extractor",
         )
     if embeddings and isinstance(bundle, Ensemble):
         raise BundleError(

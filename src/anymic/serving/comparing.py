@@ -171,5 +171,5 @@ def coded(decoded: DecodedFile, codec: Codec) -> dict[str, Any]:
 
 
 def codecs() -> list[dict[str, Any]]:
-    """Return the codecs, as `anymic codec list --json` does."""
+    """Return the codecs, as `anymic codec list` does in JSON."""
     return [describe(spec) for spec in CODECS.specs()]

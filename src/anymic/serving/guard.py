@@ -106,7 +106,7 @@ class Guard:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"the service is called by the name {name[:100]!r}",
                 expected=f"an address, or one of {', '.join(sorted(self.hosts))}",
-                fix="start it with --host-name and this name, if it is right",
+                fix="add this name to the host names, if it is right",
             )
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():

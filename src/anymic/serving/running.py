@@ -44,9 +44,7 @@ def bound(host: str, port: int) -> socket.socket:
             if taken
             else f"{host}:{port} cannot be used: {reason}",
             expected="a free port" if taken else "an address of this machine",
-            fix="pass another one, such as --port 0 for any"
-            if taken
-            else "correct --host or --port",
+            fix="pass another port, such as 0 for any" if taken else "correct the host or the port",
         ) from None
     return found
 

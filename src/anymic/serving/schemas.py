@@ -78,7 +78,7 @@ class EventAnswer(Strict):
 
 
 class Predicted(Strict):
-    """The prediction of a recording, as `anymic predict --json` states it.
+    """The prediction of a recording, as `anymic predict` states it in JSON.
 
     A model of several labels a clip states `labels` in place of `label`, `probability` and
     `answer`.
