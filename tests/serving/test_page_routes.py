@@ -85,10 +85,11 @@ def test_both_players_have_one_level_and_no_sample_beyond_full_scale() -> None:
 
 
 def test_corrected_is_the_recording_with_the_gains_of_the_profile(golden: Path) -> None:
-    bundle = anymic.load(golden / "basic1").bundle
+    predictor = anymic.load(golden / "basic1")
+    bundle = predictor.bundle
     assert bundle.profile is not None
     clip = sound()
-    found = corrected(bundle, "B", decoded(clip))
+    found = corrected(predictor, "B", decoded(clip))
     steps = {"fft_size": bundle.profile.fft_size, "hop_samples": bundle.profile.hop_samples}
     wanted = apply_to_waveform(clip, bundle.profile.of("B").factors, **steps).samples
     scaled = samples_of(found["after"]) / 10 ** (found["after_db"] / 20)
@@ -180,6 +181,18 @@ def test_what_is_no_profile_is_refused(client: httpx.Client, content: bytes) -> 
     assert "/anymic-" not in found.text
 
 
+def test_a_profile_that_is_too_large_is_not_read(client: httpx.Client) -> None:
+    content = b"[" + b"1," * 2_000_000 + b"1]"
+    sent = {"file": ("a.wav", wav(sound())), "profile": ("profile.json", content)}
+    found = client.post("/v1/page/try", files=sent)
+    assert found.status_code == 422
+    assert found.json()["problem"] == "the profile has more than 4 MB"
+
+
+def test_no_other_site_can_embed_the_page(client: httpx.Client) -> None:
+    assert client.get("/").headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+
+
 def test_takes_without_a_counterpart_are_refused(client: httpx.Client) -> None:
     one = [("takes", ("a.wav", wav(sound()))), ("reference", ("b.wav", wav(sound())))]
     for files in (one, takes("takes", 2)):
@@ -192,3 +205,7 @@ def test_takes_without_a_counterpart_are_refused(client: httpx.Client) -> None:
 def test_a_name_of_a_file_leads_nowhere(name: str) -> None:
     assert stem(name) == "01"
     assert stem("..") == stem("") == "recording"
+
+
+def test_a_long_name_of_a_take_is_a_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / f"{stem(100 * chr(0x20000))}.wav").touch()  # a letter of four bytes

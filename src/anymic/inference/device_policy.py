@@ -111,15 +111,22 @@ class GainSelector:
                         if request.gains is None:
                             request.gains, request.policy = gains, "blind"
 
+    def preview(self, request: ClipRequest) -> NDArray[np.float32]:
+        """Return the samples (sample,) from which gains of a clip are estimated.
+
+        Raises the errors of `cut`.
+        """
+        items = self._open(request)
+        first = next(filter(_has_sound, items))
+        return _samples([first, *islice(items, self.more_windows)])
+
     def _preview(self, request: ClipRequest) -> Spectra | None:
         """Return the spectra of a clip; None if its device is known or it cannot be read."""
         found = attempt(request.path, self._preview_spectra, request)
         return None if isinstance(found, Failure) else found
 
     def _preview_spectra(self, request: ClipRequest) -> Spectra | None:
-        items = self._open(request)
-        first = next(filter(_has_sound, items))
-        samples = _samples([first, *islice(items, self.more_windows)])
+        samples = self.preview(request)
         return None if self._identify(request, samples) else self._observe(samples)
 
     def _open(self, request: ClipRequest) -> Iterator[Window | End]:

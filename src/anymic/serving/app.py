@@ -78,7 +78,9 @@ def create_app(
 
 
 async def _page() -> FileResponse:
-    return FileResponse(PAGE / "index.html")
+    # A page's own policy cannot state who may embed it; only a header can.
+    headers = {"Content-Security-Policy": "frame-ancestors 'none'"}
+    return FileResponse(PAGE / "index.html", headers=headers)
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

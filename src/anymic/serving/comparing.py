@@ -1,4 +1,4 @@
-"""Recordings before and after a correction or a codec, to listen to."""
+"""Recordings before and after a correction or a codec, to play."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.audio import Clip, DecodedFile
-from anymic.bundle import Bundle, Ensemble
 from anymic.codecs import CODECS, Codec
 from anymic.codecs.table import describe
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.errors import DeviceError
-from anymic.inference.device_policy import PREVIEW_S
+from anymic.inference.predictor import Predictor
+from anymic.inference.requests import ClipRequest
+from anymic.serving.corrections import profile_in
 from anymic.serving.uploads import wav_header
 
 MOST_S = 60.0
@@ -23,12 +24,12 @@ POINTS = 160
 LOWEST_HZ = 20.0
 
 
-def beginning(clip: Clip, most_s: float = MOST_S) -> Clip:
+def beginning(clip: Clip) -> Clip:
     """Return the first minute of a clip, with a note if it is longer."""
-    count = round(most_s * clip.rate_hz)
+    count = round(MOST_S * clip.rate_hz)
     if len(clip.samples) <= count:
         return clip
-    note = f"the first {most_s:g} s of {clip.duration_s:.1f} s"
+    note = f"the first {MOST_S:g} s of {clip.duration_s:.1f} s"
     return replace(clip, samples=clip.samples[:count], notes=(*clip.notes, note))
 
 
@@ -90,38 +91,29 @@ def gain_curve(profile: DeviceProfile, device: str) -> dict[str, Any]:
     }
 
 
-def gains_of(bundle: Bundle | Ensemble, device: str | None, decoded: DecodedFile) -> DeviceProfile:
+def gains_of(predictor: Predictor, device: str | None, decoded: DecodedFile) -> DeviceProfile:
     """Return the gains of a device of a model, or without a device, blind ones.
 
-    Blind gains are estimated from the first 30 s of the recording after silence, as for
-    predictions. Those of an ensemble are of its first member.
+    Blind gains are estimated from the same samples as for predictions. Those of an ensemble are of
+    its first member.
 
     Raises
     ------
     DeviceError
         If the model has no such device, or cannot estimate gains blindly.
     """
-    member = bundle.members[0] if isinstance(bundle, Ensemble) else bundle
     if device is not None:
-        if member.profile is None:
-            raise DeviceError(
-                "the model has no device profile",
-                expected="a model with gains of devices",
-                fix="add one: anymic devices add",
-            )
-        member.profile.of(device)
-        return member.profile
-    target = member.spectrum
+        profile = profile_in(predictor.bundle)
+        profile.of(device)
+        return profile
+    target = predictor.engine.members[0].spectrum
     if target is None:
         raise DeviceError(
             "the model cannot estimate gains from one recording",
             expected="a model with the mean spectrum of its training clips",
             fix="choose a device, or measure it: anymic devices policy",
         )
-    windows = [one.samples for one in decoded.clips]
-    first = next((at for at, one in enumerate(windows) if one.any()), 0)
-    preview = np.concatenate(windows[first:])[: round(PREVIEW_S * decoded.clips[0].rate_hz)]
-    spectrum = target.observe(preview)
+    spectrum = target.observe(predictor.pipeline.gain_selector.preview(ClipRequest(decoded)))
     uncertain_db = target.uncertainty_db(1)
     gains = DeviceGains(target.gains(spectrum[None]), 1, uncertain_db, "blind")
     return DeviceProfile(
@@ -134,11 +126,9 @@ def gains_of(bundle: Bundle | Ensemble, device: str | None, decoded: DecodedFile
     )
 
 
-def corrected(
-    bundle: Bundle | Ensemble, device: str | None, decoded: DecodedFile
-) -> dict[str, Any]:
+def corrected(predictor: Predictor, device: str | None, decoded: DecodedFile) -> dict[str, Any]:
     """Return a recording before and after its correction, equally loud, and the gains."""
-    profile = gains_of(bundle, device, decoded)
+    profile = gains_of(predictor, device, decoded)
     name = device or next(iter(profile.devices))
     before = beginning(decoded.clip())
     samples = profile.apply(before.samples, before.rate_hz, device=name)

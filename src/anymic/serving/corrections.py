@@ -6,8 +6,20 @@ import numpy as np
 
 from anymic.audio import DecodedFile
 from anymic.bundle import Bundle, Ensemble
+from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import DeviceError, of_one_file
 from anymic.serving.uploads import wav_header
+
+
+def profile_in(bundle: Bundle | Ensemble) -> DeviceProfile:
+    """Return the device profile of a model; DeviceError if it has none."""
+    if bundle.profile is None:
+        raise DeviceError(
+            "the model has no device profile",
+            expected="a model that corrects devices",
+            fix="add one with `anymic devices add`",
+        )
+    return bundle.profile
 
 
 def corrected_wav(
@@ -20,13 +32,7 @@ def corrected_wav(
     DeviceError
         If the model has no profile, or this has no such device.
     """
-    profile = bundle.profile
-    if profile is None:
-        raise DeviceError(
-            "the model has no device profile",
-            expected="a model that corrects devices",
-            fix="add one with `anymic devices add`",
-        )
+    profile = profile_in(bundle)
     with of_one_file():
         clip = decoded.clip()
         samples = profile.apply(clip.samples, clip.rate_hz, device=device)

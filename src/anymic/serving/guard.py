@@ -128,7 +128,6 @@ class Guard:
                 "the request has no valid token",
                 expected="the header Authorization: Bearer TOKEN",
                 fix="send the token that the service was started with",
-                headers={"WWW-Authenticate": "Bearer"},
             )
 
     def _check_size(self, headers: Mapping[bytes, str]) -> None:
@@ -168,7 +167,6 @@ class _Body:
                 f"the body did not arrive within {self.limits.body_s:g} s",
                 expected="all of it in that time",
                 fix="send a shorter recording, or a compressed one",
-                headers={"Connection": "close"},
             ) from None
         self.bytes += len(message.get("body", b""))
         if self.bytes > self.limits.body_bytes:

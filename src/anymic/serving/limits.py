@@ -31,8 +31,6 @@ class Limits:
         that alone is larger; the next ones wait in their decoders.
     concurrent : int
         Requests that are processed at the same time; others are refused.
-    connections : int
-        Open connections; others are closed.
     per_minute : float
         Requests of one address in a minute; infinite for no limit.
     wait_ms : float
@@ -56,7 +54,6 @@ class Limits:
     decoders: int = 2
     waiting_mb: float = 256.0
     concurrent: int = 64
-    connections: int = 512
     per_minute: float = math.inf
     wait_ms: float = 5.0
     batch: int = 32

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from anymic.audio import Clip
+from anymic.bundle import Bundle, Ensemble
 from anymic.codecs import Codec
 from anymic.errors import AnymicError, as_anymic_error
 from anymic.inference.prediction_rows import as_mapping
@@ -28,6 +29,7 @@ from anymic.serving.uploads import Received, Upload
 router = APIRouter(prefix="/v1/page")
 Result = TypeVar("Result")
 MOST_SAMPLES = 60_000_000  # of all takes of a device: 240 MB
+MOST_PROFILE_BYTES = 4_000_000
 
 
 class CodecFields(SoundFields):
@@ -90,7 +92,7 @@ async def page_correct(service: TheService, request: TheRequest) -> JSONResponse
     fields = request.fields(DeviceFields)
     model, upload = service.model(fields.model), request.one()
     async with held_for(model, service, upload) as decoded:
-        work = partial(corrected, model.bundle, fields.device, decoded)
+        work = partial(corrected, model.predictor, fields.device, decoded)
         return JSONResponse(await computed(service, work))
 
 
@@ -101,6 +103,14 @@ async def page_profile(service: TheService, request: TheRequest) -> JSONResponse
     bundle = service.model(fields.model).bundle
     if not fields.device:
         raise _refused("the new device has no name", "a name for it, such as phone", "enter it")
+    async with service.profiles:
+        return JSONResponse(await _profile(service, bundle, fields.device, request))
+
+
+async def _profile(
+    service: Service, bundle: Bundle | Ensemble, device: str, request: Received
+) -> dict[str, Any]:
+    """Return what `profile_of` returns for the takes of a request, with all failures."""
     takes, failures = await _decoded_takes(service, request.files.get("takes", []))
     others, more = await _decoded_takes(service, request.files.get("reference", []))
     if not (takes and others):
@@ -111,8 +121,8 @@ async def page_profile(service: TheService, request: TheRequest) -> JSONResponse
             "recordings of the same sounds by both devices",
             "add recordings of both",
         )
-    found = await computed(service, partial(profile_of, bundle, fields.device, takes, others))
-    return JSONResponse({**found, "failures": [*failures, *more, *found["failures"]]})
+    found = await computed(service, partial(profile_of, bundle, device, takes, others))
+    return {**found, "failures": [*failures, *more, *found["failures"]]}
 
 
 async def _decoded_takes(
@@ -151,7 +161,7 @@ async def page_try(service: TheService, request: TheRequest) -> JSONResponse:
     async with held_for(model, service, upload) as decoded:
         with model.batcher.expected():
             before = await model.batcher.predict(decoded, None)
-        predict = partial(predict_with, model.bundle, profile.path, fields.device, decoded)
+        predict = partial(predict_with, model.predictor, profile.path, fields.device, decoded)
         after = await computed(service, predict)
     rows: dict[str, Any] = {
         name: as_mapping(found, top=5) for name, found in (("without", before), ("with", after))
@@ -168,7 +178,14 @@ def _two(request: Received) -> tuple[Upload, Upload]:
             "one recording in the field file, one profile in the field profile",
             "send both in a form",
         )
-    return files[0][0], files[1][0]
+    ((recording,), (profile,)) = files
+    if profile.path.stat().st_size > MOST_PROFILE_BYTES:
+        raise _refused(
+            f"the profile has more than {MOST_PROFILE_BYTES / 1e6:g} MB",
+            "a file that the page or `anymic devices profile` wrote",
+            "choose another file",
+        )
+    return recording, profile
 
 
 def _refused(problem: str, expected: str, fix: str) -> Refusal:

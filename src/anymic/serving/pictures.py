@@ -53,7 +53,8 @@ def log_mel(clip: Clip, columns: int = COLUMNS) -> dict[str, Any]:
         log_offset=LEAST_POWER,
         centred=False,
     )
-    power = _power(clip.samples, Frontend(config))
+    frontend = Frontend(config)
+    power = _power(clip.samples, frontend)
     frames = power.shape[1]
     begins = np.linspace(0, frames, min(columns, frames), endpoint=False).astype(np.int64)
     counts = np.diff([*begins, frames])
@@ -65,7 +66,7 @@ def log_mel(clip: Clip, columns: int = COLUMNS) -> dict[str, Any]:
         "columns": len(begins),
         "lowest_db": highest - RANGE_DB,
         "highest_db": highest,
-        "hz": _centres_hz(config),
+        "hz": _centres_hz(frontend),
         "data": base64.b64encode(scaled.round().astype(np.uint8).tobytes()).decode(),
     }
 
@@ -86,9 +87,9 @@ def _power(samples: NDArray[np.float32], frontend: Frontend) -> NDArray[np.float
     return np.maximum(power, LEAST_POWER)
 
 
-def _centres_hz(config: FrontendConfig) -> list[float]:
+def _centres_hz(frontend: Frontend) -> list[float]:
     """Return the frequency in the middle of each band."""
-    filters = Frontend(config).filters.numpy()
+    filters, config = frontend.filters.numpy(), frontend.config
     hz = np.linspace(0, config.rate_hz / 2, config.bins)
     weights = np.maximum(filters.sum(axis=1), 1e-12)
     return [round(float(one), 1) for one in (filters @ hz) / weights]

@@ -19,7 +19,7 @@ from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 from anymic.serving.comparing import gain_curve
 
-MOST_NAME = 80
+MOST_NAME = 60  # characters: with the ending, at most 244 of the 255 bytes of a file's name
 
 
 def stem(name: str) -> str:
@@ -99,14 +99,14 @@ def _without(folder: Path, error: AnymicError) -> AnymicError:
 
 
 def predict_with(
-    bundle: Bundle | Ensemble, profile: Path, device: str | None, recording: DecodedFile
+    predictor: Predictor, profile: Path, device: str | None, recording: DecodedFile
 ) -> Prediction:
     """Return a prediction of a model that has the devices of a profile in addition.
 
     Parameters
     ----------
-    bundle : Bundle or Ensemble
-        It is not changed.
+    predictor : Predictor
+        Of the model, which is not changed.
     profile : path
         A device profile, as `DeviceProfile.write` writes it.
     device : str, optional
@@ -127,9 +127,10 @@ def predict_with(
         raise DeviceError(problem, expected=expected, fix=fix) from None
     name = device or _only(sorted(set(found.devices) - set(found.reference)))
     found.of(name)
-    changed = add_profile(bundle, found, replace_known=True)
+    changed = add_profile(predictor.bundle, found, replace_known=True)
     assert isinstance(changed, Bundle | Ensemble)
-    ((_, outcome),) = Predictor(changed).outcomes([recording], devices=[name])
+    own = Predictor(changed, accelerator=str(predictor.engine.place))
+    ((_, outcome),) = own.outcomes([recording], devices=[name])
     if isinstance(outcome, AnymicError):
         raise outcome
     return outcome

@@ -9,6 +9,13 @@ from starlette.responses import JSONResponse
 
 from anymic.errors import AnymicError, BundleError, DependencyError, readable
 
+# Headers that belong to a status.
+HEADERS = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.REQUEST_TIMEOUT: {"Connection": "close"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
+}
+
 
 class Refusal(AnymicError):
     """A request that is refused with a status of HTTP.
@@ -19,7 +26,7 @@ class Refusal(AnymicError):
     problem, expected, fix : str
         As of an `AnymicError`.
     headers : mapping of str to str
-        Of the response.
+        Of the response, beside those of its status.
     """
 
     def __init__(
@@ -32,7 +39,7 @@ class Refusal(AnymicError):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(problem, expected=expected, fix=fix)
-        self.status, self.headers = status, dict(headers or {})
+        self.status, self.headers = status, {**HEADERS.get(status, {}), **(headers or {})}
 
 
 def refused(error: AnymicError) -> JSONResponse:
@@ -54,7 +61,6 @@ def too_busy() -> Refusal:
         "the service is busy",
         expected="fewer requests at the same time",
         fix="try again in a second",
-        headers={"Retry-After": "1"},
     )
 
 

@@ -158,9 +158,7 @@ class Health(Strict):
     decoders: int = Field(description="Processes for decoding that run.")
 
 
-def documented_body(
-    fields: type[BaseModel], *, files: tuple[str, ...] = ("file",)
-) -> dict[str, Any]:
+def documented_body(fields: type[BaseModel]) -> dict[str, Any]:
     """Return what OpenAPI states of a request with a recording: in a form, or as the body.
 
     With the recording as the body, the fields are in the query.
@@ -180,8 +178,8 @@ def documented_body(
     binary = {"type": "string", "format": "binary"}
     form = {
         "type": "object",
-        "properties": {**dict.fromkeys(files, binary), **properties},
-        "required": [*files, *schema.get("required", [])],
+        "properties": {"file": binary, **properties},
+        "required": ["file", *schema.get("required", [])],
         "additionalProperties": False,
     }
     kinds = [f"{kind}*" if kind.endswith("/") else kind for kind in (RAW, *BYTES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -110,6 +111,7 @@ class Service:
             for name, predictor in zip(names_of(places), predictors, strict=True)
         }
         self.workers = anyio.CapacityLimiter(WORKERS)  # of other work than predictions
+        self.profiles = asyncio.Semaphore(1)  # each holds all of its takes in memory
         self.decoders = Decoders(self.limits, restarted=self.metrics.decoder_restarted)
 
     def _batcher(self, name: str, predictor: Predictor) -> Batcher:

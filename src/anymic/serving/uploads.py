@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -180,25 +180,18 @@ async def _read_body(request: Request, found: Received, folder: Path) -> None:
             target.write(block)
 
 
-class _writing:
+@contextmanager
+def _writing(path: Path, values: Mapping[str, str]) -> Iterator[BinaryIO]:
     """Write a file; before samples without a header goes the header of a WAV file."""
-
-    def __init__(self, path: Path, values: Mapping[str, str]) -> None:
-        self.path, self.values = path, values
-
-    def __enter__(self) -> BinaryIO:
-        self.raw = _raw_format(self.values)
-        self.file = self.path.open("xb")
-        if self.raw:
-            self.file.write(bytes(44))
-        return self.file
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        with self.file as file:
-            if self.raw and kind is None:
-                data_bytes = file.tell() - 44
-                file.seek(0)
-                file.write(wav_header(*self.raw, data_bytes=data_bytes))
+    raw = _raw_format(values)
+    with path.open("xb") as file:
+        if raw:
+            file.write(bytes(44))
+        yield file
+        if raw:
+            data_bytes = file.tell() - 44
+            file.seek(0)
+            file.write(wav_header(*raw, data_bytes=data_bytes))
 
 
 def _raw_format(values: Mapping[str, str]) -> tuple[int, int, str] | None:

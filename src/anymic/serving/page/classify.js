@@ -132,7 +132,7 @@ export function startClassify(state) {
     spectrogram(byId("spectrogram"), found.log_mel, found.duration_s, found.bandwidth_hz);
   }
 
-  // What the prediction was corrected with, to listen to.
+  // What the prediction was corrected with, to play.
   async function correct(common, signal) {
     const { device, device_policy: policy } = current.prediction;
     const known = device !== null && state.model.devices.includes(device);

@@ -1,4 +1,4 @@
-// The recording through a codec of the codec table: to listen to, and classified.
+// The recording through a codec of the codec table: to play, and classified.
 
 import { fileOfBase64, post } from "./api.js";
 import { busy, byId, clearError, element, percent, say, set, showError, table, useFile } from "./dom.js";
