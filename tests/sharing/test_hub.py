@@ -128,6 +128,15 @@ def test_push_and_pull_through_the_hub(name: str, hub: type[Hub], tmp_path: Path
     assert found == wanted
 
 
+def test_a_model_without_a_card_leaves_nothing_beside_it(hub: type[Hub], tmp_path: Path) -> None:
+    push(GOLDEN / "basic1", "hf://owner/birds")
+    del hub.files["MODEL_CARD.md"]
+    out = pull("hf://owner/birds", tmp_path / "out")
+    assert {path.name for path in out.rglob("*")} == {
+        path.name for path in (GOLDEN / "basic1").rglob("*")
+    }
+
+
 def test_a_model_that_is_not_there_is_one_line(hub: type[Hub], tmp_path: Path) -> None:
     with pytest.raises(SharingError, match=r"hf://owner/birds/bundle\.json cannot be reached"):
         pull("hf://owner/birds", tmp_path / "out")

@@ -93,9 +93,13 @@ def _load_and_run(path: Path) -> None:
 
 
 def _silence(shape: list[Any], length: int, kind: type[np.generic]) -> Any:
-    """Return zeros for an input: of an axis without a size 1, but `length` of the last one."""
+    """Return zeros for an input: of an axis without a size 1, but `length` of the last one.
+
+    The numbers of devices (batch,) have no axis of samples.
+    """
     sizes = [size if isinstance(size, int) else 1 for size in shape]
-    if len(shape) > 1 - (kind == np.float32) and not isinstance(shape[-1], int):
+    has_samples = kind == np.float32 or len(shape) > 1
+    if shape and has_samples and not isinstance(shape[-1], int):
         sizes[-1] = length
     return np.zeros(sizes, kind)
 

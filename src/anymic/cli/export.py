@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anymic.cli.inputs import require_choice
 from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError, Failure, counted
 
@@ -66,19 +68,22 @@ def export(
     lines = [
         f"{found.path}: {found.size_bytes / 1000:.0f} kB, opset {found.opset}, transform "
         f"{found.transform}",
-        f"devices: 0 none{''.join(f', {n} {name}' for n, name in enumerate(found.devices, 1))}",
+        _numbered(found.devices),
         f"largest difference of a probability: {found.difference:.2g} ({on}, every device)",
         f"next: anymic predict FILES --model {found.path}",
     ]
     return Outcome(as_plain(found), lines, failures, notes=found.notes)
 
 
+def _numbered(devices: Sequence[str]) -> str:
+    """Return the numbers of devices in the file's input."""
+    return "devices: " + ", ".join(f"{n} {name}" for n, name in enumerate(("none", *devices)))
+
+
 def _form(quantize: str | None, data: Path | None, *, float16: bool, clips: bool) -> Form | None:
     """Return the smaller form that is wanted, or None; refuse options that do not fit."""
-    if quantize not in (None, "int8", "dynamic"):
-        raise ConfigError(
-            f"--quantize {quantize}", expected="int8 or dynamic", fix="choose one of them"
-        )
+    if quantize is not None:
+        require_choice("--quantize", quantize, ("int8", "dynamic"))
     form: Form | None = "float16" if float16 else quantize  # type: ignore[assignment]
     problem = expected = ""
     if float16 and quantize is not None:
@@ -114,7 +119,7 @@ def _small(
     lines = [
         f"{found.path}: {found.size_bytes / 1000:.0f} kB in {form}, of "
         f"{small.float32_bytes / 1000:.0f} kB in float32, transform {found.transform}",
-        f"devices: 0 none{''.join(f', {n} {name}' for n, name in enumerate(found.devices, 1))}",
+        _numbered(found.devices),
         f"against float32: largest difference of a probability {agreed.largest:.2g}, "
         f"{100 * agreed.equal_labels:.1f} % equal labels ({counted(agreed.windows, 'window')} of "
         f"{agreed.on})",

@@ -7,7 +7,7 @@ import sys
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
@@ -65,8 +65,6 @@ def stream(
 
     Example: anymic stream run rtsp://camera/1 --threshold 0.8
     """
-    from typing import get_args
-
     from anymic import bundle as bundles
     from anymic.inference.events import EventRules, Overlap
     from anymic.inference.predictor import Predictor

@@ -15,7 +15,6 @@ from anymic.audio import Clip, DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
-from anymic.features.feature_store import Length, open_features
 from anymic.features.feature_store import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate, thresholds_by_label
 from anymic.inference.device_policy import device_note
@@ -24,6 +23,7 @@ from anymic.inference.events import Event, EventRules, events_of
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
 from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
+from anymic.inference.stored_features import predict_stored
 from anymic.inference.windowing import End
 
 
@@ -272,7 +272,13 @@ class Predictor:
         if cache is not None:
             cached = [row for row, one in enumerate(requests) if self.pipeline.knows_gains(one)]
         if cache is not None and cached:
-            kept = self._predict_cached(manifest.rows(cached), Path(cache), cache_dtype, progress)
+            kept = predict_stored(
+                self.pipeline,
+                manifest.rows(cached),
+                Path(cache),
+                dtype=cache_dtype,
+                progress=progress,
+            )
             rows = (cached[row] for row in kept.rows.tolist())
             found.update(zip(rows, kept.probabilities, strict=True))
             failures += kept.failures
@@ -324,35 +330,6 @@ class Predictor:
         length_s = self.bundle.contract.clip_s
         found = events_of(prediction, length_s=length_s, rules=rules or EventRules())
         return pd.DataFrame(found, columns=[one.name for one in fields(Event)])
-
-    def _predict_cached(
-        self,
-        manifest: Manifest,
-        cache: Path,
-        dtype: StoredPrecision,
-        progress: Callable[[int], None] | None,
-    ) -> ManifestPredictions:
-        """Classify clips with the gains of the profile or none; the results are not calibrated."""
-        length = Length(self.bundle.contract.clip_s, shorter=self.bundle.contract.shorter)
-        known, frontends = self.engine.devices, self.engine.frontends
-        if "device" in manifest.table:  # only some members of an ensemble may have its gains
-            names = [name if name in known else "" for name in manifest.table["device"]]
-            shared = all(set(frontend.device_names) <= set(known) for frontend in frontends)
-            manifest = manifest if shared else manifest.with_columns(device=names)
-        stores = [
-            open_features(
-                manifest,
-                frontend,
-                cache,
-                length=length,
-                dtype=dtype,
-                progress=None if number else progress,
-            )
-            for number, frontend in enumerate(frontends)
-        ]
-        features = [store.features for store in stores]
-        found = self.engine.classify_stored(features, batch_size=self.pipeline.batch_size)
-        return ManifestPredictions(found, stores[0].rows, stores[0].failures)
 
     def _require_labels(self) -> None:
         if not self.labels:

@@ -49,8 +49,8 @@ class FusedYAMNet(nn.Module):
         self.embedding_size = network.embedding_size
         self.require_size = network.require_size
         self.classifier = network.classifier
-        chain, self.limited = folded_chain(network)
-        folded = [one for layer in network.layers for one in _folded(layer)]
+        folded, self.limited = folded_layers(network)
+        chain = [_upright(one) for one in folded]
         self._chain = open_chain(chain, piece=PIECE, largest=6.0 if self.limited else None)
         self._layers: list[_Layer] = []
         shape = [PIECE, network.channels, FRAMES, BANDS]
@@ -100,9 +100,14 @@ class FusedYAMNet(nn.Module):
 
 def folded_chain(network: YAMNet) -> tuple[list[Convolution], bool]:
     """Return the convolutions for patches (band, frame), and whether ReLU is limited to 6."""
-    limited = isinstance(network.layers[0][2], nn.ReLU6)  # type: ignore[index]
-    folded = [one for layer in network.layers for one in _folded(layer)]
+    folded, limited = folded_layers(network)
     return [_upright(one) for one in folded], limited
+
+
+def folded_layers(network: YAMNet) -> tuple[list[nn.Conv2d], bool]:
+    """Return the convolutions with their normalizations, and whether ReLU is limited to 6."""
+    limited = isinstance(network.layers[0][2], nn.ReLU6)  # type: ignore[index]
+    return [one for layer in network.layers for one in _folded(layer)], limited
 
 
 def _folded(layer: nn.Module) -> list[nn.Conv2d]:

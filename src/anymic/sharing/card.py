@@ -43,13 +43,13 @@ def write_card(model: str | Path, *, license_name: str | None = None) -> Path:
         If the folder has no bundle.
     """
     folder = resolve(model)
-    write_text(folder / CARD, card_text(folder, license_name=license_name))
+    text = card_text(bundles.load(folder), folder, license_name=license_name)
+    write_text(folder / CARD, text)
     return folder / CARD
 
 
-def card_text(folder: Path, *, license_name: str | None = None) -> str:
-    """Return the card of a bundle, with the results in its folder `report`, if there are any."""
-    model = bundles.load(folder)
+def card_text(model: Bundle | Ensemble, folder: Path, *, license_name: str | None = None) -> str:
+    """Return the card of the bundle in a folder, with the results in its `report`, if there are any."""
     parts = [
         _head(license_name),
         f"# {in_markdown(folder.resolve().name)}\n",

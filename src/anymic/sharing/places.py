@@ -138,15 +138,17 @@ class HubPlace:
         """Download one file."""
         with reaching(f"{self.where}/{name}"):
             folder = path.parent / ".hub"
-            found = self.hub.hf_hub_download(
-                self.name,
-                name,
-                revision=self.revision,
-                endpoint=self.endpoint,
-                local_dir=folder,
-            )
-            os.replace(found, path)
-            shutil.rmtree(folder)
+            try:
+                found = self.hub.hf_hub_download(
+                    self.name,
+                    name,
+                    revision=self.revision,
+                    endpoint=self.endpoint,
+                    local_dir=folder,
+                )
+                os.replace(found, path)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _content(content: Path | bytes) -> str | bytes:

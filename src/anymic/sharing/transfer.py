@@ -45,7 +45,7 @@ def push(
     >>> push("run", "hf://owner/birds", license_name="apache-2.0")  # doctest: +SKIP
     """
     folder = resolve(model)
-    bundles.load(folder)  # every file is there, and is the one that was saved
+    loaded = bundles.load(folder)  # every file is there, and is the one that was saved
     names = names_of(folder)
     own = folder / CARD
     if license_name is not None and own.is_file():
@@ -58,7 +58,7 @@ def push(
     if "://" not in where and Path(where).resolve() == folder.resolve():
         raise BundleError(f"the model is in {where} itself", expected="another folder")
     text = own.read_bytes() if own.is_file() else b""
-    card = text or encoded(card_text(folder, license_name=license_name))
+    card = text or encoded(card_text(loaded, folder, license_name=license_name))
     files: dict[str, Path | bytes] = {CARD: card}
     if where.startswith(HUB):
         files[README] = card

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import av
 
 FRAMES_AHEAD = 64  # decoded; more wait in the network
-# Of FFmpeg's names for one container, that which files have here.
-_FAMILIES = ("mov", "matroska", "mp3", "ogg", "flac", "wav", "aac", "avi")
 
 
 class UrlSource(ContainerSource):
@@ -50,8 +48,7 @@ class UrlSource(ContainerSource):
         self._decoding: Background[NDArray[np.float32]] | None = None
         self._container = next(Background(self._connect(url), ahead=1))
         name = self._container.format.name.split(",")[0]
-        form = next((one for one in _FAMILIES if one == name), name)
-        Source.__init__(self, Content(without_password(url), form))
+        Source.__init__(self, Content(without_password(url), name))
         try:
             self._open_stream(self.content)
         except BaseException:
