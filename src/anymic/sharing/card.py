@@ -49,7 +49,7 @@ def write_card(model: str | Path, *, license_name: str | None = None) -> Path:
 
 
 def card_text(model: Bundle | Ensemble, folder: Path, *, license_name: str | None = None) -> str:
-    """Return the card of the bundle in a folder, with the results in its `report`, if there are any."""
+    """Return the card of the bundle in a folder, with the results in its folder `report`."""
     parts = [
         _head(license_name),
         f"# {in_markdown(folder.resolve().name)}\n",
