@@ -18,6 +18,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import soundfile
+from playwright.sync_api import Page
 from tests.browser import chromium, copy_runtime, opened, served
 from tests.deploy_page import JAVASCRIPT, blocks
 from tests.odd_files.writing import coded
@@ -53,28 +54,28 @@ class Case:
 
 
 # Name, rate in Hz, channels, seconds, device.
-FILES = [
-    ("int16.wav", 16000, 1, 1.0, None),
-    ("int16-stereo.wav", 44100, 2, 2.5, "A"),
-    ("int24.wav", 48000, 1, 0.3, "B"),
-    ("float.wav", 22050, 2, 1.7, "C"),
-    ("float-8k.wav", 8000, 1, 2.0, "phone"),
-    ("uint8.wav", 11025, 1, 1.2, "B"),
-    ("mono.flac", 16000, 1, 2.5, "B"),
-    ("stereo.flac", 48000, 2, 0.7, None),
-    ("long.flac", 32000, 1, 4.6, "C"),
-    ("mono.ogg", 16000, 1, 1.0, "phone"),
-    ("stereo.ogg", 44100, 2, 2.2, "A"),
-    ("mono.mp3", 44100, 1, 1.4, "B"),
-    ("stereo.mp3", 48000, 2, 2.5, None),
-    ("low.mp3", 16000, 1, 0.5, "C"),
-    ("mono.m4a", 44100, 1, 2.0, "A"),
-    ("low.m4a", 16000, 1, 1.1, "recorder"),
-    ("mono.opus", 48000, 1, 2.5, "C"),
-    ("short.opus", 48000, 1, 0.4, None),
-    ("mono.aiff", 24000, 1, 1.0, "A"),
-    ("long.wav", 16000, 1, 5.2, "B"),
-]
+FILES = """\
+int16.wav         16000 1 1.0 -
+int16-stereo.wav  44100 2 2.5 A
+int24.wav         48000 1 0.3 B
+float.wav         22050 2 1.7 C
+float-8k.wav       8000 1 2.0 phone
+uint8.wav         11025 1 1.2 B
+mono.flac         16000 1 2.5 B
+stereo.flac       48000 2 0.7 -
+long.flac         32000 1 4.6 C
+mono.ogg          16000 1 1.0 phone
+stereo.ogg        44100 2 2.2 A
+mono.mp3          44100 1 1.4 B
+stereo.mp3        48000 2 2.5 -
+low.mp3           16000 1 0.5 C
+mono.m4a          44100 1 2.0 A
+low.m4a           16000 1 1.1 recorder
+mono.opus         48000 1 2.5 C
+short.opus        48000 1 0.4 -
+mono.aiff         24000 1 1.0 A
+long.wav          16000 1 5.2 B
+""".splitlines()
 SUBTYPES = {"int16": "PCM_16", "int24": "PCM_24", "float": "FLOAT", "uint8": "PCM_U8"}
 
 
@@ -96,9 +97,11 @@ def write(place: Path, rate_hz: int, channels: int, seconds: float) -> None:
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     folder = tmp_path_factory.mktemp("clips")
-    for name, *shape, _ in FILES:
-        write(folder / name, *shape)  # type: ignore[arg-type]
-    return [Case(folder / name, device) for name, *_, device in FILES]
+    found = []
+    for name, rate_hz, channels, seconds, device in map(str.split, FILES):
+        write(folder / name, int(rate_hz), int(channels), float(seconds))
+        found.append(Case(folder / name, None if device == "-" else device))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +141,26 @@ def service(cases: list[Case], folder: Path) -> Iterator[Answer]:
                 response = client.post("/v1/predict", files={"file": file}, data=fields)
             assert response.status_code == 200, response.text
             yield response.json()["probabilities"]
+
+
+def page(cases: list[Case], folder: Path) -> Iterator[Answer]:
+    """Classify by the page of the service, in a browser."""
+    with running(MODEL) as found, chromium() as browser, opened(browser) as (tab, errors):
+        answers = [page_answer(tab, found.url, one) for one in cases]
+    left = ("blob:", "net::ERR_ABORTED")  # a player that was loading when the page was left
+    assert [one for one in errors if not (one.startswith(left[0]) and one.endswith(left[1]))] == []
+    yield from answers
+
+
+def page_answer(tab: Page, url: str, case: Case) -> Answer:
+    tab.goto(url)
+    tab.wait_for_selector("body[data-ready]")
+    known = case.device in anymic.load(MODEL).bundle.devices  # the page offers no others
+    tab.select_option("#device", case.device if known else "")
+    tab.set_input_files("#file", case.path)
+    tab.wait_for_selector("#results[data-done]")
+    rows = tab.eval_on_selector_all("#labels li", "all => all.map(one => ({...one.dataset}))")
+    return {one["label"]: float(one["probability"]) for one in rows}
 
 
 def stream(cases: list[Case], folder: Path) -> Iterator[Answer]:
@@ -202,6 +225,7 @@ WAYS: dict[str, tuple[Callable[[list[Case], Path], Iterator[Answer]], float]] = 
     "samples in Python": (samples, FLOAT32),
     "anymic predict": (command, COMMANDS),
     "anymic serve": (service, COMMANDS),
+    "the page of the service": (page, COMMANDS),
     "ONNX in Python": (onnx_python, FLOAT32),
     "ONNX in a browser": (onnx_browser, FLOAT32),
 }

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -132,59 +132,57 @@ def test_stereo_floats_and_a_hop(
     assert [row["start_s"] for row in wanted[:3]] == [0, 0.25, 0.5]
 
 
-def test_a_row_comes_as_soon_as_its_window_is_complete(bundle_folder: Path) -> None:
-    """Also with resampling; and an interruption prints what is left, with status 130."""
-    arguments = command(bundle_folder, "-", "--rate", 16000, "--every-window")
+@contextmanager
+def started(
+    model: Path, samples: np.ndarray, *options: object
+) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes], IO[bytes]]]:
+    """Start the command with samples on its input, which stays open; yield it and its pipes."""
     with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command(model, "-", *options),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdin.write(sound(16000, 2.25).tobytes())
+        process.stdin.write(samples.tobytes())
         process.stdin.flush()
-        starts = [process.stdout.readline().split(b"\t")[0] for _ in range(2)]
+        yield process, process.stdin, process.stdout, process.stderr
+
+
+def test_a_row_comes_as_soon_as_its_window_is_complete(bundle_folder: Path) -> None:
+    """Also with resampling; and an interruption prints what is left, with status 130."""
+    options = ("--rate", 16000, "--every-window")
+    with started(bundle_folder, sound(16000, 2.25), *options) as (process, _, out, errors):
+        starts = [out.readline().split(b"\t")[0] for _ in range(2)]
         assert starts == [b"0.000", b"1.000"]
         process.send_signal(signal.SIGINT)
-        said = process.stderr.read().splitlines()
+        said = errors.read().splitlines()
         assert process.wait(20) == 130
     assert said[-1] == b"interrupted"
     assert b"2 windows" in said[-2]
 
 
 def test_an_interruption_prints_the_open_event(bundle_folder: Path) -> None:
-    arguments = command(bundle_folder, "-", "--rate", RATE, "--threshold", 0)
-    with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write(sound(RATE, 3).tobytes())
-        process.stdin.flush()
-        assert b"standard input" in process.stderr.readline()  # the model is loaded
+    options = ("--rate", RATE, "--threshold", 0)
+    with started(bundle_folder, sound(RATE, 3), *options) as (process, _, out, errors):
+        assert b"standard input" in errors.readline()  # the model is loaded
         time.sleep(5)  # nothing is printed before the event ends
         process.send_signal(signal.SIGINT)
-        printed = process.stdout.read().splitlines()
+        printed = out.read().splitlines()
         assert process.wait(20) == 130
     assert [row.split(b"\t")[:2] for row in printed] == [[b"0.000", b"3.000"]] * 3
 
 
 def test_a_reader_that_ends_is_no_traceback(bundle_folder: Path) -> None:
-    arguments = command(bundle_folder, "-", "--rate", RATE, "--every-window")
-    with subprocess.Popen(
-        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdin.write(sound(RATE, 1).tobytes())
-        process.stdin.flush()
-        process.stdout.readline()
-        process.stdout.close()
-        with_error = threading.Thread(target=_write, args=(process.stdin, sound(RATE, 5).tobytes()))
+    options = ("--rate", RATE, "--every-window")
+    with started(bundle_folder, sound(RATE, 1), *options) as (process, sent, out, errors):
+        out.readline()
+        out.close()
+        with_error = threading.Thread(target=_write, args=(sent, sound(RATE, 5).tobytes()))
         with_error.start()
-        assert b"Traceback" not in process.stderr.read()
+        assert b"Traceback" not in errors.read()
         assert process.wait(20) == 141
         with_error.join()
 

@@ -20,7 +20,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Page
 from tests.browser import chromium, opened
-from tests.serving.service import Running
+from tests.serving.service import Running, running
 
 import anymic
 from anymic import audio
@@ -264,6 +264,27 @@ def test_a_profile_from_takes_to_a_try(
         assert float(found["without"]) == pytest.approx(without.probability, abs=1e-4)
         wanted = predictor.predict(others[0]).probability
         assert float(found["with"]) == pytest.approx(wanted, abs=0.02)
+
+
+def test_a_token_is_asked_for(browser: Browser, golden: Path) -> None:
+    token = "0123456789abcdef"
+    with (
+        running(golden / "basic1", ANYMIC_TOKEN=token) as service,
+        opened(browser) as (page, errors),
+    ):
+        page.set_default_timeout(20_000)
+        page.goto(service.url)
+        page.wait_for_selector("#token-form:not([hidden])")
+        assert "token" in page.inner_text("#error .problem")
+        page.fill("#token", token)
+        page.press("#token", "Enter")
+        page.wait_for_selector("body[data-ready]")
+        assert page.is_hidden("#token-form")
+        classify(page, golden / "clip.flac")
+        assert data(page, "#answer")["label"]
+        stored = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        assert token not in page.evaluate(stored)
+    assert [one for one in errors if "status of 401" not in one] == []
 
 
 NAMELESS = """() => [...document.querySelectorAll(

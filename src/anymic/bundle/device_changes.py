@@ -116,7 +116,7 @@ def with_device_policy(
     ManifestError
         If the model was not trained on some of the clips in `training`.
     """
-    members = model.members if isinstance(model, Ensemble) else (model,)
+    members = model.members
     policy = unknown or model.contract.unknown_device
     if policy == "blind":
         for member in members:

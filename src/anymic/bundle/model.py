@@ -172,6 +172,11 @@ class Bundle:
         ]
 
     @property
+    def members(self) -> tuple[Bundle, ...]:
+        """The model itself; those of an `Ensemble` vote."""
+        return (self,)
+
+    @property
     def devices(self) -> tuple[str, ...]:
         """The devices that the model has gains for."""
         return self.frontend.device_names

@@ -51,8 +51,7 @@ def devices_policy(
     )
     place = changed.save(target)
     if data is not None:
-        members = changed.members if isinstance(changed, bundles.Ensemble) else (changed,)
-        counts = sorted({one.spectrum.count for one in members if one.spectrum is not None})
+        counts = sorted({one.spectrum.count for one in changed.members if one.spectrum is not None})
         print_lines(
             f"mean spectrum of {' to '.join(map(str, counts[:: max(len(counts) - 1, 1)]))} clips"
         )

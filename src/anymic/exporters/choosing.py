@@ -17,7 +17,7 @@ ROUNDS = 3
 
 def fastest(bundle: Bundle | Ensemble, make: Callable[[Transform], Any]) -> Transform:
     """Return the transform whose model takes the least time for one clip, in one thread."""
-    member = bundle.members[0] if isinstance(bundle, Ensemble) else bundle
+    member = bundle.members[0]
     generator = np.random.default_rng(0)
     samples = generator.normal(scale=0.1, size=(1, bundle.contract.clip_samples))
     inputs = {"samples": samples.astype(np.float32), "device": np.zeros(1, np.int64)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -211,7 +211,7 @@ class _Maker:
             "thresholds": thresholds_of(bundle.thresholds, len(bundle.labels)) if several else None,
             "contract": settings.to_mapping(contract),
             "windows": self.windows,
-            "shortest_samples": _members(bundle)[0].frontend.config.fft_size,
+            "shortest_samples": bundle.members[0].frontend.config.fft_size,
             "calibration": _calibration(bundle),
             "transform": transform,
             "opset": OPSET,
@@ -223,10 +223,6 @@ class _Maker:
             name: value if isinstance(value, str) else json.dumps(value)
             for name, value in found.items()
         }
-
-
-def _members(bundle: Bundle | Ensemble) -> tuple[Bundle, ...]:
-    return bundle.members if isinstance(bundle, Ensemble) else (bundle,)
 
 
 def _loaded(model: Bundle | Ensemble | str | Path) -> Bundle | Ensemble:
@@ -261,7 +257,7 @@ def _check(bundle: Bundle | Ensemble, out: Path, transform: str, *, embeddings: 
             expected="a single model",
             fix="export one of its members, such as its folder members/00",
         )
-    for member in _members(bundle):
+    for member in bundle.members:
         if member.frontend.config.features == "waveform":
             raise BundleError(
                 "the model's network is an ONNX file of its own, of waveforms",
@@ -276,14 +272,14 @@ def _as_transform(name: str) -> Transform:
             return one
     raise ConfigError(
         f"the transform is {name}",
-        expected=f"one of {', '.join((AUTO, *get_args(Transform)))}",
+        expected=f"one of {', '.join((AUTO, *TRANSFORMS))}",
         fix="choose one of them",
     )
 
 
 def _has_patches(bundle: Bundle | Ensemble) -> bool:
     """Return whether some network takes inputs of one length only."""
-    names = [(one.network_name, one.network) for one in _members(bundle)]
+    names = [(one.network_name, one.network) for one in bundle.members]
     return any(
         NETWORKS.get(name).of(network).patch is not None
         for name, network in names
@@ -302,7 +298,7 @@ def _notes(bundle: Bundle | Ensemble) -> tuple[str, ...]:
 
 
 def _embedding_size(bundle: Bundle | Ensemble) -> Any:
-    size = getattr(_members(bundle)[0].network, "embedding_size", None)
+    size = getattr(bundle.members[0].network, "embedding_size", None)
     return size if isinstance(size, int) else "feature"
 
 

@@ -24,7 +24,7 @@ class ProbabilityNodes:
 
     def __init__(self, graph: Graph, bundle: Bundle | Ensemble) -> None:
         self.graph, self.bundle = graph, bundle
-        self.members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
+        self.members = bundle.members
         self.voting = bundle.voting if isinstance(bundle, Ensemble) else "soft"
         self.member_calibrators = bundle.calibrators if isinstance(bundle, Ensemble) else ()
         own = bundle.calibration

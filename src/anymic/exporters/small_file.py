@@ -115,8 +115,7 @@ def export_small(
         import onnx
     bundle = model if isinstance(model, Bundle | Ensemble) else load_bundle(model)
     table = None if data is None else as_manifest(data, several=None)
-    members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
-    suits = all("dft" in fitting(one.frontend.config) for one in members)
+    suits = all("dft" in fitting(one.frontend.config) for one in bundle.members)
     settings = {"transform": "dft" if suits else "factored", **settings}
     with atomic_path(out) as place:  # float32 stands there until the smaller form replaces it
         beside = place.with_suffix(".onnx")

@@ -89,7 +89,7 @@ class Engine:
         kind = lightning_precision(precision, self.place.type, "prediction")
         self.dtype = torch.bfloat16 if kind == "bf16-mixed" else torch.float32
         self.labels, self.devices = bundle.labels, bundle.devices
-        self.members = bundle.members if isinstance(bundle, Ensemble) else (bundle,)
+        self.members = bundle.members
         for member in self.members:
             _check_size(member)
         keys = [_key(member.frontend) for member in self.members]

@@ -50,7 +50,7 @@ class ServedModel:
             "unknown_device": contract.unknown_device,
             "rate_hz": contract.rate_hz,
             "clip_s": contract.clip_s,
-            "members": len(bundle.members) if isinstance(bundle, Ensemble) else 1,
+            "members": len(bundle.members),
         }
 
     def device_facts(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def _use() -> Iterator[str]:
 
 
 def _data(model: Bundle | Ensemble) -> Iterator[str]:
-    members = model.members if isinstance(model, Ensemble) else (model,)
+    members = model.members
     uses: dict[str, set[str]] = {}
     for member in members:
         for use, clips in member.fitted_on.items():

@@ -68,7 +68,7 @@ def calibration_clips(
     else:
         clips = validation_clips(model, manifest, name)
     _refuse_test(clips, manifest)
-    for member in model.members if isinstance(model, Ensemble) else (model,):
+    for member in model.members:
         refuse_known(member, clips, manifest, name)
     return clips
 

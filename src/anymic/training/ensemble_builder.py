@@ -194,7 +194,7 @@ def complexity(model: Bundle | Ensemble) -> Complexity:
     """Return size and operations of a model for one clip: the sum over its members."""
     known: dict[str, Complexity] = {}
     each = []
-    for one in model.members if isinstance(model, Ensemble) else (model,):
+    for one in model.members:
         config, contract = one.frontend.config, one.contract
         shape = config.input_shape(round(contract.clip_s * contract.rate_hz))
         key = f"{one.network_name} {one.network_arguments} {shape}"
