@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
+import time
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
+from tests.serving.service import running
 
 import anymic
 from anymic import audio
@@ -18,9 +21,11 @@ from anymic.audio import AudioInfo, Clip, DecodedFile
 from anymic.codecs import Codec
 from anymic.devices.correction.apply import apply_to_waveform
 from anymic.devices.correction.profile import DeviceProfile
+from anymic.serving.app import create_app
 from anymic.serving.comparing import corrected, equally_loud
 from anymic.serving.pictures import BANDS, COLUMNS, envelope, features, log_mel
 from anymic.serving.profiling import stem
+from anymic.serving.served import Service
 
 RATE_HZ = 16000
 
@@ -179,6 +184,48 @@ def test_what_is_no_profile_is_refused(client: httpx.Client, content: bytes) -> 
     found = client.post("/v1/page/try", files=sent)
     assert found.status_code == 422
     assert "/anymic-" not in found.text
+
+
+def test_one_profile_is_estimated_at_a_time_and_others_are_answered(golden: Path) -> None:
+    """Another one waits, because each holds all of its takes."""
+    files, fields = takes("takes", 2) + takes("reference", 2), {"device": "phone"}
+
+    async def ask() -> None:
+        service = Service([golden / "basic1"])
+        app = create_app(service)
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            async with service.profiles:
+                sent = client.post("/v1/page/profile", files=files, data=fields)
+                waiting = asyncio.create_task(sent)
+                file = {"file": ("a.wav", wav(sound()))}
+                for _ in range(3):
+                    assert (await client.post("/v1/predict", files=file)).status_code == 200
+                assert not waiting.done()
+            assert (await waiting).status_code == 200
+
+    asyncio.run(ask())
+
+
+def test_recordings_are_deleted_when_they_are_answered(golden: Path, tmp_path: Path) -> None:
+    with (
+        running(golden / "basic1", TMPDIR=str(tmp_path)) as service,
+        httpx.Client(base_url=service.url, timeout=30) as client,
+    ):
+        good, bad = {"file": ("a.wav", wav(sound()))}, {"file": ("a.wav", b"no recording")}
+        statuses = [client.post("/v1/predict", files=one).status_code for one in (good, bad)]
+        files = takes("takes", 2) + takes("reference", 2)
+        found = client.post("/v1/page/profile", files=files, data={"device": "phone"})
+        assert [*statuses, found.status_code] == [200, 422, 200]
+        (folder,) = tmp_path.glob("anymic-*")
+        for _ in range(50):  # the last one is deleted after its answer
+            if not any(folder.iterdir()):
+                break
+            time.sleep(0.1)
+        assert [*folder.iterdir()] == []
 
 
 def test_a_profile_that_is_too_large_is_not_read(client: httpx.Client) -> None:

@@ -48,7 +48,8 @@ def test_only_the_bundle_is_sent(bundle_folder: Path, tmp_path: Path) -> None:
     for name in ("checkpoints/last.ckpt", "logs/a", "features/b", "training.json", "secret.txt"):
         (bundle_folder / name).parent.mkdir(exist_ok=True)
         (bundle_folder / name).write_bytes(b"x")
-    push(bundle_folder, str(tmp_path / "place"))
+    sent = push(bundle_folder, str(tmp_path / "place"))
+    assert sent[-1] == "bundle.json", "without it, an interrupted push is no model"
     assert set(contents(tmp_path / "place")) == {
         "MODEL_CARD.md",
         "bundle.json",
@@ -110,6 +111,17 @@ def test_an_altered_file_is_refused_and_the_old_model_stays(place: Path, tmp_pat
     assert contents(tmp_path / "out") == before
     (place / "weights.safetensors").unlink()
     with pytest.raises(SharingError, match="cannot be reached"):
+        pull(str(place), tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_model_that_does_not_load_is_refused(place: Path, tmp_path: Path) -> None:
+    """Also where the checksums fit."""
+    pull(str(place), tmp_path / "out")
+    before = contents(tmp_path / "out")
+    (place / "weights.safetensors").write_bytes(b"no weights")
+    _list(place, "weights.safetensors")
+    with pytest.raises(BundleError, match="weights"):
         pull(str(place), tmp_path / "out")
     assert contents(tmp_path / "out") == before
 
