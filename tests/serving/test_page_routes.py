@@ -7,10 +7,12 @@ import base64
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from tests.serving.service import running
@@ -18,11 +20,15 @@ from tests.serving.service import running
 import anymic
 from anymic import audio
 from anymic.audio import AudioInfo, Clip, DecodedFile
+from anymic.bundle import Bundle
+from anymic.bundle.device_changes import with_device_policy
 from anymic.codecs import Codec
+from anymic.data.manifest import Manifest
 from anymic.devices.correction.apply import apply_to_waveform
 from anymic.devices.correction.profile import DeviceProfile
+from anymic.inference.requests import ClipRequest
 from anymic.serving.app import create_app
-from anymic.serving.comparing import corrected, equally_loud
+from anymic.serving.comparing import corrected, equally_loud, gains_of
 from anymic.serving.pictures import BANDS, COLUMNS, envelope, features, log_mel
 from anymic.serving.profiling import stem
 from anymic.serving.served import Service
@@ -103,6 +109,26 @@ def test_corrected_is_the_recording_with_the_gains_of_the_profile(golden: Path) 
     np.testing.assert_allclose(
         found["gains"]["gain_db"], np.interp(found["gains"]["hz"], hz, gains_db), atol=0.05
     )
+
+
+def test_blind_gains_are_those_of_the_prediction(golden: Path, tmp_path: Path) -> None:
+    """Of a recording that begins with silence, and is longer than what gains are estimated from."""
+    for seed in range(12):
+        audio.write(tmp_path / f"{seed}.wav", sound(seed=seed))
+    rows = [{"path": f"{seed}.wav", "label": "bus", "device": "A"} for seed in range(12)]
+    training = Manifest.from_table(pd.DataFrame(rows), tmp_path)
+    bundle = Bundle.load(golden / "basic1")
+    fitted = replace(bundle, fitted_on={"weights": tuple(training.clip_ids())})
+    blind = with_device_policy(fitted, unknown="blind", training=training)
+    predictor = anymic.Predictor(blind)
+    silence = Clip(np.zeros(RATE_HZ, np.float32), RATE_HZ)
+    recording = decoded(silence, *(sound(1.0, seed, 0.1 + seed / 100) for seed in range(40)))
+    found = gains_of(predictor, None, recording).gains_for("this recording")
+    (request,) = predictor.pipeline.run([ClipRequest(recording)])
+    assert request.gains is not None
+    (used,) = request.gains
+    assert used is not None
+    np.testing.assert_allclose(found, used.cpu().numpy(), rtol=1e-5)
 
 
 def test_blind_gains_need_the_spectrum_of_the_training_clips(client: httpx.Client) -> None:
