@@ -30,6 +30,14 @@ RATE = 8000
 RULES = ("--threshold", "0.59", "--longest-gap", "0.5", "--hysteresis", "0")
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A suite in the background ignores SIGINT, and so would the programs that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def sound(rate_hz: int = RATE, seconds: float = 12.6) -> np.ndarray:
     """Return noise of changing colour, so that probabilities change, as 16-bit integers."""
     generator = np.random.default_rng(3)
