@@ -137,7 +137,7 @@ def test_with_its_labels_it_classifies_by_itself_and_its_embedding_trains_a_head
         ("abels and scores are not given together", {"labels": ["low", "high"]}),
         ("no output 'p'. Expected one of embedding", {"labels": ["low", "high"], "scores": "p"}),
         ("he labels are 'a', 'a'.*different", {"labels": ["a", "a"], "scores": "s"}),
-        ("probabilities of the 3 labels", {"labels": ["a", "b", "c"], "scores": "scores"}),
+        ("for each label .3 labels", {"labels": ["a", "b", "c"], "scores": "scores"}),
         ("sigmoid or softmax", {"labels": ["low", "high"], "scores": "logits"}),
         ("which sum to 1", {"labels": ["a", "b"], "scores": "scores", "targets": "one"}),
     ],

@@ -202,7 +202,7 @@ def test_without_clips_set_aside_every_threshold_is_the_usual_one(
 ) -> None:
     config = settings(epochs=1, validation_share=0.0)
     with pytest.warns(
-        AnymicWarning, match=r"Of 0 clips set aside, too few .* high, low: .* 0\.5 on"
+        AnymicWarning, match=r"of 0 clips set aside, too few .* high, low: .* 0\.5 on"
     ):
         bundle = fit(corpus, config, tmp_path / "run", progress=False)
     assert bundle.thresholds == (0.5, 0.5)

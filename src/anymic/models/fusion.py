@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import cast
@@ -273,11 +274,22 @@ def _for_pairs(weight: Tensor) -> Tensor:
 
 
 def _convolve_relu(maps: Tensor, weight: Tensor, bias: Tensor, stride: Sequence[int]) -> Tensor:
-    if maps.device.type == "cpu":
-        # As torch.compile: ReLU while the result is in a register. It is not a public function, so
-        # it may be missing.
-        fused = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
-        if fused is not None:
-            result: Tensor = fused(maps, weight, bias, [0, 0], stride, [1, 1], 1, "relu", [], "")
-            return result
+    # As torch.compile: ReLU while the result is in a register. It is not a public function, so it
+    # may be missing.
+    fused = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+    if maps.device.type == "cpu" and fused is not None and _fuses(maps.dtype):
+        result: Tensor = fused(maps, weight, bias, [0, 0], stride, [1, 1], 1, "relu", [], "")
+        return result
     return torch.conv2d(maps, weight, None, tuple(stride)).add_(bias[:, None, None]).relu_()
+
+
+@functools.cache
+def _fuses(dtype: torch.dtype) -> bool:
+    """Return whether this processor has the instructions for it; bfloat16 needs some."""
+    one = torch.ones(1, 1, 1, 1, dtype=dtype)
+    settings = ([0, 0], [1, 1], [1, 1], 1, "relu", [], "")
+    try:
+        torch.ops.mkldnn._convolution_pointwise(one, one, one[0, 0, 0], *settings)
+    except RuntimeError:
+        return False
+    return True
