@@ -287,7 +287,7 @@ def _convolve_relu(maps: Tensor, weight: Tensor, bias: Tensor, stride: Sequence[
 def _fuses(dtype: torch.dtype) -> bool:
     """Return whether this processor has the instructions for it; bfloat16 needs some."""
     one = torch.ones(1, 1, 1, 1, dtype=dtype)
-    settings = ([0, 0], [1, 1], [1, 1], 1, "relu", [], "")
+    settings: tuple[object, ...] = ([0, 0], [1, 1], [1, 1], 1, "relu", [], "")
     try:
         torch.ops.mkldnn._convolution_pointwise(one, one, one[0, 0, 0], *settings)
     except RuntimeError:
