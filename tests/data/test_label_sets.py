@@ -60,7 +60,7 @@ def test_folders_named_noise_background_or_other_have_no_label(tmp_path: Path) -
 
 def test_one_label_a_clip_refuses_others_in_one_line(tmp_path: Path) -> None:
     clips = Manifest.from_table(table("dog;rain", "dog", ""), tmp_path, several=True)
-    with pytest.raises(ManifestError, match=r"2 of the 3 clips .*0\.wav \(dog;rain\)") as caught:
+    with pytest.raises(ManifestError, match=r"2 of 3 clips .*0\.wav \(dog;rain\)") as caught:
         as_manifest(clips)
     assert "Set targets to several" in str(caught.value)
     assert "\n" not in str(caught.value)
