@@ -19,11 +19,12 @@ def devices_fit(
 ) -> Outcome:
     """Train an identifier of devices that also recognizes unknown ones.
 
-    It needs 10 to 40 uncorrected recordings of each device, at one sampling rate. Recordings of the
-    devices --held-out are its examples of unknown devices, and measure how many of these it
-    accepts; without any, simulated devices are used, which is far less reliable.
+    It needs 10 to 40 uncorrected recordings of each device, at one sampling rate. Unknown devices
+    are simulated: clips with random responses like those of measured microphones. Recordings of the
+    devices --held-out are further examples of unknown devices, and measure how many of these it
+    accepts. The shares printed are of clips of other recordings than those it was trained on.
 
-    Example: anymic devices fit clips.csv --out identifier --held-out D
+    Example: anymic devices fit clips.csv --out identifier
     """
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
@@ -40,17 +41,20 @@ def devices_fit(
 
 
 def _lines(record: dict[str, Any], out: Path) -> Iterator[str]:
-    clips = record["clips"]
-    counts = ", ".join(f"{name} {count}" for name, count in clips.items())
-    share = f"{100 * record['true_accepts']:.0f} % of new clips, all devices together"
-    yield f"{out}: {counts} clips; accepts {share}"
-    if max(clips.values()) > 2 * min(clips.values()):
-        yield "devices with fewer clips may be accepted less often: record as many of each"
-    if "false_accepts" in record:
-        yield (
-            f"held-out devices: {100 * record['false_accepts']:.0f} % of their clips accepted,"
-            f" area under the ROC curve {record['auroc']:.3f}"
-        )
-    else:
-        yield "no device was held out: the share of unknown devices that is accepted is not known"
+    from anymic.metrics.intervals import accuracy
+
+    yield f"{out}: {', '.join(f'{name} {count}' for name, count in record['clips'].items())} clips"
+    yield "accepted, of clips of recordings that were left out:"
+    for name, found in record["accepts"].items():
+        count, clips = found["accepted"], found["clips"]
+        if not clips:
+            yield f"  {name}: not known, all of its clips are of one recording"
+            continue
+        share = accuracy([True] * count + [False] * (clips - count))
+        low, high = 100 * share.low, 100 * share.high
+        yield f"  {name}: {100 * share.value:.0f} % [{low:.0f}, {high:.0f}] of {clips}"
+    for kind, name in (("simulated", "simulated unknown devices"), ("unknown", "held-out devices")):
+        if f"{kind}_accepts" in record:
+            accepted, area = 100 * record[f"{kind}_accepts"], record[f"{kind}_auroc"]
+            yield f"  {name}: {accepted:.0f} %; area under the ROC curve {area:.3f}"
     yield f"next: anymic devices identify FILES --identifier {out}"

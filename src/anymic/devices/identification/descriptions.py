@@ -1,22 +1,26 @@
-"""Statistics of the log-mel spectrogram of a clip, from which its device is identified."""
+"""Statistics of the log spectrum of a clip, from which its device is identified."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import rfft
+from scipy.fft import dct, rfft
 
 from anymic import audio
-from anymic._internal.optional import extra
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
 from anymic.devices.correction.clip_sources import read_row, usual_rate
 from anymic.errors import AudioError, DeviceError, Failure, attempt
 
 Array = NDArray[np.float64]
+
+WINDOW_S = 0.0464
+# Each coefficient is a ripple of the spectrum; those of reflections with a longer delay are small.
+LONGEST_DELAY_S = 0.0068
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,15 @@ class Analysis:
 
     Attributes
     ----------
+    coefficients : int
+        Coefficients of the cosine transform of the mean log spectrum. 0: the mean log power of mel
+        bands, as in identifiers of version 2.
     bands : int
-        Mel bands from 0 Hz to half the rate (Slaney's scale and norm, as librosa's default).
+        Mel bands, without coefficients.
     silence_db : float
         Frames this far below the loudest frame of their clip are left out; negative.
     floor_db : float
-        A band counts as at least this, relative to the clip's loudest frame; negative.
+        A bin or band counts as at least this, relative to the clip's loudest frame; negative.
     """
 
     rate_hz: int
@@ -39,16 +46,24 @@ class Analysis:
     hop_samples: int = 512
     silence_db: float = -40.0
     floor_db: float = -100.0
+    coefficients: int = 0
 
-    def filters(self) -> Array:
-        """Return the mel filters, (band, bin)."""
-        with extra("train"):
-            import librosa
+    @classmethod
+    def of(cls, rate_hz: int) -> Analysis:
+        """Return the analysis of new identifiers: windows of about 46 ms, delays up to 6.8 ms."""
+        fft_size = 1 << max(round(math.log2(WINDOW_S * rate_hz)), 5)
+        most = min(round(LONGEST_DELAY_S * rate_hz), fft_size // 4)
+        return cls(rate_hz, fft_size=fft_size, hop_samples=fft_size // 2, coefficients=most)
 
-        filters: Array = librosa.filters.mel(
-            sr=self.rate_hz, n_fft=self.fft_size, n_mels=self.bands, dtype=np.float64
-        )
-        return filters
+    @property
+    def hz(self) -> Array:
+        """The frequencies of the bins, (bin,)."""
+        return np.linspace(0, self.rate_hz / 2, self.fft_size // 2 + 1)
+
+    @property
+    def values(self) -> int:
+        """The length of a description."""
+        return self.coefficients or self.bands
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +73,7 @@ class Descriptions:
     Attributes
     ----------
     analysis : Analysis
-    values : (clip, band)
+    values : (clip, number)
         See `describe`.
     devices, clip_ids : tuple of str
         The device that recorded each clip, and the clip's id (`Manifest.clip_ids`).
@@ -88,12 +103,16 @@ class Descriptions:
         )
 
 
-def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
-    """Return the mean log power of each band over the active frames of a clip, (band,).
+def describe(clip: audio.Clip, analysis: Analysis, filters: Array | None = None) -> Array:
+    """Return the description of a clip, (number,), from the frames that are not silent.
 
-    The mean over bands is subtracted, because the level of a clip carries no information about its
-    device. `filters` are those of the analysis. Raises an AudioError if the clip has another rate,
-    is silent, or is not a Clip.
+    Coefficients 1 and more of the orthonormal cosine transform, over the bins, of the mean log
+    power: the first ones are the shape of the spectrum, the later ones its ripples. A response adds
+    its own coefficients to those of the sound. The level is coefficient 0, which is left out.
+
+    Without coefficients (see `Analysis`) it is the mean log power of each band of `filters` (band,
+    bin), without its mean over bands. Raises an AudioError if the clip has another rate, is silent,
+    or is not a Clip.
     """
     if audio.checked_clip(clip).rate_hz != analysis.rate_hz:
         raise AudioError(
@@ -106,7 +125,7 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     bands, levels = [], []
     for block in windowed_blocks(padded, **steps):
         power = np.abs(rfft(block.astype(np.float64))) ** 2
-        bands.append(power @ filters.T)
+        bands.append(power if analysis.coefficients or filters is None else power @ filters.T)
         levels.append(power.mean(axis=1))
     level = np.concatenate(levels)
     loudest = float(level.max())
@@ -119,14 +138,13 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array) -> Array:
     active = level >= loudest * 10 ** (analysis.silence_db / 10)
     floor = loudest * 10 ** (analysis.floor_db / 10)
     mean: Array = np.log(np.maximum(np.concatenate(bands)[active], floor)).mean(axis=0)
-    mean -= mean.mean()
-    return mean
+    if analysis.coefficients:
+        return np.asarray(dct(mean, norm="ortho")[1 : analysis.coefficients + 1])
+    return mean - mean.mean()
 
 
-def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptions:
-    """Read and describe every clip whose device is stated.
-
-    Rows with an empty `device` are left out. `settings` are other fields of `Analysis`.
+def describe_manifest(manifest: Manifest) -> Descriptions:
+    """Read and describe every clip whose device is stated; rows with an empty one are left out.
 
     Raises
     ------
@@ -139,13 +157,12 @@ def describe_manifest(manifest: Manifest, **settings: int | float) -> Descriptio
     manifest.require("device", purpose="device identification")
     manifest = manifest.where(device=manifest.devices)
     rate_hz = usual_rate(manifest) or 44100  # where none can be read, each is a failure below
-    analysis = Analysis(rate_hz, **settings)  # type: ignore[arg-type]
-    filters = analysis.filters()
+    analysis = Analysis.of(rate_hz)
     used: list[int] = []
     values: list[Array] = []
     failures: list[Failure] = []
     for row, path in enumerate(manifest.paths()):
-        found = attempt(path, lambda row: describe(read_row(manifest, row), analysis, filters), row)
+        found = attempt(path, lambda row: describe(read_row(manifest, row), analysis), row)
         if isinstance(found, Failure):
             failures.append(found)
         else:

@@ -28,12 +28,15 @@ from anymic.devices.identification.descriptions import (
     describe_manifest,
 )
 from anymic.devices.identification.identifier_network import (
+    FittedNetwork,
     IdentifierNetwork,
+    described_responses,
     held_out_scores,
     score,
     train,
 )
-from anymic.errors import AnymicWarning, DeviceError, Failure
+from anymic.devices.simulation.random_responses import ResponseStatistics
+from anymic.errors import AnymicWarning, ConfigError, DeviceError, Failure
 
 FOLDER = FolderFormat(
     "device identifier",
@@ -76,10 +79,11 @@ class DeviceIdentifier:
 
     Parameters
     ----------
-    bands : int
-        Mel bands of the description of a clip.
     true_accepts : float
-        Share of the known devices' clips to accept where no held-out device sets the threshold.
+        Share of the clips of each known device to accept; it sets the threshold.
+    responses : ResponseStatistics, optional
+        What unknown devices are like: random responses are drawn from it. By default measured
+        microphones (`anymic.devices.simulation.random_responses.microphones`).
 
     Attributes
     ----------
@@ -107,8 +111,14 @@ class DeviceIdentifier:
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
 
-    def __init__(self, *, bands: int = 128, true_accepts: float = 0.95) -> None:
-        self.bands, self.true_accepts = bands, true_accepts
+    def __init__(
+        self, *, true_accepts: float = 0.9, responses: ResponseStatistics | None = None
+    ) -> None:
+        if not 0 < true_accepts < 1:
+            raise ConfigError(
+                f"true_accepts is {true_accepts:g}", expected="a share above 0 and below 1"
+            )
+        self.true_accepts, self.responses = true_accepts, responses
 
     def fit(
         self, manifest: Manifest, *, held_out: Sequence[str] = (), seed: int = 0
@@ -129,7 +139,7 @@ class DeviceIdentifier:
         ManifestError, DeviceError
             As `describe_manifest` and `fit_descriptions`.
         """
-        clips = describe_manifest(manifest, bands=self.bands)
+        clips = describe_manifest(manifest)
         return self.fit_descriptions(clips, held_out=held_out, seed=seed)
 
     @left_as_found()
@@ -157,34 +167,24 @@ class DeviceIdentifier:
         self.devices = tuple(sorted(set(clips.devices) - set(held_out)))
         counts = {name: clips.devices.count(name) for name in self.devices}
         _check_counts(counts)
-        if len(set(clips.groups)) < 2:
-            raise DeviceError(
-                "all clips are of one recording",
-                expected="at least two recordings, to set the threshold",
-                fix="add recordings, or fill the column group",
-            )
         numbers = {name: number for number, name in enumerate((*self.devices, *unknown))}
         targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
-        mine = clips.values[targets < len(self.devices)]
+        _check_recordings(targets[targets < len(self.devices)], clips.groups)
         self.analysis_ = clips.analysis
         self.rate_hz = clips.analysis.rate_hz
-        self._filters = clips.analysis.filters()
-        self._mean = torch.from_numpy(mine.mean(axis=0)).float()
-        self._scale = torch.full_like(self._mean, float(mine.std(axis=0).mean()) + 1e-6)
-        standardized = self._standardized(clips.values).double().numpy()
-        scale, devices = 1 / float(self._scale[0]), len(self.devices)
-        scores = held_out_scores(
-            standardized, targets, clips.groups, devices=devices, scale=scale, seed=seed
-        )
+        self._filters = None
+        draw = described_responses(clips.analysis, self.responses)
+        settings = {"devices": len(self.devices), "draw": draw, "seed": seed}
+        scores = held_out_scores(clips.values, targets, clips.groups, **settings)
         self.threshold = scores.threshold(self.true_accepts)
-        self.network_ = train(standardized, targets, devices=devices, scale=scale, seed=seed)
+        self.fitted_ = train(clips.values, targets, **settings)
         self.fitted_on = clips.clip_ids
         self.failures_ = clips.failures
         self.record_ = {
             "clips": counts,
             "held_out": {name: clips.devices.count(name) for name in unknown},
             "seed": seed,
-            **scores.shares(self.threshold),
+            **scores.record(self.threshold, self.devices),
         }
         self.notes_ = ()
         if clips.failures:
@@ -193,7 +193,7 @@ class DeviceIdentifier:
         return self
 
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
-        """Return the statistics (band,) of a clip; AudioError if silent or of another rate."""
+        """Return the description (number,) of a clip; AudioError if silent or of another rate."""
         return describe(clip, self.analysis_, self._filters)
 
     def identify(self, clip: audio.Clip) -> Identification:
@@ -211,21 +211,18 @@ class DeviceIdentifier:
     @default_torch()
     @torch.inference_mode()
     def identify_features(self, values: ArrayLike) -> Identification:
-        """Name the one device that recorded all described clips, (clip, band).
+        """Name the one device that recorded all described clips, (clip, number).
 
         Their probabilities are multiplied, as those of independent clips. The score is that of
         the mean log probabilities, with the same threshold.
         """
         described = np.asarray(values, dtype=np.float64)
-        logs = self.network_(self._standardized(described)).double()
+        logs = self.fitted_.log_probabilities(described)
         share, index = logs[:, :-1].sum(dim=0).softmax(dim=0).max(dim=0)
         nearest = self.devices[int(index)]
         found = float(score(logs.mean(dim=0, keepdim=True)))
         named = nearest if found >= self.threshold else None
         return Identification(named, float(share), nearest, found)
-
-    def _standardized(self, values: NDArray[np.float64]) -> Tensor:
-        return (torch.from_numpy(values).float() - self._mean) / self._scale
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""
@@ -238,9 +235,13 @@ class DeviceIdentifier:
             "fitted_on": list(self.fitted_on),
             "record": self.record_,
         }
-        tensors = {f"network.{key}": value for key, value in self.network_.state_dict().items()}
-        filters = torch.from_numpy(self._filters)
-        return record, {**tensors, "mean": self._mean, "scale": self._scale, "filters": filters}
+        network = self.fitted_.network.state_dict()
+        tensors = {f"network.{key}": value for key, value in network.items()}
+        tensors["mean"] = torch.from_numpy(self.fitted_.mean).float()
+        tensors["scale"] = torch.from_numpy(self.fitted_.scale).float()
+        if self._filters is not None:
+            tensors["filters"] = torch.from_numpy(self._filters)
+        return record, tensors
 
     @classmethod
     @left_as_found()
@@ -258,11 +259,12 @@ class DeviceIdentifier:
             self.fitted_on = tuple(map(str, record["fitted_on"]))
             self.record_ = dict(record["record"])
             self.notes_, self.failures_ = (), ()
-            self._mean, self._scale = tensors["mean"], tensors["scale"]
-            self._filters = tensors["filters"].numpy()
-            self.network_ = IdentifierNetwork(self.analysis_.bands, len(self.devices))
-            self.network_.load_state_dict(part_of(tensors, "network"))
-            self.network_.eval().requires_grad_(False)
+            self._filters = None if self.analysis_.coefficients else tensors["filters"].numpy()
+            network = IdentifierNetwork(self.analysis_.values, len(self.devices))
+            network.load_state_dict(part_of(tensors, "network"))
+            network.eval().requires_grad_(False)
+            mean, scale = (tensors[name].double().numpy() for name in ("mean", "scale"))
+            self.fitted_ = FittedNetwork(network, mean, scale)
         return self
 
     def save(self, folder: str | Path) -> Path:
@@ -289,6 +291,18 @@ class DeviceIdentifier:
         sha256 = record.pop("sha256", None)
         FOLDER.verify(folder, sha256 if isinstance(sha256, dict) else {}, needed=[WEIGHTS])
         return cls.from_parts(record, FOLDER.read_tensors(folder / WEIGHTS))
+
+
+def _check_recordings(targets: NDArray[np.int64], groups: Sequence[str]) -> None:
+    """Refuse clips of which no device has two recordings: a threshold is set on other ones."""
+    pairs = zip(targets.tolist(), groups, strict=False)
+    recordings = [device for device, _ in set(pairs)]
+    if len(recordings) == len(set(recordings)):
+        raise DeviceError(
+            "all clips of each device are of one recording",
+            expected="at least two recordings, to set the threshold",
+            fix="add recordings, or fill the column group",
+        )
 
 
 def _check_counts(counts: Mapping[str, int]) -> None:

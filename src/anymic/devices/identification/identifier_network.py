@@ -5,18 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anymic.devices.analysis import NEPER_DB
+from anymic.devices.identification.descriptions import Analysis
+from anymic.devices.simulation.random_responses import (
+    ResponseStatistics,
+    between_bands,
+    cosine_transform,
+    microphones,
+)
+
 Array = NDArray[np.float64]
-WIDTH, STEPS, BATCH = 64, 500, 64
+Targets = NDArray[np.int64]
+
+WIDTH, STEPS, BATCH = 64, 300, 32
+RESPONSES = 4000  # random responses of a training, drawn at once
 FOLDS = 4
-# Correlation lengths as a share of the bands (on the mel scale), and the typical deviation in
-# nepers: a tilt, wide peaks of a capsule, and narrow resonances.
-SCALES = ((0.4, 0.6), (0.15, 0.5), (0.05, 0.3))
+# Smooth curves that responses may have in addition: their mean deviation, and correlation length.
+CURVE_DB, CURVE_OCTAVES = 5.0, 0.7
+SIMULATED = 4  # clips of simulated unknown devices for each held-out clip of the anchor
+
+
+class Responses(Protocol):
+    """Draws descriptions (count, number) of random device responses."""
+
+    def __call__(self, count: int, generator: np.random.Generator) -> Array:  # noqa: D102
+        ...
+
+
+def described_responses(
+    analysis: Analysis, statistics: ResponseStatistics | None = None
+) -> Responses:
+    """Return a function that draws descriptions of responses, by default those of microphones.
+
+    Every second one has another smooth curve added, of any size up to about 20 dB: a device need
+    not be like those that were measured. A description is of log powers, in nepers of power.
+    """
+    statistics, hz, most = statistics or microphones(), analysis.hz, analysis.coefficients
+    octaves = np.log2(statistics.centres_hz)
+    apart = (octaves[:, None] - octaves) / CURVE_OCTAVES
+    root = np.linalg.cholesky(np.exp(-0.5 * apart**2) + 1e-6 * np.eye(len(octaves)))
+    shapes = root.T @ cosine_transform(between_bands(statistics.centres_hz, hz))[:, 1 : most + 1]
+
+    def draw(count: int, generator: np.random.Generator) -> Array:
+        found = statistics.draw_cosines(count, hz, generator, most)
+        other = found[::2]
+        sizes_db = generator.gamma(2.0, CURVE_DB / 2, size=(len(other), 1))
+        other += sizes_db * (generator.standard_normal((len(other), len(shapes))) @ shapes)
+        return found * (2 / NEPER_DB)
+
+    return draw
 
 
 class IdentifierNetwork(nn.Module):
@@ -45,101 +89,141 @@ def score(logs: Tensor) -> Tensor:
     return logs[:, :-1].logsumexp(dim=1) - logs[:, -1]
 
 
+@dataclass(frozen=True, eq=False)
+class FittedNetwork:
+    """A network with the standardization of its inputs, both (number,)."""
+
+    network: IdentifierNetwork
+    mean: Array
+    scale: Array
+
+    def log_probabilities(self, values: Array) -> Tensor:
+        """Return the log probabilities (clip, device + 1) of descriptions (clip, number)."""
+        standardized = torch.from_numpy((values - self.mean) / self.scale).float()
+        found: Tensor = self.network(standardized).double()
+        return found
+
+    def scores(self, values: Array) -> Array:
+        """Return the `score` of each description, (clip,)."""
+        return np.asarray(score(self.log_probabilities(values)).numpy())
+
+
+class DeviceExamples:
+    """Draws examples of known and of unknown devices.
+
+    The known device with the most clips is the *anchor*. The effect of every other known device is
+    the difference of its mean description from the anchor's, shrunk towards none by how uncertain
+    it is: by the variance among clips, against that among random responses (the posterior mean of
+    a normal distribution; Murphy 2007, section 4). So every clip of one device can become one of
+    another device: its description without the effect of its own device, plus another effect.
+
+    Half of the examples of a known device are its clips. The others are clips of all known devices
+    with its effect, which varies as its uncertainty allows. Examples of unknown devices are clips
+    of all known devices with the effect of a random response, and clips of held-out devices: half
+    of each where there are some.
+    """
+
+    def __init__(
+        self,
+        values: Array,
+        targets: Targets,
+        *,
+        devices: int,
+        draw: Responses,
+        generator: np.random.Generator,
+    ) -> None:
+        self.clips = [values[targets == device] for device in range(devices)]
+        held_out = targets >= devices
+        self.held_out, kinds = values[held_out], targets[held_out]
+        self.share = _balanced_shares(kinds) if len(kinds) else None
+        present = [device for device in range(devices) if len(self.clips[device])]
+        self.anchor = max(present, key=lambda device: len(self.clips[device]))
+        means = [clips.mean(axis=0) if len(clips) else None for clips in self.clips]
+        self.centre = np.mean([mean for mean in means if mean is not None], axis=0)
+        without = [self.clips[device] - means[device] for device in present]
+        among_clips = np.concatenate(without).var(axis=0)
+        self.scale = np.sqrt(among_clips) + 1e-6
+        self.responses = draw(RESPONSES, generator)
+        among_devices = self.responses.var(axis=0)
+        anchor_mean, anchor_clips = means[self.anchor], len(self.clips[self.anchor])
+        assert anchor_mean is not None  # the anchor has clips
+        self.effects, self.uncertain = [], []
+        for mean, clips in zip(means, self.clips, strict=True):
+            if mean is None or mean is anchor_mean:
+                self.effects.append(np.zeros_like(anchor_mean))
+                self.uncertain.append(np.zeros_like(anchor_mean))
+                continue
+            variance = among_clips * (1 / len(clips) + 1 / anchor_clips)
+            certain = among_devices / (among_devices + variance)
+            self.effects.append(certain * (mean - anchor_mean))
+            self.uncertain.append(0.5 * np.sqrt(certain * variance))
+        pairs = zip(self.clips, self.effects, strict=True)
+        self.sounds = np.concatenate([clips - effect for clips, effect in pairs])
+
+    def known(self, device: int, count: int, generator: np.random.Generator) -> Array:
+        """Return examples (count, number) of a known device; none if it has no clip."""
+        own = self.clips[device]
+        if not len(own):
+            return own
+        real = own[generator.integers(len(own), size=count // 2)]
+        sounds = self._sounds(count - len(real), generator)
+        noise = generator.standard_normal(sounds.shape) * self.uncertain[device]
+        return np.concatenate([real, sounds + self.effects[device] + noise])
+
+    def unknown(self, count: int, generator: np.random.Generator) -> Array:
+        """Return examples (count, number) of unknown devices."""
+        real = self.held_out[:0]
+        if self.share is not None:
+            chosen = generator.choice(len(self.held_out), size=count // 2, p=self.share)
+            real = self.held_out[chosen]
+        left = count - len(real)
+        effects = self.responses[generator.integers(len(self.responses), size=left)]
+        return np.concatenate([real, self._sounds(left, generator) + effects])
+
+    def _sounds(self, count: int, generator: np.random.Generator) -> Array:
+        chosen: Array = self.sounds[generator.integers(len(self.sounds), size=count)]
+        return chosen
+
+
 def train(
-    values: Array, targets: NDArray[np.int64], *, devices: int, scale: float, seed: int
-) -> IdentifierNetwork:
-    """Train on clips of known devices and on as many of unknown devices.
+    values: Array, targets: Targets, *, devices: int, draw: Responses, seed: int
+) -> FittedNetwork:
+    """Train on as many examples of unknown devices as of known ones.
 
     Parameters
     ----------
     values : (clip, number)
-        Log powers of bands, standardized by the factor `scale`.
+        Descriptions.
     targets : (clip,)
         Device numbers. Known devices are below `devices`; the others are held-out devices, which
         stand for unknown ones.
+    draw : callable
+        Draws the effects of unknown devices.
     """
     generator = np.random.default_rng(seed)
-    known = np.flatnonzero(targets < devices)
-    share = _balanced_shares(targets[known])
-    unknown = _UnknownClips(values, targets, devices=devices, scale=scale)
+    examples = DeviceExamples(values, targets, devices=devices, draw=draw, generator=generator)
+    counts = [BATCH * bool(len(clips)) for clips in examples.clips]
+    counts.append(sum(counts))
+    truth = torch.arange(devices + 1).repeat_interleave(torch.tensor(counts))
     with torch.random.fork_rng(devices=[]), _one_thread(), torch.enable_grad():
         torch.manual_seed(seed)
-        found = IdentifierNetwork(values.shape[1], devices)
-        optimizer = torch.optim.AdamW(found.parameters(), 3e-3, weight_decay=0.3)
+        network = IdentifierNetwork(values.shape[1], devices)
+        optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.3)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=STEPS)
         for _ in range(STEPS):
-            rows = generator.choice(known, size=BATCH, p=share)
-            batch = np.concatenate([values[rows], unknown.draw(BATCH, generator)])
-            truth = np.concatenate([targets[rows], np.full(BATCH, devices)])
+            known = [examples.known(device, BATCH, generator) for device in range(devices)]
+            batch = np.concatenate([*known, examples.unknown(counts[-1], generator)])
+            inputs = torch.from_numpy((batch - examples.centre) / examples.scale).float()
             optimizer.zero_grad()
-            logs = found(torch.from_numpy(batch).float())
-            loss = nn.functional.nll_loss(logs, torch.from_numpy(truth))
+            loss = nn.functional.nll_loss(network(inputs), truth)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    return found.eval().requires_grad_(False)
+    trained = network.eval().requires_grad_(False)
+    return FittedNetwork(trained, examples.centre, examples.scale)
 
 
-class RandomResponses:
-    """Draws smooth log responses over mel bands.
-
-    Each is a sum of Gaussian processes of three lengths, each scaled by a random amount of mean 1.
-    So some drawn devices differ from the known ones by little and some by much.
-    """
-
-    def __init__(self, bands: int) -> None:
-        place = np.linspace(0.0, 1.0, bands)
-        apart = np.abs(place[:, None] - place)
-        self._roots = []
-        for length, deviation in SCALES:
-            smooth = length < 0.1
-            covariance = np.exp(-0.5 * (apart / length) ** 2) if smooth else np.exp(-apart / length)
-            root = np.linalg.cholesky(covariance + 1e-6 * np.eye(bands))
-            self._roots.append(deviation * root)
-
-    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        """Return (count, band) log amplitudes whose mean over bands is 0."""
-        curves = np.zeros((count, len(self._roots[0])))
-        for root in self._roots:
-            amount = generator.gamma(2.0, 0.5, size=(count, 1))
-            curves += amount * (generator.standard_normal(curves.shape) @ root.T)
-        centred: NDArray[np.float64] = curves - curves.mean(axis=1, keepdims=True)
-        return centred
-
-
-class _UnknownClips:
-    """Draws clips of unknown devices: of the held-out devices, or simulated.
-
-    Half are clips of held-out devices, half are such clips with a random smooth response added.
-    Without held-out devices all are simulated: clips of known devices, shifted to the mean of
-    those devices (unknown devices are expected to resemble it), with such a response added.
-    """
-
-    def __init__(
-        self, values: Array, targets: NDArray[np.int64], *, devices: int, scale: float
-    ) -> None:
-        held_out = targets >= devices
-        self.real = bool(held_out.any())
-        if self.real:
-            self.clips, kinds = values[held_out], targets[held_out]
-        else:
-            present, index = np.unique(targets, return_inverse=True)
-            means = np.array([values[targets == device].mean(axis=0) for device in present])
-            self.clips, kinds = values - means[index] + means.mean(axis=0), targets
-        self.share = _balanced_shares(kinds)
-        self.scale = scale
-        self.responses = RandomResponses(values.shape[1])
-
-    def draw(self, count: int, generator: np.random.Generator) -> Array:
-        """Return clips (count, number)."""
-        clips: Array = self.clips[generator.choice(len(self.clips), size=count, p=self.share)]
-        left = count // 2 if self.real else 0
-        # The statistics are log powers, the responses log amplitudes.
-        clips[left:] += 2 * self.scale * self.responses.draw(count - left, generator)
-        return clips
-
-
-def _balanced_shares(kinds: NDArray[np.int64]) -> Array:
+def _balanced_shares(kinds: Targets) -> Array:
     """Return the probability of drawing each clip, so that all devices are equally frequent."""
     _, index, counts = np.unique(kinds, return_inverse=True, return_counts=True)
     shares: Array = (1 / counts)[index] / len(counts)
@@ -159,51 +243,69 @@ def _one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutScores:
-    """Scores (clip,) of clips by networks that were trained without them.
+    """Scores of clips by networks that were trained without their recordings.
 
-    They are of every clip of a known device, and about every second clip of each held-out device.
+    Attributes
+    ----------
+    known : tuple of (clip,)
+        Of the clips of each known device, without those of recordings that all of its clips are of.
+    unknown : (clip,)
+        Of about every second clip of the held-out devices, by networks trained without its device.
+    simulated : (clip,)
+        Of clips with the effect of a random response.
     """
 
-    known: Array
+    known: tuple[Array, ...]
     unknown: Array
+    simulated: Array
 
     def threshold(self, true_accepts: float) -> float:
         """Return the lowest score at which a clip is attributed to a known device.
 
-        With held-out devices, the share of known clips rejected equals the share of unknown clips
-        accepted. Without, the share `true_accepts` of known clips is accepted.
+        Of the clips of each known device at least the share `true_accepts` is accepted: the
+        threshold is the lowest of the devices' own quantiles.
         """
-        if not len(self.unknown):
-            return float(np.quantile(self.known, 1 - true_accepts))
-        places = np.sort(np.concatenate([self.known, self.unknown]))
-        fail = np.searchsorted(np.sort(self.known), places) / len(self.known)
-        passes = 1 - np.searchsorted(np.sort(self.unknown), places) / len(self.unknown)
-        return float(places[np.abs(fail - passes).argmin()])
+        known = [scores for scores in self.known if len(scores)]
+        return min(float(np.quantile(scores, 1 - true_accepts)) for scores in known)
 
-    def shares(self, threshold: float) -> dict[str, float]:
-        """Return the shares of clips accepted, and how well scores separate known and unknown."""
-        found = {"true_accepts": float((self.known >= threshold).mean())}
-        if not len(self.unknown):
-            return found
-        from sklearn.metrics import roc_auc_score
+    def record(self, threshold: float, devices: Sequence[str]) -> dict[str, object]:
+        """Return the shares of clips accepted, and how well scores separate known and unknown.
 
-        truth = np.repeat([1, 0], [len(self.known), len(self.unknown)])
-        at_95 = np.quantile(self.known, 0.05)
-        return {
-            **found,
-            "false_accepts": float((self.unknown >= threshold).mean()),
-            "false_accepts_at_95": float((self.unknown >= at_95).mean()),
-            "auroc": float(roc_auc_score(truth, np.concatenate([self.known, self.unknown]))),
+        `auroc` is the area under the ROC curve, the mean over known devices.
+        """
+        accepted = {
+            name: {"accepted": int((scores >= threshold).sum()), "clips": len(scores)}
+            for name, scores in zip(devices, self.known, strict=True)
         }
+        found: dict[str, object] = {"accepts": accepted}
+        kinds = {"simulated": self.simulated, "unknown": self.unknown}
+        for kind, scores in kinds.items():
+            if len(scores):
+                found[f"{kind}_accepts"] = float((scores >= threshold).mean())
+                found[f"{kind}_clips"] = len(scores)
+                found[f"{kind}_auroc"] = _mean_area(self.known, scores)
+        return found
+
+
+def _mean_area(known: Sequence[Array], unknown: Array) -> float:
+    return float(np.mean([area(scores, unknown) for scores in known if len(scores)]))
+
+
+def area(known: Array, unknown: Array) -> float:
+    """Return the probability that a known device's clip has the higher score (ties count half)."""
+    places = np.sort(unknown)
+    below = np.searchsorted(places, known, side="left")
+    up_to = np.searchsorted(places, known, side="right")
+    return float((below + up_to).mean() / (2 * len(unknown)))
 
 
 def held_out_scores(
     values: Array,
-    targets: NDArray[np.int64],
+    targets: Targets,
     groups: Sequence[str],
     *,
     devices: int,
-    scale: float,
+    draw: Responses,
     seed: int,
 ) -> HeldOutScores:
     """Train four networks, each without a quarter of the recordings and half the held-out devices.
@@ -219,14 +321,24 @@ def held_out_scores(
     if held_out.any():
         kinds, index = np.unique(targets[held_out], return_inverse=True)
         half[held_out] = generator.permutation(len(kinds))[index] % 2
-    known: list[Array] = []
+    anchor = int(np.bincount(targets[~held_out]).argmax())
+    known: list[list[Array]] = [[] for _ in range(devices)]
     unknown: list[Array] = []
+    simulated: list[Array] = []
     for fold in range(FOLDS):
         quarter, left_out = part == fold, half == fold % 2
-        if not quarter.any():
-            continue
         learned = ~quarter & ~left_out
-        trained = train(values[learned], targets[learned], devices=devices, scale=scale, seed=seed)
-        for rows, scores in ((quarter & ~held_out, known), (quarter & left_out, unknown)):
-            scores.append(score(trained(torch.from_numpy(values[rows]).float())).double().numpy())
-    return HeldOutScores(np.concatenate(known), np.concatenate(unknown))
+        if not quarter.any() or not (learned & ~held_out).any():
+            continue
+        fitted = train(values[learned], targets[learned], devices=devices, draw=draw, seed=seed)
+        for device, scores in enumerate(known):
+            mine = targets == device
+            scores.append(fitted.scores(values[quarter & mine & (learned & mine).any()]))
+        unknown.append(fitted.scores(values[quarter & left_out]))
+        sounds = np.repeat(values[quarter & (targets == anchor)], SIMULATED, axis=0)
+        simulated.append(fitted.scores(sounds + draw(len(sounds), generator)))
+    return HeldOutScores(
+        tuple(np.concatenate(scores) for scores in known),
+        np.concatenate(unknown),
+        np.concatenate(simulated),
+    )
