@@ -90,7 +90,7 @@ def test_batches_of_every_device_are_of_the_same_recordings() -> None:
     devices = ["A", "B", "D"]
     values = generator.normal(size=(3 * 20, 16)) + 4 * np.repeat(np.eye(3, 16), 20, axis=0)
     clips = Descriptions(
-        analysis=Analysis(8000, bands=16, fft_size=512),
+        analysis=Analysis(8000, fft_size=512, coefficients=16),
         values=values,
         devices=tuple(np.repeat(devices, 20).tolist()),
         clip_ids=tuple(str(number) for number in range(60)),
