@@ -220,7 +220,8 @@ def train(
             optimizer.step()
             schedule.step()
     trained = network.eval().requires_grad_(False)
-    return FittedNetwork(trained, examples.centre, examples.scale)
+    mean, scale = (one.astype(np.float32) for one in (examples.centre, examples.scale))  # as saved
+    return FittedNetwork(trained, mean.astype(np.float64), scale.astype(np.float64))
 
 
 def _balanced_shares(kinds: Targets) -> Array:
