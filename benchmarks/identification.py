@@ -21,7 +21,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from microphone_statistics import files_of, other_files, statistics_of
+from microphone_statistics import (  # type: ignore[import-not-found]
+    files_of,
+    other_files,
+    statistics_of,
+)
 from numpy.typing import NDArray
 
 from anymic import audio
@@ -32,6 +36,7 @@ from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.devices.identification.identifier_network import area
 from anymic.devices.simulation.chain import Device, noise_seed, record
 from anymic.devices.simulation.device_set import DeviceSet
+from anymic.devices.simulation.random_responses import ResponseStatistics
 from anymic.devices.simulation.response import ResponseSpec
 from anymic.metrics import intervals
 
@@ -89,8 +94,8 @@ def main() -> None:
     print(f"{len(ids)} clips a device, {len(areas)} folds, seed {arguments.seed}")
     for name, tried in found.items():
         where = [group for group, *_ in tried]
-        accepted = intervals.accuracy([one for _, one, _, _ in tried], where)
-        line = f"{name:28s} accepted {100 * accepted.value:3.0f} % [{percent(accepted)}]"
+        share = intervals.accuracy([one for _, one, _, _ in tried], where)
+        line = f"{name:28s} accepted {100 * share.value:3.0f} % [{percent(share)}]"
         if name in KNOWN:
             right = intervals.accuracy([one for _, _, one, _ in tried], where)
             line += f"  right name {100 * right.value:3.0f} % [{percent(right)}]"
@@ -102,7 +107,9 @@ def main() -> None:
     print(f"{max(areas):.3f}); {np.mean(seconds):.1f} s of a processor a fit")
 
 
-def chosen_devices(responses: Path, *, other: bool) -> tuple[dict[str, Device], object]:
+def chosen_devices(
+    responses: Path, *, other: bool
+) -> tuple[dict[str, Device], ResponseStatistics | None]:
     """Return the devices by name, known ones first, and the statistics for the identifier."""
     preset = DeviceSet.read(preset_file("identification", example="microphones"))
     known = {name: preset.devices[name] for name in KNOWN}

@@ -293,7 +293,7 @@ def test_an_array_in_place_of_a_clip_is_refused(tmp_path: Path) -> None:
         lambda: audio.trim_silence(samples),
         lambda: audio.write(tmp_path / "a.wav", samples),
         lambda: Codec("mu-law").apply(samples),
-        lambda: describe(samples, Analysis(RATE_HZ), Analysis(RATE_HZ).filters()),
+        lambda: describe(samples, Analysis.of(RATE_HZ)),
     ):
         with pytest.raises(AudioError, match=r"type ndarray is not a Clip.*Clip\(samples"):
             call()

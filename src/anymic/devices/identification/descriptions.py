@@ -140,7 +140,7 @@ def describe(clip: audio.Clip, analysis: Analysis, filters: Array | None = None)
     mean: Array = np.log(np.maximum(np.concatenate(bands)[active], floor)).mean(axis=0)
     if analysis.coefficients:
         return np.asarray(dct(mean, norm="ortho")[1 : analysis.coefficients + 1])
-    return mean - mean.mean()
+    return np.asarray(mean - mean.mean())
 
 
 def describe_manifest(manifest: Manifest) -> Descriptions:

@@ -110,6 +110,7 @@ class DeviceIdentifier:
     record_: dict[str, Any]
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
+    _filters: NDArray[np.float64] | None  # of identifiers that describe mel bands
 
     def __init__(
         self, *, true_accepts: float = 0.9, responses: ResponseStatistics | None = None
@@ -173,11 +174,12 @@ class DeviceIdentifier:
         self.analysis_ = clips.analysis
         self.rate_hz = clips.analysis.rate_hz
         self._filters = None
-        draw = described_responses(clips.analysis, self.responses)
-        settings = {"devices": len(self.devices), "draw": draw, "seed": seed}
-        scores = held_out_scores(clips.values, targets, clips.groups, **settings)
+        draw, devices = described_responses(clips.analysis, self.responses), len(self.devices)
+        scores = held_out_scores(
+            clips.values, targets, clips.groups, devices=devices, draw=draw, seed=seed
+        )
         self.threshold = scores.threshold(self.true_accepts)
-        self.fitted_ = train(clips.values, targets, **settings)
+        self.fitted_ = train(clips.values, targets, devices=devices, draw=draw, seed=seed)
         self.fitted_on = clips.clip_ids
         self.failures_ = clips.failures
         self.record_ = {

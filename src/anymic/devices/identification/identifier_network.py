@@ -132,7 +132,7 @@ class DeviceExamples:
         draw: Responses,
         generator: np.random.Generator,
     ) -> None:
-        self.clips = [values[targets == device] for device in range(devices)]
+        self.clips: list[Array] = [values[targets == device] for device in range(devices)]
         held_out = targets >= devices
         self.held_out, kinds = values[held_out], targets[held_out]
         self.share = _balanced_shares(kinds) if len(kinds) else None
@@ -140,7 +140,8 @@ class DeviceExamples:
         self.anchor = max(present, key=lambda device: len(self.clips[device]))
         means = [clips.mean(axis=0) if len(clips) else None for clips in self.clips]
         self.centre = np.mean([mean for mean in means if mean is not None], axis=0)
-        without = [self.clips[device] - means[device] for device in present]
+        own = [self.clips[device] for device in present]
+        without = [clips - clips.mean(axis=0) for clips in own]
         among_clips = np.concatenate(without).var(axis=0)
         self.scale = np.sqrt(among_clips) + 1e-6
         self.responses = draw(RESPONSES, generator)
