@@ -102,6 +102,8 @@ def config_of(**changes: Any) -> FrontendConfig:
         {"fft_size": 254, "bands": 24},  # twice a prime number
         {"power": 2, "scaling": "clip"},
         {"deltas": 2},
+        {"relaxed_normalization": 0.5},
+        {"relaxed_normalization": 0.2, "deltas": 1},
         {"window_samples": 200, "centred": False, "hop_samples": 80},
         {"mel_scale": "htk", "mel_norm": None, "mel_triangles": "mel", "bands": 24},
     ],

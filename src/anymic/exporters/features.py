@@ -11,7 +11,7 @@ from anymic._internal.gain_factors import BINS, FRAMES, ROW_PARTS, TINY
 from anymic.exporters.graph import Graph
 from anymic.exporters.transforms import Transform, magnitudes
 from anymic.features import Frontend
-from anymic.features.frontend import IDENTITY, SMALLEST_SPAN
+from anymic.features.frontend import IDENTITY, SMALLEST_SPAN, SMALLEST_VARIANCE
 
 Array = NDArray[np.float32]
 
@@ -56,7 +56,9 @@ class FrontendNodes:
             graph.add("Unsqueeze", self._cropped(one, start), [1])
             for one, start in zip(channels, starts, strict=True)
         ]
-        return graph.add("Concat", *cropped, axis=1) if len(cropped) > 1 else cropped[0]
+        maps = graph.add("Concat", *cropped, axis=1) if len(cropped) > 1 else cropped[0]
+        share = config.relaxed_normalization
+        return maps if share is None else _normalized(graph, maps, share)
 
     def log_mel(self, frontend: Frontend) -> str:
         """Add log-mel features (batch, frame, band), before standardization."""
@@ -154,3 +156,14 @@ def _scaled(graph: Graph, log_mel: str) -> str:
     span = graph.add("Sub", graph.add("ReduceMax", log_mel, [1, 2], keepdims=1), low)
     span = graph.add("Max", span, np.float32(SMALLEST_SPAN))
     return graph.add("Div", graph.add("Sub", log_mel, low), span)
+
+
+def _normalized(graph: Graph, maps: str, share: float) -> str:
+    """Add what `relaxed_normalization` returns, of maps (batch, channel, frame, band)."""
+    parts = []
+    for axes, weight in (([1, 2, 3], share), ([1, 2], 1 - share)):
+        centred = graph.add("Sub", maps, graph.add("ReduceMean", maps, axes, keepdims=1))
+        variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), axes, keepdims=1)
+        deviation = graph.add("Sqrt", graph.add("Add", variance, np.float32(SMALLEST_VARIANCE)))
+        parts.append(graph.add("Mul", graph.add("Div", centred, deviation), np.float32(weight)))
+    return graph.add("Add", *parts)

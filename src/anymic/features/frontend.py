@@ -23,6 +23,7 @@ from anymic.features.mel import BandedProduct, mel_filters
 from anymic.features.standardizer import Standardizer
 
 IDENTITY = 0  # row of the gains that belongs to no device
+SMALLEST_VARIANCE = 1e-5  # of normalized maps, as in Kim 2022: added to the variance
 SMALLEST_SPAN = 1e-6  # between a clip's extremes, in log-mel: a smaller one is no signal
 TILE_SAMPLES = 2**19  # of frames processed together on a processor: they stay in its cache
 
@@ -218,8 +219,13 @@ class Frontend(nn.Module):
         """Return the network's input (batch, channel, band, frame) for the output of `log_mel`.
 
         The channels are the standardized features and the orders of deltas in the settings, cut
-        to the frames of the last order.
+        to the frames of the last order. Then each clip is normalized, where the settings say so.
         """
+        maps = self._channels(log_mel)
+        share = self.config.relaxed_normalization
+        return maps if share is None else relaxed_normalization(maps, share)
+
+    def _channels(self, log_mel: Tensor) -> Tensor:
         channels = [self.standardize(log_mel)]
         for _ in range(self.config.deltas):
             channels.append(deltas(channels[-1]))
@@ -231,6 +237,21 @@ class Frontend(nn.Module):
             one.narrow(-1, start, frames) for one, start in zip(channels, starts, strict=True)
         ]
         return torch.stack(cropped, dim=-3)
+
+
+def relaxed_normalization(maps: Tensor, share: float) -> Tensor:
+    """Return share * LN(x) + (1 - share) * IFN(x) of maps (batch, channel, band, frame).
+
+    LN has mean 0 and variance 1 over a whole clip, IFN over the channels and frames of each band
+    (Kim 2022, arXiv 2206.13909, equations 1 and 2).
+    """
+    parts = []
+    for axes, weight in (((1, 2, 3), share), ((1, 3), 1 - share)):
+        mean = maps.mean(dim=axes, keepdim=True)
+        centred = maps - mean
+        variance = centred.square().mean(dim=axes, keepdim=True)
+        parts.append(weight * centred * (variance + SMALLEST_VARIANCE).rsqrt())
+    return parts[0] + parts[1]
 
 
 def deltas(features: Tensor) -> Tensor:

@@ -47,6 +47,10 @@ class FrontendConfig:
     mel_triangles : {"hertz", "mel"}
         Whether the sides of the mel filters are linear in frequency, as in librosa, or in mel, as
         in TensorFlow and VGGish.
+    relaxed_normalization : float or None
+        Normalize each clip of the network's input: this share of the result is normalized over all
+        bands and frames, the rest over the frames of each band (relaxed instance frequency-wise
+        normalization, Kim 2022, with their lambda). None: not at all.
     features : {"log_mel", "waveform"}
         waveform: the samples themselves, one band whose frames are samples, for networks with a
         front-end of their own; `fft_size` and `hop_samples` are those of device gains.
@@ -68,6 +72,7 @@ class FrontendConfig:
     centred: bool = True
     mel_triangles: Literal["hertz", "mel"] = "hertz"
     features: Literal["log_mel", "waveform"] = "log_mel"
+    relaxed_normalization: float | None = None
 
     def __post_init__(self) -> None:
         """Check the settings; all problems are reported in one error."""
@@ -93,7 +98,10 @@ class FrontendConfig:
             ),
         }
         plain = (self.bands, self.deltas, self.scaling, self.window_samples) == (1, 0, "none", None)
-        found["the waveform has bands, deltas, scaling or a window"] = (
+        relaxed = self.relaxed_normalization
+        found[f"relaxed_normalization is {relaxed}"] = relaxed is not None and not 0 <= relaxed <= 1
+        plain = plain and relaxed is None
+        found["the waveform has bands, deltas, scaling, a window or normalization"] = (
             self.features == "waveform" and not plain
         )
         found[f"features is {self.features!r}"] = self.features not in ("log_mel", "waveform")
@@ -103,7 +111,8 @@ class FrontendConfig:
                 expected="positive sizes, an even fft_size, an even window within it, a hop within "
                 "the window, 0 <= low_hz < high_hz <= rate_hz / 2, power 1 or 2, a positive "
                 "log_offset, scaling none or clip, deltas 0 or more, mel_triangles hertz or mel "
-                "(without norm), features log_mel or waveform (with bands of 1)",
+                "(without norm), relaxed_normalization from 0 to 1, features log_mel or waveform "
+                "(with bands of 1)",
                 fix="correct the settings of the front-end",
             )
 

@@ -200,7 +200,10 @@ class Engine:
             frontends = [at(self.place, self.members[one].frontend) for one in numbers]
             together = Batched(
                 networks,
-                [(frontend.mean, frontend.scale) for frontend in frontends],
+                [
+                    None if one.config.relaxed_normalization is not None else (one.mean, one.scale)
+                    for one in frontends
+                ],
                 dtype=self.dtype,
                 stacked=self.place.type != "cpu" and len(numbers) > 1,
                 maps=[frontend.maps for frontend in frontends],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ class Batched(nn.Module):
     Parameters
     ----------
     networks, standardizations, dtype, maps
-        As for `fuse`; of each network a mean and scale (band,), and the maps.
+        As for `fuse`; of each network a mean and scale (band,), and the maps. None in place of a
+        mean and scale where the maps do more than standardize.
     stacked : bool
         Whether to stack the weights for one `vmap`; only networks that can be fused are.
     """
@@ -34,7 +36,7 @@ class Batched(nn.Module):
     def __init__(
         self,
         networks: Sequence[nn.Module],
-        standardizations: Sequence[tuple[Tensor, Tensor]],
+        standardizations: Sequence[tuple[Tensor, Tensor] | None],
         *,
         dtype: torch.dtype = torch.float32,
         stacked: bool = False,
@@ -42,13 +44,13 @@ class Batched(nn.Module):
     ) -> None:
         super().__init__()
         enters: Sequence[Maps | None] = maps or [None] * len(networks)
-        self.stacked = stacked and all(map(can_fuse, networks))
-        members = [
-            fuse(network, dtype=dtype, mean=mean, scale=scale, paired=not self.stacked, maps=enter)
-            for network, (mean, scale), enter in zip(
-                networks, standardizations, enters, strict=True
-            )
-        ]
+        standardized = all(one is not None for one in standardizations)
+        self.stacked = stacked and standardized and all(map(can_fuse, networks))
+        settings: dict[str, Any] = {"dtype": dtype, "paired": not self.stacked}
+        members = []
+        for network, own, enter in zip(networks, standardizations, enters, strict=True):
+            mean, scale = own or (None, None)
+            members.append(fuse(network, mean=mean, scale=scale, maps=enter, **settings))
         if self.stacked:
             self.weights, self.constants = torch.func.stack_module_state(members)
             self.skeleton = members[0].to("meta")

@@ -177,12 +177,14 @@ def fuse(
     paired : bool
         Whether two bands go through its first layer as one, where their number is even.
     maps : callable, optional
-        What makes the input of a network that is not fused, (batch, channel, band, frame), of
-        log-mel features (batch, band, frame): its front-end's standardization and deltas.
+        What makes the network's input (batch, channel, band, frame) of log-mel features (batch,
+        band, frame): its front-end's standardization and deltas. A `FusedBasic` with a
+        standardization of its own does not need it.
     """
     if can_fuse(network):
-        fused = cast("Basic", network)
-        return FusedBasic(fused, dtype=dtype, mean=mean, scale=scale, paired=paired)
+        basic = cast("Basic", network)
+        fused = FusedBasic(basic, dtype=dtype, mean=mean, scale=scale, paired=paired)
+        return fused if fused.standardizes or maps is None else Entered(fused, maps)
     if isinstance(network, Fcnn):
         network = fold(network)
     elif all(one.device.type == "cpu" for one in network.parameters()):

@@ -15,10 +15,12 @@ from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.gain_fitting import for_mel_bands
 from anymic.devices.correction.spectra import Weighting
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.errors import ConfigError, did_you_mean
 from anymic.features import FrontendConfig
 from anymic.features.feature_store import Length
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
+from anymic.training.loop.device_augmentation import FreqMixStyle
 
 LEAST = math.ulp(0.0)  # the smallest positive number
 # The smallest value of a setting, and the value that it stays below.
@@ -160,6 +162,12 @@ class TrainingConfig:
     time_warp : TimeWarp or None
     spec_augment : SpecAugment or None
         Both are applied to every clip, after mixup.
+    random_devices : RandomDevices or None
+        Random devices that training clips are recorded with; of a network's features a share in
+        each epoch, of embeddings some copies of each clip.
+    freq_mixstyle : FreqMixStyle or None
+        The share of clips whose bands are given means and deviations of another clip too. Both are
+        applied before mixup, in this order.
     codecs : Codecs or None
         The share of the training clips that are passed through a codec, and the codecs; applied
         before mixup. Validation clips, device gains and standardization do not use it.
@@ -213,6 +221,8 @@ class TrainingConfig:
     mixup: Mixup | None = field(default_factory=Mixup)
     time_warp: TimeWarp | None = None
     spec_augment: SpecAugment | None = None
+    random_devices: RandomDevices | None = None
+    freq_mixstyle: FreqMixStyle | None = None
     codecs: Codecs | None = None
     validation_share: float = 0.15
     monitor: Literal["accuracy", "loss", "last"] = "accuracy"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,14 @@ from anymic.errors import ConfigError
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.augmentation import MixupDraw, SpecAugmentDraw, TimeWarpDraw
 from anymic.training.loop.balanced import BalancedOrder
+from anymic.training.loop.device_augmentation import (
+    DeviceAugmentation,
+    DeviceDraw,
+    FreqMixStyleDraw,
+)
 from anymic.training.parts import Examples
+
+Pairs = TypeVar("Pairs", MixupDraw, FreqMixStyleDraw)
 
 
 class Batch(NamedTuple):
@@ -33,8 +40,9 @@ class TrainingBatches(Dataset[Batch]):
 
     The order is drawn from (seed, epoch) and the changes from (seed, epoch, step). So a batch is
     the same after an interruption, and the same with any number of processes: each process has
-    every `processes`-th clip of the batch. Clips are passed through codecs first, then cropped and
-    mixed. Crops are longer by `lost_frames`, which the front-end's deltas remove.
+    every `processes`-th clip of the batch. Clips are passed through codecs first, then cropped,
+    then recorded by random devices, then mixed. Crops are longer by `lost_frames`, which the
+    front-end's deltas remove.
 
     Raises
     ------
@@ -65,6 +73,8 @@ class TrainingBatches(Dataset[Batch]):
             )
         self.rank, self.processes = rank, processes
         self.order = file_order(data, config)
+        random = config.random_devices
+        self.devices = DeviceAugmentation(random, config.frontend) if random else None
         self.steps = self.order.steps if self.order else -(-len(data.training) // config.batch_size)
 
     def __len__(self) -> int:
@@ -107,21 +117,29 @@ class TrainingBatches(Dataset[Batch]):
         self, reads: NDArray[np.int64], mine: slice, generator: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return features and targets of this process's clips, mixed with clips of the batch."""
-        if self.config.mixup is None:
-            return self._clips(reads[mine])
-        draw = self.config.mixup.draw(len(reads), generator)
-        if self.processes == 1:
-            features, targets = self._clips(reads)
-            return draw.apply(features), draw.apply(targets)
-        # The partners of this process's clips may be another's: read those as well.
-        places = np.arange(len(reads))[mine]
-        partners = draw.partner.numpy()[mine]
-        needed, index = np.unique(np.concatenate([places, partners]), return_inverse=True)
+        style, mixup, clips = self.config.freq_mixstyle, self.config.mixup, len(reads)
+        # Drawn for the whole batch, whoever has which clip of it.
+        mixup_draw = mixup.draw(clips, generator) if mixup else None
+        device_draw = (
+            self.devices.draw(clips, self.read_frames, generator) if self.devices else None
+        )
+        style_draw = style.draw(clips, generator) if style else None
+        places = np.arange(clips)[mine]
+        needed = places
+        if self.processes > 1:  # partners may be another process's clips: read those as well
+            for draw in (mixup_draw, style_draw):
+                if draw is not None:
+                    needed = np.unique(np.concatenate([needed, draw.partner.numpy()[needed]]))
         features, targets = self._clips(reads[needed])
-        mixup = MixupDraw(torch.arange(len(needed)), torch.ones(len(needed)))
-        own, others = torch.from_numpy(index[: len(places)]), torch.from_numpy(index[len(places) :])
-        mixup.partner[own], mixup.weight[own] = others, draw.weight[mine]
-        return mixup.apply(features)[own], mixup.apply(targets)[own]
+        if device_draw is not None:
+            features = _those(device_draw, needed).apply(features)
+        if style_draw is not None:
+            features = _partners(style_draw, needed).apply(features)
+        if mixup_draw is not None:
+            mixed = _partners(mixup_draw, needed)
+            features, targets = mixed.apply(features), mixed.apply(targets)
+        own = torch.from_numpy(np.searchsorted(needed, places))
+        return (features, targets) if len(needed) == len(places) else (features[own], targets[own])
 
     def _versions(self, epoch: int) -> NDArray[np.int64]:
         """Return the number of the codec for each clip in an epoch; 0 is no codec."""
@@ -141,6 +159,30 @@ class TrainingBatches(Dataset[Batch]):
             places = zip(versions, rows, start, strict=True)
             read = np.stack([self.versions[v][row][:, s : s + frames] for v, row, s in places])
         return _tensors(read, self.data.training_targets[clips], self.data)
+
+
+def _those(draw: DeviceDraw, needed: NDArray[np.int64]) -> DeviceDraw:
+    """Return the devices of some clips of a batch, ascending, whose positions are then 0, 1, ..."""
+    there = np.isin(draw.clip.numpy(), needed)
+    kept = torch.from_numpy(there)
+    return draw._replace(
+        clip=torch.from_numpy(np.searchsorted(needed, draw.clip.numpy()[there])),
+        gain=draw.gain[kept],
+        noise=draw.noise[kept],
+        shift=draw.shift[kept],
+    )
+
+
+def _partners(draw: Pairs, needed: NDArray[np.int64]) -> Pairs:
+    """Return the pairs of some clips of a batch, ascending; a partner that is not there is unused.
+
+    Such a clip is itself only a partner, and keeps its own values.
+    """
+    partner = draw.partner.numpy()[needed]
+    there = np.isin(partner, needed)
+    place = np.where(there, np.searchsorted(needed, np.where(there, partner, needed)), 0)
+    weight = torch.where(torch.from_numpy(there), draw.weight[needed], 1.0)
+    return draw._replace(partner=torch.from_numpy(place), weight=weight)
 
 
 class EpochSteps(Sampler[tuple[int, int]]):
