@@ -32,9 +32,11 @@ from anymic import models
 from anymic._internal import machine
 from anymic._internal.precision import faster_precision
 from anymic.bundle import Bundle, InputContract
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.features import Frontend, FrontendConfig
 from anymic.inference.predictor import Predictor
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
+from anymic.training.loop.device_augmentation import DeviceAugmentation, FreqMixStyle
 from anymic.training.loop.losses import SoftTargetLoss
 
 RATE_HZ, CLIP_S, CLASSES, FILES = 44100, 10.0, 10, 16
@@ -171,6 +173,20 @@ def augmentation() -> Callable[[], object]:
     return work
 
 
+def device_augmentation() -> Callable[[], object]:
+    """Draw and apply random devices and Freq-MixStyle, both with their defaults, to 64 clips."""
+    machine.keep_memory()
+    features = torch.randn(64, 256, 431, generator=torch.Generator().manual_seed(0)) - 5
+    generator, style = np.random.default_rng(0), FreqMixStyle()
+    devices = DeviceAugmentation(RandomDevices(), CONFIG)
+
+    def work() -> None:
+        recorded = devices.draw(64, 431, generator).apply(features)
+        style.draw(64, generator).apply(recorded)
+
+    return work
+
+
 def network() -> models.Network:
     """Return the network that both sides predict with."""
     torch.manual_seed(0)
@@ -209,6 +225,7 @@ SIDES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "plain_step": lambda _: step(ours=False, keeps=False),
     "kept_step": lambda _: step(ours=False),
     "our_augmentation": lambda _: augmentation(),
+    "our_device_augmentation": lambda _: device_augmentation(),
     "our_prediction": our_prediction,
     "their_prediction": their_prediction,
 }
@@ -243,13 +260,17 @@ def main() -> None:
                 f"our_{work}", f"{side}_{work}", folder, threads=threads, rounds=rounds
             )
             results.append(line(title, times[0], peer, times[1]))
-        times = take_turns(
-            "our_augmentation", "our_step", folder, threads=cores, rounds=options.rounds
-        )
-        share = statistics.median(times[0]) / statistics.median(times[1])
-        title = "mixup, time warp and masks of 64 x 256 x 431, and the step they go before"
-        results.append(line(title, times[0], "step", times[1]))
-        print(f"  augmentation costs {100 * share:.1f} % of a training step\n", flush=True)
+        for work, title in (
+            ("augmentation", "mixup, time warp and masks"),
+            ("device_augmentation", "random devices and Freq-MixStyle"),
+        ):
+            times = take_turns(
+                f"our_{work}", "our_step", folder, threads=cores, rounds=options.rounds
+            )
+            share = statistics.median(times[0]) / statistics.median(times[1])
+            named = f"{title} of 64 x 256 x 431, and the step they go before"
+            results.append(line(named, times[0], "step", times[1]))
+            print(f"  {title} take {100 * share:.1f} % of a training step\n", flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 

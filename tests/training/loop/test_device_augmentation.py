@@ -88,13 +88,12 @@ def test_freq_mixstyle_gives_the_mixed_mean_and_deviation() -> None:
     draw = FreqMixStyle(share=1.0).draw(6, np.random.default_rng(1))
     found = draw.apply(features)
     weight = draw.weight[:, None]
-    for statistic in (
-        lambda values: values.mean(dim=-1),
-        lambda values: values.std(dim=-1, correction=0),
+    for before, after in (
+        (features.mean(dim=-1), found.mean(dim=-1)),
+        (features.std(dim=-1, correction=0), found.std(dim=-1, correction=0)),
     ):
-        own = statistic(features)
-        wanted = weight * own + (1 - weight) * own[draw.partner]
-        torch.testing.assert_close(statistic(found), wanted, atol=1e-4, rtol=1e-4)
+        wanted = weight * before + (1 - weight) * before[draw.partner]
+        torch.testing.assert_close(after, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_freq_mixstyle_keeps_the_shape_of_each_band_over_time() -> None:
