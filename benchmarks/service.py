@@ -1,11 +1,17 @@
 """Requests in a second, and their delay, of `anymic serve` and of a plain FastAPI script.
 
-The plain script decodes and predicts each request in the pool of threads of FastAPI.
+    python benchmarks/service.py [--rounds 5] [--seconds 8]
+
+The plain script decodes and predicts each request in the pool of threads of FastAPI. Both classify
+the same clip of 5 s with the same models, of random weights; each client sends one request after
+the other. The services take turns, and each figure is the median of the rounds. The clients run on
+the same machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
 import socket
 import statistics
@@ -18,12 +24,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import soundfile
+from random_models import MODELS  # type: ignore[import-not-found]
 
-GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 CLIENTS = (1, 8, 32)
+SERVED = ("small: basic1, 5 s at 16 kHz", "YAMNet and a linear head, 5 s at 16 kHz")
+RATE_HZ, CLIP_S = 16_000, 5.0
 PLAIN = """
 import sys, tempfile, uvicorn, anymic
 from fastapi import FastAPI, File
@@ -40,26 +47,26 @@ def health():
     return {}
 uvicorn.run(app, port=int(sys.argv[2]), log_level="warning")
 """
+KINDS = ("plain FastAPI", "anymic serve")
 
 
 @contextmanager
-def service(kind: str, model: str) -> Iterator[tuple[str, int]]:
-    """Start a service; yield its address and process, and end it."""
+def service(kind: str, model: Path) -> Iterator[tuple[int, int]]:
+    """Start a service; yield its port and process, and end it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    command = [sys.executable, "-c", PLAIN, model, port]
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", PLAIN, str(model), str(port)]
     if kind == "anymic serve":
-        command = [sys.executable, "-m", "anymic", "serve", model, "--port", port]
-    url = f"http://127.0.0.1:{port}"
+        command = [sys.executable, "-m", "anymic", "serve", str(model), "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             for _ in range(600):
                 try:
-                    httpx.get(f"{url}/healthz")
+                    socket.create_connection(("127.0.0.1", port)).close()
                     break
-                except httpx.HTTPError:
+                except OSError:
                     time.sleep(0.1)
-            yield url, process.pid
+            yield port, process.pid
         finally:
             process.terminate()
 
@@ -74,16 +81,28 @@ def processor_s(process: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def measure(url: str, clip: bytes, *, clients: int, seconds: float) -> list[float]:
+def form(clip: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of a form with a file."""
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    return head + clip + b"\r\n--b--\r\n", {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def measure(port: int, clip: bytes, *, clients: int, seconds: float) -> list[float]:
     """Return the delay of each request, in s, of clients that each send one after the other."""
     delays: list[float] = []
     until = time.perf_counter() + seconds
+    body, headers = form(clip)
 
     def ask() -> None:
-        with httpx.Client(base_url=url, timeout=60) as client:
-            while (begun := time.perf_counter()) < until:
-                client.post("/v1/predict", files={"file": ("a.wav", clip)}).raise_for_status()
-                delays.append(time.perf_counter() - begun)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        while (begun := time.perf_counter()) < until:
+            connection.request("POST", "/v1/predict", body, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                raise SystemExit(text.decode())
+            delays.append(time.perf_counter() - begun)
+        connection.close()
 
     threads = [threading.Thread(target=ask) for _ in range(clients)]
     for thread in threads:
@@ -93,35 +112,49 @@ def measure(url: str, clip: bytes, *, clients: int, seconds: float) -> list[floa
     return delays
 
 
+def figures(kind: str, model: Path, clip: bytes, seconds: float) -> dict[int, list[float]]:
+    """Return requests/s, p50, p95 and processor time of a request, in ms, by number of clients."""
+    found = {}
+    with service(kind, model) as (port, process):
+        measure(port, clip, clients=4, seconds=1.0)
+        for clients in CLIENTS:
+            before, begun = processor_s(process), time.perf_counter()
+            delays = measure(port, clip, clients=clients, seconds=seconds)
+            rate = len(delays) / (time.perf_counter() - begun)
+            used = (processor_s(process) - before) / len(delays)
+            p95 = statistics.quantiles(delays, n=20)[-1]
+            times_ms = [1000 * one for one in (statistics.median(delays), p95, used)]
+            found[clients] = [rate, *times_ms]
+    return found
+
+
 def main() -> None:
-    """Print a table."""
+    """Print a table for each model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=str(GOLDEN / "basic1"))
-    parser.add_argument("--clip-s", type=float, default=1.0)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
-    noise = np.random.default_rng(0).normal(0, 0.1, round(options.clip_s * 16000))
+    noise = np.random.default_rng(0).normal(0, 0.1, round(CLIP_S * RATE_HZ))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
-        soundfile.write(path, noise, 16000)
+        soundfile.write(path, noise, RATE_HZ)
         clip = path.read_bytes()
-    print("| service | clients | requests / s | p50, ms | p95, ms | processor, ms / request |")
-    print("|---|---|---|---|---|---|")
-    for kind in ("plain FastAPI", "anymic serve"):
-        with service(kind, options.model) as (url, process):
-            measure(url, clip, clients=4, seconds=1.0)
-            for clients in CLIENTS:
-                before, begun = processor_s(process), time.perf_counter()
-                delays = measure(url, clip, clients=clients, seconds=options.seconds)
-                rate = len(delays) / (time.perf_counter() - begun)
-                used_ms = 1000 * (processor_s(process) - before) / len(delays)
-                p95 = statistics.quantiles(delays, n=20)[-1]
-                middle = 1000 * statistics.median(delays)
-                print(
-                    f"| {kind} | {clients} | {rate:.1f} | {middle:.0f} | {1000 * p95:.0f} "
-                    f"| {used_ms:.1f} |",
-                    flush=True,
-                )
+        for name in SERVED:
+            model = MODELS[name]().save(Path(folder, name.partition(":")[0].replace(" ", "-")))
+            rounds = [
+                {kind: figures(kind, model, clip, options.seconds) for kind in KINDS}
+                for _ in range(options.rounds)
+            ]
+            print(f"{name}\n")
+            print("| service | clients | requests / s | p50, ms | p95, ms | processor, ms |")
+            print("|---|---|---|---|---|---|")
+            for kind in KINDS:
+                for clients in CLIENTS:
+                    each = zip(*(one[kind][clients] for one in rounds), strict=True)
+                    rate, *times = (statistics.median(values) for values in each)
+                    cells = (f"{rate:.1f}", *(f"{one:.0f}" for one in times))
+                    print(f"| {kind} | {clients} | {' | '.join(cells)} |", flush=True)
+            print()
 
 
 if __name__ == "__main__":

@@ -106,6 +106,11 @@ def _results(
         yield waiting.popleft().result()
 
 
+def spread_workers() -> int:
+    """Return in how many threads `spread` computes."""
+    return min(torch.get_num_threads(), MOST_WORKERS)
+
+
 def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Apply a function of torch to items in threads; yield the results in order.
 
@@ -117,7 +122,7 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
     remaining = iter(items)
     head = list(islice(remaining, 2))
     threads = torch.get_num_threads()
-    workers = min(threads, MOST_WORKERS)
+    workers = spread_workers()
     if workers < 2 or len(head) < 2:
         yield from map(function, chain(head, remaining))
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anymic._internal.threads import read_ahead
+from anymic._internal.threads import read_ahead, spread_workers
+from anymic.audio import DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicError, DeviceError, as_anymic_error
 from anymic.features import Features
@@ -75,10 +76,11 @@ class ClipPipeline:
             return False  # it fails with this error when it is computed
 
     def _batches(
-        self, requests: Iterable[ClipRequest], unfinished: deque[ClipRequest]
+        self, requests: Sequence[ClipRequest], unfinished: deque[ClipRequest]
     ) -> Iterator[Batch]:
         """Yield batches of windows, and add each request to `unfinished` when it begins."""
         batch: Batch = []
+        size = self._size(requests)
         for request, item in read_ahead(requests, self.gain_selector.windows):
             if not unfinished or unfinished[-1] is not request:
                 unfinished.append(request)
@@ -87,11 +89,21 @@ class ClipPipeline:
                 batch.append((request, item))
             else:
                 request.end = item
-            if len(batch) == self.batch_size:
+            if len(batch) == size:
                 yield batch
                 batch = []
         if batch:
             yield batch
+
+    def _size(self, requests: Sequence[ClipRequest]) -> int:
+        """Return the windows in a batch: few ones that are counted are divided among threads."""
+        sources = [one.source for one in requests]
+        if self.engine.place.type != "cpu" or not all(
+            isinstance(one, DecodedFile) for one in sources
+        ):
+            return self.batch_size
+        windows = sum(len(one.clips) for one in sources if isinstance(one, DecodedFile))
+        return max(1, min(self.batch_size, -(-windows // spread_workers())))
 
     def compute_batch(self, batch: Batch) -> Computed:
         """Compute a batch; if that fails, each window alone, so that no other clip is lost."""

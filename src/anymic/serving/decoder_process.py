@@ -34,7 +34,7 @@ class DecoderProcess:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._closed = False
+        self._closed = self._asking = self._late = False
         self._lock = threading.Lock()
         self._running = self._started()
 
@@ -65,23 +65,32 @@ class DecoderProcess:
         """Return why it failed (or ""), the mapping, and the samples."""
         if not self.alive:
             self._restart()
-        process, late = self._running, threading.Event()
-        clock = threading.Timer(CLOCK_TIMES * self.limits.decoding_s, _stop, (process, late))
-        clock.start()
+        process, self._late, self._asking = self._running, False, True
         try:
             found = _ask(process, job)
-            clock.cancel()
+            self._asking = False
             count = sum(count for count, *_ in found.get("windows", ()))
             return "", found, _samples_of(process, count, memory)
         except (OSError, EOFError, ValueError):
             process.kill()
             status = process.wait()
             self._restart()
-            out_of_time = late.is_set() or status == OUT_OF_TIME
+            out_of_time = self._late or status == OUT_OF_TIME
             known = "memory" if status == OUT_OF_MEMORY else "crash"
             return "time" if out_of_time else known, {}, np.empty(0, np.float32)
         finally:
-            clock.cancel()
+            self._asking = False
+
+    def expire(self) -> None:
+        """End a decoding that uses too much time; call it `clock_s` after its beginning."""
+        if self._asking:
+            self._late = True
+            self._running.kill()
+
+    @property
+    def clock_s(self) -> float:
+        """Seconds by the clock that one decoding may use."""
+        return CLOCK_TIMES * self.limits.decoding_s
 
     def _restart(self) -> None:
         with self._lock:
@@ -153,11 +162,6 @@ def _fill(process: subprocess.Popen[bytes], samples: Samples) -> None:
         if not read:
             raise EOFError
         left = left[read:]
-
-
-def _stop(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    process.kill()
 
 
 def _close_pipes(process: subprocess.Popen[bytes]) -> None:

@@ -76,12 +76,14 @@ class Decoders:
         name = readable(name, most=200) or "recording"
         async with self._slots:
             process = self._free.pop()
+            clock = asyncio.get_running_loop().call_later(process.clock_s, process.expire)
             try:
                 exchange = partial(process.decode, job, self._memory)
                 reason, found, samples = await anyio.to_thread.run_sync(
                     exchange, limiter=self._threads
                 )
             finally:
+                clock.cancel()
                 self._free.append(process)
         try:
             yield self._result(reason, found, samples, path, name)
