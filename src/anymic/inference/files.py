@@ -11,8 +11,9 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.installed import resolve
 from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
-from anymic.errors import AudioError, Failure
+from anymic.errors import AudioError, BundleError, Failure
 from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
+from anymic.inference.exported_predictor import ExportedPredictor
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.prediction import Prediction
@@ -38,6 +39,39 @@ def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead | OnnxModel
         return OnnxModel(folder)
     is_head = (folder / FOLDER.index).is_file()
     return load_head(folder) if is_head else bundles.load(folder)
+
+
+def predictor_of(
+    model: Bundle | Ensemble | OnnxModel, *, accelerator: str = "auto"
+) -> Predictor | ExportedPredictor:
+    """Return what answers services and streams with a model; raises as its class does."""
+    if isinstance(model, OnnxModel):
+        return ExportedPredictor(model, accelerator=accelerator)
+    return Predictor(model, accelerator=accelerator)
+
+
+def recordings_model(folder: str | Path, *, purpose: str) -> Bundle | Ensemble | OnnxModel:
+    """Load a model that classifies recordings: no head on embeddings, and none without labels.
+
+    Parameters
+    ----------
+    folder : path
+    purpose : str
+        What a message says that others cannot be: "served".
+
+    Raises
+    ------
+    BundleError
+        If there is none, or another one.
+    """
+    model = load_model(folder)
+    if isinstance(model, VectorHead) or not model.labels:
+        raise BundleError(
+            f"the model {folder} cannot be {purpose}",
+            expected="a classifier of recordings, as `anymic train` or `anymic export` writes it",
+            fix="pass its folder or file; `anymic predict` uses heads on embeddings",
+        )
+    return model
 
 
 def predict_files(
