@@ -27,7 +27,7 @@ MOST_WORKERS = 4  # each holds a batch's activations in memory; more cores help 
 
 
 def read_ahead(
-    jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]]
+    jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]], *, in_threads: bool = True
 ) -> Iterator[tuple[Job, Item | AnymicError]]:
     """Yield each job with each of its items, in order; threads read ahead.
 
@@ -40,8 +40,17 @@ def read_ahead(
     jobs : iterable
     items_of : callable
         Returns an iterator over a job's items; it runs in a thread.
+    in_threads : bool
+        Whether there is something to read; otherwise the caller's thread does it all, since each
+        change of threads waits for a processor.
     """
     remaining = iter(jobs)
+    if not in_threads:
+        for job in remaining:
+            items = items_of(job)
+            while some := _some(items):
+                yield from ((job, item) for item in some)
+        return
     ahead: deque[tuple[Job, Iterator[Item], Future[list[Item | AnymicError]]]] = deque()
     with ThreadPoolExecutor(READERS, thread_name_prefix="anymic-reader") as pool:
         try:

@@ -80,8 +80,11 @@ class ClipPipeline:
     ) -> Iterator[Batch]:
         """Yield batches of windows, and add each request to `unfinished` when it begins."""
         batch: Batch = []
-        size = self._size(requests)
-        for request, item in read_ahead(requests, self.gain_selector.windows):
+        decoded = all(isinstance(one.source, DecodedFile) for one in requests)
+        size = self._size(requests) if decoded else self.batch_size
+        for request, item in read_ahead(
+            requests, self.gain_selector.windows, in_threads=not decoded
+        ):
             if not unfinished or unfinished[-1] is not request:
                 unfinished.append(request)
             if isinstance(item, Window):
@@ -96,12 +99,10 @@ class ClipPipeline:
             yield batch
 
     def _size(self, requests: Sequence[ClipRequest]) -> int:
-        """Return the windows in a batch: few ones that are counted are divided among threads."""
-        sources = [one.source for one in requests]
-        if self.engine.place.type != "cpu" or not all(
-            isinstance(one, DecodedFile) for one in sources
-        ):
+        """Return the windows in a batch of decoded files: few are divided among the threads."""
+        if self.engine.place.type != "cpu":
             return self.batch_size
+        sources = (one.source for one in requests)
         windows = sum(len(one.clips) for one in sources if isinstance(one, DecodedFile))
         return max(1, min(self.batch_size, -(-windows // spread_workers())))
 
