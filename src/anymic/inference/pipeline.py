@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from anymic.features import Features
 from anymic.inference.device_policy import GainSelector
 from anymic.inference.engine import Engine
 from anymic.inference.requests import ClipRequest
-from anymic.inference.windowing import Window
+from anymic.inference.windowing import End, Window
 
 Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
 # of each window the result, or what was raised, and whether its features are finite
@@ -82,9 +83,7 @@ class ClipPipeline:
         batch: Batch = []
         decoded = all(isinstance(one.source, DecodedFile) for one in requests)
         size = self._size(requests) if decoded else self.batch_size
-        for request, item in read_ahead(
-            requests, self.gain_selector.windows, in_threads=not decoded
-        ):
+        for request, item in read_ahead(requests, self._windows, in_threads=not decoded):
             if not unfinished or unfinished[-1] is not request:
                 unfinished.append(request)
             if isinstance(item, Window):
@@ -105,6 +104,20 @@ class ClipPipeline:
         sources = (one.source for one in requests)
         windows = sum(len(one.clips) for one in sources if isinstance(one, DecodedFile))
         return max(1, min(self.batch_size, -(-windows // spread_workers())))
+
+    def _windows(self, request: ClipRequest) -> Iterator[Window | End]:
+        """Yield the windows of a clip, each through all devices of the request, and its end."""
+        rate_hz = self.gain_selector.contract.rate_hz
+        for item in self.gain_selector.windows(request):
+            if isinstance(item, End):
+                yield item
+                continue
+            first = round(item.start_s * rate_hz)
+            for device in request.through:
+                own = item.samples
+                yield replace(
+                    item, samples=own if device is None else device.record(own, first=first)
+                )
 
     def compute_batch(self, batch: Batch) -> Computed:
         """Compute a batch; if that fails, each window alone, so that no other clip is lost."""

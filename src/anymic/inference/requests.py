@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from anymic.audio import Clip, DecodedFile
 from anymic.audio.source import Source
 from anymic.data.manifest import Manifest
+from anymic.devices.simulation.copies import SampleDevice
 from anymic.errors import AnymicError, AudioError, ManifestError
 from anymic.features import Gains
 from anymic.inference.prediction import DeviceFrom, DevicePolicy
@@ -36,6 +37,8 @@ class ClipRequest:
     most_s: float | None = None  # of a part without a stated duration
     device_group: str | None = None  # requests of an equal group were recorded with one device
     identification: Identification | None = None  # the identifier's result, if it was used
+    # Each window is computed as it is (None), or through each of these devices, in this order.
+    through: tuple[SampleDevice | None, ...] = (None,)
     # Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
     gains: Gains | None = None
     policy: DevicePolicy = "identity"
