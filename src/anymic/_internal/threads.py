@@ -120,19 +120,22 @@ def spread_workers() -> int:
     return min(torch.get_num_threads(), MOST_WORKERS)
 
 
-def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def spread(
+    function: Callable[[Item], Result], items: Iterable[Item], *, alike: bool = False
+) -> Iterator[Result]:
     """Apply a function of torch to items in threads; yield the results in order.
 
     Torch divides each operation among its threads, which wait for each other after every
     operation. Many small operations wait longer than they compute, up to a hundred times if other
     programs use the processor. Here each worker computes another item, with its share of torch's
-    threads. The caller computes a single item itself.
+    threads. The caller computes a single item itself, with all of them, unless results are to be
+    `alike`: the number of threads can change the last digits.
     """
     remaining = iter(items)
     head = list(islice(remaining, 2))
     threads = torch.get_num_threads()
     workers = spread_workers()
-    if workers < 2 or len(head) < 2:
+    if workers < 2 or (len(head) < 2 and not alike):
         yield from map(function, chain(head, remaining))
         return
     with _workers(workers, threads) as pool:

@@ -99,22 +99,22 @@ def predict_files(
                 results.append(Failure.of(place, error))
         return len(results), iter(results)
     if isinstance(model, OnnxModel):
-        found = _without_tables(find_files(places))
+        found = audio_files(places)
         files = [place for place in found if isinstance(place, Path)]
         done = predict_onnx(model, files, device=device, min_confidence=min_confidence)
         return len(found), (next(done) if isinstance(place, Path) else place for place in found)
     predictor = Predictor(model, min_confidence=min_confidence, **settings)
-    found = _without_tables(find_files(places))
+    found = audio_files(places)
     files = [place for place in found if isinstance(place, Path)]
     done = predictor.predict_many(files, devices=device, together=together)
     return len(found), (next(done) if isinstance(place, Path) else place for place in found)
 
 
-def _without_tables(found: Sequence[Path | Failure]) -> list[Path | Failure]:
-    """Return the places, with a Failure for each table of clips, which is no audio."""
+def audio_files(places: Sequence[str | Path]) -> list[Path | Failure]:
+    """Return what `find_files` does, with a Failure for each table of clips, which is no audio."""
     return [
         Failure(str(place), _TABLE)
         if isinstance(place, Path) and place.suffix.lower() in TABLE_ENDINGS and place.is_file()
         else place
-        for place in found
+        for place in find_files(places)
     ]

@@ -57,12 +57,18 @@ class ClipPipeline:
         self.gain_selector = GainSelector(bundle, engine)
         self.batch_size = batch_size or _fitting_batch(bundle, engine)
 
-    def run(self, requests: Sequence[ClipRequest]) -> Iterator[ClipRequest]:
-        """Compute every request, and yield them in order."""
-        self.gain_selector.share_gains(requests)
+    def run(self, requests: Iterable[ClipRequest], *, alike: bool = False) -> Iterator[ClipRequest]:
+        """Compute every request, and yield them in order.
+
+        Requests of an iterator are drawn as they are needed, and share no gains. With `alike`,
+        also a single batch is computed by a worker thread: the same windows in the same batches
+        have the same results, whatever else there is.
+        """
+        if isinstance(requests, Sequence):
+            self.gain_selector.share_gains(requests)
         unfinished: deque[ClipRequest] = deque()
         batches = self._batches(requests, unfinished)
-        for computed in self.engine.spread(self.compute_batch, batches):
+        for computed in self.engine.spread(self.compute_batch, batches, alike=alike):
             for request, window, result, finite in computed:
                 request.deliver(window, result, finite=finite)
             while unfinished and unfinished[0].done:
@@ -85,9 +91,12 @@ class ClipPipeline:
         size = self._size(requests) if decoded else self.batch_size
         for request, item in read_ahead(requests, self._windows, in_threads=not decoded):
             if not unfinished or unfinished[-1] is not request:
+                if request.apart and batch:
+                    yield batch
+                    batch = []
                 unfinished.append(request)
             if isinstance(item, Window):
-                request.starts_s.append(item.start_s)
+                request.begin(item)
                 batch.append((request, item))
             else:
                 request.end = item
