@@ -25,7 +25,7 @@ class LoudestThird(nn.Module):
     def __init__(self, *, classes: int = 3) -> None:
         super().__init__()
         self.classes = classes
-        self.register_buffer("scale", torch.tensor(4.0))
+        self.scale = nn.Parameter(torch.tensor(4.0), requires_grad=False)
 
     def forward(self, features: Tensor) -> Tensor:
         thirds = features.mean(dim=(1, 3)).chunk(self.classes, dim=1)

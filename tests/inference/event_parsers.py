@@ -51,7 +51,7 @@ def read_textgrid(path: Path) -> tuple[float, float, dict[str, list[Label]]]:
     tokens = iter(re.findall(pattern, text))
 
     def string() -> str:
-        token = next(tokens)
+        token: str = next(tokens)
         assert token[0] == token[-1] == '"', token
         return token[1:-1].replace('""', '"')
 

@@ -111,9 +111,9 @@ def test_rows_are_the_events_of_each_recording(
     wanted = []
     for number in range(10):
         table = predictor.events(recordings / f"{number}.wav", rules=rules)
-        for row in table.to_dict("records"):
-            cells = (row["start_s"], row["end_s"], row["probability"])
-            wanted.append((str(recordings / f"{number}.wav"), row["label"], *cells))
+        for one in table.to_dict("records"):
+            cells = (one["start_s"], one["end_s"], one["probability"])
+            wanted.append((str(recordings / f"{number}.wav"), one["label"], *cells))
     assert (done.recordings, done.events) == (10, len(wanted))
     for row, (file, label, start_s, end_s, probability) in zip(rows, wanted, strict=True):
         assert (row["file"], row["label"]) == (file, label)

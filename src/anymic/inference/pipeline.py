@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -83,12 +83,15 @@ class ClipPipeline:
             return False  # it fails with this error when it is computed
 
     def _batches(
-        self, requests: Sequence[ClipRequest], unfinished: deque[ClipRequest]
+        self, requests: Iterable[ClipRequest], unfinished: deque[ClipRequest]
     ) -> Iterator[Batch]:
         """Yield batches of windows, and add each request to `unfinished` when it begins."""
         batch: Batch = []
-        decoded = all(isinstance(one.source, DecodedFile) for one in requests)
-        size = self._size(requests) if decoded else self.batch_size
+        decoded, size = False, self.batch_size
+        if isinstance(requests, Sequence) and all(
+            isinstance(one.source, DecodedFile) for one in requests
+        ):
+            decoded, size = True, self._size(requests)
         for request, item in read_ahead(requests, self._windows, in_threads=not decoded):
             if not unfinished or unfinished[-1] is not request:
                 if request.apart and batch:
