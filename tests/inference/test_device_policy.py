@@ -173,6 +173,19 @@ def test_clips_of_one_device_share_their_gains(blind: Bundle, tmp_path: Path) ->
     np.testing.assert_allclose(unnamed.probabilities[:4], [shares(one) for one in alone], atol=1e-6)
 
 
+def test_recordings_of_one_sound_have_a_note(blind: Bundle, tmp_path: Path) -> None:
+    """Eight recordings of one sound together: gains cannot tell the sound from the device."""
+    paths = [tmp_path / f"{number}.wav" for number in range(8)]
+    for path in paths:
+        soundfile.write(path, sound(900, "Z"), RATE, subtype="FLOAT")
+    for prediction in predictor(blind).predict_many(paths, together=True):
+        assert isinstance(prediction, Prediction)
+        assert any("8 recordings are alike (0 %" in note for note in prediction.notes)
+    (few, *_) = predictor(blind).predict_many(paths[:4], together=True)
+    assert isinstance(few, Prediction)
+    assert not any("alike" in note for note in few.notes)
+
+
 def test_a_bad_file_fails_alone(blind: Bundle, tmp_path: Path) -> None:
     paths = corpus(tmp_path, "ZZZ", first=900).paths()
     good = list(predictor(blind).predict_many(paths, together=True))

@@ -205,10 +205,12 @@ def test_more_recordings_are_surer(plain: Bundle) -> None:
     config = plain.frontend.config
     spectrum = MeanSpectrum(
         config.rate_hz, config.fft_size, config.hop_samples, -100.0, -40.0,
-        np.zeros(config.bins), np.zeros(config.bins),
+        np.zeros(config.bins), np.zeros((0, config.bins)),
         np.eye(len(_bands(config.rate_hz, config.fft_size))), np.ones(config.bins), bands,
     )  # fmt: skip
-    few, many = spectrum.uncertainty_db(2), spectrum.uncertainty_db(200)
+    few, many = (
+        spectrum.estimate(np.zeros((count, config.bins))).uncertainty_db for count in (2, 200)
+    )
     assert (many < few).all()
     assert (many > 0).all()
 

@@ -55,6 +55,8 @@ def _lines(record: dict[str, Any], out: Path) -> Iterator[str]:
         yield f"  {name}: {100 * share.value:.0f} % [{low:.0f}, {high:.0f}] of {clips}"
     for kind, name in (("simulated", "simulated unknown devices"), ("unknown", "held-out devices")):
         if f"{kind}_accepts" in record:
-            accepted, area = 100 * record[f"{kind}_accepts"], record[f"{kind}_auroc"]
-            yield f"  {name}: {accepted:.0f} %; area under the ROC curve {area:.3f}"
+            low, high = (100 * bound for bound in record[f"{kind}_interval"])
+            accepted = f"{100 * record[f'{kind}_accepts']:.0f} % [{low:.0f}, {high:.0f}]"
+            clips, area = record[f"{kind}_clips"], record[f"{kind}_auroc"]
+            yield f"  {name}: {accepted} of {clips}; area under the ROC curve {area:.3f}"
     yield f"next: anymic devices identify FILES --identifier {out}"

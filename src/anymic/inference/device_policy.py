@@ -81,7 +81,7 @@ class GainSelector:
                     first = [item, *islice(items, self.more_windows)]
                     samples = _samples(first)
                     if not self._identify(request, samples):
-                        request.gains = self._blind_gains([self._observe(samples)])
+                        request.gains, _ = self._blind_gains([self._observe(samples)])
                         request.policy = "blind"
                     yield from first
                     break
@@ -106,10 +106,11 @@ class GainSelector:
                 found = in_order(self._preview, group, workers=READERS)
                 spectra = [one for one in found if one is not None]
                 if spectra:
-                    gains = self._blind_gains(spectra)
+                    gains, notes = self._blind_gains(spectra)
                     for request in group:
                         if request.gains is None:
                             request.gains, request.policy = gains, "blind"
+                            request.gain_notes = notes
 
     def preview(self, request: ClipRequest) -> NDArray[np.float32]:
         """Return the samples (sample,) from which gains of a clip are estimated.
@@ -158,11 +159,14 @@ class GainSelector:
                 known[key] = target.observe(samples)
         return tuple(known[key] for key in keys)
 
-    def _blind_gains(self, spectra: Sequence[Spectra]) -> Gains:
-        return tuple(
-            torch.from_numpy(target.gains(np.stack(each))).float().to(self.engine.place)
+    def _blind_gains(self, spectra: Sequence[Spectra]) -> tuple[Gains, tuple[str, ...]]:
+        """Return the gains of a device, and notes on them, from the spectra of its recordings."""
+        found = [
+            target.estimate(np.stack(each))
             for target, each in zip(self.targets, zip(*spectra, strict=True), strict=True)
-        )
+        ]
+        gains = tuple(torch.from_numpy(one.gains).float().to(self.engine.place) for one in found)
+        return gains, found[0].notes
 
     def _refusal(self, request: ClipRequest) -> DeviceError:
         name, found = request.path or "a clip", request.identification

@@ -216,28 +216,18 @@ class Predictor:
             request_of(source, device, rate_hz=rate_hz)
             for source, device in zip(listed, devices, strict=True)
         ]
-        if together:
-            self.group(requests)
-        for request in self.pipeline.run(requests):
-            yield request.path, self._outcome(request)
-
-    def group(self, requests: Sequence[ClipRequest]) -> None:
-        """Let requests of one device, or of unknown device, share their blind gains.
-
-        Raises
-        ------
-        BundleError
-            If the model does not estimate gains blindly.
-        """
         policy = self.bundle.contract.unknown_device
-        if policy != "blind":
+        if together and policy != "blind":
             raise BundleError(
                 f"clips cannot share a device with unknown_device {policy!r}",
                 expected="a model that estimates gains blindly",
                 fix="leave together out, or choose blind gains for the model's unknown devices",
             )
-        for request in requests:
-            request.device_group = request.device or ""
+        if together:
+            for request in requests:
+                request.device_group = request.device or ""
+        for request in self.pipeline.run(requests):
+            yield request.path, self._outcome(request)
 
     def predict_manifest(
         self,
@@ -371,7 +361,7 @@ class Predictor:
             windows=len(each),
             start_s=request.end.start_s,
             duration_s=request.end.duration_s,
-            notes=(*notes, *request.end.notes),
+            notes=(*notes, *request.gain_notes, *request.end.notes),
             window_starts_s=tuple(request.starts_s),
             window_probabilities=calibrate(each, calibration, [device] * len(each)),
             device_probability=found.probability if found else None,

@@ -12,7 +12,6 @@ from queue import Empty, SimpleQueue
 
 from anymic.audio import DecodedFile
 from anymic.errors import AnymicError
-from anymic.inference.exported_predictor import ExportedPredictor
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 from anymic.serving.limits import Limits
@@ -40,7 +39,7 @@ class Batcher:
 
     Parameters
     ----------
-    predictor : Predictor or ExportedPredictor
+    predictor : Predictor
     limits : Limits
     observed : callable, optional
         Called with the number of recordings in each batch.
@@ -50,7 +49,7 @@ class Batcher:
 
     def __init__(
         self,
-        predictor: Predictor | ExportedPredictor,
+        predictor: Predictor,
         limits: Limits,
         *,
         observed: Callable[[int], None] | None = None,

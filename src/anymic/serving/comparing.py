@@ -114,8 +114,8 @@ def gains_of(predictor: Predictor, device: str | None, decoded: DecodedFile) -> 
             fix="choose a device, or measure it: anymic devices policy",
         )
     spectrum = target.observe(predictor.pipeline.gain_selector.preview(ClipRequest(decoded)))
-    uncertain_db = target.uncertainty_db(1)
-    gains = DeviceGains(target.gains(spectrum[None]), 1, uncertain_db, "blind")
+    found = target.estimate(spectrum[None])
+    gains = DeviceGains(found.gains, 1, found.uncertainty_db, "blind")
     return DeviceProfile(
         rate_hz=target.rate_hz,
         fft_size=target.fft_size,

@@ -50,7 +50,6 @@ PREDICTED = {
 }
 FACTS = {
     "name": "basic1",
-    "form": "folder",
     "labels": ["bus", "park", "street_traffic"],
     "targets": "one",
     "devices": ["A", "B", "C"],

@@ -7,14 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 
 from anymic.data.manifest import Manifest
+from anymic.devices.analysis import NEPER_DB
 from anymic.devices.correction.blind import (
+    PRIOR_FINE_DB,
     MeanSpectrum,
     as_recordings,
     band_matrices,
-    device_covariance,
 )
+from anymic.devices.correction.device_prior import components
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -63,8 +66,9 @@ def spectrum(training: Manifest) -> MeanSpectrum:
 
 
 def test_training_clips_need_no_gains(spectra: ClipSpectra, spectrum: MeanSpectrum) -> None:
-    """All of them: exactly none; one in the middle: next to none."""
-    np.testing.assert_allclose(spectrum.gains(spectra.log_magnitude), 1.0, rtol=1e-9)
+    """All of them: none; one in the middle: next to none."""
+    all_db = 20 * np.log10(spectrum.gains(spectra.log_magnitude))
+    assert np.abs(all_db).max() < 0.1
     distance = ((spectra.log_magnitude - spectrum.log_magnitude) ** 2).sum(axis=1)
     middle = spectra.log_magnitude[[distance.argmin()]]
     assert np.abs(20 * np.log10(spectrum.gains(middle))).max() < 4
@@ -112,46 +116,89 @@ def test_many_recordings_give_the_unaligned_geometric_estimate(
     assert errors_db[2] < 0.1
 
 
+def drawn(
+    spectrum: MeanSpectrum, recordings: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return log gains (bin,) drawn from the prior, and spectra of recordings of such a device."""
+    into, back = band_matrices(RATE, FFT)
+    mixture = components(spectrum.prior, spectrum.bands, spectrum.known @ into.T)
+    kind = mixture[generator.choice(len(mixture), p=[one.share for one in mixture])]
+    gains = generator.multivariate_normal(kind.mean, kind.covariance)
+    content = generator.multivariate_normal(0 * gains, spectrum.covariance, size=recordings)
+    fine = generator.normal(0, PRIOR_FINE_DB / NEPER_DB, BINS)
+    own = generator.standard_normal((recordings, BINS)) * spectrum.spread
+    within = fine - back @ (into @ fine), own - (own @ into.T) @ back.T
+    return (
+        back @ gains + within[0],
+        spectrum.log_magnitude + (content - gains) @ back.T - within[0] + within[1],
+    )
+
+
 def test_no_other_weight_is_better_where_the_assumptions_hold(spectrum: MeanSpectrum) -> None:
-    """Devices and contents drawn from the two covariances: more or less of it errs more."""
+    """Devices and contents drawn from the distributions: more or less of the gains errs more."""
     generator = np.random.default_rng(3)
-    _, back = band_matrices(RATE, FFT)
-    bands = len(spectrum.bands)
     for recordings in (1, 5):
         errors = dict.fromkeys((0.0, 0.7, 1.0, 1.3), 0.0)
         plain = 0.0
-        for _ in range(300):
-            response = generator.multivariate_normal(
-                np.zeros(bands), device_covariance(spectrum.bands)
-            )
-            contents = generator.multivariate_normal(
-                np.zeros(bands), spectrum.covariance, size=recordings
-            )
-            observed = spectrum.log_magnitude + (contents + response) @ back.T
+        for _ in range(200):
+            gains, observed = drawn(spectrum, recordings, generator)
             found = np.log(spectrum.gains(observed))
             for share in errors:
-                errors[share] += np.square(share * found + back @ response).mean()
-            plain += np.square((contents @ back.T).mean(axis=0)).mean()
+                errors[share] += np.square(share * found - gains).mean()
+            plain += np.square(spectrum.log_magnitude - observed.mean(axis=0) - gains).mean()
         assert min(errors, key=lambda share: errors[share]) == 1.0
         assert errors[1.0] < plain
 
 
-def test_the_known_devices_say_what_to_expect(spectra: ClipSpectra) -> None:
-    """A recording in the middle of what devices like the known ones give takes their mean gains."""
-    gains = {"A": np.full(BINS, 4.0), "B": np.full(BINS, 1.0)}
+def test_the_uncertainty_is_the_error_where_the_assumptions_hold(spectrum: MeanSpectrum) -> None:
+    """Two thirds of the gains are within one standard error, and 95 % within two."""
+    generator = np.random.default_rng(4)
+    for recordings in (1, 20):
+        errors = []
+        for _ in range(100):
+            gains, observed = drawn(spectrum, recordings, generator)
+            found = spectrum.estimate(observed)
+            errors.append(NEPER_DB * np.abs(np.log(found.gains) - gains) / found.uncertainty_db)
+        assert np.mean(np.array(errors) < 1) == pytest.approx(0.683, abs=0.08)
+        assert np.mean(np.array(errors) < 2) == pytest.approx(0.954, abs=0.04)
+
+
+def test_a_device_like_a_known_one_has_its_gains(spectra: ClipSpectra) -> None:
+    """Recordings like those of either known device have nearly its gains, not the mean of both."""
+    ripple = np.exp(1.5 * np.sin(np.arange(BINS) / 12))
+    gains = {"A": np.ones(BINS), "B": ripple}
     profile = DeviceProfile(
         rate_hz=RATE,
         fft_size=FFT,
         hop_samples=HOP,
-        reference=("B",),
+        reference=("A",),
         estimator="geometric",
         devices={name: DeviceGains(each, 9, np.zeros(BINS)) for name, each in gains.items()},
     )
     spectrum = MeanSpectrum.of(spectra, profile)
-    corrected = spectra.log_magnitude + np.log(4.0)
-    np.testing.assert_allclose(spectrum.log_magnitude, corrected.mean(axis=0))
-    expected = spectrum.log_magnitude - np.log(2.0)
-    np.testing.assert_allclose(spectrum.gains(expected[None]), 2.0, rtol=1e-9)
+    assert spectrum.known.shape == (2, BINS)
+    for known in gains.values():
+        recordings = spectra.log_magnitude[:5] - np.log(known)
+        error_db = 20 * np.log10(spectrum.gains(recordings) / known)
+        assert np.std(error_db[3:]) < 0.5 * np.std(20 * np.log10(ripple[3:]))
+
+
+def test_a_model_of_an_earlier_version_keeps_its_answers(spectrum: MeanSpectrum) -> None:
+    """Version 1 has one normal distribution around the mean of the known devices' gains."""
+    record, tensors = spectrum.to_parts()
+    old = {key: value for key, value in record.items() if key != "prior"} | {"version": 1}
+    expected = torch.zeros(BINS, dtype=torch.float64)
+    found = MeanSpectrum.from_parts(old, {**tensors, "expected": expected})
+    observed = spectrum.observe(sound(50))
+    into, back = band_matrices(RATE, FFT)
+    device = components("smooth", spectrum.bands, np.zeros((0, len(into))))[0].covariance
+    difference = spectrum.log_magnitude - observed
+    coarse = into @ difference
+    weight = (PRIOR_FINE_DB / NEPER_DB) ** 2
+    wanted = back @ (device @ np.linalg.solve(device + spectrum.covariance, coarse))
+    wanted += weight / (weight + spectrum.spread**2) * (difference - back @ coarse)
+    np.testing.assert_allclose(np.log(found.gains(observed[None])), wanted, atol=1e-9)
+    assert found.prior == "smooth"
 
 
 def test_clips_without_device_or_beside_a_take_count_each(training: Manifest) -> None:
@@ -170,6 +217,23 @@ def test_clips_without_device_or_beside_a_take_count_each(training: Manifest) ->
 
 def test_observing_is_measuring(spectra: ClipSpectra, spectrum: MeanSpectrum) -> None:
     np.testing.assert_allclose(spectrum.observe(sound(7)), spectra.log_magnitude[7], atol=1e-6)
+
+
+def test_recordings_of_one_sound_are_noticed_on_any_device(
+    spectra: ClipSpectra, spectrum: MeanSpectrum
+) -> None:
+    """The response shifts all spectra alike; the variance among them is of the sounds."""
+    response = np.sin(np.arange(BINS) / 9)
+    various = spectrum.estimate(spectra.log_magnitude[:20] + response)
+    assert various.variety == pytest.approx(1.0, abs=0.4)
+    assert not various.alike
+    alike = spectra.log_magnitude[:1] + 0.2 * (
+        spectra.log_magnitude[:20] - spectra.log_magnitude[0]
+    )
+    found = spectrum.estimate(alike + response)
+    assert found.alike
+    assert found.notes[0].startswith(f"the 20 recordings are alike ({100 * found.variety:.0f} % of")
+    assert not spectrum.estimate(alike[:1]).alike
 
 
 def test_gains_are_limited(spectrum: MeanSpectrum) -> None:
@@ -200,7 +264,9 @@ def test_rejections(training: Manifest, spectrum: MeanSpectrum) -> None:
     with pytest.raises(DeviceError, match="non-finite log_magnitude; spread of 3"):
         replace(spectrum, spread=np.zeros(3), log_magnitude=np.full(BINS, np.nan))
     record, tensors = spectrum.to_parts()
-    with pytest.raises(DeviceError, match="mean spectrum has version 2"):
-        MeanSpectrum.from_parts({**record, "version": 2}, tensors)
+    with pytest.raises(DeviceError, match="mean spectrum has version 3"):
+        MeanSpectrum.from_parts({**record, "version": 3}, tensors)
+    with pytest.raises(DeviceError, match=r"does not fit .*prior 'none'"):
+        MeanSpectrum.from_parts({**record, "prior": "none"}, tensors)
     with pytest.raises(DeviceError, match="mean spectrum has no key 'log_magnitude'"):
         MeanSpectrum.from_parts(record, {})

@@ -110,6 +110,8 @@ def test_without_held_out_devices_unknown_ones_are_simulated(corpus: Manifest) -
     counts = found.record_["accepts"].values()
     assert min(one["accepted"] / one["clips"] for one in counts) == pytest.approx(0.8, abs=0.1)
     assert found.record_["simulated_clips"] == 4 * CLIPS
+    low, high = found.record_["simulated_interval"]
+    assert 0 <= low <= found.record_["simulated_accepts"] <= high <= 1
     assert found.record_["simulated_auroc"] > 0.8
     assert "unknown_accepts" not in found.record_  # no clip of an unknown device
     for share in (0, 1, 1.5):
@@ -213,7 +215,10 @@ def test_an_altered_file_is_refused(identifier: DeviceIdentifier, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("devices", "clips", "message"),
-    [(["A"], CLIPS, r"1 device"), (["A", "B"], 2, r"2 .*clips|clips of")],
+    [
+        (["A"], CLIPS, r"1 known device \(A\)\. Expected at least two"),
+        (["A", "B"], 2, r"too few clips: 2 of A, 2 of B\. Expected at least 5"),
+    ],
 )
 def test_too_little_to_learn_from_is_refused(
     corpus: Manifest, devices: list[str], clips: int, message: str
@@ -222,6 +227,14 @@ def test_too_little_to_learn_from_is_refused(
     few = parts.rows([row for row in range(len(parts)) if row % CLIPS < clips])
     with pytest.raises(DeviceError, match=message):
         DeviceIdentifier().fit(few)
+
+
+def test_not_all_devices_can_be_held_out(corpus: Manifest) -> None:
+    parts = corpus.where(split="train", device=["A", "B"])
+    with pytest.raises(
+        DeviceError, match=r"0 known devices, and A, B held out\. .* Hold out fewer"
+    ):
+        DeviceIdentifier().fit(parts, held_out=["A", "B"])
 
 
 def test_a_device_whose_clips_are_all_of_one_recording(corpus: Manifest) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,13 @@ from torch import Tensor
 
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import NEPER_DB
+from anymic.devices.correction.device_prior import (
+    PRIORS,
+    Component,
+    Prior,
+    components,
+    posterior,
+)
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.file_format import reading
 from anymic.errors import AudioError, DeviceError, counted
@@ -23,19 +30,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-FORMAT, VERSION = "anymic-mean-spectrum", 1
+FORMAT, VERSION = "anymic-mean-spectrum", 2
 FEWEST_CLIPS = 10
 LIMIT_DB = 40.0
-# Standard deviations of a device's response from its expectation at these frequencies,
-# interpolated linearly over log frequency. The shape is the root mean square over 22 measured
-# microphones (MicIRP, 0 dB from 100 Hz to 10 kHz), with at least 6 dB in the middle, where these
-# have 3 to 6 dB, because other microphones differ more.
-PRIOR_HZ = (62.0, 125.0, 250.0, 4000.0, 8000.0, 11_000.0, 16_000.0)
-PRIOR_DB = (15.0, 10.0, 6.0, 6.0, 8.0, 15.0, 30.0)
-# The correlation of a response at two frequencies falls by 1/e over this many octaves.
-PRIOR_OCTAVES = 2.0
 # Standard deviation of a response from the interpolation between the bands.
 PRIOR_FINE_DB = 1.0
+
+# Fewer recordings do not tell whether they are of too few kinds of sound. Of ten clips that were
+# drawn from all 50 classes of ESC-50, 2 in 100 have a variety below 0.6.
+FEWEST_TO_COMPARE, LEAST_VARIETY = 8, 0.6
 
 BANDS, LOWEST_HZ = 32, 40.0
 
@@ -46,7 +49,45 @@ _ANALYSIS = {
     "floor_db": float,
     "silence_db": float,
 }
-_ARRAYS = ("log_magnitude", "expected", "covariance", "spread")
+_ARRAYS = ("log_magnitude", "known", "covariance", "spread")
+
+
+@dataclass(frozen=True, eq=False)
+class BlindEstimate:
+    """Gains that were estimated from recordings of a device alone.
+
+    Attributes
+    ----------
+    gains : (bin,)
+        Positive amplitude factors.
+    uncertainty_db : (bin,)
+        The standard error of each gain, with that of the level of the device.
+    variety : float
+        Variance among the recordings over that among the training clips, summed over bands; NaN
+        for a single recording. The response of a device does not change it.
+    recordings : int
+    """
+
+    gains: Array
+    uncertainty_db: Array
+    variety: float
+    recordings: int
+
+    @property
+    def alike(self) -> bool:
+        """Whether the recordings are so alike that gains may correct their sound instead."""
+        return self.recordings >= FEWEST_TO_COMPARE and self.variety < LEAST_VARIETY
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What makes the gains doubtful, in words."""
+        if not self.alike:
+            return ()
+        share = f"{100 * self.variety:.0f} % of the variance of the training clips"
+        return (
+            f"the {self.recordings} recordings are alike ({share}): blind gains may correct what "
+            "their sounds have in common; add recordings of other sounds",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +97,17 @@ class MeanSpectrum:
     The mean log spectrum of a recording is the sum of the sound (its content) and the log response
     of the device. Content varies between clips by far more than responses between devices, so the
     plain difference to the mean spectrum (`geometric_unaligned`) is right for many recordings
-    together, and for a single one would remove what distinguishes the classes. `gains` returns
-    the most probable difference under normal distributions. With content covariance S of one
-    clip, which is measured here, and device covariance K, which is assumed (`device_covariance`),
-    the gains of n recordings are ::
+    together, and for a single one would remove what distinguishes the classes. `estimate` returns
+    the expected gains if both are normally distributed. With content covariance S of one clip,
+    which is measured here, and a device of mean p and covariance K, those of n recordings are ::
 
         log g = p + K (K + S / n)^-1 (log_magnitude - mean of the recordings - p)
 
     in bands evenly spaced over log frequency. In each bin, the residual of the bands is weighted
-    by the same rule. p is the mean of the known devices' log gains. For many recordings g becomes
-    that of `geometric_unaligned`. A length that does not fit the FFT size, or a number that is not
-    finite, raises a DeviceError.
+    by the same rule. There are several kinds of devices (`device_prior.components`): the gains are
+    the mean of theirs, weighted by how probable each kind is, given the recordings. For many
+    recordings g becomes that of `geometric_unaligned`. A length that does not fit the FFT size, or
+    a number that is not finite, raises a DeviceError.
 
     Attributes
     ----------
@@ -76,8 +117,8 @@ class MeanSpectrum:
         See `anymic.devices.correction.spectra.ClipSpectra`.
     log_magnitude : (bin,), natural logarithm
         Mean over clips of their mean log magnitude, after correction by the profile.
-    expected : (bin,), natural logarithm
-        Mean of the known devices' log gains; zeros without a profile.
+    known : (device, bin), natural logarithm
+        Log gains of the known devices; none without a profile.
     covariance : (band, band), natural logarithm squared
         Of the clips' spectra in `bands`.
     spread : (bin,), natural logarithm
@@ -86,6 +127,8 @@ class MeanSpectrum:
         The number of clips.
     fitted_on : tuple of str
         Their ids (`Manifest.clip_ids`).
+    prior : {"microphones", "smooth"}
+        See `device_prior.components`.
     """
 
     rate_hz: int
@@ -94,18 +137,20 @@ class MeanSpectrum:
     floor_db: float
     silence_db: float
     log_magnitude: Array
-    expected: Array
+    known: Array
     covariance: Array
     spread: Array
     count: int
     fitted_on: tuple[str, ...] = ()
+    prior: Prior = "microphones"
 
     def __post_init__(self) -> None:
         bins, bands = self.fft_size // 2 + 1, len(self.bands)
+        shapes = {"covariance": (bands, bands), "known": (len(self.known), bins)}
         problems = []
         for name in _ARRAYS:
             values: Array = getattr(self, name)
-            if values.shape != ((bands, bands) if name == "covariance" else (bins,)):
+            if values.shape != shapes.get(name, (bins,)):
                 problems.append(f"{name} of {' x '.join(map(str, values.shape))}")
             if not np.isfinite(values).all():
                 problems.append(f"non-finite {name}")
@@ -174,7 +219,7 @@ class MeanSpectrum:
         return cls(
             **{name: getattr(spectra, name) for name in _ANALYSIS},
             log_magnitude=mean,
-            expected=np.mean([*known.values()], axis=0) if known else np.zeros(bins),
+            known=np.array([*known.values()]).reshape(-1, bins),
             covariance=ledoit_wolf(coarse, assume_centered=True)[0],
             spread=(corrected - mean - coarse @ back.T).std(axis=0),
             count=len(chosen),
@@ -202,6 +247,10 @@ class MeanSpectrum:
         return np.asarray(found["log_magnitude"][0])
 
     def gains(self, spectra: Array) -> Array:
+        """Return the gains (bin,) of a device from its recordings; see `estimate`."""
+        return self.estimate(spectra).gains
+
+    def estimate(self, spectra: Array) -> BlindEstimate:
         """Estimate the gains of a device from its recordings.
 
         Parameters
@@ -212,8 +261,8 @@ class MeanSpectrum:
 
         Returns
         -------
-        (bin,) float64
-            Positive amplitude factors, within 40 dB of 1.
+        BlindEstimate
+            Its gains are within 40 dB of 1.
         """
         spectra = np.asarray(spectra, dtype=np.float64)
         if spectra.ndim != 2 or not len(spectra) or spectra.shape[1:] != self.log_magnitude.shape:
@@ -222,33 +271,35 @@ class MeanSpectrum:
                 expected=f"one or more recordings of {len(self.log_magnitude)} bins",
                 fix="pass the results of `observe`",
             )
-        difference = self.log_magnitude - spectra.mean(axis=0) - self.expected
+        difference = self.log_magnitude - spectra.mean(axis=0)
         into, back = band_matrices(self.rate_hz, self.fft_size)
-        device, content = device_covariance(self.bands), self.covariance / len(spectra)
         coarse = into @ difference
-        fine = difference - back @ coarse
-        fine_variance = (PRIOR_FINE_DB / NEPER_DB) ** 2
-        fine *= fine_variance / (fine_variance + self.spread**2 / len(spectra))
-        log_gains = (
-            self.expected + back @ (device @ np.linalg.solve(device + content, coarse)) + fine
-        )
+        found = posterior(self._prior, coarse, self.covariance / len(spectra))
+        expected = self.known.mean(axis=0) if len(self.known) else np.zeros(len(difference))
+        rest = expected - back @ (into @ expected)  # what the bands leave of it
+        fine, own = (PRIOR_FINE_DB / NEPER_DB) ** 2, self.spread**2 / len(spectra)
+        left = rest + fine / (fine + own) * (difference - back @ coarse - rest)
         limit = LIMIT_DB / NEPER_DB
-        gains: Array = np.exp(np.clip(log_gains, -limit, limit))
-        return gains
+        log_gains = np.clip(back @ found.mean + left, -limit, limit)
+        variance = np.einsum("fb,bc,fc->f", back, found.covariance, back, optimize=True)
+        variance = np.maximum(variance, 0.0) + fine * own / (fine + own)
+        variety = np.nan
+        if len(spectra) > 1:
+            among = np.var(spectra @ into.T, axis=0, ddof=1).sum()
+            variety = float(among / np.trace(self.covariance))
+        uncertainty_db = np.asarray(NEPER_DB * np.sqrt(variance))
+        return BlindEstimate(np.exp(log_gains), uncertainty_db, variety, len(spectra))
 
-    def uncertainty_db(self, recordings: int) -> Array:
-        """Return the standard error (bin,) of gains from this number of recordings, in dB."""
-        _, back = band_matrices(self.rate_hz, self.fft_size)
-        device, content = device_covariance(self.bands), self.covariance / recordings
-        left = device - device @ np.linalg.solve(device + content, device)
-        fine, own = (PRIOR_FINE_DB / NEPER_DB) ** 2, self.spread**2 / recordings
-        variance = np.einsum("fb,bc,fc->f", back, left, back) + fine * own / (fine + own)
-        return np.asarray(NEPER_DB * np.sqrt(np.maximum(variance, 0.0)))
+    @cached_property
+    def _prior(self) -> tuple[Component, ...]:
+        into, _ = band_matrices(self.rate_hz, self.fft_size)
+        return components(self.prior, self.bands, self.known @ into.T)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""
         record = {name: getattr(self, name) for name in (*_ANALYSIS, "count")}
         record |= {"format": FORMAT, "version": VERSION, "fitted_on": list(self.fitted_on)}
+        record["prior"] = self.prior
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(getattr(self, name))) for name in _ARRAYS
         }
@@ -258,27 +309,30 @@ class MeanSpectrum:
     def from_parts(cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> MeanSpectrum:
         """Build a mean spectrum from what `to_parts` returned; raises as `file_format.reading`."""
         where, kind = "the mean spectrum", "a mean spectrum"
-        with reading(record, FORMAT, VERSION, where=where, kind=kind, again="measure it again"):
+        version = 1 if record.get("version") == 1 else VERSION
+        with reading(record, FORMAT, version, where=where, kind=kind, again="measure it again"):
             analysis: dict[str, Any] = {
                 name: read(record[name]) for name, read in _ANALYSIS.items()
             }
+            if version == 1:  # the mean of the known devices, and one kind of device
+                tensors = {**tensors, "known": tensors["expected"][None]}
+                record = {**record, "prior": "smooth"}
+            if record["prior"] not in PRIORS:
+                raise ValueError(f"prior {record['prior']!r}")
             arrays: dict[str, Any] = {name: tensors[name].double().numpy() for name in _ARRAYS}
-            fitted_on = tuple(map(str, record["fitted_on"]))
-            return cls(count=int(record["count"]), fitted_on=fitted_on, **analysis, **arrays)
+            return cls(
+                count=int(record["count"]),
+                fitted_on=tuple(map(str, record["fitted_on"])),
+                prior=record["prior"],
+                **analysis,
+                **arrays,
+            )
 
 
 def as_recordings(manifest: Manifest) -> Manifest:
     """Return the manifest without takes, and with a device in every row, for `spectra.measure`."""
     names = manifest.table["device"] if "device" in manifest.table else [""] * len(manifest)
     return manifest.with_columns(device=[name or "not stated" for name in names], take="")
-
-
-def device_covariance(hz: Array) -> Array:
-    """Return the covariance of an unknown device's log response, (band, band), squared nepers."""
-    deviation = np.interp(np.log(hz), np.log(PRIOR_HZ), PRIOR_DB) / NEPER_DB
-    octaves = np.abs(np.log2(hz[:, None] / hz))
-    covariance: Array = np.outer(deviation, deviation) * np.exp(-octaves / PRIOR_OCTAVES)
-    return covariance
 
 
 def bands_hz(rate_hz: int, fft_size: int) -> Array:

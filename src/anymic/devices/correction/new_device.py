@@ -194,7 +194,8 @@ def from_recordings(
     if count > 1:
         spread_db = NEPER_DB * observed.std(axis=0, ddof=1)
     limit = 10 ** (limit_db / 20)
-    gains = np.clip(target.gains(observed), 1 / limit, limit)
+    estimate = target.estimate(observed)
+    gains = np.clip(estimate.gains, 1 / limit, limit)
     profile = DeviceProfile(
         rate_hz=target.rate_hz,
         fft_size=target.fft_size,
@@ -210,10 +211,11 @@ def from_recordings(
     notes = [f"device {device}: blind gains, estimated from recordings of it alone"]
     if count < FEWEST_CLIPS:
         notes.append(f"device {device}: only {counted(count, 'recording')}; 10 or more are better")
+    notes += [f"device {device}: {note}" for note in estimate.notes]
     return Estimated(
         profile,
         (device,),
-        {device: target.uncertainty_db(count)},
+        {device: estimate.uncertainty_db},
         (*notes, *resampled(paths, target.rate_hz)),
         tuple(failures),
     )

@@ -36,7 +36,7 @@ from anymic.devices.identification.identifier_network import (
     train,
 )
 from anymic.devices.simulation.random_responses import ResponseStatistics
-from anymic.errors import AnymicWarning, ConfigError, DeviceError, Failure
+from anymic.errors import AnymicWarning, ConfigError, DeviceError, Failure, counted
 
 FOLDER = FolderFormat(
     "device identifier",
@@ -167,7 +167,7 @@ class DeviceIdentifier:
         unknown = sorted(set(held_out))
         self.devices = tuple(sorted(set(clips.devices) - set(held_out)))
         counts = {name: clips.devices.count(name) for name in self.devices}
-        _check_counts(counts)
+        _check_counts(counts, unknown)
         numbers = {name: number for number, name in enumerate((*self.devices, *unknown))}
         targets = np.array([numbers[name] for name in clips.devices], dtype=np.int64)
         _check_recordings(targets[targets < len(self.devices)], clips.groups)
@@ -307,13 +307,14 @@ def _check_recordings(targets: NDArray[np.int64], groups: Sequence[str]) -> None
         )
 
 
-def _check_counts(counts: Mapping[str, int]) -> None:
+def _check_counts(counts: Mapping[str, int], held_out: Sequence[str]) -> None:
     if len(counts) < 2:
+        known = f" ({next(iter(counts))})" if counts else ""
         raise DeviceError(
-            f"the clips are of {len(counts)} device"
-            + (f" ({next(iter(counts))})" if counts else ""),
-            expected="at least two devices",
-            fix="add clips of another device",
+            f"the clips are of {counted(len(counts), 'known device')}{known}"
+            + f", and {', '.join(held_out)} held out" * bool(held_out),
+            expected="at least two known devices",
+            fix="hold out fewer devices" if held_out else "add clips of another device",
         )
     few = [f"{count} of {name}" for name, count in counts.items() if count < FEWEST_CLIPS]
     if few:

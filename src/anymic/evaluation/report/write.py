@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from importlib import metadata
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import write_text
 from anymic._internal.machine import processors
-from anymic._version import version
 from anymic.errors import Failure, counted
 from anymic.evaluation.report.cells import estimate, interval
 from anymic.evaluation.report.escaping import environment
@@ -43,7 +42,7 @@ _TITLES = {
     ACCURACY.over_devices: "accuracy, mean of devices",
 }
 LINE_CHARACTERS = 100  # of several values of one fact; more become lines of their own
-_VERSIONS = ("torch", "numpy", "scikit-learn", "torchmetrics")
+_VERSIONS = ("anymic", "torch", "numpy", "scikit-learn", "torchmetrics")
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,11 @@ class ReportFigure:
 
 def run_header(**facts: Any) -> dict[str, Any]:
     """Return what is needed to repeat a run: `facts` in their order, versions, machine, date."""
-    versions = {"python": platform.python_version(), "anymic": version()}
+    versions = {"python": platform.python_version()}
     for name in _VERSIONS:
         try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+            versions[name] = version(name)
+        except PackageNotFoundError:
             continue
     machine = f"{platform.system()} {platform.machine()}, {counted(processors(), 'processor')}"
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
