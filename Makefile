@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core setup fdkaac browser clean
+.PHONY: demo test lint bench fuzz kills core setup fdkaac browser portaudio onnxruntime-headers clean
 
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
@@ -53,6 +53,14 @@ fdkaac:
 # Chromium and ONNX Runtime Web, for the tests in a browser; where they cannot be had, a line says so.
 browser:
 	@scripts/install-browser $(VENV)/browser
+
+# The library that reads a microphone; where it cannot be had, one line says so.
+portaudio:
+	@scripts/install-portaudio
+
+# The headers of ONNX Runtime, for the test of a C++ program; where they cannot be had, a line says so.
+onnxruntime-headers:
+	@scripts/install-onnxruntime-headers $(VENV)/onnxruntime
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 10) and \

@@ -73,7 +73,8 @@ def service(kind: str, model: Path) -> Iterator[tuple[int, int]]:
 
 def processor_s(process: int) -> float:
     """Return the seconds of a processor that a process and its children have used."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    threads = Path(f"/proc/{process}/task").glob("*/children")
+    children = [one for path in threads for one in path.read_text().split()]
     ticks = 0
     for one in (str(process), *children):
         fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()

@@ -15,6 +15,7 @@ SOURCE = Path(anymic.__file__).parent
 
 # From the ground up. A package imports only from the layers below its own, its neighbours excluded.
 LAYERS = (
+    {"_version"},
     {"errors"},
     {"_internal"},
     {"audio", "calibration", "metrics", "models"},

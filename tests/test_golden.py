@@ -286,7 +286,15 @@ def run_json(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> Any
 def test_predict_on_the_command_line(
     name: str, answers: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["predict", *CLIPS.values(), "--model", GOLDEN / name, "--device", "C", "--windows"]
+    command = [
+        "predict",
+        *CLIPS.values(),
+        "--model",
+        GOLDEN / name,
+        "--device",
+        "C",
+        "--every-window",
+    ]
     rows = run_json(command, capsys)
     assert [row["path"] for row in rows] == [str(path) for path in CLIPS.values()]
     for row, clip in zip(rows, CLIPS, strict=True):

@@ -133,14 +133,19 @@ def command(cases: list[Case], folder: Path) -> Iterator[Answer]:
     yield from (found[str(one.path)] for one in cases)
 
 
-def service(cases: list[Case], folder: Path) -> Iterator[Answer]:
-    with running(MODEL) as found, httpx.Client(base_url=found.url, timeout=30) as client:
+def service(cases: list[Case], folder: Path, model: Path = MODEL) -> Iterator[Answer]:
+    with running(model) as found, httpx.Client(base_url=found.url, timeout=30) as client:
         for one in cases:
             fields = {"device": one.device} if one.device else {}
             with one.path.open("rb") as file:
                 response = client.post("/v1/predict", files={"file": file}, data=fields)
             assert response.status_code == 200, response.text
             yield response.json()["probabilities"]
+
+
+def service_of_file(cases: list[Case], folder: Path) -> Iterator[Answer]:
+    exported(folder)
+    yield from service(cases, folder, folder / "model.onnx")
 
 
 def page(cases: list[Case], folder: Path) -> Iterator[Answer]:
@@ -163,14 +168,14 @@ def page_answer(tab: Page, url: str, case: Case) -> Answer:
     return {one["label"]: float(one["probability"]) for one in rows}
 
 
-def stream(cases: list[Case], folder: Path) -> Iterator[Answer]:
+def stream(cases: list[Case], folder: Path, model: Path = MODEL) -> Iterator[Answer]:
     """Classify by `anymic stream`: the mean over its windows."""
     for one in cases:
         stated = ["--device", one.device] if one.device else []
         with (folder / "out").open("w") as out, pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.stdout", out)
             options = [*stated, "--every-window", "--json"]
-            assert main(["stream", str(MODEL), str(one.path), *options]) == 0
+            assert main(["stream", str(model), str(one.path), *options]) == 0
         rows = [json.loads(line)["probabilities"] for line in (folder / "out").open()]
         yield {label: float(np.mean([row[label] for row in rows])) for label in rows[0]}
 
@@ -225,6 +230,7 @@ WAYS: dict[str, tuple[Callable[[list[Case], Path], Iterator[Answer]], float]] = 
     "samples in Python": (samples, FLOAT32),
     "anymic predict": (command, COMMANDS),
     "anymic serve": (service, COMMANDS),
+    "anymic serve with an ONNX file": (service_of_file, FLOAT32),
     "the page of the service": (page, COMMANDS),
     "ONNX in Python": (onnx_python, FLOAT32),
     "ONNX in a browser": (onnx_browser, FLOAT32),
@@ -243,10 +249,15 @@ def test_the_answer_is_the_same(
         assert max(answer, key=answer.__getitem__) == max(wanted, key=wanted.__getitem__)
 
 
-def test_the_windows_of_a_stream_are_the_same(cases: list[Case], tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["folder", "ONNX"])
+def test_the_windows_of_a_stream_are_the_same(form: str, cases: list[Case], tmp_path: Path) -> None:
     """A stream has no end, and each of its windows is calibrated by itself."""
     predictor = anymic.load(MODEL, precision="float32")
-    for case, answer in zip(cases, stream(cases, tmp_path), strict=True):
+    model = MODEL
+    if form == "ONNX":
+        exported(tmp_path)
+        model = tmp_path / "model.onnx"
+    for case, answer in zip(cases, stream(cases, tmp_path, model), strict=True):
         windows = predictor.predict(case.path, device=case.device).window_probabilities
         wanted = dict(zip(predictor.labels, np.mean(windows, axis=0).tolist(), strict=True))
         assert answer == pytest.approx(wanted, abs=COMMANDS), case.path.name

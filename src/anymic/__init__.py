@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anymic import audio, metrics, models
+    from anymic._internal.environment import show_versions
     from anymic.audio import AudioInfo, Clip
     from anymic.bundle import Bundle, InputContract
     from anymic.codecs import Codec, register_codec
@@ -50,6 +51,7 @@ _MODULES = {
     "report": "anymic.evaluation.report",
 }
 _HOMES = {
+    "anymic._internal.environment": ("show_versions",),
     "anymic.audio": ("AudioInfo", "Clip"),
     "anymic.bundle": ("Bundle", "InputContract"),
     "anymic.codecs": ("Codec", "register_codec"),
@@ -114,15 +116,16 @@ __all__ = [
     "register_network",
     "report",
     "robustness",
+    "show_versions",
     "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from anymic._version import version
 
-        return version("anymic")
+        return version()
     from importlib import import_module
 
     if name in _MODULES:

@@ -7,9 +7,10 @@ import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import ParamSpec, TypeVar
 from unicodedata import category
+
+from anymic._version import version
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -156,7 +157,7 @@ def version_fix(found: object, readable: int, *, written_by: object = None, othe
     `written_by` is the version of anymic that wrote it, where the file states it; `otherwise` what
     the user can do instead, such as "train it again".
     """
-    this = version("anymic")
+    this = version()
     if isinstance(written_by, str):
         return f"install anymic {written_by}, which wrote it (this is {this}), or {otherwise}"
     if not isinstance(found, int):

@@ -82,7 +82,7 @@ def test_an_unknown_device_is_said_to_be_not_corrected(
 def test_windows_and_top(
     sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--model", str(bundle_folder), "--windows", "--top", "2"]
+    options = ["--model", str(bundle_folder), "--every-window", "--top", "2"]
     assert main(["predict", str(sounds / "below"), *options]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[1] for row in rows] == ["0.000", "1.000", "2.000", "3.000"]
@@ -93,7 +93,7 @@ def test_windows_and_top(
 
 def test_json(sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = [str(sounds / "a.wav"), "nowhere.wav", str(sounds / "b.flac")]
-    options = ["--model", str(bundle_folder), "--json", "--windows", "--top", "2"]
+    options = ["--model", str(bundle_folder), "--json", "--every-window", "--top", "2"]
     assert main(["predict", *places, *options]) == 1
     out, err = capsys.readouterr()
     first, second, third = json.loads(out)
@@ -175,7 +175,7 @@ def test_not_sure_in_text_and_json(
 def test_each_window_may_be_unsure(
     sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["predict", str(sounds / "below"), "--model", str(bundle_folder), "--windows"]
+    command = ["predict", str(sounds / "below"), "--model", str(bundle_folder), "--every-window"]
     assert main([*command, "--min-confidence", "1"]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [row[2] for row in rows] == ["not sure"] * 4

@@ -13,9 +13,12 @@ import pytest
 import soundfile
 from tests.damage import DAMAGES
 
+from anymic._internal.files import file_digest, key_of
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
-from anymic.errors import ManifestError
+from anymic.devices.simulation.copies import Copies
+from anymic.devices.simulation.random_devices import RandomDevices
+from anymic.errors import DeviceError, ManifestError
 from anymic.importers.vggish import import_vggish
 from anymic.inference.embedder import SequenceEmbedder
 from anymic.inference.sequences import embeddings_folder, open_sequences
@@ -93,6 +96,54 @@ def test_only_what_changes_an_embedding_makes_it_again(
     again(lambda: (part, model), 1)
     soundfile.write(tmp_path / "1.wav", 0.2 * np.random.default_rng(3).normal(size=32000), 16000)
     again(lambda: (clips, model), 1)
+
+
+def test_copies_of_chosen_clips_are_computed_once(
+    model: Bundle, clips: Manifest, tmp_path: Path, computed: list[int]
+) -> None:
+    ids, cache = clips.clip_ids(), tmp_path / "cache"
+    plain = open_sequences(clips, model, cache)
+
+    def copied(copies: Copies, windows: int) -> np.ndarray:
+        computed.clear()
+        found = open_sequences(clips, model, cache, copies=copies, copied={ids[1], ids[3]})
+        assert sum(computed) == windows
+        np.testing.assert_array_equal(found.features[found.copies == 0], plain.features)
+        count = copies.settings.copies
+        assert found.rows.tolist() == [0, *[1] * (1 + count), 2, 2, *[3] * (3 + 3 * count)]
+        return found.features
+
+    first = copied(Copies(RandomDevices(copies=2)), 2 * (1 + 3))
+    assert np.ptp(first[1:4], axis=0).max() > 0.01  # a clip and its two copies differ
+    copied(Copies(RandomDevices(copies=3)), 1 + 3)
+    copied(Copies(RandomDevices(copies=3), seed=1), 3 * (1 + 3))
+    copied(Copies(RandomDevices(copies=1, scale=0.5)), 1 + 3)
+    np.testing.assert_array_equal(copied(Copies(RandomDevices(copies=2)), 0), first)
+
+
+def test_a_copy_is_the_clip_as_the_device_records_it(model: Bundle, tmp_path: Path) -> None:
+    rate_hz, cache = model.contract.rate_hz, tmp_path / "cache"
+    samples = 0.1 * np.random.default_rng(6).normal(size=model.contract.clip_samples)
+    soundfile.write(tmp_path / "own.wav", samples, rate_hz, subtype="FLOAT")
+    table = pd.DataFrame({"path": ["own.wav"], "label": "hum"})
+    own = Manifest.from_table(table, tmp_path)
+    copies = Copies(RandomDevices(copies=1, clipping=1.0))
+    found = open_sequences(own, model, cache, copies=copies, copied=own.clip_ids())
+    (device,) = copies.devices(key_of([None, None], file_digest(own.paths()[0])), rate_hz)
+    recorded = device.record(samples.astype(np.float32))
+    soundfile.write(tmp_path / "as.wav", recorded, rate_hz, subtype="FLOAT")
+    as_recorded = Manifest.from_table(table.assign(path="as.wav"), tmp_path)
+    expected = open_sequences(as_recorded, model, cache)
+    np.testing.assert_allclose(found.features[1], expected.features[0], atol=2e-3, rtol=2e-3)
+
+
+def test_a_folder_without_responses_fails_before_any_clip(
+    model: Bundle, clips: Manifest, tmp_path: Path, computed: list[int]
+) -> None:
+    copies = Copies(RandomDevices(responses=str(tmp_path / "none")))
+    with pytest.raises(DeviceError, match="has no impulse responses"):
+        open_sequences(clips, model, tmp_path, copies=copies, copied=clips.clip_ids())
+    assert not computed
 
 
 def test_damaged_files_are_made_again(model: Bundle, clips: Manifest, tmp_path: Path) -> None:

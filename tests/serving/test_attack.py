@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 import soundfile
 from tests.odd_files import wrong
-from tests.serving.service import Running, running
+from tests.serving.clients import Client
+from tests.serving.service import running
 
 REQUESTS, AT_ONCE = 1000, 50
 MOST_MB = 800  # resident: the service, about 350 MB with PyTorch, and what its limits allow
@@ -168,29 +169,6 @@ def resident_mb(process: int) -> float:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024
     raise AssertionError("no VmHWM")
-
-
-class Client(threading.Thread):
-    """A client with right requests, one after the other, that counts its answers."""
-
-    def __init__(self, service: Running, data: bytes, label: str) -> None:
-        super().__init__()
-        self.service, self.data, self.label = service, data, label
-        self.ended, self.answers = threading.Event(), Counter[str]()
-
-    def run(self) -> None:
-        with httpx.Client(base_url=self.service.url, timeout=60) as client:
-            while not self.ended.is_set():
-                for _ in range(100):  # a client tries again where the service was busy
-                    answer = client.post(
-                        "/v1/predict", files={"file": self.data}, data={"device": "B"}
-                    )
-                    if answer.status_code != 503:
-                        break
-                    time.sleep(0.2)
-                right = answer.status_code == 200 and answer.json()["label"] == self.label
-                self.answers["right" if right else f"{answer.status_code} {answer.text}"] += 1
-                time.sleep(0.05)
 
 
 @pytest.mark.slow

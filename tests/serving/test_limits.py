@@ -246,22 +246,6 @@ def test_requests_in_a_minute(golden: Path) -> None:
         assert httpx.get(f"{found.url}/healthz").status_code == 200
 
 
-def test_a_decoder_that_needs_too_much_memory_or_time(golden: Path, tmp_path: Path) -> None:
-    """Its request is refused, and the decoder is replaced."""
-    options = ("--decoding-mb", "400", "--decoding-s", "1", "--most-s", "100000")
-    with running(golden / "basic1", options=options) as found:
-        samples = np.zeros((10_000_000, 8), np.int16)
-        samples[0] = 100
-        long = io.BytesIO()
-        soundfile.write(long, samples, 8000, format="FLAC")
-        with httpx.Client(base_url=found.url, timeout=100) as client:
-            said = refusal(post(client, long.getvalue()), 422)["problem"]
-            assert "to decode" in said
-            assert post(client, wav(1)).status_code == 200
-            text = client.get("/metrics").text
-            assert "anymic_decoder_restarts_total{reason=" in text
-
-
 def test_answers_of_several_clients_at_once_are_their_own(
     client: httpx.Client, golden: Path
 ) -> None:

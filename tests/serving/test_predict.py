@@ -9,9 +9,14 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from tests.serving.service import running
 
 import anymic
 from anymic import audio
+from anymic.cli import main
+from anymic.inference.files import predict_files
+from anymic.inference.onnx_model import OnnxModel
+from anymic.inference.prediction import Prediction
 from anymic.inference.prediction_rows import as_mapping
 
 
@@ -102,3 +107,25 @@ def close(found: object, wanted: object) -> None:
         assert found == pytest.approx(wanted, abs=1e-6)
     else:
         assert found == wanted
+
+
+def test_an_exported_file_classifies_and_refuses_the_rest(golden: Path, tmp_path: Path) -> None:
+    """Its gains are inside, so that only the folder of a model can correct a recording."""
+    place = tmp_path / "small.onnx"
+    options = ("--quantize", "dynamic")
+    assert main(["export", str(golden / "basic1"), "--out", str(place), *options]) == 0
+    clip = (golden / "clip.flac").read_bytes()
+    with running(place) as found, httpx.Client(base_url=found.url, timeout=30) as client:
+        (facts,) = client.get("/v1/models").json()["models"]
+        assert (facts["name"], facts["form"]) == ("small.onnx", "onnx")
+        assert facts["devices"] == ["A", "B", "C"]
+        files, fields = {"file": ("a.flac", clip)}, {"device": "B", "windows": "1", "events": "1"}
+        answer = client.post("/v1/predict", files=files, data=fields).json()
+        assert answer["device_policy"] == "profile"
+        assert len(answer["each_window"]) == answer["windows"]
+        refused = client.post("/v1/correct", files=files, data={"device": "B"})
+    assert refused.status_code == 422
+    assert "is an ONNX file" in refused.json()["problem"]
+    (expected,) = predict_files(OnnxModel(place), [golden / "clip.flac"], device="B")[1]
+    assert isinstance(expected, Prediction)
+    assert answer["probabilities"] == pytest.approx(expected.probabilities, abs=1e-4)

@@ -14,9 +14,12 @@ from tests.damage import DAMAGES, Damage
 
 from anymic.cli import main
 from anymic.data.embeddings import read_vectors
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.errors import BundleError, ConfigError, ManifestError
 from anymic.inference.embedding_head import load_head
 from anymic.models.segments import fixed_segments
+from anymic.training import TrainingConfig
+from anymic.training.embedding_heads import fit_vectors
 
 LABELS = ("hiss", "hum", "tick")
 
@@ -104,6 +107,10 @@ def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--embeddings alone" in capsys.readouterr().err
     arguments = ["--embeddings", str(tmp_path / "whole.npz"), "--hidden", "4", "--epochs", "1"]
     assert main(["train-head", *arguments, *out]) == 0
+    vectors, devices = read_vectors(tmp_path / "whole.npz"), RandomDevices()
+    config = TrainingConfig(network="dense_head", random_devices=devices)
+    with pytest.raises(ConfigError, match=r"Random devices cannot record embeddings\. Expected"):
+        fit_vectors(vectors, config, tmp_path / "none")
     wide = write(tmp_path / "wide.npz", features=np.zeros((len(arrays()["paths"]), 6)))
     with pytest.raises(ConfigError, match=r"vectors have 6 features\. Expected 5"):
         load_head(tmp_path / "head").predict(read_vectors(wide))

@@ -20,6 +20,7 @@ from anymic.data.balancing import balance
 from anymic.data.corpora.folder import folder as read_folder
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.errors import BundleError
 from anymic.evaluation.report import read_json
 from anymic.evaluation.report.rows import select
@@ -179,6 +180,39 @@ def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Pa
         tagger = fit_head(clips, vggish, config, out, segments=1, hidden=8, cache=tmp_path)
         found.append(tagger.network.state_dict())
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+@pytest.mark.parametrize("head", ["linear_head", "dense_head"])
+def test_only_clips_that_train_have_copies_through_random_devices(
+    folder: Path, tmp_path: Path, head: str
+) -> None:
+    clips = read_folder(folder)
+    split = ["validation" if path.endswith("1.wav") else "train" for path in clips.table["path"]]
+    clips = clips.with_columns(split=split)
+    settings = {"network": head, "loss": "cross_entropy", "epochs": 1, "mixup": None}
+
+    def trained(devices: RandomDevices | None, name: str) -> Bundle:
+        config = TrainingConfig(**settings, random_devices=devices)  # type: ignore[arg-type]
+        cache = tmp_path / "cache"
+        vggish = import_vggish(width=1 / 64, seed=1)
+        return fit_head(clips, vggish, config, tmp_path / name, segments=1, cache=cache)
+
+    plain, copied = trained(None, "plain"), trained(RandomDevices(copies=2), "copied")
+    assert copied.training["clips"] == plain.training["clips"] == 9
+    assert copied.training["examples"] == 3 * plain.training["examples"]
+    own = len(list((tmp_path / "cache").rglob("*.npz")))
+    assert own == 12 + 2 * 9
+    assert copied.fitted_on == plain.fitted_on
+    assert "each training clip also trains through 2 random devices" in str(
+        copied.training["notes"]
+    )
+    weights = [
+        one.network.state_dict()["head.classifier.weight"]
+        if head == "linear_head"
+        else next(v for k, v in one.network.state_dict().items() if k.startswith("head."))
+        for one in (plain, copied)
+    ]
+    assert not torch.equal(*weights)
 
 
 def test_rejections(

@@ -80,6 +80,21 @@ def test_weights_are_as_many_copies() -> None:
     np.testing.assert_allclose(weighted.scale, copied.scale)
 
 
+def test_copies_train_and_do_not_count_in_the_accuracy() -> None:
+    vectors, targets, groups = drawn()
+    noisy = vectors + np.random.default_rng(8).normal(scale=9.0, size=vectors.shape)
+    both = np.concatenate([vectors, noisy]), np.concatenate([targets, targets]), [*groups, *groups]
+    copies = np.arange(2 * len(targets)) >= len(targets)
+    all_of_them, clips, others = (
+        fit_logistic(*both, copies=marked) for marked in (None, copies, ~copies)
+    )
+    np.testing.assert_array_equal(clips.weight, all_of_them.weight)
+    assert clips.accuracy is not None
+    assert others.accuracy is not None
+    assert clips.accuracy > others.accuracy + 0.1
+    assert all_of_them.accuracy == pytest.approx((clips.accuracy + others.accuracy) / 2)
+
+
 def test_one_recording_of_a_class_leaves_nothing_to_compare() -> None:
     vectors, targets, groups = drawn()
     groups = ["one" if target == 0 else name for target, name in zip(targets, groups, strict=True)]

@@ -15,6 +15,7 @@ import anymic
 from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.data.corpora.folder import folder as read_folder
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.errors import ConfigError
 from anymic.features import Frontend
 from anymic.features.patches import YAMNET
@@ -167,7 +168,7 @@ def test_settings_that_a_head_does_not_use_are_named(
     installed: Bundle, sounds: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     command = ["train", "--data", sounds, "--out", tmp_path / "run", "--head"]
-    words = "head logistic does not use epochs. Expected seed, targets, validation_share"
+    words = "head logistic does not use epochs. Expected random_devices, seed, targets, valid"
     assert words in refused(*command, "logistic", "--set", "epochs=3")
     assert words in refused(*command, "logistic", "--preset", "head", "--set", "epochs=3")
     assert "head dense does not use clip_s, frontend.bands." in refused(
@@ -178,6 +179,29 @@ def test_settings_that_a_head_does_not_use_are_named(
         *model, "--out", tmp_path, "--head", "logistic", "--epochs", "3", "--mixup", "0.1"
     )
     choose_start(read_folder(sounds), head="logistic", changes={"validation_share": 0.2})
+
+
+def test_settings_of_random_devices_that_cannot_be_are_one_line(
+    installed: Bundle, sounds: Path, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    command = ["train", "--data", sounds, "--out", tmp_path / "run", "--set"]
+    folder = tmp_path / "responses"
+    folder.mkdir()
+    without = f"random_devices.responses={folder}"
+    for setting, words in {
+        "random_devices.share=1.5": "random devices are impossible: share is 1.5",
+        "random_devices.copies=-1": "random devices are impossible: copies is -1",
+        without: "responses has no impulse responses",
+    }.items():
+        assert words in refused(*command, setting)
+    (folder / "short.wav").write_bytes(b"no sound")
+    assert "short.wav" in refused(*command, without)
+
+
+def test_random_devices_alone_do_not_choose_a_network(installed: Bundle, sounds: Path) -> None:
+    start = choose_start(read_folder(sounds), changes={"random_devices": {"copies": 1}})
+    assert start.extractor is not None
+    assert start.config.random_devices == RandomDevices(copies=1)
 
 
 def test_refusals(sounds: Path, tmp_path: Path, refused: Callable[..., str]) -> None:

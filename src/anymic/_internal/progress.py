@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from anymic.errors import visible
@@ -48,3 +48,23 @@ def track(items: Iterable[Item], total: int, doing: str, *, shown: bool = True) 
         for item in items:
             yield item
             advance(1)
+
+
+@contextmanager
+def growing_bar(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar whose total is known later; give the function that takes how many are done.
+
+    It is called with the number of items that are done, and of all.
+    """
+    with ExitStack() as stack:
+        advance: list[Callable[[int], None]] = []
+        last = 0
+
+        def show(done: int, total: int) -> None:
+            nonlocal last
+            if not advance:
+                advance.append(stack.enter_context(progress_bar(total, doing)))
+            advance[0](done - last)
+            last = done
+
+        yield show

@@ -6,7 +6,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from anymic._internal.files import atomic_folder, file_digest
 from anymic._internal.reading import parsing, read_json
+from anymic._version import version
 from anymic.errors import AnymicError, version_fix
 
 COPY_AGAIN = "copy the whole folder again from where it was made"
@@ -34,7 +34,7 @@ class FolderFormat:
 
     def header(self) -> dict[str, Any]:
         """Return the first entries of an index: the format, and what writes it."""
-        return {"format": self.name, "version": self.version, "library": version("anymic")}
+        return {"format": self.name, "version": self.version, "library": version()}
 
     @contextmanager
     def writing(self, folder: Path, *, optional: Collection[str] = ()) -> Iterator[Path]:

@@ -27,7 +27,7 @@ MOST_WORKERS = 4  # each holds a batch's activations in memory; more cores help 
 
 
 def read_ahead(
-    jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]]
+    jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]], *, in_threads: bool = True
 ) -> Iterator[tuple[Job, Item | AnymicError]]:
     """Yield each job with each of its items, in order; threads read ahead.
 
@@ -40,8 +40,17 @@ def read_ahead(
     jobs : iterable
     items_of : callable
         Returns an iterator over a job's items; it runs in a thread.
+    in_threads : bool
+        Whether there is something to read; otherwise the caller's thread does it all, since each
+        change of threads waits for a processor.
     """
     remaining = iter(jobs)
+    if not in_threads:
+        for job in remaining:
+            items = items_of(job)
+            while some := _some(items):
+                yield from ((job, item) for item in some)
+        return
     ahead: deque[tuple[Job, Iterator[Item], Future[list[Item | AnymicError]]]] = deque()
     with ThreadPoolExecutor(READERS, thread_name_prefix="anymic-reader") as pool:
         try:
@@ -111,19 +120,22 @@ def spread_workers() -> int:
     return min(torch.get_num_threads(), MOST_WORKERS)
 
 
-def spread(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def spread(
+    function: Callable[[Item], Result], items: Iterable[Item], *, alike: bool = False
+) -> Iterator[Result]:
     """Apply a function of torch to items in threads; yield the results in order.
 
     Torch divides each operation among its threads, which wait for each other after every
     operation. Many small operations wait longer than they compute, up to a hundred times if other
     programs use the processor. Here each worker computes another item, with its share of torch's
-    threads. The caller computes a single item itself.
+    threads. The caller computes a single item itself, with all of them, unless results are to be
+    `alike`: the number of threads can change the last digits.
     """
     remaining = iter(items)
     head = list(islice(remaining, 2))
     threads = torch.get_num_threads()
     workers = spread_workers()
-    if workers < 2 or len(head) < 2:
+    if workers < 2 or (len(head) < 2 and not alike):
         yield from map(function, chain(head, remaining))
         return
     with _workers(workers, threads) as pool:

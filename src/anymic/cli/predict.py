@@ -1,13 +1,19 @@
-"""``anymic predict``: classify audio files, one row a file."""
+"""``anymic predict``: classify audio files, and find the events in them."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
-from anymic._internal.progress import track
+from anymic._internal.progress import growing_bar, track
+from anymic.cli.inputs import require_both, require_choice
 from anymic.cli.predict_rows import print_results, recorded
-from anymic.cli.printing import exit_if_failed, note
-from anymic.errors import ConfigError
+from anymic.cli.printing import Outcome, exit_if_failed, failures_as_json, note
+from anymic.errors import ConfigError, counted
+
+if TYPE_CHECKING:
+    from anymic.inference.recordings import EventSettings
 
 
 def predict(
@@ -16,7 +22,15 @@ def predict(
     model: Path,
     device: str | None = None,
     together: bool = False,
-    windows: bool = False,
+    out: Path | None = None,
+    format: str | None = None,
+    every_window: bool = False,
+    threshold: float | None = None,
+    hysteresis: float = 0.2,
+    shortest: float = 0.0,
+    longest_gap: float = 1.0,
+    overlap: str = "mean",
+    hop: float | None = None,
     min_confidence: float = 0.0,
     top: int = 1,
     batch: int | None = None,
@@ -27,7 +41,8 @@ def predict(
     """Classify audio files.
 
     A file longer than the model's clips is cut into windows, each is classified, and the mean of
-    their probabilities decides. The notes list what was done to fit a file to the model (rate,
+    their probabilities decides. With --out, the events in each file are written: what, from when to
+    when. The notes list what was done to fit a file to the model (rate,
     channels, length). Where no device is stated, the model's identifier names it, if it has one.
     What is done with a file of unknown device is a setting of the model (`anymic devices policy`):
     it is not corrected, or corrected with gains estimated from its first half minute (with
@@ -44,8 +59,16 @@ def predict(
 
     Into a pipe, rows are tab-separated: file, label, probability, device, correction ("device
     stated: corrected", "device identified (0.98): corrected", "device unknown: not corrected") or
-    "failed", and notes or the reason; --windows adds the window's start in seconds after the file,
-    --top 3 adds two more pairs of label and probability.
+    "failed", and notes or the reason; --every-window is a row for each window, with its start in
+    seconds after the file; --top 3 adds two more pairs of label and probability.
+
+    --out events.csv writes a row for each event: file, start and end in seconds, label, highest
+    probability, device, how it is known, correction, notes. Other formats are JSON Lines, Parquet,
+    and the labels of Audacity, Raven and Praat (TextGrid), a file for each recording. A label's
+    event lasts as long as its probability is at least (1 - hysteresis) x threshold, if it reaches
+    the threshold once; events of one label with a gap of at most --longest-gap are joined; those
+    shorter than --shortest are then left out. A journal beside the output keeps what is done: a run
+    that is interrupted, and repeated, goes on there, and repeats only files that have changed.
 
     --submission FILE writes a CSV with the columns fname and label: the file's name, and its three
     most probable labels separated by spaces (Freesound General-Purpose Audio Tagging Challenge). A
@@ -57,6 +80,8 @@ def predict(
     The exit status is 1 if some files failed; the others' rows are complete.
 
     Example: anymic predict recordings/ --model run --device B
+
+    Example: anymic predict night.flac --model run --out night.txt --format audacity
     """
     from anymic.inference.embedding_head import VectorHead
     from anymic.inference.files import load_model, predict_files
@@ -64,10 +89,20 @@ def predict(
     from anymic.inference.submission import Submission
 
     require_share(min_confidence, "min_confidence")
+    settings = _settings(every_window, threshold, hysteresis, shortest, longest_gap, overlap, top)
+    if out is not None:
+        _refuse_for_events(
+            min_confidence=min_confidence, submission=submission, top=top > 1 and not every_window
+        )
+        outcome = _write_events(
+            paths, model, out, format, settings, hop, device, together, batch, accelerator
+        )
+        return outcome.show(as_json=as_json)
+    _refuse_without_out(settings, format=format, hop=hop)
     loaded = load_model(model)
     answers = Submission(submission, loaded.labels) if submission else None
     if isinstance(loaded, VectorHead):
-        _refuse_for_embeddings(device=device, together=together, windows=windows)
+        _refuse_for_embeddings(device=device, together=together, every_window=every_window)
     elif device and loaded.devices and device not in loaded.devices:
         known = ", ".join(loaded.devices)
         note(f"{device} is none of the model's devices ({known})")
@@ -81,12 +116,99 @@ def predict(
         min_confidence=min_confidence,
     )
     found = recorded(track(results, count, "predicting"), answers)
-    exit_if_failed(print_results(found, windows=windows, top=top, as_json=as_json), count)
+    exit_if_failed(print_results(found, windows=every_window, top=top, as_json=as_json), count)
+
+
+def _settings(
+    every_window: bool,
+    threshold: float | None,
+    hysteresis: float,
+    shortest: float,
+    longest_gap: float,
+    overlap: str,
+    top: int,
+) -> EventSettings:
+    from anymic.inference.events import EventRules, Overlap
+    from anymic.inference.recordings import EventSettings
+
+    require_choice("--overlap", overlap, get_args(Overlap))
+    rules = EventRules(threshold, hysteresis, shortest, longest_gap, overlap)  # type: ignore[arg-type]
+    return EventSettings(rules, every_window, top)
+
+
+def _write_events(
+    paths: list[str],
+    model: Path,
+    out: Path,
+    kind: str | None,
+    settings: EventSettings,
+    hop_s: float | None,
+    device: str | None,
+    together: bool,
+    batch: int | None,
+    accelerator: str,
+) -> Outcome:
+    from anymic.inference.event_run import predict_events
+
+    with growing_bar("predicting") as progress:
+        done = predict_events(
+            model,
+            paths,
+            out,
+            kind=kind,
+            settings=settings,
+            hop_s=hop_s,
+            device=device,
+            together=together,
+            batch_size=batch,
+            accelerator=accelerator,
+            progress=progress,
+        )
+    what = "window" if settings.every_window else "event"
+    recordings = counted(done.recordings, "recording")
+    lines = [f"{out}  {counted(done.events, what)} in {recordings}"]
+    notes = []
+    if done.journal is not None:
+        notes = [f"{done.journal} is kept: the same command tries only the failed files again"]
+    plain = {
+        "out": [str(file) for file in done.files],
+        "recordings": done.recordings,
+        "events": done.events,
+        "kept": done.kept,
+        "failures": failures_as_json(done.failures),
+    }
+    files = done.recordings + len(done.failures)
+    return Outcome(plain, lines, done.failures, files=files, notes=notes)
+
+
+def _refuse_for_events(**options: object) -> None:
+    """Refuse options of one answer a file, where events are written."""
+    if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value]:
+        raise ConfigError(
+            f"{given[0]} cannot be used with --out",
+            expected="options of events",
+            fix=f"leave {given[0]} out; --threshold decides which events are written",
+        )
+
+
+def _refuse_without_out(settings: EventSettings, **options: object) -> None:
+    """Refuse options of events, where none are written."""
+    from anymic.inference.events import EventRules
+
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    usual = EventRules()
+    given += [
+        f"--{each.name.removesuffix('_s').replace('_', '-')}"
+        for each in fields(usual)
+        if getattr(settings.rules, each.name) != getattr(usual, each.name)
+    ]
+    if given:
+        require_both(given[0], True, "--out", None)
 
 
 def _refuse_for_embeddings(**options: object) -> None:
     """Refuse options of audio, where there are only embeddings."""
-    if given := [f"--{name}" for name, value in options.items() if value]:
+    if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value]:
         raise ConfigError(
             f"{' and '.join(given)} cannot be used with a head on embeddings",
             expected="a model of audio",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
@@ -19,33 +20,40 @@ from anymic.cli.verbs import Verbs
 # Click's ClickException; typer has come to keep click to itself.
 WRONG_USE: type[Exception] = typer.BadParameter.__mro__[2]
 
+COMPLETION = "_ANYMIC_COMPLETE"  # the variable by which a shell asks
+
 app = typer.Typer(
     cls=Verbs,
     help=TABLE["about"],
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"anymic {version('anymic')}")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --version: print what a bug report needs.")
     ] = False,
 ) -> None:
-    pass
+    if version:
+        if verbose:
+            from anymic._internal.environment import show_versions
+
+            show_versions()
+        else:
+            from anymic._version import version as running
+
+            typer.echo(f"anymic {running()}")
+        raise typer.Exit
+    if verbose:
+        raise typer.BadParameter("--verbose belongs to --version")
+    if context.invoked_subcommand is None:
+        raise typer.BadParameter("a command is missing")
 
 
 def run(arguments: Sequence[str] | None) -> int:
@@ -99,8 +107,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
+    program = get_command(app)
+    if COMPLETION in os.environ:  # a shell asks what may follow
+        program.main([], prog_name="anymic", complete_var=COMPLETION)
     try:  # the function of typer does more: every EOFError is an interruption to it
-        with get_command(app).make_context("anymic", arguments) as context:
+        with program.make_context("anymic", arguments) as context:
             status = context.command.invoke(context)
     except typer.Exit as ended:
         return int(ended.exit_code)

@@ -13,6 +13,7 @@ OPTIONS = {
     verb: {f"--{name}": f"--trainer {name.replace('-', '_')}=" for name in RENAMED["trainer"]}
     for verb in ("train", "finetune")
 }
+FLAGS: dict[str, dict[str, str]] = RENAMED["flags"]
 OF_PROFILES = {f"--{name}" for name in RENAMED["profiles"]}
 
 
@@ -36,6 +37,8 @@ def refuse_old(verb: str, arguments: Sequence[str]) -> None:
         )
     for argument, after in zip(arguments, [*arguments[1:], ""], strict=False):
         option, _, value = argument.partition("=")
+        if (flag := FLAGS.get(verb, {}).get(option.removeprefix("--"))) and option[:2] == "--":
+            raise ConfigError(f"`{option}` is now `--{flag}`", fix=f"pass `--{flag}`")
         if option in OPTIONS.get(verb, {}):
             new = OPTIONS[verb][option] + (value or after)
             raise ConfigError(f"`{option}` is now `{new}`", fix=f"pass `{new}`")

@@ -65,15 +65,14 @@ def stream(
 
     Example: anymic stream run rtsp://camera/1 --threshold 0.8
     """
-    from anymic import bundle as bundles
     from anymic.inference.events import EventRules, Overlap
-    from anymic.inference.predictor import Predictor
+    from anymic.inference.files import predictor_of, recordings_model
     from anymic.inference.streaming import LiveClassifier, with_hop
 
     require_choice("--overlap", overlap, get_args(Overlap))
     rules = EventRules(threshold, hysteresis, shortest, longest_gap, overlap)  # type: ignore[arg-type]
-    loaded = with_hop(bundles.load(model), hop)
-    predictor = Predictor(loaded, accelerator=accelerator)
+    loaded = with_hop(recordings_model(model, purpose="used for a stream"), hop)
+    predictor = predictor_of(loaded, accelerator=accelerator)
     wanted = rate
     if source is None and rate is None and loaded.contract.other_rates == "refuse":
         wanted = loaded.contract.rate_hz

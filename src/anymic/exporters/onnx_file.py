@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from anymic._internal.files import write_bytes
 from anymic._internal.onnx_session import require_onnxruntime
 from anymic._internal.optional import extra
 from anymic._internal.process_state import default_torch
+from anymic._version import commit, version
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.targets import thresholds_of
@@ -215,8 +214,8 @@ class _Maker:
             "calibration": _calibration(bundle),
             "transform": transform,
             "opset": OPSET,
-            "anymic": version("anymic"),
-            "commit": _commit(),
+            "anymic": version(),
+            "commit": commit(),
             "notes": list(self.notes),
         }
         return {
@@ -311,19 +310,6 @@ def _calibration(bundle: Bundle | Ensemble) -> Any:
         "record": {**record, "fitted_on": []},
         "arrays": {name: value.tolist() for name, value in arrays.items()},
     }
-
-
-def _commit() -> str:
-    """Return the commit of the checkout that anymic runs from; "" where it was installed."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return ""
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
 
 
 def as_plain(found: Exported) -> dict[str, Any]:

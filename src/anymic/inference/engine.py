@@ -147,9 +147,13 @@ class Engine:
         enabled = self.dtype == torch.bfloat16 and not fused
         return torch.autocast(self.place.type, torch.bfloat16, enabled=enabled)
 
-    def spread(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Compute batches in order, on a processor in several threads."""
-        return spread(function, items) if self.place.type == "cpu" else map(function, items)
+    def spread(
+        self, function: Callable[[Item], Result], items: Iterable[Item], *, alike: bool = False
+    ) -> Iterator[Result]:
+        """Compute batches in order, on a processor in several threads (`threads.spread`)."""
+        if self.place.type != "cpu":
+            return map(function, items)
+        return spread(function, items, alike=alike)
 
     def classify(self, features: Features) -> NDArray[np.float64]:
         """Return the probabilities (batch, label) of windows, after the vote of the members.

@@ -11,8 +11,9 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.installed import resolve
 from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
-from anymic.errors import AudioError, Failure
+from anymic.errors import AudioError, BundleError, Failure
 from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
+from anymic.inference.exported_predictor import ExportedPredictor
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.prediction import Prediction
@@ -40,6 +41,39 @@ def load_model(folder: str | Path) -> Bundle | Ensemble | VectorHead | OnnxModel
     return load_head(folder) if is_head else bundles.load(folder)
 
 
+def predictor_of(
+    model: Bundle | Ensemble | OnnxModel, *, accelerator: str = "auto"
+) -> Predictor | ExportedPredictor:
+    """Return what answers services and streams with a model; raises as its class does."""
+    if isinstance(model, OnnxModel):
+        return ExportedPredictor(model, accelerator=accelerator)
+    return Predictor(model, accelerator=accelerator)
+
+
+def recordings_model(folder: str | Path, *, purpose: str) -> Bundle | Ensemble | OnnxModel:
+    """Load a model that classifies recordings: no head on embeddings, and none without labels.
+
+    Parameters
+    ----------
+    folder : path
+    purpose : str
+        What a message says that others cannot be: "served".
+
+    Raises
+    ------
+    BundleError
+        If there is none, or another one.
+    """
+    model = load_model(folder)
+    if isinstance(model, VectorHead) or not model.labels:
+        raise BundleError(
+            f"the model {folder} cannot be {purpose}",
+            expected="a classifier of recordings, as `anymic train` or `anymic export` writes it",
+            fix="pass its folder or file; `anymic predict` uses heads on embeddings",
+        )
+    return model
+
+
 def predict_files(
     model: Bundle | Ensemble | VectorHead | OnnxModel,
     places: Sequence[str | Path],
@@ -65,22 +99,22 @@ def predict_files(
                 results.append(Failure.of(place, error))
         return len(results), iter(results)
     if isinstance(model, OnnxModel):
-        found = _without_tables(find_files(places))
+        found = audio_files(places)
         files = [place for place in found if isinstance(place, Path)]
         done = predict_onnx(model, files, device=device, min_confidence=min_confidence)
         return len(found), (next(done) if isinstance(place, Path) else place for place in found)
     predictor = Predictor(model, min_confidence=min_confidence, **settings)
-    found = _without_tables(find_files(places))
+    found = audio_files(places)
     files = [place for place in found if isinstance(place, Path)]
     done = predictor.predict_many(files, devices=device, together=together)
     return len(found), (next(done) if isinstance(place, Path) else place for place in found)
 
 
-def _without_tables(found: Sequence[Path | Failure]) -> list[Path | Failure]:
-    """Return the places, with a Failure for each table of clips, which is no audio."""
+def audio_files(places: Sequence[str | Path]) -> list[Path | Failure]:
+    """Return what `find_files` does, with a Failure for each table of clips, which is no audio."""
     return [
         Failure(str(place), _TABLE)
         if isinstance(place, Path) and place.suffix.lower() in TABLE_ENDINGS and place.is_file()
         else place
-        for place in found
+        for place in find_files(places)
     ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from anymic import audio
 from anymic._internal.onnx_session import open_session, require_onnxruntime
 from anymic._internal.reading import parsing, reason_of
 from anymic.audio import Clip
-from anymic.bundle import Targets
+from anymic.bundle import InputContract, Targets
 from anymic.devices.correction.apply import apply_to_waveform
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.errors import ClassifierError, DeviceError, Failure, attempt, counted
@@ -136,6 +138,28 @@ class OnnxModel:
     def thresholds(self) -> tuple[float, ...] | None:
         """With several labels a clip, the probability from which each is named."""
         return self.exported.thresholds if self.exported else None
+
+    @property
+    def contract(self) -> InputContract:
+        """How files become windows; ClassifierError if another program wrote the file."""
+        if self.exported is None:
+            raise ClassifierError(
+                f"{self._name} states no contract",
+                expected="a file that `anymic export` wrote",
+                fix="export the model with anymic",
+            )
+        return self.exported.contract
+
+    def with_hop(self, hop_s: float) -> OnnxModel:
+        """Return the model with windows that begin every `hop_s` seconds.
+
+        ConfigError if it is shorter than a sample, or longer than a window.
+        """
+        contract = replace(self.contract, hop_s=hop_s)
+        assert self.exported is not None
+        found = copy.copy(self)
+        found.exported = replace(self.exported, contract=contract)
+        return found
 
     def with_profile(self, profile: DeviceProfile) -> OnnxModel:
         """Return the model with another profile."""

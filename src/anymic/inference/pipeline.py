@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from anymic.features import Features
 from anymic.inference.device_policy import GainSelector
 from anymic.inference.engine import Engine
 from anymic.inference.requests import ClipRequest
-from anymic.inference.windowing import Window
+from anymic.inference.windowing import End, Window
 
 Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
 # of each window the result, or what was raised, and whether its features are finite
@@ -56,12 +57,18 @@ class ClipPipeline:
         self.gain_selector = GainSelector(bundle, engine)
         self.batch_size = batch_size or _fitting_batch(bundle, engine)
 
-    def run(self, requests: Sequence[ClipRequest]) -> Iterator[ClipRequest]:
-        """Compute every request, and yield them in order."""
-        self.gain_selector.share_gains(requests)
+    def run(self, requests: Iterable[ClipRequest], *, alike: bool = False) -> Iterator[ClipRequest]:
+        """Compute every request, and yield them in order.
+
+        Requests of an iterator are drawn as they are needed, and share no gains. With `alike`,
+        also a single batch is computed by a worker thread: the same windows in the same batches
+        have the same results, whatever else there is.
+        """
+        if isinstance(requests, Sequence):
+            self.gain_selector.share_gains(requests)
         unfinished: deque[ClipRequest] = deque()
         batches = self._batches(requests, unfinished)
-        for computed in self.engine.spread(self.compute_batch, batches):
+        for computed in self.engine.spread(self.compute_batch, batches, alike=alike):
             for request, window, result, finite in computed:
                 request.deliver(window, result, finite=finite)
             while unfinished and unfinished[0].done:
@@ -76,16 +83,23 @@ class ClipPipeline:
             return False  # it fails with this error when it is computed
 
     def _batches(
-        self, requests: Sequence[ClipRequest], unfinished: deque[ClipRequest]
+        self, requests: Iterable[ClipRequest], unfinished: deque[ClipRequest]
     ) -> Iterator[Batch]:
         """Yield batches of windows, and add each request to `unfinished` when it begins."""
         batch: Batch = []
-        size = self._size(requests)
-        for request, item in read_ahead(requests, self.gain_selector.windows):
+        decoded, size = False, self.batch_size
+        if isinstance(requests, Sequence) and all(
+            isinstance(one.source, DecodedFile) for one in requests
+        ):
+            decoded, size = True, self._size(requests)
+        for request, item in read_ahead(requests, self._windows, in_threads=not decoded):
             if not unfinished or unfinished[-1] is not request:
+                if request.apart and batch:
+                    yield batch
+                    batch = []
                 unfinished.append(request)
             if isinstance(item, Window):
-                request.starts_s.append(item.start_s)
+                request.begin(item)
                 batch.append((request, item))
             else:
                 request.end = item
@@ -96,14 +110,26 @@ class ClipPipeline:
             yield batch
 
     def _size(self, requests: Sequence[ClipRequest]) -> int:
-        """Return the windows in a batch: few ones that are counted are divided among threads."""
-        sources = [one.source for one in requests]
-        if self.engine.place.type != "cpu" or not all(
-            isinstance(one, DecodedFile) for one in sources
-        ):
+        """Return the windows in a batch of decoded files: few are divided among the threads."""
+        if self.engine.place.type != "cpu":
             return self.batch_size
+        sources = (one.source for one in requests)
         windows = sum(len(one.clips) for one in sources if isinstance(one, DecodedFile))
         return max(1, min(self.batch_size, -(-windows // spread_workers())))
+
+    def _windows(self, request: ClipRequest) -> Iterator[Window | End]:
+        """Yield the windows of a clip, each through all devices of the request, and its end."""
+        rate_hz = self.gain_selector.contract.rate_hz
+        for item in self.gain_selector.windows(request):
+            if isinstance(item, End):
+                yield item
+                continue
+            first = round(item.start_s * rate_hz)
+            for device in request.through:
+                own = item.samples
+                yield replace(
+                    item, samples=own if device is None else device.record(own, first=first)
+                )
 
     def compute_batch(self, batch: Batch) -> Computed:
         """Compute a batch; if that fails, each window alone, so that no other clip is lost."""

@@ -216,18 +216,28 @@ class Predictor:
             request_of(source, device, rate_hz=rate_hz)
             for source, device in zip(listed, devices, strict=True)
         ]
+        if together:
+            self.group(requests)
+        for request in self.pipeline.run(requests):
+            yield request.path, self._outcome(request)
+
+    def group(self, requests: Sequence[ClipRequest]) -> None:
+        """Let requests of one device, or of unknown device, share their blind gains.
+
+        Raises
+        ------
+        BundleError
+            If the model does not estimate gains blindly.
+        """
         policy = self.bundle.contract.unknown_device
-        if together and policy != "blind":
+        if policy != "blind":
             raise BundleError(
                 f"clips cannot share a device with unknown_device {policy!r}",
                 expected="a model that estimates gains blindly",
                 fix="leave together out, or choose blind gains for the model's unknown devices",
             )
-        if together:
-            for request in requests:
-                request.device_group = request.device or ""
-        for request in self.pipeline.run(requests):
-            yield request.path, self._outcome(request)
+        for request in requests:
+            request.device_group = request.device or ""
 
     def predict_manifest(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from anymic.audio import Clip, DecodedFile
 from anymic.audio.source import Source
 from anymic.data.manifest import Manifest
+from anymic.devices.simulation.copies import SampleDevice
 from anymic.errors import AnymicError, AudioError, ManifestError
 from anymic.features import Gains
 from anymic.inference.prediction import DeviceFrom, DevicePolicy
@@ -36,6 +37,8 @@ class ClipRequest:
     most_s: float | None = None  # of a part without a stated duration
     device_group: str | None = None  # requests of an equal group were recorded with one device
     identification: Identification | None = None  # the identifier's result, if it was used
+    # Each window is computed as it is (None), or through each of these devices, in this order.
+    through: tuple[SampleDevice | None, ...] = (None,)
     # Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
     gains: Gains | None = None
     policy: DevicePolicy = "identity"
@@ -45,6 +48,8 @@ class ClipRequest:
     windows: list[NDArray[np.float64]] = field(default_factory=list)
     end: End | AnymicError | None = None  # the result of reading; None until it ends
     error: AnymicError | None = None  # after reading
+    apart: bool = False  # its windows share no batch with those of the clips before it
+    computing: int = 0  # windows that were read and are not computed yet
 
     @property
     def path(self) -> str:
@@ -61,12 +66,18 @@ class ClipRequest:
     @property
     def done(self) -> bool:
         """Whether reading ended and all windows are computed."""
-        return self.end is not None and len(self.windows) == len(self.starts_s)
+        return self.end is not None and not self.computing
+
+    def begin(self, window: Window) -> None:
+        """Add a window that was read; `deliver` brings its result."""
+        self.starts_s.append(window.start_s)
+        self.computing += 1
 
     def deliver(
         self, window: Window, result: NDArray[np.float64] | AnymicError, *, finite: bool
     ) -> None:
         """Add the result of a window, or its error; the features are `finite` or not."""
+        self.computing -= 1
         if isinstance(result, AnymicError):
             self.error, result = result, np.empty(0)
             self.windows.append(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from anymic._internal.threads import READERS, in_order
 from anymic.bundle import Bundle
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
+from anymic.devices.simulation.copies import Copies, SampleDevice
 from anymic.errors import AudioError, Failure, attempt
 from anymic.features.feature_store import FeatureStore
 from anymic.inference.embedder import SequenceEmbedder
@@ -42,14 +43,29 @@ def embeddings_folder() -> Path:
     return cache_folder() / "embeddings"
 
 
+@dataclass(frozen=True)
+class Sequences(FeatureStore):
+    """Sequences of embeddings, float16, of the usable clips of a manifest and of their copies.
+
+    Attributes
+    ----------
+    copies : array (example,), int64
+        0 of a clip itself; else the number of its copy through a random device.
+    """
+
+    copies: NDArray[np.int64]
+
+
 def open_sequences(
     manifest: Manifest,
     bundle: Bundle,
     cache: Path | None = None,
     *,
     most_windows: int | None = None,
+    copies: Copies | None = None,
+    copied: Collection[str] = (),
     progress: Callable[[int], None] | None = None,
-) -> FeatureStore:
+) -> Sequences:
     """Return the sequences of embeddings of every clip, each computed once.
 
     The features are (example, feature, segment), float16; a clip has an example for each of its
@@ -58,6 +74,9 @@ def open_sequences(
     the clip's device. So another name or place of the file, another head or another split finds
     it again. A damaged file is made again, with a warning. Clips whose gains are estimated
     from the recordings themselves are computed every time.
+
+    With `copies` some clips also have the examples of each copy, which are cached in the same way:
+    the device is a part of the name. The gains of the clip's own device correct its copies too.
 
     Parameters
     ----------
@@ -68,80 +87,128 @@ def open_sequences(
         By default `embeddings_folder()`.
     most_windows : int, optional
         Of a longer clip, so many windows are used, at equal distances.
+    copies : Copies, optional
+        Random devices, which depend on the content of a clip's file.
+    copied : collection of str
+        The ids of the clips that have copies: those that train.
     progress : callable, optional
         Called with the number of clips done since the last call.
 
     Raises
     ------
+    DeviceError
+        If `copies` names a folder without responses, or with one that does not fit the rate.
     ManifestError
         If no clip can be used.
     """
+    if copies is not None:
+        copies.devices("", bundle.contract.rate_hz)  # its errors are of no clip
     embedder = SequenceEmbedder(bundle)
     place = (cache or embeddings_folder()) / _space(bundle, embedder)
-    clips = _Clips(bundle, embedder.pipeline, place, most_windows)
-    found: dict[int, NDArray[np.float16] | Failure] = {}
+    clips = _Clips(bundle, embedder.pipeline, place, most_windows, copies)
+    found: dict[int, list[NDArray[np.float16]] | Failure] = {}
     missing: list[_Clip] = []
-    requests = list(enumerate(manifest_requests(manifest, bundle.contract.clip_s)))
-    for clip in in_order(clips.prepare, requests, workers=READERS, ahead=16):
-        if isinstance(kept := clip.kept, Failure) or kept is not None:
-            found[clip.row] = kept
-            if progress is not None:
-                progress(1)
-        else:
+    requests = manifest_requests(manifest, bundle.contract.clip_s)
+    own = [clip in copied for clip in manifest.clip_ids()] if copied else [False] * len(manifest)
+    items = zip(range(len(manifest)), requests, own, strict=True)
+    for clip in in_order(clips.prepare, items, workers=READERS, ahead=16):
+        if clip.failure is None and clip.requests:
             missing.append(clip)
+            continue
+        found[clip.row] = clip.failure or clip.kept
+        if progress is not None:
+            progress(1)
     for row, result in clips.compute(missing):
         found[row] = result
         if progress is not None:
             progress(1)
     order = [(row, found[row]) for row in range(len(manifest))]
     failures = tuple(one for _, one in order if isinstance(one, Failure))
-    done = [(row, one) for row, one in order if not isinstance(one, Failure)]
+    done = [
+        (row, number, each)
+        for row, one in order
+        if not isinstance(one, Failure)
+        for number, each in enumerate(one)
+    ]
     require_usable(done, failures)
-    return FeatureStore(
-        np.concatenate([one for _, one in done]),
-        np.repeat([row for row, _ in done], [len(one) for _, one in done]),
+    lengths = [len(each) for _, _, each in done]
+    return Sequences(
+        np.concatenate([each for _, _, each in done]),
+        np.repeat([row for row, _, _ in done], lengths),
         failures,
+        np.repeat([number for _, number, _ in done], lengths),
     )
 
 
 @dataclass(frozen=True, eq=False)
+class _Version:
+    """A clip itself, or through a device: its file in the cache, and the content of that file."""
+
+    device: SampleDevice | None
+    path: Path | None = None
+    kept: NDArray[np.float16] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class _Clip:
-    """A row: the requests for its windows, its file in the cache, and the content of that file."""
+    """A row: its versions, and the requests for those that are not in the cache."""
 
     row: int
-    requests: Sequence[ClipRequest]
-    path: Path | None
-    kept: NDArray[np.float16] | Failure | None = None
+    requests: Sequence[ClipRequest] = ()
+    versions: Sequence[_Version] = ()
+    failure: Failure | None = None
+
+    @property
+    def kept(self) -> list[NDArray[np.float16]]:
+        return [one.kept for one in self.versions if one.kept is not None]
 
 
 class _Clips:
     """Reads cached sequences, and computes and caches the others."""
 
     def __init__(
-        self, bundle: Bundle, pipeline: ClipPipeline, place: Path, most_windows: int | None
+        self,
+        bundle: Bundle,
+        pipeline: ClipPipeline,
+        place: Path,
+        most_windows: int | None,
+        copies: Copies | None,
     ) -> None:
         self.contract, self.place, self.most = bundle.contract, place, most_windows
-        self.pipeline = pipeline
+        self.pipeline, self.copies = pipeline, copies
         self.width = len(cast(Tagger, bundle.network).standardization.mean)
         self.digest = cache(file_digest)  # of a file with several rows once
 
-    def prepare(self, item: tuple[int, ClipRequest]) -> _Clip:
+    def prepare(self, item: tuple[int, ClipRequest, bool]) -> _Clip:
         """Return the clip of a row, with its cached sequences if there are any."""
-        row, request = item
-        found = attempt(request.path, self._prepare, row, request)
-        return _Clip(row, (), None, found) if isinstance(found, Failure) else found
+        row, request, copied = item
+        found = attempt(request.path, self._prepare, row, request, copied)
+        return _Clip(row, failure=found) if isinstance(found, Failure) else found
 
-    def _prepare(self, row: int, request: ClipRequest) -> _Clip:
+    def _prepare(self, row: int, request: ClipRequest, copied: bool) -> _Clip:
         requests = self._thinned(request)
-        if not self.pipeline.knows_gains(request):
-            return _Clip(row, requests, None)
         if not Path(request.path).is_file():
-            return _Clip(row, requests, None)  # reading it reports the fault
-        gains = [b"" if one is None else one.cpu().numpy().tobytes() for one in request.gains or ()]
+            return _Clip(row, requests, [_Version(None)])  # reading it reports the fault
+        digest, known = self.digest(request.path), self.pipeline.knows_gains(request)
         parts = [(one.start_s, one.duration_s) for one in requests]
-        key = key_of(parts, self.digest(request.path), *gains)
-        path = self.place / key[:2] / f"{key[2:]}.npz"
-        return _Clip(row, requests, path, read_cached(path, self._sequences))
+        devices: list[SampleDevice | None] = [None]
+        if copied and self.copies is not None:
+            clip = key_of([request.start_s, request.duration_s], digest)
+            devices += self.copies.devices(clip, self.contract.rate_hz)
+        gains = [b"" if one is None else one.cpu().numpy().tobytes() for one in request.gains or ()]
+        versions = []
+        for device in devices:
+            own = [] if device is None else [device.content]
+            key = key_of(parts, digest, *gains, *own)
+            path = self.place / key[:2] / f"{key[2:]}.npz"
+            versions.append(
+                _Version(device, path, read_cached(path, self._sequences))
+                if known
+                else _Version(device)
+            )
+        through = tuple(one.device for one in versions if one.kept is None)
+        wanted = [replace(one, through=through, starts_s=[], windows=[]) for one in requests]
+        return _Clip(row, wanted if through else (), versions)
 
     def _thinned(self, request: ClipRequest) -> list[ClipRequest]:
         """Return the request, or requests for some windows of a clip that has too many."""
@@ -169,8 +236,8 @@ class _Clips:
 
     def compute(
         self, clips: Sequence[_Clip]
-    ) -> Iterator[tuple[int, NDArray[np.float16] | Failure]]:
-        """Yield the row and the sequences of each clip, and cache them."""
+    ) -> Iterator[tuple[int, list[NDArray[np.float16]] | Failure]]:
+        """Yield the row and the sequences of each clip's versions, and cache them."""
         done = self.pipeline.run([request for clip in clips for request in clip.requests])
         for clip in clips:
             own = [next(done) for _ in clip.requests]
@@ -178,21 +245,29 @@ class _Clips:
 
     def _gathered(
         self, clip: _Clip, requests: Sequence[ClipRequest]
-    ) -> NDArray[np.float16] | Failure:
+    ) -> list[NDArray[np.float16]] | Failure:
         good = [one for one in requests if one.failed is None]
         if not good:
             return Failure(requests[0].path, str(requests[0].failed))
-        values = np.stack([window for one in good for window in one.windows])
+        found = []
+        missing = [one for one in clip.versions if one.kept is None]
+        for version in clip.versions:
+            if version.kept is not None:
+                found.append(version.kept)
+                continue
+            place = missing.index(version)
+            values = np.stack([w for one in good for w in one.windows[place :: len(missing)]])
+            if np.abs(values).max() > LARGEST:
+                problem = f"embeddings reach {np.abs(values).max():.3g}"
+                error = AudioError(problem, expected=f"at most {LARGEST:g}", fix="lower the level")
+                return Failure(requests[0].path, str(error))
+            parts = values.reshape(len(values), -1, self.width).transpose(0, 2, 1)
+            found.append(parts.astype(np.float16))
+            if version.path is not None and len(good) == len(requests):
+                write_arrays(version.path, sequences=found[-1])
         for one in requests:
             one.windows.clear()
-        if np.abs(values).max() > LARGEST:
-            problem = f"embeddings reach {np.abs(values).max():.3g}"
-            error = AudioError(problem, expected=f"at most {LARGEST:g}", fix="lower the level")
-            return Failure(requests[0].path, str(error))
-        apart = values.reshape(len(values), -1, self.width).transpose(0, 2, 1).astype(np.float16)
-        if clip.path is not None and len(good) == len(requests):
-            write_arrays(clip.path, sequences=apart)
-        return apart
+        return found
 
     def _sequences(self, content: bytes) -> NDArray[np.float16] | None:
         """Return the sequences of a cached file; None if it is of others."""

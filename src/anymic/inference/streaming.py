@@ -8,12 +8,17 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import overload
 
+import numpy as np
+from numpy.typing import NDArray
+
 from anymic.audio.source import Source
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicError
 from anymic.inference.answers import calibrate, thresholds_by_label
 from anymic.inference.device_policy import device_note
 from anymic.inference.events import Event, EventFinder, EventRules
+from anymic.inference.exported_predictor import ExportedPredictor
+from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.prediction import named_labels
 from anymic.inference.predictor import Predictor
 from anymic.inference.requests import ClipRequest
@@ -78,7 +83,7 @@ class LiveClassifier:
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor or ExportedPredictor
     source : Source
         Open; it is not closed.
     device : str, optional
@@ -105,7 +110,7 @@ class LiveClassifier:
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictor: Predictor | ExportedPredictor,
         source: Source,
         *,
         device: str | None = None,
@@ -138,7 +143,7 @@ class LiveClassifier:
         DeviceError
             If the contract refuses clips of unknown devices.
         """
-        for item in self.predictor.pipeline.gain_selector.windows(self.request):
+        for item in self._cut():
             if isinstance(item, End):
                 yield from self.finish(item)
             else:
@@ -170,17 +175,9 @@ class LiveClassifier:
     def _answers(self, window: Window) -> Iterator[StreamWindow | StreamEvent]:
         """Compute one window, and yield the answer and the events that it ends."""
         begun_s = time.perf_counter()
-        request = self.request
-        ((_, _, result, finite),) = self.predictor.pipeline.compute_batch([(request, window)])
-        request.deliver(window, result, finite=finite)
-        if isinstance(request.failed, AnymicError):
-            raise request.failed
-        values = request.windows.pop()
-        (own,) = calibrate(values[None], self.predictor.bundle.calibration, [request.device])
+        own = self._probabilities(window)
         if not self.windows:
-            bundle = self.predictor.bundle
-            known, blind = bundle.devices, bundle.blind_devices
-            self.notes += device_note(request.device, request.policy, known, blind)
+            self.notes += self._device_notes()
         self.windows += 1
         self._sound = self._sound or bool(window.samples.any())
         self._until_s = window.start_s + self.contract.clip_s
@@ -206,6 +203,31 @@ class LiveClassifier:
         )
         yield from self._events(events, took_s)
 
+    def _cut(self) -> Iterator[Window | End]:
+        if isinstance(self.predictor, ExportedPredictor):
+            return self.predictor.windows(self.request)
+        return self.predictor.pipeline.gain_selector.windows(self.request)
+
+    def _probabilities(self, window: Window) -> NDArray[np.float64]:
+        """Return the probabilities (label,) of a window, calibrated."""
+        request = self.request
+        if isinstance(self.predictor, ExportedPredictor):
+            return self.predictor.of_window(window, request.device)
+        ((_, _, result, finite),) = self.predictor.pipeline.compute_batch([(request, window)])
+        request.deliver(window, result, finite=finite)
+        if isinstance(request.failed, AnymicError):
+            raise request.failed
+        values = request.windows.pop()
+        calibration = self.predictor.bundle.calibration
+        return np.asarray(calibrate(values[None], calibration, [request.device])[0])
+
+    def _device_notes(self) -> tuple[str, ...]:
+        request = self.request
+        if isinstance(self.predictor, ExportedPredictor):
+            return self.predictor.notes(request.device)
+        bundle = self.predictor.bundle
+        return device_note(request.device, request.policy, bundle.devices, bundle.blind_devices)
+
     def _events(self, events: list[Event], took_s: float) -> list[StreamEvent]:
         return [
             StreamEvent(
@@ -228,10 +250,14 @@ def with_hop(model: Ensemble, hop_s: float | None) -> Ensemble: ...
 
 
 @overload
-def with_hop(model: Bundle | Ensemble, hop_s: float | None) -> Bundle | Ensemble: ...
+def with_hop(
+    model: Bundle | Ensemble | OnnxModel, hop_s: float | None
+) -> Bundle | Ensemble | OnnxModel: ...
 
 
-def with_hop(model: Bundle | Ensemble, hop_s: float | None) -> Bundle | Ensemble:
+def with_hop(
+    model: Bundle | Ensemble | OnnxModel, hop_s: float | None
+) -> Bundle | Ensemble | OnnxModel:
     """Return a model whose windows begin every `hop_s` seconds; the model itself without one.
 
     Raises
@@ -241,6 +267,8 @@ def with_hop(model: Bundle | Ensemble, hop_s: float | None) -> Bundle | Ensemble
     """
     if hop_s is None:
         return model
+    if isinstance(model, OnnxModel):
+        return model.with_hop(hop_s)
     if isinstance(model, Ensemble):
         members = tuple(with_hop(member, hop_s) for member in model.members)
         return replace(model, members=members)

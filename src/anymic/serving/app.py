@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -14,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from anymic._internal.files import scratch_folder
+from anymic._version import version
 from anymic.errors import AnymicError
 from anymic.serving import page_routes, routes
 from anymic.serving.guard import Guard
@@ -58,7 +58,7 @@ def create_app(
 
     app = FastAPI(
         title="anymic",
-        version=version("anymic"),
+        version=version(),
         description="Sound classification through any microphone and any codec.",
         docs_url=None,  # these pages load scripts from another site
         redoc_url=None,

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 
 from anymic.audio import DecodedFile
 from anymic.errors import AnymicError
+from anymic.inference.exported_predictor import ExportedPredictor
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
 from anymic.serving.limits import Limits
@@ -39,7 +40,7 @@ class Batcher:
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : Predictor or ExportedPredictor
     limits : Limits
     observed : callable, optional
         Called with the number of recordings in each batch.
@@ -49,7 +50,7 @@ class Batcher:
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictor: Predictor | ExportedPredictor,
         limits: Limits,
         *,
         observed: Callable[[int], None] | None = None,

@@ -50,6 +50,7 @@ PREDICTED = {
 }
 FACTS = {
     "name": "basic1",
+    "form": "folder",
     "labels": ["bus", "park", "street_traffic"],
     "targets": "one",
     "devices": ["A", "B", "C"],

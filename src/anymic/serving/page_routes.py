@@ -92,7 +92,7 @@ async def page_correct(service: TheService, request: TheRequest) -> JSONResponse
     fields = request.fields(DeviceFields)
     model, upload = service.model(fields.model), request.one()
     async with held_for(model, service, upload) as decoded:
-        work = partial(corrected, model.predictor, fields.device, decoded)
+        work = partial(corrected, model.trained, fields.device, decoded)
         return JSONResponse(await computed(service, work))
 
 
@@ -100,7 +100,7 @@ async def page_correct(service: TheService, request: TheRequest) -> JSONResponse
 async def page_profile(service: TheService, request: TheRequest) -> JSONResponse:
     """Estimate the gains of a new device from takes with the reference."""
     fields = request.fields(DeviceFields)
-    bundle = service.model(fields.model).bundle
+    bundle = service.model(fields.model).trained.bundle
     if not fields.device:
         raise _refused("the new device has no name", "a name for it, such as phone", "enter it")
     async with service.profiles:
@@ -161,7 +161,7 @@ async def page_try(service: TheService, request: TheRequest) -> JSONResponse:
     async with held_for(model, service, upload) as decoded:
         with model.batcher.expected():
             before = await model.batcher.predict(decoded, None)
-        predict = partial(predict_with, model.predictor, profile.path, fields.device, decoded)
+        predict = partial(predict_with, model.trained, profile.path, fields.device, decoded)
         after = await computed(service, predict)
     rows: dict[str, Any] = {
         name: as_mapping(found, top=5) for name, found in (("without", before), ("with", after))

@@ -91,7 +91,7 @@ async def correct(service: TheService, request: TheRequest) -> Response:
     fields = request.fields(schemas.CorrectFields)
     model, upload = service.model(fields.model), request.one()
     async with held_for(model, service, upload) as decoded:
-        work = partial(corrected_wav, model.bundle, decoded, fields.device, fields.gain_db)
+        work = partial(corrected_wav, model.trained.bundle, decoded, fields.device, fields.gain_db)
         data, notes = await anyio.to_thread.run_sync(work, limiter=service.workers)
     headers = {"Anymic-Notes": json.dumps(notes)}
     return Response(data, media_type="audio/wav", headers=headers)

@@ -114,6 +114,9 @@ class ModelFacts(Strict):
     """One model of the service."""
 
     name: str
+    form: Literal["folder", "onnx"] = Field(
+        description="onnx: a file that anymic exported; it can classify, and nothing else."
+    )
     labels: list[str]
     targets: Literal["one", "several"] = Field(description="Labels of a clip.")
     devices: list[str] = Field(description="The devices that it has gains for.")

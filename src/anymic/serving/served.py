@@ -13,8 +13,10 @@ import anyio
 
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.installed import resolve
-from anymic.errors import BundleError, ConfigError, did_you_mean
-from anymic.inference.files import load_model
+from anymic.errors import ConfigError, did_you_mean
+from anymic.inference.exported_predictor import ExportedPredictor
+from anymic.inference.files import predictor_of, recordings_model
+from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.predictor import Predictor
 from anymic.serving.batching import Batcher
 from anymic.serving.decoders import Decoders
@@ -30,27 +32,40 @@ class ServedModel:
     """A model by its name in the service, and the thread that predicts with it."""
 
     name: str
-    predictor: Predictor
+    predictor: Predictor | ExportedPredictor
     batcher: Batcher
 
     @property
-    def bundle(self) -> Bundle | Ensemble:
+    def bundle(self) -> Bundle | Ensemble | OnnxModel:
         """The model."""
         return self.predictor.bundle
+
+    @property
+    def trained(self) -> Predictor:
+        """The predictor of a model that is no ONNX file; else a Refusal (422)."""
+        if isinstance(self.predictor, Predictor):
+            return self.predictor
+        raise Refusal(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"the model {self.name} is an ONNX file, whose gains cannot be read",
+            expected="the folder of a model",
+            fix="serve the model that was exported",
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return what `/v1/models` states of it."""
         bundle, contract = self.bundle, self.bundle.contract
         return {
             "name": self.name,
+            "form": "onnx" if isinstance(bundle, OnnxModel) else "folder",
             "labels": list(bundle.labels),
             "targets": bundle.targets,
             "devices": list(bundle.devices),
-            "identifies_devices": bundle.identifier is not None,
+            "identifies_devices": _identifies(bundle),
             "unknown_device": contract.unknown_device,
             "rate_hz": contract.rate_hz,
             "clip_s": contract.clip_s,
-            "members": len(bundle.members),
+            "members": 1 if isinstance(bundle, OnnxModel) else len(bundle.members),
         }
 
     def device_facts(self) -> dict[str, Any]:
@@ -70,7 +85,7 @@ class ServedModel:
                 for name in bundle.devices
             ],
             "unknown_device": bundle.contract.unknown_device,
-            "identifies_devices": bundle.identifier is not None,
+            "identifies_devices": _identifies(bundle),
         }
 
 
@@ -80,8 +95,9 @@ class Service:
     Parameters
     ----------
     models : sequence of path
-        Folders of models or ensembles, or the names of installed ones. A model's name in the
-        service is that of its folder, with the folders above it where several have the same name.
+        Folders of models or ensembles, the names of installed ones, or .onnx files that anymic
+        exported. A model's name in the service is that of its folder or file, with the folders
+        above it where several have the same name.
     limits : Limits, optional
     accelerator : str
         As for `Predictor`.
@@ -104,8 +120,10 @@ class Service:
         self.limits = limits or Limits()
         self.metrics = Metrics()
         places = [resolve(model) for model in models]
-        loaded = [_loaded(place) for place in places]  # before any process starts
-        predictors = [Predictor(bundle, accelerator=accelerator) for bundle in loaded]
+        loaded = [
+            recordings_model(place, purpose="served") for place in places
+        ]  # before any process starts
+        predictors = [predictor_of(model, accelerator=accelerator) for model in loaded]
         self.models = {
             name: ServedModel(name, predictor, self._batcher(name, predictor))
             for name, predictor in zip(names_of(places), predictors, strict=True)
@@ -114,7 +132,7 @@ class Service:
         self.profiles = asyncio.Semaphore(1)  # each holds all of its takes in memory
         self.decoders = Decoders(self.limits, restarted=self.metrics.decoder_restarted)
 
-    def _batcher(self, name: str, predictor: Predictor) -> Batcher:
+    def _batcher(self, name: str, predictor: Predictor | ExportedPredictor) -> Batcher:
         return Batcher(
             predictor,
             self.limits,
@@ -167,12 +185,5 @@ def names_of(places: Sequence[Path]) -> list[str]:
     return [str(place) for place in whole]
 
 
-def _loaded(place: Path) -> Bundle | Ensemble:
-    model = load_model(place)
-    if not isinstance(model, Bundle | Ensemble) or not model.labels:
-        raise BundleError(
-            f"the model {place} cannot be served",
-            expected="a classifier of recordings, as `anymic train` writes it",
-            fix="pass its folder; `anymic predict` uses .onnx files and heads on embeddings",
-        )
-    return model
+def _identifies(model: Bundle | Ensemble | OnnxModel) -> bool:
+    return not isinstance(model, OnnxModel) and model.identifier is not None

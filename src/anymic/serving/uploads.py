@@ -24,6 +24,7 @@ FORM = "multipart/form-data"
 RAW = "audio/pcm"
 BYTES = ("application/octet-stream", "application/ogg", "audio/", "video/")
 MOST_FILES, MOST_FIELDS, MOST_FIELD_BYTES = 64, 32, 4096
+MOST_AT_ONCE = 1 << 20  # bytes that the form holds in memory, and that are written at once
 ENCODINGS = {"s16le": (1, 2), "f32le": (3, 4)}  # WAV's number of the format, bytes of a sample
 
 Fields = TypeVar("Fields", bound=BaseModel)
@@ -162,7 +163,10 @@ async def _read_form(request: Request, found: Received, folder: Path) -> None:
             if isinstance(value, UploadFile):
                 one = Upload(folder / secrets.token_hex(16), value.filename or "")
                 found.files.setdefault(key, []).append(one)
-                await anyio.to_thread.run_sync(_copy, value.file, one.path, found.values)
+                if (value.size or 0) <= MOST_AT_ONCE:  # it is in memory; a thread takes longer
+                    _copy(value.file, one.path, found.values)
+                else:
+                    await anyio.to_thread.run_sync(_copy, value.file, one.path, found.values)
 
 
 def _copy(file: BinaryIO, path: Path, values: Mapping[str, str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 
 from anymic import bundle as bundles
 from anymic._internal.files import write_text
+from anymic._version import version
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.installed import resolve
 from anymic.errors import AnymicError, counted
@@ -61,7 +61,7 @@ def card_text(model: Bundle | Ensemble, folder: Path, *, license_name: str | Non
         "\n".join(["## Calibration\n", *_calibration(model)]),
         "\n".join(["## Input\n", *_contract(model)]),
         "\n".join(["## Limits\n", *_limits(model)]),
-        f"*Written by anymic {version('anymic')} from what the model records.*",
+        f"*Written by anymic {version()} from what the model records.*",
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 

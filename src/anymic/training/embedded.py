@@ -35,17 +35,21 @@ class Embedded:
         The clip of each example.
     recordings : array (clip,) of str
     config : TrainingConfig
+    copies : array (example,), optional
+        0 of a clip itself, else the number of its copy through a random device.
     """
 
     data: Examples
     clips: NDArray[np.int64]
     recordings: NDArray[np.str_]
     config: TrainingConfig
+    copies: NDArray[np.int64] | None = None
 
     def logistic(self, strengths: Sequence[float] = STRENGTHS) -> Logistic:
         """Fit logistic regression on the mean and maximum over the segments of each example.
 
-        Every clip counts the same, however many windows it has.
+        Every clip counts the same, however many windows and copies it has. Copies train and help to
+        choose the regularization, and do not count in the cross-validated accuracy.
         """
         data = self.data
         clips = self.clips[data.training]
@@ -56,6 +60,7 @@ class Embedded:
             self.recordings[clips].tolist(),
             weights=1 / counts,
             strengths=strengths,
+            copies=None if self.copies is None else self.copies[data.training] > 0,
             scaling="common",
             seed=self.config.seed,
         )

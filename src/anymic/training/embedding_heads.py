@@ -11,6 +11,7 @@ from anymic import models
 from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
 from anymic.data.embeddings import Vectors
+from anymic.errors import ConfigError
 from anymic.inference.embedding_head import VectorHead
 from anymic.models.segments import fixed_segments
 from anymic.models.tagger import Standardization
@@ -45,11 +46,18 @@ def fit_vectors(
     Raises
     ------
     ConfigError
-        If `config.network` is no head, or there is no segment.
+        If `config.network` is no head, there is no segment, or the settings have random devices,
+        for which audio is needed.
     ManifestError
         If there are no training clips, or one label only.
     """
     require_head(config.network, segments=segments, hidden=hidden)
+    if config.random_devices is not None:
+        raise ConfigError(
+            "random devices cannot record embeddings",
+            expected="the audio of the clips",
+            fix="leave random_devices out, or train with the clips and the model that embeds them",
+        )
     run = TrainingRun(vectors.clips, config, out)
     sequences = dict(zip(vectors.clips.clip_ids(), vectors.sequences, strict=True))
     training = np.concatenate([sequences[clip] for clip in run.parts.training.clip_ids()])

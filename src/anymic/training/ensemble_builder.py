@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
+from anymic._version import version
 from anymic.bundle import Bundle, Ensemble
 from anymic.bundle.leakage import file_hashes
 from anymic.bundle.voting import Voting
@@ -145,7 +145,7 @@ class Builder:
             hashes = {**one.bundle.file_hashes, **file_hashes(clips)}
             members[number] = replace(one.bundle, fitted_on=fitted_on, file_hashes=hashes)
         record = {
-            "anymic": version("anymic"),
+            "anymic": version(),
             "select": select or "all",
             "members": [
                 {"name": one.name, "network": one.bundle.network_name, "accuracy": one.accuracy}

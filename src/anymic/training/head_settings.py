@@ -15,7 +15,7 @@ PRESET = "head"
 # Settings that a head does not use: its features are embeddings, and its name is chosen apart.
 OF_NETWORKS = {"network", "width", "frontend", "correction", "clip_s", "codecs", "from_data"}
 OF_NETWORKS |= {"other_rates", "shorter", "longer"}
-USED_BY_LOGISTIC = {"seed", "targets", "validation_share"}
+USED_BY_LOGISTIC = {"seed", "targets", "validation_share", "random_devices"}
 
 
 def heads() -> dict[str, str]:

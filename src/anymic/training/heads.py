@@ -15,7 +15,9 @@ from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
-from anymic.errors import BundleError
+from anymic.devices.simulation.copies import Copies
+from anymic.devices.simulation.random_devices import RandomDevices
+from anymic.errors import BundleError, counted
 from anymic.features import Standardizer
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.sequences import open_sequences
@@ -57,6 +59,7 @@ def fit_head(
     split into windows whose probabilities are averaged. The training sequences are cut and computed
     by the same code as in prediction; a clip of several windows gives as many examples, at most
     60. They are kept in `cache` (`anymic.inference.sequences`), where every other head finds them.
+    With `config.random_devices` each training clip also trains as recorded by random devices.
 
     Parameters
     ----------
@@ -118,6 +121,8 @@ def fit_head(
         bundle,
         None if cache is None else Path(cache),
         most_windows=MOST_WINDOWS,
+        copies=config.random_devices and Copies(config.random_devices, config.seed),
+        copied=set(run.parts.training.clip_ids()),
         progress=progress,
     )
     run.failures += found.failures
@@ -126,7 +131,9 @@ def fit_head(
         on_start()
     tagger = cast(Tagger, bundle.network)
     uses = run.fitted_on(embedder.fitted_on)
-    embeddings = Embedded(data, found.rows, np.array(together.recordings()), config)
+    embeddings = Embedded(
+        data, found.rows, np.array(together.recordings()), config, copies=found.copies
+    )
     if config.network == LINEAR:
         result = embeddings.fit_linear(tagger.head, tagger.standardization)
         result |= run.thresholds(tagger.head, tagger.standardization, data)
@@ -146,7 +153,11 @@ def fit_head(
         "examples": len(data.training),
         "embedder": embedder.training,
         "extractor": {"network": embedder.network_name, "weights_sha256": weights_digest(embedder)},
-        "notes": [*notes, *seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s)],
+        "notes": [
+            *notes,
+            *seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s),
+            *_of_devices(config.random_devices),
+        ],
     }
     trained = replace(
         bundle,
@@ -268,6 +279,15 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
         targets="one",
         thresholds=None,
     )
+
+
+def _of_devices(settings: RandomDevices | None) -> list[str]:
+    """Return what is noted on the copies of clips through random devices."""
+    if settings is None or not settings.copies:
+        return []
+    own = "" if settings.responses is None else f" with responses of {settings.responses}"
+    devices = counted(settings.copies, "random device")
+    return [f"each training clip also trains through {devices}{own}"]
 
 
 def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what: str) -> None:

@@ -62,6 +62,7 @@ def fit_logistic(
     groups: Sequence[str],
     *,
     weights: NDArray[np.floating] | None = None,
+    copies: NDArray[np.bool_] | None = None,
     strengths: Sequence[float] = STRENGTHS,
     scaling: Literal["each", "common"] = "each",
     seed: int = 0,
@@ -81,6 +82,9 @@ def fit_logistic(
         The recording of each example.
     weights : array (example,), optional
         Of the examples.
+    copies : array (example,) of bool, optional
+        Examples that do not count in the cross-validated accuracy. Those of one recording are in
+        one fold, because its group is theirs.
     strengths : sequence of float
         The values of C to compare, ascending; a single value is used as it is.
     scaling : {"each", "common"}
@@ -91,22 +95,25 @@ def fit_logistic(
     """
     wanted = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
     data = _Data(np.asarray(vectors, dtype=np.float64), targets, wanted / wanted.mean(), scaling)
+    scored = np.ones(len(vectors), dtype=bool) if copies is None else ~copies
     compared: dict[float, float] = {}
-    right, count, folds = dict.fromkeys(strengths, 0.0), 0.0, 0
+    right, count, own_count, folds = dict.fromkeys(strengths, 0.0), 0.0, 0.0, 0
     divided = _folds(data, np.asarray(groups), seed) if len(strengths) > 1 else ()
     for training, held_out in divided:
         folds += 1
         part, rest = data.rows(training), data.rows(held_out)
+        own_weights = rest.weights * scored[held_out]
         count += float(rest.weights.sum())
+        own_count += float(own_weights.sum())
         for strength, found in zip(strengths, _path(part, strengths), strict=True):
-            loss, own = rest.measure(found.logits(rest.vectors))
-            compared[strength] = compared.get(strength, 0.0) + loss
-            right[strength] += own
+            losses_of, right_of = rest.measure(found.logits(rest.vectors))
+            compared[strength] = compared.get(strength, 0.0) + float(rest.weights @ losses_of)
+            right[strength] += float(own_weights @ right_of)
     losses = {strength: loss / count for strength, loss in compared.items()}
     unknown = USUAL if len(strengths) > 1 else strengths[0]
     best = min(losses, key=losses.__getitem__) if losses else unknown
     (found,) = _path(data, [best])
-    accuracy = right[best] / count if losses else None
+    accuracy = right[best] / own_count if losses else None
     return Logistic(
         found.mean, found.scale, found.weight, found.bias, best, losses, accuracy, folds
     )
@@ -126,8 +133,8 @@ class _Data:
     def rows(self, chosen: NDArray[np.int64]) -> _Data:
         return _Data(self.vectors[chosen], self.targets[chosen], self.weights[chosen], self.scaling)
 
-    def measure(self, logits: Floats) -> tuple[float, float]:
-        """Return the weighted sums of the log-losses and of the correct predictions."""
+    def measure(self, logits: Floats) -> tuple[Floats, Floats]:
+        """Return the log-loss (example,) and the share of correct answers (example,)."""
         if self.targets.ndim == 1:
             shifted = logits - logits.max(axis=1, keepdims=True)
             log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -136,7 +143,7 @@ class _Data:
         else:
             loss = (np.logaddexp(0.0, logits) - self.targets * logits).sum(axis=1)
             right = ((logits > 0) == (self.targets > 0.5)).mean(axis=1)
-        return float(self.weights @ loss), float(self.weights @ right)
+        return np.asarray(loss), np.asarray(right, dtype=np.float64)
 
 
 def _folds(

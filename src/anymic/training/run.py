@@ -7,7 +7,6 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from anymic._internal import machine
 from anymic._internal.files import write_text
 from anymic._internal.reading import MOST_JSON_BYTES, parse_json, parsing, read_text
 from anymic._internal.settings import from_mapping, to_mapping
+from anymic._version import version
 from anymic.bundle import Bundle
 from anymic.bundle.leakage import file_hashes
 from anymic.codecs.coded_corpus import encode
@@ -212,7 +212,7 @@ class TrainingRun:
         """Return the record of a training: its settings, versions and failures, and the result."""
         return {
             "settings": to_mapping(self.config),
-            "anymic": version("anymic"),
+            "anymic": version(),
             "torch": torch.__version__,
             "clips": len(data.training),
             "devices": self.parts.training.devices,

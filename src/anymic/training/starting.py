@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 EXTRACTORS = ("yamnet",)  # taken by themselves where they are installed, the best one first
 NONE = "none"
+OF_BOTH = {"targets", "seed", "random_devices"}  # settings of a head and of a network
 PRESET = "small"  # from random weights
 MOST_CLIPS = 20_000  # of logistic regression, whose time grows faster than that of other heads
 
@@ -114,7 +115,7 @@ def choose_start(
 
     Where neither settings, nor an extractor, nor a head are given, this is the installed extractor,
     or else the preset "small". With settings, and without an extractor or a head, it is a network
-    from random weights. `targets` suits both, and alone does not count as a setting.
+    from random weights. `targets` and `random_devices` suit both, and alone do not count.
 
     Parameters
     ----------
@@ -150,7 +151,7 @@ def choose_start(
             expected="an extractor, whose embeddings the head classifies",
             fix="leave the head out, or name an extractor",
         )
-    stated = config is not None or set(changes) - {"targets", "seed"}
+    stated = config is not None or {key.split(".")[0] for key in changes} - OF_BOTH
     if stated and not given and head is None:
         return Start(as_config(PRESET if config is None else config, changes))
     found = _extractor(None if extractor == NONE else extractor, wanted=extractor != NONE)

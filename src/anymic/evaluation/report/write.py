@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import write_text
 from anymic._internal.machine import processors
+from anymic._version import version
 from anymic.errors import Failure, counted
 from anymic.evaluation.report.cells import estimate, interval
 from anymic.evaluation.report.escaping import environment
@@ -42,7 +43,7 @@ _TITLES = {
     ACCURACY.over_devices: "accuracy, mean of devices",
 }
 LINE_CHARACTERS = 100  # of several values of one fact; more become lines of their own
-_VERSIONS = ("anymic", "torch", "numpy", "scikit-learn", "torchmetrics")
+_VERSIONS = ("torch", "numpy", "scikit-learn", "torchmetrics")
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,11 @@ class ReportFigure:
 
 def run_header(**facts: Any) -> dict[str, Any]:
     """Return what is needed to repeat a run: `facts` in their order, versions, machine, date."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "anymic": version()}
     for name in _VERSIONS:
         try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
             continue
     machine = f"{platform.system()} {platform.machine()}, {counted(processors(), 'processor')}"
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -143,6 +143,10 @@ export function startClassify(state) {
         : `The model has no gains for ${device}, so the recording is not corrected.`);
       return;
     }
+    if (state.model.form === "onnx") {
+      say(byId("correction-text"), "The model corrects it, and is a file without gains to show or to play.");
+      return;
+    }
     busy(byId("correction-text"), "Correcting …");
     let found;
     try {

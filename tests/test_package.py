@@ -1,0 +1,119 @@
+"""The package: its version and commit, what a bug report needs, its extras, and completion."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.version import Version
+
+import anymic
+from anymic import _version
+from anymic._internal.environment import environment
+from anymic.cli import main
+
+ROOT = Path(__file__).parents[1]
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+
+
+def module_at(folder: Path) -> ModuleType:
+    """Load the module of the version from another place."""
+    place = folder / "_version.py"
+    place.write_text(Path(_version.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("version_elsewhere", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def git(root: Path, *arguments: str) -> str:
+    done = subprocess.run([*GIT, *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_commit_in_a_checkout_is_that_of_its_files(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "anymic"
+    package.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    git(tmp_path, "init", "-q")
+    (package / "commit.txt").write_text("g" + "0" * 40)  # left by an earlier build
+    (tmp_path / ".gitignore").write_text("commit.txt\n")
+    module_at(package)
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    head = git(tmp_path, "rev-parse", "HEAD")
+    here = module_at(package)
+    assert here.commit() == head
+    assert here.version() == f"{here.number()}+g{head[:12]}"
+    (tmp_path / "pyproject.toml").write_text("# changed")
+    changed = module_at(package)
+    assert changed.commit() == f"{head}.changed"
+    assert changed.version() == f"{here.number()}+g{head[:12]}.changed"
+
+
+def test_the_commit_of_an_installed_package_is_the_one_it_was_built_from(tmp_path: Path) -> None:
+    package = tmp_path / "lib" / "anymic"
+    package.mkdir(parents=True)
+    assert module_at(package).commit() == ""
+    (package / "commit.txt").write_text("g" + "ab" * 20)
+    assert module_at(package).commit() == "ab" * 20
+
+
+def test_the_version_is_one_that_installers_order() -> None:
+    found = Version(anymic.__version__)
+    assert found >= Version("0.1.0")
+    assert Version(_version.number()).local is None
+
+
+def test_a_bug_report_names_every_extra_and_no_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANYMIC_CACHE", "/home/somebody/cache")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert main(["--version", "--verbose"]) == 0
+    printed = capsys.readouterr().out
+    facts = dict(line.split(": ", 1) for line in printed.splitlines())
+    assert facts["anymic"] == anymic.__version__
+    assert facts["commit"] == (_version.commit() or "unknown")
+    assert facts["python"].startswith(sys.version.split()[0])
+    assert re.search(r"torch \d", facts["packages"])
+    assert "ANYMIC_CACHE is set" in facts["settings"]
+    assert "OMP_NUM_THREADS=1" in facts["settings"]
+    assert "somebody" not in printed
+    assert str(Path.home()) + "/" not in printed
+    assert list(facts) == list(environment())
+
+
+def test_every_extra_is_in_the_table_of_the_readme() -> None:
+    configured = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = configured.split("[project.optional-dependencies]")[1].split("\n[")[0]
+    extras = set(re.findall(r"^([a-z]+) = \[", block, re.MULTILINE))
+    table = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(table) == sorted(extras)
+
+
+def test_verbose_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--verbose"]) == 2
+    assert "--verbose belongs to --version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("anymic rob", "robustness"), ("anymic predict --dev", "--device")]
+)
+def test_a_shell_completes_verbs_and_options(
+    typed: str, wanted: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    monkeypatch.setenv("_ANYMIC_COMPLETE", "complete_bash")
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 0
+    assert wanted in capsys.readouterr().out.split()
