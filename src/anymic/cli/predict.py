@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from anymic._internal.progress import growing_bar, track
-from anymic.cli.inputs import require_both, require_choice
+from anymic.cli.event_options import event_settings, refuse_event_options
 from anymic.cli.predict_rows import print_results, recorded
 from anymic.cli.printing import Outcome, exit_if_failed, failures_as_json, note
 from anymic.errors import ConfigError, counted
@@ -89,7 +88,11 @@ def predict(
     from anymic.inference.submission import Submission
 
     require_share(min_confidence, "min_confidence")
-    settings = _settings(every_window, threshold, hysteresis, shortest, longest_gap, overlap, top)
+    settings = event_settings(
+        *(threshold, hysteresis, shortest, longest_gap, overlap),
+        every_window=every_window,
+        top=top,
+    )
     if out is not None:
         _refuse_for_events(
             min_confidence=min_confidence, submission=submission, top=top > 1 and not every_window
@@ -98,7 +101,7 @@ def predict(
             paths, model, out, format, settings, hop, device, together, batch, accelerator
         )
         return outcome.show(as_json=as_json)
-    _refuse_without_out(settings, format=format, hop=hop)
+    refuse_event_options(settings, "--out", format=format, hop=hop)
     loaded = load_model(model)
     answers = Submission(submission, loaded.labels) if submission else None
     if isinstance(loaded, VectorHead):
@@ -117,23 +120,6 @@ def predict(
     )
     found = recorded(track(results, count, "predicting"), answers)
     exit_if_failed(print_results(found, windows=every_window, top=top, as_json=as_json), count)
-
-
-def _settings(
-    every_window: bool,
-    threshold: float | None,
-    hysteresis: float,
-    shortest: float,
-    longest_gap: float,
-    overlap: str,
-    top: int,
-) -> EventSettings:
-    from anymic.inference.events import EventRules, Overlap
-    from anymic.inference.recordings import EventSettings
-
-    require_choice("--overlap", overlap, get_args(Overlap))
-    rules = EventRules(threshold, hysteresis, shortest, longest_gap, overlap)  # type: ignore[arg-type]
-    return EventSettings(rules, every_window, top)
 
 
 def _write_events(
@@ -189,21 +175,6 @@ def _refuse_for_events(**options: object) -> None:
             expected="options of events",
             fix=f"leave {given[0]} out; --threshold decides which events are written",
         )
-
-
-def _refuse_without_out(settings: EventSettings, **options: object) -> None:
-    """Refuse options of events, where none are written."""
-    from anymic.inference.events import EventRules
-
-    given = [f"--{name}" for name, value in options.items() if value is not None]
-    usual = EventRules()
-    given += [
-        f"--{each.name.removesuffix('_s').replace('_', '-')}"
-        for each in fields(usual)
-        if getattr(settings.rules, each.name) != getattr(usual, each.name)
-    ]
-    if given:
-        require_both(given[0], True, "--out", None)
 
 
 def _refuse_for_embeddings(**options: object) -> None:
