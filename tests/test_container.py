@@ -27,7 +27,7 @@ def test_the_dockerfile_keeps_the_rules() -> None:
     ("before", "after", "rule"),
     [
         ("python:3.12-slim", "python:latest", "FROM"),
-        ("USER anymic", "USER root", "USER"),
+        ("USER 1000", "USER root", "USER"),
         ("/healthz", "/", "HEALTHCHECK"),
         ("FDKAAC=0", "FDKAAC=1", "FDKAAC"),
         ("--no-cache-dir", "", "--no-cache-dir"),
