@@ -12,11 +12,16 @@ import pytest
 from tests.exporters.test_export import CLOSE, answers, expected, network_of
 
 import anymic
-from anymic.bundle import Bundle, Ensemble
+from anymic.audio import Clip
+from anymic.bundle import Bundle, Ensemble, load
 from anymic.calibration import DeviceCalibrator
 from anymic.devices.correction.noise import factors_with_noise
+from anymic.errors import BundleError
 from anymic.exporters.parity import generated
 from anymic.features import Frontend
+from anymic.inference.embedder import Embedder
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -92,3 +97,31 @@ def test_noise_is_subtracted(small_bundle: Bundle, tmp_path: Path) -> None:
     for number, device in enumerate((None, "A", "B")):
         wanted = expected(bundle, samples, device)
         np.testing.assert_allclose(answers(out.path, samples, number), wanted, atol=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["basic1", "fcnn", "tagger"])
+def test_embeddings_are_those_of_the_embedder(name: str, tmp_path: Path) -> None:
+    """With windows they are the mean over these, as the probabilities are."""
+    bundle = Bundle.load(GOLDEN / name)
+    out = anymic.export(bundle, tmp_path / "m.onnx", windows=True, embeddings=True)
+    contract = bundle.contract
+    samples = generated(round(2.2 * contract.clip_samples), contract.rate_hz)
+    clips = [Clip(one, contract.rate_hz) for one in samples]
+    features = Embedder(bundle, precision="float32").embed(clips, device="B").clips()[0]
+    found = answers(out.path, samples, 1 + out.devices.index("B"), "embeddings")
+    assert found.shape == features.shape
+    np.testing.assert_allclose(found, features, atol=1e-4 * np.abs(features).max())
+
+
+def test_an_ensemble_has_no_embeddings_here_and_in_embed(tmp_path: Path) -> None:
+    ensemble = load(GOLDEN / "ensemble")
+    expected_text = r"an ensemble of 3 models with different \w+\. Expected a single model"
+    with pytest.raises(BundleError, match=expected_text):
+        Embedder(ensemble)
+    with pytest.raises(BundleError, match=expected_text):
+        anymic.export(ensemble, tmp_path / "m.onnx", embeddings=True)
+
+
+def test_a_head_on_vectors_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is a head on embeddings, which takes no samples"):
+        anymic.export(GOLDEN / "head", tmp_path / "m.onnx")

@@ -128,6 +128,9 @@ def test_with_its_labels_it_classifies_by_itself_and_its_embedding_trains_a_head
     )
     assert head.labels == ("high", "low")
     assert head.training["best"] > 0.9
+    for kind in ("o", "run"):
+        with pytest.raises(BundleError, match="is an ONNX file of its own"):
+            anymic.export(tmp_path / kind, tmp_path / "exported.onnx")
 
 
 @pytest.mark.parametrize(

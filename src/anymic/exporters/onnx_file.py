@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from anymic import bundle as bundles
 from anymic._internal import settings
@@ -31,6 +32,7 @@ from anymic.exporters.transforms import TRANSFORMS, Transform
 from anymic.exporters.windows import WindowNodes
 from anymic.inference.embedding_head import FOLDER
 from anymic.models import NETWORKS
+from anymic.models.registry import as_network
 
 AUTO = "auto"
 LARGEST_DIFFERENCE = 1e-3  # of a probability: a larger one is no rounding error
@@ -186,7 +188,7 @@ class _Maker:
         if bundle.calibration is not None:
             outputs["uncalibrated"] = answers.single(p), axes
         if self.embeddings:
-            embedding, size = found[0].embedding, _embedding_size(bundle)
+            embedding, size = found[0].embedding, _embedding_size(answers.members[0])
             if cut is not None:
                 embedding = cut.mean(embedding, size)
             outputs["embeddings"] = embedding, ["batch", size]
@@ -296,9 +298,12 @@ def _notes(bundle: Bundle | Ensemble) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _embedding_size(bundle: Bundle | Ensemble) -> Any:
-    size = getattr(bundle.members[0].network, "embedding_size", None)
-    return size if isinstance(size, int) else "feature"
+def _embedding_size(model: Bundle) -> int:
+    """Return the number of values of an embedding, which not every network states."""
+    shape = model.frontend.config.input_shape(model.contract.clip_samples)
+    network = as_network(model.network).eval()
+    with torch.inference_mode():
+        return int(network.embed(torch.zeros(1, *shape)).flatten(1).shape[1])
 
 
 def _calibration(bundle: Bundle | Ensemble) -> Any:
