@@ -100,7 +100,7 @@ def answers(
         task.outcome(name, experiment.places) for name, own in tasks.items() for task in own
     )
     devices = list(dict.fromkeys(pooled.devices.tolist()))
-    reference = heads[False][0].device
+    reference = str(heads[False][0].device)
     devices.sort(key=lambda name: (name != reference, name))
     columns = {device: (device,) for device in devices}
     found = pooled.compared(plain, columns, {}, condition=plain)

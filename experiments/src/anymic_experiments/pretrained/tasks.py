@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from anymic._internal.files import file_digest
+from anymic._internal.files import file_digest, key_of, write_arrays
+from anymic._internal.settings import to_mapping
 from anymic.bundle import Bundle
 from anymic.bundle.device_changes import add_devices, with_device_policy
 from anymic.bundle.format import FOLDER
@@ -18,6 +20,7 @@ from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest, concatenate
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.devices.simulation.response import ResponseSpec, impulse_response
 from anymic.errors import Failure
 from anymic.features import FrontendConfig
@@ -56,32 +59,43 @@ class Row:
         settings = asdict(self)
         if not settings["subtract_noise"]:
             del settings["subtract_noise"]
+        if self.blind == 1:  # the first such files were of clips with a stated device
+            settings["stated"] = False
         return "-".join(f"{key}-{value}" for key, value in settings.items())
 
 
 @dataclass(frozen=True)
 class Head(FileTask):
-    """A logistic head on the embeddings of the training clips of one device."""
+    """A logistic head on the embeddings of the training clips of one device, or of several."""
 
     manifest: Path
-    device: str
+    device: str | tuple[str, ...]
     extractor: str
     seed: int
     # measured responses: every clip is also trained on through one of them
     responses: tuple[Path, ...] = ()
+    # the setting of a training: every clip is also trained on through random devices
+    random_devices: RandomDevices | None = None
 
     @property
     def config(self) -> TrainingConfig:
         """The settings of the training: all clips train."""
         return TrainingConfig(
-            network=LINEAR, loss="cross_entropy", validation_share=0.0, seed=self.seed
+            network=LINEAR,
+            loss="cross_entropy",
+            validation_share=0.0,
+            seed=self.seed,
+            random_devices=self.random_devices,
         )
 
     def folder(self, out: Path) -> Path:
         """Return the folder of the training, named by all that decides its result."""
         extractor = file_digest(resolve(self.extractor) / FOLDER.index)
-        names = [path.name for path in self.responses]
-        return out / named_by([VERSION, self.device, extractor, self.seed, names], self.manifest)
+        facts: list[Any] = [VERSION, self.device, extractor, self.seed]
+        facts.append([path.name for path in self.responses])
+        if self.random_devices is not None:
+            facts.append(to_mapping(self.random_devices))
+        return out / named_by(facts, self.manifest)
 
     def file(self, out: Path) -> Path:
         """Return the file that is written last."""
@@ -125,8 +139,10 @@ class Answers(ArrayTask):
         manifest = Manifest.read(self.head.manifest)
         test = manifest.where(split="test")
         bundle = self._corrected(self.head.read_bundle(out), manifest)
+        # Clips of one device would share their gains: of a single recording no device is stated.
+        asked = test.with_columns(device="") if self.row.blind == 1 else test
         return {
-            **answer(bundle, test, out / SEQUENCES),
+            **answer(bundle, asked, out / SEQUENCES),
             "labels": np.array(bundle.labels),
             "devices": test.table["device"].to_numpy(dtype=str),
         }
@@ -211,15 +227,38 @@ def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Arrays:
     """
     network = bundle.network
     assert isinstance(network, Tagger)
-    found = open_sequences(manifest, bundle, cache)
-    require_all_usable(found.failures)
-    sequences = torch.from_numpy(found.features).float().transpose(1, 2)
+    features, rows = _sequences(bundle, manifest, cache)
+    sequences = torch.from_numpy(features).float().transpose(1, 2)
     with torch.inference_mode():
         standardized = network.standardization(sequences)
         each = probabilities(network.head(standardized), bundle.temperature)
-    mean = [average(each[found.rows == clip]) for clip in range(len(manifest))]
+    mean = [average(each[rows == clip]) for clip in range(len(manifest))]
     return {
         "probabilities": np.stack(mean),
         "targets": manifest.targets(bundle.labels),
         "groups": np.array(manifest.recordings()),
     }
+
+
+def _sequences(
+    bundle: Bundle, manifest: Manifest, cache: Path
+) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+    """Return the sequences of embeddings of clips, and the clip of each, cached for all heads.
+
+    Those with blind gains, which `open_sequences` does not keep, are kept by what the gains are
+    estimated from: the clips and the mean spectrum. Raises BundleError if a clip cannot be used.
+    """
+    spectrum, path = bundle.spectrum, None
+    if bundle.contract.unknown_device == "blind" and spectrum is not None:
+        own = [bundle.network_arguments["embedder"], bundle.frontend.config.rate_hz, VERSION]
+        parts = (spectrum.log_magnitude, spectrum.covariance, spectrum.spread, spectrum.expected)
+        key = key_of([*own, manifest.digest()], *(part.tobytes() for part in parts))
+        path = cache / "blind" / f"{key}.npz"
+        if path.is_file():
+            with np.load(path) as kept:
+                return kept["features"], kept["rows"]
+    found = open_sequences(manifest, bundle, cache)
+    require_all_usable(found.failures)
+    if path is not None:
+        write_arrays(path, features=found.features, rows=found.rows)
+    return np.asarray(found.features), found.rows

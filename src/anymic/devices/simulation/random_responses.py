@@ -1,6 +1,6 @@
 """Draw frequency responses as measured microphones have them, without any file of responses.
 
-The statistics are those of 38 responses of MicIRP, the Microphone Impulse Response Project, which
+The statistics are those of 32 responses of MicIRP, the Microphone Impulse Response Project, which
 `benchmarks/microphone_statistics.py` wrote into `microphones.csv`. None of the microphones of the
 presets `microphones` and `identification` that results are tested on is among them.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -146,8 +147,7 @@ def _band_means(levels_db: Array, hz: Array, centre_hz: float) -> Array:
 @lru_cache(maxsize=1)
 def microphones() -> ResponseStatistics:
     """Return the statistics of measured microphones that belong to the package."""
-    text = resources.files(__package__).joinpath("microphones.csv").read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    lines = [line for line in _table().splitlines() if not line.startswith("#")]
     rows = list(csv.reader(lines))[1:]
     bands = np.array([[float(cell) for cell in row[1:]] for row in rows if row[0] == "band"])
     ripples = np.array([[float(row[1]), float(row[3])] for row in rows if row[0] == "ripple"])
@@ -159,6 +159,22 @@ def microphones() -> ResponseStatistics:
         ripple_s=ripples[:, 0],
         ripple_db=ripples[:, 1],
     )
+
+
+def microphone_files() -> tuple[str, ...]:
+    """Return the names of the files of MicIRP that these statistics were fitted to.
+
+    Examples
+    --------
+    >>> len(microphone_files())
+    32
+    """
+    head = [line for line in _table().splitlines() if line.startswith("#")]
+    return tuple(re.findall(r"\S+\.wav", "\n".join(head)))
+
+
+def _table() -> str:
+    return resources.files(__package__).joinpath("microphones.csv").read_text(encoding="utf-8")
 
 
 def cosine_transform(values: Array) -> Array:

@@ -1,0 +1,1 @@
+"""Devices that training does not know: what augmentation, correction and blind gains change."""

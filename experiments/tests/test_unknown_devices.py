@@ -1,0 +1,156 @@
+"""The page on unknown devices in miniature: noise, made-up responses, random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic._internal.settings import read_yaml
+from anymic.cli import main
+from anymic.devices.simulation.random_responses import microphone_files
+from anymic.evaluation.report.rows import read_json
+from anymic.importers.yamnet import import_yamnet
+from anymic_experiments.commands import ROOT
+from anymic_experiments.experiment import Paper
+from anymic_experiments.findings import Findings
+from anymic_experiments.pooling import Pooled
+from anymic_experiments.unknown_devices import comparison
+
+RATE_HZ = 16_000
+DEVICES = read_yaml(ROOT / "unknown_devices" / "devices.yaml")
+COLUMNS = [one["response"]["file"] for one in DEVICES["devices"].values() if "response" in one]
+TEN = list("DELMNOPQFG")
+
+
+def responses(folder: Path) -> Path:
+    """Write a response for every microphone of the grid, and of the package's statistics."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for name in (*COLUMNS, *microphone_files()):
+        taps = np.concatenate([[0.5], 0.05 * generator.standard_normal(63)])
+        soundfile.write(folder / name, taps, RATE_HZ, subtype="PCM_24")
+    return folder
+
+
+def corpus(root: Path) -> Path:
+    """Write two classes of noise in the layout of ESC-50: two folds of 14 clips."""
+    (root / "audio").mkdir(parents=True)
+    (root / "meta").mkdir()
+    generator, rows = np.random.default_rng(0), []
+    for number in range(28):
+        target, fold = number % 2, 1 + number // 14
+        name = f"{fold}-{number}-A-{target}.wav"
+        sound = 0.1 * generator.standard_normal(RATE_HZ)
+        if target:
+            sound = np.cumsum(sound - sound.mean()) / 20
+        soundfile.write(root / "audio" / name, sound, RATE_HZ)
+        rows.append((name, fold, target, ("dog", "rooster")[target], True, number, "A"))
+    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "meta" / "esc50.csv", index=False)
+    return root
+
+
+def drums(root: Path) -> Path:
+    """Write eight takes of two classes by three microphones."""
+    generator, rows = np.random.default_rng(1), []
+    root.mkdir()
+    for take in range(8):
+        sound = (0.02, 0.2)[take % 2] * generator.standard_normal(44_100)
+        for device, level in (("Snare_top", 1.0), ("OHL", 0.3), ("AmbL", 0.5)):
+            name = f"{device}-{take}.wav"
+            soundfile.write(root / name, level * sound, 44_100)
+            rows.append((name, ("Snare", "Tom1")[take % 2], device, str(take), str(take)))
+    columns = ["path", "label", "device", "take", "group"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "manifest.csv", index=False)
+    return root / "manifest.csv"
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_all_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
+    extractor = import_yamnet(width=0.125, seed=2).save(tmp_path / "extractor")
+    out, page = tmp_path / "out", tmp_path / "docs"
+    sounds = corpus(tmp_path / "esc50")
+    command = ["reproduce", "unknown-devices", "--esc50", str(sounds)]
+    command += ["--esc50-16k", str(sounds), "--drums", str(drums(tmp_path / "drums"))]
+    command += ["--responses", str(responses(tmp_path / "micirp")), "--extractor", str(extractor)]
+    command += ["--out", str(out), "--page", str(page), "--workers", "1"]
+    command += ["--leave-out", "A+B+C", "--leave-out", "measured devices, blind"]
+    for change in ("folds=1", "seeds=1", "epochs=1", "batch_size=8", "drums.folds=2"):
+        command += ["--set", change]
+    assert main(command) == 0
+    text = (page / "unknown_devices.md").read_text()
+    assert text.count("\n| generated devices, blind, one recording | ") == 2  # both tables
+    assert text.count("\n| fine-tuned copies | ") == 2
+    assert "n = 14 for each microphone" in text
+    assert "correction A+B+C; " in text  # left out
+    assert text.count("**no**") + text.count(" | yes |") == 7 + 6
+    rows, _ = read_json(out / "unknown_devices" / "report.json")
+    found = Findings(rows)
+    tuned = found.of("accuracy_difference", condition="fine-tuned copies", device="unknown")
+    assert tuned.value == 0  # none of the ten has a copy
+    kept = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.npz")}
+    assert main(command) == 0  # what is finished is used again
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+
+
+def test_microphones_of_the_tables_are_in_no_augmentation() -> None:
+    assert len(COLUMNS) == 12
+    assert not set(COLUMNS) & set(microphone_files())
+    unknown = Paper.read("unknown_devices").grid.devices["unknown"]
+    assert list(unknown) == TEN
+    assert not set(unknown) & set(DEVICES["recorded"]["train"])
+
+
+def test_a_folder_without_the_responses_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = responses(tmp_path / "micirp")
+    for name in microphone_files()[:2]:
+        (folder / name).unlink()
+    command = ["reproduce", "unknown-devices", f"--esc50={corpus(tmp_path / 'esc')}"]
+    command += [f"--responses={folder}", f"--out={tmp_path / 'out'}"]
+    assert main(command) == 2
+    assert f"has no {microphone_files()[0]}, nor 1 more" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "networks").exists()
+
+
+def pooled(right: np.ndarray) -> Pooled:
+    """Return answers (device, recording), right or not, of a row against one that is all wrong."""
+    devices = np.repeat(TEN[: len(right)], right.shape[1])
+    groups = np.tile([f"recording {number}" for number in range(right.shape[1])], len(right))
+    own = np.stack([right.ravel(), 1.0 - right.ravel()], axis=1)
+    plain = np.stack([np.zeros(right.size), np.ones(right.size)], axis=1)
+    return Pooled({"none": plain, "row": own}, np.zeros(right.size, dtype=int), devices, groups)
+
+
+def test_the_mean_over_devices_is_uncertain_by_devices_and_by_recordings() -> None:
+    """What all recordings share varies by device alone, and the other way round."""
+    generator = np.random.default_rng(0)
+    by_device = np.repeat(np.arange(8)[:, None] < 4, 200, axis=1).astype(float)
+    by_recording = np.repeat(generator.permutation(np.arange(200) < 100)[None], 8, axis=0)
+    widths = []
+    for right in (by_device, by_recording.astype(float)):
+        rows = comparison.compared(pooled(right), "row", "none", TEN[:8])
+        mean = Findings(rows).of("accuracy_difference", device=comparison.MEAN)
+        assert mean.value == pytest.approx(0.5)
+        assert mean.low is not None
+        assert mean.high is not None
+        widths.append(mean.high - mean.low)
+    # Standard errors of a mean of 8 devices and of 200 recordings, each half of them right.
+    normal = 2 * 1.96 * 0.5
+    assert widths[0] == pytest.approx(normal / np.sqrt(8), rel=0.35)  # few: wider than the normal
+    assert widths[0] > normal / np.sqrt(8)
+    assert widths[1] == pytest.approx(normal / np.sqrt(200), rel=0.35)
+
+
+def test_the_spread_is_the_deviation_of_the_accuracies_of_devices() -> None:
+    right = np.zeros((4, 10))
+    right[:2] = 1.0
+    rows = Findings(comparison.compared(pooled(right), "row", "none", TEN[:4]))
+    assert rows.of("spread", condition="row").value == pytest.approx(0.5)
+    for device, accuracy in zip(TEN, (1.0, 1.0, 0.0, 0.0), strict=False):
+        assert rows.of("accuracy", device=device).value == accuracy
