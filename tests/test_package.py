@@ -61,9 +61,24 @@ def test_the_commit_in_a_checkout_is_that_of_its_files(tmp_path: Path) -> None:
 def test_the_commit_of_an_installed_package_is_the_one_it_was_built_from(tmp_path: Path) -> None:
     package = tmp_path / "lib" / "anymic"
     package.mkdir(parents=True)
-    assert module_at(package).commit() == ""
     (package / "commit.txt").write_text("g" + "ab" * 20)
     assert module_at(package).commit() == "ab" * 20
+
+
+@pytest.mark.parametrize(
+    ("number", "commit"),
+    [("0.1.1.dev9+g57de47cea.d20261129", "57de47cea"), ("0.2.0", ""), ("1.0+changed.g12", "")],
+)
+def test_a_package_of_a_source_archive_knows_the_commit_in_its_number(
+    number: str, commit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "lib" / "anymic"
+    package.mkdir(parents=True)
+    (package / "commit.txt").write_text("None")  # what setuptools-scm writes without a repository
+    module = module_at(package)
+    monkeypatch.setattr(module, "_installed", lambda: number)
+    assert module.commit() == commit
+    assert module.version().startswith(number.partition("+")[0])
 
 
 def test_the_version_is_one_that_installers_order() -> None:
@@ -94,7 +109,7 @@ def test_a_bug_report_names_every_extra_and_no_place(
 def test_every_extra_is_in_the_table_of_the_readme() -> None:
     configured = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = configured.split("[project.optional-dependencies]")[1].split("\n[")[0]
-    extras = set(re.findall(r"^([a-z]+) = \[", block, re.MULTILINE))
+    extras = set(re.findall(r"^([a-z]+) = \[", block, re.MULTILINE)) - {"docs"}  # of the site
     table = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(table) == sorted(extras)
 

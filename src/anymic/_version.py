@@ -37,7 +37,7 @@ def number() -> str:
 
 @cache
 def commit() -> str:
-    """Return the commit as 40 digits; "" where it is unknown.
+    """Return the commit as 40 digits, or fewer of a source archive; "" where it is unknown.
 
     ".changed" follows where files of the checkout differ from it.
     """
@@ -46,9 +46,25 @@ def commit() -> str:
     if (root / ".git").exists() and (root / "pyproject.toml").is_file():
         return _of_checkout(root)
     try:
-        return here.with_name(_BUILT_FROM).read_text(encoding="utf-8").strip().removeprefix("g")
+        built = here.with_name(_BUILT_FROM).read_text(encoding="utf-8").strip().removeprefix("g")
     except OSError:
-        return ""
+        built = ""
+    return built if _is_hash(built) else _in_number()
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) >= 7 and set(text) <= set("0123456789abcdef")
+
+
+def _in_number() -> str:
+    """Return the first digits of the commit that the number states; "" where it does not.
+
+    A package that is built from a source archive knows no more: there is no repository.
+    """
+    for part in _installed().partition("+")[2].split("."):
+        if part.startswith("g") and _is_hash(part[1:]):
+            return part[1:]
+    return ""
 
 
 def _installed() -> str:

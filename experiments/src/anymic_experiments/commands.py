@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -83,10 +84,7 @@ class Command:
 
     def all_options(self) -> dict[str, Option]:
         """Return the options of the paper by name, in the order of `--help`."""
-        shared = {
-            place: {name: Option(**about) for name, about in options.items()}
-            for place, options in read_yaml(ROOT / "options.yaml").items()
-        }
+        shared = _shared_options()
         found = {**shared[self.corpus], **shared["before"]}
         if self.scales:
             text = " ".join(f"{name}: {about}" for name, about in self.scales.items())
@@ -114,6 +112,15 @@ class Command:
                     )
                 names.append(known[str(value).upper()])
         return tuple(part.name for part in self.parts if part.name in names)
+
+
+@cache
+def _shared_options() -> dict[str, dict[str, Option]]:
+    """Return the options that several papers have, by where they stand in `--help`."""
+    return {
+        place: {name: Option(**about) for name, about in options.items()}
+        for place, options in read_yaml(ROOT / "options.yaml").items()
+    }
 
 
 def papers() -> dict[str, Path]:
