@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core dist fresh lowest coverage workflows setup fdkaac browser \
+.PHONY: demo test lint bench fuzz kills core docs docs-links dist fresh lowest coverage workflows setup fdkaac browser \
   portaudio onnxruntime-headers clean
 
 demo: $(VENV)/.ready
@@ -37,6 +37,15 @@ fuzz: $(VENV)/.ready-dev
 # Runs that are killed and repeated end as others do, with nothing left behind: about ten minutes.
 kills: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/kills.py
+
+# The site in build/site: no warning is allowed, and every link within it must lead somewhere.
+docs: $(VENV)/.ready-docs
+	$(RUN)/python -m sphinx -W --keep-going -q -b html docs build/site
+	$(RUN)/python scripts/check-site build/site
+
+# Links to other sites, which need a network.
+docs-links: $(VENV)/.ready-docs
+	$(RUN)/python -m sphinx -q -b linkcheck docs build/links
 
 # The core alone must predict: an environment without any extra, and one prediction in it.
 core: pyproject.toml constraints.txt
@@ -114,5 +123,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready experiments/pyproject.toml
 	$(RUN)/python -m pip install --quiet --no-deps --editable experiments
 	@touch $@
 
+$(VENV)/.ready-docs: $(VENV)/.ready-dev
+	$(INSTALL) --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-core .venv-lowest demo build dist
+	rm -rf $(VENV) .venv-core .venv-lowest demo build dist docs/generated

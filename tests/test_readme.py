@@ -96,4 +96,6 @@ def test_links_lead_somewhere(page: Path) -> None:
         target = (page.parent / link).resolve()
         if "://" in link or ("results" in link and not written):
             continue
+        if link.startswith("generated/"):  # by `make docs`, which checks it
+            continue
         assert target.exists(), f"{page.name} links to {link}"

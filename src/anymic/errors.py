@@ -35,7 +35,8 @@ class AnymicError(Exception):
 
     Examples
     --------
-    >>> print(AnymicError("no file x.yaml", expected="a YAML file", fix="check the path"))
+    >>> import anymic
+    >>> print(anymic.AnymicError("no file x.yaml", expected="a YAML file", fix="check the path"))
     No file x.yaml. Expected a YAML file. Check the path.
     """
 
@@ -176,6 +177,15 @@ class Failure:
         The clip.
     reason : str
         One line: the problem, what was expected, the fix.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> model = anymic.load("run")
+    >>> for result in model.predict_many(["clip.wav", "absent.wav"]):
+    ...     print(isinstance(result, anymic.Failure))
+    False
+    True
     """
 
     path: str

@@ -31,6 +31,15 @@ class Clip:
     ------
     AudioError
         If the samples are empty or not one axis of floating numbers, or the rate is below 1 Hz.
+
+    Examples
+    --------
+    >>> import anymic, numpy as np
+    >>> clip = anymic.Clip(np.zeros(8000, np.float32), 16000)
+    >>> clip.samples.shape, clip.rate_hz
+    ((8000,), 16000)
+    >>> anymic.audio.read("clip.wav").path
+    'clip.wav'
     """
 
     samples: NDArray[np.float32]
@@ -79,6 +88,13 @@ class AudioInfo:
         frames / rate_hz.
     format : str
         Container and coding, e.g. ``"WAV PCM_16"`` or ``"mp4 aac"``.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> info = anymic.audio.probe("clip.wav")
+    >>> info.rate_hz, info.channels, info.duration_s, info.format
+    (16000, 1, 1.0, 'WAV FLOAT')
     """
 
     path: str

@@ -33,6 +33,15 @@ class InputContract:
     hop_s : float or None
         Distance between the starts of two windows of a longer file; None is `clip_s`, without
         overlap or gaps.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> contract = anymic.Bundle.load("run").contract
+    >>> contract.rate_hz, contract.clip_s, contract.unknown_device
+    (16000, 1.0, 'identity')
+    >>> anymic.InputContract(rate_hz=8000, clip_s=2.0, shorter="refuse").other_rates
+    'resample'
     """
 
     rate_hz: int

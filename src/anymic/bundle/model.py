@@ -100,6 +100,17 @@ class Bundle:
     ------
     BundleError
         If the parts do not fit each other, or it is calibrated on clips that it was trained on.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> bundle = anymic.Bundle.load("run")
+    >>> bundle.labels, bundle.network_name
+    (('bus', 'park', 'street_traffic'), 'basic1')
+    >>> sorted(bundle.profile.devices)
+    ['A', 'B', 'C']
+    >>> bundle.save("copy").name
+    'copy'
     """
 
     network: nn.Module = field(repr=False)

@@ -64,6 +64,16 @@ class Codec:
     ------
     ConfigError
         If there is no such codec, or it does not support the bitrate or the rate.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> clip = anymic.audio.read("clip.wav")
+    >>> coded = anymic.Codec("opus", kbps=16).apply(clip)
+    >>> coded.clip.rate_hz == clip.rate_hz, len(coded.clip.samples) == len(clip.samples)
+    (True, True)
+    >>> str(anymic.Codec.parse("opus 16"))
+    'opus 16'
     """
 
     name: str

@@ -31,6 +31,27 @@ def register_codec(spec: CodecSpec) -> CodecSpec:
     ------
     ConfigError
         If another codec has that name.
+
+    Examples
+    --------
+    >>> import anymic, numpy as np
+    >>> from anymic.codecs import Backend, Bitrates, CodecSpec
+    >>> class EightBits(Backend):
+    ...     def encode(self, spec, samples, *, rate_hz, kbps):
+    ...         return np.rint(127 * samples.clip(-1, 1)).astype(np.int8).tobytes()
+    ...
+    ...     def decode(self, spec, data):
+    ...         return np.frombuffer(data, np.int8).astype(np.float32) / 127, 8000
+    >>> spec = CodecSpec(
+    ...     "example-eight-bits",
+    ...     "eight bits a sample",
+    ...     container="raw",
+    ...     encoder="numpy",
+    ...     backend=EightBits(),
+    ...     bitrates=(Bitrates(rates_hz=(8000,), kbps=(64,)),),
+    ... )
+    >>> anymic.register_codec(spec).name
+    'example-eight-bits'
     """
     backend = spec.backend
     CODECS.add(spec.name, spec, module=type(backend).__module__ if backend else __name__)

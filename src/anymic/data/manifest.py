@@ -46,6 +46,15 @@ class Manifest:
         Whether a clip may have several labels, separated by semicolons in ``label``, or none: an
         empty cell. A table without a column ``label`` may then have a column for each label, whose
         cells are 0 and 1. Otherwise a clip has one label.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> manifest = anymic.Manifest.read("clips.csv")
+    >>> manifest.labels, manifest.devices
+    (['bus', 'park', 'street_traffic'], ['A', 'B'])
+    >>> len(manifest.where(device="B", split="test").table)
+    6
     """
 
     table: pd.DataFrame

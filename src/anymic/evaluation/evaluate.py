@@ -92,11 +92,15 @@ def evaluate(
 
     Examples
     --------
-    ::
-
-        found = anymic.evaluate("run", "manifest.csv")
-        print(found, found.warning)
-        found.write("report")
+    >>> import anymic
+    >>> found = anymic.evaluate("run", "clips.csv", split="test")
+    >>> found.probabilities.shape  # (clip, label)
+    (12, 3)
+    >>> row = found.rows[0]
+    >>> row.metric, row.n, row.low <= row.value <= row.high
+    ('accuracy', 12, True)
+    >>> found.write("report")["html"].name
+    'report.html'
     """
     if min_confidence is not None:
         require_share(min_confidence, "min_confidence")

@@ -48,6 +48,15 @@ class Frontend(nn.Module):
     ----------
     gain_domain : {"magnitude", "log_mel"}
         Where gains are applied, according to their number.
+
+    Examples
+    --------
+    >>> import anymic, numpy as np, torch
+    >>> config = anymic.FrontendConfig(rate_hz=8000, fft_size=256, hop_samples=128, bands=32)
+    >>> frontend = anymic.Frontend(config, device_gains={"A": np.ones(config.bins)})
+    >>> samples = torch.zeros(2, 8000)  # (batch, sample)
+    >>> frontend(samples, frontend.device_index(["A", "A"])).shape  # (batch, channel, band, frame)
+    torch.Size([2, 1, 32, 63])
     """
 
     window: Tensor

@@ -54,6 +54,15 @@ class FrontendConfig:
     features : {"log_mel", "waveform"}
         waveform: the samples themselves, one band whose frames are samples, for networks with a
         front-end of their own; `fft_size` and `hop_samples` are those of device gains.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> config = anymic.FrontendConfig(rate_hz=16000, fft_size=512, hop_samples=256, bands=64)
+    >>> config.bins
+    257
+    >>> anymic.FrontendConfig().rate_hz
+    44100
     """
 
     rate_hz: int = 44100

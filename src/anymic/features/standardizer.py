@@ -20,6 +20,15 @@ class Standardizer:
     mean_ : array (band,), float32
     scale_ : array (band,), float32
         The standard deviation, at least 1e-3: a constant band must not be divided by 0.
+
+    Examples
+    --------
+    >>> import anymic, numpy as np
+    >>> generator = np.random.default_rng(0)
+    >>> clips = [generator.normal(3, 2, (8, 20)) for _ in range(200)]  # (band, frame)
+    >>> standardizer = anymic.Standardizer().fit(clips)
+    >>> standardizer.mean_.shape, bool(abs(standardizer.mean_ - 3).max() < 0.2)
+    ((8,), True)
     """
 
     mean_: NDArray[np.float32]

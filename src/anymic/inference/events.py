@@ -64,6 +64,14 @@ class EventRules:
     ------
     ConfigError
         If a number is out of its range.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> rules = anymic.EventRules(threshold=0.6, longest_gap_s=0.5)
+    >>> events = anymic.load("run").events("clip.wav", device="B", rules=rules)
+    >>> list(events.columns)
+    ['start_s', 'end_s', 'label', 'probability']
     """
 
     threshold: float | None = None

@@ -128,10 +128,14 @@ def add_device(
 
     Examples
     --------
-    ::
-
-        added = anymic.add_device("run", "phone", takes="phone/", reference_takes="recorder/")
-        added.model.save("run")
+    >>> import anymic
+    >>> added = anymic.add_device(
+    ...     "run", "phone", takes="phone/", reference_takes="recorder/", reference="A"
+    ... )
+    >>> sorted(added.model.profile.devices)
+    ['A', 'B', 'C', 'phone']
+    >>> added.model.save("with-phone").name
+    'with-phone'
     """
     model = _loaded(model)
     stated = (reference,) if isinstance(reference, str) else tuple(reference)

@@ -57,6 +57,15 @@ class Prediction:
         As of the `Predictor`.
     thresholds : dict of str to float, or None
         With several labels a clip, the probability from which each is named; else None.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> prediction = anymic.load("run").predict("clip.wav", device="B")
+    >>> prediction.label in prediction.probabilities
+    True
+    >>> prediction.device, prediction.device_from, prediction.windows
+    ('B', 'stated', 1)
     """
 
     path: str

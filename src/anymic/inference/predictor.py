@@ -48,6 +48,12 @@ def load(
     ------
     BundleError
         If the folder has no bundle, or an incomplete one.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> anymic.load("run").labels
+    ('bus', 'park', 'street_traffic')
     """
     return Predictor(
         bundles.load(path),
@@ -98,9 +104,11 @@ class Predictor:
     Examples
     --------
     >>> import anymic
-    >>> predictor = anymic.load("run")  # doctest: +SKIP
-    >>> predictor.predict("clip.wav", device="phone").label  # doctest: +SKIP
-    'dog'
+    >>> predictor = anymic.load("run")
+    >>> predictor.predict("clip.wav", device="B").label in predictor.labels
+    True
+    >>> len(list(predictor.predict_many(["clip.wav", "new.wav"], devices="B")))
+    2
     """
 
     def __init__(

@@ -102,7 +102,7 @@ class LiveClassifier:
     --------
     >>> import anymic, sys
     >>> from anymic.audio.live import PcmSource
-    >>> source = PcmSource(sys.stdin.buffer, rate_hz=16000)
+    >>> source = PcmSource(sys.stdin.buffer, rate_hz=16000)  # doctest: +SKIP
     >>> live = LiveClassifier(anymic.load("run"), source)  # doctest: +SKIP
     >>> for answer in live:  # doctest: +SKIP
     ...     print(answer.start_s, answer.label)

@@ -1,4 +1,15 @@
-"""Scores of classifiers, and the 95 % intervals that stand beside them."""
+"""Scores of classifiers, and the 95 % intervals that stand beside them.
+
+Examples
+--------
+>>> import numpy as np
+>>> from anymic import metrics
+>>> right = np.array([1, 1, 1, 0, 1, 1, 0, 1])  # of eight clips
+>>> recordings = ["a", "a", "b", "b", "c", "c", "d", "d"]
+>>> found = metrics.accuracy(right, recordings)
+>>> found.value, found.n, found.low < found.value < found.high
+(0.75, 8, True)
+"""
 
 from anymic.metrics.intervals import (
     Interval,

@@ -142,8 +142,8 @@ def register_metric(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> @register_metric("mean_confidence", unit="share", per_clip=True)
+    >>> import anymic
+    >>> @anymic.register_metric("mean_confidence", unit="share", per_clip=True)
     ... def mean_confidence(probabilities, targets):
     ...     return probabilities.max(axis=1)
     """

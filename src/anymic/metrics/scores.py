@@ -150,7 +150,7 @@ def brier_score(probabilities: ArrayLike, targets: ArrayLike) -> float:
 def expected_calibration_error(probabilities: ArrayLike, targets: ArrayLike) -> float:
     """Return the gap between confidence and accuracy, averaged over 15 bins of equal width.
 
-    Sum over bins of (clips in the bin / n) |accuracy - mean confidence|, by torchmetrics'
+    Sum over bins of (clips in the bin / n) `|accuracy - mean confidence|`, by torchmetrics'
     `multiclass_calibration_error` with the l1 norm (C. Guo et al., "On calibration of modern
     neural networks", ICML 2017, equation 3). It is biased upwards on few clips.
     """

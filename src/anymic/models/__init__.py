@@ -1,4 +1,13 @@
-"""Networks by name: features (batch, channel, band, frame) in, logits (batch, label) out."""
+"""Networks by name: features (batch, channel, band, frame) in, logits (batch, label) out.
+
+Examples
+--------
+>>> import torch
+>>> from anymic import models
+>>> network = models.build("basic1", classes=10)
+>>> network(torch.zeros(2, 1, 64, 100)).shape  # (batch, label)
+torch.Size([2, 10])
+"""
 
 from anymic.models.basic import Basic
 from anymic.models.fcnn import Fcnn

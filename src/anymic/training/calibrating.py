@@ -133,6 +133,13 @@ def calibrate(
     CalibrationError
         If the clips, or those of a device, are too few, or the method is not for several labels a
         clip.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> calibrated = anymic.calibrate("run", "clips.csv", split="validation", method="temperature")
+    >>> calibrated.model.calibration is not None
+    True
     """
     calibrator = DeviceCalibrator(method)
     if isinstance(model, str | Path):

@@ -187,6 +187,17 @@ class TrainingConfig:
         Settings that are taken from the training clips unless they are stated
         (`anymic.training.from_data`): frontend.rate_hz, frontend.fft_size, frontend.hop_samples,
         frontend.bands, clip_s, and longer, which then divides longer clips into windows.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> config = anymic.TrainingConfig(network="basic1", epochs=20, temperature=10.0)
+    >>> config.epochs
+    20
+    >>> anymic.TrainingConfig(epochs=0)
+    Traceback (most recent call last):
+        ...
+    anymic.errors.ConfigError: ...
     """
 
     network: str = "basic1"

@@ -104,6 +104,15 @@ def finetune(
         resume is another.
     ManifestError
         If the labels are not the model's, or there is no clean clip to measure on.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> from anymic.training import load_config
+    >>> config = load_config("finetuning", changes={"epochs": 1, "batch_size": 8})
+    >>> tuned = anymic.finetune("run", "clips.csv", "tuned", config=config, progress=False)
+    >>> tuned.labels
+    ('bus', 'park', 'street_traffic')
     """
     from anymic.training import measuring
 

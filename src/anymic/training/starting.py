@@ -237,7 +237,12 @@ def train(
     Examples
     --------
     >>> import anymic
-    >>> bundle = anymic.train("sounds/", out="run")  # doctest: +SKIP
+    >>> changes = {"epochs": 1, "batch_size": 8}
+    >>> bundle = anymic.train(
+    ...     "sounds/", "small", "trained", extractor="none", changes=changes, progress=False
+    ... )
+    >>> bundle.labels
+    ('bus', 'park', 'street_traffic')
     """
     if out is None:
         raise ConfigError(

@@ -67,6 +67,15 @@ def register_corpus(
     ------
     ConfigError
         If another corpus has this name.
+
+    Examples
+    --------
+    >>> import anymic, pandas as pd
+    >>> @anymic.register_corpus("example-tones", about="WAV files named label-number.wav")
+    ... def tones(root):
+    ...     rows = pd.DataFrame({"path": [file.name for file in sorted(root.glob("*.wav"))]})
+    ...     rows["label"] = rows["path"].str.split("-").str[0]
+    ...     return anymic.Manifest.from_table(rows, root)
     """
 
     def decorate(read: Reader) -> Reader:

@@ -48,10 +48,12 @@ def profile(
 
     Examples
     --------
-    ::
-
-        gains = anymic.profile("takes.csv", reference="A")
-        gains.write("profile.json")
+    >>> import anymic
+    >>> gains = anymic.profile("clips.csv", reference="A", fft_size=512, hop_samples=256)
+    >>> gains.gains_for("B").shape  # (bin,), factors of magnitudes
+    (257,)
+    >>> gains.write("profile.json").name
+    'profile.json'
     """
     manifest = without_labels(takes)
     if split is not None:

@@ -153,6 +153,17 @@ class DeviceProfile:
     DeviceError
         If lengths do not fit the FFT size or a gain is not positive and finite. The message names
         every problem.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> profile = anymic.profile("clips.csv", reference="A", fft_size=512, hop_samples=256)
+    >>> clip = anymic.audio.read("clip.wav")
+    >>> corrected = profile.apply(clip.samples, clip.rate_hz, device="B")
+    >>> corrected.shape == clip.samples.shape
+    True
+    >>> bool(abs(corrected).mean() > abs(clip.samples).mean())  # B is quieter than A
+    True
     """
 
     rate_hz: int

@@ -116,11 +116,12 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
+    >>> import anymic, numpy as np
     >>> generator = np.random.default_rng(0)
     >>> sound = generator.standard_normal((8, 16000))  # eight takes of one second
     >>> clips = np.concatenate([sound, 0.5 * sound])  # B records at half the level of A
     >>> devices, takes = ["A"] * 8 + ["B"] * 8, [*range(8), *range(8)]
-    >>> correction = SpectrumCorrection(reference="A")
+    >>> correction = anymic.SpectrumCorrection(reference="A")
     >>> correction = correction.fit(clips, device=devices, take=takes, rate_hz=16000)
     >>> float(correction.profile_.gains_for("B").mean().round(3))
     2.0

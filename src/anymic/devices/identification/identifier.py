@@ -101,6 +101,15 @@ class DeviceIdentifier:
         Notes on the fit. Each is also given as a warning.
     failures_ : tuple of Failure
         Clips that could not be used.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> identifier = anymic.DeviceIdentifier().fit(anymic.Manifest.read("clips.csv"))
+    >>> identifier.devices
+    ('A', 'B')
+    >>> identifier.save("identifier").name
+    'identifier'
     """
 
     rate_hz: int

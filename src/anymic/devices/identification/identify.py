@@ -50,6 +50,16 @@ def identify(
     ------
     DeviceError
         If the folder holds no identifier.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> anymic.DeviceIdentifier().fit(anymic.Manifest.read("clips.csv")).save("identifier").name
+    'identifier'
+    >>> for path, found in anymic.identify("identifier", ["b/00.wav", "b/01.wav"]):
+    ...     print(path, isinstance(found, anymic.Failure))
+    b/00.wav False
+    b/01.wav False
     """
     known = _loaded(identifier)
     for path, features in _described(known, places):

@@ -1,4 +1,12 @@
-"""Reports: rows with intervals, tables, figures and one page."""
+"""Reports: rows with intervals, tables, figures and one page.
+
+Examples
+--------
+>>> from anymic import report
+>>> row = report.Row({"device": "B"}, "accuracy", 0.7, low=0.66, high=0.74, n=540)
+>>> report.write_json([row], "report.json").name
+'report.json'
+"""
 
 from anymic.evaluation.report.evaluation import compare, evaluate
 from anymic.evaluation.report.label_rows import evaluate_labels

@@ -96,6 +96,16 @@ def robustness(
         If labels are unknown to the classifier, or no clip can be used.
     ClassifierError
         If the classifier cannot be used, or does not return probabilities.
+
+    Examples
+    --------
+    >>> import anymic
+    >>> codecs = [anymic.Codec("opus", kbps=16)]
+    >>> found = anymic.robustness("run", "clips.csv", codecs=codecs, split="test")
+    >>> [condition.name for condition in found.conditions]
+    ['clean', 'opus 16']
+    >>> found.difference(1).n  # clips, in pairs with the clean ones
+    12
     """
     asked = as_classifier(classifier, labels=labels)
     model = asked.predictor.bundle if isinstance(asked, BundleClassifier) else None

@@ -111,6 +111,15 @@ def register_estimator(
     ------
     DeviceError
         If another estimator has this name.
+
+    Examples
+    --------
+    >>> import anymic, numpy as np
+    >>> @anymic.register_estimator("example_median", takes="required")
+    ... def median_of_ratios(recordings):
+    ...     reference, device = recordings.of_takes(recordings.spectra.magnitude)
+    ...     ratios_db = recordings.ratios_db(reference, device)  # (take, bin)
+    ...     return 10 ** (np.median(ratios_db, axis=0) / 20), ratios_db
     """
 
     def decorate(function: Function) -> Function:

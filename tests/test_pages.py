@@ -1,0 +1,272 @@
+"""Every block of the pages is run: here in a folder with what they name, or by a test named here.
+
+Blocks of the shell and of Python run in their order, those of Python on a page as one program.
+Trainings have one epoch and ensembles two members; all else is as it is written. A block whose
+first line says that it needs what is not here (`ABSENT`) is skipped, with this line as the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from tests import workspace
+
+from anymic.cli import main
+from anymic.training import TrainingConfig, load_config
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "experiments/README.md")]
+PAGES += sorted(path for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts)
+
+# What no test has: a first line `# needs ...` with one of these words is the reason of a skip.
+ABSENT = (
+    "a checkpoint",
+    "a network",
+    "but pip",
+    "camera",
+    "minutes of processor time",
+    "container",
+    "corpus and the responses",
+    "ESC-",
+    "MicIRP",
+    "such a table",
+    "terminal",
+    "the clips of the competition",
+    "the corpus",
+    "the file,",
+    "the head and the embeddings",
+    "the model above",
+    "the real recordings",
+    "vectors from elsewhere",
+    "weights of VGGish",
+    "YAMNet",
+)
+# Blocks that another test runs, by page and language; with a text, only those that contain it.
+ELSEWHERE = [
+    ("README.md", "sh", "", "tests/test_readme.py"),
+    ("README.md", "python", "", "tests/test_readme.py"),
+    ("CONTRIBUTING.md", "python", "", "tests/test_extending.py"),
+    ("CONTRIBUTING.md", "toml", "", "tests/test_extending.py"),
+    ("docs/getting-started.md", "sh", "phone", "tests/test_getting_started.py"),
+    ("docs/getting-started.md", "sh", "yamnet", "tests/test_getting_started.py"),
+    ("docs/spectrum-correction.md", "python", "", "tests/devices/correction/test_page.py"),
+    ("docs/deploy.md", "python", "", "tests/test_deploy.py"),
+    ("docs/deploy.md", "js", "", "tests/test_browser.py"),
+    ("docs/deploy.md", "cpp", "", "tests/test_deploy.py"),
+    ("docs/service.md", "sh", "the service and clip.wav", "tests/serving/test_service_docs.py"),
+    ("docs/service.md", "sh", "test_attack.py", "tests/serving/test_attack.py"),
+    ("experiments/README.md", "", "", "experiments/tests/test_readme.py"),
+]
+TOO_LARGE = [  # at the size that the page shows
+    ("docs/ensembles.md", "--preset kosmider2019", "36 trainings at 44.1 kHz need hours"),
+    ("docs/ensembles.md", "run/members", "needs the 36 models of the block above"),
+]
+OUTPUT = ("text", "console", "csv", "")  # what a program prints, and files to be written by hand
+FILES = {  # blocks that are files
+    ("docs/robustness.md", "def classify"): "louder.py",
+    ("docs/data.md", "seed: 2019"): "devices.yaml",
+}
+
+
+class Block(NamedTuple):
+    page: str
+    number: int
+    language: str
+    text: str
+
+    @property
+    def elsewhere(self) -> str:
+        """The test that runs it, if that is another one."""
+        for page, language, part, test in ELSEWHERE:
+            if page == self.page and language in ("", self.language) and part in self.text:
+                return test
+        return ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not run; empty where it is."""
+        first = self.text.splitlines()[0]
+        if first.startswith("# needs ") and any(word in first for word in ABSENT):
+            return first.removeprefix("# ")
+        for page, part, why in TOO_LARGE:
+            if page == self.page and part in self.text:
+                return why
+        return ""
+
+
+def blocks_of(page: Path) -> list[Block]:
+    name = page.relative_to(ROOT).as_posix()
+    found = BLOCK.findall(page.read_text("utf-8"))
+    return [Block(name, number, kind.strip(), text) for number, (kind, text) in enumerate(found)]
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+HERE = [one for one in BLOCKS if not one.elsewhere and not one.reason]
+NOT_YET = [  # pages whose blocks the folder has not been tried with
+    "docs/codecs.md",
+    "docs/data.md",
+    "docs/deploy.md",
+    "docs/devices.md",
+    "docs/features.md",
+    "docs/finetuning.md",
+    "docs/getting-started.md",
+    "docs/index.md",
+    "docs/probabilities.md",
+    "docs/recordings.md",
+    "docs/robustness.md",
+    "docs/start/compressed-audio.md",
+    "docs/start/many-devices.md",
+    "docs/start/pretrained.md",
+    "docs/start/unknown-devices.md",
+    "docs/tagging.md",
+]
+RUN = sorted({one.page for one in HERE if one.language in ("sh", "python")})
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that every page begins with."""
+    return workspace.make(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `anymic demo --quick --out demo` writes, for the pages that begin with it."""
+    folder = tmp_path_factory.mktemp("demonstration") / "demo"
+    assert main(["demo", "--quick", "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def place(
+    page: str,
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Path:
+    shutil.copytree(prepared, tmp_path / "page", symlinks=True)
+    if any("demo/" in block.text for block in HERE if block.page == page):
+        shutil.copytree(request.getfixturevalue("demonstration"), tmp_path / "page" / "demo")
+    monkeypatch.chdir(tmp_path / "page")
+    return tmp_path / "page"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("page", [page for page in RUN if page not in NOT_YET])
+def test_every_block_runs(page: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program: dict[str, Any] = {"__name__": "page"}
+    for block in HERE:
+        for (of, part), name in FILES.items():
+            if of == block.page == page and part in block.text:
+                (place / name).write_text(block.text)
+    for block in HERE:
+        if block.page != page:
+            continue
+        if block.language == "sh":
+            for line in block.text.replace("\\\n", " ").splitlines():
+                run_line(line, place)
+        elif block.language == "python":
+            exec(compile(block.text, f"{page}, block {block.number}", "exec"), program)
+            check_comments(block.text, capsys.readouterr().out)
+
+
+def check_comments(text: str, out: str) -> None:
+    """What stands beside a `print` as a comment is what it prints."""
+    for line in text.splitlines():
+        if line.startswith("print(") and ")  # " in line:
+            said = line.split(")  # ")[-1].split(":")[0]
+            assert said in out or not re.fullmatch(r"[\d.]+", said), f"{line}\n{out}"
+
+
+def run_line(line: str, place: Path) -> None:
+    """Run a line of the shell; of `anymic`, in this process."""
+    if not line.strip() or line.startswith(("#", "make ", "pip ", "tensorboard ")):
+        return  # make's targets: tests/test_readme.py; pip: those of the package
+    program, *arguments = shlex.split(line)
+    if program == "anymic":
+        if arguments[0] == "demo":
+            return  # what `demonstration` has run
+        if arguments[0] == "train":  # begins in an empty folder
+            shutil.rmtree(place / arguments[arguments.index("--out") + 1], ignore_errors=True)
+        status = main(quick(expanded(arguments)))
+        limits = "--fail-under" in arguments  # below which the status is 1
+        assert status in ((0, 1) if limits else (0,)), line
+        return
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line.replace("python ", f"{sys.executable} ")],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def expanded(arguments: list[str]) -> list[str]:
+    """Expand what the shell would: `run/members/*`."""
+    found: list[str] = []
+    for argument in arguments:
+        plain = argument.endswith("/*")
+        found += sorted(str(path) for path in Path().glob(argument)) if plain else [argument]
+    return found
+
+
+def quick(arguments: list[str]) -> list[str]:
+    """Return the command with one epoch, and two members."""
+    if arguments[0] not in ("train", "finetune"):
+        return arguments
+    found = [re.sub(r"^epochs=\d+$", "epochs=1", one) for one in arguments]
+    for option, value in {"--epochs": "1", "--members": "2"}.items():
+        if option in found:
+            found[found.index(option) + 1] = value
+    if arguments[0] == "train" and "epochs=1" not in found:
+        found += ["--set", "epochs=1"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "block", [one for one in HERE if one.language in ("yaml", "json")], ids=str
+)
+def test_data_of_the_pages_is_read(block: Block) -> None:
+    """Settings of a training are also accepted as such."""
+    if block.language == "json":
+        assert json.loads(block.text)
+        return
+    values = yaml.safe_load(block.text)
+    assert isinstance(values, dict)
+    if values.keys() <= {one.name for one in fields(TrainingConfig)}:
+        assert load_config("small", changes=values)
+
+
+@pytest.mark.parametrize("block", [one for one in BLOCKS if one.reason], ids=str)
+def test_blocks_that_are_not_run(block: Block) -> None:
+    pytest.skip(block.reason)
+
+
+@pytest.mark.parametrize("page", NOT_YET)
+def test_pages_that_are_not_run(page: str) -> None:
+    assert page in RUN, f"{page} has nothing to run: take it out of NOT_YET"
+    pytest.skip("the folder of the tests has not been tried with the blocks of this page")
+
+
+def test_every_block_is_run_by_something() -> None:
+    for block in HERE:
+        known = ("sh", "python", "yaml", "json", *OUTPUT)
+        directive = block.language.startswith("{")  # Sphinx's, which `make docs` runs
+        assert directive or block.language in known, block
+    for *_, test in ELSEWHERE:
+        assert (ROOT / test).is_file(), test
