@@ -115,10 +115,14 @@ def bounded_mean(values: ArrayLike, groups: Groups = None) -> Interval:
 def design_effect(values: ArrayLike, groups: Groups = None) -> float:
     """Return the factor by which clustering inflates the variance of a mean of values in [0, 1].
 
-    The cluster-robust variance G / (G - 1) * sum over groups of (sum over its clips of
-    (y - p))^2 / n^2, over the variance p (1 - p) / (n - 1) of n independent clips. With few
-    groups it has few degrees of freedom, so it is multiplied by (t[G - 1] / t[n - 1])^2, the
-    quantiles of Student's t (Korn and Graubard 1998, equation 3).
+    The cluster-robust variance, sum over groups of (sum over its clips of (y - p))^2 /
+    (1 - size / n) / n^2, over the variance p (1 - p) / (n - 1) of n independent clips. The mean
+    follows a large group, which makes its residuals small; the factor corrects that (R. M. Bell
+    and D. F. McCaffrey, "Bias reduction in standard errors for linear regression with multi-stage
+    samples", Survey Methodology 28, 2002). With few groups the variance has few degrees of
+    freedom, so it is multiplied by (t[H - 1] / t[n - 1])^2, the quantiles of Student's t (Korn and
+    Graubard 1998, equation 3). H = n^2 / sum of (group size)^2 is the number of groups of one size
+    that would be as uneven; it is G, the number of groups, where all have one size.
 
     It is limited to [1, sum of (group size)^2 / n]. The upper limit, n / G for groups of one
     size, is Kish's design effect for groups whose clips all agree (L. Kish, *Survey Sampling*,
@@ -132,15 +136,16 @@ def design_effect(values: ArrayLike, groups: Groups = None) -> float:
     index, count = group_index(groups, n)
     if count == n:
         return 1.0
-    most = float((np.bincount(index).astype(np.float64) ** 2).sum() / n)
+    sizes = np.bincount(index).astype(np.float64)
+    most = float((sizes**2).sum() / n)
     if count == 1 or (scores == scores[0]).all():
         return most
     p = scores.mean()
     residuals = np.bincount(index, weights=scores - p)
-    clustered = count / (count - 1) * float((residuals**2).sum()) / n**2
+    clustered = float((residuals**2 / (1 - sizes / n)).sum()) / n**2
     independent = float(p * (1 - p)) / (n - 1)
     tail = 0.5 + LEVEL / 2
-    correction = float(stdtrit(count - 1, tail) / stdtrit(n - 1, tail)) ** 2
+    correction = float(stdtrit(n / most - 1, tail) / stdtrit(n - 1, tail)) ** 2
     return min(max(clustered / independent * correction, 1.0), most)
 
 
