@@ -49,13 +49,14 @@ class Command:
     name: str
     arguments: tuple[str, ...]
     again: tuple[str, ...] = ()  # added where it runs a second time
+    out: str = "out"
 
 
 def commands(corpus: Path) -> list[Command]:
     """Return the commands that are killed; they use what `prepare` wrote."""
     clean, devices, coded = (str(corpus / name) for name in ("clean.csv", "devices", "coded"))
     recorded, model = f"{devices}/manifest.csv", str(corpus / "model")
-    codecs = str(corpus / "codecs.yaml")
+    codecs, many = str(corpus / "codecs.yaml"), str(corpus / "many")
     train = ("train", "--data", recorded, *TRAINING, "--set", "epochs=4")
     return [
         Command("train", train, ("--resume",)),
@@ -77,6 +78,8 @@ def commands(corpus: Path) -> list[Command]:
                 *("--codecs", codecs, "--cache", f"{OUT}/cache"),
             ),
         ),
+        Command("predict", ("predict", many, "--model", model), out="events.csv"),
+        Command("embed", ("embed", many, "--model", model), out="features.npz"),
     ]
 
 
@@ -95,6 +98,20 @@ def prepare(corpus: Path) -> None:
     ):
         with start((*arguments, "--out", out), corpus) as run:
             assert run.wait() == 0, arguments
+    join(corpus / "many", sorted((corpus / "scenes").rglob("*.flac")))
+
+
+def join(folder: Path, clips: Sequence[Path], *, recordings: int = 120, seconds: int = 30) -> None:
+    """Write recordings of scenes, one after another in random order."""
+    import numpy as np
+    import soundfile
+
+    folder.mkdir(exist_ok=True)
+    read = [soundfile.read(clip, dtype="int16") for clip in clips]
+    generator = random.Random(0)
+    for number in range(recordings):
+        chosen = [generator.choice(read)[0] for _ in range(seconds)]
+        soundfile.write(folder / f"{number:03d}.flac", np.concatenate(chosen), read[0][1])
 
 
 def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -116,7 +133,7 @@ def finish(command: Command, folder: Path, *, again: bool) -> float:
     """Run a command to its end; return its duration in seconds."""
     begun = time.monotonic()
     more = command.again if again else ()
-    with start((*command.arguments, *more, "--out", OUT), folder) as run:
+    with start((*command.arguments, *more, "--out", command.out), folder) as run:
         if run.wait() != 0:
             sys.exit(f"{command.name} ended with {run.returncode}: {folder / 'stderr'}")
     return time.monotonic() - begun
@@ -129,7 +146,7 @@ def kill(
 
     None if it had ended before the signal, or did not need to heed it.
     """
-    with start((*command.arguments, "--out", OUT), folder) as run:
+    with start((*command.arguments, "--out", command.out), folder) as run:
         try:
             run.wait(after_s)
         except subprocess.TimeoutExpired:

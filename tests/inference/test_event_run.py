@@ -165,7 +165,7 @@ def test_a_run_that_goes_on_ends_with_the_same_bytes_and_does_nothing_twice(
     assert not (tmp_path / "out").exists()
     journal = tmp_path / "out.journal"
     kept = [
-        value["path"]
+        value["key"]
         for line in journal.glob("*.jsonl")
         for record in line.read_text().splitlines()
         for value in json.loads(record.partition(" ")[2])["recordings"]

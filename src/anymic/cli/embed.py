@@ -6,13 +6,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anymic._internal.progress import progress_bar
+from anymic._internal.progress import growing_bar
 from anymic.cli.inputs import require_both
 from anymic.cli.printing import Outcome, failures_as_json
-from anymic.errors import ConfigError, Failure
+from anymic.errors import ConfigError
 
 if TYPE_CHECKING:
-    from anymic.inference.embedder import Embedder, Embeddings
+    from anymic.data.manifest import Manifest
 
 
 def embed(
@@ -35,23 +35,30 @@ def embed(
     features.npz holds the arrays features, paths, starts_s, and labels, devices, splits and groups
     where known; features.csv has one window in each row; a folder opens in TensorBoard's projector.
 
+    A journal beside the output keeps what is done: a run that is interrupted, and repeated, goes on
+    there (`anymic predict --out` does the same).
+
     The exit status is 1 if some files failed; they are listed, and the others are complete.
 
     Example: anymic embed recordings/ --model run --out features.npz
     """
-    from anymic import bundle
     from anymic._internal.folder_lock import folder_lock
-    from anymic.inference.embedder import Embedder
-    from anymic.inference.embedding_files import format_of, write
+    from anymic.inference.embedding_files import format_of
+    from anymic.inference.embedding_run import embed_recordings
 
     _refuse_unclear(paths, data, split, device)
-    with folder_lock(out) if format_of(out) == "projector" else nullcontext():
-        embedder = Embedder(bundle.load(model), batch_size=batch, accelerator=accelerator)
-        if data is not None:
-            found, sources = _embed_manifest(embedder, data, split)
-        else:
-            found, sources = _embed_files(embedder, paths or [], device)
-        write(found, out)
+    places = _manifest(data, split) if data is not None else paths or []
+    held = folder_lock(out) if format_of(out) == "projector" else nullcontext()
+    with held, growing_bar("embedding") as progress:
+        found, sources = embed_recordings(
+            model,
+            places,
+            out,
+            device=device,
+            batch_size=batch,
+            accelerator=accelerator,
+            progress=progress,
+        )
     windows, numbers = found.features.shape
     outcome = {
         "out": str(out),
@@ -79,27 +86,9 @@ def _refuse_unclear(
     require_both("--split", split, "--data", data)
 
 
-def _embed_manifest(embedder: Embedder, data: Path, split: str | None) -> tuple[Embeddings, int]:
+def _manifest(data: Path, split: str | None) -> Manifest:
     from anymic.data.reading import as_manifest
     from anymic.data.splits import clips_of_split
 
     manifest = as_manifest(data, several=None)
-    if split is not None:
-        manifest = clips_of_split(manifest, split, purpose="embed")
-    with progress_bar(len(manifest), "embedding") as advance:
-        return embedder.embed_manifest(manifest, progress=advance), len(manifest)
-
-
-def _embed_files(
-    embedder: Embedder, paths: list[str], device: str | None
-) -> tuple[Embeddings, int]:
-    from dataclasses import replace
-
-    from anymic.data.files import find_files
-
-    places = find_files(paths)
-    never = tuple(place for place in places if isinstance(place, Failure))
-    files = [place for place in places if not isinstance(place, Failure)]
-    with progress_bar(len(files), "embedding") as advance:
-        found = embedder.embed(files, device=device, progress=advance)
-    return replace(found, failures=(*never, *found.failures)), len(places)
+    return manifest if split is None else clips_of_split(manifest, split, purpose="embed")

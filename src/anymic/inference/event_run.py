@@ -122,17 +122,17 @@ def predict_events(
         run = Resumed(
             journal,
             paths,
+            lambda path: ClipRequest(path, device, "assumed" if device is None else "stated"),
             lambda requests: _found(loaded, predictor, requests, settings),
             RecordingEvents.as_mapping,
             RecordingEvents.from_mapping,
-            device,
         )
         if together and predictor is not None:
             run.prepare = partial(_with_shared_gains, predictor, run)
         for number, _ in enumerate(run.run(), start=1):
             if progress is not None:
                 progress(number, len(paths))
-        counter = _Counter(run.results())
+        counter = _Counter(one for _, one in run.results())
         files = write_events(counter, target, paths=paths, highest_hz=highest_hz)
         journal.end(keep=bool(run.failures))
     return EventsWritten(
@@ -216,7 +216,7 @@ def _with_shared_gains(
     predictor: Predictor, run: Resumed[Any], requests: Iterable[ClipRequest]
 ) -> Iterator[ClipRequest]:
     """Yield the requests with gains that are estimated from all recordings of a run."""
-    everyone = {one.path: one for one in run.requests(run.paths)}
+    everyone = {one.path: one for one in run.requests(run.keys)}
     predictor.group(list(everyone.values()))
     predictor.pipeline.gain_selector.share_gains(list(everyone.values()))
     for request in requests:

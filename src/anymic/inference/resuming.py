@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from anymic._internal.files import file_digest, file_state
 from anymic._internal.journal import Journal, Place
@@ -15,18 +15,12 @@ from anymic.bundle.format import FOLDER
 from anymic.bundle.installed import resolve
 from anymic.data.tables import some
 from anymic.errors import AnymicWarning, ConfigError, Failure, counted, part_of
-from anymic.inference.prediction import DeviceFrom
 from anymic.inference.requests import ClipRequest
 
 GROUP_FILES, GROUP_BYTES = 32, 8 << 20  # of recordings whose windows share batches
 
 
-class _Result(Protocol):
-    @property
-    def path(self) -> str: ...
-
-
-Result = TypeVar("Result", bound=_Result)
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -40,102 +34,96 @@ class Resumed(Generic[Result]):
     Parameters
     ----------
     journal : Journal
-    paths : list of str
-        The recordings, in order.
+    keys : list of str
+        The recordings, in order: their paths, or other names that differ.
+    make : callable
+        Returns a new request for a key.
     compute : callable
         Yields a result or a Failure for each request of an iterator.
     as_mapping, from_mapping : callable
         Turn a result into plain values for JSON, and back.
-    device : str, optional
-        The device that recorded all of them.
     prepare : callable
         Changes the requests before they are computed.
 
     Attributes
     ----------
     failures : dict
-        From the path of a recording to its failure.
+        From the key of a recording to its failure.
     kept : int
         Recordings whose results come from the journal.
     """
 
     journal: Journal
-    paths: Sequence[str]
+    keys: Sequence[str]
+    make: Callable[[str], ClipRequest]
     compute: Callable[[Iterable[ClipRequest]], Iterator[Result | Failure]]
     as_mapping: Callable[[Result], dict[str, Any]]
     from_mapping: Callable[[dict[str, Any]], Result]
-    device: str | None = None
     prepare: Callable[[Iterator[ClipRequest]], Iterator[ClipRequest]] = iter
     failures: dict[str, Failure] = field(default_factory=dict)
     kept: int = 0
     _places: dict[str, tuple[Place, int]] = field(default_factory=dict)
 
     def run(self) -> Iterator[str]:
-        """Compute what is missing; yield the path of each recording when it is done."""
-        states = {path: file_state(Path(path)) for path in self.paths}
+        """Compute what is missing; yield the key of each recording when it is done."""
+        states = {key: file_state(Path(self.make(key).path)) for key in self.keys}
         first = self._from_journal(states)
-        todo = [path for path in self.paths if path not in self._places]
-        yield from (path for path in self.paths if path in self._places)
+        todo = [key for key in self.keys if key not in self._places]
+        yield from (key for key in self.keys if key in self._places)
         groups = list(_groups(todo, states, first))
         begins = {group[0] for group in groups}
-        requests = self.prepare(self.requests(todo, begins)) if todo else iter(())
-        results = self.compute(requests)
+        results = self.compute(self.prepare(self.requests(todo, begins)) if todo else iter(()))
         for group in groups:
-            found = [next(results) for _ in group]
-            values = [self._value(one, states[one.path]) for one in found]
+            found = {key: next(results) for key in group}
+            values = [_value(key, one, states[key], self.as_mapping) for key, one in found.items()]
             place = self.journal.add({"recordings": values})
-            for number, one in enumerate(found):
+            for number, (key, one) in enumerate(found.items()):
                 if isinstance(one, Failure):
-                    self.failures[one.path] = one
+                    self.failures[key] = one
                 else:
-                    self._places[one.path] = (place, number)
+                    self._places[key] = (place, number)
             yield from group
         for _ in results:  # it ends, and its threads with it
             pass
 
     def requests(
-        self, paths: Iterable[str], begins: Set[str] = frozenset()
+        self, keys: Iterable[str], begins: Set[str] = frozenset()
     ) -> Iterator[ClipRequest]:
         """Yield a new request for each recording."""
-        known: DeviceFrom = "assumed" if self.device is None else "stated"
-        for path in paths:
-            yield ClipRequest(path, self.device, known, apart=path in begins)
+        for key in keys:
+            request = self.make(key)
+            request.apart = key in begins
+            yield request
 
-    def results(self) -> Iterator[Result]:
-        """Yield the results in the order of the paths, each read from the journal."""
+    def results(self) -> Iterator[tuple[str, Result]]:
+        """Yield keys and results in the order of the keys, each read from the journal."""
         last: tuple[Place, list[dict[str, Any]]] | None = None
-        for path in self.paths:
-            if path not in self._places:
+        for key in self.keys:
+            if key not in self._places:
                 continue
-            place, number = self._places[path]
+            place, number = self._places[key]
             if last is None or last[0] != place:
                 last = (place, self.journal.read(place)["recordings"])
-            yield self.from_mapping(last[1][number]["result"])
-
-    def _value(self, one: Result | Failure, state: tuple[int, ...]) -> dict[str, Any]:
-        value: dict[str, Any] = {"path": one.path, "state": list(state)}
-        if isinstance(one, Failure):
-            return {**value, "failed": one.reason}
-        return {**value, "result": self.as_mapping(one)}
+            yield key, self.from_mapping(last[1][number]["result"])
 
     def _from_journal(self, states: dict[str, tuple[int, ...]]) -> set[str]:
-        """Find results of unchanged files; return the paths that began a group."""
+        """Find results of unchanged files; return the keys that began a group."""
         changed: dict[str, None] = {}
         begins: set[str] = set()
         others = 0
         for place, record in self.journal.records():
             for number, value in enumerate(record["recordings"]):
-                path = value["path"]
+                key = value["key"]
                 if number == 0:
-                    begins.add(path)
-                others += path not in states
-                if path not in states or "result" not in value:
+                    begins.add(key)
+                others += key not in states
+                if key not in states or "result" not in value:
                     continue
-                if tuple(value["state"]) == states[path]:
-                    self._places[path] = (place, number)
-                    changed.pop(path, None)
-                elif path not in self._places:
-                    changed[path] = None
+                if tuple(value["state"]) == states[key]:
+                    self._places[key] = (place, number)
+                    changed.pop(key, None)
+                elif key not in self._places:
+                    changed[key] = None
         self.kept = len(self._places)
         if others and not (self.kept or changed or self.journal.was_complete):
             raise ConfigError(
@@ -152,6 +140,18 @@ class Resumed(Generic[Result]):
             text = f"{what} changed since then, and done again: {some(changed)}"
             warnings.warn(text, AnymicWarning, stacklevel=3)
         return begins
+
+
+def _value(
+    key: str,
+    one: Result | Failure,
+    state: tuple[int, ...],
+    as_mapping: Callable[[Result], dict[str, Any]],
+) -> dict[str, Any]:
+    value: dict[str, Any] = {"key": key, "state": list(state)}
+    if isinstance(one, Failure):
+        return {**value, "failed": one.reason}
+    return {**value, "result": as_mapping(one)}
 
 
 def _groups(

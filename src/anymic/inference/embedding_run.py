@@ -1,0 +1,182 @@
+"""Write the embeddings of many recordings; an interrupted run goes on where it ended."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anymic import bundle
+from anymic._internal.files import key_of
+from anymic._internal.journal import journal_of
+from anymic.data.files import find_files
+from anymic.data.manifest import Manifest
+from anymic.errors import Failure
+from anymic.inference.embedder import Embedder, Embeddings
+from anymic.inference.embedding_files import format_of, write
+from anymic.inference.requests import ClipRequest, manifest_requests
+from anymic.inference.resuming import Resumed, model_key, states_key
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Embedded:
+    """The embeddings of one clip."""
+
+    path: str
+    device: str
+    starts_s: list[float]
+    features: NDArray[np.float32]  # (window, channel)
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return plain values for JSON; numbers keep all bits."""
+        data = base64.b64encode(self.features.astype("<f4").tobytes()).decode()
+        return {
+            "path": self.path,
+            "device": self.device,
+            "starts_s": self.starts_s,
+            "features": data,
+        }
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> _Embedded:
+        """Return embeddings from what `as_mapping` returned."""
+        numbers = np.frombuffer(base64.b64decode(values["features"]), dtype="<f4")
+        shaped = numbers.reshape(len(values["starts_s"]), -1).astype(np.float32)
+        return cls(values["path"], values["device"], values["starts_s"], shaped)
+
+
+def embed_recordings(
+    model: str | Path,
+    places: Sequence[str | Path] | Manifest,
+    out: str | Path,
+    *,
+    device: str | None = None,
+    batch_size: int | None = None,
+    accelerator: str = "auto",
+    progress: Progress | None = None,
+) -> tuple[Embeddings, int]:
+    """Compute the embeddings of recordings, write them, and return them and the number of clips.
+
+    A journal beside the output keeps what is done, as for
+    `anymic.inference.event_run.predict_events`.
+
+    Parameters
+    ----------
+    model : path
+    places : sequence of path, or Manifest
+        Files, folders and patterns; or the clips of a manifest, with their devices.
+    out : path
+        As for `anymic.inference.embedding_files.write`.
+    device : str, optional
+        The device that recorded all files.
+    batch_size, accelerator
+        As for `Embedder`.
+    progress : callable, optional
+        Called with the number of clips that are done, and of all.
+
+    Raises
+    ------
+    ConfigError
+        If the name of the output has no format, or the journal is of another run.
+    BundleError
+        If it is no single model.
+    AnymicError
+        If no window has features.
+    """
+    kind = format_of(Path(out))
+    embedder = Embedder(bundle.load(model), batch_size=batch_size, accelerator=accelerator)
+    never: tuple[Failure, ...] = ()
+    listed: list[ClipRequest] = []
+    if isinstance(places, Manifest):
+        listed = manifest_requests(places, embedder.pipeline.gain_selector.contract.clip_s)
+        keys = [f"{one.path} {one.start_s} {one.duration_s}" for one in listed]
+    else:
+        found = find_files(places)
+        never = tuple(one for one in found if isinstance(one, Failure))
+        keys = [str(one) for one in found if isinstance(one, Path)]
+    of_key = dict(zip(keys, listed, strict=True)) if listed else {}
+
+    def make(key: str) -> ClipRequest:
+        if key in of_key:
+            return replace(of_key[key], starts_s=[], windows=[])
+        return ClipRequest(key, device, "assumed" if device is None else "stated")
+
+    decisive = {
+        "work": "embeddings",
+        "anymic": version("anymic"),
+        "model": model_key(model),
+        "number_format": str(embedder.engine.dtype),
+        "batch": embedder.pipeline.batch_size,
+        "device": device,
+        "format": kind,
+    }
+    if listed:
+        decisive["clips"] = key_of([one.device for one in listed])
+        if embedder.pipeline.gain_selector.policy == "blind":  # and share their gains
+            decisive["together"] = key_of(states_key(one.path for one in listed))
+    with journal_of(Path(out), decisive) as journal:
+        if listed:  # clips of one unknown device share their gains
+            embedder.pipeline.gain_selector.share_gains(listed)
+        run = Resumed(
+            journal,
+            keys,
+            make,
+            lambda requests: _embedded(embedder, requests),
+            _Embedded.as_mapping,
+            _Embedded.from_mapping,
+        )
+        for number, _ in enumerate(run.run(), start=1):
+            if progress is not None:
+                progress(number, len(keys))
+        result = _gathered(run, places, never)
+        if not result.paths:
+            journal.end()
+        write(result, out)
+        journal.end(keep=bool(run.failures))
+    return result, len(keys) + len(never)
+
+
+def _embedded(embedder: Embedder, requests: Iterable[ClipRequest]) -> Iterator[_Embedded | Failure]:
+    for one in embedder.pipeline.run(iter(requests), alike=True):
+        if one.failed is not None:
+            yield Failure(one.path, str(one.failed))
+            continue
+        features = np.stack(one.windows).astype(np.float32)
+        yield _Embedded(one.path, one.device or "", one.starts_s, features)
+
+
+def _gathered(
+    run: Resumed[_Embedded], places: Sequence[str | Path] | Manifest, never: tuple[Failure, ...]
+) -> Embeddings:
+    """Return the embeddings of all clips, from the journal."""
+    row_of = {key: row for row, key in enumerate(run.keys)}
+    done = [(row_of[key], one) for key, one in run.results()]
+    windows = [(row, one) for row, one in done for _ in one.starts_s]
+    devices = tuple(one.device for _, one in windows)
+    rows = np.array([row for row, _ in windows], dtype=np.int64)
+    known: dict[str, Any] = {}
+    if isinstance(places, Manifest):
+        known = {
+            f"{name}s": tuple(places.table[name].astype(str).iloc[rows])
+            for name in ("label", "split", "group")
+            if name in places.table.columns
+        }
+    return Embeddings(
+        features=np.concatenate([one.features for _, one in done])
+        if done
+        else np.empty((0, 0), np.float32),
+        paths=tuple(one.path for _, one in windows),
+        starts_s=np.array([start for _, one in done for start in one.starts_s]),
+        rows=rows,
+        devices=devices if any(devices) else None,
+        failures=(*never, *run.failures.values()),
+        **known,
+    )

@@ -1,0 +1,81 @@
+"""A run of embeddings that goes on ends as one that was never interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from anymic.bundle import Bundle
+from anymic.data.manifest import Manifest
+from anymic.errors import AnymicWarning
+from anymic.inference import resuming
+from anymic.inference.embedder import Embedder
+from anymic.inference.embedding_run import embed_recordings
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at_third(done: int, total: int) -> None:
+    if done == 3:
+        raise Stopped
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    generator = np.random.default_rng(1)
+    for number in range(8):
+        samples = generator.uniform(-0.5, 0.5, 8000 + 4000 * number)
+        soundfile.write(tmp_path / f"{number}.wav", samples, 8000)
+    names = [str(tmp_path / f"{number}.wav") for number in range(8)]
+    table = pd.DataFrame({"path": names, "label": list("abababab"), "device": list("AABBAABB")})
+    return Manifest.from_table(table)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".csv", ""])
+@pytest.mark.parametrize("of_manifest", [False, True])
+def test_the_same_bytes(
+    *,
+    bundle_folder: Path,
+    manifest: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+    of_manifest: bool,
+) -> None:
+    monkeypatch.setattr(resuming, "GROUP_FILES", 2)
+    places = manifest if of_manifest else [str(path) for path in manifest.paths()]
+    whole, out = tmp_path / f"whole{ending}", tmp_path / f"out{ending}"
+    found, _ = embed_recordings(bundle_folder, places, whole)
+    with pytest.raises(Stopped):
+        embed_recordings(bundle_folder, places, out, progress=stop_at_third)
+    with pytest.warns(AnymicWarning, match="4 of 8 recordings are done already"):
+        embed_recordings(bundle_folder, places, out)
+    files = sorted(whole.iterdir()) if whole.is_dir() else [whole]
+    again = sorted(out.iterdir()) if out.is_dir() else [out]
+    assert [path.read_bytes() for path in files] == [path.read_bytes() for path in again]
+    assert not out.with_name(out.name + ".journal").exists()
+    embedder = Embedder(Bundle.load(bundle_folder))
+    wanted = embedder.embed_manifest(manifest) if of_manifest else embedder.embed(places)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.features, wanted.features, atol=1e-5)
+    assert found.paths == wanted.paths
+    assert found.labels == wanted.labels
+    assert found.devices == wanted.devices
+    np.testing.assert_array_equal(found.starts_s, wanted.starts_s)
+
+
+def test_a_changed_clip_of_a_manifest_is_done_again(
+    bundle_folder: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    with pytest.raises(Stopped):
+        embed_recordings(bundle_folder, manifest, tmp_path / "out.npz", progress=stop_at_third)
+    soundfile.write(tmp_path / "2.wav", np.random.default_rng(9).uniform(-0.5, 0.5, 9000), 8000)
+    with pytest.warns(AnymicWarning, match="1 recording changed since then, and done again"):
+        embed_recordings(bundle_folder, manifest, tmp_path / "out.npz")
