@@ -19,6 +19,7 @@ from anymic.inference.event_formats import refuse_several, target_of, write_even
 from anymic.inference.files import audio_files, load_model
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
+from anymic.inference.pipeline import LEAN_VALUES, fitting_batch
 from anymic.inference.predictor import Predictor
 from anymic.inference.recordings import EventSettings, RecordingEvents, recording_events
 from anymic.inference.requests import ClipRequest
@@ -115,6 +116,9 @@ def predict_events(
     predictor = None
     if not isinstance(loaded, OnnxModel):
         predictor = Predictor(loaded, batch_size=batch_size, accelerator=accelerator)
+        if batch_size is None:
+            lean = fitting_batch(loaded, predictor.engine, most_values=LEAN_VALUES)
+            predictor.pipeline.batch_size = lean
     decisive = {"model": model_key(model), "device": device, "hop_s": hop_s}
     if together:  # each recording has a part in the gains of the others
         decisive["together"] = key_of(states_key(paths))

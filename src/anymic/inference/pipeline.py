@@ -25,6 +25,7 @@ Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
 Computed = list[tuple[ClipRequest, Window, NDArray[np.float64] | AnymicError, bool]]
 
 BATCH_VALUES = 250_000  # feature values in a batch on a processor, which one core computes
+LEAN_VALUES = 100_000  # the same, where memory is to stay small
 MOST_WINDOWS = 32  # in a batch on a processor; on a GPU in every batch
 
 
@@ -55,7 +56,7 @@ class ClipPipeline:
     ) -> None:
         self.engine, self.compute = engine, compute
         self.gain_selector = GainSelector(bundle, engine)
-        self.batch_size = batch_size or _fitting_batch(bundle, engine)
+        self.batch_size = batch_size or fitting_batch(bundle, engine)
 
     def run(self, requests: Iterable[ClipRequest], *, alike: bool = False) -> Iterator[ClipRequest]:
         """Compute every request, and yield them in order.
@@ -153,9 +154,12 @@ class ClipPipeline:
         ]
 
 
-def _fitting_batch(bundle: Bundle | Ensemble, engine: Engine) -> int:
+def fitting_batch(
+    bundle: Bundle | Ensemble, engine: Engine, *, most_values: int = BATCH_VALUES
+) -> int:
+    """Return the number of windows in a batch of at most so many feature values: 4 to 32."""
     if engine.place.type != "cpu":
         return MOST_WINDOWS
     config, contract = engine.frontends[0].config, bundle.contract
     values = config.bands * config.frames(round(contract.clip_s * contract.rate_hz))
-    return min(max(BATCH_VALUES // values, 4), MOST_WINDOWS)
+    return min(max(most_values // values, 4), MOST_WINDOWS)
