@@ -82,6 +82,29 @@ def test_a_bundle_comes_out_with_what_it_was_fitted_on(corpus: Manifest, tmp_pat
     assert any((tmp_path / "logs").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("correction", "policy"),
+    [
+        (None, "identity"),
+        (CorrectionConfig(("A",)), "blind"),
+        (CorrectionConfig(("A",), unknown_device="identity"), "identity"),
+        (CorrectionConfig(("A",), unknown_device="refuse"), "refuse"),
+        (CorrectionConfig(("A",), domain="log_mel"), "identity"),
+    ],
+)
+def test_a_model_with_gains_estimates_those_of_unknown_devices(
+    corpus: Manifest, tmp_path: Path, correction: CorrectionConfig | None, policy: str
+) -> None:
+    bundle = fit(corpus, replace(CONFIG, correction=correction, epochs=1), tmp_path, progress=False)
+    assert bundle.contract.unknown_device == policy
+    assert Bundle.load(tmp_path).contract.unknown_device == policy
+
+
+def test_gains_of_mel_bands_cannot_be_estimated_blindly() -> None:
+    with pytest.raises(ConfigError, match="cannot be estimated blindly"):
+        CorrectionConfig(("A",), domain="log_mel", unknown_device="blind")
+
+
 def test_every_hop_that_a_frontend_has_can_be_corrected(corpus: Manifest, tmp_path: Path) -> None:
     frontend = replace(CONFIG.frontend, fft_size=128, hop_samples=128, bands=24)
     config = replace(CONFIG, frontend=frontend, correction=CorrectionConfig(("A",)), epochs=1)

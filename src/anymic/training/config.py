@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from anymic import models
 from anymic._internal.settings import from_mapping, read_yaml, to_mapping, with_changes
+from anymic.bundle.contract import UnknownDevice
 from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.correction.estimators import ESTIMATORS
@@ -59,6 +60,10 @@ class CorrectionConfig:
         magnitude: a gain for each frequency bin, before the mel filters. log_mel: one for each mel
         band, whose logarithm is added after them (`anymic.devices.correction.gain_fitting`);
         this is for ablations.
+    unknown_device : {"blind", "identity", "refuse"}, optional
+        What the model does with clips of a device that it has no gains for; see `InputContract`. By
+        default gains are estimated from each recording (blind), because a network that was trained
+        on corrected clips is worse on uncorrected ones; gains of mel bands cannot be estimated so.
     """
 
     reference: tuple[str, ...] | str = ()
@@ -67,6 +72,13 @@ class CorrectionConfig:
     floor_db: float = -100.0
     silence_db: float = -40.0
     weighting: Weighting = "loudness"
+    unknown_device: UnknownDevice | None = None
+
+    @property
+    def policy(self) -> UnknownDevice:
+        """What the model does with clips of unknown devices."""
+        usual: UnknownDevice = "blind" if self.domain == "magnitude" else "identity"
+        return self.unknown_device or usual
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown estimator, or one that mel bands do not have."""
@@ -84,6 +96,12 @@ class CorrectionConfig:
                 f"the estimator {self.estimator} does not work in the domain log_mel",
                 expected=" or ".join(for_mel_bands()),
                 fix="choose one of them, or the domain magnitude",
+            )
+        if self.domain == "log_mel" and self.unknown_device == "blind":
+            raise ConfigError(
+                "gains of mel bands cannot be estimated blindly",
+                expected="unknown_device identity or refuse, or the domain magnitude",
+                fix="change one of the two",
             )
 
 

@@ -258,6 +258,10 @@ class TrainingRun:
         if int(model.training["rank"]) != 0:
             return model
         model = with_spectrum(model, self.parts.training)
+        correction = self.config.correction
+        if correction is not None and (correction.policy != "blind" or model.spectrum is not None):
+            contract = replace(model.contract, unknown_device=correction.policy)
+            model = replace(model, contract=contract)
         if model.network_name:
             model.save(self.out)
         else:
