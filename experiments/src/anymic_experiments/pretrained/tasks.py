@@ -250,9 +250,9 @@ def _sequences(
     """
     spectrum, path = bundle.spectrum, None
     if bundle.contract.unknown_device == "blind" and spectrum is not None:
-        own = [bundle.network_arguments["embedder"], bundle.frontend.config.rate_hz, VERSION]
-        parts = (spectrum.log_magnitude, spectrum.covariance, spectrum.spread, spectrum.expected)
-        key = key_of([*own, manifest.digest()], *(part.tobytes() for part in parts))
+        record, tensors = spectrum.to_parts()
+        own = [VERSION, bundle.network_arguments["embedder"], record, manifest.digest()]
+        key = key_of(own, *(tensor.numpy().tobytes() for tensor in tensors.values()))
         path = cache / "blind" / f"{key}.npz"
         if path.is_file():
             with np.load(path) as kept:

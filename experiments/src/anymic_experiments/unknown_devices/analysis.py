@@ -26,7 +26,7 @@ from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
-from anymic_experiments.pooling import Pooled, pool
+from anymic_experiments.pooling import pool
 from anymic_experiments.pretrained.tasks import Answers, Head, Row
 from anymic_experiments.runs import Outcome
 from anymic_experiments.unknown_devices.comparison import compared
@@ -58,6 +58,7 @@ class Settings(Grid):
 
     takes: int
     copies: int
+    pretrained_folds: int | None = None  # how many test in the part pretrained; null is `folds`
     rows: dict[str, DeviceRow]
     drums: Drums
     defaults: dict[str, str]
@@ -165,13 +166,19 @@ def networks(experiment: Experiment[Settings]) -> list[Section]:
     places = experiment.places
     outcomes = [run.outcome(places) for run in runs]
     outcomes += [task.outcome(name, places) for name, own in other.items() for task in own]
-    pooled = pool(outcomes)
-    return [_section("networks", experiment, pooled, omitted)]
+    return [section("networks", experiment, outcomes, omitted=omitted, folds=len(folds))]
 
 
-def _section(
-    part: str, experiment: Experiment[Settings], pooled: Pooled, omitted: Sequence[str]
+def section(
+    part: str,
+    experiment: Experiment[Settings],
+    outcomes: Iterable[Outcome],
+    *,
+    omitted: Sequence[str],
+    folds: int,
 ) -> Section:
+    """Return the tables of a part, without the rows that are left out."""
+    pooled = pool(outcomes)
     grid, rows = experiment.grid, []
     for name in pooled.conditions:
         rows += compared(pooled, name, PLAIN, grid.devices["unknown"])
@@ -182,7 +189,7 @@ def _section(
             own = compared(pooled, name, other, grid.devices["unknown"])
             rows += [one for one in own if one.metric == "accuracy_difference"]
     facts = columns(experiment) | {"rows": list(pooled.conditions), "left_out": list(omitted)}
-    return Section(part, Findings(rows), facts)
+    return Section(part, Findings(rows), facts | {"folds": folds})
 
 
 def _comparisons(part: str, default: str, takes: str) -> list[tuple[str, str]]:
@@ -242,7 +249,8 @@ def pretrained_folds(experiment: Experiment[Settings]) -> tuple[Path, ...]:
     takes |= {reference: "all"}
     devices = replace(devices, recorded={**devices.recorded, "train": takes})
     clips = esc50(experiment.options["esc50_16k"])
-    return recorded(experiment, "pretrained", devices, clips)
+    paths = recorded(experiment, "pretrained", devices, clips)
+    return paths[: grid.pretrained_folds]
 
 
 def pretrained(experiment: Experiment[Settings]) -> list[Section]:
@@ -254,8 +262,8 @@ def pretrained(experiment: Experiment[Settings]) -> list[Section]:
     omitted = left_out(experiment, grid.rows)
     rows = {name: row for name, row in grid.rows.items() if name not in omitted}
     (reference,) = grid.devices["reference"]
-    pooled = pool(answers(experiment, rows, heads_of(experiment, paths, reference)))
-    return [_section("pretrained", experiment, pooled, omitted)]
+    found = answers(experiment, rows, heads_of(experiment, paths, reference))
+    return [section("pretrained", experiment, found, omitted=omitted, folds=len(paths))]
 
 
 def drums(experiment: Experiment[Settings]) -> list[Section]:
