@@ -177,6 +177,12 @@ def test_a_head_on_a_pretrained_extractor_learns_a_device(
     )
     original = predict.predict(recorded.old / name).probabilities["dog"]
     assert abs(corrected - original) < 0.2 * abs(through - original)
+    # A device that was not added is treated as by the model without a profile, and this is said.
+    other = predict.predict(recorded.new / name, device="other")
+    without = Predictor(model, precision="float32").predict(recorded.new / name)
+    assert other.probabilities == without.probabilities
+    assert other.device_policy == "identity"
+    assert "device other: no profile, not corrected" in other.notes
 
 
 def test_recordings_alone_give_blind_gains(plain: Bundle, recorded: Recorded) -> None:

@@ -111,6 +111,10 @@ def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = TrainingConfig(network="dense_head", random_devices=devices)
     with pytest.raises(ConfigError, match=r"Random devices cannot record embeddings\. Expected"):
         fit_vectors(vectors, config, tmp_path / "none")
+    assert main(["train-head", *arguments, *out, "--head", "dense", "--copies", "2"]) == 2
+    assert "Random devices cannot record embeddings" in capsys.readouterr().err
+    logistic = ["--embeddings", str(tmp_path / "whole.npz"), "--head", "logistic"]
+    assert main(["train-head", *logistic, *out]) == 0
     wide = write(tmp_path / "wide.npz", features=np.zeros((len(arrays()["paths"]), 6)))
     with pytest.raises(ConfigError, match=r"vectors have 6 features\. Expected 5"):
         load_head(tmp_path / "head").predict(read_vectors(wide))

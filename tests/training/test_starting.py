@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from anymic.features.patches import YAMNET
 from anymic.importers.yamnet import import_yamnet
 from anymic.models.tagger import Tagger
 from anymic.training.finetuning import weights_digest
-from anymic.training.head_settings import head_config
+from anymic.training.head_settings import COPIES, MOST_COPIED, head_config
 from anymic.training.heads import fit_head
 from anymic.training.starting import choose_start
 
@@ -196,6 +197,26 @@ def test_settings_of_random_devices_that_cannot_be_are_one_line(
         assert words in refused(*command, setting)
     (folder / "short.wav").write_bytes(b"no sound")
     assert "short.wav" in refused(*command, without)
+
+
+def test_a_logistic_head_has_copies_unless_they_are_refused(
+    installed: Bundle, sounds: Path
+) -> None:
+    clips = read_folder(sounds)
+
+    def copies(**given: Any) -> int:
+        devices = choose_start(clips, **given).config.random_devices
+        return 0 if devices is None else devices.copies
+
+    assert copies() == copies(head="logistic") == COPIES
+    assert choose_start(clips).notes[-1].startswith("each training clip also trains through")
+    assert copies(head="dense") == 0
+    assert copies(changes={"random_devices": None}) == 0
+    assert copies(changes={"random_devices.copies": 0}) == 0
+    assert copies(changes={"random_devices.copies": 1}, head="dense") == 1
+    assert head_config("linear_head", clips=MOST_COPIED + 1).random_devices is None
+    level = choose_start(clips, changes={"random_devices.level_db": 0}).config.random_devices
+    assert level == RandomDevices(copies=COPIES, level_db=0)
 
 
 def test_random_devices_alone_do_not_choose_a_network(installed: Bundle, sounds: Path) -> None:

@@ -36,6 +36,7 @@ def train_head(
     epochs: int | None = None,
     batch: int | None = None,
     mixup: float | None = None,
+    copies: int | None = None,
     balanced: bool = False,
     several: bool = False,
     cache: Path | None = None,
@@ -60,6 +61,9 @@ def train_head(
     each class, in OUT/report; OUT/clips.csv lists them. With --predict and --submission it
     classifies other files. The exit status is 1 if some files failed; they are listed.
 
+    Logistic regression is also trained on copies of each clip through random devices (--copies), so
+    that it classifies recordings of unknown microphones better.
+
     With --several a clip may have several labels, separated by semicolons, or none.
 
     With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
@@ -77,12 +81,15 @@ def train_head(
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if mixup is not None:
         changes["mixup"] = {"share": 1.0, "alpha": mixup} if mixup else None
+    if copies is not None or embeddings is not None:  # embeddings have no audio to copy
+        changes["random_devices"] = None if copies is None else {"copies": copies}
     if balanced:
         changes["sampling"] = "balanced"
     if several:
         changes["targets"] = "several"
-    config = head_config(_network(head), seed=seed, changes=changes)
+    network = _network(head)
     vectors, clips = _input(data, model, embeddings, several=several)
+    config = head_config(network, clips=len(clips), seed=seed, changes=changes)
     answers = _open_submission(unlabelled, submission, clips)
     if evaluate:
         clips = set_test_aside(clips, share=test_share, seed=seed)

@@ -52,7 +52,7 @@ def fit_vectors(
         If there are no training clips, or one label only.
     """
     require_head(config.network, segments=segments, hidden=hidden)
-    if config.random_devices is not None:
+    if config.random_devices is not None and config.random_devices.copies:
         raise ConfigError(
             "random devices cannot record embeddings",
             expected="the audio of the clips",

@@ -7,11 +7,13 @@ from typing import Any
 
 from anymic import models
 from anymic._internal.settings import to_mapping
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, counted
 from anymic.training.config import TrainingConfig, load_config
 
 LINEAR = "linear_head"
 PRESET = "head"
+COPIES = 2  # of each clip, through random devices; benchmarks/random_devices.py
+MOST_COPIED = 5000  # clips: embeddings and the fit of more take long
 # Settings that a head does not use: its features are embeddings, and its name is chosen apart.
 OF_NETWORKS = {"network", "width", "frontend", "correction", "clip_s", "codecs", "from_data"}
 OF_NETWORKS |= {"other_rates", "shorter", "longer"}
@@ -25,17 +27,21 @@ def heads() -> dict[str, str]:
 
 
 def head_config(
-    head: str, *, seed: int = 0, changes: Mapping[str, Any] | None = None
+    head: str, *, clips: int = 0, seed: int = 0, changes: Mapping[str, Any] | None = None
 ) -> TrainingConfig:
     """Return the usual settings of a head's training: those of the preset "head".
 
     Logistic regression sets no clips aside, because it chooses its regularization by
-    cross-validation; with several labels a clip it does, to choose the thresholds of the labels.
+    cross-validation; with several labels a clip it does, to choose the thresholds of the labels. It
+    is also trained on `COPIES` copies of each clip through random devices, which need audio, unless
+    there are more than `MOST_COPIED` clips.
 
     Parameters
     ----------
     head : str
         Its registered name.
+    clips : int
+        How many there are.
     seed : int
     changes : mapping, optional
         Settings to replace, as for `anymic.training.load_config`.
@@ -47,9 +53,23 @@ def head_config(
     """
     require_used(head, changes or {})
     usual: dict[str, Any] = {"network": head, "seed": seed}
+    if head == LINEAR and clips <= MOST_COPIED:
+        usual["random_devices"] = {"copies": COPIES}
     if head == LINEAR and (changes or {}).get("targets") != "several":
         usual["validation_share"] = 0
     return load_config(PRESET, changes={**usual, **(changes or {})})
+
+
+def copies_note(config: TrainingConfig) -> list[str]:
+    """Return a sentence on the copies of training clips, or none where there are no copies."""
+    devices = config.random_devices
+    if devices is None or not devices.copies:
+        return []
+    own = "" if devices.responses is None else f" with the responses of {devices.responses}"
+    return [
+        f"each training clip also trains through {counted(devices.copies, 'random device')}{own}"
+        " (random_devices.copies)"
+    ]
 
 
 def require_used(head: str, changes: Mapping[str, Any]) -> None:

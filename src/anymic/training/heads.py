@@ -16,8 +16,7 @@ from anymic._internal.process_state import left_as_found
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.copies import Copies
-from anymic.devices.simulation.random_devices import RandomDevices
-from anymic.errors import BundleError, counted
+from anymic.errors import BundleError
 from anymic.features import Standardizer
 from anymic.features.patches import patch_distance_s, patch_length_s
 from anymic.inference.sequences import open_sequences
@@ -25,7 +24,7 @@ from anymic.models.tagger import Tagger
 from anymic.training.config import TrainingConfig
 from anymic.training.embedded import Embedded
 from anymic.training.finetuning import weights_digest
-from anymic.training.head_settings import LINEAR, require_head
+from anymic.training.head_settings import LINEAR, copies_note, require_head
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
 from anymic.training.windows import MOST_WINDOWS, survey
@@ -115,13 +114,13 @@ def fit_head(
         hidden=hidden,
         seed=config.seed,
     )
-    together = run.parts.together
+    together, devices = run.parts.together, config.random_devices
     found = open_sequences(
         together,
         bundle,
         None if cache is None else Path(cache),
         most_windows=MOST_WINDOWS,
-        copies=config.random_devices and Copies(config.random_devices, config.seed),
+        copies=None if devices is None else Copies(devices, config.seed),
         copied=set(run.parts.training.clip_ids()),
         progress=progress,
     )
@@ -148,16 +147,13 @@ def fit_head(
     if config.standardize or config.network == LINEAR:
         uses["standardization"] = uses["weights"]
     contract = bundle.contract
+    found_out = seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s)
     record |= {
         "clips": len(run.parts.training),
         "examples": len(data.training),
         "embedder": embedder.training,
         "extractor": {"network": embedder.network_name, "weights_sha256": weights_digest(embedder)},
-        "notes": [
-            *notes,
-            *seen.notes(rate_hz=contract.rate_hz, window_s=contract.clip_s),
-            *_of_devices(config.random_devices),
-        ],
+        "notes": list(dict.fromkeys([*notes, *found_out, *copies_note(config)])),
     }
     trained = replace(
         bundle,
@@ -279,15 +275,6 @@ def with_labels(embedder: Bundle, labels: Sequence[str], *, seed: int = 0) -> Bu
         targets="one",
         thresholds=None,
     )
-
-
-def _of_devices(settings: RandomDevices | None) -> list[str]:
-    """Return what is noted on the copies of clips through random devices."""
-    if settings is None or not settings.copies:
-        return []
-    own = "" if settings.responses is None else f" with responses of {settings.responses}"
-    devices = counted(settings.copies, "random device")
-    return [f"each training clip also trains through {devices}{own}"]
 
 
 def _require(embedder: Bundle, fits: Callable[[models.NetworkSpec], bool], what: str) -> None:

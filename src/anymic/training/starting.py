@@ -16,7 +16,7 @@ from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError
 from anymic.training.config import TrainingConfig, as_config, load_config
 from anymic.training.fitting import fit
-from anymic.training.head_settings import head_config, heads, require_used
+from anymic.training.head_settings import copies_note, head_config, heads, require_used
 from anymic.training.heads import fit_head
 from anymic.training.held_out import REPORT, HeldOut, Measured, fit_and_measure
 
@@ -173,12 +173,12 @@ def choose_start(
         said.append(f"head: {head}, for {rule} {MOST_CLIPS:,} clips (here {len(manifest):,})")
     if config is None:
         assert head is not None
-        settings = head_config(heads()[head], changes=changes)
+        settings = head_config(heads()[head], clips=len(manifest), changes=changes)
     else:
         settings = as_config(config, changes)
         settings = settings if head is None else replace(settings, network=heads()[head])
         require_used(settings.network, changes)
-    return Start(settings, bundle, tuple(said))
+    return Start(settings, bundle, (*said, *copies_note(settings)))
 
 
 def train(
