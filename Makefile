@@ -22,10 +22,10 @@ lint: $(VENV)/.ready-dev
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
+# What is compared from version to version is kept in benchmarks/history; the others only print.
 bench: $(VENV)/.ready-dev
-	$(RUN)/python benchmarks/run.py
-	$(RUN)/python benchmarks/ensemble.py
-	$(RUN)/python benchmarks/codecs.py
+	$(RUN)/python benchmarks/record.py
+	$(RUN)/python benchmarks/record.py --page
 	$(RUN)/python benchmarks/pretrained.py
 	$(RUN)/python benchmarks/service.py
 	$(RUN)/python benchmarks/export.py

@@ -128,6 +128,29 @@ def their_features(folder: Path) -> Callable[[], object]:
     return lambda: librosa_features(soundfile.read(folder / "0.wav", dtype="float32")[0])
 
 
+def torch_features(folder: Path) -> Callable[[], object]:
+    """Do the same by torch.stft and a product with librosa's filters."""
+    window = torch.hann_window(2048)
+    filters = torch.from_numpy(librosa.filters.mel(sr=RATE_HZ, n_fft=2048, n_mels=256))
+
+    @torch.inference_mode()
+    def work() -> torch.Tensor:
+        samples, _ = soundfile.read(folder / "0.wav", dtype="float32")
+        spectrum = torch.stft(
+            torch.from_numpy(samples),
+            2048,
+            hop_length=512,
+            window=window,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        return torch.log(filters @ spectrum.abs() + CONFIG.log_offset)
+
+    expected = librosa_features(soundfile.read(folder / "0.wav", dtype="float32")[0])
+    np.testing.assert_allclose(work().numpy(), expected, atol=1e-3)
+    return work
+
+
 def step(*, ours: bool, keeps: bool = True) -> Callable[[], object]:
     """One training step of basic1 on 64 clips of 256 x 431.
 
@@ -221,6 +244,7 @@ def their_prediction(folder: Path) -> Callable[[], object]:
 SIDES: dict[str, Callable[[Path], Callable[[], object]]] = {
     "our_features": our_features,
     "their_features": their_features,
+    "torch_features": torch_features,
     "our_step": lambda _: step(ours=True),
     "plain_step": lambda _: step(ours=False, keeps=False),
     "kept_step": lambda _: step(ours=False),
@@ -246,6 +270,7 @@ def main() -> None:
     turns = options.rounds
     comparisons = (
         ("features of a 10 s file, one core", "features", "their", "librosa", 1, 5 * turns),
+        ("the same beside torch.stft", "features", "torch", "torch.stft", 1, 5 * turns),
         (f"training step, 64 x 256 x 431, {kind}", "step", "plain", "float32", cores, turns),
         ("the same, both with kept memory", "step", "kept", "float32", cores, turns),
         (f"{FILES} files of 10 s to predictions", "prediction", "their", "script", cores, turns),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 from packaging.version import Version
 
 import anymic
@@ -112,6 +113,20 @@ def test_every_extra_is_in_the_table_of_the_readme() -> None:
     extras = set(re.findall(r"^([a-z]+) = \[", block, re.MULTILINE)) - {"docs"}  # of the site
     table = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert sorted(table) == sorted(extras)
+
+
+def test_every_step_of_a_workflow_is_a_target_of_the_makefile() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    workflows = {path.stem: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}
+    assert set(workflows) == {"docs", "lint", "release", "scheduled", "tests"}
+    for path in (workflows[name] for name in ("lint", "release", "scheduled", "tests")):
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            named = job.get("strategy", {}).get("matrix", {}).get("target", [])
+            for step in (step for step in job["steps"] if "run" in step):
+                program, *wanted = step["run"].split()
+                assert program == "make" or "apt-get" in step["run"], step
+                wanted = [one for one in wanted if one.isalpha() or "-" in one]
+                assert set(wanted or named) <= set(targets), step
 
 
 def test_verbose_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

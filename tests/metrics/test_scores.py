@@ -85,6 +85,11 @@ def test_one_recording_counts_as_one_clip() -> None:
     assert design_effect(hits(3, 12), ["same"] * 12) == 12
 
 
+def test_recordings_of_one_share_each_do_not_narrow_the_interval() -> None:
+    """Every recording has one clip of two right: less spread between them than by chance."""
+    assert design_effect(np.tile([0, 1], 10), np.repeat(np.arange(10), 2)) == 1.0
+
+
 def clustered_outcomes(
     random: np.random.Generator, share: float, spread: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -123,15 +128,19 @@ def test_interval_holds_the_truth_where_one_recording_is_ten_times_longer(
 
 
 def test_design_effect_equals_the_number_worked_by_hand() -> None:
-    """Groups of 2, 1 and 1 clips; p = 1/2, residuals -1, 1/2 and 1/2."""
-    found = design_effect([0, 0, 1, 1], ["a", "a", "b", "c"])
-    clustered = (1 / (1 - 2 / 4) + 2 * 0.25 / (1 - 1 / 4)) / 16
-    correction = (student.ppf(0.975, 16 / 6 - 1) / student.ppf(0.975, 3)) ** 2
-    assert found == pytest.approx(min(clustered / (0.25 / 3) * correction, 6 / 4))
-    even = design_effect([0, 1, 1, 1, 0, 1, 0, 0], [0, 0, 1, 1, 2, 2, 3, 3])
-    clustered = 4 / 3 * (1 + 1) / 64
-    correction = (student.ppf(0.975, 3) / student.ppf(0.975, 7)) ** 2
-    assert even == pytest.approx(min(clustered / (0.25 / 7) * correction, 2))
+    """One group of 4 and five of 2, p = 10/14; then six groups of 2, p = 8/12."""
+    hits = [1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1]
+    found = design_effect(hits, [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+    squares = 1 / 49 / (1 - 4 / 14) + (16 + 100 + 16 + 9 + 16) / 49 / (1 - 2 / 14)
+    independent = 10 / 14 * 4 / 14 / 13
+    t = student.ppf(0.975, 14 / (36 / 14) - 1) / student.ppf(0.975, 13)
+    assert found == pytest.approx(squares / 14**2 / independent * t**2)
+    assert 1 < found < 36 / 14  # neither of its limits
+    even = design_effect([1, 1, 0, 1, 1, 1, 0, 0, 1, 0, 1, 1], np.repeat(np.arange(6), 2))
+    squares = 6 / 5 * (4 + 1 + 4 + 16 + 1 + 4) / 9
+    t = student.ppf(0.975, 5) / student.ppf(0.975, 11)
+    assert even == pytest.approx(squares / 12**2 / (2 / 3 * 1 / 3 / 11) * t**2)
+    assert 1 < even < 2
 
 
 # resampling whole groups

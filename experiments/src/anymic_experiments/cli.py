@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from anymic.cli.settings import read_changes
 from anymic.errors import ConfigError
@@ -20,8 +22,29 @@ if TYPE_CHECKING:
     from anymic_experiments.conditions import Grid
     from anymic_experiments.experiment import Paper
 
+
+class Papers(TyperGroup):
+    """One command for each paper, made when it is asked for: `anymic --help` needs none of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = dict.fromkeys(papers())  # names only, for suggestions too
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the papers."""
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a paper; None where there is none."""
+        folder = papers().get(cmd_name)
+        return None if folder is None else _command(cmd_name, folder)
+
+
 app = typer.Typer(
-    help="Run an experiment of docs/results again.", no_args_is_help=True, rich_markup_mode=None
+    cls=Papers,
+    help="Run an experiment of docs/results again.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 TYPES: dict[str, Any] = {
     "path": Path | None,
@@ -51,7 +74,8 @@ def _parameter(name: str, option: Option) -> inspect.Parameter:
     )
 
 
-def _add(name: str, folder: Path) -> None:
+def _command(name: str, folder: Path) -> Any:
+    """Return the command of a paper, with the options of its grid file."""
     command = read_settings(Command, folder, key="command")
 
     def call(**given: Any) -> None:
@@ -61,7 +85,11 @@ def _add(name: str, folder: Path) -> None:
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     call.__doc__ = command.about
-    app.command(name)(call)
+    application = typer.Typer(add_completion=False, rich_markup_mode=None)
+    application.command(name)(call)
+    made = get_command(application)
+    made.name = name
+    return made
 
 
 def _run(name: str, command: Command, given: Mapping[str, Any]) -> None:
@@ -108,7 +136,3 @@ def _one_corpus(given: Mapping[str, Any], name: str) -> None:
             expected="either --data, once a fold, or --esc50 with --responses",
             fix=f"see anymic reproduce {name} --help",
         )
-
-
-for _name, _folder in papers().items():
-    _add(_name, _folder)

@@ -1,0 +1,165 @@
+"""Run the benchmarks and keep what they found, so that versions can be compared.
+
+    python benchmarks/record.py                    # all: an hour on an idle machine
+    python benchmarks/record.py startup scaling    # some
+    python benchmarks/record.py --page             # docs/speed.md and its plot, from the kept files
+
+Each run is one file in benchmarks/history: the machine, the version with its commit, the load while
+it ran, and what each benchmark wrote. Ratios of one run can be compared with those of another;
+seconds only on one machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from anymic._internal.environment import environment
+from anymic._internal.files import write_text
+from anymic._version import commit, version
+
+ROOT = Path(__file__).resolve().parents[1]
+HISTORY = ROOT / "benchmarks" / "history"
+PAGE = ROOT / "docs" / "speed.md"
+PLOT = ROOT / "docs" / "results" / "speed_history.png"
+BEGIN, END = "<!-- history: begin -->", "<!-- history: end -->"
+# The benchmarks that write JSON, and how their rows are read. Others only print.
+RECORDED = ("startup", "run", "ensemble", "codecs", "scaling")
+FACTS = ("python", "system", "processor", "torch")
+
+
+def record(names: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
+    """Run the benchmarks, and return what is kept of them."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            out = Path(folder) / f"{name}.json"
+            script = ROOT / "benchmarks" / f"{name}.py"
+            command = [sys.executable, str(script), "--json", str(out), *arguments]
+            done = subprocess.run(command, check=False)
+            if out.is_file():
+                found[name] = json.loads(out.read_text(encoding="utf-8"))
+            else:
+                print(f"record: {name} ended with status {done.returncode} and wrote nothing")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    facts = environment()
+    return {
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "version": version(),
+        "commit": commit(),
+        "machine": {name: facts[name] for name in FACTS},
+        "load": load,
+        "benchmarks": found,
+    }
+
+
+def figures(kept: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
+    """Give the name, value and unit of each figure of a run."""
+    for benchmark, rows in kept["benchmarks"].items():
+        for row in rows:
+            if "ratio" in row:
+                ratio = row["ratio"]
+                if isinstance(ratio, dict):
+                    ratio = ratio["processor"]
+                yield row["name"], ratio, "x"
+            elif "codec" in row and "anymic_s" in row:
+                yield f"codec {row['codec']}", row["ffmpeg_s"] / row["anymic_s"], "x"
+            elif "seconds" in row:
+                yield row["name"], row["seconds"], "s"
+            elif "processor_s" in row:
+                each = 1e3 * row["processor_s"] / row["size"]
+                yield f"{benchmark}: {row['size']} {row['name']}", each, "ms each"
+
+
+def history() -> list[dict[str, Any]]:
+    """Return the kept runs, the oldest first."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in HISTORY.glob("*.json")]
+    return sorted(runs, key=lambda run: str(run["created"]))
+
+
+def table(runs: Sequence[Mapping[str, Any]], most: int = 3) -> str:
+    """Return the figures of the newest runs as a table in Markdown, one run a column."""
+    shown = runs[-most:]
+    columns = [{name: (value, unit) for name, value, unit in figures(run)} for run in shown]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    heads = [f"{run['version']}<br>{run['created'][:10]}" for run in shown]
+    lines = ["| figure | " + " | ".join(heads) + " |", "|---|" + "---|" * len(shown)]
+    for name in names:
+        cells = [
+            f"{column[name][0]:.3g} {column[name][1]}" if name in column else ""
+            for column in columns
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    machines = [
+        f"- {run['version']}: {run['machine']['processor']}, torch {run['machine']['torch']}, "
+        f"python {run['machine']['python']}, load {run['load']:.1f} at the end"
+        for run in shown
+    ]
+    return "\n".join([*lines, "", *machines])
+
+
+def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw every ratio and start-up time over the runs, relative to the first run that has it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    series: dict[str, list[tuple[int, float]]] = {}
+    for number, run in enumerate(runs):
+        for name, value, unit in figures(run):
+            if unit != "ms each":
+                series.setdefault(name, []).append((number, value))
+    for name, points in series.items():
+        axes.plot(
+            [number for number, _ in points],
+            [value / points[0][1] for _, value in points],
+            marker="o",
+            label=name,
+        )
+    axes.set_xticks(range(len(runs)), [str(run["created"])[:10] for run in runs])
+    axes.set_ylabel("of the first run")
+    axes.legend(fontsize="small")
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+def write_page() -> None:
+    """Write the table into the page, between its marks, and draw the plot."""
+    runs, text = history(), PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    write_text(PAGE, f"{before}{BEGIN}\n{table(runs)}\n{END}{after}")
+    draw(runs, PLOT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and keep, or write the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(RECORDED)}; default all")
+    parser.add_argument("--rounds", help="passed to each benchmark")
+    parser.add_argument("--page", action="store_true", help="write docs/speed.md and its plot")
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.names) - set(RECORDED)):
+        parser.error(f"no benchmark {', '.join(unknown)}: expected {', '.join(RECORDED)}")
+    if options.page:
+        write_page()
+        return 0
+    passed = ["--rounds", options.rounds] if options.rounds else []
+    kept = record(options.names or RECORDED, passed)
+    name = f"{kept['created'][:10]}-{kept['commit'][:12] or platform.machine()}.json"
+    HISTORY.mkdir(exist_ok=True)
+    write_text(HISTORY / name, json.dumps(kept, indent=1) + "\n")
+    print(f"record: kept as {HISTORY / name}")
+    return 0 if kept["benchmarks"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

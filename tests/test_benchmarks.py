@@ -1,0 +1,72 @@
+"""Benchmarks that no test time allows at full size run small; what they keep becomes the page."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def loaded(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(BENCHMARKS / f"{name}.py"))
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_gpu_script_runs_small_on_the_processor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main, out = loaded("gpu")["main"], tmp_path / "gpu.json"
+    assert main(["--small", "--accelerator", "cpu", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert len(found["epoch_s"]) == 2
+    assert found["difference"] <= 1e-6  # the same processor
+    assert found["limit_s"] > 0
+    assert "an epoch" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_scaling_benchmark_measures_every_size(tmp_path: Path) -> None:
+    main, out = loaded("scaling")["main"], tmp_path / "scaling.json"
+    main(["--quick", "--rounds", "1", "--json", str(out)])
+    rows = json.loads(out.read_text())
+    assert [(row["name"], row["size"]) for row in rows] == [
+        (name, size) for name, sizes in loaded("scaling")["QUICK"].items() for size in sizes
+    ]
+    assert all(row["clock_s"] > 0 for row in rows)
+
+
+def run_of(version: str, created: str, **benchmarks: Any) -> dict[str, Any]:
+    machine = {"processor": "a processor", "torch": "2.13", "python": "3.11", "system": "Linux"}
+    kept = {"version": version, "created": created, "commit": "", "machine": machine, "load": 1.0}
+    return {**kept, "benchmarks": benchmarks}
+
+
+def test_the_table_has_a_column_for_each_kept_run() -> None:
+    table = loaded("record")["table"]
+    runs = [
+        run_of("0.1.0", "2026-11-01T00:00", run=[{"name": "features", "ratio": 2.5}]),
+        run_of(
+            "0.2.0",
+            "2026-12-01T00:00",
+            run=[{"name": "features", "ratio": 3.0}],
+            ensemble=[{"name": "small", "ratio": {"clock": 9.0, "processor": 8.0}}],
+            scaling=[{"name": "files", "size": 10, "clock_s": 1.0, "processor_s": 2.0}],
+        ),
+    ]
+    lines = table(runs).splitlines()
+    assert lines[0] == "| figure | 0.1.0<br>2026-11-01 | 0.2.0<br>2026-12-01 |"
+    assert "| features | 2.5 x | 3 x |" in lines
+    assert "| small |  | 8 x |" in lines
+    assert "| scaling: 10 files |  | 200 ms each |" in lines
+
+
+def test_the_page_shows_the_kept_runs() -> None:
+    record = loaded("record")
+    text = record["PAGE"].read_text(encoding="utf-8")
+    shown = text.split(record["BEGIN"])[1].split(record["END"])[0].strip()
+    assert shown == record["table"](record["history"]())
