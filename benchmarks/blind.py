@@ -228,15 +228,9 @@ def print_accuracy(table: Recorded, test: Manifest, names: Sequence[str]) -> Non
     everywhere = [*where] * len(names)
     print_row("all unknown", before, after, everywhere)
     own = np.tile(right["A", False], len(names)).astype(float)
-    share = intervals.bootstrap(
-        lambda rows: recovered(own[rows], before[rows], after[rows]), everywhere
-    )
-    print(f"recovered share of the loss against A: {percent(share)}")
-
-
-def recovered(own: Array, before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
-    """Return the share of a loss that is recovered."""
-    return float((after.mean() - before.mean()) / (own.mean() - before.mean()))
+    change = intervals.paired_difference(after, before, everywhere)
+    loss = intervals.paired_difference(own, before, everywhere)
+    print(f"change {percent(change)}, of a loss of {percent(loss)} against A")
 
 
 def print_row(
