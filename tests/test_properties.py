@@ -20,7 +20,7 @@ from anymic.data.manifest import Manifest
 from anymic.data.splits import check_splits, set_test_aside, split_groups
 from anymic.errors import ManifestError
 from anymic.features import FrontendConfig
-from anymic.inference.windowing import Window, cut
+from anymic.inference.windowing import End, Window, cut
 from anymic.metrics import accuracy, design_effect
 
 RATE_HZ = 100
@@ -36,6 +36,7 @@ def test_every_sample_is_in_a_window_or_in_the_noted_rest(samples: int, hop: int
     contract = InputContract(rate_hz=RATE_HZ, clip_s=1.0, hop_s=hop / RATE_HZ)
     sound = np.linspace(0.1, 0.9, samples, dtype=np.float32)
     *windows, end = cut(Clip(sound, RATE_HZ), contract)
+    assert isinstance(end, End)
     covered = np.zeros(samples, dtype=bool)
     for window in windows:
         assert isinstance(window, Window)
