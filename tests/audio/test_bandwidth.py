@@ -7,7 +7,7 @@ import pytest
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.audio.bandwidth import BLOCK_SAMPLES, bandwidth_hz
+from anymic.audio.bandwidth import DENSE_S, bandwidth_hz
 from anymic.codecs import Codec
 
 RATE_HZ = 44100
@@ -52,7 +52,7 @@ def test_the_low_pass_of_a_codec_is_found(noise: Clip) -> None:
 def test_level_and_length_do_not_matter(noise: Clip) -> None:
     low = audio.resample(audio.resample(noise, 16000), RATE_HZ)
     quiet = Clip(low.samples * np.float32(0.1), RATE_HZ)
-    repeated = np.tile(noise.samples, BLOCK_SAMPLES // len(noise.samples) + 2)  # it is periodic
+    repeated = np.tile(noise.samples, int(DENSE_S))  # it is periodic
     long = audio.resample(audio.resample(Clip(repeated, RATE_HZ), 16000), RATE_HZ)
     assert bandwidth_hz(quiet) == pytest.approx(bandwidth_hz(low), rel=0.03)
     assert bandwidth_hz(long) == pytest.approx(bandwidth_hz(low), rel=0.03)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import soxr
 from typer.testing import CliRunner, Result
 
 from anymic.cli import app, main
@@ -124,3 +125,21 @@ def test_show_reads_a_folder(corpus: Path) -> None:
     result = anymic("show", corpus, "--json")
     assert result.exit_code == 0
     assert sum(row["clips"] for row in json.loads(result.stdout)["counts"]) == 3
+
+
+def test_the_condition_of_each_file_is_a_column(corpus: Path) -> None:
+    """A band limit and digital silence are named, and do not leave a file out."""
+    generator = np.random.default_rng(1)
+    noise = generator.normal(0, 0.1, 4 * 16000).astype(np.float32)
+    noise[16000:48000] = 0
+    soundfile.write(corpus / "dog" / "a.wav", noise, 16000)
+    low = soxr.resample(generator.normal(0, 0.1, 4 * 8000).astype(np.float32), 8000, 16000)
+    soundfile.write(corpus / "rain" / "a.wav", low, 16000)
+    out = corpus / "manifest.csv"
+    assert anymic("prepare", "folder", "--root", corpus, "--out", out).exit_code == 0
+    table = Manifest.read(out).table.set_index("path")
+    assert table["bandwidth_hz"]["rain/a.wav"] == pytest.approx(4000, rel=0.05)
+    assert table["bandwidth_hz"]["dog/a.wav"] > 7800
+    assert "likely resampled from 8000 Hz" in table["condition"]["rain/a.wav"]
+    assert table["condition"]["dog/a.wav"] == "digital silence of 2.0 s"
+    assert table["condition"]["dog/b.wav"] == ""

@@ -125,3 +125,34 @@ def test_together_is_for_blind_models(
     line = capsys.readouterr().err
     assert line.startswith("error: Clips cannot share a device with unknown_device 'identity'.")
     assert line.count("\n") == 1
+
+
+def test_narrow_bands_are_refused_and_the_others_answered(
+    model: Path, clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from anymic import audio
+
+    wide = audio.read(tmp_path / "0.wav")
+    low = audio.resample(audio.resample(wide, 4000), RATE)
+    narrow = tmp_path / "narrow.wav"
+    soundfile.write(narrow, low.samples, RATE, subtype="FLOAT")
+    devices_policy(model, least_bandwidth=3000.0)
+    assert "bands below 3000 Hz are noted" in capsys.readouterr().out
+    (noted,) = answers(capsys, "predict", narrow, "--model", model)
+    assert any("below the 3000 Hz of the model" in note for note in noted["notes"])  # type: ignore[attr-defined]
+    assert 1900 < float(str(noted["bandwidth_hz"])) < 2100
+    devices_policy(model, narrower="refuse")
+    assert main(["predict", str(narrow), str(tmp_path / "0.wav"), "--model", str(model)]) == 1
+    rows = capsys.readouterr().out.splitlines()
+    assert "failed" in rows[0]
+    assert "Expected at least 3000 Hz" in rows[0]
+    assert "failed" not in rows[1]
+    devices_policy(model, least_bandwidth=0.0)
+    assert load(model).contract.least_bandwidth_hz is None
+
+
+def test_narrow_without_a_least_bandwidth_or_beyond_the_band(model: Path) -> None:
+    with pytest.raises(ConfigError, match="--least-bandwidth"):
+        devices_policy(model, narrower="refuse")
+    with pytest.raises(ConfigError, match="4000 Hz, half the rate"):
+        devices_policy(model, least_bandwidth=5000.0)

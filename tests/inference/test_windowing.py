@@ -11,7 +11,7 @@ import soundfile
 
 from anymic.audio import Clip
 from anymic.bundle import InputContract
-from anymic.errors import AudioError
+from anymic.errors import AudioError, ConfigError
 from anymic.inference.windowing import End, Window, cut
 
 CONTRACT = InputContract(rate_hz=8000, clip_s=1.0)
@@ -152,3 +152,43 @@ def test_long_files_take_little_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert windows == 3600
     assert peak < 2e6  # the file as float32: 115e6
+
+
+def limited(seconds: float = 3.0) -> Clip:
+    """Return noise at 8 kHz that was resampled from 4 kHz."""
+    from anymic import audio
+
+    return audio.resample(audio.resample(Clip(noise(seconds), 8000), 4000), 8000)
+
+
+def test_a_band_limit_is_noted(tmp_path: Path) -> None:
+    file = wav(tmp_path / "narrow.wav", limited().samples)
+    for source in (limited(), file):
+        _, end = split(cut(source, CONTRACT))
+        assert end.condition is not None
+        assert end.condition.bandwidth_hz == pytest.approx(2000, rel=0.05)
+        assert [note[:19] for note in end.notes] == ["effective bandwidth"]
+
+
+def test_a_rate_below_that_of_the_model_is_a_band_limit(tmp_path: Path) -> None:
+    file = wav(tmp_path / "low.wav", noise(3.0, 4000), 4000)
+    _, end = split(cut(file, CONTRACT))
+    assert "effective bandwidth 2.0 of 4.0 kHz" in end.notes
+
+
+def test_a_contract_can_refuse_a_narrow_band() -> None:
+    strict = replace(CONTRACT, least_bandwidth_hz=3000.0, narrower="refuse")
+    split(cut(Clip(noise(3.0), 8000), strict))
+    with pytest.raises(
+        AudioError, match=r"The effective bandwidth is \d+ Hz\. Expected at least 3000 Hz"
+    ):
+        split(cut(limited(), strict))
+    lenient = replace(strict, narrower="note")
+    _, end = split(cut(limited(), lenient))
+    assert any("below the 3000 Hz of the model's contract" in note for note in end.notes)
+
+
+@pytest.mark.parametrize("least_hz", [0.0, -1.0, 4001.0, float("nan")])
+def test_a_least_bandwidth_beyond_the_band_is_refused(least_hz: float) -> None:
+    with pytest.raises(ConfigError, match="least bandwidth"):
+        replace(CONTRACT, least_bandwidth_hz=least_hz)

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from anymic.audio.clip import Clip
 
 FFT_SIZE = 4096
-BLOCK_SAMPLES = FFT_SIZE * 256
 SMOOTHED_BINS = 5
 RANGE_DB = 90.0  # below the strongest frequency
 ABOVE_NOISE_DB = 6.0  # above the noise of rounding to 16 bits
+DENSE_S = 10.0  # from here on few frames are measured
+STEP_S = 0.25  # between these
+BLOCK_FRAMES = 64  # transformed at a time
+
+# A band limit is a step of at least this within the range from 0.93 to 1.07 of its frequency ...
+STEEP_DB = 12.0
+# ... and of at least this between the median from 0.7 to 0.93 of it and everything above it.
+STEP_DB = 18.0
+LOWEST_LIMIT_HZ = 1000.0
+HIGHEST_LIMIT = 0.97  # of half the rate
+_CANDIDATES = 48
+_GROUP = 8  # bins, of which a median is used: single tones do not count
+
+
+@dataclass(frozen=True)
+class Bandwidth:
+    """The effective bandwidth of a recording.
+
+    Attributes
+    ----------
+    hz : float
+        The highest frequency at which it holds sound; 0 for silence.
+    limited : bool
+        Whether the spectrum ends in a step there, as that of a lower sampling rate or of a low-pass
+        does. Otherwise there may be no sound above it.
+    """
+
+    hz: float
+    limited: bool
 
 
 def bandwidth_hz(clip: Clip) -> float:
     """Return the highest frequency at which a recording holds sound.
 
-    It is the highest frequency at which the mean power spectrum is at most 90 dB below its
-    maximum, and at least 6 dB above the noise of rounding to 16 bits. A recording that was
-    resampled from a lower rate, or passed through a codec with a low-pass, has a lower bandwidth
-    than half its rate.
+    It is where the spectrum ends in a step (`bandwidth_of`). Without a step, it is the highest
+    frequency at which the mean power spectrum is at most 90 dB below its maximum, and at least 6 dB
+    above the noise of rounding to 16 bits. A recording that was resampled from a lower rate, or
+    passed through a codec with a low-pass, has a lower bandwidth than half its rate.
 
     Parameters
     ----------
@@ -32,11 +62,6 @@ def bandwidth_hz(clip: Clip) -> float:
     float
         In Hz, to about `clip.rate_hz / 4096`; 0 for silence.
 
-    Notes
-    -----
-    The spectrum is Welch's, with a Blackman-Harris window of 4096 samples whose side lobes are
-    92 dB below its maximum, and a running median over 5 bins.
-
     Examples
     --------
     >>> import numpy as np
@@ -44,29 +69,121 @@ def bandwidth_hz(clip: Clip) -> float:
     >>> 990 < bandwidth_hz(Clip(tone, 8000)) < 1020
     True
     """
+    meter = SpectrumMeter(clip.rate_hz)
+    meter.add(clip.samples)
+    return bandwidth_of(meter.density(), clip.rate_hz).hz
+
+
+def bandwidth_of(density: NDArray[np.float64], rate_hz: int) -> Bandwidth:
+    """Return the bandwidth of a mean power spectral density (bin,), per Hz, of full scale 1.
+
+    The spectrum is smoothed by a running median over 5 bins. It is limited if, at some frequency
+    from 1 kHz to 0.97 of half the rate, it falls by at least 18 dB: from its median between 0.7 and
+    0.93 of that frequency to the highest level above 1.03 of it, of medians of 8 bins; and by 12 dB
+    from just below to just above. The spectrum of a sound falls less steeply, and a single tone
+    raises no median.
+    """
     from scipy.ndimage import median_filter
 
-    density = median_filter(_density(clip), size=min(SMOOTHED_BINS, len(clip.samples)))
-    rounding = 2.0**-30 / 12 / (clip.rate_hz / 2)
-    least = max(density.max() * 10 ** (-RANGE_DB / 10), rounding * 10 ** (ABOVE_NOISE_DB / 10))
-    (above,) = np.nonzero(density >= least)
-    if not len(above):
-        return 0.0
-    return float(above[-1] * clip.rate_hz / 2 / (len(density) - 1)) if len(density) > 1 else 0.0
+    smooth = median_filter(density, size=min(SMOOTHED_BINS, len(density)))
+    rounding = 2.0**-30 / 12 / (rate_hz / 2)
+    least = max(smooth.max() * 10 ** (-RANGE_DB / 10), rounding * 10 ** (ABOVE_NOISE_DB / 10))
+    (above,) = np.nonzero(smooth >= least)
+    if not len(above) or len(smooth) < 2:
+        return Bandwidth(0.0, limited=False)
+    step_hz = rate_hz / 2 / (len(smooth) - 1)
+    limit = _limit(10 * np.log10(smooth + 0.01 * rounding), step_hz)
+    hz = float(above[-1] * step_hz)
+    return Bandwidth(hz, limited=False) if limit is None else Bandwidth(limit, limited=True)
 
 
-def _density(clip: Clip) -> NDArray[np.float64]:
-    """Return the mean power spectral density (bin,), per Hz, of a clip, block by block."""
-    from scipy.signal import welch
-
-    samples = clip.samples
-    size = min(FFT_SIZE, len(samples))
-    total, weight = np.zeros(size // 2 + 1), 0
-    for begin in range(0, len(samples), BLOCK_SAMPLES):
-        block = samples[begin : begin + BLOCK_SAMPLES].astype(np.float64)
-        if len(block) < size:  # what is left at the end
+def _limit(level_db: NDArray[np.float64], step_hz: float) -> float | None:
+    """Return the frequency at which a spectrum (bin,) ends in a step; None if it does not."""
+    bins = len(level_db)
+    lowest, highest = LOWEST_LIMIT_HZ / step_hz, HIGHEST_LIMIT * (bins - 1)
+    if lowest < 4 * _GROUP or lowest >= highest:
+        return None
+    groups = level_db[: bins // _GROUP * _GROUP].reshape(-1, _GROUP)
+    medians = np.sort(groups, axis=1)[:, _GROUP // 2]
+    above = np.maximum.accumulate(medians[::-1])[::-1]  # the highest from a group on
+    best_db, at, within_db = 0.0, 0.0, 0.0
+    for edge in np.geomspace(lowest, highest, _CANDIDATES):
+        first = int(1.03 * edge / _GROUP) + 1
+        if first >= len(above):
             break
-        _, found = welch(block, clip.rate_hz, "blackmanharris", nperseg=size, detrend="constant")
-        total += len(block) * found
-        weight += len(block)
-    return np.asarray(total / max(weight, 1))
+        inside = np.sort(medians[int(0.7 * edge / _GROUP) : int(0.93 * edge / _GROUP) + 1])
+        fall_db = float(inside[len(inside) // 2] - above[first])
+        if fall_db > best_db:
+            best_db, at, within_db = fall_db, float(edge), float(inside[len(inside) // 2])
+    if best_db < STEP_DB:
+        return None
+    part = level_db[: int(1.2 * at)]
+    (loud,) = np.nonzero(part >= within_db - best_db / 2)
+    edge = float(loud[-1]) if len(loud) else at
+    below = np.median(level_db[int(0.9 * edge) : int(0.97 * edge) + 1])
+    beyond = level_db[int(1.07 * edge) : max(int(1.2 * edge), int(1.07 * edge) + 4)]
+    if not len(beyond) or below - np.median(beyond) < STEEP_DB:
+        return None
+    return edge * step_hz
+
+
+class SpectrumMeter:
+    """The mean power spectrum of sound that is added block by block, from a part of its frames.
+
+    Frames of 4096 samples with a Blackman-Harris window, whose side lobes are 92 dB below its
+    maximum, half overlapping in the first 10 s, and then one every 0.25 s.
+
+    Parameters
+    ----------
+    rate_hz : int
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._sparse = max(round(STEP_S * rate_hz), FFT_SIZE // 2)
+        self._dense = DENSE_S * rate_hz
+        self._kept: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._begin = 0  # the sample where what is kept begins
+        self._next = 0  # the sample where the next frame begins
+        self._total: NDArray[np.float64] = np.zeros(FFT_SIZE // 2 + 1)
+        self._weight = 0.0
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        """Add the next samples (sample,)."""
+        kept = np.concatenate([self._kept, samples]) if len(self._kept) else samples
+        end, starts = self._begin + len(kept), []
+        while self._next + FFT_SIZE <= end:
+            starts.append(self._next)
+            self._next += FFT_SIZE // 2 if self._next < self._dense else self._sparse
+        for first in range(0, len(starts), BLOCK_FRAMES):
+            block = starts[first : first + BLOCK_FRAMES]
+            frames = np.stack([kept[one - self._begin :][:FFT_SIZE] for one in block])
+            steps = [FFT_SIZE // 2 if one < self._dense else self._sparse for one in block]
+            self._total += np.asarray(steps, dtype=np.float64) @ power_of(frames, self.rate_hz)
+            self._weight += float(sum(steps))
+        keep = min(max(self._next - self._begin, 0), len(kept))
+        self._kept, self._begin = kept[keep:].copy(), self._begin + keep
+
+    def density(self) -> NDArray[np.float64]:
+        """Return the mean power spectral density (bin,), per Hz.
+
+        Sound of less than 4096 samples is one frame, and has fewer bins; without sound it is 0.
+        """
+        if self._weight:
+            return self._total / self._weight
+        if self._begin or not len(self._kept):
+            return np.zeros(1)
+        return np.asarray(power_of(self._kept[None], self.rate_hz)[0], dtype=np.float64)
+
+
+def power_of(frames: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
+    """Return the power spectral densities (frame, bin), per Hz, of frames (frame, sample)."""
+    from scipy.fft import rfft
+    from scipy.signal import get_window
+
+    window = get_window("blackmanharris", frames.shape[1]).astype(np.float32)
+    centred = frames - frames.mean(axis=1, keepdims=True)
+    spectrum = rfft(centred * window, axis=1, overwrite_x=True)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    scale = 2 / (rate_hz * float(np.square(window, dtype=np.float64).sum() or 1.0))
+    return np.asarray(power * np.float32(scale), dtype=np.float32)

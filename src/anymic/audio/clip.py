@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anymic.errors import AudioError
+
+if TYPE_CHECKING:
+    from anymic.audio.condition import Condition
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +119,13 @@ class DecodedFile:
         What its header states, as `anymic.audio.probe` returns it.
     clips : tuple of Clip
         Its windows, as `anymic.audio.stream` yields them.
+    condition : Condition or None
+        What was measured as it was read.
     """
 
     info: AudioInfo
     clips: tuple[Clip, ...]
+    condition: Condition | None = None
 
     @property
     def path(self) -> str:

@@ -98,11 +98,11 @@ def refuse_silence(
     )
 
 
-def clipping_note(clipped: int, samples: int) -> tuple[str, ...]:
+def clipping_note(share: float) -> tuple[str, ...]:
     """Return a note on the share of clipped samples; none where it is 0.1 % or less."""
-    if clipped <= CLIPPED_SHARE * samples:
+    if share <= CLIPPED_SHARE:
         return ()
-    return (f"clipped: {100 * clipped / samples:.1f} % of samples at full scale",)
+    return (f"clipped: {100 * share:.1f} % of samples at full scale",)
 
 
 def _clipped(channel: NDArray[np.float32]) -> int:

@@ -12,6 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from anymic.audio.clip import AudioInfo, Clip, checked_length, checked_rate
+from anymic.audio.condition import ConditionMeter
 from anymic.audio.decoding import open_source
 from anymic.audio.inspection import clipping_note, inspect, refuse_silence
 from anymic.audio.shaping import resample
@@ -72,6 +73,7 @@ def read(
     duration_s: float | None = None,
     most_s: float | None = None,
     allow_silence: bool = False,
+    meter: ConditionMeter | None = None,
 ) -> Clip:
     """Read a file, or a part of it, as one mono clip.
 
@@ -102,6 +104,8 @@ def read(
         Where no duration is given, read so many seconds, or less if the file ends before.
     allow_silence : bool
         Accept a file of which every sample is 0.
+    meter : ConditionMeter, optional
+        Measures the condition of what is read, at the rate of the file.
 
     Returns
     -------
@@ -130,13 +134,16 @@ def read(
             _refuse_part(source, start_s, duration_s)
         rate, notes = source.rate_hz, source.notes
     name = os.fsdecode(path)
+    every = frames
     if column is not None:
         frames = np.ascontiguousarray(frames[:, column]) if frames.ndim > 1 else frames
     peak, clipped = inspect(frames, path=name, rate_hz=rate, start_s=start_s)
     samples = _mono(frames)
     if not allow_silence and (peak == 0 or (samples is not frames and not samples.any())):
         refuse_silence(name, peak=peak, start_s=first / rate)
-    notes += clipping_note(clipped, frames.size)
+    notes += clipping_note(clipped / frames.size)
+    if meter is not None:
+        meter.add(every, samples, rate_hz=rate, clipped=clipped)
     clip = Clip(samples, rate, path=name, notes=notes, start_s=first / rate)
     return clip if rate_hz is None else resample(clip, rate_hz)
 
@@ -148,6 +155,7 @@ def stream(
     rate_hz: int | None = None,
     channel: Channel = "mean",
     allow_silence: bool = False,
+    meter: ConditionMeter | None = None,
 ) -> Iterator[Clip]:
     """Read a file of any length as consecutive windows, of which few are in memory at a time.
 
@@ -158,7 +166,7 @@ def stream(
     path : path-like
     window_s : float
         Length of a window: round(window_s x rate) samples. The last may be shorter.
-    rate_hz, channel, allow_silence
+    rate_hz, channel, allow_silence, meter
         As for :func:`read`; a file is silent if all of its windows are.
 
     Yields
@@ -175,7 +183,12 @@ def stream(
     with open_source(path) as source:
         source.refuse_unusable()
         yield from windows_of(
-            source, window_s=window_s, rate_hz=rate_hz, channel=channel, allow_silence=allow_silence
+            source,
+            window_s=window_s,
+            rate_hz=rate_hz,
+            channel=channel,
+            allow_silence=allow_silence,
+            meter=meter,
         )
 
 
@@ -186,13 +199,14 @@ def windows_of(
     rate_hz: int | None = None,
     channel: Channel = "mean",
     allow_silence: bool = False,
+    meter: ConditionMeter | None = None,
 ) -> Iterator[Clip]:
     """Read an open source as consecutive windows; arguments and errors are those of `stream`."""
     column = _column(source, channel)
     name = source.path
     rate = source.rate_hz if rate_hz is None else checked_rate(rate_hz, name=name)
     window = checked_length(window_s, rate, name="window_s")
-    yield from _windows(source, name, rate, window, column, allow_silence)
+    yield from _windows(source, name, rate, window, column, allow_silence, meter)
 
 
 def _windows(
@@ -202,6 +216,7 @@ def _windows(
     window: int,
     column: int | None,
     allow_silence: bool,
+    meter: ConditionMeter | None,
 ) -> Iterator[Clip]:
     """Cut the (resampled) stream into windows."""
     resampler, ahead = None, 0
@@ -220,14 +235,16 @@ def _windows(
         last = len(frames) < count
         if last:
             source.finish()
-        clipped = 0
+        clipped, every = 0, frames
         if len(frames):
             if column is not None and frames.ndim > 1:
                 frames = np.ascontiguousarray(frames[:, column])
             highest, clipped = inspect(frames, path=name, rate_hz=source.rate_hz, start_s=start_s)
             peak = max(peak, highest)
-        notes.append(clipping_note(clipped, max(frames.size, 1)))
+        notes.append(clipping_note(clipped / max(frames.size, 1)))
         mono = _mono(frames)
+        if meter is not None:
+            meter.add(every, mono, rate_hz=source.rate_hz, clipped=clipped)
         silent = silent and not mono.any()
         waiting.append(mono if resampler is None else resampler.resample_chunk(mono, last=last))
         while (have := sum(map(len, waiting))) >= window or (last and have):

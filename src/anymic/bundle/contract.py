@@ -30,6 +30,10 @@ class InputContract:
     unknown_device : {"identity", "blind", "refuse"}
         For a clip whose device is not in the model's profile, or neither stated nor identified:
         no correction, or a correction with gains that are estimated from it.
+    least_bandwidth_hz : float or None
+        A recording whose spectrum ends below this frequency (`anymic.audio.condition`) ...
+    narrower : {"note", "refuse"}
+        ... is noted, or refused.
     hop_s : float or None
         Distance between the starts of two windows of a longer file; None is `clip_s`, without
         overlap or gaps.
@@ -51,6 +55,8 @@ class InputContract:
     shorter: Literal["pad", "repeat", "refuse"] = "pad"
     unknown_device: UnknownDevice = "identity"
     hop_s: float | None = None
+    least_bandwidth_hz: float | None = None
+    narrower: Literal["note", "refuse"] = "note"
 
     def __post_init__(self) -> None:
         """Check the rate and the lengths."""
@@ -58,6 +64,12 @@ class InputContract:
             raise ConfigError(
                 f"the rate is {self.rate_hz} Hz and the length of a clip {self.clip_s} s",
                 expected="a positive rate and length",
+            )
+        least_hz = self.least_bandwidth_hz
+        if least_hz is not None and not 0 < least_hz <= self.rate_hz / 2:
+            raise ConfigError(
+                f"the least bandwidth is {least_hz:g} Hz",
+                expected=f"above 0, up to {self.rate_hz / 2:g} Hz, half the rate of the model",
             )
         if self.hop_s is not None and not 1 <= self.hop_s * self.rate_hz <= self.clip_samples:
             raise ConfigError(

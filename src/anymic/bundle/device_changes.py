@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from anymic.bundle.contract import UnknownDevice
 from anymic.bundle.ensemble import Ensemble
@@ -145,6 +145,27 @@ def with_device_policy(
         return member
     fitted_on = {**member.fitted_on, "identifier": identifier.fitted_on}
     return replace(member, identifier=identifier, fitted_on=fitted_on)
+
+
+def with_least_bandwidth(
+    model: Model, least_hz: float | None, narrower: Literal["note", "refuse"] = "note"
+) -> Model:
+    """Return the model with another `least_bandwidth_hz` and `narrower` in its contract.
+
+    Parameters
+    ----------
+    model : Bundle or Ensemble
+        It is not changed.
+    least_hz : float or None
+        In Hz, up to half the rate of the model (a ConfigError if not); None is no limit.
+    narrower : {"note", "refuse"}
+        For recordings whose spectrum ends below it.
+    """
+    contract = replace(model.contract, least_bandwidth_hz=least_hz, narrower=narrower)
+    if isinstance(model, Ensemble):
+        members = tuple(replace(member, contract=contract) for member in model.members)
+        return replace(model, members=members)
+    return replace(model, contract=contract)
 
 
 def _measured(members: Sequence[Bundle], manifest: Manifest) -> tuple[Bundle, ...]:

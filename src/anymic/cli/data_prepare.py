@@ -27,14 +27,16 @@ def data_prepare(
     The manifest gets the rows that can be used. Problems are listed, all of them, and the exit
     status is then 1. Where a group, a take or a file is in two splits, no manifest is written.
 
+    The column `bandwidth_hz` is the highest frequency at which a file holds sound, and `condition`
+    names what is missing in it: band limits, clipping, channels without a signal, hum, silence.
+
     With --several a clip may have several labels, or none: the clips of folders named noise,
     background or other get an empty label, and in a table (csv) a column of 0 and 1 for each label
     becomes one column `label`, whose cells name the labels with semicolons between them.
 
     Example: anymic data prepare folder --root sounds --out sounds.csv
     """
-    from anymic.data.checks import check as check_files
-    from anymic.data.checks import usable
+    from anymic.data.checks import Checked, check_files, usable
     from anymic.data.corpora import CORPORA
     from anymic.data.corpora import download as fetch
     from anymic.data.splits import check_splits
@@ -57,9 +59,12 @@ def data_prepare(
         )
     manifest = corpus.read(root, several=True) if several else corpus.read(root)
     wanted_hz = rate if rate is not None else corpus.rate_hz
-    problems = check_files(manifest, rate_hz=wanted_hz, workers=workers) if check else []
-    kept = usable(manifest, problems)
-    found = [{"kind": one.kind, "path": one.path, "reason": one.reason} for one in problems]
+    checked = Checked([], {})
+    if check:
+        checked = check_files(manifest, rate_hz=wanted_hz, workers=workers)
+        manifest = checked.described(manifest)
+    kept = usable(manifest, checked.problems)
+    found = [{"kind": one.kind, "path": one.path, "reason": one.reason} for one in checked.problems]
     fits = bool(len(kept))
     if "split" in kept.table:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from anymic import audio
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
+from anymic.audio.condition import Condition, ConditionMeter
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some
@@ -66,15 +67,50 @@ class _File:
     duration_s: float = 0.0
     rate_hz: int = 0
     content: str = ""
+    condition: Condition | None = None
 
     def problem(self, kind: Kind, reason: str) -> Problem:
         return Problem(self.name, kind, reason, self.rows)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What was found in the files of a manifest.
+
+    Attributes
+    ----------
+    problems : list of Problem
+        In the order of the manifest, duplicates last. Content is compared after decoding and
+        mixing to mono: copies with another header or in another lossless format are found. A row
+        can be in several problems.
+    conditions : mapping of int to Condition
+        The condition of the file of each row that could be read (`anymic.audio.condition`).
+    """
+
+    problems: list[Problem]
+    conditions: Mapping[int, Condition]
+
+    def described(self, manifest: Manifest) -> Manifest:
+        """Return the manifest with the columns `bandwidth_hz`, in Hz, and `condition`, in words."""
+        found = [self.conditions.get(row) for row in range(len(manifest))]
+        return manifest.with_columns(
+            bandwidth_hz=[round(one.bandwidth_hz) or np.nan if one else np.nan for one in found],
+            condition=["; ".join((*one.clipping(), *one.notes())) if one else "" for one in found],
+        )
+
+
 def check(
     manifest: Manifest, *, rate_hz: int | None = None, workers: int = 2, progress: bool = True
 ) -> list[Problem]:
-    """Read every file, header and content, and list all problems.
+    """Read every file, header and content, and list all problems, as `check_files` finds them."""
+    found = check_files(manifest, rate_hz=rate_hz, workers=workers, progress=progress)
+    return found.problems
+
+
+def check_files(
+    manifest: Manifest, *, rate_hz: int | None = None, workers: int = 2, progress: bool = True
+) -> Checked:
+    """Read every file, header and content; list all problems, and measure the condition of each.
 
     Parameters
     ----------
@@ -89,10 +125,7 @@ def check(
 
     Returns
     -------
-    list of Problem
-        In the order of the manifest, duplicates last. Content is compared after decoding and
-        mixing to mono: copies with another header or in another lossless format are found. A row
-        can be in several problems.
+    Checked
     """
     if workers < 1:
         raise ConfigError(f"the number of workers is {workers}", expected="at least 1")
@@ -110,7 +143,9 @@ def check(
             reason = f"The rate is {file.rate_hz} Hz. Expected {rate_hz} Hz. Convert the file."
             problems.append(file.problem("rate", reason))
         problems += _outside(manifest, file) + _again(manifest, file)
-    return problems + _copies([file for file in files if isinstance(file, _File)])
+    good = [file for file in files if isinstance(file, _File)]
+    conditions = {row: file.condition for file in good for row in file.rows if file.condition}
+    return Checked(problems + _copies(good), conditions)
 
 
 def usable(manifest: Manifest, problems: Iterable[Problem]) -> Manifest:
@@ -158,8 +193,9 @@ def _read(manifest: Manifest, item: tuple[Path, list[int]]) -> _File | Problem:
         return file.problem("empty", "The file has 0 bytes. Fetch it again.")
     digest = hashlib.sha256()
     samples, rate_hz, peak = 0, 0, 0.0
+    meter = ConditionMeter()
     try:
-        for clip in audio.stream(path, window_s=_WINDOW_S, allow_silence=True):
+        for clip in audio.stream(path, window_s=_WINDOW_S, allow_silence=True, meter=meter):
             rate_hz = clip.rate_hz
             samples += len(clip.samples)
             peak = max(peak, float(np.abs(clip.samples).max(initial=0.0)))
@@ -171,7 +207,13 @@ def _read(manifest: Manifest, item: tuple[Path, list[int]]) -> _File | Problem:
     if peak == 0.0:
         return file.problem("silent", f"All {samples} samples are 0. Leave the file out.")
     content = f"{rate_hz} {digest.hexdigest()}"
-    return replace(file, duration_s=samples / rate_hz, rate_hz=rate_hz, content=content)
+    return replace(
+        file,
+        duration_s=samples / rate_hz,
+        rate_hz=rate_hz,
+        content=content,
+        condition=meter.result(),
+    )
 
 
 def _outside(manifest: Manifest, file: _File) -> list[Problem]:

@@ -26,6 +26,7 @@ from anymic._internal.threads import in_order
 from anymic.audio import Clip
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
+from anymic.data.tables import MEASURED_COLUMNS
 from anymic.errors import Failure, ManifestError
 
 TABLE = "manifest.csv"
@@ -225,7 +226,8 @@ class DerivedCorpus(Generic[Variant]):
         self, row: int, path: str, *, without: Collection[str] = (), **columns: Any
     ) -> dict[Any, Any]:
         """Return a row with a new path, the original one as `source`, and columns to change."""
-        record = {name: cell for name, cell in self._records[row].items() if name not in without}
+        out = {*without, *MEASURED_COLUMNS}  # what was measured holds for the source
+        record = {name: cell for name, cell in self._records[row].items() if name not in out}
         return {**record, "source": self._records[row]["path"], "path": path, **columns}
 
     def write(

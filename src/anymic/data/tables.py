@@ -16,7 +16,9 @@ from anymic.errors import ManifestError
 
 TABLE = "a table with one clip a row and at least the columns path and label"
 INTEGER_COLUMNS = ("fold", "manually_verified")  # an empty cell is read as -1: "not known"
-NUMBER_COLUMNS = ("start_s", "duration_s", "kbps")  # an empty cell is NaN, but 0 for start_s
+# An empty cell is NaN, but 0 for start_s.
+NUMBER_COLUMNS = ("start_s", "duration_s", "kbps", "bandwidth_hz")
+MEASURED_COLUMNS = ("bandwidth_hz", "condition")  # of the sound of a file, by `anymic data prepare`
 KNOWN_COLUMNS = ("path", "label", "device", "take", "group", "split", "codec") + (
     INTEGER_COLUMNS + NUMBER_COLUMNS
 )

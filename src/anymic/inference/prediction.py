@@ -43,8 +43,8 @@ class Prediction:
     start_s, duration_s : float
         The part of the file, in seconds.
     notes : tuple of str
-        A stated device without a profile or with blind gains, observations (clipping) and changes
-        (resampling, padding).
+        A stated device without a profile or with blind gains, observations (clipping, band limits,
+        hum, digital silence, channels without a signal) and changes (resampling, padding).
     window_starts_s : tuple of float
         Start of each window.
     window_probabilities : array (window, label)
@@ -53,6 +53,9 @@ class Prediction:
     device_probability : float or None
         The identifier's probability of the identified device, or of the most similar one if none
         was identified.
+    bandwidth_hz : float or None
+        The highest frequency at which the recording holds sound (`anymic.audio.bandwidth`); None
+        for sound that is still arriving.
     min_confidence : float
         As of the `Predictor`.
     thresholds : dict of str to float, or None
@@ -84,6 +87,7 @@ class Prediction:
         default_factory=lambda: np.empty((0, 0)), repr=False, compare=False
     )
     device_probability: float | None = None
+    bandwidth_hz: float | None = None
     min_confidence: float = 0.0
     thresholds: dict[str, float] | None = None
 

@@ -287,7 +287,7 @@ class Predictor:
         found: dict[int, NDArray[np.float64]] = {}
         failures: list[Failure] = []
         cached: list[int] = []
-        if cache is not None:
+        if cache is not None and not self._refuses_narrow:
             cached = [row for row, one in enumerate(requests) if self.pipeline.knows_gains(one)]
         if cache is not None and cached:
             kept = predict_stored(
@@ -349,6 +349,12 @@ class Predictor:
         found = events_of(prediction, length_s=length_s, rules=rules or EventRules())
         return pd.DataFrame(found, columns=[one.name for one in fields(Event)])
 
+    @property
+    def _refuses_narrow(self) -> bool:
+        """Whether a clip has to be read to know whether it is refused."""
+        contract = self.bundle.contract
+        return contract.least_bandwidth_hz is not None and contract.narrower == "refuse"
+
     def _require_labels(self) -> None:
         if not self.labels:
             raise BundleError(
@@ -362,6 +368,7 @@ class Predictor:
             return request.failed
         assert isinstance(request.end, End)
         calibration, device = self.bundle.calibration, request.device
+        condition = request.end.condition
         found = request.identification
         each = np.array(request.windows)
         known, blind = self.bundle.devices, self.bundle.blind_devices
@@ -383,6 +390,7 @@ class Predictor:
             window_starts_s=tuple(request.starts_s),
             window_probabilities=calibrate(each, calibration, [device] * len(each)),
             device_probability=found.probability if found else None,
+            bandwidth_hz=condition.bandwidth_hz if condition else None,
             min_confidence=self.min_confidence,
             thresholds=thresholds_by_label(self.bundle),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import AudioInfo, Clip, DecodedFile
+from anymic.audio.condition import Condition, ConditionMeter
 from anymic.audio.reading import windows_of
 from anymic.audio.source import Source
 from anymic.errors import AudioError, part_of
@@ -32,11 +33,12 @@ class Window:
 
 @dataclass(frozen=True)
 class End:
-    """The part of the file that was cut, and the notes, as of a `Prediction`."""
+    """The part of the file that was cut, the notes as of a `Prediction`, and its condition."""
 
     start_s: float
     duration_s: float
     notes: tuple[str, ...]
+    condition: Condition | None = field(default=None, compare=False)
 
 
 def cut(
@@ -79,7 +81,8 @@ def cut(
         If the clip cannot be read (damage and silence may appear after some windows), or the
         contract refuses it.
     """
-    clips, notes = _open(source, contract, start_s, duration_s, most_s)
+    meter = None if isinstance(source, Source) else ConditionMeter()
+    clips, notes = _open(source, contract, start_s, duration_s, most_s, meter)
     length = contract.clip_samples
     overlap = length - contract.hop_samples
     windows, samples, begin_s, clipped = 0, 0, start_s or 0.0, 0
@@ -112,7 +115,26 @@ def cut(
     if clipped and windows > 1:
         notes = [note for note in notes if not note.startswith("clipped")]
         notes.append(f"clipped in {part_of(clipped, windows, 'window')}")
-    yield End(begin_s, samples / contract.rate_hz, tuple(notes))
+    condition = source.condition if isinstance(source, DecodedFile) else meter and meter.result()
+    if condition is not None:
+        notes += _condition_notes(condition, contract)
+    yield End(begin_s, samples / contract.rate_hz, tuple(notes), condition)
+
+
+def _condition_notes(condition: Condition, contract: InputContract) -> list[str]:
+    """Return notes on what is missing; raise AudioError if the contract refuses the band."""
+    notes = list(condition.notes(used_hz=contract.rate_hz / 2))
+    least_hz = contract.least_bandwidth_hz
+    if least_hz is None or condition.limit_hz >= least_hz:
+        return notes
+    found = f"the effective bandwidth is {condition.limit_hz:.0f} Hz"
+    if contract.narrower == "refuse":
+        raise AudioError(
+            found,
+            expected=f"at least {least_hz:g} Hz, as the model's contract states",
+            fix="record at a higher rate and without a codec, or train with band limits",
+        )
+    return [*notes, f"{found}, below the {least_hz:g} Hz of the model's contract"]
 
 
 def _open(
@@ -121,11 +143,15 @@ def _open(
     start_s: float | None,
     duration_s: float | None,
     most_s: float | None,
+    meter: ConditionMeter | None,
 ) -> tuple[Iterator[Clip], list[str]]:
     """Return clips of at most the contract's length at its rate, and notes on the changes."""
     if isinstance(source, Clip):
         notes = _rate_note(source.path or "a clip", source.rate_hz, contract)
-        clip = audio.resample(audio.check(source), contract.rate_hz)
+        audio.check(source)
+        if meter is not None:
+            meter.add(source.samples, rate_hz=source.rate_hz)
+        clip = audio.resample(source, contract.rate_hz)
         return _slices(clip, contract), notes
     info = _info_of(source)
     notes = _rate_note(info.path, info.rate_hz, contract)
@@ -138,7 +164,7 @@ def _open(
         return iter(source.clips), notes
     rate_hz = contract.rate_hz if info.rate_hz != contract.rate_hz else None
     if start_s is None and duration_s is None:
-        return _consecutive(source, contract, rate_hz), notes
+        return _consecutive(source, contract, rate_hz, meter), notes
     assert not isinstance(source, Source), "a part of a source cannot be read"
     clip = audio.read(
         source,
@@ -147,6 +173,7 @@ def _open(
         start_s=start_s or 0.0,
         duration_s=duration_s,
         most_s=most_s,
+        meter=meter,
     )
     return _slices(clip, contract), notes
 
@@ -158,7 +185,10 @@ def _info_of(source: str | Path | DecodedFile | Source) -> AudioInfo | Source:
 
 
 def _consecutive(
-    source: str | Path | Source, contract: InputContract, rate_hz: int | None
+    source: str | Path | Source,
+    contract: InputContract,
+    rate_hz: int | None,
+    meter: ConditionMeter | None,
 ) -> Iterator[Clip]:
     """Return the clips of a whole file, or of a source, one every hop."""
     hop_s, channel = contract.hop_samples / contract.rate_hz, contract.channel
@@ -166,7 +196,7 @@ def _consecutive(
         return windows_of(
             source, window_s=hop_s, rate_hz=rate_hz, channel=channel, allow_silence=True
         )
-    return audio.stream(source, window_s=hop_s, rate_hz=rate_hz, channel=channel)
+    return audio.stream(source, window_s=hop_s, rate_hz=rate_hz, channel=channel, meter=meter)
 
 
 def _rate_note(name: str, rate_hz: int, contract: InputContract) -> list[str]:

@@ -12,10 +12,12 @@ import os
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from typing import IO, Any
 
 from anymic import audio
 from anymic.audio import AudioInfo, Clip
+from anymic.audio.condition import Condition, ConditionMeter
 from anymic.errors import AnymicError, AudioError, of_one_file
 
 OUT_OF_MEMORY = 3  # exit status
@@ -25,8 +27,8 @@ class TooLongError(AudioError):
     """A recording is longer than the service accepts."""
 
 
-def decode(job: dict[str, Any]) -> tuple[AudioInfo, list[Clip]]:
-    """Return what the header of a file states, and its windows at the rate of the request.
+def decode(job: dict[str, Any]) -> tuple[AudioInfo, list[Clip], Condition | None]:
+    """Return what a file's header states, its windows at the rate of the request, its condition.
 
     Raises
     ------
@@ -38,14 +40,15 @@ def decode(job: dict[str, Any]) -> tuple[AudioInfo, list[Clip]]:
     _check_length(info.duration_s or 0.0, longest_s)
     rate_hz = None if job["rate_hz"] == info.rate_hz else job["rate_hz"]
     clips: list[Clip] = []
+    meter = ConditionMeter()
     seconds = 0.0
     for clip in audio.stream(
-        path, window_s=job["window_s"], rate_hz=rate_hz, channel=job["channel"]
+        path, window_s=job["window_s"], rate_hz=rate_hz, channel=job["channel"], meter=meter
     ):
         seconds += clip.duration_s
         _check_length(seconds, longest_s)
         clips.append(clip)
-    return info, clips
+    return info, clips, meter.result()
 
 
 def _check_length(seconds: float, longest_s: float) -> None:
@@ -61,13 +64,18 @@ def answer(job: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """Return what is written for one request: a mapping for JSON, and samples."""
     try:
         with of_one_file():
-            info, clips = decode(job)
+            info, clips, condition = decode(job)
     except AnymicError as error:
         parts = {"problem": error.problem, "expected": error.expected, "fix": error.fix}
         return {"error": parts, "too_long": isinstance(error, TooLongError)}, []
     facts = (info.rate_hz, info.channels, info.frames, info.duration_s, info.format)
     windows = [[len(one.samples), one.rate_hz, one.start_s, one.notes] for one in clips]
-    return {"info": facts, "windows": windows}, [one.samples.tobytes() for one in clips]
+    found = {
+        "info": facts,
+        "windows": windows,
+        "condition": asdict(condition) if condition else None,
+    }
+    return found, [one.samples.tobytes() for one in clips]
 
 
 def limit_process(memory: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from anymic.audio import AudioInfo, Channel, Clip, DecodedFile
+from anymic.audio.condition import Condition
 from anymic.errors import AudioError, readable
 from anymic.serving.decoder_process import DecoderProcess, Memory, Samples
 from anymic.serving.limits import Limits
@@ -120,7 +121,11 @@ def _decoded(found: dict[str, Any], samples: Samples, name: str) -> DecodedFile:
         own = samples[begin : begin + count]
         clips.append(Clip(own, rate_hz, path=name, notes=tuple(notes), start_s=start_s))
         begin += count
-    return DecodedFile(AudioInfo(name, *found["info"]), tuple(clips))
+    condition = None
+    if found["condition"] is not None:
+        dead = tuple(found["condition"].pop("dead_channels"))
+        condition = Condition(**found["condition"], dead_channels=dead)
+    return DecodedFile(AudioInfo(name, *found["info"]), tuple(clips), condition)
 
 
 def _over_limit(reason: str, name: str, limits: Limits) -> AudioError:

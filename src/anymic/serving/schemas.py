@@ -96,6 +96,9 @@ class Predicted(Strict):
         description="The gains that were applied: of the profile, none, or estimated ones."
     )
     device_probability: float | None
+    bandwidth_hz: float | None = Field(
+        description="The highest frequency at which the recording holds sound."
+    )
     windows: int
     start_s: float
     duration_s: float
