@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.audio.condition import ConditionMeter, condition_of
+from anymic.audio.condition_meter import ConditionMeter, condition_of
 from anymic.codecs import Codec
 
 RATE_HZ = 44100

@@ -136,14 +136,20 @@ class SpectrumMeter:
     Parameters
     ----------
     rate_hz : int
+    block_s : float, optional
+        Also keep the mean spectrum of each block of this length, for `blocks`.
     """
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, *, block_s: float | None = None) -> None:
         self.rate_hz = rate_hz
+        self._block = None if block_s is None else round(block_s * rate_hz)
+        self._blocks: list[NDArray[np.float64]] = []
+        self._own: list[NDArray[np.float32]] = []  # the spectra of the block that is not complete
         self._sparse = max(round(STEP_S * rate_hz), FFT_SIZE // 2)
         self._dense = DENSE_S * rate_hz
         self._kept: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._begin = 0  # the sample where what is kept begins
+        self._number = 0  # of the block that is not complete
         self._next = 0  # the sample where the next frame begins
         self._total: NDArray[np.float64] = np.zeros(FFT_SIZE // 2 + 1)
         self._weight = 0.0
@@ -159,10 +165,27 @@ class SpectrumMeter:
             block = starts[first : first + BLOCK_FRAMES]
             frames = np.stack([kept[one - self._begin :][:FFT_SIZE] for one in block])
             steps = [FFT_SIZE // 2 if one < self._dense else self._sparse for one in block]
-            self._total += np.asarray(steps, dtype=np.float64) @ power_of(frames, self.rate_hz)
+            power = power_of(frames, self.rate_hz)
+            self._total += np.asarray(steps, dtype=np.float64) @ power
+            self._divide(block, power)
             self._weight += float(sum(steps))
         keep = min(max(self._next - self._begin, 0), len(kept))
         self._kept, self._begin = kept[keep:].copy(), self._begin + keep
+
+    def blocks(self) -> list[NDArray[np.float64]]:
+        """Return the densities (bin,) of the blocks that are complete, each once."""
+        found, self._blocks = self._blocks, []
+        return found
+
+    def _divide(self, starts: list[int], power: NDArray[np.float32]) -> None:
+        """Assign the spectra of frames, which begin at these samples, to blocks."""
+        if self._block is None:
+            return
+        for start, own in zip(starts, power, strict=True):
+            if start // self._block > self._number:
+                self._blocks.append(np.mean(self._own, axis=0, dtype=np.float64))
+                self._number, self._own = start // self._block, []
+            self._own.append(own)
 
     def density(self) -> NDArray[np.float64]:
         """Return the mean power spectral density (bin,), per Hz.

@@ -12,7 +12,6 @@ from anymic.errors import AudioError
 
 HIGHEST = 1e10  # beyond any scale of integers; squares of spectra stay far below infinity
 NEAR_FULL_SCALE = 0.99  # a lower peak cannot be clipped
-CLIPPED_SHARE = 0.001  # a larger share of clipped samples is noted
 
 
 def inspect(
@@ -96,13 +95,6 @@ def refuse_silence(
         expected="audio that is not silent",
         fix=fix,
     )
-
-
-def clipping_note(share: float) -> tuple[str, ...]:
-    """Return a note on the share of clipped samples; none where it is 0.1 % or less."""
-    if share <= CLIPPED_SHARE:
-        return ()
-    return (f"clipped: {100 * share:.1f} % of samples at full scale",)
 
 
 def _clipped(channel: NDArray[np.float32]) -> int:

@@ -12,9 +12,10 @@ import soxr
 from numpy.typing import NDArray
 
 from anymic.audio.clip import AudioInfo, Clip, checked_length, checked_rate
-from anymic.audio.condition import ConditionMeter
+from anymic.audio.condition import clipping_note
+from anymic.audio.condition_meter import ConditionMeter
 from anymic.audio.decoding import open_source
-from anymic.audio.inspection import clipping_note, inspect, refuse_silence
+from anymic.audio.inspection import inspect, refuse_silence
 from anymic.audio.shaping import resample
 from anymic.audio.source import Source
 from anymic.errors import AudioError, counted

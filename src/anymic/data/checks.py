@@ -15,7 +15,8 @@ import numpy as np
 from anymic import audio
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
-from anymic.audio.condition import Condition, ConditionMeter
+from anymic.audio.condition import Condition
+from anymic.audio.condition_meter import ConditionMeter
 from anymic.audio.reading import SEGMENT_SLACK_S
 from anymic.data.manifest import Manifest
 from anymic.data.tables import some

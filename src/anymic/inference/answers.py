@@ -92,6 +92,24 @@ def calibrate(
     return calibration.transform(clips, devices)
 
 
+def calibrated_mean(
+    windows: NDArray[np.float64],
+    calibration: DeviceCalibrator | None,
+    devices: Sequence[str | None],
+) -> NDArray[np.float64]:
+    """Return a clip's calibrated probabilities (label,), of windows (window, label) and devices.
+
+    The mean over the windows of each device is calibrated for it, and weighted by their number.
+    """
+    names = list(dict.fromkeys(devices))
+    shares = [np.array([one == name for one in devices]) for name in names]
+    means = np.array([average(windows[one]) for one in shares])
+    own = calibrate(means, calibration, names)
+    if len(own) == 1:
+        return np.asarray(own[0])
+    return np.asarray(np.average(own, axis=0, weights=[one.sum() for one in shares]))
+
+
 def thresholds_by_label(model: _Answering) -> dict[str, float] | None:
     """Return the probability from which a model names each label; None with one label a clip."""
     if model.targets == "one":

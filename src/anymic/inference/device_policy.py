@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anymic._internal.threads import READERS, in_order
 from anymic.audio import Clip
+from anymic.audio.source import Source
 from anymic.bundle import Bundle, Ensemble
 from anymic.devices.correction.blind import MeanSpectrum
 from anymic.errors import DeviceError, Failure, attempt
@@ -19,6 +20,7 @@ from anymic.features import Gains
 from anymic.inference.engine import Engine
 from anymic.inference.prediction import DevicePolicy
 from anymic.inference.requests import ClipRequest
+from anymic.inference.stretches import BlockEvidence, StretchedWindows
 from anymic.inference.windowing import End, Window, cut
 
 # Devices are identified, and blind gains estimated, from this many seconds of a recording, and at
@@ -49,6 +51,13 @@ class GainSelector:
             self.targets = tuple(one for one in engine.spectra if one is not None)
         self.least_samples = engine.frontends[0].config.fft_size
         self.more_windows = max(math.ceil(PREVIEW_S / self.contract.clip_s), 1) - 1
+        target = self.targets[0] if self.targets else None
+        self._stretches = StretchedWindows(
+            BlockEvidence(self.contract.rate_hz, self.identifier, target),
+            window_s=self.contract.hop_samples / self.contract.rate_hz,
+            preview=self.more_windows + 1,
+            decide=self._decide,
+        )
 
     def choose(self, request: ClipRequest) -> bool:
         """Choose without reading the clip; return False if it must be read first.
@@ -77,16 +86,34 @@ class GainSelector:
         items = self._open(request)
         if not chosen:
             for item in items:
-                if _has_sound(item):
+                if not _has_sound(item):
+                    yield item
+                    continue
+                if isinstance(request.source, Source):  # it arrives, and cannot be held
                     first = [item, *islice(items, self.more_windows)]
-                    samples = _samples(first)
-                    if not self._identify(request, samples):
-                        request.gains, _ = self._blind_gains([self._observe(samples)])
-                        request.policy = "blind"
+                    self._decide(request, first)
                     yield from first
-                    break
-                yield item
+                else:
+                    yield from self._stretched(request, chain([item], items))
+                break
         yield from items
+
+    def _stretched(
+        self, request: ClipRequest, items: Iterator[Window | End]
+    ) -> Iterator[Window | End]:
+        """Yield the windows with the gains of their stretches; the longest is the request's."""
+        yield from self._stretches.windows(request, items)
+        longest = request.longest_stretch()
+        request.device, request.device_from = longest.device, longest.device_from
+        request.identification, request.policy = longest.identification, longest.policy
+        request.gains = longest.gains
+
+    def _decide(self, request: ClipRequest, windows: Sequence[Window | End]) -> None:
+        """Choose the gains of a request from windows, of which the first is not silent."""
+        samples = _samples(windows)
+        if not self._identify(request, samples):
+            request.gains, _ = self._blind_gains([self._observe(samples)])
+            request.policy = "blind"
 
     def share_gains(self, requests: Sequence[ClipRequest]) -> None:
         """Estimate the gains of each unknown device that recorded several of the clips.

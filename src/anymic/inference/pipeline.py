@@ -14,7 +14,7 @@ from anymic._internal.threads import read_ahead, spread_workers
 from anymic.audio import DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicError, DeviceError, as_anymic_error
-from anymic.features import Features
+from anymic.features import Features, Gains
 from anymic.inference.device_policy import GainSelector
 from anymic.inference.engine import Engine
 from anymic.inference.requests import ClipRequest
@@ -145,13 +145,17 @@ class ClipPipeline:
     def _together(self, batch: Batch) -> Computed:
         samples = torch.from_numpy(np.stack([window.samples for _, window in batch]))
         none = self.engine.profile_gains(None)  # for silence before the gains are chosen
-        features = self.engine.features(samples, [request.gains or none for request, _ in batch])
+        features = self.engine.features(samples, [_gains(*one) or none for one in batch])
         finite = self.engine.finite(features)
         results = self.compute(features)
         return [
             (request, window, result, ok)
             for (request, window), result, ok in zip(batch, results, finite, strict=True)
         ]
+
+
+def _gains(request: ClipRequest, window: Window) -> Gains | None:
+    return request.gains if window.gains is None else window.gains
 
 
 def fitting_batch(

@@ -16,6 +16,27 @@ DevicePolicy = Literal["profile", "identity", "blind"]
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A part of a recording that one device recorded, with one bandwidth.
+
+    Attributes
+    ----------
+    start_s, end_s : float
+        In seconds, in the file.
+    device, device_from, device_policy, device_probability, bandwidth_hz
+        As of a `Prediction`, for this part.
+    """
+
+    start_s: float
+    end_s: float
+    device: str | None
+    device_from: DeviceFrom
+    device_policy: DevicePolicy
+    device_probability: float | None
+    bandwidth_hz: float | None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The model's prediction for one clip.
 
@@ -60,6 +81,10 @@ class Prediction:
         As of the `Predictor`.
     thresholds : dict of str to float, or None
         With several labels a clip, the probability from which each is named; else None.
+    stretches : tuple of Stretch
+        Where the device or the bandwidth changes within the recording: its parts, of which each has
+        its own gains. Empty if nothing changes. `device` and the attributes about it are then those
+        of the device of the longest part.
 
     Examples
     --------
@@ -90,6 +115,7 @@ class Prediction:
     bandwidth_hz: float | None = None
     min_confidence: float = 0.0
     thresholds: dict[str, float] | None = None
+    stretches: tuple[Stretch, ...] = ()
 
     @property
     def answer(self) -> str | None:

@@ -16,7 +16,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
 from anymic.features.feature_store import Precision as StoredPrecision
-from anymic.inference.answers import average, calibrate, thresholds_by_label
+from anymic.inference.answers import average, calibrate, calibrated_mean, thresholds_by_label
 from anymic.inference.device_policy import device_note
 from anymic.inference.engine import Engine, Precision
 from anymic.inference.events import Event, EventRules, events_of
@@ -24,6 +24,7 @@ from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
 from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
 from anymic.inference.stored_features import predict_stored
+from anymic.inference.stretch_rows import stretch_notes, stretches_of
 from anymic.inference.windowing import End
 
 
@@ -373,7 +374,11 @@ class Predictor:
         each = np.array(request.windows)
         known, blind = self.bundle.devices, self.bundle.blind_devices
         notes = device_note(device, request.policy, known, blind)
-        (own,) = calibrate(average(each)[None], calibration, [device])
+        counts = request.stretch_windows()
+        devices = [one.device for one in request.stretches or [request]]
+        every = [one for one, count in zip(devices, counts, strict=True) for _ in range(count)]
+        own = calibrated_mean(each, calibration, every)
+        stretches = stretches_of(request)
         best = int(own.argmax())
         return Prediction(
             path=request.path,
@@ -386,11 +391,12 @@ class Predictor:
             windows=len(each),
             start_s=request.end.start_s,
             duration_s=request.end.duration_s,
-            notes=(*notes, *request.gain_notes, *request.end.notes),
+            notes=(*notes, *request.gain_notes, *request.end.notes, *stretch_notes(stretches)),
             window_starts_s=tuple(request.starts_s),
-            window_probabilities=calibrate(each, calibration, [device] * len(each)),
+            window_probabilities=calibrate(each, calibration, every),
             device_probability=found.probability if found else None,
             bandwidth_hz=condition.bandwidth_hz if condition else None,
             min_confidence=self.min_confidence,
             thresholds=thresholds_by_label(self.bundle),
+            stretches=stretches,
         )

@@ -43,6 +43,8 @@ class ClipRequest:
     gains: Gains | None = None
     policy: DevicePolicy = "identity"
     gain_notes: tuple[str, ...] = ()  # on gains that were estimated blindly
+    # Requests that stand for its stretches, each with its device and gains, and where it begins.
+    stretches: list[ClipRequest] = field(default_factory=list)
     starts_s: list[float] = field(default_factory=list)  # of each window
     # Of each window: probabilities (label,) or features (channel,).
     windows: list[NDArray[np.float64]] = field(default_factory=list)
@@ -62,6 +64,23 @@ class ClipRequest:
     def failed(self) -> AnymicError | None:
         """The error, if there is one."""
         return self.end if isinstance(self.end, AnymicError) else self.error
+
+    def longest_stretch(self) -> ClipRequest:
+        """Return the first stretch of the device, and its gains, that has the most windows."""
+        counts: dict[tuple[str | None, str], int] = {}
+        for one, count in zip(self.stretches, self.stretch_windows(), strict=True):
+            key = (one.device, one.policy)
+            counts[key] = counts.get(key, 0) + count
+        most = max(counts, key=lambda key: counts[key])
+        return next(one for one in self.stretches if (one.device, one.policy) == most)
+
+    def stretch_windows(self) -> list[int]:
+        """Return the number of windows of each stretch; all of them where there are none."""
+        if not self.stretches:
+            return [len(self.starts_s)]
+        begins = [one.starts_s[0] for one in self.stretches[1:]]
+        borders = np.searchsorted(np.array(self.starts_s) + 1e-6, begins)
+        return [int(one) for one in np.diff([0, *borders, len(self.starts_s)])]
 
     @property
     def done(self) -> bool:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.audio import AudioInfo, Clip, DecodedFile
-from anymic.audio.condition import Condition, ConditionMeter
+from anymic.audio.condition import Condition
+from anymic.audio.condition_meter import ConditionMeter
 from anymic.audio.reading import windows_of
 from anymic.audio.source import Source
 from anymic.errors import AudioError, part_of
+from anymic.features import Gains
 
 if TYPE_CHECKING:
     from anymic.bundle import InputContract
@@ -25,10 +27,15 @@ SLACK_S = 0.001  # a clip may be this much shorter: tables and codecs round leng
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Samples (sample,) float32 of exactly the contract's length, and their start in the file."""
+    """Samples (sample,) float32 of exactly the contract's length, and their start in the file.
+
+    `gains` are those of the stretch that it belongs to, where they are chosen by stretch
+    (`anymic.inference.stretches`).
+    """
 
     samples: NDArray[np.float32]
     start_s: float
+    gains: Gains | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from typing import IO, Any
 
 from anymic import audio
 from anymic.audio import AudioInfo, Clip
-from anymic.audio.condition import Condition, ConditionMeter
+from anymic.audio.condition import Condition
+from anymic.audio.condition_meter import ConditionMeter
 from anymic.errors import AnymicError, AudioError, of_one_file
 
 OUT_OF_MEMORY = 3  # exit status

@@ -121,10 +121,8 @@ def _decoded(found: dict[str, Any], samples: Samples, name: str) -> DecodedFile:
         own = samples[begin : begin + count]
         clips.append(Clip(own, rate_hz, path=name, notes=tuple(notes), start_s=start_s))
         begin += count
-    condition = None
-    if found["condition"] is not None:
-        dead = tuple(found["condition"].pop("dead_channels"))
-        condition = Condition(**found["condition"], dead_channels=dead)
+    measured = found["condition"]
+    condition = None if measured is None else Condition.of_plain(measured)
     return DecodedFile(AudioInfo(name, *found["info"]), tuple(clips), condition)
 
 

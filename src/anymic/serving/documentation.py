@@ -46,6 +46,7 @@ PREDICTED = {
     "notes": [],
     "device_probability": None,
     "bandwidth_hz": 8000.0,
+    "stretches": [],
     "min_confidence": 0.0,
     "answer": "street_traffic",
 }

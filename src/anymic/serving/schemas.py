@@ -77,6 +77,18 @@ class EventAnswer(Strict):
     probability: float
 
 
+class StretchAnswer(Strict):
+    """A part of a recording that one device recorded, with one bandwidth."""
+
+    start_s: float
+    end_s: float
+    device: str | None
+    device_from: Literal["stated", "manifest", "identified", "assumed"]
+    device_policy: Literal["profile", "identity", "blind"]
+    device_probability: float | None
+    bandwidth_hz: float | None
+
+
 class Predicted(Strict):
     """The prediction of a recording, as `anymic predict` states it in JSON.
 
@@ -106,6 +118,9 @@ class Predicted(Strict):
     min_confidence: float
     thresholds: dict[str, float] | None = Field(
         None, description="With several labels a clip: from which each is named."
+    )
+    stretches: list[StretchAnswer] = Field(
+        description="Where the device or the bandwidth changes: the parts of the recording."
     )
     answer: str | None = None
     top: list[RankedLabel] | None = None

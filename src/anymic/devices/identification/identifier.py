@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,19 @@ class DeviceIdentifier:
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
         """Return the description (number,) of a clip; AudioError if silent or of another rate."""
         return describe(clip, self.analysis_, self._filters)
+
+    @default_torch()
+    @torch.inference_mode()
+    def log_probabilities(
+        self, clips: Sequence[audio.Clip], *, sparse: int = 1
+    ) -> NDArray[np.float64]:
+        """Return the log probability (clip, device + 1) of each device, and of an unknown one.
+
+        With `sparse` clips are described by one frame in so many. Raises as `describe`.
+        """
+        analysis = replace(self.analysis_, hop_samples=sparse * self.analysis_.hop_samples)
+        found = np.array([describe(clip, analysis, self._filters) for clip in clips])
+        return np.asarray(self.fitted_.log_probabilities(found).numpy())
 
     def identify(self, clip: audio.Clip) -> Identification:
         """Name the device of one clip of any length; raises as `describe`."""
