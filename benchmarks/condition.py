@@ -156,9 +156,7 @@ def full_bands(clips: Sequence[Clip], own: Sequence[Condition], responses: Path)
     ]
     share("as they are", [noted(clip) for clip in full])
     for name in MICROPHONES:
-        (file,) = list(responses.rglob(f"{name}*.wav"))[:1] or [None]
-        if file is None:
-            continue
+        file = next(responses.rglob(f"{name}*.wav"))
         device = Device(response=ResponseSpec(file=str(file.relative_to(responses))), noise_db=-80)
         share(
             f"through {name}",

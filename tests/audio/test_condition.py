@@ -87,7 +87,7 @@ def test_hum_is_found_and_told_from_other_tones(noise: Clip, mains_hz: float) ->
     assert condition_of(with_tones(55.0)).hum_hz is None
 
 
-def stereo(noise: Clip, second: NDArray[np.float64]) -> tuple[int, ...]:
+def stereo(noise: Clip, second: NDArray[np.floating]) -> tuple[int, ...]:
     meter = ConditionMeter()
     both = np.stack([noise.samples, second.astype(np.float32)], axis=1)
     meter.add(both, both.mean(axis=1), rate_hz=RATE_HZ)

@@ -65,7 +65,7 @@ def devices_policy(
             expected="--least-bandwidth",
             fix="add --least-bandwidth HZ",
         )
-    changed = with_least_bandwidth(changed, least_hz, kind)  # type: ignore[arg-type]
+    changed = with_least_bandwidth(changed, least_hz, kind)  # type: ignore[arg-type, type-var]
     place = changed.save(target)
     if data is not None:
         counts = sorted({one.spectrum.count for one in changed.members if one.spectrum is not None})

@@ -122,7 +122,9 @@ def cut(
     if clipped and windows > 1:
         notes = [note for note in notes if not note.startswith("clipped")]
         notes.append(f"clipped in {part_of(clipped, windows, 'window')}")
-    condition = source.condition if isinstance(source, DecodedFile) else meter and meter.result()
+    condition = meter.result() if meter is not None else None
+    if isinstance(source, DecodedFile):
+        condition = source.condition
     if condition is not None:
         notes += _condition_notes(condition, contract)
     yield End(begin_s, samples / contract.rate_hz, tuple(notes), condition)
