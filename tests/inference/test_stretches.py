@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,17 +128,35 @@ def test_windows_are_in_order_and_few_are_held(predictor: Predictor, tmp_path: P
     assert most < 40
 
 
-def test_blind_gains_are_estimated_for_each_stretch(
-    small_bundle: Bundle, training: Manifest, tmp_path: Path
-) -> None:
-    """Devices of very different responses, of which none is known."""
+def varied(seed: int, device: str, seconds: int) -> np.ndarray:
+    """Return seconds of sounds that differ in their spectrum, as a device records them."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(seconds):
+        spectrum = np.fft.rfft(generator.standard_normal(RATE))
+        octaves = np.log2(np.maximum(np.fft.rfftfreq(RATE, 1 / RATE), 50) / 1000)
+        curve_db = (generator.normal(0, 2) + TILT_DB[device]) * octaves
+        curve_db += generator.normal(0, 4) * np.cos(2 * octaves) + generator.normal(0, 3)
+        found.append(0.002 * np.fft.irfft(spectrum * 10 ** (curve_db / 20), RATE))
+    return np.concatenate(found).astype(np.float32)
+
+
+def test_blind_gains_are_estimated_for_each_stretch(small_bundle: Bundle, tmp_path: Path) -> None:
+    """Devices of different responses, of which none is known."""
+    rows = []
+    for seed in range(40):
+        path = tmp_path / f"{seed}.wav"
+        soundfile.write(path, varied(seed, "A", 1), RATE, subtype="FLOAT")
+        rows.append({"path": path.name, "label": "dog", "device": "A"})
+    training = Manifest.from_table(pd.DataFrame(rows), tmp_path)
     trained = replace(small_bundle, fitted_on={"weights": tuple(training.clip_ids())})
     blind = with_device_policy(trained, unknown="blind", training=training)
-    found = Predictor(blind, precision="float32", accelerator="cpu").predict(
-        changing(("A", 60.0), ("B", 60.0))
-    )
+    predictor = Predictor(blind, precision="float32", accelerator="cpu")
+    both = np.concatenate([varied(100, "A", 60), varied(101, "B", 60)])
+    found = predictor.predict(Clip(both, RATE))
     assert [one.device_policy for one in found.stretches] == ["blind", "blind"]
     assert found.stretches[1].start_s == pytest.approx(60.0, abs=6.0)
+    assert predictor.predict(Clip(varied(102, "B", 120), RATE)).stretches == ()
 
 
 def test_a_band_that_changes_is_said(predictor: Predictor) -> None:
@@ -149,4 +168,4 @@ def test_a_band_that_changes_is_said(predictor: Predictor) -> None:
     assert [round(one.bandwidth_hz or 0, -3) for one in found.stretches] == [4000, 2000]
     assert found.stretches[1].start_s == pytest.approx(60.0, abs=5.0)
     assert any("in a part of the recording" in note for note in found.notes)
-    assert any("bandwidth 2.0 kHz" in note for note in found.notes)
+    assert any(re.search(r"bandwidth (1\.9|2\.0) kHz", note) for note in found.notes)
