@@ -16,7 +16,8 @@ class ChangeFinder:
 
     A stretch has a log likelihood, which depends on the sum of the statistics of its blocks. A
     change is where two stretches are more likely than one, by more than a penalty. It is decided
-    when `least` blocks after it are known: then those before it belong to the stretch that ends.
+    when more than `least` blocks after it are known: then those before it belong to the stretch
+    that ends.
 
     Parameters
     ----------
@@ -76,4 +77,6 @@ class ChangeFinder:
         whole = sums[-1]
         gains = [self._score(sums[at]) + self._score(whole - sums[at]) for at in places]
         best = int(np.argmax(gains))
+        if best == len(places) - 1:
+            return None  # what differs may begin later, and be too short
         return places[best] if gains[best] - self._score(whole) > self._penalty else None

@@ -395,7 +395,7 @@ class Predictor:
             window_starts_s=tuple(request.starts_s),
             window_probabilities=calibrate(each, calibration, every),
             device_probability=found.probability if found else None,
-            bandwidth_hz=condition.bandwidth_hz if condition else None,
+            bandwidth_hz=float(round(condition.bandwidth_hz)) if condition else None,
             min_confidence=self.min_confidence,
             thresholds=thresholds_by_label(self.bundle),
             stretches=stretches,

@@ -38,9 +38,9 @@ class BlockEvidence:
     """What a block of sound says about the device that recorded it, as statistics that add up.
 
     They are the log probabilities of the known devices and of an unknown one, by an identifier;
-    and, where gains are estimated blindly, the mean log spectrum in bands. The score of a stretch
-    is the log likelihood of one device for all of its blocks: of the most probable one, and of a
-    response drawn as `MeanSpectrum` assumes.
+    and, where gains are estimated blindly, the mean log spectrum in bands, without its level. The
+    score of a stretch is the log likelihood of one device for all of its blocks: of the most
+    probable one, and of a response drawn as `MeanSpectrum` assumes.
     """
 
     def __init__(
@@ -51,10 +51,15 @@ class BlockEvidence:
         self.target = None
         if target is not None:
             self.target = replace(target, hop_samples=SPARSE * target.hop_samples)
+            from scipy.linalg import null_space
+
             into, _ = band_matrices(target.rate_hz, target.fft_size)
             (device,) = components("smooth", target.bands, np.empty((0, len(target.bands))))
-            ratios, basis = _common_basis(device.covariance, target.covariance)
-            self._ratios, self._into = ratios, basis.T @ into
+            shape = null_space(np.ones((1, len(target.bands)))).T  # without the level
+            ratios, basis = _common_basis(
+                shape @ device.covariance @ shape.T, shape @ target.covariance @ shape.T
+            )
+            self._ratios, self._into = ratios, basis.T @ shape @ into
 
     def __call__(self, samples: NDArray[np.float32]) -> Array:
         """Return the statistics of a block (sample,); zeros for silence."""
@@ -186,7 +191,13 @@ class StretchedWindows:
         one = ClipRequest(request.source, request.device, request.device_from)
         one.starts_s.append(held[0].start_s)
         self.decide(one, held[:until][first : first + self.preview])
-        request.stretches.append(one)
+        last = request.stretches[-1] if request.stretches else None
+        if (
+            last is None
+            or one.policy == "blind"
+            or (one.device, one.policy) != (last.device, last.policy)
+        ):
+            request.stretches.append(one)  # else nothing has changed
         return one
 
     @staticmethod

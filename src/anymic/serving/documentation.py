@@ -45,7 +45,7 @@ PREDICTED = {
     "duration_s": 1.0,
     "notes": [],
     "device_probability": None,
-    "bandwidth_hz": 8000.0,
+    "bandwidth_hz": 7340.0,
     "stretches": [],
     "min_confidence": 0.0,
     "answer": "street_traffic",
