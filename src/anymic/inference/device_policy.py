@@ -103,10 +103,7 @@ class GainSelector:
     ) -> Iterator[Window | End]:
         """Yield the windows with the gains of their stretches; the longest is the request's."""
         yield from self._stretches.windows(request, items)
-        longest = request.longest_stretch()
-        request.device, request.device_from = longest.device, longest.device_from
-        request.identification, request.policy = longest.identification, longest.policy
-        request.gains = longest.gains
+        request.follow(request.longest_stretch())
 
     def _decide(self, request: ClipRequest, windows: Sequence[Window | End]) -> None:
         """Choose the gains of a request from windows, of which the first is not silent."""

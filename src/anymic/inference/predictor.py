@@ -374,9 +374,7 @@ class Predictor:
         each = np.array(request.windows)
         known, blind = self.bundle.devices, self.bundle.blind_devices
         notes = device_note(device, request.policy, known, blind)
-        counts = request.stretch_windows()
-        devices = [one.device for one in request.stretches or [request]]
-        every = [one for one, count in zip(devices, counts, strict=True) for _ in range(count)]
+        every = request.window_devices()
         own = calibrated_mean(each, calibration, every)
         stretches = stretches_of(request)
         best = int(own.argmax())

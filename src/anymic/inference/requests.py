@@ -45,6 +45,7 @@ class ClipRequest:
     gain_notes: tuple[str, ...] = ()  # on gains that were estimated blindly
     # Requests that stand for its stretches, each with its device and gains, and where it begins.
     stretches: list[ClipRequest] = field(default_factory=list)
+    marked: int = 0  # windows of such a stretch
     starts_s: list[float] = field(default_factory=list)  # of each window
     # Of each window: probabilities (label,) or features (channel,).
     windows: list[NDArray[np.float64]] = field(default_factory=list)
@@ -65,22 +66,34 @@ class ClipRequest:
         """The error, if there is one."""
         return self.end if isinstance(self.end, AnymicError) else self.error
 
+    @property
+    def stated(self) -> tuple[str | None, DeviceFrom]:
+        """The device as it was stated, and where: not as it was identified."""
+        if self.device_from == "identified":
+            return None, "assumed"
+        return self.device, self.device_from
+
+    def follow(self, stretch: ClipRequest) -> None:
+        """Take the device and the gains of a stretch."""
+        self.device, self.device_from = stretch.device, stretch.device_from
+        self.identification, self.policy = stretch.identification, stretch.policy
+        self.gains = stretch.gains
+
     def longest_stretch(self) -> ClipRequest:
         """Return the first stretch of the device, and its gains, that has the most windows."""
         counts: dict[tuple[str | None, str], int] = {}
-        for one, count in zip(self.stretches, self.stretch_windows(), strict=True):
+        for one in self.stretches:
             key = (one.device, one.policy)
-            counts[key] = counts.get(key, 0) + count
+            counts[key] = counts.get(key, 0) + one.marked
         most = max(counts, key=lambda key: counts[key])
         return next(one for one in self.stretches if (one.device, one.policy) == most)
 
-    def stretch_windows(self) -> list[int]:
-        """Return the number of windows of each stretch; all of them where there are none."""
+    def window_devices(self) -> list[str | None]:
+        """Return the device of each window; silent ones before the first sound have the first."""
         if not self.stretches:
-            return [len(self.starts_s)]
-        begins = [one.starts_s[0] for one in self.stretches[1:]]
-        borders = np.searchsorted(np.array(self.starts_s) + 1e-6, begins)
-        return [int(one) for one in np.diff([0, *borders, len(self.starts_s)])]
+            return [self.device] * len(self.starts_s)
+        every = [one.device for one in self.stretches for _ in range(one.marked)]
+        return every[:1] * (len(self.starts_s) - len(every)) + every
 
     @property
     def done(self) -> bool:

@@ -188,19 +188,20 @@ class StretchedWindows:
     ) -> ClipRequest:
         """Return a request of one stretch, whose gains are chosen from its first windows."""
         first = next((row for row, one in enumerate(held) if one.samples.any()), 0)
-        one = ClipRequest(request.source, request.device, request.device_from)
+        one = ClipRequest(request.source, *request.stated)
         one.starts_s.append(held[0].start_s)
         self.decide(one, held[:until][first : first + self.preview])
         last = request.stretches[-1] if request.stretches else None
-        if (
-            last is None
-            or one.policy == "blind"
-            or (one.device, one.policy) != (last.device, last.policy)
-        ):
-            request.stretches.append(one)  # else nothing has changed
+        same = last is not None and (one.device, one.policy) == (last.device, last.policy)
+        if last is not None and same and one.policy != "blind":
+            return last  # nothing has changed
+        request.stretches.append(one)
+        if last is None:  # answers to its first windows are given before its end
+            request.follow(one)
         return one
 
     @staticmethod
     def _marked(windows: Sequence[Window], current: ClipRequest) -> Iterator[Window]:
         for one in windows:
+            current.marked += 1
             yield replace(one, gains=current.gains)
