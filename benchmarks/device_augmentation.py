@@ -131,9 +131,9 @@ def measured(manifest: Path, changes: dict[str, Any], seed: int, file: Path) -> 
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     if "blind" not in found:
         test = Manifest.read(manifest).where(split="test", device=UNKNOWN)
-        bundle = with_device_policy(Bundle.load(file.with_suffix("")), unknown="blind")
-        answers = Predictor(bundle).predict_manifest(test.with_columns(device=""))
-        right = answers.probabilities.argmax(axis=1) == test.targets(bundle.labels)
+        model = with_device_policy(Bundle.load(file.with_suffix("")), unknown="blind")
+        answers = Predictor(model).predict_manifest(test.with_columns(device=""))
+        right = answers.probabilities.argmax(axis=1) == test.targets(model.labels)
         found["blind"] = right.tolist()
         file.write_text(json.dumps(found), encoding="utf-8")
     return found

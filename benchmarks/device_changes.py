@@ -154,7 +154,9 @@ class Sounds:
         )
         identifier = DeviceIdentifier().fit_descriptions(described, seed=self.seed)
         bundle = add_devices(yamnet, correction.profile_)
-        return with_device_policy(bundle, unknown="identity", identifier=identifier)
+        found = with_device_policy(bundle, unknown="identity", identifier=identifier)
+        assert isinstance(found, Bundle)
+        return found
 
     def joined(self, number: int) -> tuple[Clip, list[Part], list[int]]:
         """Return a recording of ten minutes, its stretches and its clips."""

@@ -72,7 +72,7 @@ def train(
     for _ in range(size.epochs):
         wait(device)
         start = time.perf_counter()
-        for chosen in torch.randperm(size.clips).split(size.batch):
+        for chosen in torch.split(torch.randperm(size.clips), size.batch):
             batch = features[chosen.to(device)].to(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 value = loss(network(batch.float()), labels[chosen.to(device)])
@@ -101,7 +101,7 @@ def utilization(device: torch.device) -> int:
 def probabilities(network: nn.Module, features: torch.Tensor, batch: int) -> torch.Tensor:
     """Return the probabilities (clip, label) in float32, on the processor."""
     network.eval()
-    found = [network(part.float()).softmax(dim=1).cpu() for part in features.split(batch)]
+    found = [network(part.float()).softmax(dim=1).cpu() for part in torch.split(features, batch)]
     return torch.cat(found)
 
 

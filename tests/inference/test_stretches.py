@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
 from anymic.inference.predictor import Predictor
 from anymic.inference.requests import ClipRequest
-from anymic.inference.windowing import Window
+from anymic.inference.windowing import End, Window
 
 RATE = 8000
 TILT_DB = {"A": 0.0, "B": -9.0}  # per octave
@@ -110,7 +111,7 @@ def test_windows_are_in_order_and_few_are_held(predictor: Predictor, tmp_path: P
     selector = predictor.pipeline.gain_selector
     read = 0
 
-    def counted(items):  # type: ignore[no-untyped-def]
+    def counted(items: Iterator[Window | End]) -> Iterator[Window | End]:
         nonlocal read
         for item in items:
             read += 1
