@@ -13,7 +13,7 @@ import soundfile
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError
 from anymic.features import FrontendConfig
-from anymic.training import TrainingConfig
+from anymic.training import CorrectionConfig, TrainingConfig
 from anymic_experiments.runner import finish_all
 from anymic_experiments.runs import RESULT, Outcome, Run
 
@@ -79,6 +79,18 @@ def test_a_key_changes_with_settings_and_with_clips(corpus: Path) -> None:
     table = Manifest.read(corpus).table.iloc[:-1]
     Manifest.from_table(table, root=corpus.parent).write(corpus)
     assert first.key != before
+
+
+def test_a_key_says_what_is_done_with_unknown_devices(corpus: Path) -> None:
+    """The first runs left them as they are, and keep their names."""
+    keys = [
+        Run(
+            "", replace(CONFIG, correction=CorrectionConfig("A", unknown_device=policy)), corpus
+        ).key
+        for policy in (None, "blind", "identity", "refuse")
+    ]
+    assert keys[0] == keys[1]  # what a training does by default
+    assert len(set(keys)) == 3
 
 
 def test_a_test_clip_that_cannot_be_used_stops_the_run(corpus: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ FIRST_FRONTEND = (  # the front-end's settings when the first runs were named: t
     *("mel_scale", "mel_norm", "power", "log_offset"),
 )
 FIRST_CORRECTION = ("reference", "estimator")
+FIRST_POLICY = "identity"  # what corrected runs did with clips of unknown devices
 # Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
 # run is as good as one on another processor.
 TRAINING_VERSION = 1
@@ -75,6 +76,10 @@ class Run(ArrayTask):
                     for key, value in chosen[name].items()
                     if key in first or value != plain[key]
                 }
+        if self.config.correction is not None:
+            chosen["correction"].pop("unknown_device", None)
+            if (policy := self.config.correction.policy) != FIRST_POLICY:
+                chosen["correction"]["unknown_device"] = policy
         return named_by([TRAINING_VERSION, chosen], self.manifest)
 
     def folder(self, out: Path) -> Path:

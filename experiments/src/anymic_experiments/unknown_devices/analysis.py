@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +130,14 @@ def with_responses(experiment: Experiment[Settings]) -> Settings:
     return replace(experiment.grid, factors=factors)
 
 
-def left_out(experiment: Experiment[Settings], names: Iterable[str]) -> list[str]:
-    """Return the rows that have one of the words of --leave-out."""
-    words = experiment.options["leave_out"] or ()
-    return [name for name in names if any(word in name for word in words)]
+def left_out(experiment: Experiment[Settings], part: str, names: Iterable[str]) -> list[str]:
+    """Return the rows of a part that a pattern of --leave-out fits, with or without the part."""
+    patterns = experiment.options["leave_out"] or ()
+    return [
+        name
+        for name in names
+        if any(fnmatchcase(text, one) for text in (name, f"{part}: {name}") for one in patterns)
+    ]
 
 
 def columns(experiment: Experiment[Settings]) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def networks(experiment: Experiment[Settings]) -> list[Section]:
     grid, folds, seeds = with_responses(experiment), experiment.data, experiment.seeds
     every = grid.runs("networks", folds=folds, seeds=seeds, scale=experiment.scale)
     rows = list(dict.fromkeys(run.condition for run in every))
-    omitted = left_out(experiment, [*rows, *map(BLIND.format, rows), TUNED])
+    omitted = left_out(experiment, "networks", [*rows, *map(BLIND.format, rows), TUNED])
     runs = [run for run in every if run.condition not in omitted]
     experiment.finish(runs)
     other: dict[str, list[OtherAnswers]] = {}
@@ -259,7 +264,7 @@ def pretrained(experiment: Experiment[Settings]) -> list[Section]:
     if experiment.options["esc50_16k"] is None:
         return []
     paths = pretrained_folds(experiment)
-    omitted = left_out(experiment, grid.rows)
+    omitted = left_out(experiment, "pretrained", grid.rows)
     rows = {name: row for name, row in grid.rows.items() if name not in omitted}
     (reference,) = grid.devices["reference"]
     found = answers(experiment, rows, heads_of(experiment, paths, reference))
