@@ -142,6 +142,7 @@ def test_narrow_bands_are_refused_and_the_others_answered(
     assert any("below the 3000 Hz of the model" in note for note in noted["notes"])  # type: ignore[attr-defined]
     assert 1900 < float(str(noted["bandwidth_hz"])) < 2100
     devices_policy(model, narrower="refuse")
+    capsys.readouterr()
     assert main(["predict", str(narrow), str(tmp_path / "0.wav"), "--model", str(model)]) == 1
     rows = capsys.readouterr().out.splitlines()
     assert "failed" in rows[0]
