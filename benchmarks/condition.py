@@ -4,9 +4,9 @@
 
 takes a manifest of clean clips of 44.1 kHz with folds. Each clip is changed in a known way, and its
 condition is measured (`anymic.audio.condition_meter`). Printed: the share of clips in which the
-change is found, and how often it is found where it is not. `--folds 1,2` are those that the
-thresholds were chosen on, with `mu-law`, `aac` and soxr; the folds and encoders used by default
-were not.
+change is found, and how often it is found where it is not. The thresholds were chosen on folds 1
+and 2, with mu-law, AAC and soxr, by a script of the same design; the folds and encoders used by
+default were not used for it.
 
 Codecs: the true limit is where the spectrum of white noise, passed through the codec, is 20 dB
 below that of its input. Clips that hold no sound above it are left out. A limit is found if the
