@@ -182,6 +182,9 @@ class TrainingRun:
         that do not change. Dropout draws from torch's global generator, which is restored
         afterwards. It is seeded with `config.seed`, unless the caller has seeded it (`seed=False`).
         """
+        # Random devices have recorded the audio of embeddings; they act on features of a Frontend.
+        embedded = not isinstance(frontend, Frontend)
+        config = replace(self.config, random_devices=None) if embedded else self.config
         arguments = {**self.trainer, "callbacks": [*self.trainer.get("callbacks", ()), *callbacks]}
         with torch.random.fork_rng(devices=[]):
             if seed:
@@ -190,7 +193,7 @@ class TrainingRun:
                 network,
                 frontend,
                 data,
-                self.config,
+                config,
                 self.out,
                 self.resume,
                 self.progress,
