@@ -21,6 +21,10 @@ OF_OTHERS = {
     "--raw-format",
     "--upgrade",
     "--sans",
+    "--always",
+    "--abbrev",
+    "--exclude",
+    "--dirty",
 }  # programs, CSS
 UNCLEAR = re.compile(r"\b(hears?|heard|listen\w*|mend|wanted|got|stranger?s?|surely|e\.g)\b")
 

@@ -213,7 +213,7 @@ def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
     raise ConfigError(
         f"the journal {folder} is {what}" + (f" ({which})" if which else ""),
         expected="the journal of a run that was interrupted, with the model and settings of now",
-        fix="repeat the run as it began, choose another --out, or delete the journal",
+        fix="repeat the run as it began, choose another output, or delete the journal",
     )
 
 

@@ -188,10 +188,10 @@ def _loaded(
     model = load_model(place)
     if isinstance(model, VectorHead):
         raise ConfigError(
-            "a head on embeddings has no times", expected=MODEL, fix="leave --out out"
+            "a head on embeddings has no times", expected=MODEL, fix="leave the output out"
         )
     if isinstance(model, OnnxModel):
-        given = {"--hop": hop_s is not None, "--together": together}
+        given = {"hop": hop_s is not None, "together": together}
         if refused := [name for name, value in given.items() if value]:
             raise ConfigError(
                 f"{refused[0]} cannot be used with an .onnx file",

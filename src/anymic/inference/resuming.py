@@ -129,7 +129,7 @@ class Resumed(Generic[Result]):
             raise ConfigError(
                 f"the journal {self.journal.folder} is of other recordings",
                 expected="some recordings of the run that was interrupted, by the same paths",
-                fix="repeat the run as it began, choose another --out, or delete the journal",
+                fix="repeat the run as it began, choose another output, or delete the journal",
             )
         if self.kept:
             which = part_of(self.kept, len(states), "recording", verb=("is", "are"))

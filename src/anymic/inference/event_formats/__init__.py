@@ -1,7 +1,7 @@
 """Files of events: tables, and the label files of Audacity, Raven and Praat.
 
 A table (csv, jsonl, parquet) holds the events of all recordings. The label files hold those of one
-recording each: `--out` is then a file for one recording, and a folder for several.
+recording each: the output is then a file for one recording, and a folder for several.
 """
 
 from __future__ import annotations

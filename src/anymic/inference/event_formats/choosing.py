@@ -20,7 +20,7 @@ ENDINGS: dict[EventFormat, str] = {
     "raven": ".selections.txt",
     "textgrid": ".TextGrid",
 }
-EXAMPLE = "--format " + "|".join(FORMATS)
+EXAMPLE = "a format: " + ", ".join(FORMATS)
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,6 @@ def target_of(out: str | Path, wanted: str | None = None) -> Target:
         raise ConfigError(
             f"the name {place} is not that of a file of the format {chosen}",
             expected=f"a name that ends in {ENDINGS[chosen]}, or a folder",
-            fix="change the name, or leave --format out",
+            fix="change the name, or leave the format out",
         )
     return Target(place, chosen, is_folder=False)
