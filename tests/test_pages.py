@@ -34,6 +34,7 @@ PAGES += sorted(path for path in (ROOT / "docs").rglob("*.md") if "generated" no
 ABSENT = (
     "a checkpoint",
     "a network",
+    "an NVIDIA GPU",
     "but pip",
     "camera",
     "minutes of processor time",
