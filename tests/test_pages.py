@@ -115,20 +115,11 @@ def blocks_of(page: Path) -> list[Block]:
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 HERE = [one for one in BLOCKS if not one.elsewhere and not one.reason]
-NOT_YET = [  # pages whose blocks the folder has not been tried with
-    "docs/data.md",
-    "docs/devices.md",
-    "docs/finetuning.md",
-    "docs/index.md",
-    "docs/probabilities.md",
-    "docs/recordings.md",
-    "docs/robustness.md",
-    "docs/start/compressed-audio.md",
-    "docs/start/many-devices.md",
-    "docs/start/pretrained.md",
-    "docs/start/unknown-devices.md",
-    "docs/tagging.md",
-]
+NOT_YET = {  # pages that the folder is not enough for
+    "docs/devices.md": "the model of the tests has no mean spectrum of its training clips",
+    "docs/finetuning.md": "the model of the tests has six segments, that of the page has more",
+    "docs/robustness.md": "all microphones and codecs on the built-in scenes need minutes",
+}
 RUN = sorted({one.page for one in HERE if one.language in ("sh", "python")})
 
 
@@ -197,6 +188,9 @@ def run_line(line: str, place: Path) -> None:
     if program == "anymic":
         if arguments[0] == "demo":
             return  # what `demonstration` has run
+        if arguments[:2] == ["devices", "add"]:  # one of several ways, each to a model without it
+            shutil.rmtree(place / "run")
+            shutil.copytree(workspace.GOLDEN / "basic1", place / "run")
         if arguments[0] == "train":  # begins in an empty folder
             shutil.rmtree(place / arguments[arguments.index("--out") + 1], ignore_errors=True)
         status = main(quick(expanded(arguments)))
@@ -255,10 +249,10 @@ def test_blocks_that_are_not_run(block: Block) -> None:
     pytest.skip(block.reason)
 
 
-@pytest.mark.parametrize("page", NOT_YET)
+@pytest.mark.parametrize("page", sorted(NOT_YET))
 def test_pages_that_are_not_run(page: str) -> None:
     assert page in RUN, f"{page} has nothing to run: take it out of NOT_YET"
-    pytest.skip("the folder of the tests has not been tried with the blocks of this page")
+    pytest.skip(NOT_YET[page])
 
 
 def test_every_block_is_run_by_something() -> None:

@@ -33,12 +33,18 @@ def make(folder: Path) -> Path:
     for name in ("clips", "manifest", "esc10", "freesound"):
         clips.to_csv(folder / f"{name}.csv", index=False)
     of_a = table[table["device"] == "A"].drop(columns=["device", "take"])
+    of_a = of_a.replace({"split": {"validation": "train"}})
     for name in ("clean", "scenes"):
         of_a.to_csv(folder / f"{name}.csv", index=False)
     takes = table[["path", "label", "device", "take"]]
     takes.to_csv(folder / "takes.csv", index=False)
     _write_places(folder, table)
-    (folder / "codecs.yaml").write_text("codecs: {opus: [16], g722: 64}\n")
+    events = ["file,start_s,end_s,label"]
+    for take in range(12):
+        label = LABELS[take % 3]
+        events.append(f"recordings/{label}/{take:02}.wav,0.2,0.8,{label}")
+    (folder / "annotations.csv").write_text("\n".join(events) + "\n")
+    (folder / "codecs.yaml").write_text("codecs: {wav: null, opus: [16], g722: 64}\n")
     lines = [f"{hz} {gain_db}" for hz, gain_db in zip((50, 500, 5000), (-3, 0, 2), strict=True)]
     (folder / "phone.cal").write_text("\n".join(lines) + "\n")
     return folder
@@ -82,9 +88,10 @@ def _write_places(folder: Path, table: pd.DataFrame) -> None:
                 shutil.copy(folder / device.lower() / f"{take:02}.wav", folder / name)
     for name in FOLDERS:
         device = "phone" if name.startswith("phone") else "b"
-        (folder / name).mkdir()
         for take in range(12):
-            shutil.copy(folder / device / f"{take:02}.wav", folder / name)
+            place = folder / name / (LABELS[take % 3] if name == "recordings" else "")
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / device / f"{take:02}.wav", place)
     shutil.copy(GOLDEN / "long.flac", folder / "night.flac")
     for name in ("clip.wav", "new.wav", "siren.wav", "x.wav"):
         shutil.copy(folder / "b" / "03.wav", folder / name)
