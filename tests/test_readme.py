@@ -31,7 +31,8 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 
 def command_lines(page: Path) -> list[str]:
     """Return the lines of the page's shell blocks, comments left out."""
-    lines = [line for kind, text in blocks(page) if kind == "sh" for line in text.splitlines()]
+    shell = [text.replace("\\\n", " ") for kind, text in blocks(page) if kind == "sh"]
+    lines = [line for text in shell for line in text.splitlines()]
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
