@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sys
 import time
+import wave
 from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, Any
 
 from anymic import audio
+from anymic._internal.files import scratch_folder
 from anymic.audio import AudioInfo, Clip
 from anymic.audio.condition import Condition
 from anymic.audio.condition_meter import ConditionMeter
@@ -110,12 +113,26 @@ def work(requests: IO[bytes], results: IO[bytes]) -> None:
         results.flush()
 
 
+def load_libraries() -> None:
+    """Decode a short file, so that no request waits for the import of libraries."""
+    import av  # noqa: F401  # for the formats that soundfile does not read
+
+    job = {"rate_hz": 16000, "channel": "mean", "window_s": 1.0, "longest_s": 1.0}
+    with suppress(OSError), scratch_folder() as folder:  # there may be no place to write to
+        path = folder / "noise.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8000)
+            file.writeframes(random.Random(0).randbytes(2 * 4000))
+        answer({**job, "path": str(path)})
+
+
 def main() -> None:
     """Run the program: its argument is the memory it may use, in bytes."""
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library may print
-    import av  # noqa: F401  # before the limit, and before the first request
-
+    load_libraries()  # before the limits
     limit_process(int(sys.argv[1]))
     try:
         work(sys.stdin.buffer, results)

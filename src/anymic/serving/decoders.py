@@ -78,6 +78,7 @@ class Decoders:
         async with self._slots:
             process = self._free.pop()
             clock = asyncio.get_running_loop().call_later(process.clock_s, process.expire)
+            reason = ""
             try:
                 exchange = partial(process.decode, job, self._memory)
                 reason, found, samples = await anyio.to_thread.run_sync(
@@ -85,7 +86,8 @@ class Decoders:
                 )
             finally:
                 clock.cancel()
-                self._free.append(process)
+                # One that was started again still loads its libraries: it is used last.
+                self._free.insert(0 if reason else len(self._free), process)
         try:
             yield self._result(reason, found, samples, path, name)
         finally:
