@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,9 @@ from anymic.bundle import Bundle
 from anymic.bundle.device_changes import with_device_policy
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier
+from anymic.inference.event_formats.rows import COLUMNS, rows_of
 from anymic.inference.predictor import Predictor
+from anymic.inference.recordings import EventSettings, RecordingEvents, recording_events
 from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import End, Window
 
@@ -76,6 +79,27 @@ def test_each_stretch_has_the_gains_of_its_device(predictor: Predictor) -> None:
     own = whole["B"].window_probabilities[border:99]
     np.testing.assert_allclose(each[border:99], own, atol=1e-5)
     assert any("device B, corrected" in note for note in found.notes)
+
+
+def test_events_have_the_devices_and_notes_of_a_prediction(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    path = tmp_path / "day.wav"
+    samples = changing(("A", 40.0), ("B", 60.0)).samples
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    wanted = predictor.predict(path)
+    settings = EventSettings(every_window=True)
+    pipeline, bundle = predictor.pipeline, predictor.bundle
+    (found,) = recording_events(pipeline, bundle, [ClipRequest(path)], settings)
+    assert isinstance(found, RecordingEvents)
+    assert RecordingEvents.from_mapping(json.loads(json.dumps(found.as_mapping()))) == found
+    assert (found.notes, found.stretches) == (wanted.notes, wanted.stretches)
+    for start_s, each, row in zip(
+        wanted.window_starts_s, wanted.window_probabilities, rows_of(found), strict=True
+    ):
+        values = dict(zip(COLUMNS, row, strict=True))
+        assert values["probability"] == pytest.approx(each.max(), abs=1e-4)
+        assert values["device"] == ("A" if start_s < wanted.stretches[1].start_s else "B")
 
 
 def test_one_device_is_one_stretch(predictor: Predictor) -> None:

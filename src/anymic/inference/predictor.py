@@ -17,14 +17,13 @@ from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
 from anymic.features.feature_store import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate, calibrated_mean, thresholds_by_label
-from anymic.inference.device_policy import device_note
 from anymic.inference.engine import Engine, Precision
 from anymic.inference.events import Event, EventRules, events_of
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
 from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
 from anymic.inference.stored_features import predict_stored
-from anymic.inference.stretch_rows import stretch_notes, stretches_of
+from anymic.inference.stretch_rows import notes_of, stretches_of
 from anymic.inference.windowing import End
 
 
@@ -368,12 +367,10 @@ class Predictor:
         if request.failed is not None:
             return request.failed
         assert isinstance(request.end, End)
-        calibration, device = self.bundle.calibration, request.device
+        calibration = self.bundle.calibration
         condition = request.end.condition
         found = request.identification
         each = np.array(request.windows)
-        known, blind = self.bundle.devices, self.bundle.blind_devices
-        notes = device_note(device, request.policy, known, blind)
         every = request.window_devices()
         own = calibrated_mean(each, calibration, every)
         stretches = stretches_of(request)
@@ -383,13 +380,13 @@ class Predictor:
             label=self.labels[best],
             probability=float(own[best]),
             probabilities=dict(zip(self.labels, own.tolist(), strict=True)),
-            device=device,
+            device=request.device,
             device_from=request.device_from,
             device_policy=request.policy,
             windows=len(each),
             start_s=request.end.start_s,
             duration_s=request.end.duration_s,
-            notes=(*notes, *request.gain_notes, *request.end.notes, *stretch_notes(stretches)),
+            notes=notes_of(request, self.bundle, stretches),
             window_starts_s=tuple(request.starts_s),
             window_probabilities=calibrate(each, calibration, every),
             device_probability=found.probability if found else None,

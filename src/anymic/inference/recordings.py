@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicError, Failure
 from anymic.inference.answers import calibrate, thresholds_by_label
-from anymic.inference.device_policy import device_note
 from anymic.inference.events import Event, EventFinder, EventRules, events_of
 from anymic.inference.pipeline import ClipPipeline
-from anymic.inference.prediction import DeviceFrom, DevicePolicy, Prediction
+from anymic.inference.prediction import DeviceFrom, DevicePolicy, Prediction, Stretch
 from anymic.inference.requests import ClipRequest
+from anymic.inference.stretch_rows import notes_of, stretches_of
 from anymic.inference.windowing import End, Window
 
 
@@ -33,7 +33,7 @@ class RecordingEvents:
     start_s, duration_s : float
         The part of the file.
     windows : int
-    device, device_from, device_policy, device_probability, notes
+    device, device_from, device_policy, device_probability, notes, stretches
         As of a `Prediction`.
     """
 
@@ -47,6 +47,7 @@ class RecordingEvents:
     device_policy: DevicePolicy = "identity"
     device_probability: float | None = None
     notes: tuple[str, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
 
     def as_mapping(self) -> dict[str, Any]:
         """Return plain values for JSON, which `from_mapping` reads."""
@@ -59,7 +60,9 @@ class RecordingEvents:
     def from_mapping(cls, values: dict[str, Any]) -> RecordingEvents:
         """Return the events of a recording from what `as_mapping` returned."""
         events = tuple(Event(*each) for each in values["events"])
-        return cls(**{**values, "events": events, "notes": tuple(values["notes"])})
+        stretches = tuple(Stretch(**each) for each in values["stretches"])
+        notes = tuple(values["notes"])
+        return cls(**{**values, "events": events, "notes": notes, "stretches": stretches})
 
 
 class Finder(Protocol):
@@ -145,6 +148,7 @@ class EventSettings:
             found.device_policy,
             found.device_probability,
             found.notes,
+            found.stretches,
         )
 
 
@@ -170,7 +174,7 @@ class EventRequest(ClipRequest):
         if self.failed is not None:
             self.found.clear()
             return
-        (own,) = calibrate(values[None], self.model.calibration, [self.device])
+        (own,) = calibrate(values[None], self.model.calibration, [self.device_at(window.start_s)])
         self.found += self.finder.add(window.start_s, own)
         self.windows_done += 1
 
@@ -183,7 +187,7 @@ class EventRequest(ClipRequest):
         place = {label: number for number, label in enumerate(self.model.labels)}
         if isinstance(self.finder, EventFinder):
             self.found.sort(key=lambda one: (one.start_s, place[one.label], one.end_s))
-        known, blind = self.model.devices, self.model.blind_devices
+        stretches = stretches_of(self)
         return RecordingEvents(
             path=self.path,
             events=tuple(self.found),
@@ -194,7 +198,8 @@ class EventRequest(ClipRequest):
             device_from=self.device_from,
             device_policy=self.policy,
             device_probability=self.identification.probability if self.identification else None,
-            notes=(*device_note(self.device, self.policy, known, blind), *self.end.notes),
+            notes=notes_of(self, self.model, stretches),
+            stretches=stretches,
         )
 
 

@@ -95,6 +95,12 @@ class ClipRequest:
         every = [one.device for one in self.stretches for _ in range(one.marked)]
         return every[:1] * (len(self.starts_s) - len(every)) + every
 
+    def device_at(self, start_s: float) -> str | None:
+        """Return the device of the window that starts there, as `window_devices` has it."""
+        begun = [one.device for one in self.stretches if one.starts_s[:1] <= [start_s]]
+        first = self.stretches[0].device if self.stretches else self.device
+        return begun[-1] if begun else first
+
     @property
     def done(self) -> bool:
         """Whether reading ended and all windows are computed."""

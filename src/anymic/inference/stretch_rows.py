@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from anymic.audio.condition import BandStretch
+from anymic.bundle import Bundle, Ensemble
+from anymic.inference.device_policy import device_note
 from anymic.inference.prediction import Stretch
 from anymic.inference.requests import ClipRequest
 from anymic.inference.windowing import End
@@ -56,6 +58,15 @@ def _bandwidth_hz(bands: tuple[BandStretch, ...], at_s: float, end: End) -> floa
         if one.start_s <= at_s < one.end_s:
             return one.bandwidth_hz
     return end.condition.bandwidth_hz if end.condition is not None else None
+
+
+def notes_of(
+    request: ClipRequest, model: Bundle | Ensemble, stretches: tuple[Stretch, ...]
+) -> tuple[str, ...]:
+    """Return the notes on a clip that was read: its device and gains, its sound, its stretches."""
+    assert isinstance(request.end, End)
+    device = device_note(request.device, request.policy, model.devices, model.blind_devices)
+    return (*device, *request.gain_notes, *request.end.notes, *stretch_notes(stretches))
 
 
 def stretch_notes(stretches: tuple[Stretch, ...]) -> tuple[str, ...]:

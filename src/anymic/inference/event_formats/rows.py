@@ -29,20 +29,26 @@ def rows_of(found: RecordingEvents) -> Iterator[Row]:
 
     Times are in seconds from the beginning of the recording. `device_from` is how the device is
     known: stated, identified (with the probability), or assumed where it is unknown. `correction`
-    is profile, blind (estimated gains) or identity (none). Notes have semicolons between them.
+    is profile, blind (estimated gains) or identity (none). Where the device changes within the
+    recording, these are those of the beginning of the event. Notes have semicolons between them.
     """
-    known: str = found.device_from
-    if found.device_probability is not None:
-        known += f" ({found.device_probability:.2f})"
-    same = (found.device or "", known, found.device_policy, "; ".join(found.notes))
+    notes = "; ".join(found.notes)
     for event in found.events:
+        begun = [one for one in found.stretches if one.start_s <= event.start_s]
+        own = begun[-1] if begun else found
+        known: str = own.device_from
+        if own.device_probability is not None:
+            known += f" ({own.device_probability:.2f})"
         yield (
             found.path,
             round(event.start_s, TIME_DIGITS),
             round(event.end_s, TIME_DIGITS),
             event.label,
             round(event.probability, PROBABILITY_DIGITS),
-            *same,
+            own.device or "",
+            known,
+            own.device_policy,
+            notes,
         )
 
 
