@@ -97,6 +97,18 @@ def test_what_is_left_of_a_deleted_journal_is_not_used(tmp_path: Path) -> None:
         assert numbers(journal) == []
 
 
+def test_a_folder_of_that_name_keeps_the_files_of_others(tmp_path: Path) -> None:
+    folder = journal_folder(tmp_path / "out.csv")
+    (folder / "own").mkdir(parents=True)
+    (folder / "own" / "diary.txt").write_text("mine")
+    (folder / "notes.jsonl").write_text("mine")
+    with journal_of(tmp_path / "out.csv", SETTINGS) as journal:
+        journal.add({"number": 0})
+        journal.end()
+    assert sorted(path.name for path in folder.iterdir()) == ["notes.jsonl", "own"]
+    assert (folder / "own" / "diary.txt").read_text() == "mine"
+
+
 def test_two_runs_at_a_time_are_refused(tmp_path: Path) -> None:
     held = folder_lock(journal_folder(tmp_path / "out.csv"))
     refused = pytest.raises(ConfigError, match=r"(?i)another run is writing")

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from anymic._internal.files import naming, write_text
+from anymic._internal.files import naming, remove_unfinished, write_text
 from anymic._internal.folder_lock import folder_lock
 from anymic._internal.reading import parse_json
 from anymic.errors import AnymicWarning, ConfigError, part_of
@@ -107,10 +105,13 @@ class Journal:
             self.folder.rmdir()
 
     def clear(self) -> None:
-        """Delete the files; the settings first, so that what a kill leaves is not used."""
-        for name in (SETTINGS, *sorted(os.listdir(self.folder))):
-            path = self.folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        """Delete the journal's files; the settings first, so that what a kill leaves is not used.
+
+        Files of others in the folder stay.
+        """
+        remove_unfinished(self.folder)
+        for path in (self.folder / SETTINGS, self.folder / COMPLETE, *self._shards()):
+            path.unlink(missing_ok=True)
 
     def load(self) -> None:
         """Find the complete records of an earlier run; new ones go into a new shard.
@@ -118,9 +119,7 @@ class Journal:
         An AnymicWarning says how many lines of a shard are damaged; what they held is done again.
         A last line that is not complete is what a kill leaves, and no damage.
         """
-        for file in sorted(self.folder.glob("*.jsonl")):
-            if not file.stem.isdecimal():
-                continue
+        for file in self._shards():
             number = int(file.stem)
             damaged, lines, first = 0, 0, 0
             with file.open("rb") as shard:
@@ -134,6 +133,9 @@ class Journal:
             if damaged:
                 self._warn(f"{part_of(damaged, lines, 'line')} of {file} cannot be read")
             self._number = max(self._number, number + 1)
+
+    def _shards(self) -> list[Path]:
+        return [file for file in sorted(self.folder.glob("*.jsonl")) if file.stem.isdecimal()]
 
     def _warn(self, what: str) -> None:
         text = f"{what}: the recordings in them are done again"
