@@ -135,7 +135,7 @@ def calls(folder: Path) -> dict[str, Callable[[], Any]]:
     from anymic.devices.simulation.simulate import simulate
     from anymic.importers.vggish import import_vggish
     from anymic.inference.embedder import Embedder
-    from anymic.training.config import CorrectionConfig
+    from anymic.training import CorrectionConfig
     from anymic.training.embedding_heads import fit_vectors
     from anymic.training.heads import fit_head
     from anymic.training.loop.augmentation import SpecAugment, TimeWarp
