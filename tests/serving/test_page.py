@@ -275,7 +275,10 @@ def test_a_token_is_asked_for(browser: Browser, golden: Path) -> None:
         page.set_default_timeout(20_000)
         page.goto(service.url)
         page.wait_for_selector("#token-form:not([hidden])")
-        assert "token" in page.inner_text("#error .problem")
+        assert page.inner_text("#error .problem") == "This service needs a token."
+        page.fill("#token", "another")
+        page.press("#token", "Enter")
+        page.wait_for_selector("text=This is not the token of the service.")
         page.fill("#token", token)
         page.press("#token", "Enter")
         page.wait_for_selector("body[data-ready]")

@@ -102,6 +102,7 @@ def test_several_labels_a_clip(
         classify(page, golden / "clip.flac", device="B")
         assert page.inner_text("#answer") == (", ".join(wanted.labels) or "None of the labels")
         assert "each has its own threshold" in page.inner_text("#confidence")
+        assert page.is_hidden("#threshold")  # that of a single label
 
 
 @pytest.mark.parametrize("screen", SCREENS[1:3])

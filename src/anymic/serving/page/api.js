@@ -31,6 +31,13 @@ async function send(path, settings) {
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body;
+  if (response.status === 401) {
+    throw new ServiceError(401, {
+      problem: token ? "This is not the token of the service." : "This service needs a token.",
+      expected: "The token that it was started with.",
+      fix: "Enter it above.",
+    });
+  }
   throw new ServiceError(response.status, {
     problem: body.problem ?? `The service answers with the status ${response.status}.`,
     expected: body.expected,

@@ -14,7 +14,9 @@ export function startClassify(state) {
   const codec = startCodec(state, current);
   let running = new AbortController();
 
-  const threshold = () => Number(byId("threshold").value) / 100;
+  // Labels of which a clip may have several have thresholds of their own.
+  const several = () => current.prediction?.labels !== undefined;
+  const threshold = () => (several() ? 0 : Number(byId("threshold").value) / 100);
 
   async function classify() {
     if (!current.file || !state.model) return;
@@ -60,7 +62,7 @@ export function startClassify(state) {
     const { prediction } = current;
     if (!prediction) return;
     const answers = named(prediction, threshold());
-    const several = prediction.labels !== undefined;
+    byId("threshold-field").hidden = several();
     const answer = set(byId("answer"), {
       "data-device": prediction.device ?? "",
       "data-device-from": prediction.device_from,
@@ -68,11 +70,11 @@ export function startClassify(state) {
       "data-windows": prediction.windows,
       "data-sure": answers.length > 0,
     });
-    if (!several) set(answer, { "data-label": prediction.label, "data-probability": prediction.probability });
+    if (!several()) set(answer, { "data-label": prediction.label, "data-probability": prediction.probability });
     answer.classList.toggle("unsure", !answers.length);
-    answer.textContent = answers.length ? answers.join(", ") : several ? "None of the labels" : "Not sure";
-    const best = several ? "" : `${prediction.label} with a probability of ${percent(prediction.probability)}`;
-    byId("confidence").textContent = several
+    answer.textContent = answers.length ? answers.join(", ") : several() ? "None of the labels" : "Not sure";
+    const best = several() ? "" : `${prediction.label} with a probability of ${percent(prediction.probability)}`;
+    byId("confidence").textContent = several()
       ? "Several labels are possible; each has its own threshold."
       : answers.length ? `Probability ${percent(prediction.probability)}` : `Most probable: ${best}, below ${percent(threshold())}`;
     const shares = Object.entries(prediction.probabilities).sort((one, other) => other[1] - one[1]).slice(0, TOP);
