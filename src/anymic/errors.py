@@ -250,6 +250,20 @@ def as_anymic_error(error: Exception) -> AnymicError:
     )
 
 
+def kept_error(error: Exception) -> AnymicError:
+    """Return whatever was raised for one file as an error that is kept in place of its result.
+
+    It has no traceback: this would keep the variables of all functions that were running, and so
+    the samples of the file, as long as the error itself. See `as_anymic_error` for what is raised.
+    """
+    kept = as_anymic_error(error)
+    one: BaseException | None = kept
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return kept
+
+
 def concerns_every_file(error: BaseException) -> bool:
     """Return whether memory or the disk ran out, so that the next file fails as well."""
     if isinstance(error, OSError):

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import torch
 
 from anymic._internal.machine import processors
-from anymic.errors import AnymicError, as_anymic_error
+from anymic.errors import AnymicError, kept_error
 
 Job = TypeVar("Job")
 Item = TypeVar("Item")
@@ -77,7 +77,7 @@ def _some(items: Iterator[Item]) -> list[Item | AnymicError]:
         for item in islice(items, ITEMS_AHEAD):
             some.append(item)
     except Exception as error:
-        some.append(as_anymic_error(error))
+        some.append(kept_error(error))
     return some
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.audio import Clip, DecodedFile
-from anymic.errors import AnymicError, ClassifierError, ConfigError, as_anymic_error
+from anymic.errors import AnymicError, ClassifierError, ConfigError, kept_error
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import (
     device_notes,
@@ -75,7 +75,7 @@ class ExportedPredictor:
             try:
                 found = predict_one(self.bundle, source, device, self.min_confidence)
             except Exception as error:
-                found = as_anymic_error(error)
+                found = kept_error(error)
             yield source.path if isinstance(source, DecodedFile) else str(source), found
 
     def windows(self, request: ClipRequest) -> Iterator[Window | End]:

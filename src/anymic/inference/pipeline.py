@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anymic._internal.threads import read_ahead, spread_workers
 from anymic.audio import DecodedFile
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import AnymicError, DeviceError, as_anymic_error
+from anymic.errors import AnymicError, DeviceError, kept_error
 from anymic.features import Features, Gains
 from anymic.inference.device_policy import GainSelector
 from anymic.inference.engine import Engine
@@ -140,7 +140,7 @@ class ClipPipeline:
             if len(batch) > 1:
                 return [one for item in batch for one in self.compute_batch([item])]
             ((request, window),) = batch
-            return [(request, window, as_anymic_error(error), False)]
+            return [(request, window, kept_error(error), False)]
 
     def _together(self, batch: Batch) -> Computed:
         samples = torch.from_numpy(np.stack([window.samples for _, window in batch]))
