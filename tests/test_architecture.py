@@ -39,7 +39,11 @@ ONLY = {"metrics": NETWORKS | {"sklearn"}, "models": NETWORKS, "calibration": CA
 # What one module does for all of the package, and who may therefore import these.
 ONE_RULE = {
     "concurrent.futures": {"anymic._internal.threads", "anymic._internal.processes"},
-    "multiprocessing": {"anymic._internal.processes", "anymic._internal.process_state"},
+    "multiprocessing": {
+        "anymic._internal.processes",
+        "anymic._internal.workers",
+        "anymic._internal.process_state",
+    },
     "tempfile": {"anymic._internal.files"},
     "rich.progress": {"anymic._internal.progress", "anymic.data.download"},
 }

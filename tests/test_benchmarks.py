@@ -40,6 +40,17 @@ def test_the_scaling_benchmark_measures_every_size(tmp_path: Path) -> None:
     assert all(row["clock_s"] > 0 for row in rows)
 
 
+@pytest.mark.slow
+def test_the_benchmark_of_workers_compares_bytes(tmp_path: Path) -> None:
+    out = tmp_path / "workers.json"
+    loaded("workers")["main"](["--quick", "--json", str(out)])
+    rows = json.loads(out.read_text())
+    assert [(row["kind"], row["workers"]) for row in rows] == [
+        (kind, workers) for kind in ("short", "long") for workers in (1, 2)
+    ]
+    assert all(row["clock_s"] > 0 for row in rows)
+
+
 def run_of(version: str, created: str, **benchmarks: Any) -> dict[str, Any]:
     machine = {"processor": "a processor", "torch": "2.13", "python": "3.11", "system": "Linux"}
     kept = {"version": version, "created": created, "commit": "", "machine": machine, "load": 1.0}

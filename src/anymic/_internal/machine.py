@@ -11,10 +11,23 @@ MMAP_MAXIMUM, TRIM_THRESHOLD, TOP_PAD = -4, -1, -2  # options of glibc's mallopt
 LARGE_BYTES = 2**31 - 1
 PAD_BYTES = 256 * 2**20
 
+_share = 0  # threads of a library in this process
+
 
 def processors() -> int:
     """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_share() -> int:
+    """Return in how many threads a library is to compute; 0 for its own choice."""
+    return _share
+
+
+def set_thread_share(threads: int) -> None:
+    """Let libraries compute in so many threads in this process, which shares the processors."""
+    global _share
+    _share = threads
 
 
 @functools.cache

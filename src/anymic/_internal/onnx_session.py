@@ -22,6 +22,7 @@ from anymic._internal.limited_process import (
     stated_limit,
     work_on,
 )
+from anymic._internal.machine import thread_share
 from anymic._internal.optional import extra
 
 # Of the first run, on silence. Cnn14 of PANNs (320 MB) takes a tenth of the time.
@@ -68,7 +69,7 @@ def load_session(model: Path | bytes, threads: int = 0) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors come as exceptions
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or thread_share()
     return onnxruntime.InferenceSession(
         model,
         options,

@@ -71,13 +71,17 @@ def visible_gpus() -> list[str]:
 
 def _start(threads: int, parent: int, gpus: SimpleQueue[str] | None) -> None:
     torch.set_num_threads(threads)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    end_with(parent)
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process when its parent has ended, because another run may repeat the job."""
+    threading.Thread(target=_wait_for, args=(parent,), daemon=True).start()
+
+
+def _wait_for(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -25,6 +25,7 @@ def embed(
     device: str | None = None,
     batch: int | None = None,
     accelerator: str = "auto",
+    workers: int = 1,
 ) -> Outcome:
     """Write the network's pooled features of each window.
 
@@ -36,7 +37,7 @@ def embed(
     where known; features.csv has one window in each row; a folder opens in TensorBoard's projector.
 
     A journal beside the output keeps what is done: a run that is interrupted, and repeated, goes on
-    there (`anymic predict --out` does the same).
+    there, and --workers 4 computes in four processes (as with `anymic predict --out`).
 
     The exit status is 1 if some files failed; they are listed, and the others are complete.
 
@@ -45,6 +46,7 @@ def embed(
     from anymic._internal.folder_lock import folder_lock
     from anymic.inference.embedding_files import format_of
     from anymic.inference.embedding_run import embed_recordings
+    from anymic.inference.spreading import Spreading
 
     _refuse_unclear(paths, data, split, device)
     places = _manifest(data, split) if data is not None else paths or []
@@ -57,6 +59,7 @@ def embed(
             device=device,
             batch_size=batch,
             accelerator=accelerator,
+            spreading=Spreading(workers),
             progress=progress,
         )
     windows, numbers = found.features.shape

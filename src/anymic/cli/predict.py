@@ -13,6 +13,7 @@ from anymic.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from anymic.inference.recordings import EventSettings
+    from anymic.inference.spreading import Spreading
 
 
 def predict(
@@ -34,6 +35,7 @@ def predict(
     top: int = 1,
     batch: int | None = None,
     accelerator: str = "auto",
+    workers: int = 1,
     submission: Path | None = None,
     as_json: bool = False,
 ) -> None:
@@ -76,6 +78,9 @@ def predict(
     With a head on embeddings (`anymic train-head --embeddings`) the files are .npz of embeddings,
     as `anymic embed` writes them, and each of their paths is a row.
 
+    --workers 4 computes in four processes, each with its own copy of the model and its share of the
+    processors; rows and bytes are the same.
+
     The exit status is 1 if some files failed; the others' rows are complete.
 
     Example: anymic predict recordings/ --model run --device B
@@ -85,6 +90,7 @@ def predict(
     from anymic.inference.embedding_head import VectorHead
     from anymic.inference.files import load_model, predict_files
     from anymic.inference.prediction import require_share
+    from anymic.inference.spreading import Spreading
     from anymic.inference.submission import Submission
 
     require_share(min_confidence, "min_confidence")
@@ -98,14 +104,17 @@ def predict(
             min_confidence=min_confidence, submission=submission, top=top > 1 and not every_window
         )
         outcome = _write_events(
-            paths, model, out, format, settings, hop, device, together, batch, accelerator
+            *(paths, model, out, format, settings, hop, device, together, batch, accelerator),
+            Spreading(workers),
         )
         return outcome.show(as_json=as_json)
     refuse_event_options(settings, "--out", format=format, hop=hop)
     loaded = load_model(model)
     answers = Submission(submission, loaded.labels) if submission else None
     if isinstance(loaded, VectorHead):
-        _refuse_for_embeddings(device=device, together=together, every_window=every_window)
+        _refuse_for_embeddings(
+            device=device, together=together, every_window=every_window, workers=workers > 1
+        )
     elif device and loaded.devices and device not in loaded.devices:
         known = ", ".join(loaded.devices)
         note(f"{device} is none of the model's devices ({known})")
@@ -117,6 +126,8 @@ def predict(
         batch_size=batch,
         accelerator=accelerator,
         min_confidence=min_confidence,
+        spreading=Spreading(workers),
+        folder=model,
     )
     found = recorded(track(results, count, "predicting"), answers)
     exit_if_failed(print_results(found, windows=every_window, top=top, as_json=as_json), count)
@@ -133,6 +144,7 @@ def _write_events(
     together: bool,
     batch: int | None,
     accelerator: str,
+    spreading: Spreading,
 ) -> Outcome:
     from anymic.inference.event_run import predict_events
 
@@ -148,6 +160,7 @@ def _write_events(
             together=together,
             batch_size=batch,
             accelerator=accelerator,
+            spreading=spreading,
             progress=progress,
         )
     what = "window" if settings.every_window else "event"

@@ -20,8 +20,10 @@ from anymic.data.manifest import Manifest
 from anymic.errors import Failure
 from anymic.inference.embedder import Embedder, Embeddings
 from anymic.inference.embedding_files import format_of, write
+from anymic.inference.engine import Precision
 from anymic.inference.requests import ClipRequest, manifest_requests
 from anymic.inference.resuming import Resumed, model_key, states_key
+from anymic.inference.spreading import HERE, Spreading, settings_of
 
 Progress = Callable[[int, int], None]
 
@@ -61,6 +63,7 @@ def embed_recordings(
     device: str | None = None,
     batch_size: int | None = None,
     accelerator: str = "auto",
+    spreading: Spreading = HERE,
     progress: Progress | None = None,
 ) -> tuple[Embeddings, int]:
     """Compute the embeddings of recordings, write them, and return them and the number of clips.
@@ -79,6 +82,8 @@ def embed_recordings(
         The device that recorded all files.
     batch_size, accelerator
         As for `Embedder`.
+    spreading : Spreading
+        Where the recordings are computed; the output has the same bytes.
     progress : callable, optional
         Called with the number of clips that are done, and of all.
 
@@ -92,7 +97,9 @@ def embed_recordings(
         If no window has features.
     """
     kind = format_of(Path(out))
-    embedder = Embedder(bundle.load(model), batch_size=batch_size, accelerator=accelerator)
+    loaded = EmbeddingModel(str(model), batch_size, accelerator)
+    embedder = loaded.load()
+    loaded = replace(loaded, **settings_of(embedder.pipeline))
     never: tuple[Failure, ...] = ()
     listed: list[ClipRequest] = []
     if isinstance(places, Manifest):
@@ -132,6 +139,7 @@ def embed_recordings(
             lambda requests: _embedded(embedder, requests),
             _Embedded.as_mapping,
             _Embedded.from_mapping,
+            spread=spreading.over(loaded, accelerator=accelerator),
         )
         for number, _ in enumerate(run.run(), start=1):
             if progress is not None:
@@ -142,6 +150,33 @@ def embed_recordings(
         write(result, out)
         journal.end(keep=bool(run.failures))
     return result, len(keys) + len(never)
+
+
+@dataclass(frozen=True)
+class EmbeddingModel:
+    """Loads a model, here or in a worker, that computes the embeddings of recordings.
+
+    The parameters are those of `embed_recordings`.
+    """
+
+    model: str
+    batch_size: int | None
+    accelerator: str
+    precision: Precision = "auto"
+
+    def load(self) -> Embedder:
+        """Return what computes the embeddings."""
+        return Embedder(
+            bundle.load(self.model),
+            batch_size=self.batch_size,
+            precision=self.precision,
+            accelerator=self.accelerator,
+        )
+
+    def __call__(self) -> Callable[[list[ClipRequest]], list[_Embedded | Failure]]:
+        """Return the function of a worker."""
+        embedder = self.load()
+        return lambda requests: list(_embedded(embedder, requests))
 
 
 def _embedded(embedder: Embedder, requests: Iterable[ClipRequest]) -> Iterator[_Embedded | Failure]:

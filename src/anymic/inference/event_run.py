@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from anymic._internal.journal import journal_of
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicWarning, ConfigError, Failure
 from anymic.inference.embedding_head import VectorHead
+from anymic.inference.engine import Precision
 from anymic.inference.event_formats import refuse_several, target_of, write_events
 from anymic.inference.files import audio_files, load_model
 from anymic.inference.onnx_model import OnnxModel
@@ -24,6 +25,7 @@ from anymic.inference.predictor import Predictor
 from anymic.inference.recordings import EventSettings, RecordingEvents, recording_events
 from anymic.inference.requests import ClipRequest
 from anymic.inference.resuming import Resumed, model_key, states_key
+from anymic.inference.spreading import HERE, Spreading, settings_of
 from anymic.inference.streaming import with_hop
 
 Found = Iterator[RecordingEvents | Failure]
@@ -64,6 +66,7 @@ def predict_events(
     together: bool = False,
     batch_size: int | None = None,
     accelerator: str = "auto",
+    spreading: Spreading = HERE,
     progress: Callable[[int, int], None] | None = None,
 ) -> EventsWritten:
     """Find the events of recordings, and write them into a file or a folder.
@@ -91,6 +94,8 @@ def predict_events(
         As for `Predictor.predict_many`.
     batch_size, accelerator
         As for `Predictor`.
+    spreading : Spreading
+        Where the recordings are computed; the output has the same bytes.
     progress : callable, optional
         Called with the number of recordings that are done, and of all.
 
@@ -111,14 +116,11 @@ def predict_events(
     never = [one for one in places_found if isinstance(one, Failure)]
     paths = [str(one) for one in places_found if isinstance(one, Path)]
     refuse_several(target, len(paths))
-    loaded, highest_hz = _loaded(model, hop_s, together=together)
+    finder = EventModel(str(model), settings, hop_s, together, batch_size, accelerator)
+    loaded, predictor = finder.load()
     _note_unknown(device, loaded.devices)
-    predictor = None
-    if not isinstance(loaded, OnnxModel):
-        predictor = Predictor(loaded, batch_size=batch_size, accelerator=accelerator)
-        if batch_size is None:
-            lean = fitting_batch(loaded, predictor.engine, most_values=LEAN_VALUES)
-            predictor.pipeline.batch_size = lean
+    if predictor is not None:
+        finder = replace(finder, **settings_of(predictor.pipeline))
     decisive = {"model": model_key(model), "device": device, "hop_s": hop_s}
     if together:  # each recording has a part in the gains of the others
         decisive["together"] = key_of(states_key(paths))
@@ -130,6 +132,7 @@ def predict_events(
             lambda requests: _found(loaded, predictor, requests, settings),
             RecordingEvents.as_mapping,
             RecordingEvents.from_mapping,
+            spread=spreading.over(finder, accelerator=accelerator),
         )
         if together and predictor is not None:
             run.prepare = partial(_with_shared_gains, predictor, run)
@@ -137,7 +140,7 @@ def predict_events(
             if progress is not None:
                 progress(number, len(paths))
         counter = _Counter(one for _, one in run.results())
-        files = write_events(counter, target, paths=paths, highest_hz=highest_hz)
+        files = write_events(counter, target, paths=paths, highest_hz=_highest_hz(loaded))
         journal.end(keep=bool(run.failures))
     return EventsWritten(
         files=tuple(files),
@@ -181,10 +184,46 @@ class _Counter:
             yield one
 
 
+@dataclass(frozen=True)
+class EventModel:
+    """Loads a model, here or in a worker, that finds the events of recordings.
+
+    The parameters are those of `predict_events`.
+    """
+
+    model: str
+    settings: EventSettings
+    hop_s: float | None
+    together: bool
+    batch_size: int | None
+    accelerator: str
+    precision: Precision = "auto"
+
+    def load(self) -> tuple[Bundle | Ensemble | OnnxModel, Predictor | None]:
+        """Return the model, and what answers with it, if it is no .onnx file."""
+        loaded = _loaded(self.model, self.hop_s, together=self.together)
+        if isinstance(loaded, OnnxModel):
+            return loaded, None
+        predictor = Predictor(
+            loaded,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            accelerator=self.accelerator,
+        )
+        if self.batch_size is None:
+            lean = fitting_batch(loaded, predictor.engine, most_values=LEAN_VALUES)
+            predictor.pipeline.batch_size = lean
+        return loaded, predictor
+
+    def __call__(self) -> Callable[[list[ClipRequest]], list[RecordingEvents | Failure]]:
+        """Return the function of a worker."""
+        loaded, predictor = self.load()
+        return lambda requests: list(_found(loaded, predictor, requests, self.settings))
+
+
 def _loaded(
     place: str | Path, hop_s: float | None, *, together: bool
-) -> tuple[Bundle | Ensemble | OnnxModel, float]:
-    """Return a model, and the highest frequency that it analyses."""
+) -> Bundle | Ensemble | OnnxModel:
     model = load_model(place)
     if isinstance(model, VectorHead):
         raise ConfigError(
@@ -198,8 +237,14 @@ def _loaded(
                 expected="the folder of a model",
                 fix=f"leave {refused[0]} out",
             )
-        return model, model.rate_hz / 2
-    return with_hop(model, hop_s), model.contract.rate_hz / 2
+        return model
+    return with_hop(model, hop_s)
+
+
+def _highest_hz(model: Bundle | Ensemble | OnnxModel) -> float:
+    """Return the highest frequency that a model analyses."""
+    rate_hz = model.rate_hz if isinstance(model, OnnxModel) else model.contract.rate_hz
+    return rate_hz / 2
 
 
 def _found(

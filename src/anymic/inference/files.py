@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from anymic import bundle as bundles
 from anymic.bundle import Bundle, Ensemble
@@ -13,11 +14,15 @@ from anymic.data.embeddings import read_vectors
 from anymic.data.files import find_files
 from anymic.errors import AudioError, BundleError, Failure
 from anymic.inference.embedding_head import FOLDER, VectorHead, load_head
+from anymic.inference.engine import Precision
 from anymic.inference.exported_predictor import ExportedPredictor
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
+from anymic.inference.requests import ClipRequest, request_of
+from anymic.inference.resuming import Found, grouped
+from anymic.inference.spreading import HERE, Spreading, settings_of
 
 TABLE_ENDINGS = (".csv", ".tsv")
 _TABLE = str(
@@ -81,13 +86,32 @@ def predict_files(
     device: str | None = None,
     together: bool = False,
     min_confidence: float = 0.0,
-    **settings: Any,
+    spreading: Spreading = HERE,
+    folder: str | Path = "",
+    batch_size: int | None = None,
+    accelerator: str = "auto",
 ) -> tuple[int, Iterator[Prediction | Failure]]:
-    """Return the number of results, and an iterator over them.
+    """Return the number of results, and an iterator over them, in order.
 
-    `places` are as for `find_files`; for a head, .npz files of embeddings, with one result for each
-    clip. `device` and `together` are as for `Predictor.predict_many`, but not for a head; the other
-    settings are those of `Predictor`.
+    Parameters
+    ----------
+    model
+        What `load_model` returned.
+    places : sequence of path
+        As for `find_files`; for a head, .npz files of embeddings, with one result for each clip.
+    device, together
+        As for `Predictor.predict_many`; not for a head.
+    min_confidence, batch_size, accelerator
+        As for `Predictor`.
+    spreading : Spreading
+        Where the files are computed; not for a head.
+    folder : path
+        What `load_model` was given: each worker of `spreading` loads it.
+
+    Raises
+    ------
+    BundleError
+        If `together` is set for a model that does not estimate gains blindly.
     """
     if isinstance(model, VectorHead):
         results: list[Prediction | Failure] = []
@@ -98,16 +122,71 @@ def predict_files(
             except Exception as error:
                 results.append(Failure.of(place, error))
         return len(results), iter(results)
-    if isinstance(model, OnnxModel):
-        found = audio_files(places)
-        files = [place for place in found if isinstance(place, Path)]
-        done = predict_onnx(model, files, device=device, min_confidence=min_confidence)
-        return len(found), (next(done) if isinstance(place, Path) else place for place in found)
-    predictor = Predictor(model, min_confidence=min_confidence, **settings)
+    predictor = None
+    loads = PredictionModel(str(folder), device, min_confidence, batch_size, accelerator)
+    if not isinstance(model, OnnxModel):
+        predictor = Predictor(
+            model, batch_size=batch_size, accelerator=accelerator, min_confidence=min_confidence
+        )
+        loads = replace(loads, **settings_of(predictor.pipeline))
     found = audio_files(places)
     files = [place for place in found if isinstance(place, Path)]
-    done = predictor.predict_many(files, devices=device, together=together)
+    compute = spreading.over(loads, accelerator=accelerator)
+    if compute is not None:
+        requests = [request_of(file, device) for file in files]
+        if together and predictor is not None:
+            predictor.group(requests)
+            predictor.pipeline.gain_selector.share_gains(requests)
+        done = _in_order(compute(grouped(requests)))
+    elif predictor is not None:
+        done = predictor.predict_many(files, devices=device, together=together)
+    else:
+        assert isinstance(model, OnnxModel)
+        done = predict_onnx(model, files, device=device, min_confidence=min_confidence)
     return len(found), (next(done) if isinstance(place, Path) else place for place in found)
+
+
+@dataclass(frozen=True)
+class PredictionModel:
+    """Loads a model in a worker; the parameters are those of `predict_files`."""
+
+    folder: str
+    device: str | None
+    min_confidence: float
+    batch_size: int | None
+    accelerator: str
+    precision: Precision = "auto"
+
+    def __call__(self) -> Callable[[list[ClipRequest]], list[Prediction | Failure]]:
+        """Return the function of the worker."""
+        model = load_model(self.folder)
+        if isinstance(model, OnnxModel):
+            return partial(self._by_onnx, model)
+        assert not isinstance(model, VectorHead)
+        predictor = Predictor(
+            model,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            accelerator=self.accelerator,
+            min_confidence=self.min_confidence,
+        )
+        return lambda requests: list(predictor.answers(requests))
+
+    def _by_onnx(self, model: OnnxModel, requests: list[ClipRequest]) -> list[Prediction | Failure]:
+        files = [Path(one.path) for one in requests]
+        least = self.min_confidence
+        return list(predict_onnx(model, files, device=self.device, min_confidence=least))
+
+
+def _in_order(found: Found[Prediction]) -> Iterator[Prediction | Failure]:
+    """Yield the results of groups in the order of their numbers."""
+    waiting: dict[int, list[Prediction | Failure]] = {}
+    following = 0
+    for number, results in found:
+        waiting[number] = results
+        while following in waiting:
+            yield from waiting.pop(following)
+            following += 1
 
 
 def audio_files(places: Sequence[str | Path]) -> list[Path | Failure]:

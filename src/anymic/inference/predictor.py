@@ -229,6 +229,12 @@ class Predictor:
         for request in self.pipeline.run(requests):
             yield request.path, self._outcome(request)
 
+    def answers(self, requests: Iterable[ClipRequest]) -> Iterator[Prediction | Failure]:
+        """Yield the result of each request, in order; gains are shared by whoever made them."""
+        for request in self.pipeline.run(iter(requests), alike=True):
+            found = self._outcome(request)
+            yield Failure(request.path, str(found)) if isinstance(found, AnymicError) else found
+
     def group(self, requests: Sequence[ClipRequest]) -> None:
         """Let requests of one device, or of unknown device, share their blind gains.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,7 @@ GROUP_FILES, GROUP_BYTES = 32, 8 << 20  # of recordings whose windows share batc
 
 
 Result = TypeVar("Result")
+Found = Iterator[tuple[int, list[Result | Failure]]]  # the number of a group, and its results
 
 
 @dataclass
@@ -44,6 +46,9 @@ class Resumed(Generic[Result]):
         Turn a result into plain values for JSON, and back.
     prepare : callable
         Changes the requests before they are computed.
+    spread : callable, optional
+        Computes groups elsewhere, in place of `compute`: yields the number of each group of an
+        iterator, and the results of its requests, in any order.
 
     Attributes
     ----------
@@ -60,6 +65,7 @@ class Resumed(Generic[Result]):
     as_mapping: Callable[[Result], dict[str, Any]]
     from_mapping: Callable[[dict[str, Any]], Result]
     prepare: Callable[[Iterator[ClipRequest]], Iterator[ClipRequest]] = iter
+    spread: Callable[[Iterator[list[ClipRequest]]], Found[Result]] | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
     kept: int = 0
     _places: dict[str, tuple[Place, int]] = field(default_factory=dict)
@@ -68,21 +74,32 @@ class Resumed(Generic[Result]):
         """Compute what is missing; yield the key of each recording when it is done."""
         states = {key: file_state(Path(self.make(key).path)) for key in self.keys}
         first = self._from_journal(states)
-        todo = [key for key in self.keys if key not in self._places]
         yield from (key for key in self.keys if key in self._places)
-        groups = list(_groups(todo, states, first))
-        begins = {group[0] for group in groups}
-        results = self.compute(self.prepare(self.requests(todo, begins)) if todo else iter(()))
-        for group in groups:
-            found = {key: next(results) for key in group}
+        todo = [key for key in self.keys if key not in self._places]
+        groups = list(groups_of(todo, states, begins=first))
+        for number, results in self._found(groups):
+            found = dict(zip(groups[number], results, strict=True))
             values = [_value(key, one, states[key], self.as_mapping) for key, one in found.items()]
             place = self.journal.add({"recordings": values})
-            for number, (key, one) in enumerate(found.items()):
+            for row, (key, one) in enumerate(found.items()):
                 if isinstance(one, Failure):
                     self.failures[key] = one
                 else:
-                    self._places[key] = (place, number)
-            yield from group
+                    self._places[key] = (place, row)
+            yield from groups[number]
+
+    def _found(self, groups: list[list[str]]) -> Found[Result]:
+        """Yield the number of each group, and the results of its recordings."""
+        if not groups:
+            return
+        todo = [key for group in groups for key in group]
+        requests = self.prepare(self.requests(todo, {group[0] for group in groups}))
+        if self.spread is not None:
+            yield from self.spread(list(islice(requests, len(group))) for group in groups)
+            return
+        results = self.compute(requests)
+        for number, group in enumerate(groups):
+            yield number, list(islice(results, len(group)))
         for _ in results:  # it ends, and its threads with it
             pass
 
@@ -107,22 +124,27 @@ class Resumed(Generic[Result]):
             yield key, self.from_mapping(last[1][number]["result"])
 
     def _from_journal(self, states: dict[str, tuple[int, ...]]) -> set[str]:
-        """Find results of unchanged files; return the keys that began a group."""
+        """Find results of unchanged files; return the keys that begin a group.
+
+        They are those of the earlier run, and those at the borders of what it did: what is left is
+        in the groups of a run that was never interrupted.
+        """
+        tried: set[str] = set()
         changed: dict[str, None] = {}
         begins: set[str] = set()
         others = 0
         for place, record in self.journal.records():
+            begins.add(record["recordings"][0]["key"])
             for number, value in enumerate(record["recordings"]):
                 key = value["key"]
-                if number == 0:
-                    begins.add(key)
+                same = key in states and tuple(value["state"]) == states[key]
                 others += key not in states
-                if key not in states or "result" not in value:
-                    continue
-                if tuple(value["state"]) == states[key]:
+                if same:
+                    tried.add(key)
+                if same and "result" in value:
                     self._places[key] = (place, number)
                     changed.pop(key, None)
-                elif key not in self._places:
+                elif key in states and "result" in value and key not in self._places:
                     changed[key] = None
         self.kept = len(self._places)
         if others and not (self.kept or changed or self.journal.was_complete):
@@ -131,15 +153,20 @@ class Resumed(Generic[Result]):
                 expected="some recordings of the run that was interrupted, by the same paths",
                 fix="repeat the run as it began, choose another output, or delete the journal",
             )
+        self._note(changed, len(states))
+        borders = (b for a, b in pairwise(self.keys) if (a in tried) != (b in tried))
+        return begins.union(borders)
+
+    def _note(self, changed: Collection[str], count: int) -> None:
+        """Say what an earlier run did, and what has changed since."""
         if self.kept:
-            which = part_of(self.kept, len(states), "recording", verb=("is", "are"))
+            which = part_of(self.kept, count, "recording", verb=("is", "are"))
             text = f"{which} done already: {self.journal.folder} is of an earlier run"
-            warnings.warn(text, AnymicWarning, stacklevel=3)
+            warnings.warn(text, AnymicWarning, stacklevel=4)
         if changed:
             what = counted(len(changed), "recording")
             text = f"{what} changed since then, and done again: {some(changed)}"
-            warnings.warn(text, AnymicWarning, stacklevel=3)
-        return begins
+            warnings.warn(text, AnymicWarning, stacklevel=4)
 
 
 def _value(
@@ -154,22 +181,42 @@ def _value(
     return {**value, "result": as_mapping(one)}
 
 
-def _groups(
-    paths: Sequence[str], states: dict[str, tuple[int, ...]], begins: set[str]
+def groups_of(
+    keys: Iterable[str],
+    states: Mapping[str, tuple[int, ...]],
+    *,
+    begins: Set[str] = frozenset(),
 ) -> Iterator[list[str]]:
-    """Divide recordings into groups whose windows share batches; a known beginning stays one."""
+    """Divide recordings into groups of at most 32, or 8 MiB, whose windows share batches.
+
+    Parameters
+    ----------
+    keys : iterable of str
+    states : mapping
+        The `file_state` of each recording.
+    begins : set of str
+        Keys that begin a group.
+    """
     group: list[str] = []
     size = 0
-    for path in paths:
-        own = states[path][0] if states[path] else 0
+    for key in keys:
+        own = states[key][0] if states[key] else 0
         full = len(group) == GROUP_FILES or size + own > GROUP_BYTES
-        if group and (full or path in begins):
+        if group and (full or key in begins):
             yield group
             group, size = [], 0
-        group.append(path)
+        group.append(key)
         size += own
     if group:
         yield group
+
+
+def grouped(requests: Sequence[ClipRequest]) -> Iterator[list[ClipRequest]]:
+    """Divide requests for files as `groups_of` does."""
+    states = {one.path: file_state(Path(one.path)) for one in requests}
+    remaining = iter(requests)
+    for group in groups_of([one.path for one in requests], states):
+        yield list(islice(remaining, len(group)))
 
 
 def model_key(place: str | Path) -> str:
