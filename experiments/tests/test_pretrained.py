@@ -12,7 +12,6 @@ import soundfile
 from anymic.cli import main
 from anymic.data.manifest import Manifest
 from anymic.evaluation.report.rows import read_json
-from anymic.features import FrontendConfig
 from anymic.importers.vggish import import_vggish
 from anymic.importers.yamnet import import_yamnet
 from anymic.inference.predictor import Predictor
@@ -112,19 +111,6 @@ def experiment(tmp_path: Path) -> Experiment[analysis.Settings]:
 def test_random_devices_are_those_of_no_column(tmp_path: Path) -> None:
     found = analysis.random_devices(experiment(tmp_path))
     assert tuple(path.stem for path in found) == OTHERS
-
-
-def test_a_measured_response_becomes_gains_of_the_same_shape(tmp_path: Path) -> None:
-    """The gains are the magnitude of the response in each bin."""
-    file = tmp_path / "one.wav"
-    taps = np.concatenate([[0.5], 0.05 * np.random.default_rng(0).standard_normal(63)])
-    soundfile.write(file, taps, RATE_HZ, subtype="PCM_24")
-    config = FrontendConfig(rate_hz=RATE_HZ, fft_size=512, hop_samples=160)
-    gains = tasks.measured((file,), config).gains_for("one")
-    direct = np.abs(np.fft.rfft(taps, 512))
-    clear = direct > direct.max() / 4  # beside the zeros of the response
-    difference_db = 20 * np.log10(gains / direct)[clear]
-    assert np.ptp(difference_db) < 1  # the level is normalized, the shape is kept
 
 
 def test_the_noise_of_a_device_is_what_it_states(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 import soundfile
 
+from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError
 from anymic.features import FrontendConfig
 from anymic.training import CorrectionConfig, TrainingConfig
 from anymic_experiments.runner import finish_all
-from anymic_experiments.runs import RESULT, Outcome, Run
+from anymic_experiments.runs import RESULT, Outcome, Run, renewed
 
 RATE_HZ = 8000
 CONFIG = TrainingConfig(
@@ -97,3 +98,24 @@ def test_a_test_clip_that_cannot_be_used_stops_the_run(corpus: Path, tmp_path: P
     (tmp_path / "3.wav").write_bytes(b"")
     with pytest.raises(AnymicError, match=r"1 clip to test cannot be used.*3\.wav"):
         train_all(runs(corpus)[:1], tmp_path / "runs")
+
+
+def test_blind_gains_of_an_old_run_are_those_of_a_new_one(corpus: Path, tmp_path: Path) -> None:
+    """A stored model that expects one kind of device, in the form that such models are read in."""
+    table = Manifest.read(corpus).with_columns(device=list("AABB") * 4)
+    config = replace(CONFIG, correction=CorrectionConfig(reference=("A",)))
+    run = Run("correction", config, table.write(corpus.parent / "devices.csv"))
+    train_all([run], tmp_path / "runs")
+    new = Bundle.load(run.folder(tmp_path / "runs"))
+    assert new.spectrum is not None
+    assert new.spectrum.known.shape == (2, 129)
+    expected = new.spectrum.known.mean(axis=0, keepdims=True)
+    old = replace(new, spectrum=replace(new.spectrum, prior="smooth", known=expected))
+    assert old.spectrum is not None
+    noise = np.random.default_rng(0).normal(size=(3, 129))
+    spectra = new.spectrum.log_magnitude + noise
+    assert np.ptp(np.log(old.spectrum.gains(spectra) / new.spectrum.gains(spectra))) > 0.1
+    changed = renewed(old)
+    assert changed.spectrum is not None
+    np.testing.assert_allclose(changed.spectrum.gains(spectra), new.spectrum.gains(spectra))
+    assert renewed(new) is new

@@ -15,10 +15,10 @@ from anymic.devices.simulation.random_responses import microphone_files
 from anymic.evaluation.report.rows import read_json
 from anymic.importers.yamnet import import_yamnet
 from anymic_experiments.commands import ROOT
-from anymic_experiments.experiment import Paper
+from anymic_experiments.experiment import Experiment, Paper
 from anymic_experiments.findings import Findings
 from anymic_experiments.pooling import Pooled
-from anymic_experiments.unknown_devices import comparison
+from anymic_experiments.unknown_devices import analysis, comparison
 
 RATE_HZ = 16_000
 DEVICES = read_yaml(ROOT / "unknown_devices" / "devices.yaml")
@@ -83,8 +83,11 @@ def test_all_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
         command += ["--set", change]
     assert main(command) == 0
     text = (page / "unknown_devices.md").read_text()
-    assert text.count("\n| generated devices, blind, one recording | ") == 2  # both tables
-    assert text.count("\n| fine-tuned copies | ") == 2
+    # Of the ten, the four farthest from A, each of the ten, calibration errors, blind gains alone.
+    assert (
+        text.count("\n| generated devices, blind, one recording | ") == 4 + 1
+    )  # blind gains alone
+    assert text.count("\n| fine-tuned copies | ") == 4
     assert "n = 14 for each microphone" in text
     assert "correction A+B+C; " in text  # left out
     assert text.count("**no**") + text.count(" | yes |") == 10 + 6
@@ -116,6 +119,66 @@ def test_a_folder_without_the_responses_is_refused(
     assert main(command) == 2
     assert f"has no {microphone_files()[0]}, nor 1 more" in capsys.readouterr().err
     assert not (tmp_path / "out" / "networks").exists()
+
+
+def test_the_farthest_devices_are_those_whose_responses_deviate_most(tmp_path: Path) -> None:
+    """By a slope of so many dB an octave, whatever the level; a flat response deviates by none."""
+    folder = tmp_path / "micirp"
+    folder.mkdir()
+    grid = analysis.Settings.read(ROOT / "unknown_devices")
+    slopes = dict(zip(TEN, (0, 1, -6, 2, 5, 0.5, -4, 1, 3, -1), strict=True))
+    hz = np.maximum(np.arange(1025) * RATE_HZ / 2048, 50.0)
+    for name, slope in slopes.items():
+        level = np.where(hz < 7000, slope * np.log2(hz / 1000), 0.0) - 6
+        taps = np.fft.fftshift(np.fft.irfft(10 ** (level / 20)))
+        file = DEVICES["devices"][name]["response"]["file"]
+        soundfile.write(folder / file, taps / np.abs(taps).max() / 2, RATE_HZ, subtype="PCM_24")
+    ours = Experiment(grid, out=tmp_path, data=(), options={"responses": folder})
+    found = analysis.farthest_of(ours)
+    assert set(found) == {"L", "N", "P", "F"}
+    octaves = np.log2(np.array(analysis.THIRDS_HZ))
+    for name, deviation in found.items():
+        assert deviation == pytest.approx(abs(slopes[name]) * octaves.std(), rel=0.05)
+    flat = analysis.devices_of(ours).devices["A"]
+    assert analysis.deviation_db(flat, str(folder)) == 0
+
+
+def test_blind_rows_are_compared_with_the_same_training_without() -> None:
+    rows = ["none", "correction A", "correction A, blind", "none, blind", "blind, one recording"]
+    rows += ["blind, 80 recordings", "generated devices, blind, one recording"]
+    pairs = [("correction A, blind", "correction A"), ("none, blind", "none")]
+    pairs += [("blind, one recording", "none")]
+    assert analysis._alone(rows) == pairs
+    assert analysis._alone([*rows, "generated devices"])[3:] == [(rows[-1], "generated devices")]
+
+
+def test_recordings_made_wrong_and_right_are_counted_among_the_unknown() -> None:
+    devices, groups = np.repeat(["A", "D", "E"], 4), np.tile(list("wxyz"), 3)
+    before = np.array([1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1], dtype=bool)
+    after = np.array([0, 1, 1, 1, 1, 1, 0, 0, 1, 0, 1, 1], dtype=bool)
+    answers = {
+        "none": np.stack([before, ~before], axis=1),
+        "row": np.stack([after, ~after], axis=1),
+    }
+    every = {name: values.astype(float) for name, values in answers.items()}
+    ours = Pooled(every, np.zeros(12, dtype=int), devices, groups)
+    found = Findings(comparison.changed_by(ours, "row", "none", reference="A", unknown=["D", "E"]))
+    assert found.of("become_wrong").value == pytest.approx(1 / 8)
+    assert found.of("become_right").value == pytest.approx(2 / 8)
+    assert found.of("recovered_share").value == pytest.approx((5 - 4) / (8 - 4))
+
+
+def test_the_farthest_devices_have_means_of_their_own() -> None:
+    right = np.zeros((6, 10))
+    right[:2] = 1.0
+    rows = comparison.compared(pooled(right), "row", "none", TEN[1:6], farthest=TEN[1:4])
+    found = Findings(rows)
+    assert found.of("accuracy", condition="row", device="unknown").value == pytest.approx(1 / 5)
+    own = found.of("accuracy", condition="row", device="farthest")
+    assert own.value == pytest.approx(1 / 3)
+    assert own.n == 30
+    spread = found.of("spread", condition="row", device="farthest").value
+    assert spread == pytest.approx(0.5)  # of D, which is known here, and three others: 1, 1, 0, 0
 
 
 def pooled(right: np.ndarray) -> Pooled:

@@ -19,6 +19,7 @@ from anymic.bundle import Bundle, Ensemble
 from anymic.codecs.conditions import codec_names
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
+from anymic.devices.correction.device_prior import Prior
 from anymic.inference.predictor import Predictor
 from anymic.training import CorrectionConfig, TrainingConfig, fit
 from anymic_experiments.runner import Arrays, ArrayTask
@@ -34,6 +35,7 @@ FIRST_POLICY = "identity"  # what corrected runs did with clips of unknown devic
 # Raise it when the same settings and clips begin to give other weights, rounding apart: a stored
 # run is as good as one on another processor.
 TRAINING_VERSION = 1
+BLIND_PRIOR: Prior = "microphones"  # of blind gains; see `renewed`
 
 
 def changed_settings(config: TrainingConfig) -> dict[str, Any]:
@@ -137,6 +139,20 @@ def with_test(manifest: Manifest) -> Manifest:
     if (splits == "test").any():
         return manifest
     return manifest.with_columns(split=splits.replace("validation", "test"))
+
+
+def renewed(bundle: Bundle) -> Bundle:
+    """Return a model whose blind gains expect the devices that those of new models expect.
+
+    A model keeps what it expected when it was trained. Stored runs of an earlier version would
+    otherwise stand beside new ones in one table.
+    """
+    spectrum, profile = bundle.spectrum, bundle.profile
+    if spectrum is None or spectrum.prior == BLIND_PRIOR:
+        return bundle
+    gains = [] if profile is None else [np.log(one.gains) for one in profile.devices.values()]
+    known = np.array(gains).reshape(-1, len(spectrum.log_magnitude))
+    return replace(bundle, spectrum=replace(spectrum, prior=BLIND_PRIOR, known=known))
 
 
 def classify(bundle: Bundle | Ensemble, manifest: Manifest) -> NDArray[np.float64]:

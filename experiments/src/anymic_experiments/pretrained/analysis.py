@@ -23,6 +23,7 @@ from anymic.devices.correction.frames import SampleFrames
 from anymic.devices.correction.spectra import statistics_of_take
 from anymic.devices.simulation.chain import record
 from anymic.devices.simulation.device_set import DeviceSet
+from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.devices.simulation.simulate import simulate
 from anymic.errors import ConfigError, counted
 from anymic.evaluation.report.rows import Row as Result
@@ -34,9 +35,11 @@ from anymic_experiments.experiment import Experiment, by_fold
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
-from anymic_experiments.pretrained.tasks import Answers, Head, Row, gains_of_takes
+from anymic_experiments.pretrained.tasks import Answers, Head, Row, gains_of_takes, gathered
 
 NOISE_S = 10.0  # of a device's own noise
+# Every training clip also trains through one response: no level, no cut-off, hardly any noise.
+RANDOM = RandomDevices(copies=1, level_db=0, cutoffs=0, clipping=0, noise_db=(-120, -120))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +143,13 @@ def microphones(experiment: Experiment[Settings]) -> list[Section]:
 
 def heads_of(experiment: Experiment[Settings]) -> dict[bool, list[Head]]:
     """Return the heads of every fold and seed, by whether they are trained on random devices."""
-    responses = tuple(random_devices(experiment))
+    folder = gathered(random_devices(experiment), experiment.out / "measured")
+    random_of = {False: None, True: replace(RANDOM, responses=str(folder))}
     extractor = experiment.options["extractor"]
     (device,) = experiment.grid.devices["reference"]
     return {
         random: [
-            Head(fold, device, extractor, seed, responses if random else ())
+            Head(fold, device, extractor, seed, random_of[random])
             for seed in experiment.seeds
             for fold in experiment.data
         ]

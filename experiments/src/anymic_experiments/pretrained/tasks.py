@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,9 @@ from anymic.bundle.device_changes import add_devices, with_device_policy
 from anymic.bundle.format import FOLDER
 from anymic.bundle.installed import resolve
 from anymic.data.checks import require_all_usable
-from anymic.data.manifest import Manifest, concatenate
-from anymic.devices.correction.profile import DeviceGains, DeviceProfile
+from anymic.data.manifest import Manifest
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.random_devices import RandomDevices
-from anymic.devices.simulation.response import ResponseSpec, impulse_response
 from anymic.errors import Failure
 from anymic.features import FrontendConfig
 from anymic.inference.answers import average, probabilities
@@ -32,15 +32,12 @@ from anymic.training import TrainingConfig
 from anymic.training.head_settings import LINEAR
 from anymic.training.heads import fit_head
 from anymic_experiments.runner import Arrays, ArrayTask, FileTask
-from anymic_experiments.runs import Outcome, Run, named_by
+from anymic_experiments.runs import BLIND_PRIOR, Outcome, Run, named_by, renewed
 
 SEQUENCES = "sequences"
 # Raise it when the same settings and clips begin to give other answers.
 VERSION = 1
-# Where the second copy of a clip begins: a clip is its file and its start.
-COPY_START_S = 0.01
 MOST_UNUSABLE = 0.01  # of the training clips
-FINE = 32  # points of a response in each frequency bin
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,8 @@ class Row:
             del settings["subtract_noise"]
         if self.blind == 1:  # the first such files were of clips with a stated device
             settings["stated"] = False
+        if self.blind:  # and of gains that expected one kind of device
+            settings["prior"] = BLIND_PRIOR
         return "-".join(f"{key}-{value}" for key, value in settings.items())
 
 
@@ -72,8 +71,6 @@ class Head(FileTask):
     device: str | tuple[str, ...]
     extractor: str
     seed: int
-    # measured responses: every clip is also trained on through one of them
-    responses: tuple[Path, ...] = ()
     # the setting of a training: every clip is also trained on through random devices
     random_devices: RandomDevices | None = None
 
@@ -91,8 +88,13 @@ class Head(FileTask):
     def folder(self, out: Path) -> Path:
         """Return the folder of the training, named by all that decides its result."""
         extractor = file_digest(resolve(self.extractor) / FOLDER.index)
-        facts: list[Any] = [VERSION, self.device, extractor, self.seed]
-        facts.append([path.name for path in self.responses])
+        facts: list[Any] = [
+            VERSION,
+            self.device,
+            extractor,
+            self.seed,
+            [],
+        ]  # no old head is renamed
         if self.random_devices is not None:
             facts.append(to_mapping(self.random_devices))
         return out / named_by(facts, self.manifest)
@@ -105,22 +107,10 @@ class Head(FileTask):
         """Train it."""
         embedder = Bundle.load(self.extractor)
         training = Manifest.read(self.manifest).where(split="train", device=self.device)
-        if self.responses:
-            random = measured(self.responses, embedder.frontend.config)
-            generator = np.random.default_rng(self.seed)
-            drawn = generator.choice(list(random.devices), len(training))
-            copies = training.with_columns(device=drawn.tolist(), start_s=COPY_START_S)
-            training = concatenate([training, copies])
-            embedder = add_devices(embedder, random)
         head = fit_head(training, embedder, self.config, self.folder(out), cache=out / SEQUENCES)
         unusable = [Failure(**one) for one in head.training["failures"]]
         if len(unusable) > MOST_UNUSABLE * len(training):
             require_all_usable(unusable)
-
-    def read_bundle(self, out: Path) -> Bundle:
-        """Return the trained model, without the random devices."""
-        own = Bundle.load(self.extractor).frontend
-        return replace(Bundle.load(self.folder(out)), frontend=own, profile=None)
 
 
 @dataclass(frozen=True)
@@ -138,7 +128,8 @@ class Answers(ArrayTask):
         """Classify the test clips."""
         manifest = Manifest.read(self.head.manifest)
         test = manifest.where(split="test")
-        bundle = self._corrected(self.head.read_bundle(out), manifest)
+        bundle = renewed(Bundle.load(self.head.folder(out)))
+        bundle = self._corrected(bundle, manifest)
         # Clips of one device would share their gains: of a single recording no device is stated.
         asked = test.with_columns(device="") if self.row.blind == 1 else test
         return {
@@ -193,30 +184,13 @@ def gains_of_takes(head: Head, config: FrontendConfig, **settings: Any) -> Spect
     ).fit(Manifest.read(head.manifest).where(split="train"), rate_hz=config.rate_hz)
 
 
-def measured(files: tuple[Path, ...], config: FrontendConfig) -> DeviceProfile:
-    """Return a profile whose gains are measured responses, so that it colours in place of correct.
-
-    The gain of a bin is the root mean square of the response over the width of the bin.
-    """
-    none = np.zeros(config.fft_size // 2 + 1)
-    devices = {}
-    for path in files:
-        spec = ResponseSpec(file=path.name)
-        taps = impulse_response(spec, config.rate_hz, str(path.parent)).taps
-        size = max(FINE, -(-len(taps) // config.fft_size)) * config.fft_size
-        power = np.abs(np.fft.fft(taps, size)) ** 2
-        width = size // config.fft_size
-        bins = np.roll(power, width // 2).reshape(config.fft_size, width).mean(axis=1)
-        gains = np.sqrt(np.maximum(bins[: len(none)], 1e-8))
-        devices[path.stem] = DeviceGains(gains, 0, none, "response")
-    return DeviceProfile(
-        rate_hz=config.rate_hz,
-        fft_size=config.fft_size,
-        hop_samples=config.hop_samples,
-        reference=(),
-        estimator="ratio_of_means",
-        devices=devices,
-    )
+def gathered(files: Iterable[Path], folder: Path) -> Path:
+    """Copy measured responses into a folder of their own, for `RandomDevices.responses`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if not (folder / file.name).is_file():
+            shutil.copyfile(file, folder / file.name)
+    return folder
 
 
 def answer(bundle: Bundle, manifest: Manifest, cache: Path) -> Arrays:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -17,9 +16,11 @@ from anymic.data.checks import require_all_usable
 from anymic.data.corpora.esc50 import esc50
 from anymic.data.folds import cross_validation
 from anymic.data.manifest import Manifest
+from anymic.devices.simulation.chain import Device
 from anymic.devices.simulation.device_set import DeviceSet, Share
 from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.devices.simulation.random_responses import microphone_files
+from anymic.devices.simulation.response import impulse_response
 from anymic.devices.simulation.simulate import simulate
 from anymic.errors import ConfigError, DeviceError, counted
 from anymic_experiments.commands import ROOT
@@ -28,13 +29,17 @@ from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
-from anymic_experiments.pretrained.tasks import Answers, Head, Row
+from anymic_experiments.pretrained.tasks import Answers, Head, Row, gathered
 from anymic_experiments.runs import Outcome
-from anymic_experiments.unknown_devices.comparison import compared
+from anymic_experiments.unknown_devices.comparison import changed_by, compared
 from anymic_experiments.unknown_devices.tasks import BlindAnswers, OtherAnswers, TunedAnswers
 
 PLAIN = "none"  # the row that the others are compared with
 BLIND, TUNED = "{}, blind", "fine-tuned copies"
+ONE_RECORDING = "{}, blind, one recording"
+# Where responses are compared: third octaves from 100 Hz to 6.3 kHz, at the lower of both rates.
+THIRDS_HZ = tuple(1000 * 2 ** (number / 3) for number in range(-10, 9))
+RATE_HZ, FINE = 16_000, 1 << 15
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,9 @@ class Settings(Grid):
 
     takes: int
     copies: int
+    farthest: (
+        int  # how many of the unknown devices, those farthest from A, have a table of their own
+    )
     pretrained_folds: int | None = None  # how many test in the part pretrained; null is `folds`
     rows: dict[str, DeviceRow]
     drums: Drums
@@ -113,11 +121,7 @@ def measured_responses(experiment: Experiment[Settings]) -> Path:
             expected="all impulse responses of MicIRP",
             fix="download them again",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in microphone_files():
-        if not (folder / name).is_file():
-            shutil.copyfile(source / name, folder / name)
-    return folder
+    return gathered((source / name for name in microphone_files()), folder)
 
 
 def with_responses(experiment: Experiment[Settings]) -> Settings:
@@ -152,6 +156,29 @@ def columns(experiment: Experiment[Settings]) -> dict[str, Any]:
     }
 
 
+def deviation_db(device: Device, responses: str) -> float:
+    """Return the standard deviation of a device's levels in third octaves, in dB; 0 is flat."""
+    if device.response is None:
+        return 0.0
+    taps = impulse_response(device.response, RATE_HZ, responses).taps
+    power = np.abs(np.fft.rfft(taps, FINE)) ** 2
+    hz = np.fft.rfftfreq(FINE, 1 / RATE_HZ)
+    inside = [(hz >= one * 2 ** (-1 / 6)) & (hz < one * 2 ** (1 / 6)) for one in THIRDS_HZ]
+    return float(np.std([10 * np.log10(power[band].mean()) for band in inside]))
+
+
+def farthest_of(experiment: Experiment[Settings]) -> dict[str, float]:
+    """Return the unknown devices whose responses deviate most from that of A, with how much.
+
+    They are chosen by their responses alone: on a microphone that is nearly flat nothing is lost.
+    """
+    grid, devices = experiment.grid, devices_of(experiment).devices
+    folder = str(experiment.options["responses"])
+    found = {name: deviation_db(devices[name], folder) for name in grid.devices["unknown"]}
+    most = sorted(found, key=lambda name: -found[name])[: grid.farthest]
+    return {name: found[name] for name in found if name in most}
+
+
 def networks(experiment: Experiment[Settings]) -> list[Section]:
     """Compare the trainings of a network: as they are, with blind gains, and fine-tuned."""
     grid, folds, seeds = with_responses(experiment), experiment.data, experiment.seeds
@@ -184,17 +211,36 @@ def section(
 ) -> Section:
     """Return the tables of a part, without the rows that are left out."""
     pooled = pool(outcomes)
-    grid, rows = experiment.grid, []
+    grid, farthest, rows = experiment.grid, farthest_of(experiment), []
     for name in pooled.conditions:
-        rows += compared(pooled, name, PLAIN, grid.devices["unknown"])
+        rows += compared(pooled, name, PLAIN, grid.devices["unknown"], farthest=tuple(farthest))
     kept = set(pooled.conditions)
     takes, default = grid.with_takes[part], grid.defaults[part]
-    for name, other in _comparisons(part, default, takes):
-        if {name, other} <= kept:
+    (reference,), pairs = grid.devices["reference"], _alone(pooled.conditions)
+    for name, other in pairs:
+        rows += changed_by(
+            pooled, name, other, reference=reference, unknown=grid.devices["unknown"]
+        )
+    others = [*_comparisons(part, default, takes), *pairs]
+    for name, other in dict.fromkeys(others):
+        if {name, other} <= kept and other != PLAIN:  # with that one they are compared above
             own = compared(pooled, name, other, grid.devices["unknown"])
             rows += [one for one in own if one.metric == "accuracy_difference"]
     facts = columns(experiment) | {"rows": list(pooled.conditions), "left_out": list(omitted)}
-    return Section(part, Findings(rows), facts | {"folds": folds})
+    return Section(
+        part, Findings(rows), facts | {"folds": folds, "farthest": farthest, "pairs": pairs}
+    )
+
+
+def _alone(rows: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the rows with blind gains from one recording, and those without that they add to."""
+    kept, found = list(rows), []
+    for name in kept:
+        for suffix in (BLIND.format(""), ONE_RECORDING.format("")):
+            plain = name.removesuffix(suffix) if name != suffix.removeprefix(", ") else PLAIN
+            if plain != name and plain in kept:
+                found.append((name, plain))
+    return found
 
 
 def _comparisons(part: str, default: str, takes: str) -> list[tuple[str, str]]:
