@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble, InputContract, load
+from anymic.bundle.contract import UnknownDevice
 from anymic.bundle.device_changes import with_device_policy
 from anymic.data.manifest import Manifest
 from anymic.devices.identification.identifier import DeviceIdentifier, Identification
@@ -129,6 +131,54 @@ def test_an_identified_device_is_corrected_as_a_stated_one(
         assert found.device_policy == "profile"
         assert found.device_probability == identifier.identify(clip).probability
         assert shares(found) == shares(predictor(trained).predict(clip, device=device))
+
+
+class Doubtful(ByTilt):
+    """Is not certain of the device that it names."""
+
+    shares: ClassVar[dict[str | None, float]] = {"A": 0.2, "B": 0.5, None: 0.3}
+
+    def identify(self, clip: Clip) -> Identification:
+        return replace(super().identify(clip), device="B", nearest="B", shares=self.shares)
+
+
+@pytest.mark.parametrize("policy", ["identity", "blind", "refuse"])
+def test_gains_of_an_identified_clip_are_weighted_by_the_probabilities(
+    blind: Bundle, policy: UnknownDevice
+) -> None:
+    """The mean of log gains: none of an unknown device, or blind ones; not where it is refused."""
+    clip = Clip(sound(900, "B"), RATE)
+    assert blind.profile is not None
+    assert blind.spectrum is not None
+    logs = {name: np.log(blind.profile.gains_for(name)) for name in "AB"}
+    logs["unknown"] = np.zeros_like(logs["A"])
+    if policy == "blind":
+        spectra = blind.spectrum.observe(clip.samples)[None]
+        logs["unknown"] = np.log(blind.spectrum.gains(spectra))
+    weights = {"A": 0.2, "B": 0.5, "unknown": 0.3}
+    if policy == "refuse":
+        weights = {"A": 2 / 7, "B": 5 / 7, "unknown": 0.0}
+    gains = np.exp(sum(weights[name] * logs[name] for name in weights))
+    wanted = _with_gains(blind, gains).predict(clip, device="Y")
+    changed = with_device_policy(blind, identifier=Doubtful(), unknown=policy)
+    found = predictor(changed).predict(clip)
+    assert (found.device, found.device_policy) == ("B", "profile")
+    assert shares(found) == pytest.approx(shares(wanted), abs=1e-6)
+    order = "B 0.71, A 0.29" if policy == "refuse" else "B 0.50, unknown 0.30, A 0.20"
+    assert f"device B: gains weighted by probability ({order})" in found.notes
+    alone = predictor(blind).predict(clip, device="B")
+    assert shares(found) != pytest.approx(shares(alone), abs=1e-4)
+    assert not any("weighted" in note for note in alone.notes)
+
+
+def test_a_certain_identification_has_the_gains_of_the_device(trained: Bundle) -> None:
+    class Certain(Doubtful):
+        shares: ClassVar[dict[str | None, float]] = {"A": 0.004, "B": 0.995, None: 0.001}
+
+    clip = Clip(sound(900, "B"), RATE)
+    found = predictor(with_device_policy(trained, identifier=Certain())).predict(clip)
+    assert shares(found) == shares(predictor(trained).predict(clip, device="B"))
+    assert not any("weighted" in note for note in found.notes)
 
 
 def test_an_unknown_device_follows_the_policy(

@@ -47,18 +47,23 @@ def devices_identify(
             rows.append({"path": path, "failed": found.reason})
             line = f"{path}\tfailed\t{found.reason}"
         else:
-            rows.append({"path": path, **vars(found)})
+            rows.append({"path": path, **_row(found)})
             line = f"{path}\t{_name(found)}\t{found.probability:.3f}"
         if not as_json:
             print_line(line, file=sys.stderr if together else sys.stdout)
     if together and all_files.found is not None:
         one, files = all_files.found, files + all_files.recordings
-        rows.append({"recordings": all_files.recordings, **vars(one)})
+        rows.append({"recordings": all_files.recordings, **_row(one)})
         if not as_json:
             print_line(f"{_name(one)}\t{all_files.recordings} recordings\t{one.probability:.3f}")
     if as_json:
         print_json(rows)
     exit_if_failed(failed, files)
+
+
+def _row(found: Identification) -> dict[str, object]:
+    """Return the result without the share of each device, whose keys are not all names."""
+    return {key: value for key, value in vars(found).items() if key != "shares"}
 
 
 def _name(found: Identification) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,16 +17,21 @@ from anymic.audio.source import Source
 from anymic.bundle import Bundle, Ensemble
 from anymic.devices.correction.blind import MeanSpectrum
 from anymic.errors import DeviceError, Failure, attempt
-from anymic.features import Gains
+from anymic.features import Frontend, Gains
 from anymic.inference.engine import Engine
 from anymic.inference.prediction import DevicePolicy
 from anymic.inference.requests import ClipRequest
 from anymic.inference.stretches import BlockEvidence, StretchedWindows
 from anymic.inference.windowing import End, Window, cut
 
+if TYPE_CHECKING:
+    from anymic.devices.identification.identifier import Identification
+
 # Devices are identified, and blind gains estimated, from this many seconds of a recording, and at
 # least one window, beginning with the first window that is not silent.
 PREVIEW_S = 30.0
+# Devices that are less probable do not weight the gains of an identified clip.
+LEAST_SHARE = 0.01
 
 Spectra = tuple[NDArray[np.float64], ...]  # of one recording, for each distinct front-end
 
@@ -35,7 +41,8 @@ class GainSelector:
 
     A stated device in the model's profile has the gains of the profile, whose policy is "blind" if
     they were estimated from recordings of the device alone. The device of a clip without a stated
-    device is identified by the model's identifier, if there is one. All other clips have no gains
+    device is identified by the model's identifier, if there is one; its gains are those of the
+    devices weighted by their probabilities (`_weight`). All other clips have no gains
     ("identity"), gains estimated from the clip itself ("blind"), or raise an error ("refuse"),
     according to the contract's `unknown_device`.
     """
@@ -171,7 +178,36 @@ class GainSelector:
             found = self.identifier.identify(clip)
             request.device, request.device_from = found.device, "identified"
             request.identification = found
+            if found.device in self.devices and self.choose(request):
+                self._weight(request, found, samples)
         return self.choose(request)
+
+    def _weight(
+        self, request: ClipRequest, found: Identification, samples: NDArray[np.float32]
+    ) -> None:
+        """Weight the gains of an identified clip by the probabilities of the devices.
+
+        The result is the expected gain in decibels. An unknown device has the gains of the policy:
+        none, or blind ones; where the policy refuses it, only the known devices count. Noise is
+        subtracted as for the named device.
+        """
+        shares = {name: one for name, one in found.shares.items() if one >= LEAST_SHARE}
+        if self.policy == "refuse":
+            shares.pop(None, None)
+        if len(shares) < 2 or request.gains is None:
+            return
+        weights = [one / sum(shares.values()) for one in shares.values()]
+        each = [
+            self._blind_gains([self._observe(samples)])[0]
+            if name is None and self.policy == "blind"
+            else self.engine.profile_gains(name)
+            for name in shares
+        ]
+        rows = zip(self.engine.frontends, request.gains, zip(*each, strict=True), strict=True)
+        request.gains = tuple(_expected(one, own, gains, weights) for one, own, gains in rows)
+        order = sorted(zip(weights, shares, strict=True), key=lambda pair: -pair[0])
+        text = ", ".join(f"{name or 'unknown'} {weight:.2f}" for weight, name in order)
+        request.gain_notes = (f"device {found.device}: gains weighted by probability ({text})",)
 
     def _observe(self, samples: NDArray[np.float32]) -> Spectra:
         known: dict[tuple[float, ...], NDArray[np.float64]] = {}
@@ -206,6 +242,26 @@ class GainSelector:
             expected=f"one of {', '.join(self.devices)}",
             fix="state the device, or estimate its profile and train with it",
         )
+
+
+def _expected(
+    frontend: Frontend,
+    own: torch.Tensor | None,
+    gains: Sequence[torch.Tensor | None],
+    weights: Sequence[float],
+) -> torch.Tensor | None:
+    """Return the mean of log gains (bin,), with the noise of `own`; None if no clip has any."""
+    by_bin = frontend.gain_domain == "magnitude"
+    size = frontend.config.bins if by_bin else frontend.config.bands
+    logs = [
+        weight * one[:size].log()
+        for one, weight in zip(gains, weights, strict=True)
+        if one is not None
+    ]
+    if not logs:
+        return None
+    mean = torch.stack(logs).sum(dim=0).exp()
+    return mean if own is None else torch.cat([mean, own[size:]])
 
 
 def device_note(

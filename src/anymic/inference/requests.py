@@ -42,7 +42,7 @@ class ClipRequest:
     # Set by `anymic.inference.device_policy`; `policy` as `Prediction.device_policy`.
     gains: Gains | None = None
     policy: DevicePolicy = "identity"
-    gain_notes: tuple[str, ...] = ()  # on gains that were estimated blindly
+    gain_notes: tuple[str, ...] = ()  # on gains that were estimated blindly, or are weighted
     # Requests that stand for its stretches, each with its device and gains, and where it begins.
     stretches: list[ClipRequest] = field(default_factory=list)
     marked: int = 0  # windows of such a stretch
@@ -77,7 +77,7 @@ class ClipRequest:
         """Take the device and the gains of a stretch."""
         self.device, self.device_from = stretch.device, stretch.device_from
         self.identification, self.policy = stretch.identification, stretch.policy
-        self.gains = stretch.gains
+        self.gains, self.gain_notes = stretch.gains, stretch.gain_notes
 
     def longest_stretch(self) -> ClipRequest:
         """Return the first stretch of the device, and its gains, that has the most windows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,17 @@ class Identification:
     score : float
         Log odds of any known device against an unknown one, at equal prior odds. `device` is
         given if this is at least the threshold of the identifier.
+    shares : dict of str or None to float
+        The probability of each known device and, under None, of an unknown one: they sum to 1, and
+        weight the gains of a clip. Empty for identifiers of an earlier version, whose clips have
+        the gains of `device` alone.
     """
 
     device: str | None
     probability: float
     nearest: str
     score: float
+    shares: dict[str | None, float] = field(default_factory=dict, repr=False)
 
 
 class DeviceIdentifier:
@@ -120,6 +125,7 @@ class DeviceIdentifier:
     notes_: tuple[str, ...]
     failures_: tuple[Failure, ...]
     _filters: NDArray[np.float64] | None  # of identifiers that describe mel bands
+    _weights: bool = True  # whether probabilities weight gains; not in identifiers of before
 
     def __init__(
         self, *, true_accepts: float = 0.9, responses: ResponseStatistics | None = None
@@ -246,7 +252,9 @@ class DeviceIdentifier:
         nearest = self.devices[int(index)]
         found = float(score(logs.mean(dim=0, keepdim=True)))
         named = nearest if found >= self.threshold else None
-        return Identification(named, float(share), nearest, found)
+        every = logs.sum(dim=0).softmax(dim=0).tolist() if self._weights else ()
+        shares = dict(zip((*self.devices, None), every, strict=False))
+        return Identification(named, float(share), nearest, found, shares)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the state, for `from_parts`: plain JSON values, and tensors."""
@@ -256,6 +264,7 @@ class DeviceIdentifier:
             "analysis": asdict(self.analysis_),
             "devices": list(self.devices),
             "threshold": self.threshold,
+            "weights_gains": self._weights,
             "fitted_on": list(self.fitted_on),
             "record": self.record_,
         }
@@ -280,6 +289,7 @@ class DeviceIdentifier:
             self.rate_hz = self.analysis_.rate_hz
             self.devices = tuple(map(str, record["devices"]))
             self.threshold = float(record["threshold"])
+            self._weights = bool(record.get("weights_gains", False))
             self.fitted_on = tuple(map(str, record["fitted_on"]))
             self.record_ = dict(record["record"])
             self.notes_, self.failures_ = (), ()
