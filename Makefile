@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core docs docs-links dist fresh lowest coverage workflows setup fdkaac browser \
+.PHONY: demo test lint bench fuzz kills core docs docs-links dist fresh lowest coverage workflows setup fdkaac amrwb browser \
   portaudio onnxruntime-headers clean
 
 demo: $(VENV)/.ready
@@ -94,6 +94,10 @@ setup: $(VENV)/.ready-dev
 # The program that encodes HE-AAC; where it cannot be had, one line says so.
 fdkaac:
 	@scripts/install-fdkaac
+
+# The library that encodes AMR-WB; where it cannot be had, one line says so.
+amrwb:
+	@scripts/install-amrwb
 
 # Chromium and ONNX Runtime Web, for the tests in a browser; where they cannot be had, a line says so.
 browser:

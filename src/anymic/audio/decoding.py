@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anymic.audio.containers import ContainerSource
 from anymic.audio.content import MAYBE_CUT, Content, Section
+from anymic.audio.lc3_files import Lc3Source
 from anymic.audio.limits import how_to_raise, limit
 from anymic.audio.sniffing import SOUNDFILE_FORMATS, sniff
 from anymic.audio.source import Source
@@ -62,6 +63,8 @@ def _opened(path: str | os.PathLike[str]) -> Source:
 
 
 def _decoder(content: Content, *, end: int | None = None) -> Source:
+    if content.format == "lc3":
+        return Lc3Source(content)
     if content.format not in SOUNDFILE_FORMATS or content.ffmpeg:
         return ContainerSource(content)
     try:

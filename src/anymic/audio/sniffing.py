@@ -6,6 +6,7 @@ import os
 import stat
 from typing import BinaryIO
 
+from anymic._internal.lc3 import MAGIC as LC3_MAGIC
 from anymic.audio.completeness import au, caf, flac, matroska, ogg
 from anymic.audio.content import Content
 from anymic.audio.mpeg import mpeg
@@ -29,6 +30,15 @@ _MAGIC = {
     b"caff": "caf",
     b"riff": "w64",
     b"\x1aE\xdf\xa3": "matroska",
+    b"#!AM": "amr",
+}
+# Bare streams of codecs, which only the name of a file tells: FFmpeg's names.
+RAW_SUFFIXES = {
+    ".sbc": "sbc",
+    ".msbc": "sbc",
+    ".aptx": "aptx",
+    ".aptxhd": "aptx_hd",
+    ".g722": "g722",
 }
 
 # What an MP4 or QuickTime file may begin with, as FFmpeg's probe has it.
@@ -89,6 +99,11 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
         return riff(name, file, known, begin)
     if known is not None:
         return _content(Content(name, known, begin=begin), file, head, size)
+    if head[:2] == LC3_MAGIC:
+        return Content(name, "lc3", begin=begin)
+    raw = RAW_SUFFIXES.get(os.path.splitext(name)[1].lower())
+    if raw is not None and not _is_text(head):
+        return Content(name, raw, begin=begin)
     frames = mpeg(name, file, begin, ape=ape)
     if frames is None and begin:  # the size of a tag may be wrong
         frames = mpeg(name, file, 10, ape=True)

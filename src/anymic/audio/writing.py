@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,14 @@ _WAV_LIMIT_BYTES = 0xFFFFFFFF - 4096
 
 
 def write(
-    path: str | os.PathLike[str], audio: Clip, /, *, subtype: str | None = None, clip: bool = False
+    path: str | os.PathLike[str],
+    audio: Clip | Sequence[Clip],
+    /,
+    *,
+    subtype: str | None = None,
+    clip: bool = False,
 ) -> None:
-    """Write a clip to a file, whole or not at all.
+    """Write a clip to a file, whole or not at all; several clips are its channels.
 
     Integers are the samples times 2^(bits-1), rounded, without dither, so that samples read from
     integers are written back as the same integers (+1.0 becomes the highest, one step below).
@@ -36,7 +42,8 @@ def write(
     ----------
     path : path-like
         Its suffix (.wav, .flac, .ogg) determines the format. Its folder must exist.
-    audio : Clip
+    audio : Clip or sequence of Clip
+        Channels have one rate and one length.
     subtype : str, optional
         libsndfile's name of the coding. By default FLOAT (32 bit) for WAV, PCM_24 for FLAC,
         VORBIS for Ogg.
@@ -46,8 +53,9 @@ def write(
     Raises
     ------
     AudioError
-        If the suffix or subtype is unknown, a sample is NaN, infinite, or over full scale in an
-        integer format, the folder is missing, or the disk is full.
+        If the suffix or subtype is unknown, channels differ in rate or length, a sample is NaN,
+        infinite, or over full scale in an integer format, the folder is missing, or the disk is
+        full.
     """
     target = Path(path)
     form, default = _FORMATS.get(target.suffix.lower(), ("", ""))
@@ -59,8 +67,14 @@ def write(
             + (f" ({', '.join(soundfile.available_subtypes(form))})" if form else ""),
             fix="choose one of these",
         )
-    path_read = checked_clip(audio).path
-    peak, _ = inspect(audio.samples, path=path_read, rate_hz=audio.rate_hz)
+    channels = [checked_clip(one) for one in ([audio] if isinstance(audio, Clip) else audio)]
+    if len({(one.rate_hz, len(one.samples)) for one in channels}) != 1:
+        raise AudioError(
+            f"the {len(channels)} channels of {target} differ in rate or length",
+            expected="one rate and one length",
+        )
+    first, path_read = channels[0], channels[0].path
+    peak = max(inspect(one.samples, path=path_read, rate_hz=one.rate_hz)[0] for one in channels)
     if peak > 1 and coding not in _UNBOUNDED and not clip:
         raise AudioError(
             f"{clip_name(path_read)} has a peak of {peak:.3f}",
@@ -68,20 +82,23 @@ def write(
             fix=f"lower the gain by {20 * np.log10(peak):.2f} dB, write a .wav as FLOAT, "
             "or pass clip=True",
         )
-    if form == "WAV" and len(audio.samples) * _BITS.get(coding, 32) // 8 > _WAV_LIMIT_BYTES:
+    count = len(first.samples)
+    if form == "WAV" and count * len(channels) * _BITS.get(coding, 32) // 8 > _WAV_LIMIT_BYTES:
         raise AudioError(
-            f"{audio.duration_s:.0f} s of audio do not fit into {target}",
+            f"{first.duration_s:.0f} s of audio do not fit into {target}",
             expected="less than 4 GiB of WAV",
             fix="write FLAC",
         )
     try:
         with atomic_path(target, make_folder=False) as unfinished:
             with soundfile.SoundFile(
-                unfinished, "w", audio.rate_hz, channels=1, subtype=coding, format=form
+                unfinished, "w", first.rate_hz, len(channels), subtype=coding, format=form
             ) as file:
                 # In blocks: libsndfile's Vorbis encoder overflows the stack on long arrays.
-                for begin in range(0, len(audio.samples), _BLOCK_SAMPLES):
-                    file.write(_coded(audio.samples[begin : begin + _BLOCK_SAMPLES], coding))
+                for begin in range(0, count, _BLOCK_SAMPLES):
+                    end = begin + _BLOCK_SAMPLES
+                    block = np.stack([one.samples[begin:end] for one in channels], axis=1)
+                    file.write(_coded(block, coding))
             if form == "WAV":
                 _forget_time(unfinished)
     except (OSError, soundfile.SoundFileError) as error:
@@ -89,7 +106,7 @@ def write(
             raise
         reason = getattr(error, "error_string", error)
         raise AudioError(
-            f"the file {target} cannot be written at {audio.rate_hz} Hz ({reason})",
+            f"the file {target} cannot be written at {first.rate_hz} Hz ({reason})",
             expected="an existing folder with enough space, and a rate that the format supports",
             fix="create the folder, or choose another format",
         ) from None

@@ -16,10 +16,10 @@ def codec_list() -> Outcome:
 
     Example: anymic codec list
     """
-    from anymic.codecs import CODECS
+    from anymic.codecs import every_spec
     from anymic.codecs.table import describe
 
-    rows = [describe(spec) for spec in CODECS.specs()]
+    rows = [describe(spec) for spec in every_spec()]
     missing = [
         f"{row['codec']} is not available: {row['reason']}. To get it: {row['remedy']}"
         for row in rows

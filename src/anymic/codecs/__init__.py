@@ -1,6 +1,7 @@
 """Codecs: what MP3, AAC, Opus, SBC and others do to a clip, in memory and aligned."""
 
 from anymic.codecs.backend import Backend, Bitrates, CodecSpec
+from anymic.codecs.chain import every_spec
 from anymic.codecs.codec import Codec, Coded
 from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.encode_cache import EncodeCache
@@ -15,5 +16,6 @@ __all__ = [
     "CodecSpec",
     "Coded",
     "EncodeCache",
+    "every_spec",
     "register_codec",
 ]

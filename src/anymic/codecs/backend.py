@@ -18,10 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bitrates:
-    """Nominal bitrates of one channel that a codec supports at some sampling rates, ascending."""
+    """Nominal bitrates that a codec supports at some sampling rates, ascending.
+
+    Attributes
+    ----------
+    rates_hz : tuple of int
+    kbps : tuple of float
+        Of one channel; of the stream for a codec that has stereo only.
+    between : bool
+        Whether the encoder also supports bitrates between the lowest and the highest of these.
+    """
 
     rates_hz: tuple[int, ...]
     kbps: tuple[float, ...]
+    between: bool = False
+
+    def supports(self, kbps: float) -> bool:
+        """Return whether a bitrate is one of these, or between them where that is possible."""
+        return kbps in self.kbps or (self.between and self.kbps[0] < kbps < self.kbps[-1])
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,18 @@ class CodecSpec:
     bitrates : tuple of Bitrates
         Empty for the original.
     sample_format : str
-        Of the encoder: FFmpeg's fltp, flt or s16.
+        Of the encoder, in FFmpeg's names: fltp, flt, s16, s16p or s32p.
+    options : tuple of (str, str)
+        Settings of the encoder, such as ("application", "voip").
+    channels : int
+        2 for a codec that has stereo only: the clip is encoded twice, the first is decoded.
+    packets : bool
+        Whether single packets can be lost, and are concealed by its decoder.
+    lost : float
+        The share of packets that are lost unless the codec states another.
+    ceiling : float
+        Where samples are limited before they are encoded: below 1 for encoders or decoders whose
+        integers overflow at full scale.
     """
 
     name: str
@@ -53,6 +78,11 @@ class CodecSpec:
     backend: Backend | None
     bitrates: tuple[Bitrates, ...]
     sample_format: str = "flt"
+    options: tuple[tuple[str, str], ...] = ()
+    channels: int = 1
+    packets: bool = False
+    lost: float = 0.0
+    ceiling: float = 1.0
 
     @property
     def kbps(self) -> tuple[float, ...]:
@@ -64,9 +94,13 @@ class CodecSpec:
         """Every sampling rate, ascending."""
         return tuple(sorted({one for each in self.bitrates for one in each.rates_hz}))
 
+    def limited(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return samples within the ceiling, where it is below full scale."""
+        return samples if self.ceiling >= 1 else samples.clip(-self.ceiling, self.ceiling)
+
     def rates_at(self, kbps: float) -> tuple[int, ...]:
         """Return the sampling rates that have this bitrate, ascending."""
-        fitting = [each for each in self.bitrates if kbps in each.kbps]
+        fitting = [each for each in self.bitrates if each.supports(kbps)]
         return tuple(sorted({rate_hz for each in fitting for rate_hz in each.rates_hz}))
 
     def rate_for(self, kbps: float, clip_rate_hz: int) -> int:
@@ -89,6 +123,10 @@ class Backend(ABC):
     def version(self, spec: CodecSpec) -> str:
         """Return the version of the encoder, part of the key of cached files."""
         return ""
+
+    def notes(self, spec: CodecSpec, rate_hz: int) -> tuple[str, ...]:
+        """Return notes for clips that are encoded at a rate, beside those of every codec."""
+        return ()
 
     @abstractmethod
     def encode(
@@ -139,6 +177,32 @@ class Backend(ABC):
             )
         return _samples(whole), whole.sample_rate
 
+    def decode_with_losses(
+        self, spec: CodecSpec, data: bytes, *, share: float, generator: np.random.Generator
+    ) -> tuple[NDArray[np.float32], int]:
+        """Return samples and rate as `decode`, with lost packets, which the decoder conceals.
+
+        Each packet is lost with the probability `share`, independently. A backend of codecs with
+        `CodecSpec.packets` overrides it.
+        """
+        raise AudioError(
+            f"lost packets of {spec.name} cannot be concealed here",
+            expected="a codec whose decoder conceals lost packets",
+            fix="choose Opus or LC3",
+        )
+
+
+def to_format(
+    samples: NDArray[np.float32], sample_format: str
+) -> NDArray[np.float32] | NDArray[np.int16] | NDArray[np.int32]:
+    """Return samples in one of FFmpeg's sample formats; integers are limited to full scale."""
+    if sample_format.startswith("s16"):
+        return to_int16(samples)
+    if sample_format.startswith("s32"):
+        steps = np.rint(samples.astype(np.float64) * 2.0**31)
+        return steps.clip(-(2.0**31), 2.0**31 - 1).astype(np.int32)
+    return samples
+
 
 def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """Return round(32768 x samples), limited to the range of 16 bits."""
@@ -159,6 +223,7 @@ def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:
     raw = frame.to_ndarray()
     # FFmpeg decodes one channel of HE-AAC to two equal ones: it might be parametric stereo.
     raw = raw[0] if frame.format.is_planar else raw[0, :: frame.layout.nb_channels]
-    if raw.dtype == np.int16:
-        return raw.astype(np.float32) / np.float32(32768)
+    if raw.dtype.kind == "i":
+        full_scale = np.float32(2.0 ** (8 * raw.dtype.itemsize - 1))
+        return np.ascontiguousarray(raw, np.float32) / full_scale
     return raw.astype(np.float32, copy=False)

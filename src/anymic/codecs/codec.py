@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import re
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,8 +16,12 @@ from anymic.audio import Clip
 from anymic.codecs.backend import CodecSpec
 from anymic.codecs.delays import delay_samples, probe
 from anymic.codecs.encode_cache import EncodeCache
-from anymic.codecs.table import CODECS, listed, problem, require
+from anymic.codecs.table import THEN, listed, problem, require, row_of
 from anymic.errors import AudioError, ConfigError, part_of
+
+_TEXT = re.compile(
+    r"(?P<name>\S+)(?: (?P<kbps>\d+(?:\.\d*)?))?(?: lost (?P<lost>\d+(?:\.\d*)?) ?%)?"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,17 +60,23 @@ class Codec:
     Attributes
     ----------
     name : str
-        A name of the codec table; "wav" is the original, which stays unchanged.
+        A name of the codec table or of a chain, or codecs one after the other, such as
+        "opus-voice 16 > aac 64"; "wav" is the original, which stays unchanged.
     kbps : float, optional
         Nominal bitrate. It may be left out where the codec has only one.
     rate_hz : int, optional
         The encoded sampling rate. By default the lowest rate of the codec that is not below the
         clip's, else its highest; a clip of another rate is resampled before and after.
+    lost : float, optional
+        The share of packets that are lost and concealed by the decoder, below 1; Opus and LC3 only.
+        Which ones are lost depends on the encoded file alone. By default none, of the chain
+        "meeting" 0.05.
 
     Raises
     ------
     ConfigError
-        If there is no such codec, or it does not support the bitrate or the rate.
+        If there is no such codec, it does not support the bitrate or the rate, or its decoder does
+        not conceal lost packets.
 
     Examples
     --------
@@ -79,16 +92,23 @@ class Codec:
     name: str
     kbps: float | None = field(default=None, kw_only=True)
     rate_hz: int | None = field(default=None, kw_only=True)
+    lost: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        if THEN.strip() in self.name:
+            steps = THEN.join(str(Codec.parse(one)) for one in self.name.split(THEN.strip()))
+            object.__setattr__(self, "name", steps)
         offered, kbps = self.spec.kbps, self.kbps
         if kbps is None and len(offered) == 1:
             kbps = offered[0]
-        if (offered or kbps is not None) and kbps not in offered:
+        supported = any(each.supports(kbps or 0) for each in self.spec.bitrates)
+        if (offered or kbps is not None) and not supported:
             wrong = "has no default bitrate" if kbps is None else f"does not support {kbps:g} kbps"
+            between = any(each.between for each in self.spec.bitrates)
+            also = f", or one from {offered[0]:g} to {offered[-1]:g}" if between else ""
             raise ConfigError(
                 f"codec {self.name} {wrong}",
-                expected=f"one of {listed(offered)} kbps" if offered else "no bitrate",
+                expected=f"one of {listed(offered)} kbps{also}" if offered else "no bitrate",
                 fix="choose one of these" if offered else "leave it out",
             )
         object.__setattr__(self, "kbps", kbps if kbps is None else float(kbps))
@@ -100,6 +120,35 @@ class Codec:
                 expected=f"one of {listed(rates)} Hz" if rates else original,
                 fix="choose one of these, or leave the rate out" if rates else "leave it out",
             )
+        self._check_losses()
+
+    def _check_losses(self) -> None:
+        if self.lost is None:
+            return
+        if not 0 <= self.lost < 1:
+            raise ConfigError(
+                f"the share of lost packets is {self.lost:g}",
+                expected="at least 0 and less than 1",
+                fix="0.05 is 5 %",
+            )
+        if not self.spec.packets:
+            raise ConfigError(
+                f"codec {self.name} has no packets whose loss its decoder conceals",
+                expected="a codec with packets: Opus, LC3, or a chain that ends with one",
+                fix="choose one of these, or leave the lost packets out",
+            )
+
+    @classmethod
+    def chain(cls, steps: Sequence[str | Codec]) -> Codec:
+        """Return codecs one after the other as one codec; texts are read by `parse`.
+
+        Examples
+        --------
+        >>> import anymic
+        >>> str(anymic.Codec.chain(["opus-voice 16", "aac 64"]))
+        'opus-voice 16 > aac 64'
+        """
+        return cls(THEN.join(map(str, steps)))
 
     @classmethod
     def parse(cls, text: str) -> Codec:
@@ -110,19 +159,21 @@ class Codec:
         ConfigError
             If the text is not a name and a bitrate, or these are not supported.
         """
-        name, _, number = text.strip().partition(" ")
-        try:
-            kbps = float(number) if number else None
-        except ValueError:
+        if THEN.strip() in text:
+            return cls(text.strip())
+        found = _TEXT.fullmatch(text.strip())
+        if found is None:
             raise ConfigError(
-                f"{text!r} is not a codec", expected='a codec and its kbps, such as "mp3 32"'
-            ) from None
-        return cls(name, kbps=kbps)
+                f"{text!r} is not a codec",
+                expected='a codec and its kbps, such as "mp3 32" or "opus 24 lost 5%"',
+            )
+        kbps, lost = (None if one is None else float(one) for one in found.group("kbps", "lost"))
+        return cls(found["name"], kbps=kbps, lost=None if lost is None else lost / 100)
 
     @property
     def spec(self) -> CodecSpec:
-        """The codec in the table."""
-        return CODECS.get(self.name)
+        """The codec in the table, or the row that a chain would have."""
+        return row_of(self.name)
 
     @property
     def is_original(self) -> bool:
@@ -133,10 +184,20 @@ class Codec:
     def slug(self) -> str:
         """A name for files and folders, such as "mp3-32"."""
         rate = "" if self.rate_hz is None else f"-{self.rate_hz}hz"
-        return str(self).replace(" ", "-") + rate
+        return str(self).replace(THEN, "-then-").replace(" ", "-").replace("%", "") + rate
+
+    @property
+    def row_name(self) -> str:
+        """The name in the column `codec` of a manifest: with lost packets, if any are stated."""
+        return self.name + self._losses
+
+    @property
+    def _losses(self) -> str:
+        return "" if self.lost is None else f" lost {100 * self.lost:g}%"
 
     def __str__(self) -> str:
-        return self.name if self.kbps is None else f"{self.name} {self.kbps:g}"
+        whole = self.kbps is None or THEN in self.name
+        return (self.name if whole else f"{self.name} {self.kbps:g}") + self._losses
 
     @property
     def available(self) -> bool:
@@ -186,10 +247,16 @@ class Codec:
                 expected="as many samples as went in",
                 fix="report this as a fault of anymic or of the encoder",
             )
-        notes = [f"passed through {self} kbps"]
+        notes = [f"passed through {self}" + ("" if self.lost or THEN in self.name else " kbps")]
         if rate_hz != clip.rate_hz:
             notes.append(f"encoded at {rate_hz} Hz, resampled there and back")
-        over = float(np.mean(np.abs(clip.samples) > 1)) if self.spec.sample_format == "s16" else 0
+        backend = self.spec.backend
+        notes += [] if backend is None else backend.notes(self.spec, rate_hz)
+        over = (
+            float(np.mean(np.abs(clip.samples) > 1))
+            if self.spec.sample_format.startswith("s")
+            else 0
+        )
         if over:
             notes.append(f"limited to full scale by the encoder: {100 * over:.2g} % of samples")
         samples = np.ascontiguousarray(decoded[:count])
@@ -214,12 +281,18 @@ def delay(codec: Codec, clip_rate_hz: int) -> float:
     codec.require()
     rate_hz = codec.rate_hz or codec.spec.rate_for(codec.kbps, clip_rate_hz)
     sound = probe(clip_rate_hz)
-    _, decoded = _pass(codec, Clip(sound, clip_rate_hz), rate_hz, late_s=0.0)
+    _, decoded = _pass(codec, Clip(sound, clip_rate_hz), rate_hz, late_s=0.0, lossy=False)
     return delay_samples(sound, decoded)
 
 
 def _pass(
-    codec: Codec, clip: Clip, rate_hz: int, *, late_s: float, cache: EncodeCache | None = None
+    codec: Codec,
+    clip: Clip,
+    rate_hz: int,
+    *,
+    late_s: float,
+    lossy: bool = True,
+    cache: EncodeCache | None = None,
 ) -> tuple[bytes, NDArray[np.float32]]:
     """Return the encoded file, and its decoded samples at the clip's rate, delay included."""
     assert codec.kbps is not None
@@ -231,5 +304,11 @@ def _pass(
     assert backend is not None
     encode = backend.encode if cache is None else cache.encode
     data = encode(codec.spec, into, rate_hz=rate_hz, kbps=codec.kbps)
-    samples, decoded_hz = backend.decode(codec.spec, data)
+    share = codec.spec.lost if codec.lost is None else codec.lost
+    if share and lossy:
+        generator = np.random.default_rng(zlib.crc32(data))
+        found = backend.decode_with_losses(codec.spec, data, share=share, generator=generator)
+    else:
+        found = backend.decode(codec.spec, data)
+    samples, decoded_hz = found
     return data, audio.resample(Clip(samples, decoded_hz), clip.rate_hz).samples

@@ -72,4 +72,6 @@ class CodecSet:
 def _codec(name: Any, kbps: Any) -> Codec:
     if kbps is not None and (isinstance(kbps, bool) or not isinstance(kbps, int | float)):
         raise ConfigError(f"{kbps!r} is not a bitrate of {name}", expected="a number")
+    if kbps is None:
+        return Codec.parse(str(name))  # a chain, or a codec with lost packets
     return Codec(str(name), kbps=kbps)

@@ -129,7 +129,7 @@ class _Coding(Recipe[Codec]):
         return f"{variant.slug}/{source.stem}"
 
     def made_from(self, source: Source, variant: Codec, origin: list[Any]) -> list[Any]:
-        return [CODING_VERSION, variant.name, variant.kbps, variant.rate_hz, origin]
+        return [CODING_VERSION, variant.row_name, variant.kbps, variant.rate_hz, origin]
 
     def render(self, source: Source, clip: Clip, variant: Codec) -> Rendered:
         coded = variant.apply(clip)
@@ -145,7 +145,8 @@ def _rows(
     rows: list[dict[Any, Any]] = []
     usable = [row for row in range(len(manifest)) if row not in corpus.failed]
     for row, codec in product(usable, codecs):
-        columns: dict[str, Any] = {"group": groups[row], "codec": codec.name, "kbps": codec.kbps}
+        columns: dict[str, Any] = {"group": groups[row], "kbps": codec.kbps}
+        columns["codec"] = codec.row_name
         file = corpus.files.get((row, codec))  # none of the original
         path = str(paths[row]) if file is None else file.path
         columns["measured_kbps"] = "" if file is None else f"{file.kbps:.2f}"

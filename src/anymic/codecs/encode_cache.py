@@ -34,8 +34,10 @@ class EncodeCache:
         """Return the file that the codec's backend encodes, from the cache where it is there."""
         assert spec.backend is not None
         made_by = [spec.encoder, spec.backend.version(spec), spec.container, rate_hz, kbps]
+        made_by += [list(option) for option in spec.options]
         content = np.ascontiguousarray(samples, dtype="<f4").tobytes()
-        file = self.folder / f"{spec.name}-{kbps:g}" / key_of([VERSION, *made_by], content)
+        name = f"{spec.name}-{kbps:g}".replace(" > ", "-then-").replace(" ", "-").replace("%", "")
+        file = self.folder / name / key_of([VERSION, *made_by], content)
         if (kept := read_cached(file, _checked)) is not None:
             return kept
         data = spec.backend.encode(spec, samples, rate_hz=rate_hz, kbps=kbps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,36 @@ def register_codec(spec: CodecSpec) -> CodecSpec:
 
 register_codec(CodecSpec(ORIGINAL, "the original, not encoded", "", "", None, ()))
 _BUILTIN = read_yaml(Path(__file__).with_name("builtin.yaml"))
+CHAINS: dict[str, dict[str, Any]] = read_yaml(Path(__file__).with_name("chains.yaml"))
+"""Chains by their names: a title, and the codecs of each."""
+THEN = " > "
+"""Between the codecs of a chain."""
+_CHAIN_ROWS: list[Callable[[str], CodecSpec]] = []
+
+
+def makes_chain_rows(function: Callable[[str], CodecSpec]) -> Callable[[str], CodecSpec]:
+    """Decorate the function that returns the row of a chain: it needs `Codec`, which needs rows."""
+    _CHAIN_ROWS[:] = [function]
+    return function
+
+
+def row_of(name: str) -> CodecSpec:
+    """Return the row of a codec, or the one that a chain would have; ConfigError if unknown."""
+    if name in CHAINS or THEN.strip() in name:
+        return _CHAIN_ROWS[0](name)
+    return CODECS.get(name)
 
 
 def register_builtin(backend: Backend) -> None:
     """Add the codecs that `builtin.yaml` lists for the module of a backend."""
     for name, facts in _BUILTIN[type(backend).__module__.rpartition(".")[2]].items():
         bitrates = tuple(
-            Bitrates(tuple(each["rates_hz"]), tuple(each["kbps"])) for each in facts["bitrates"]
+            Bitrates(tuple(each["rates_hz"]), tuple(each["kbps"]), each.get("between", False))
+            for each in facts["bitrates"]
         )
-        register_codec(CodecSpec(name, **{**facts, "backend": backend, "bitrates": bitrates}))
+        options = tuple((key, str(value)) for key, value in facts.get("options", {}).items())
+        own = {"backend": backend, "bitrates": bitrates, "options": options}
+        register_codec(CodecSpec(name, **{**facts, **own}))
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymic.audio import Clip, DecodedFile
-from anymic.codecs import CODECS, Codec
+from anymic.codecs import Codec, every_spec
 from anymic.codecs.table import describe
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.errors import DeviceError
@@ -162,4 +162,4 @@ def coded(decoded: DecodedFile, codec: Codec) -> dict[str, Any]:
 
 def codecs() -> list[dict[str, Any]]:
     """Return the codecs, as `anymic codec list` does in JSON."""
-    return [describe(spec) for spec in CODECS.specs()]
+    return [describe(spec) for spec in every_spec()]

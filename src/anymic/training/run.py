@@ -160,7 +160,7 @@ class TrainingRun:
         usable = together.rows(store.rows)
         shared = self.cache / "coded"  # with other trainings, members perhaps
         coded = encode(usable, codecs.codecs, shared, progress=self.progress, wait=True)
-        parts = [coded.manifest.where(codec=one.name, kbps=one.kbps) for one in codecs.codecs]
+        parts = [coded.manifest.where(codec=one.row_name, kbps=one.kbps) for one in codecs.codecs]
         stores = [open_features(part, frontend, self.cache, length=length) for part in parts]
         failures = [*coded.failures, *(one for each in stores for one in each.failures)]
         require_all_usable(failures, which=" to pass through codecs")

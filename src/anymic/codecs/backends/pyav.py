@@ -1,4 +1,4 @@
-"""FFmpeg's encoders, inside PyAV: AAC, Opus, SBC, G.722, AMR and mu-law."""
+"""FFmpeg's encoders, inside PyAV: AAC, Opus, SBC, aptX, ADPCM, AMR and other telephony."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.codecs.backend import Backend, CodecSpec, refused, to_int16
+from anymic.codecs.backend import Backend, CodecSpec, refused, to_format
+from anymic.codecs.concealment import decode_opus
 from anymic.codecs.table import register_builtin
 
 if TYPE_CHECKING:
     import av
+
+# Where FFmpeg states more than the codec needs: 8 samples of G.726 are whole bytes at any bitrate.
+_FRAME_SAMPLES = {"g726": 8}
 
 
 class PyAV(Backend):
@@ -43,23 +47,27 @@ class PyAV(Backend):
         """Return the whole file."""
         import av
 
-        s16 = spec.sample_format == "s16"
-        frames: NDArray[Any] = to_int16(samples) if s16 else samples
+        form = spec.sample_format
+        layout = "mono" if spec.channels == 1 else "stereo"
+        frames: NDArray[Any] = to_format(spec.limited(samples), form)
         buffer = io.BytesIO()
         try:
             # Without it, Ogg has a random serial number.
             options = {"fflags": "+bitexact"}
             with av.open(buffer, "w", format=spec.container, options=options) as container:
-                stream = cast("av.AudioStream", container.add_stream(spec.encoder, rate=rate_hz))
-                stream.layout = "mono"
-                stream.format = spec.sample_format
+                encoder = container.add_stream(
+                    spec.encoder, rate=rate_hz, options=dict(spec.options)
+                )
+                stream = cast("av.AudioStream", encoder)
+                stream.layout = layout
+                stream.format = form
                 stream.bit_rate = round(kbps * 1000)
                 stream.codec_context.open()
                 # Some encoders drop an incomplete last frame.
-                short = -len(frames) % (stream.codec_context.frame_size or 1)
-                frame = av.AudioFrame.from_ndarray(
-                    np.pad(frames, (0, short))[None], format=spec.sample_format, layout="mono"
-                )
+                frame_samples = stream.codec_context.frame_size or 1
+                short = -len(frames) % _FRAME_SAMPLES.get(spec.encoder, frame_samples)
+                whole = np.pad(frames, (0, short))[None].repeat(spec.channels, axis=0)
+                frame = av.AudioFrame.from_ndarray(whole, format=form, layout=layout)
                 frame.sample_rate = rate_hz
                 for piece in (frame, None):
                     for packet in stream.encode(piece):
@@ -67,6 +75,14 @@ class PyAV(Backend):
         except (av.FFmpegError, ValueError) as error:
             raise refused(spec.encoder, rate_hz, kbps, error) from None
         return buffer.getvalue()
+
+    def decode_with_losses(
+        self, spec: CodecSpec, data: bytes, *, share: float, generator: np.random.Generator
+    ) -> tuple[NDArray[np.float32], int]:
+        """Decode Opus with lost packets, by libopus itself."""
+        if spec.encoder != "libopus":
+            return super().decode_with_losses(spec, data, share=share, generator=generator)
+        return decode_opus(data, share=share, generator=generator)
 
 
 register_builtin(PyAV())

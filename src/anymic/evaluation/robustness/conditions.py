@@ -51,7 +51,7 @@ class Condition:
     @property
     def keys(self) -> dict[str, str]:
         """The condition of a row in report.json: device, codec, kbps, rate_hz."""
-        keys = {"device": self.device or AS_RECORDED, "codec": self.codec.name}
+        keys = {"device": self.device or AS_RECORDED, "codec": self.codec.row_name}
         if self.codec.kbps is not None:
             keys["kbps"] = f"{self.codec.kbps:g}"
         if self.codec.rate_hz is not None:
