@@ -166,7 +166,12 @@ def test_names_of_no_format_are_refused(tmp_path: Path) -> None:
     (tmp_path / "v1.2").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "folder.npz").mkdir()
-    assert format_of(tmp_path / "v1.2") == "projector"
+    assert format_of(tmp_path / "v1.2") == ("projector", False)
+    assert format_of(tmp_path / "v1.2", "npz") == ("npz", True)
+    assert format_of(tmp_path / "a.csv", "csv") == ("csv", False)
+    for name, kind in (("a.csv", "npz"), ("folder", "jsonl"), ("a.npz", "projector")):
+        with pytest.raises(ConfigError, match=r"does not fit|no format"):
+            format_of(tmp_path / name, kind)
     for name in ("features.json", "file", "folder.npz"):
         with pytest.raises(ConfigError, match=r"\.npz or \.csv, or a folder"):
             format_of(tmp_path / name)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
+from anymic._internal.npz import read_arrays
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicWarning
-from anymic.inference import resuming
-from anymic.inference.embedder import Embedder
+from anymic.errors import AnymicError, AnymicWarning
+from anymic.inference import embedding_run, resuming
+from anymic.inference.embedder import Embedder, Embeddings
 from anymic.inference.embedding_run import embed_recordings
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -53,7 +56,7 @@ def test_the_same_bytes(
     monkeypatch.setattr(resuming, "GROUP_FILES", 2)
     places = manifest if of_manifest else [str(path) for path in manifest.paths()]
     whole, out = tmp_path / f"whole{ending}", tmp_path / f"out{ending}"
-    found, _ = embed_recordings(bundle_folder, places, whole)
+    done = embed_recordings(bundle_folder, places, whole)
     with pytest.raises(Stopped):
         embed_recordings(bundle_folder, places, out, progress=stop_at_third)
     with pytest.warns(AnymicWarning, match="4 of 8 recordings are done already"):
@@ -64,11 +67,60 @@ def test_the_same_bytes(
     assert not out.with_name(out.name + ".journal").exists()
     embedder = Embedder(Bundle.load(bundle_folder))
     wanted = embedder.embed_manifest(manifest) if of_manifest else embedder.embed(places)  # type: ignore[arg-type]
-    np.testing.assert_allclose(found.features, wanted.features, atol=1e-5)
-    assert found.paths == wanted.paths
-    assert found.labels == wanted.labels
-    assert found.devices == wanted.devices
-    np.testing.assert_array_equal(found.starts_s, wanted.starts_s)
+    assert (done.clips, done.windows) == (8, len(wanted.features))
+    assert done.channels == wanted.features.shape[1]
+    if ending == ".npz":
+        check(read_arrays(whole), wanted)
+
+
+def check(found: dict[str, NDArray[Any]], wanted: Embeddings) -> None:
+    np.testing.assert_allclose(found["features"], wanted.features, atol=1e-5)
+    assert found["paths"].tolist() == list(wanted.paths)
+    for name in ("labels", "devices"):
+        assert (tuple(found[name]) if name in found else None) == getattr(wanted, name)
+    np.testing.assert_array_equal(found["starts_s"], wanted.starts_s)
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv"])
+def test_shards_hold_what_one_file_holds_in_order(
+    bundle_folder: Path,
+    manifest: Manifest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    whole, out = tmp_path / f"whole.{kind}", tmp_path / "shards"
+    one = embed_recordings(bundle_folder, manifest, whole)
+    monkeypatch.setattr(embedding_run, "SHARD_VALUES", 5 * one.channels)
+    with pytest.raises(Stopped):
+        embed_recordings(bundle_folder, manifest, out, kind=kind, progress=stop_at_third)
+    with pytest.warns(AnymicWarning, match="recordings are done already"):
+        done = embed_recordings(bundle_folder, manifest, out, kind=kind)
+    assert (done.clips, done.windows, done.channels) == (one.clips, one.windows, one.channels)
+    assert list(done.files) == sorted(out.iterdir())
+    assert len(done.files) > 2
+    if kind == "csv":
+        rows = [file.read_text().splitlines() for file in done.files]
+        assert all(len(part) <= 6 for part in rows)
+        assert [*rows[0][:1], *(row for part in rows for row in part[1:])] == (
+            whole.read_text().splitlines()
+        )
+    else:
+        parts = [read_arrays(file) for file in done.files]
+        for name, values in read_arrays(whole).items():
+            joined = np.concatenate([part[name] for part in parts])
+            np.testing.assert_array_equal(joined, values)
+    monkeypatch.undo()
+    again = embed_recordings(bundle_folder, manifest, out, kind=kind)
+    assert list(again.files) == sorted(out.iterdir())  # shards of the earlier run are gone
+    assert len(again.files) == 1
+
+
+def test_nothing_is_written_into_shards_of_nothing(bundle_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("no sound")
+    with pytest.raises(AnymicError, match="No window has features"):
+        embed_recordings(bundle_folder, [tmp_path / "a.wav"], tmp_path / "out", kind="npz")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_changed_clip_of_a_manifest_is_done_again(

@@ -20,6 +20,7 @@ def embed(
     *,
     model: Path,
     out: Path,
+    format: str | None = None,
     data: Path | None = None,
     split: str | None = None,
     device: str | None = None,
@@ -34,7 +35,8 @@ def embed(
     With --data, label, device, split and group are written too.
 
     features.npz holds the arrays features, paths, starts_s, and labels, devices, splits and groups
-    where known; features.csv has one window in each row; a folder opens in TensorBoard's projector.
+    where known; features.csv has one window in each row; a folder opens in TensorBoard's projector,
+    or with --format npz or csv has shards of about 100 MB, of which one is in memory at a time.
 
     A journal beside the output keeps what is done: a run that is interrupted, and repeated, goes on
     there, and --workers 4 computes in four processes (as with `anymic predict --out`).
@@ -50,27 +52,28 @@ def embed(
 
     _refuse_unclear(paths, data, split, device)
     places = _manifest(data, split) if data is not None else paths or []
-    held = folder_lock(out) if format_of(out) == "projector" else nullcontext()
+    kind, in_shards = format_of(out, format)
+    held = folder_lock(out) if in_shards or kind == "projector" else nullcontext()
     with held, growing_bar("embedding") as progress:
-        found, sources = embed_recordings(
+        done = embed_recordings(
             model,
             places,
             out,
+            kind=format,
             device=device,
             batch_size=batch,
             accelerator=accelerator,
             spreading=Spreading(workers),
             progress=progress,
         )
-    windows, numbers = found.features.shape
     outcome = {
         "out": str(out),
-        "windows": windows,
-        "features": numbers,
-        "failures": failures_as_json(found.failures),
+        "windows": done.windows,
+        "features": done.channels,
+        "failures": failures_as_json(done.failures),
     }
-    line = f"{out}  {windows} windows, {numbers} features each"
-    return Outcome(outcome, [line], found.failures, files=sources)
+    line = f"{out}  {done.windows} windows, {done.channels} features each"
+    return Outcome(outcome, [line], done.failures, files=done.clips)
 
 
 def _refuse_unclear(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 
 from anymic._internal.files import atomic_file, csv_text, write_arrays, write_text
-from anymic.errors import AnymicError, ConfigError
+from anymic.errors import AnymicError, ConfigError, did_you_mean
 from anymic.inference.embedder import Embeddings
 
+Format: TypeAlias = Literal["npz", "csv", "projector"]
+FORMATS: tuple[Format, ...] = get_args(Format)
 TENSORS, METADATA, PROJECTOR = "tensors.tsv", "metadata.tsv", "projector_config.pbtxt"
 _PROJECTION = f"""embeddings {{
   tensor_name: "pooled features"
@@ -31,7 +33,7 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     has none of these formats, AnymicError if there are no windows.
     """
     out = Path(out)
-    kind = format_of(out)
+    kind, _ = format_of(out)
     if not len(embeddings.paths):
         reason = embeddings.failures[0].reason if embeddings.failures else "no clip was given"
         raise AnymicError(
@@ -60,8 +62,56 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     return out
 
 
-def format_of(out: Path) -> Literal["npz", "csv", "projector"]:
-    """Return the format that `write` chooses for a path; ConfigError if there is none."""
+def write_shards(parts: Iterable[Embeddings], out: Path, kind: Format) -> list[Path]:
+    """Write each part into a file of a folder, `embeddings-00000.npz` and so on; return the files.
+
+    The shards of an earlier run that this one did not write are deleted.
+    """
+    written = []
+    for number, part in enumerate(parts):
+        written.append(write(part, out / f"embeddings-{number:05d}.{kind}"))
+    for path in set(out.glob(f"embeddings-[0-9]*.{kind}")) - set(written):
+        path.unlink(missing_ok=True)
+    return written
+
+
+def format_of(out: Path, wanted: str | None = None) -> tuple[Format, bool]:
+    """Return the format for a path, and whether it is a folder of shards.
+
+    Parameters
+    ----------
+    out : path
+        A name with an ending is a file, another one a folder.
+    wanted : str, optional
+        The format; by default that of the ending, and projector for a folder.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such format, or it contradicts the ending.
+    """
+    if wanted is None:
+        return _format_of_name(out), False
+    if wanted not in FORMATS:
+        raise ConfigError(
+            f"there is no format {wanted!r}{did_you_mean(wanted, FORMATS)}",
+            expected=f"one of {', '.join(FORMATS)}",
+            fix="choose one of them",
+        )
+    kind: Format = wanted
+    if out.is_dir() or not (out.suffix or out.exists()):
+        return kind, kind != "projector"
+    if out.suffix != f".{kind}":
+        ending = "" if kind == "projector" else f"a name that ends in .{kind}, or "
+        raise ConfigError(
+            f"the name {out} does not fit the format {kind}",
+            expected=f"{ending}a folder",
+            fix="change the name, or leave the format out",
+        )
+    return kind, False
+
+
+def _format_of_name(out: Path) -> Format:
     if out.suffix in (".npz", ".csv") and not out.is_dir():
         return "npz" if out.suffix == ".npz" else "csv"
     if out.suffix not in (".npz", ".csv") and (out.is_dir() or not (out.suffix or out.exists())):

@@ -19,13 +19,35 @@ from anymic.data.files import find_files
 from anymic.data.manifest import Manifest
 from anymic.errors import Failure
 from anymic.inference.embedder import Embedder, Embeddings
-from anymic.inference.embedding_files import format_of, write
+from anymic.inference.embedding_files import Format, format_of, write, write_shards
 from anymic.inference.engine import Precision
 from anymic.inference.requests import ClipRequest, manifest_requests
 from anymic.inference.resuming import Resumed, model_key, states_key
 from anymic.inference.spreading import HERE, Spreading, settings_of
 
 Progress = Callable[[int, int], None]
+
+SHARD_VALUES = 25_000_000  # features in a shard: 100 MB
+
+
+@dataclass(frozen=True)
+class EmbeddingsWritten:
+    """What a run has written.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        The file, the folder of TensorBoard's projector, or the shards.
+    clips, windows, channels : int
+        Clips, also those that failed; windows with features, and features of a window.
+    failures : tuple of Failure
+    """
+
+    files: tuple[Path, ...]
+    clips: int
+    windows: int
+    channels: int
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +82,14 @@ def embed_recordings(
     places: Sequence[str | Path] | Manifest,
     out: str | Path,
     *,
+    kind: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,
     accelerator: str = "auto",
     spreading: Spreading = HERE,
     progress: Progress | None = None,
-) -> tuple[Embeddings, int]:
-    """Compute the embeddings of recordings, write them, and return them and the number of clips.
+) -> EmbeddingsWritten:
+    """Compute the embeddings of recordings, and write them into a file or a folder.
 
     A journal beside the output keeps what is done, as for
     `anymic.inference.event_run.predict_events`.
@@ -78,6 +101,10 @@ def embed_recordings(
         Files, folders and patterns; or the clips of a manifest, with their devices.
     out : path
         As for `anymic.inference.embedding_files.write`.
+    kind : str, optional
+        npz, csv or projector; by default that of the ending, and projector for a folder. With npz
+        or csv a folder gets shards of at most 25 million numbers, of which one is in memory at a
+        time; a clip is not divided among them.
     device : str, optional
         The device that recorded all files.
     batch_size, accelerator
@@ -96,7 +123,8 @@ def embed_recordings(
     AnymicError
         If no window has features.
     """
-    kind = format_of(Path(out))
+    place = Path(out)
+    form, in_shards = format_of(place, kind)
     loaded = EmbeddingModel(str(model), batch_size, accelerator)
     embedder = loaded.load()
     loaded = replace(loaded, **settings_of(embedder.pipeline))
@@ -123,13 +151,13 @@ def embed_recordings(
         "number_format": str(embedder.engine.dtype),
         "batch": embedder.pipeline.batch_size,
         "device": device,
-        "format": kind,
+        "format": f"{form} shards" if in_shards else form,
     }
     if listed:
         decisive["clips"] = key_of([one.device for one in listed])
         if embedder.pipeline.gain_selector.policy == "blind":  # and share their gains
             decisive["together"] = key_of(states_key(one.path for one in listed))
-    with journal_of(Path(out), decisive) as journal:
+    with journal_of(place, decisive) as journal:
         if listed:  # clips of one unknown device share their gains
             embedder.pipeline.gain_selector.share_gains(listed)
         run = Resumed(
@@ -144,12 +172,13 @@ def embed_recordings(
         for number, _ in enumerate(run.run(), start=1):
             if progress is not None:
                 progress(number, len(keys))
-        result = _gathered(run, places, never)
-        if not result.paths:
+        failures = (*never, *run.failures.values())
+        if run.empty:
             journal.end()
-        write(result, out)
+        files, counts = _write(run, places, place, form if in_shards else None, failures)
         journal.end(keep=bool(run.failures))
-    return result, len(keys) + len(never)
+    clips = len(keys) + len(never)
+    return EmbeddingsWritten(tuple(files), clips, counts.windows, counts.channels, failures)
 
 
 @dataclass(frozen=True)
@@ -188,12 +217,52 @@ def _embedded(embedder: Embedder, requests: Iterable[ClipRequest]) -> Iterator[_
         yield _Embedded(one.path, one.device or "", one.starts_s, features)
 
 
-def _gathered(
-    run: Resumed[_Embedded], places: Sequence[str | Path] | Manifest, never: tuple[Failure, ...]
-) -> Embeddings:
-    """Return the embeddings of all clips, from the journal."""
+def _write(
+    run: Resumed[_Embedded],
+    places: Sequence[str | Path] | Manifest,
+    out: Path,
+    shards: Format | None,
+    failures: tuple[Failure, ...],
+) -> tuple[list[Path], _Counts]:
+    """Write all embeddings, or shards of a format; AnymicError if there are none."""
+    counts, in_shards = _Counts(), shards is not None
+    parts = counts.through(_gathered(one, places, in_shards) for one in _parts(run, in_shards))
+    if shards is not None and not run.empty:
+        return write_shards(parts, out, shards), counts
+    (whole,) = parts
+    return [write(replace(whole, failures=failures), out)], counts
+
+
+class _Counts:
+    """Counts what goes through it."""
+
+    windows = channels = 0
+
+    def through(self, parts: Iterable[Embeddings]) -> Iterator[Embeddings]:
+        for part in parts:
+            self.windows += len(part.features)
+            self.channels = part.features.shape[1]
+            yield part
+
+
+def _parts(run: Resumed[_Embedded], in_shards: bool) -> Iterator[list[tuple[int, _Embedded]]]:
+    """Yield the row and the embeddings of each clip, from the journal: all, or for each shard."""
     row_of = {key: row for row, key in enumerate(run.keys)}
-    done = [(row_of[key], one) for key, one in run.results()]
+    part: list[tuple[int, _Embedded]] = []
+    values = 0
+    for key, one in run.results():
+        if in_shards and part and values + one.features.size > SHARD_VALUES:
+            yield part
+            part, values = [], 0
+        part.append((row_of[key], one))
+        values += one.features.size
+    yield part
+
+
+def _gathered(
+    done: list[tuple[int, _Embedded]], places: Sequence[str | Path] | Manifest, in_shards: bool
+) -> Embeddings:
+    """Return the embeddings of some clips; those of shards always have devices, known or not."""
     windows = [(row, one) for row, one in done for _ in one.starts_s]
     devices = tuple(one.device for _, one in windows)
     rows = np.array([row for row, _ in windows], dtype=np.int64)
@@ -211,7 +280,6 @@ def _gathered(
         paths=tuple(one.path for _, one in windows),
         starts_s=np.array([start for _, one in done for start in one.starts_s]),
         rows=rows,
-        devices=devices if any(devices) else None,
-        failures=(*never, *run.failures.values()),
+        devices=devices if in_shards or any(devices) else None,
         **known,
     )

@@ -112,6 +112,11 @@ class Resumed(Generic[Result]):
             request.apart = key in begins
             yield request
 
+    @property
+    def empty(self) -> bool:
+        """Whether no recording has a result."""
+        return not self._places
+
     def results(self) -> Iterator[tuple[str, Result]]:
         """Yield keys and results in the order of the keys, each read from the journal."""
         last: tuple[Place, list[dict[str, Any]]] | None = None
