@@ -1,7 +1,8 @@
 """The endings of the names of files that `anymic.audio.read` decodes.
 
-A file's content decides how it is read, never its name. The endings only tell which files of a
-folder are audio, so every format that is detected has a row here.
+A file's content decides how it is read, and its name only for bare streams of codecs, which have
+no header. The endings tell which files of a folder are audio, so every format that is detected has
+a row here.
 """
 
 from __future__ import annotations
@@ -22,6 +23,19 @@ ENDINGS_BY_FORMAT: Final[dict[str, tuple[str, ...]]] = {
     "mov": (".m4a", ".m4b", ".m4r", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4a", ".f4v"),
     "avi": (".avi",),
     "matroska": (".webm", ".weba", ".mka", ".mkv", ".mk3d"),
+    "amr": (".amr", ".awb"),
+    "lc3": (".lc3",),
+    "sbc": (".sbc", ".msbc"),
+    "aptx": (".aptx",),
+    "aptx_hd": (".aptxhd", ".aptx_hd"),
+    "g722": (".g722", ".722"),
+}
+
+BARE_STREAMS: Final = ("sbc", "aptx", "aptx_hd", "g722")
+"""Formats without a header, which only the name of a file tells."""
+
+FORMAT_OF_BARE: Final = {
+    ending: form for form in BARE_STREAMS for ending in ENDINGS_BY_FORMAT[form]
 }
 
 AUDIO_ENDINGS: Final = frozenset(

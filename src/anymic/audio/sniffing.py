@@ -9,6 +9,7 @@ from typing import BinaryIO
 from anymic._internal.lc3 import MAGIC as LC3_MAGIC
 from anymic.audio.completeness import au, caf, flac, matroska, ogg
 from anymic.audio.content import Content
+from anymic.audio.endings import FORMAT_OF_BARE
 from anymic.audio.mpeg import mpeg
 from anymic.audio.riff import avi, riff
 from anymic.errors import AudioError
@@ -31,14 +32,6 @@ _MAGIC = {
     b"riff": "w64",
     b"\x1aE\xdf\xa3": "matroska",
     b"#!AM": "amr",
-}
-# Bare streams of codecs, which only the name of a file tells: FFmpeg's names.
-RAW_SUFFIXES = {
-    ".sbc": "sbc",
-    ".msbc": "sbc",
-    ".aptx": "aptx",
-    ".aptxhd": "aptx_hd",
-    ".g722": "g722",
 }
 
 # What an MP4 or QuickTime file may begin with, as FFmpeg's probe has it.
@@ -101,7 +94,7 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
         return _content(Content(name, known, begin=begin), file, head, size)
     if head[:2] == LC3_MAGIC:
         return Content(name, "lc3", begin=begin)
-    raw = RAW_SUFFIXES.get(os.path.splitext(name)[1].lower())
+    raw = FORMAT_OF_BARE.get(os.path.splitext(name)[1].lower())
     if raw is not None and not _is_text(head):
         return Content(name, raw, begin=begin)
     frames = mpeg(name, file, begin, ape=ape)

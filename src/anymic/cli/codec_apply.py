@@ -83,7 +83,7 @@ def _check_places(recording: Path, out: Path, keep: Path | None, codec: Codec) -
     """Refuse, before anything is written, places that would lose a file or hold none."""
     for place in filter(None, (out, keep)):
         require_other(place, recording)
-    from anymic.audio.sniffing import RAW_SUFFIXES
+    from anymic.audio.endings import BARE_STREAMS, ENDINGS_BY_FORMAT, FORMAT_OF_BARE
 
     if keep is None:
         return
@@ -94,8 +94,8 @@ def _check_places(recording: Path, out: Path, keep: Path | None, codec: Codec) -
         problem, wanted = "--keep is given for the original", "a codec"
     elif not keep.parent.is_dir() or keep.is_dir():
         problem, wanted = f"--keep {keep} cannot be written", "a file in an existing folder"
-    elif container in RAW_SUFFIXES.values() and RAW_SUFFIXES.get(keep.suffix.lower()) != container:
-        own = " or ".join(one for one, kind in RAW_SUFFIXES.items() if kind == container)
+    elif container in BARE_STREAMS and FORMAT_OF_BARE.get(keep.suffix.lower()) != container:
+        own = " or ".join(ENDINGS_BY_FORMAT[container])
         problem = f"--keep {keep} is a bare stream, which is read only by the end of its name"
         wanted = f"a name that ends in {own}"
     else:
