@@ -14,8 +14,10 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
 
+# A process for each processor, with one thread each. What measures time runs after them, by itself.
 test: $(VENV)/.ready-dev
-	$(RUN)/python -m pytest
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist worksteal --durations 60 -m 'not alone'
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m alone
 
 lint: $(VENV)/.ready-dev
 	$(RUN)/ruff check .

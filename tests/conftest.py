@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -23,7 +24,7 @@ from anymic.features import Frontend, FrontendConfig
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # a process each, or one
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -237,6 +237,7 @@ def test_values_over_full_scale_stay(tmp_path: Path) -> None:
     np.testing.assert_array_equal(audio.read(path).samples, noise(8000) * 4)
 
 
+@pytest.mark.alone
 def test_reading_takes_little_longer_than_soundfile(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(441000), 44100)

@@ -157,6 +157,7 @@ def test_interruption_and_disk_errors(
     assert line.count("\n") == 1
 
 
+@pytest.mark.alone
 def test_help_comes_at_once_and_loads_nothing_heavy() -> None:
     script = (
         "import sys; from anymic.cli import main; main(['--help']);"

@@ -146,9 +146,9 @@ def test_a_long_recording_is_not_read_whole(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"RIFF\0\0\0\0WAVE")
         file.truncate(1 << 33)
-    begin = time.perf_counter()
+    begin = time.process_time()
     assert "NUL byte" in refused(path)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize("count", [MOST_COLUMNS, 100_000])
@@ -156,10 +156,10 @@ def test_many_columns_are_answered_at_once(count: int, written: Written) -> None
     names = ",".join(f"c{number}" for number in range(count))
     zeros = ",0" * count
     path = written(f"path,label,{names}\n" + "".join(f"{n}.wav,x{zeros}\n" for n in range(3)))
-    begin = time.perf_counter()
+    begin = time.process_time()
     line = refused(path)
     assert f"has {count + 2} columns. Expected at most {MOST_COLUMNS}" in line
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_a_wrong_header_with_many_columns_is_one_short_line(written: Written) -> None:
