@@ -55,6 +55,7 @@ def test_while_modules_are_imported(module: str, sent: signal.Signals, tmp_path:
     assert (out, err, run.returncode) == ("", *ENDINGS[sent])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("sent", ENDINGS, ids=lambda sent: sent.name)
 @pytest.mark.parametrize("cleans_up_s", [0, 2, 60])
 def test_while_a_verb_works(cleans_up_s: int, sent: signal.Signals, tmp_path: Path) -> None:

@@ -175,6 +175,21 @@ def test_interval_of_a_difference_holds_the_truth_95_times_in_100() -> None:
     assert 0.92 <= held / 300 <= 0.985
 
 
+@pytest.mark.parametrize(("recordings", "held_at_least"), [(10, 0.92), (40, 0.89)])
+def test_interval_of_a_difference_where_one_recording_is_ten_times_longer(
+    recordings: int, held_at_least: float
+) -> None:
+    """95 and 92 of 100; the resamples have no correction for uneven recordings."""
+    random = np.random.default_rng(recordings)
+    groups = np.repeat(np.arange(recordings), [40, *[4] * (recordings - 1)])
+    held = 0
+    for seed in range(400):
+        change = random.normal(0.2, 1.0, size=recordings)[groups] + random.normal(size=len(groups))
+        found = paired_difference(change, np.zeros(len(groups)), groups, resamples=400, seed=seed)
+        held += found.low <= 0.2 <= found.high
+    assert held_at_least <= held / 400 <= 0.985
+
+
 def test_matching_pairs_give_a_narrower_interval_than_shuffled_pairs() -> None:
     random = np.random.default_rng(2)
     hard = random.random(300)
