@@ -16,7 +16,7 @@ demo: $(VENV)/.ready
 
 # A process for each processor, with one thread each. What measures time runs after them, by itself.
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist worksteal --durations 60 -m 'not alone'
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist loadfile --durations 60 -m 'not alone'
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m alone
 
 lint: $(VENV)/.ready-dev
