@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -53,7 +53,7 @@ def in_workers(
     *,
     workers: int,
     gpus: Sequence[str] = (),
-) -> Iterator[tuple[int, Job, Result | Lost]]:
+) -> Generator[tuple[int, Job, Result | Lost], None, None]:
     """Do every job; yield its number, the job and its result, in the order in which they finish.
 
     Each process calls `start` once, and then the function that it returns for each of its jobs.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from anymic._internal.frames import as_text, frame
 from anymic.data.tables import some
 from anymic.data.text_tables import read_text_table
 from anymic.errors import ManifestError
@@ -92,7 +93,7 @@ def _with_columns(table: pd.DataFrame, path: Path) -> pd.DataFrame:
             expected=WANTED,
             fix="name the columns in the first line",
         )
-    return pd.DataFrame({own: table[column].astype(str) for own, column in chosen.items()})
+    return frame({own: as_text(table[column]) for own, column in chosen.items()})
 
 
 def _problem(file: str, start: str, end: str, label: str) -> str:

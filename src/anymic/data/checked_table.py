@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from anymic._internal.frames import python_text
 from anymic.data import label_sets
 from anymic.data.spelling import renaming, with_slashes, with_usual_columns, with_usual_splits
 from anymic.data.tables import (
@@ -27,6 +28,7 @@ from anymic.errors import ManifestError
 _REQUIRED = ("path", "label")
 
 
+@python_text
 def checked(
     table: pd.DataFrame,
     root: Path,

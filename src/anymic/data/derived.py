@@ -19,6 +19,7 @@ import pandas as pd
 from anymic import audio
 from anymic._internal.build_log import BuildLog, BuiltFile
 from anymic._internal.files import file_digest, file_state, key_of
+from anymic._internal.frames import frame
 from anymic._internal.machine import processors
 from anymic._internal.processes import in_processes
 from anymic._internal.progress import track
@@ -235,7 +236,7 @@ class DerivedCorpus(Generic[Variant]):
     ) -> Manifest:
         """Write a table, the columns `first` before the others; a ManifestError without rows."""
         require_usable(rows, self.failures)
-        table = pd.DataFrame(rows)
+        table = frame(rows)
         front = [column for column in first if column in table.columns]
         table = table[front + [column for column in table.columns if column not in front]]
         name_of = Path(name).stem

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.frames import frame
 from anymic._internal.npz import read_arrays
 from anymic._internal.reading import parsing
 from anymic.data.manifest import Manifest
@@ -76,9 +76,7 @@ def read_vectors(
         )
     if not np.isfinite(features).all():
         raise _refusal(f"some features of {path} are not finite")
-    table = pd.DataFrame(
-        {COLUMNS[name]: arrays[name].astype(str) for name in COLUMNS if name in arrays}
-    )
+    table = frame({COLUMNS[name]: arrays[name].astype(str) for name in COLUMNS if name in arrays})
     if "label" not in table:
         table["label"] = "?"
     order = arrays.get("starts_s", np.arange(len(features)))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.frames import python_text
 from anymic.data.tables import KNOWN_COLUMNS, cell_text, some
 from anymic.errors import AnymicWarning, ManifestError, counted, part_of
 
@@ -43,6 +44,7 @@ def indicators(sets: Sequence[Sequence[str]], labels: Sequence[str]) -> NDArray[
     return found
 
 
+@python_text
 def with_label_column(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with a column ``label``, where it has a column of 0 and 1 for each label.
 

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic._internal.files import csv_text, encoded, file_identity, file_state, write_bytes
+from anymic._internal.frames import python_text
 from anymic.data import label_sets
 from anymic.data.checked_table import checked, complete_takes
 from anymic.data.spelling import warn_of_lookalikes
@@ -128,6 +129,7 @@ class Manifest:
         """Return the absolute path of each row's file."""
         return [Path(path) for path in self._full_paths()]
 
+    @python_text
     def write(self, csv: str | Path) -> Path:
         """Write the table as CSV, atomically, and return the file.
 
@@ -174,6 +176,7 @@ class Manifest:
         index = index if index.dtype == bool else index.astype(np.intp)
         return replace(self, table=self.table.loc[index].reset_index(drop=True))
 
+    @python_text
     def with_columns(self, **columns: Any) -> Manifest:
         """Add or replace columns; each is a sequence (row,), or one value for all rows.
 
@@ -221,6 +224,7 @@ class Manifest:
         number = {label: at for at, label in enumerate(labels)}
         return np.array([number[label] for label in self.table["label"]], dtype=np.int64)
 
+    @python_text
     def digest(self) -> str:
         """Return the SHA-256 of the rows: columns and cells, with paths relative to ``root``.
 
@@ -315,6 +319,7 @@ class Manifest:
         return f" {self.name}" if self.name else ""
 
 
+@python_text
 def concatenate(manifests: Iterable[Manifest]) -> Manifest:
     """Return one manifest with the rows of all; missing columns are filled with empty cells.
 

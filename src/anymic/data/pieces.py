@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from anymic import audio
+from anymic._internal.frames import frame
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError, Failure, attempt
@@ -65,7 +65,7 @@ def cut_rows(
             rows.append({**record, **place, "group": recording})
     require_usable(rows, failures)
     pieces = Manifest.from_table(
-        pd.DataFrame(rows), manifest.root, name=manifest.name, several=manifest.several
+        frame(rows), manifest.root, name=manifest.name, several=manifest.several
     )
     return pieces, tuple(failures)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from anymic._internal.frames import python_text
 from anymic.data.tables import MOST_NAMED, some
 from anymic.errors import AnymicWarning, counted
 
@@ -98,6 +99,7 @@ def renaming(missing: Sequence[str], table: pd.DataFrame) -> str:
     )
 
 
+@python_text
 def with_slashes(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     r"""Return the table with / for \\ in its paths, where files exist by that name only."""
     paths = table["path"].tolist()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.frames import python_text
 from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import usual_split
@@ -130,6 +131,7 @@ def development(manifest: Manifest) -> Manifest:
     return manifest.where(split=[TRAIN, "validation"]).with_columns(split=TRAIN)
 
 
+@python_text
 def check_splits(manifest: Manifest) -> None:
     """Make sure that no group, take or file is in two splits; an empty ``split`` is none.
 

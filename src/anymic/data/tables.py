@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anymic._internal.frames import frame
 from anymic.errors import ManifestError
 
 TABLE = "a table with one clip a row and at least the columns path and label"
@@ -85,7 +86,7 @@ def joined(units: list[str], *others: Sequence[str]) -> list[str]:
 
     for names in others:
         if len(names):
-            pairs = pd.DataFrame({"name": names, "unit": units}).drop_duplicates()
+            pairs = frame({"name": names, "unit": units}).drop_duplicates()
             pairs = pairs[pairs.duplicated("name", keep=False) & (pairs["name"] != "")]
             for _, of_one in pairs.groupby("name")["unit"]:
                 one, *rest = dict.fromkeys(map(first, of_one))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anymic._internal.frames import as_text
 from anymic._internal.process_state import default_torch
 from anymic.audio import Clip
 from anymic.bundle import Bundle, Ensemble
@@ -128,7 +129,7 @@ class Embedder:
         """
         found = self._gather(manifest_requests(manifest, self._clip_s), progress)
         known: dict[str, Any] = {
-            f"{name}s": tuple(manifest.table[name].astype(str).iloc[found.rows])
+            f"{name}s": tuple(as_text(manifest.table[name]).iloc[found.rows])
             for name in ("label", "split", "group")
             if name in manifest.table.columns
         }

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from anymic._internal.files import atomic_file, csv_text, write_arrays, write_text
+from anymic._internal.frames import frame
 from anymic.errors import AnymicError, ConfigError, did_you_mean
 from anymic.inference.embedder import Embeddings
 
@@ -53,7 +54,7 @@ def write(embeddings: Embeddings, out: str | Path) -> Path:
     numbers = pd.DataFrame(embeddings.features)
     if kind == "csv":
         numbers.columns = pd.Index([f"feature_{number}" for number in numbers])
-        write_text(out, csv_text(pd.concat([pd.DataFrame(known), numbers], axis=1)))
+        write_text(out, csv_text(pd.concat([frame(known), numbers], axis=1)))
         return out
     with atomic_file(out / TENSORS) as file:
         numbers.to_csv(file, sep="\t", header=False, index=False)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anymic import bundle
 from anymic._internal.files import key_of
+from anymic._internal.frames import as_text
 from anymic._internal.journal import journal_of
 from anymic.data.files import find_files
 from anymic.data.manifest import Manifest
@@ -269,7 +270,7 @@ def _gathered(
     known: dict[str, Any] = {}
     if isinstance(places, Manifest):
         known = {
-            f"{name}s": tuple(places.table[name].astype(str).iloc[rows])
+            f"{name}s": tuple(as_text(places.table[name]).iloc[rows])
             for name in ("label", "split", "group")
             if name in places.table.columns
         }

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from anymic import bundle as bundles
+from anymic._internal.frames import frame
 from anymic.audio import Clip, DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
@@ -353,7 +354,7 @@ class Predictor:
         prediction = self.predict(source, rate_hz=rate_hz, device=device)
         length_s = self.bundle.contract.clip_s
         found = events_of(prediction, length_s=length_s, rules=rules or EventRules())
-        return pd.DataFrame(found, columns=[one.name for one in fields(Event)])
+        return frame(found, columns=[one.name for one in fields(Event)])
 
     @property
     def _refuses_narrow(self) -> bool:

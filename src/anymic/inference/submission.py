@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from anymic._internal.files import csv_text, write_text
+from anymic._internal.frames import frame
 from anymic.errors import AnymicError, ConfigError, counted
 from anymic.inference.prediction import Prediction
 
@@ -54,5 +53,5 @@ class Submission:
     def write(self) -> Path:
         """Write the file in the order of the predictions, whole or not at all."""
         rows = [(name, labels) for name, (_, labels) in self._rows.items()]
-        write_text(self.path, csv_text(pd.DataFrame(rows, columns=HEADER)))
+        write_text(self.path, csv_text(frame(rows, columns=HEADER)))
         return self.path

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from anymic._internal.frames import frame
 from anymic.data.corpora.registry import register_corpus
 from anymic.data.files import ENDINGS_LISTED, is_audio, search, warn_of_skipped
 from anymic.data.label_sets import NO_LABEL
@@ -57,7 +58,7 @@ def folder(root: str | Path, *, several: bool = False) -> Manifest:
     else:
         rows += _labelled(root, root, places, skipped)
     warn_of_skipped(skipped)
-    table = pd.DataFrame(rows)
+    table = frame(rows)
     if several:
         table = _without_label(table)
     manifest = Manifest.from_table(table, root, name=root.resolve().name, several=several)

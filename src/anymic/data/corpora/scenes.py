@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from anymic import audio
 from anymic._internal.files import write_text
+from anymic._internal.frames import frame
 from anymic._internal.progress import track
 from anymic._internal.reading import read_json
 from anymic._internal.settings import from_mapping
@@ -135,7 +134,7 @@ def scenes(
         }
         for path, take in zip(made, drawn, strict=True)
     ]
-    manifest = Manifest.from_table(pd.DataFrame(rows), root=out, name="scenes")
+    manifest = Manifest.from_table(frame(rows), root=out, name="scenes")
     manifest.write(out / "manifest.csv")
     return manifest
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from anymic._internal.frames import frame
 from anymic.data.corpora.published import FACTS, find_root, refuse, register_published
 from anymic.data.manifest import Manifest
 from anymic.data.text_tables import read_table
@@ -111,7 +112,7 @@ def _rows(meta: pd.DataFrame, year: int) -> tuple[pd.DataFrame, list[str]]:
                 "city": name["city"],
             }
         )
-    return pd.DataFrame(rows), problems
+    return frame(rows), problems
 
 
 def _split(folder: Path, scenes: dict[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from anymic import audio
+from anymic._internal.frames import frame
 from anymic.data.files import search, warn_of_skipped
 from anymic.data.manifest import Manifest
 from anymic.data.reading import NOT_STATED, without_labels
@@ -126,7 +127,7 @@ def _matched(folders: Mapping[str, Path]) -> Takes:
         for name, path in each.items()
         if counts[name] == 1
     ]
-    table = pd.DataFrame(rows, columns=["path", "label", "device", "take"])
+    table = frame(rows, columns=["path", "label", "device", "take"])
     return Takes(Manifest.from_table(table), tuple(alone))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.fft import dct, rfft
 
 from anymic import audio
+from anymic._internal.frames import as_text
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
 from anymic.devices.correction.clip_sources import read_row, usual_rate
@@ -180,11 +181,11 @@ def describe_manifest(manifest: Manifest) -> Descriptions:
     groups = table["clip_id"]
     for name in ("take", "group"):
         if name in table:
-            groups = table[name].astype(str).where(table[name] != "", groups)
+            groups = as_text(table[name]).where(table[name] != "", groups)
     return Descriptions(
         analysis=analysis,
         values=np.array(values),
-        devices=tuple(table["device"].astype(str)),
+        devices=tuple(as_text(table["device"])),
         clip_ids=tuple(table["clip_id"]),
         groups=tuple(groups),
         failures=tuple(failures),
