@@ -232,6 +232,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.alone  # it uses two processors, within a limit of time
 def test_two_processes_train_what_one_trains(corpus: Manifest, tmp_path: Path) -> None:
     """The same clips, split between two processes, give the same weights within 1e-3.
 
