@@ -83,8 +83,8 @@ def measured(
         targets, predictor = test.targets(model.labels).tolist(), Predictor(model)
         right = {}
         for limit_hz in sorted({band_hz, band_hz / 2, *CALLS_HZ}, reverse=True):
-            answers = predictor.predict_many([limited(clip, limit_hz) for clip in clips])
-            guessed = [model.labels.index(one.label) for one in answers]  # none is a Failure
+            answers = [predictor.predict(limited(clip, limit_hz)) for clip in clips]
+            guessed = [model.labels.index(one.label) for one in answers]
             right[f"{limit_hz:.0f} Hz"] = [
                 guess == target for guess, target in zip(guessed, targets, strict=True)
             ]

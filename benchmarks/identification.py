@@ -204,7 +204,7 @@ def gains_db(device: Device, responses: Path) -> Array:
     """Return the gains (bin,) that correct a device, in dB."""
     if device.response is None or device.response.file is None:
         return np.zeros(FFT_SIZE // 2 + 1)
-    return -levels_db(device.response.file, responses)
+    return -np.asarray(levels_db(device.response.file, responses), np.float64)
 
 
 def rms(error_db: Array) -> float:
