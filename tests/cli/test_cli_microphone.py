@@ -53,6 +53,7 @@ def environment(played: Path) -> Iterator[dict[str, str]]:
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.alone  # a microphone does not wait: what no one reads in time is lost
 def test_a_microphone_gives_the_windows_of_the_file(
     bundle_folder: Path, played: Path, environment: dict[str, str]
 ) -> None:

@@ -67,7 +67,8 @@ def write(
             + (f" ({', '.join(soundfile.available_subtypes(form))})" if form else ""),
             fix="choose one of these",
         )
-    channels = [checked_clip(one) for one in ([audio] if isinstance(audio, Clip) else audio)]
+    given: Sequence[object] = audio if isinstance(audio, list | tuple) else [audio]  # an array: one
+    channels = [checked_clip(one) for one in given]
     if len({(one.rate_hz, len(one.samples)) for one in channels}) != 1:
         raise AudioError(
             f"the {len(channels)} channels of {target} differ in rate or length",
