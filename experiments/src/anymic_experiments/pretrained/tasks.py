@@ -88,13 +88,8 @@ class Head(FileTask):
     def folder(self, out: Path) -> Path:
         """Return the folder of the training, named by all that decides its result."""
         extractor = file_digest(resolve(self.extractor) / FOLDER.index)
-        facts: list[Any] = [
-            VERSION,
-            self.device,
-            extractor,
-            self.seed,
-            [],
-        ]  # no old head is renamed
+        none: list[str] = []  # responses of an earlier version: no old head is renamed
+        facts: list[Any] = [VERSION, self.device, extractor, self.seed, none]
         if self.random_devices is not None:
             facts.append(to_mapping(self.random_devices))
         return out / named_by(facts, self.manifest)

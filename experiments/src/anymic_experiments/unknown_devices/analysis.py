@@ -64,9 +64,7 @@ class Settings(Grid):
 
     takes: int
     copies: int
-    farthest: (
-        int  # how many of the unknown devices, those farthest from A, have a table of their own
-    )
+    farthest: int  # so many unknown devices, those farthest from A, have a table of their own
     pretrained_folds: int | None = None  # how many test in the part pretrained; null is `folds`
     rows: dict[str, DeviceRow]
     drums: Drums
