@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core docs docs-links dist fresh lowest coverage workflows setup fdkaac amrwb browser \
+.PHONY: demo test lint bench fuzz kills core cluster docs docs-links dist fresh lowest coverage workflows setup fdkaac amrwb browser \
   portaudio onnxruntime-headers clean
 
 demo: $(VENV)/.ready
@@ -55,6 +55,14 @@ core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-core
 	.venv-core/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	.venv-core/bin/anymic predict tests/golden/clip.flac --model tests/golden/basic1 --device B
+
+# The tests on a Ray cluster of this machine, in an environment with the extra ray.
+cluster: pyproject.toml constraints.txt
+	rm -rf .venv-cluster
+	$(PYTHON) -m venv .venv-cluster
+	.venv-cluster/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[train,ray]' \
+	  pytest hypothesis httpx
+	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest tests/_internal/test_cluster.py tests/inference/test_on_cluster.py
 
 # The package as it is published: dist/ has the sdist, and the wheel that is built from the commit.
 dist: $(VENV)/.ready-dev
@@ -134,4 +142,4 @@ $(VENV)/.ready-docs: $(VENV)/.ready-dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-core .venv-lowest demo build dist docs/generated
+	rm -rf $(VENV) .venv-core .venv-cluster .venv-lowest demo build dist docs/generated

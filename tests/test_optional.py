@@ -148,4 +148,5 @@ def test_all_is_every_extra() -> None:
         "dev",
         "docs",
         "parquet",
+        "ray",
     }  # pyarrow changes how pandas keeps text

@@ -14,6 +14,7 @@ def data_encode(
     codecs: str,
     out: Path,
     workers: int | None = None,
+    ray: str | None = None,
 ) -> Outcome:
     """Pass every clip through every codec.
 
@@ -22,12 +23,14 @@ def data_encode(
     OUT/foldK.csv for each fold, ready to train on. Rows of the codec wav name the original files.
     An interrupted run continues where it stopped.
 
+    With --ray, a Ray cluster does the work: see docs/recordings.md.
+
     Example: anymic data encode esc10.csv --codecs codecs --out esc10-coded
     """
     from anymic.codecs.coded_corpus import encode as run
     from anymic.data.reading import as_manifest
 
-    result = run(as_manifest(manifest, several=None), codecs, out, workers=workers)
+    result = run(as_manifest(manifest, several=None), codecs, out, workers=workers, ray=ray)
     found = [(one, result.measured_kbps[one], over) for one, over in result.over_full_scale.items()]
     plain = [
         {

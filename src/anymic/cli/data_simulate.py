@@ -15,6 +15,7 @@ def data_simulate(
     out: Path,
     responses: Path | None = None,
     workers: int | None = None,
+    ray: str | None = None,
 ) -> Outcome:
     """Make a corpus of several devices from a clean one.
 
@@ -24,13 +25,20 @@ def data_simulate(
     OUT/foldK.csv for each fold are written, ready to train on. The same settings give the same
     bytes; an interrupted run continues where it stopped.
 
+    With --ray, a Ray cluster does the work: see docs/recordings.md.
+
     Example: anymic data simulate esc10.csv --devices microphones --responses micirp --out mics
     """
     from anymic.data.reading import as_manifest
     from anymic.devices.simulation.simulate import simulate as run
 
     result = run(
-        as_manifest(manifest, several=None), devices, out, responses=responses, workers=workers
+        as_manifest(manifest, several=None),
+        devices,
+        out,
+        responses=responses,
+        workers=workers,
+        ray=ray,
     )
     counts = result.manifest.table["device"].value_counts()
     found = [

@@ -27,6 +27,7 @@ def embed(
     batch: int | None = None,
     accelerator: str = "auto",
     workers: int = 1,
+    ray: str | None = None,
 ) -> Outcome:
     """Write the network's pooled features of each window.
 
@@ -63,7 +64,7 @@ def embed(
             device=device,
             batch_size=batch,
             accelerator=accelerator,
-            spreading=Spreading(workers),
+            spreading=Spreading(workers, ray),
             progress=progress,
         )
     outcome = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -15,7 +16,20 @@ from anymic.cli.printing import Outcome
 
 TABLE = read_yaml(Path(__file__).with_name("verbs.yaml"))
 
+ADDRESS = re.compile(r"auto|local|\S+:\d+")  # of a Ray cluster
+
 _JSON = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=bool)
+
+
+def with_address(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with an empty address for a --ray that no address follows."""
+    given = list(arguments)
+    for number, one in enumerate(given):
+        if one == "--":  # files follow
+            break
+        if one == "--ray" and not ADDRESS.fullmatch("".join(given[number + 1 : number + 2])):
+            given[number] = "--ray="
+    return given
 
 
 def as_command(verb: str, function: Callable[..., Outcome | None]) -> Callable[..., None]:

@@ -36,6 +36,7 @@ def predict(
     batch: int | None = None,
     accelerator: str = "auto",
     workers: int = 1,
+    ray: str | None = None,
     submission: Path | None = None,
     as_json: bool = False,
 ) -> None:
@@ -79,7 +80,7 @@ def predict(
     as `anymic embed` writes them, and each of their paths is a row.
 
     --workers 4 computes in four processes, each with its own copy of the model and its share of the
-    processors; rows and bytes are the same.
+    processors; rows and bytes are the same. --ray HOST:PORT computes on a Ray cluster.
 
     The exit status is 1 if some files failed; the others' rows are complete.
 
@@ -105,7 +106,7 @@ def predict(
         )
         outcome = _write_events(
             *(paths, model, out, format, settings, hop, device, together, batch, accelerator),
-            Spreading(workers),
+            Spreading(workers, ray),
         )
         return outcome.show(as_json=as_json)
     refuse_event_options(settings, "--out", format=format, hop=hop)
@@ -113,7 +114,11 @@ def predict(
     answers = Submission(submission, loaded.labels) if submission else None
     if isinstance(loaded, VectorHead):
         _refuse_for_embeddings(
-            device=device, together=together, every_window=every_window, workers=workers > 1
+            device=device,
+            together=together,
+            every_window=every_window,
+            workers=workers > 1,
+            ray=ray is not None,
         )
     elif device and loaded.devices and device not in loaded.devices:
         known = ", ".join(loaded.devices)
@@ -126,7 +131,7 @@ def predict(
         batch_size=batch,
         accelerator=accelerator,
         min_confidence=min_confidence,
-        spreading=Spreading(workers),
+        spreading=Spreading(workers, ray),
         folder=model,
     )
     found = recorded(track(results, count, "predicting"), answers)

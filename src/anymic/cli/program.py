@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from anymic.cli import signals
-from anymic.cli.options import TABLE
+from anymic.cli.options import TABLE, with_address
 from anymic.cli.streams import as_line, give_up, open_streams
 from anymic.cli.verbs import Verbs
 
@@ -90,7 +90,7 @@ def _show_notes() -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     """Run a command as `run` does; an error in printing is raised."""
     try:
-        return _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        return _invoke(with_address(sys.argv[1:] if arguments is None else list(arguments)))
     except BaseException as error:
         sent = _signal_of(error)
         if sent is not None:

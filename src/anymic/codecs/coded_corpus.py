@@ -44,6 +44,7 @@ def encode(
     out: str | Path,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     progress: bool = True,
     wait: bool = False,
 ) -> Encoding:
@@ -73,6 +74,8 @@ def encode(
         Folder to write; made where it is missing.
     workers : int, optional
         Clips encoded at the same time; by default one a processor.
+    ray : str, optional
+        The address of a Ray cluster that does it, as for `DerivedCorpus`.
     progress : bool
         Whether to show a progress bar on stderr.
     wait : bool
@@ -100,7 +103,7 @@ def encode(
             )
     coders = [codec for codec in chosen if not codec.is_original]
     corpus = DerivedCorpus(
-        manifest, out, _Coding(allow_silence=True), workers=workers, progress=progress
+        manifest, out, _Coding(allow_silence=True), workers=workers, ray=ray, progress=progress
     )
     corpus.build(dict.fromkeys(range(len(manifest)), coders), doing="encoding")
     rows = _rows(manifest, chosen, corpus)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,12 +18,14 @@ import pandas as pd
 
 from anymic import audio
 from anymic._internal.build_log import BuildLog, BuiltFile
+from anymic._internal.cluster import on_cluster, require_one
 from anymic._internal.files import file_digest, file_state, key_of
 from anymic._internal.frames import frame
 from anymic._internal.machine import processors
 from anymic._internal.processes import in_processes
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
+from anymic._internal.workers import Lost
 from anymic.audio import Clip
 from anymic.data.checks import require_usable
 from anymic.data.manifest import Manifest
@@ -138,6 +140,9 @@ class DerivedCorpus(Generic[Variant]):
         Whether to use processes instead of threads: for work that holds the interpreter's lock.
     workers : int, optional
         Clips rendered at the same time; by default one a processor.
+    ray : str, optional
+        The address of a Ray cluster that renders them; clips and `folder` must have the same paths
+        there.
     progress : bool
         Whether to show a bar on stderr.
     """
@@ -150,8 +155,10 @@ class DerivedCorpus(Generic[Variant]):
         *,
         processes: bool = False,
         workers: int | None = None,
+        ray: str | None = None,
         progress: bool = True,
     ) -> None:
+        require_one(workers, ray)
         if (folder / TABLE).exists() and not BuildLog.exists_in(folder):
             raise ManifestError(
                 f"{folder} holds a {TABLE} from elsewhere",
@@ -167,6 +174,7 @@ class DerivedCorpus(Generic[Variant]):
         self._several = manifest.several
         self._records: list[dict[Any, Any]] = manifest.table.to_dict("records")
         self._processes, self._workers, self._progress = processes, workers, progress
+        self._ray = ray
 
     def build(self, wanted: Mapping[int, Collection[Variant]], *, doing: str) -> None:
         """Write the missing variants of rows; `doing` names the bar.
@@ -178,7 +186,9 @@ class DerivedCorpus(Generic[Variant]):
             jobs = [(self._sources[row], own) for row, own in missing if own or not wanted[row]]
             done: Iterable[tuple[_Job[Variant], _Done[Variant]]]
             work = partial(_render, recipe=self.recipe, folder=self.folder)
-            if self._processes:
+            if self._ray is not None:
+                done = _on_cluster(work, jobs, self._ray)
+            elif self._processes:
                 done = in_processes(work, jobs, workers=self._workers or processors())
             else:
                 done = zip(jobs, in_order(work, jobs, workers=self._workers), strict=True)
@@ -260,6 +270,27 @@ def _sources(manifest: Manifest) -> list[Source]:
     lengths = [None if pd.isna(length_s) else length_s for length_s in parts["duration_s"].tolist()]
     columns = (manifest.paths(), name_stems(manifest), parts["start_s"].tolist(), lengths)
     return [Source(row, *values) for row, values in enumerate(zip(*columns, strict=True))]
+
+
+def _on_cluster(
+    work: Callable[[_Job[Variant]], _Done[Variant]], jobs: Sequence[_Job[Variant]], address: str
+) -> Iterator[tuple[_Job[Variant], _Done[Variant]]]:
+    """Yield each job and what was done, in the order in which they finish."""
+    for _, job, found in on_cluster(_Given(work), jobs, address=address, gpus=False):
+        if isinstance(found, Lost):
+            yield job, ({}, Failure(str(job[0].path), found.reason))
+        else:
+            yield job, found
+
+
+@dataclass(frozen=True)
+class _Given:
+    """Gives the function of a worker, for which nothing is to be loaded."""
+
+    work: Callable[..., Any]
+
+    def __call__(self) -> Callable[..., Any]:
+        return self.work
 
 
 def _render(job: _Job[Variant], *, recipe: Recipe[Variant], folder: Path) -> _Done[Variant]:

@@ -49,6 +49,7 @@ def simulate(
     *,
     responses: str | Path | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     progress: bool = True,
 ) -> Simulation:
     """Pass the clips of `manifest` through devices and write the recordings as a corpus.
@@ -81,6 +82,8 @@ def simulate(
         DeviceSet, which states its own.
     workers : int, optional
         The number of threads; by default one for each processor.
+    ray : str, optional
+        The address of a Ray cluster that does it, as for `DerivedCorpus`.
     progress : bool
         Whether to show a progress bar on stderr.
 
@@ -102,7 +105,7 @@ def simulate(
     clean = name_takes(manifest)
     plans = plan(clean, devices)
     recipe = _Simulating(devices)
-    corpus = DerivedCorpus(clean, out, recipe, workers=workers, progress=progress)
+    corpus = DerivedCorpus(clean, out, recipe, workers=workers, ray=ray, progress=progress)
     if yaml is not None and yaml.resolve() != (out / "devices.yaml").resolve():
         shutil.copyfile(yaml, out / "devices.yaml")
     pairs = sorted({(one.row, one.device) for part in plans.values() for one in part})
