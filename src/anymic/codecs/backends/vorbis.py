@@ -10,38 +10,23 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from anymic.codecs.backend import Backend, CodecSpec
+from anymic.codecs.backend import CodecSpec
+from anymic.codecs.libsndfile import Libsndfile
 from anymic.codecs.table import register_builtin
 
 _BLOCK_SAMPLES = 1 << 16
 
 
-class Vorbis(Backend):
-    """Encodes and decodes by the libsndfile inside soundfile."""
+class Vorbis(Libsndfile):
+    """Encodes and decodes by libsndfile, because FFmpeg drops the last hundred of some files."""
 
-    def problem(self, spec: CodecSpec) -> tuple[str, str]:
-        """Return that this libsndfile was built without Vorbis, where it was."""
-        if soundfile.check_format("OGG", "VORBIS"):
-            return "", ""
-        return (
-            "the libsndfile of this soundfile has no Vorbis",
-            "install soundfile from PyPI, whose wheels have it",
-        )
-
-    def version(self, spec: CodecSpec) -> str:
-        """Return libsndfile's version."""
-        return str(soundfile.__libsndfile_version__)
+    title, container, subtype = "Vorbis", "OGG", "VORBIS"
 
     def encode(
         self, spec: CodecSpec, samples: NDArray[np.float32], *, rate_hz: int, kbps: float
     ) -> bytes:
         """Return the whole file, at the quality whose nominal bitrate is this one."""
         return _encode(samples, rate_hz, _level(rate_hz, kbps))
-
-    def decode(self, spec: CodecSpec, data: bytes) -> tuple[NDArray[np.float32], int]:
-        """Return the samples and their rate; FFmpeg drops the last hundred of some files."""
-        samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32")
-        return samples, int(rate_hz)
 
 
 def _encode(samples: NDArray[np.float32], rate_hz: int, level: float) -> bytes:
