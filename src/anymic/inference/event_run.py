@@ -23,7 +23,7 @@ from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.pipeline import LEAN_VALUES, fitting_batch
 from anymic.inference.predictor import Predictor
 from anymic.inference.recordings import EventSettings, RecordingEvents, recording_events
-from anymic.inference.requests import ClipRequest
+from anymic.inference.requests import ClipRequest, share_device
 from anymic.inference.resuming import Resumed, model_key, states_key
 from anymic.inference.spreading import HERE, Spreading, settings_of
 from anymic.inference.streaming import with_hop
@@ -266,7 +266,7 @@ def _with_shared_gains(
 ) -> Iterator[ClipRequest]:
     """Yield the requests with gains that are estimated from all recordings of a run."""
     everyone = {one.path: one for one in run.requests(run.keys)}
-    predictor.group(list(everyone.values()))
+    share_device(list(everyone.values()), predictor.bundle.contract.unknown_device)
     predictor.pipeline.gain_selector.share_gains(list(everyone.values()))
     for request in requests:
         everyone[request.path].apart = request.apart

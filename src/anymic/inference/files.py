@@ -20,7 +20,7 @@ from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.prediction import Prediction
 from anymic.inference.predictor import Predictor
-from anymic.inference.requests import ClipRequest, request_of
+from anymic.inference.requests import ClipRequest, request_of, share_device
 from anymic.inference.resuming import Found, grouped
 from anymic.inference.spreading import HERE, Spreading, settings_of
 
@@ -135,7 +135,7 @@ def predict_files(
     if compute is not None:
         requests = [request_of(file, device) for file in files]
         if together and predictor is not None:
-            predictor.group(requests)
+            share_device(requests, predictor.bundle.contract.unknown_device)
             predictor.pipeline.gain_selector.share_gains(requests)
         done = _in_order(compute(grouped(requests)))
     elif predictor is not None:

@@ -22,7 +22,13 @@ from anymic.inference.engine import Engine, Precision
 from anymic.inference.events import Event, EventRules, events_of
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions, Prediction, require_share
-from anymic.inference.requests import ClipRequest, as_sources, manifest_requests, request_of
+from anymic.inference.requests import (
+    ClipRequest,
+    as_sources,
+    manifest_requests,
+    request_of,
+    share_device,
+)
 from anymic.inference.stored_features import predict_stored
 from anymic.inference.stretch_rows import notes_of, stretches_of
 from anymic.inference.windowing import End
@@ -226,7 +232,7 @@ class Predictor:
             for source, device in zip(listed, devices, strict=True)
         ]
         if together:
-            self.group(requests)
+            share_device(requests, self.bundle.contract.unknown_device)
         for request in self.pipeline.run(requests):
             yield request.path, self._outcome(request)
 
@@ -235,24 +241,6 @@ class Predictor:
         for request in self.pipeline.run(iter(requests), alike=True):
             found = self._outcome(request)
             yield Failure(request.path, str(found)) if isinstance(found, AnymicError) else found
-
-    def group(self, requests: Sequence[ClipRequest]) -> None:
-        """Let requests of one device, or of unknown device, share their blind gains.
-
-        Raises
-        ------
-        BundleError
-            If the model does not estimate gains blindly.
-        """
-        policy = self.bundle.contract.unknown_device
-        if policy != "blind":
-            raise BundleError(
-                f"clips cannot share a device with unknown_device {policy!r}",
-                expected="a model that estimates gains blindly",
-                fix="leave together out, or choose blind gains for the model's unknown devices",
-            )
-        for request in requests:
-            request.device_group = request.device or ""
 
     def predict_manifest(
         self,

@@ -14,7 +14,7 @@ from anymic.audio import Clip, DecodedFile
 from anymic.audio.source import Source
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.copies import SampleDevice
-from anymic.errors import AnymicError, AudioError, ManifestError
+from anymic.errors import AnymicError, AudioError, BundleError, ManifestError
 from anymic.features import Gains
 from anymic.inference.prediction import DeviceFrom, DevicePolicy
 from anymic.inference.windowing import End, Window
@@ -184,6 +184,30 @@ def as_sources(sources: Any) -> list[Any]:
             fix="use predict for one clip, and predict_manifest for a manifest",
         )
     return list(sources)
+
+
+def share_device(requests: Sequence[ClipRequest], unknown_device: str) -> None:
+    """Let requests of one device, or of unknown device, share their blind gains.
+
+    Parameters
+    ----------
+    requests : sequence of ClipRequest
+    unknown_device : str
+        What the model does with clips of unknown devices.
+
+    Raises
+    ------
+    BundleError
+        If it does not estimate gains blindly.
+    """
+    if unknown_device != "blind":
+        raise BundleError(
+            f"clips cannot share a device with unknown_device {unknown_device!r}",
+            expected="a model that estimates gains blindly",
+            fix="leave together out, or choose blind gains for the model's unknown devices",
+        )
+    for request in requests:
+        request.device_group = request.device or ""
 
 
 def manifest_requests(manifest: Manifest, clip_s: float | None) -> list[ClipRequest]:
