@@ -81,10 +81,10 @@ def codec_apply(
 
 def _check_places(recording: Path, out: Path, keep: Path | None, codec: Codec) -> None:
     """Refuse, before anything is written, places that would lose a file or hold none."""
-    for place in filter(None, (out, keep)):
-        require_other(place, recording)
     from anymic.audio.endings import BARE_STREAMS, ENDINGS_BY_FORMAT, FORMAT_OF_BARE
 
+    for place in filter(None, (out, keep)):
+        require_other(place, recording)
     if keep is None:
         return
     container = codec.spec.container
