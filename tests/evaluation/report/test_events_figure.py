@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.known_sounds import TONES_HZ, joined_recording, tone_model
 
+from anymic import audio
 from anymic.cli import main
 from anymic.evaluation.report.events import events_figure, log_mel_picture
 from anymic.inference.events import Event
@@ -25,6 +26,17 @@ def test_the_picture_is_brightest_where_the_tones_are(tmp_path: Path) -> None:
         third = list(TONES_HZ).index(label)
         for column in range(int(2 * start_s) + 2, int(2 * end_s) - 2):
             assert np.argmax(picture[:, column]) // 10 == third
+
+
+@pytest.mark.parametrize("length_s", [1, 3, 7, 100])
+def test_no_part_of_the_picture_is_empty(tmp_path: Path, length_s: int) -> None:
+    """Also where a recording has fewer frames than the picture could have columns."""
+    path = tmp_path / "a.flac"
+    generator = np.random.default_rng(4)
+    samples = generator.normal(0, 0.1, 8000 * length_s).clip(-1, 1)
+    audio.write(path, audio.Clip(samples.astype(np.float32), 8000))
+    picture, _ = log_mel_picture(Predictor(tone_model()), path)
+    assert np.isfinite(picture).all()
 
 
 def test_each_event_is_a_bar() -> None:

@@ -38,12 +38,12 @@ def log_mel_picture(
     path : path
         The recording; it is not kept in memory.
     columns : int
-        Number of parts that the recording is divided into.
+        Number of parts that the recording is divided into; fewer, where it has fewer frames.
 
     Returns
     -------
     picture : array (band, column)
-        NaN where a part has no frame.
+        NaN where a part has no frame: in digital silence, and after the last window.
     length_s : float
 
     Raises
@@ -54,16 +54,18 @@ def log_mel_picture(
     contract = replace(predictor.bundle.contract, hop_s=None)
     length_s = audio.length_s(path)
     sums: NDArray[np.float64] | None = None
-    counts = np.zeros(columns)
+    counts = np.zeros(0)
     for item in cut(path, contract):
         if not isinstance(item, Window):
             continue
         values = predictor.engine.features(torch.from_numpy(item.samples)[None])[0][0].numpy()
         frames = values.shape[1]
+        if sums is None:
+            columns = max(1, min(columns, int(length_s * frames / contract.clip_s)))
+            sums, counts = np.zeros((len(values), columns)), np.zeros(columns)
         times_s = item.start_s + contract.clip_s * (np.arange(frames) + 0.5) / frames
         there = np.minimum(columns * times_s / max(length_s, 1e-9), columns - 1).astype(int)
         within = times_s <= length_s
-        sums = np.zeros((len(values), columns)) if sums is None else sums
         np.add.at(sums.T, there[within], values.T[within].astype(np.float64))
         np.add.at(counts, there[within], 1)
     assert sums is not None, "a recording has a window"
