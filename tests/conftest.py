@@ -18,8 +18,13 @@ from tests.refusals import one_line
 from anymic import models
 from anymic.bundle import Bundle, InputContract
 from anymic.cli import main
+from anymic.codecs.table import CODECS
+from anymic.data.corpora import CORPORA
+from anymic.devices.correction.estimators import ESTIMATORS
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.features import Frontend, FrontendConfig
+from anymic.metrics import METRICS
+from anymic.models.registry import NETWORKS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -51,6 +56,15 @@ def models_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANYMIC_MODELS", str(tmp_path_factory.mktemp("models")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what a test registers: whatever it runs, the next test finds the built-in names."""
+    for registry in (NETWORKS, METRICS, CODECS, CORPORA, ESTIMATORS):
+        registry._load()
+        for held in ("_specs", "_made_by", "_modules"):
+            monkeypatch.setattr(registry, held, dict(getattr(registry, held)))
 
 
 @pytest.fixture

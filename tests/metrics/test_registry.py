@@ -9,7 +9,7 @@ import anymic
 from anymic.evaluation.report import evaluate
 from anymic.evaluation.report.cells import estimate
 from anymic.evaluation.report.tables import device_table
-from anymic.metrics import METRICS, MetricError, metric_named
+from anymic.metrics import MetricError, metric_named
 
 GENERATOR = np.random.default_rng(4)
 P = GENERATOR.dirichlet(np.ones(3), 60)
@@ -17,14 +17,6 @@ T = GENERATOR.integers(0, 3, 60)
 DEVICES = ["A", "B"] * 30
 GROUPS = np.repeat(np.arange(20), 3)
 LABELS = ("x", "y", "z")
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undo the registrations of a test."""
-    METRICS.names()
-    monkeypatch.setattr(METRICS, "_specs", dict(METRICS._specs))
-    monkeypatch.setattr(METRICS, "_made_by", dict(METRICS._made_by))
 
 
 def test_a_share_of_each_clip_is_reported_and_shown() -> None:

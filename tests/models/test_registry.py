@@ -55,14 +55,6 @@ class BandMeans(nn.Module):
         return logits
 
 
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undo the registrations of a test."""
-    NETWORKS.names()
-    monkeypatch.setattr(NETWORKS, "_specs", dict(NETWORKS._specs))
-    monkeypatch.setattr(NETWORKS, "_made_by", dict(NETWORKS._made_by))
-
-
 @pytest.fixture
 def corpus(tmp_path: Path) -> Manifest:
     """Twenty noises of half a second, ten dull and ten bright."""
