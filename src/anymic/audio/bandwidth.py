@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,9 +84,7 @@ def bandwidth_of(density: NDArray[np.float64], rate_hz: int) -> Bandwidth:
     from just below to just above. The spectrum of a sound falls less steeply, and a single tone
     raises no median.
     """
-    from scipy.ndimage import median_filter
-
-    smooth = median_filter(density, size=min(SMOOTHED_BINS, len(density)))
+    smooth = _smoothed(density)
     rounding = 2.0**-30 / 12 / (rate_hz / 2)
     least = max(smooth.max() * 10 ** (-RANGE_DB / 10), rounding * 10 ** (ABOVE_NOISE_DB / 10))
     (above,) = np.nonzero(smooth >= least)
@@ -95,6 +94,15 @@ def bandwidth_of(density: NDArray[np.float64], rate_hz: int) -> Bandwidth:
     limit = _limit(10 * np.log10(smooth + 0.01 * rounding), step_hz)
     hz = float(above[-1] * step_hz)
     return Bandwidth(hz, limited=False) if limit is None else Bandwidth(limit, limited=True)
+
+
+def _smoothed(density: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the running median (bin,) over 5 bins, mirrored at both ends."""
+    if len(density) < SMOOTHED_BINS:
+        return density
+    mirrored = np.pad(density, SMOOTHED_BINS // 2, mode="symmetric")
+    groups = np.lib.stride_tricks.sliding_window_view(mirrored, SMOOTHED_BINS)
+    return np.asarray(np.sort(groups, axis=1)[:, SMOOTHED_BINS // 2])
 
 
 def _limit(level_db: NDArray[np.float64], step_hz: float) -> float | None:
@@ -107,12 +115,13 @@ def _limit(level_db: NDArray[np.float64], step_hz: float) -> float | None:
     medians = np.sort(groups, axis=1)[:, _GROUP // 2]
     above = np.maximum.accumulate(medians[::-1])[::-1]  # the highest from a group on
     best_db, at, within_db = 0.0, 0.0, 0.0
-    for edge in np.geomspace(lowest, highest, _CANDIDATES):
-        first = int(1.03 * edge / _GROUP) + 1
-        if first >= len(above):
-            break
+    edges = _candidates(lowest, highest)
+    edges = edges[(1.03 * edges / _GROUP).astype(int) + 1 < len(above)]
+    beyond_db = above[(1.03 * edges / _GROUP).astype(int) + 1]
+    steep = medians.max() - beyond_db >= STEP_DB  # at the others no step can be
+    for edge, after_db in zip(edges[steep], beyond_db[steep], strict=True):
         inside = np.sort(medians[int(0.7 * edge / _GROUP) : int(0.93 * edge / _GROUP) + 1])
-        fall_db = float(inside[len(inside) // 2] - above[first])
+        fall_db = float(inside[len(inside) // 2] - after_db)
         if fall_db > best_db:
             best_db, at, within_db = fall_db, float(edge), float(inside[len(inside) // 2])
     if best_db < STEP_DB:
@@ -125,6 +134,11 @@ def _limit(level_db: NDArray[np.float64], step_hz: float) -> float | None:
     if not len(beyond) or below - np.median(beyond) < STEEP_DB:
         return None
     return edge * step_hz
+
+
+@lru_cache(maxsize=8)
+def _candidates(lowest: float, highest: float) -> NDArray[np.float64]:
+    return np.geomspace(lowest, highest, _CANDIDATES)
 
 
 class SpectrumMeter:
@@ -202,11 +216,25 @@ class SpectrumMeter:
 def power_of(frames: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
     """Return the power spectral densities (frame, bin), per Hz, of frames (frame, sample)."""
     from scipy.fft import rfft
-    from scipy.signal import get_window
 
-    window = get_window("blackmanharris", frames.shape[1]).astype(np.float32)
+    window = blackman_harris(frames.shape[1])
     centred = frames - frames.mean(axis=1, keepdims=True)
     spectrum = rfft(centred * window, axis=1, overwrite_x=True)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     scale = 2 / (rate_hz * float(np.square(window, dtype=np.float64).sum() or 1.0))
     return np.asarray(power * np.float32(scale), dtype=np.float32)
+
+
+@lru_cache(maxsize=4)
+def blackman_harris(length: int) -> NDArray[np.float32]:
+    """Return the periodic Blackman-Harris window (sample,) of four terms.
+
+    Source: F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier
+    transform", Proceedings of the IEEE 66(1), 1978, table 1.
+    """
+    angles = 2 * np.pi * np.arange(length) / length
+    terms = (0.35875, -0.48829, 0.14128, -0.01168)
+    window = sum(one * np.cos(order * angles) for order, one in enumerate(terms))
+    window = np.asarray(window, dtype=np.float32)
+    window.flags.writeable = False  # it is shared
+    return window

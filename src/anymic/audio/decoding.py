@@ -127,7 +127,7 @@ class SoundfileSource(Source):
         blocks: list[NDArray[np.float32]] = []
         try:
             while wanted > 0 and (not blocks or len(blocks[-1]) == most):
-                blocks.append(self._file.read(min(wanted, most), dtype="float32"))
+                blocks.append(self._samples(min(wanted, most)))
                 wanted -= len(blocks[-1])
         except soundfile.SoundFileError:
             self.refuse_cut(self._decodable(), reason="damaged or cut short")
@@ -135,6 +135,14 @@ class SoundfileSource(Source):
             return np.zeros((0, self.channels), np.float32)
         frames = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         self.position += len(frames)
+        return frames
+
+    def _samples(self, count: int) -> NDArray[np.float32]:
+        """Return the next frames; of 16 bits libsndfile reads integers five times as fast."""
+        if self._file.subtype != "PCM_16":
+            return np.asarray(self._file.read(count, dtype="float32"))
+        frames: NDArray[np.float32] = self._file.read(count, dtype="int16").astype(np.float32)
+        frames *= np.float32(2**-15)  # exact
         return frames
 
     def seek(self, frame: int) -> None:

@@ -34,18 +34,23 @@ class HumMeter:
         self._rate_hz = rate_hz / self._factor
         self._rest: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._low: NDArray[np.float32] = np.empty(0, dtype=np.float32)
+        self._weights = np.full(self._factor, 1 / self._factor, dtype=np.float32)
         self._window = np.hanning(FRAME).astype(np.float32)
         self._total: NDArray[np.float64] = np.zeros(FRAME // 2 + 1)
         self._frames = 0
 
     def add(self, samples: NDArray[np.float32]) -> None:
         """Add the next samples (sample,)."""
-        if len(self._rest):
-            samples = np.concatenate([self._rest, samples])
+        missing = min(-len(self._rest) % self._factor, len(samples))  # of the group that has begun
+        begun = np.concatenate([self._rest, samples[:missing]])
+        samples = samples[missing:]
         whole = len(samples) // self._factor * self._factor
+        if len(begun) % self._factor:  # still not complete: no sample is left
+            self._rest = begun
+            return
         self._rest = samples[whole:].copy()
-        means = samples[:whole].reshape(-1, self._factor) @ self._weights()
-        self._low = np.concatenate([self._low, means])
+        parts = [one.reshape(-1, self._factor) @ self._weights for one in (begun, samples[:whole])]
+        self._low = np.concatenate([self._low, *parts])
         while len(self._low) >= FRAME:
             spectrum = np.fft.rfft(self._low[:FRAME] * self._window)
             self._low = self._low[FRAME // 2 :]
@@ -53,9 +58,6 @@ class HumMeter:
             if power.max() > 0:
                 self._total += np.log(np.maximum(power, 1e-12))
                 self._frames += 1
-
-    def _weights(self) -> NDArray[np.float32]:
-        return np.full(self._factor, 1 / self._factor, dtype=np.float32)
 
     def hz(self, mains_hz: Sequence[float] = MAINS_HZ) -> float | None:
         """Return 50 or 60 if at least three of the first seven harmonics of it stand out; or None.
