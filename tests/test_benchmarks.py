@@ -45,8 +45,8 @@ def test_the_benchmark_of_workers_compares_bytes(tmp_path: Path) -> None:
     out = tmp_path / "workers.json"
     loaded("workers")["main"](["--quick", "--json", str(out)])
     rows = json.loads(out.read_text())
-    assert [(row["kind"], row["workers"]) for row in rows] == [
-        (kind, workers) for kind in ("short", "long") for workers in (1, 2)
+    assert [(row["files"], row["workers"]) for row in rows] == [
+        (files, workers) for files, _ in loaded("workers")["QUICK"] for workers in (1, 2)
     ]
     assert all(row["clock_s"] > 0 for row in rows)
 

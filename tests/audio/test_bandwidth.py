@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.signal
 
 from anymic import audio
 from anymic.audio import Clip
-from anymic.audio.bandwidth import DENSE_S, bandwidth_hz
+from anymic.audio.bandwidth import DENSE_S, bandwidth_hz, blackman_harris
 from anymic.codecs import Codec
 
 RATE_HZ = 44100
@@ -61,3 +62,10 @@ def test_level_and_length_do_not_matter(noise: Clip) -> None:
 @pytest.mark.parametrize("count", [1, 2, 100, 5000])
 def test_silence_has_none(count: int) -> None:
     assert bandwidth_hz(Clip(np.zeros(count, np.float32), 16000)) == 0
+
+
+@pytest.mark.parametrize("length", [2, 8, 999, 4096])
+def test_the_window_is_that_of_scipy(length: int) -> None:
+    window = blackman_harris(length)
+    expected = scipy.signal.get_window("blackmanharris", length)
+    np.testing.assert_allclose(window, expected, atol=1e-7)

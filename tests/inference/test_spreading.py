@@ -123,6 +123,8 @@ def test_an_interruption_is_one_line_and_leaves_no_process(
 ) -> None:
     """Ctrl-C reaches all processes of a terminal; the same command then ends as any other."""
     out = tmp_path / "out.csv"
+    noise = np.random.default_rng(0).normal(scale=0.1, size=1200 * 8000)  # takes a second or more
+    soundfile.write(recordings / "long.wav", noise, 8000)
     arguments = ["predict", str(recordings), "--model", str(bundle_folder), "--out", str(out)]
     command = [sys.executable, "-m", "anymic", *arguments, "--workers", "2"]
     running = subprocess.Popen(
@@ -130,7 +132,6 @@ def test_an_interruption_is_one_line_and_leaves_no_process(
     )
     while not out.with_name("out.csv.journal").exists() and running.poll() is None:
         time.sleep(0.02)
-    time.sleep(0.5)  # processes are being started
     os.killpg(running.pid, signal.SIGINT)
     printed, said = running.communicate(timeout=60)
     assert (running.returncode, printed, said) == (130, "", "interrupted\n")

@@ -4,21 +4,57 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
-
-import torch
 
 from anymic._internal.machine import processors
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
     from multiprocessing.queues import SimpleQueue
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+LOADED_AHEAD = ["anymic.inference.event_run", "anymic.inference.files", "anymic._internal.workers"]
+
+
+def fresh_processes() -> ForkServerContext | SpawnContext:
+    """Return how processes begin: without the threads of this one, which a copy would not have.
+
+    On Linux they are copies of a process that has only imported what they need, so that they are
+    ready at once; elsewhere each imports it. `begin_with` makes their environment that of today.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LOADED_AHEAD)
+    return context
+
+
+def prepare_processes() -> None:
+    """Begin to import what processes need, in the background, before this one imports it."""
+    if sys.platform == "linux":
+        from multiprocessing.forkserver import ensure_running
+
+        fresh_processes()
+        with without_interrupts():
+            ensure_running()
+
+
+def begin_with(environment: Mapping[str, str], *, threads: int) -> None:
+    """Begin a process: with its parent's environment, its share of threads, and its end."""
+    import torch
+
+    os.environ.clear()
+    os.environ.update(environment)
+    torch.set_num_threads(threads)
+    end_with_parent()
 
 
 def in_processes(
@@ -34,7 +70,7 @@ def in_processes(
         for job in jobs:
             yield job, work(job)
         return
-    fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
+    fresh = fresh_processes()
     free = fresh.SimpleQueue()
     for number in range(workers if gpus else 0):
         free.put(gpus[number % len(gpus)])
@@ -44,7 +80,7 @@ def in_processes(
         workers,
         mp_context=fresh,
         initializer=_start,
-        initargs=(threads, os.getpid(), free if gpus else None),
+        initargs=(dict(os.environ), threads, free if gpus else None),
     ) as pool:
         waiting = {pool.submit(work, job): job for job in jobs}
         try:
@@ -61,6 +97,8 @@ def in_processes(
 
 def visible_gpus() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
     if not torch.cuda.is_available():
         return []
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -69,19 +107,46 @@ def visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def _start(threads: int, parent: int, gpus: SimpleQueue[str] | None) -> None:
-    torch.set_num_threads(threads)
-    end_with(parent)
+def end_with_parent() -> None:
+    """End this process when its parent has ended, because another run may repeat the job."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Start processes that a Ctrl-C does not reach: it is for their parent, which ends them.
+
+    The parent itself is interrupted at the end of the block.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # its first start would unblock the signal again
+    came: list[int] = []
+    handles, handler = threading.current_thread() is threading.main_thread(), None
+    if handles:  # another thread may receive the signal, and the handler runs in this one
+        handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if handles and handler is not None:  # None: it was not set from Python
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _start(environment: Mapping[str, str], threads: int, gpus: SimpleQueue[str] | None) -> None:
+    begin_with(environment, threads=threads)
     if gpus is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus.get()
 
 
-def end_with(parent: int) -> None:
-    """End this process when its parent has ended, because another run may repeat the job."""
-    threading.Thread(target=_wait_for, args=(parent,), daemon=True).start()
-
-
-def _wait_for(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this process was started by another one"
+    parent.join()
     os._exit(1)

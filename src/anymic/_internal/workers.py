@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from anymic._internal.machine import processors, set_thread_share
-from anymic._internal.processes import end_with
+from anymic._internal.processes import begin_with, fresh_processes, without_interrupts
 from anymic.errors import AnymicError, AnymicWarning
 
 Job = TypeVar("Job")
@@ -88,11 +87,11 @@ class _Worker(Generic[Job]):
     """One process, and the job that it does."""
 
     def __init__(self, start: Any, threads: int, gpu: str | None) -> None:
-        fresh = multiprocessing.get_context("spawn")  # a forked child would inherit torch's threads
+        fresh = fresh_processes()
         self.connection, other = fresh.Pipe()
-        arguments = (other, threads, os.getpid(), gpu)
+        arguments = (other, dict(os.environ), threads, gpu)
         self.process: BaseProcess = fresh.Process(target=_work, args=arguments, daemon=True)
-        with _without_interrupts():
+        with without_interrupts():
             self.process.start()
         other.close()
         self.gpu = gpu
@@ -235,19 +234,6 @@ class _Pool(Generic[Job, Result]):
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Start processes that a Ctrl-C does not reach: it is for their parent, which ends them."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
 def caught_notes() -> Iterator[list[str]]:
     """Give the list of notes of the block: each text once."""
     texts: list[str] = []
@@ -258,11 +244,14 @@ def caught_notes() -> Iterator[list[str]]:
     texts += dict.fromkeys(own)
 
 
-def _work(connection: Connection, threads: int, parent: int, gpu: str | None) -> None:
+def _work(
+    connection: Connection, environment: Mapping[str, str], threads: int, gpu: str | None
+) -> None:
     """Do what comes through a connection, until it ends."""
-    torch.set_num_threads(threads)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    begin_with(environment, threads=threads)
     set_thread_share(threads)
-    end_with(parent)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):

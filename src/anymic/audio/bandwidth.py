@@ -234,7 +234,7 @@ def blackman_harris(length: int) -> NDArray[np.float32]:
     """
     angles = 2 * np.pi * np.arange(length) / length
     terms = (0.35875, -0.48829, 0.14128, -0.01168)
-    window = sum(one * np.cos(order * angles) for order, one in enumerate(terms))
-    window = np.asarray(window, dtype=np.float32)
+    orders = np.arange(len(terms))[:, None]
+    window: NDArray[np.float32] = (np.array(terms) @ np.cos(orders * angles)).astype(np.float32)
     window.flags.writeable = False  # it is shared
     return window

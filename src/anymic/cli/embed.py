@@ -46,6 +46,10 @@ def embed(
 
     Example: anymic embed recordings/ --model run --out features.npz
     """
+    if workers > 1:
+        from anymic._internal.processes import prepare_processes
+
+        prepare_processes()
     from anymic._internal.folder_lock import folder_lock
     from anymic.inference.embedding_files import format_of
     from anymic.inference.embedding_run import embed_recordings

@@ -88,6 +88,10 @@ def predict(
 
     Example: anymic predict night.flac --model run --out night.txt --format audacity
     """
+    if workers > 1:
+        from anymic._internal.processes import prepare_processes
+
+        prepare_processes()
     from anymic.inference.embedding_head import VectorHead
     from anymic.inference.files import load_model, predict_files
     from anymic.inference.prediction import require_share

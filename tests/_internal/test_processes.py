@@ -1,0 +1,77 @@
+"""Processes that are prepared ahead: their environment, interruptions, and their end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from anymic._internal.processes import in_processes, prepare_processes, without_interrupts
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+
+
+def value(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+def test_each_process_has_the_environment_of_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_processes()
+    for text in ("one", "two"):
+        monkeypatch.setenv("ANYMIC_TEST_VALUE", text)
+        done = in_processes(value, ["ANYMIC_TEST_VALUE", "NONE"], workers=2)
+        assert sorted(result for _, result in done) == ["", text]
+
+
+def test_an_interruption_waits_for_the_end_of_the_block() -> None:
+    reached: list[str] = []
+
+    def interrupted() -> None:
+        with without_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == ["the end"]
+
+
+def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves the parent no time to say anything; the pipe to each process closes."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys, time\n"
+        "from pathlib import Path\n"
+        "from anymic._internal.processes import in_processes\n"
+        "def wait(name):\n"
+        "    Path(name).write_text(str(os.getpid()))\n"
+        "    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    list(in_processes(wait, sys.argv[1:], workers=2))\n"
+    )
+    files = [tmp_path / "a", tmp_path / "b"]
+    parent = subprocess.Popen([sys.executable, str(program), *map(str, files)])
+    end = time.monotonic() + 60
+    while time.monotonic() < end and not all(one.is_file() and one.read_text() for one in files):
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    children = [int(one.read_text()) for one in files]
+    end = time.monotonic() + 10
+    while any(map(is_there, children)):
+        assert time.monotonic() < end, "a process is left"
+        time.sleep(0.05)
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
