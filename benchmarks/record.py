@@ -32,8 +32,9 @@ HISTORY = ROOT / "benchmarks" / "history"
 PAGE = ROOT / "docs" / "speed.md"
 PLOT = ROOT / "docs" / "results" / "speed_history.png"
 BEGIN, END = "<!-- history: begin -->", "<!-- history: end -->"
+GROWTH_BEGIN, GROWTH_END = "<!-- growth: begin -->", "<!-- growth: end -->"
 # The benchmarks that write JSON, and how their rows are read. Others only print.
-RECORDED = ("startup", "run", "ensemble", "codecs", "scaling")
+RECORDED = ("startup", "run", "ensemble", "codecs", "export", "scaling")
 FACTS = ("python", "system", "processor", "torch")
 
 
@@ -64,7 +65,7 @@ def record(names: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
 
 def figures(kept: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
     """Give the name, value and unit of each figure of a run."""
-    for benchmark, rows in kept["benchmarks"].items():
+    for rows in kept["benchmarks"].values():
         for row in rows:
             if "ratio" in row:
                 ratio = row["ratio"]
@@ -75,9 +76,6 @@ def figures(kept: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
                 yield f"codec {row['codec']}", row["ffmpeg_s"] / row["anymic_s"], "x"
             elif "seconds" in row:
                 yield row["name"], row["seconds"], "s"
-            elif "processor_s" in row:
-                each = 1e3 * row["processor_s"] / row["size"]
-                yield f"{benchmark}: {row['size']} {row['name']}", each, "ms each"
 
 
 def history() -> list[dict[str, Any]]:
@@ -99,12 +97,32 @@ def table(runs: Sequence[Mapping[str, Any]], most: int = 3) -> str:
             for column in columns
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    machines = [
-        f"- {run['version']}: {run['machine']['processor']}, torch {run['machine']['torch']}, "
-        f"python {run['machine']['python']}, load {run['load']:.1f} at the end"
-        for run in shown
-    ]
-    return "\n".join([*lines, "", *machines])
+    return "\n".join([*lines, "", *(f"- {machine(run)}" for run in shown)])
+
+
+def machine(run: Mapping[str, Any]) -> str:
+    """Return the version of a run and what it ran on, in words."""
+    facts = run["machine"]
+    return (
+        f"{run['version']}: {facts['processor']}, torch {facts['torch']}, "
+        f"python {facts['python']}, load {run['load']:.1f} at the end"
+    )
+
+
+def growth(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Return how time grows as a table in Markdown, of the newest run that measured it."""
+    measured = [run for run in runs if "scaling" in run["benchmarks"]]
+    if not measured:
+        return "No kept run has measured it."
+    lines = ["| what | how many | on the clock | of the processor | of it for each |"]
+    lines.append("|---|" + "---|" * 4)
+    for row in measured[-1]["benchmarks"]["scaling"]:
+        each = 1e3 * row["processor_s"] / row["size"]
+        lines.append(
+            f"| {row['name']} | {row['size']:,} | {row['clock_s']:.3g} s "
+            f"| {row['processor_s']:.3g} s | {each:.3g} ms |"
+        )
+    return "\n".join([*lines, "", f"- {machine(measured[-1])}"])
 
 
 def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -115,9 +133,8 @@ def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes = figure.add_subplot()
     series: dict[str, list[tuple[int, float]]] = {}
     for number, run in enumerate(runs):
-        for name, value, unit in figures(run):
-            if unit != "ms each":
-                series.setdefault(name, []).append((number, value))
+        for name, value, _ in figures(run):
+            series.setdefault(name, []).append((number, value))
     for name, points in series.items():
         axes.plot(
             [number for number, _ in points],
@@ -132,11 +149,12 @@ def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def write_page() -> None:
-    """Write the table into the page, between its marks, and draw the plot."""
+    """Write the tables into the page, between their marks, and draw the plot."""
     runs, text = history(), PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    write_text(PAGE, f"{before}{BEGIN}\n{table(runs)}\n{END}{after}")
+    for begin, end, made in ((BEGIN, END, table(runs)), (GROWTH_BEGIN, GROWTH_END, growth(runs))):
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
+    write_text(PAGE, text)
     draw(runs, PLOT)
 
 
@@ -154,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     passed = ["--rounds", options.rounds] if options.rounds else []
     kept = record(options.names or RECORDED, passed)
-    name = f"{kept['created'][:10]}-{kept['commit'][:12] or platform.machine()}.json"
+    moment = kept["created"][:16].replace(":", "")
+    name = f"{moment}-{kept['commit'][:12] or platform.machine()}.json"
     HISTORY.mkdir(exist_ok=True)
     write_text(HISTORY / name, json.dumps(kept, indent=1) + "\n")
     print(f"record: kept as {HISTORY / name}")

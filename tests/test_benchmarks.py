@@ -73,7 +73,10 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
     assert lines[0] == "| figure | 0.1.0<br>2026-11-01 | 0.2.0<br>2026-12-01 |"
     assert "| features | 2.5 x | 3 x |" in lines
     assert "| small |  | 8 x |" in lines
-    assert "| scaling: 10 files |  | 200 ms each |" in lines
+    assert not any("files" in line for line in lines)
+    grown = loaded("record")["growth"](runs).splitlines()
+    assert grown[2] == "| files | 10 | 1 s | 2 s | 200 ms |"
+    assert grown[-1].startswith("- 0.2.0: a processor")
 
 
 def test_the_page_shows_the_kept_runs() -> None:
@@ -81,3 +84,5 @@ def test_the_page_shows_the_kept_runs() -> None:
     text = record["PAGE"].read_text(encoding="utf-8")
     shown = text.split(record["BEGIN"])[1].split(record["END"])[0].strip()
     assert shown == record["table"](record["history"]())
+    grown = text.split(record["GROWTH_BEGIN"])[1].split(record["GROWTH_END"])[0].strip()
+    assert grown == record["growth"](record["history"]())

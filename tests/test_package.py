@@ -129,6 +129,29 @@ def test_every_step_of_a_workflow_is_a_target_of_the_makefile() -> None:
                 assert set(wanted or named) <= set(targets), step
 
 
+def test_no_page_leads_to_a_repository_that_the_package_does_not_state() -> None:
+    """An address of the project anywhere begins with that of `[project.urls]`, or there is none."""
+    stated = re.findall(
+        r'^[A-Z]\w+ = "(https:.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    patterns = (
+        "*.md",
+        "*.cff",
+        "*.toml",
+        ".github/**/*.yml",
+        ".github/*.md",
+        "docs/**/*.md",
+        "docs/**/*.py",
+    )
+    paths = [path for pattern in patterns for path in ROOT.glob(pattern)]
+    assert len(paths) > 50
+    for path in paths:
+        for address in re.findall(
+            r"https://[^\s)>\"'`]*anymic[^\s)>\"'`]*", path.read_text("utf-8")
+        ):
+            assert address.startswith(tuple(stated)), f"{path}: {address}"
+
+
 def test_verbose_alone_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--verbose"]) == 2
     assert "--verbose belongs to --version" in capsys.readouterr().err

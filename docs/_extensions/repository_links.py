@@ -25,9 +25,9 @@ FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def source() -> str:
-    """Return the address of the repository's files, of the package's metadata."""
+    """Return the address of the repository's files; empty where the package states none."""
     urls = dict(line.split(", ", 1) for line in metadata("anymic").get_all("Project-URL") or [])
-    return urls.get("Source", "https://github.com/anymic/anymic").rstrip("/") + "/blob/main"
+    return urls["Source"].rstrip("/") + "/blob/main" if "Source" in urls else ""
 
 
 def rewritten(text: str, *, page: Path, place: Path) -> str:
@@ -51,7 +51,7 @@ def rewritten(text: str, *, page: Path, place: Path) -> str:
         name = target.relative_to(ROOT).as_posix()
         if name in PAGES:
             target = DOCS / PAGES[name]
-        elif not target.is_relative_to(DOCS) or target.is_dir():
+        elif source() and (not target.is_relative_to(DOCS) or target.is_dir()):
             return f"{source()}/{name}{anchor}"
         return os.path.relpath(target, place.parent) + anchor
 
