@@ -6,8 +6,9 @@
 classifies noise with a small `basic1` (64 bands at 16 kHz, windows of 5 s, random weights), as
 `anymic predict --out` does: 2,000 and 20,000 files of a second, and 8 and 32 files of an hour. Each
 line has the seconds on the clock (the least of `--rounds`, by turns), the processors that were busy
-on average (of everything on the machine), and how many times as fast it is as one worker. The
-outputs must have the same bytes. It then says what `--hours` of recordings take at these rates, on
+on average (of everything on the machine), and how many times as fast it is as the first line: one
+worker on one processor. One worker on all processors reads and computes in threads. The outputs
+must have the same bytes. It then says what `--hours` of recordings take at these rates, on
 the clock of this machine.
 """
 
@@ -66,8 +67,10 @@ def model() -> Bundle:
     return Bundle(network, Frontend(config), labels, contract, network_name="basic1")
 
 
-def timed(folder: Path, recordings: Path, workers: int, *, threads: int | None) -> Timing:
-    """Run the command once; its output is in `folder`."""
+def timed(
+    folder: Path, recordings: Path, workers: int, *, processors: int, threads: int | None
+) -> Timing:
+    """Run the command once, on so many processors; its output is in `folder`."""
     out = folder / f"workers-{workers}.csv"
     command = [sys.executable, "-m", "anymic", "predict", str(recordings), "--out", str(out)]
     options = ["--model", str(folder / "model"), "--threshold", "0.5", "--workers", str(workers)]
@@ -76,7 +79,12 @@ def timed(folder: Path, recordings: Path, workers: int, *, threads: int | None) 
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     before, begun = busy_s(), time.perf_counter()
-    subprocess.run([*command, *options], check=True, capture_output=True, env=environment)
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(sorted(every)[:processors]))  # the command inherits it
+    try:
+        subprocess.run([*command, *options], check=True, capture_output=True, env=environment)
+    finally:
+        os.sched_setaffinity(0, every)
     clock_s = time.perf_counter() - begun
     return Timing(clock_s, busy_s() - before)
 
@@ -98,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="write the figures into this file too")
     given = parser.parse_args(arguments)
     rows: list[dict[str, float | str]] = []
-    print(f"{'files':>20} {'workers':>7} {'clock':>8} {'busy':>5} {'speed':>6}")
+    print(f"{'files':>20} {'workers':>7} {'processors':>10} {'clock':>8} {'busy':>5} {'speed':>6}")
     for count, seconds in QUICK if given.quick else KINDS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -108,21 +116,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
             soundfile.write(folder / "in" / "0.wav", noise, RATE_HZ, subtype="PCM_16")
             for number in range(1, count):  # the same bytes by other names
                 os.link(folder / "in" / "0.wav", folder / "in" / f"{number}.wav")
-            found: dict[int, list[Timing]] = {one: [] for one in given.workers}
+            every = len(os.sched_getaffinity(0))
+            places = [(1, 1), *((one, every) for one in given.workers)]
+            found: dict[tuple[int, int], list[Timing]] = {one: [] for one in places}
             for _ in range(1 if given.quick else given.rounds):
-                for workers, own in found.items():
-                    own.append(timed(folder, folder / "in", workers, threads=given.threads))
-            bytes_of = {(folder / f"workers-{one}.csv").read_bytes() for one in found}
+                for (workers, processors), own in found.items():
+                    own.append(
+                        timed(
+                            *(folder, folder / "in", workers),
+                            processors=processors,
+                            threads=given.threads,
+                        )
+                    )
+            bytes_of = {(folder / f"workers-{one}.csv").read_bytes() for one, _ in found}
             if len(bytes_of) != 1:
                 sys.exit("the outputs differ")
-        base = least(found[given.workers[0]]).clock_s
-        for workers, own in found.items():
+        base = least(found[1, 1]).clock_s
+        for (workers, processors), own in found.items():
             best = least(own)
             hours = count * seconds / 3600
             rate = hours / best.clock_s * 3600  # hours of recordings an hour
             whole = f"{given.hours:g} h: {given.hours / rate:.1f} h"
             print(
-                f"{f'{count} of {seconds:g} s':>20} {workers:>7} {best.clock_s:>6.1f} s"
+                f"{f'{count} of {seconds:g} s':>20} {workers:>7} {processors:>10}"
+                f" {best.clock_s:>6.1f} s"
                 f" {best.busy:>5.2f} {base / best.clock_s:>5.2f}x   {whole}",
                 flush=True,
             )
@@ -130,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 {
                     "files": count,
                     "workers": workers,
+                    "processors": processors,
                     "clock_s": best.clock_s,
                     "busy": best.busy,
                     "hours": hours,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,22 @@ def test_the_benchmark_of_workers_compares_bytes(tmp_path: Path) -> None:
     out = tmp_path / "workers.json"
     loaded("workers")["main"](["--quick", "--json", str(out)])
     rows = json.loads(out.read_text())
-    assert [(row["files"], row["workers"]) for row in rows] == [
-        (files, workers) for files, _ in loaded("workers")["QUICK"] for workers in (1, 2)
+    every = len(os.sched_getaffinity(0))
+    assert [(row["files"], row["workers"], row["processors"]) for row in rows] == [
+        (files, *place)
+        for files, _ in loaded("workers")["QUICK"]
+        for place in ((1, 1), (1, every), (2, every))
     ]
     assert all(row["clock_s"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_long_recordings_measures_every_case(tmp_path: Path) -> None:
+    out = tmp_path / "long.json"
+    loaded("long_recordings")["main"](["--quick", "--json", str(out)])
+    rows = json.loads(out.read_text())
+    assert len(rows) == 8
+    assert all(row["clock_s"] > 0 and row["bytes"] > 1e7 for row in rows)
 
 
 def run_of(version: str, created: str, **benchmarks: Any) -> dict[str, Any]:
