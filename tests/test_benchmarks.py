@@ -42,6 +42,17 @@ def test_the_scaling_benchmark_measures_every_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_the_benchmark_of_coded_trainings_runs_small(tmp_path: Path) -> None:
+    out = tmp_path / "coded.json"
+    small = ["--clips", "8", "--seconds", "1", "--rounds", "1", "--epochs", "1"]
+    loaded("coded_training")["main"]([*small, "--json", str(out)])
+    figures = json.loads(out.read_text())
+    assert 0 < figures["again_processor_s"] < figures["encode_processor_s"]
+    assert {"epoch_plain_s", "epoch_any_s"} <= set(figures)
+
+
+@pytest.mark.slow
 def test_the_benchmark_of_workers_compares_bytes(tmp_path: Path) -> None:
     out = tmp_path / "workers.json"
     loaded("workers")["main"](["--quick", "--json", str(out)])

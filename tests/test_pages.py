@@ -25,6 +25,7 @@ import yaml
 from tests import workspace
 
 from anymic.cli import main
+from anymic.codecs.random_codec import Codecs
 from anymic.training import TrainingConfig, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -263,7 +264,9 @@ def test_data_of_the_pages_is_read(block: Block) -> None:
         return
     values = yaml.safe_load(block.text)
     assert isinstance(values, dict)
-    is_table = "share" not in values.get("codecs", {"share": 1})  # of codecs, for `data encode`
+    codecs = values.get("codecs", "any")
+    settings = {one.name for one in fields(Codecs)}
+    is_table = not isinstance(codecs, str) and not codecs.keys() <= settings  # for `data encode`
     if values.keys() <= {one.name for one in fields(TrainingConfig)} and not is_table:
         assert load_config("small", changes=values)
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anymic._internal.settings import from_mapping, to_mapping
+from anymic._internal.settings import from_mapping, to_mapping, with_changes
 from anymic.codecs import Codec, CodecSet
 from anymic.codecs.random_codec import Codecs
 from anymic.errors import ConfigError
+from anymic.training import TrainingConfig
 
 
 def test_the_preset_is_the_paper_s_list() -> None:
@@ -66,6 +67,33 @@ def test_a_draw_has_its_share_and_every_codec_alike() -> None:
     assert np.array_equal(drawn, again)
 
 
+def test_versions_that_are_drawn_from_the_table_are_alike() -> None:
+    drawn = Codecs(versions=3).draw(30000, np.random.default_rng(1))
+    counts = np.bincount(drawn, minlength=4) / len(drawn)
+    np.testing.assert_allclose(counts, [0.5, 1 / 6, 1 / 6, 1 / 6], atol=0.01)
+
+
+def test_a_text_stands_for_settings() -> None:
+    assert from_mapping(TrainingConfig, {"codecs": "any"}).codecs == Codecs()
+    chosen = from_mapping(TrainingConfig, {"codecs": "voice-message, mp3 32"}).codecs
+    assert chosen == Codecs(set=("voice-message 16", "mp3 32"))
+    preset = from_mapping(TrainingConfig, {"codecs": "codecs"}).codecs
+    assert preset is not None
+    assert list(preset.set) == [str(one) for one in CodecSet.read("codecs")][1:]
+    with pytest.raises(ConfigError, match=r"codecs: 'voice-mesage' .*did you mean 'voice-message'"):
+        from_mapping(TrainingConfig, {"codecs": "voice-mesage"})
+    with pytest.raises(ConfigError, match=r"codecs.share is set, and codecs is the text 'any'"):
+        from_mapping(TrainingConfig, with_changes({"codecs": "any"}, {"codecs.share": 0.3}))
+
+
+def test_a_text_of_codecs_and_chains() -> None:
+    found = CodecSet.read("opus-voice 16 > aac 64,meeting lost 10%, mp3 32,mp3  32")
+    assert list(map(str, found)) == ["opus-voice 16 > aac 64", "meeting 32 lost 10%", "mp3 32"]
+    for wrong, words in {"mp3 33": "does not support 33", "mp4 32": "neither a codec"}.items():
+        with pytest.raises(ConfigError, match=words):
+            CodecSet.read(wrong)
+
+
 def test_settings_come_back_from_plain_values() -> None:
     codecs = Codecs(share=0.25, set=("mp3 32",))
     assert from_mapping(Codecs, to_mapping(codecs)) == codecs
@@ -74,8 +102,11 @@ def test_settings_come_back_from_plain_values() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"set": ()}, "0 codecs"),
-        ({"share": 0.0, "set": ("mp3 32",)}, "share of clips is 0.0"),
+        ({"share": 0.0, "set": ("mp3 32",)}, "share is 0.0"),
+        ({"versions": 0, "masks": 1.5}, "versions is 0; masks is 1.5"),
+        ({"consistency": -1.0}, "consistency is -1.0"),
+        ({"set": ("mp3 32",), "without": ("aac",)}, "Aac cannot be left out of 1 codec"),
+        ({"without": ("mp4",)}, "Unknown codec 'mp4'"),
         ({"set": ("mp3 33",)}, "mp3 does not support 33 kbps"),
         ({"set": ("mp3 x",)}, "'mp3 x'"),
         ({"set": ("mp3 32", "wav")}, "codec wav is the original"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tests.damage import DAMAGES, Damage
 
 from anymic.cli import main
+from anymic.codecs.random_codec import Codecs
 from anymic.data.embeddings import read_vectors
 from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.errors import BundleError, ConfigError, ManifestError
@@ -111,6 +112,9 @@ def test_rejections(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = TrainingConfig(network="dense_head", random_devices=devices)
     with pytest.raises(ConfigError, match=r"Random devices cannot record embeddings\. Expected"):
         fit_vectors(vectors, config, tmp_path / "none")
+    through = TrainingConfig(network="dense_head", codecs=Codecs())
+    with pytest.raises(ConfigError, match=r"Embeddings cannot be passed through codecs\. Expected"):
+        fit_vectors(vectors, through, tmp_path / "none")
     assert main(["train-head", *arguments, *out, "--head", "dense", "--copies", "2"]) == 2
     assert "Random devices cannot record embeddings" in capsys.readouterr().err
     logistic = ["--embeddings", str(tmp_path / "whole.npz"), "--head", "logistic"]

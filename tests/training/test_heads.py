@@ -16,12 +16,13 @@ import torch
 from anymic import models
 from anymic.bundle import Bundle, Ensemble
 from anymic.cli import main
+from anymic.codecs.random_codec import Codecs
 from anymic.data.balancing import balance
 from anymic.data.corpora.folder import folder as read_folder
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
 from anymic.devices.simulation.random_devices import RandomDevices
-from anymic.errors import BundleError
+from anymic.errors import BundleError, ConfigError
 from anymic.evaluation.report import read_json
 from anymic.evaluation.report.rows import select
 from anymic.features import Frontend, FrontendConfig
@@ -213,6 +214,35 @@ def test_only_clips_that_train_have_copies_through_random_devices(
         for one in (plain, copied)
     ]
     assert not torch.equal(*weights)
+
+
+@pytest.mark.parametrize("head", ["linear_head", "dense_head"])
+def test_clips_that_train_are_embedded_through_codecs_once(
+    folder: Path, tmp_path: Path, head: str
+) -> None:
+    clips = read_folder(folder)
+    split = ["validation" if path.endswith("1.wav") else "train" for path in clips.table["path"]]
+    clips = clips.with_columns(split=split)
+    cache = tmp_path / "cache"
+    settings = {"network": head, "loss": "cross_entropy", "epochs": 1, "mixup": None}
+
+    def trained(codecs: Codecs | None, name: str, **more: RandomDevices) -> Bundle:
+        config = TrainingConfig(**settings, codecs=codecs, **more)  # type: ignore[arg-type]
+        vggish = import_vggish(width=1 / 64, seed=1)
+        return fit_head(clips, vggish, config, tmp_path / name, segments=1, cache=cache)
+
+    codecs = Codecs(versions=2, without=("chains", "opus"))
+    plain, coded = trained(None, "plain"), trained(codecs, "coded")
+    assert coded.training["clips"] == plain.training["clips"] == 9
+    assert coded.training["examples"] == 3 * plain.training["examples"]
+    assert coded.fitted_on == plain.fitted_on
+    assert "2 coded versions of each training clip" in str(coded.training["notes"])
+    kept = {path: path.stat().st_mtime_ns for path in cache.rglob("*.*") if path.suffix != ".jsonl"}
+    both = trained(codecs, "both", random_devices=RandomDevices(copies=1))
+    assert both.training["examples"] == 4 * plain.training["examples"]
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    with pytest.raises(ConfigError, match="has no consistency between versions"):
+        trained(Codecs(consistency=1.0), "none")
 
 
 def test_rejections(

@@ -169,7 +169,9 @@ def test_settings_that_a_head_does_not_use_are_named(
     installed: Bundle, sounds: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     command = ["train", "--data", sounds, "--out", tmp_path / "run", "--head"]
-    words = "head logistic does not use epochs. Expected random_devices, seed, targets, valid"
+    words = (
+        "head logistic does not use epochs. Expected codecs, random_devices, seed, targets, valid"
+    )
     assert words in refused(*command, "logistic", "--set", "epochs=3")
     assert words in refused(*command, "logistic", "--preset", "head", "--set", "epochs=3")
     assert "head dense does not use clip_s, frontend.bands." in refused(

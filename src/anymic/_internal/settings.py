@@ -23,7 +23,8 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
     """Return a dataclass of nested mappings, as read from YAML or JSON.
 
     Its fields may be dataclasses (optional ones too), numbers, strings, tuples and mappings;
-    missing settings have their defaults. One ConfigError lists every key that is unknown or
+    missing settings have their defaults. A text stands for a mapping where its dataclass has a
+    class method `from_text`. One ConfigError lists every key that is unknown or
     missing, and every value of the wrong type. `where` is the place of `values` in the whole file.
     """
     problems: list[ConfigError] = []
@@ -50,13 +51,22 @@ def to_mapping(settings: Any) -> dict[str, Any]:
 
 
 def with_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested values with some replaced; a dot reaches inside: {"frontend.bands": 128}."""
+    """Return nested values with some replaced; a dot reaches inside: {"frontend.bands": 128}.
+
+    Raises a ConfigError where a text stands for the mapping that a dot would reach into.
+    """
     result = dict(values)
     for key, value in changes.items():
         place = result
         *parents, last = key.split(".")
         for parent in parents:
             inner = place.get(parent)
+            if isinstance(inner, str):
+                raise ConfigError(
+                    f"{key} is set, and {parent} is the text {inner!r}",
+                    expected=f"a mapping for {parent}, to change a part of it",
+                    fix=f"write {parent} as a mapping",
+                )
             place[parent] = dict(inner) if isinstance(inner, dict) else {}
             place = place[parent]
         place[last] = value
@@ -132,6 +142,18 @@ def _build(kind: Any, values: Any, where: str, problems: list[ConfigError]) -> A
     return None
 
 
+def _as_mapping(kind: Any, value: Any, place: str, problems: list[ConfigError]) -> Any:
+    """Return the mapping that a text stands for; other values as they are."""
+    if not isinstance(value, str) or not hasattr(kind, "from_text"):
+        return value
+    try:
+        return kind.from_text(value)
+    except ConfigError as error:
+        problem = f"{place}: {error.problem}"
+        problems.append(ConfigError(problem, expected=error.expected, fix=error.fix))
+        return {}
+
+
 def _near(key: str, kind: Any, hints: Mapping[str, Any]) -> str:
     """Return the known key, own or nested (frontend.hop_samples), that a wrong one may mean."""
     own = [field.name for field in dataclasses.fields(kind) if field.init]
@@ -155,7 +177,7 @@ def _value(hint: Any, value: Any, place: str, problems: list[ConfigError]) -> An
     """Return the value as its type hint wants it; add what is wrong to the problems."""
     origin, choices = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
-        return _build(hint, value, place, problems)
+        return _build(hint, _as_mapping(hint, value, place, problems), place, problems)
     if origin in (typing.Union, UnionType):
         return _one_of(choices, value, place, problems)
     if origin in (tuple, list, dict):

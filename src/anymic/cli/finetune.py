@@ -24,6 +24,7 @@ def finetune(
     preset: str | None = None,
     config_file: Path | None = None,
     changes: list[str] | None = None,
+    codecs: str | None = None,
     seed: int | None = None,
     resume: bool = False,
     cache: Path | None = None,
@@ -39,16 +40,21 @@ def finetune(
     are not named keep their weights and their running statistics; a number that does not exist
     lists them. Labels, front-end, device gains and standardization stay those of the model.
 
+    With --codecs the clips are passed through codecs while they are trained on, and those that are
+    measured through each codec that it names.
+
     With --from-scratch the same network is trained on the same clips from random weights.
 
     The exit status is 1 if some files could not be used; they are listed.
 
-    Example: anymic finetune run --data coded.csv --segments 5-7 --epochs 10 --out tuned
+    Example: anymic finetune run --data clips.csv --codecs voice-message --epochs 10 --out tuned
     """
     from anymic.training import finetuning
 
     note_replaced(out, resume=resume)
-    config = read_config(preset, config_file, changes, seed, default=finetuning.PRESET)
+    config = read_config(
+        preset, config_file, changes, seed, default=finetuning.PRESET, codecs=codecs
+    )
     if epochs is not None:
         config = finetuning.lasting(config, epochs)
     bundle = finetuning.finetune(
@@ -66,7 +72,7 @@ def finetune(
     )
     record = bundle.training
     tuned: dict[str, Any] = record["finetuned"]
-    note(tuned.get("warning", ""))
+    note(tuned.get("warning", ""), *record.get("notes", ()))
     plain = {
         "model": str(out),
         **{key: tuned[key] for key in ("segments", "from_scratch", "weights_sha256")},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,12 @@ def read_config(
     seed: int | None,
     *,
     default: str,
+    codecs: str | None = None,
 ) -> TrainingConfig:
-    """Return the settings that --preset, --config, --set and --seed give together."""
+    """Return the settings that --preset, --config, --set, --seed and --codecs give together."""
     from anymic.training import load_config
 
-    values = read_changes(changes) | ({} if seed is None else {"seed": seed})
+    values = with_codecs(read_changes(changes), codecs) | ({} if seed is None else {"seed": seed})
     return load_config(named_settings(preset, file) or default, changes=values)
 
 
@@ -43,6 +44,24 @@ def named_settings(preset: str | None, file: Path | None) -> str | None:
 def read_changes(pairs: Sequence[str] | None) -> dict[str, Any]:
     """Return the settings that --set gives."""
     return _read_pairs("--set", pairs, example="epochs=50")
+
+
+def with_codecs(changes: Mapping[str, Any], codecs: str | None) -> dict[str, Any]:
+    """Return the settings of --set, after those that --codecs stands for.
+
+    --set may change them: codecs.share=0.3.
+    """
+    from anymic.codecs.random_codec import Codecs
+
+    if codecs is None:
+        return dict(changes)
+    if "codecs" in changes:
+        raise ConfigError(
+            f"both --codecs {codecs} and --set codecs are given",
+            expected="one of them",
+            fix="change single settings with --set, such as codecs.share=0.3",
+        )
+    return {"codecs": Codecs.from_text(codecs), **changes}
 
 
 def read_trainer(pairs: Sequence[str] | None) -> dict[str, Any]:

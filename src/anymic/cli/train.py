@@ -11,7 +11,7 @@ from typing import Any
 from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import note_replaced, require_both, require_choice
 from anymic.cli.printing import Outcome, command_line, failures_of, note
-from anymic.cli.settings import named_settings, read_changes, read_trainer
+from anymic.cli.settings import named_settings, read_changes, read_trainer, with_codecs
 from anymic.errors import ConfigError, counted
 
 
@@ -22,6 +22,7 @@ def train(
     preset: str | None = None,
     config_file: Path | None = None,
     changes: list[str] | None = None,
+    codecs: str | None = None,
     extractor: str | None = None,
     head: str | None = None,
     seed: int | None = None,
@@ -48,6 +49,9 @@ def train(
     all devices are corrected towards those of A; this needs the column device, and take for clips
     that were recorded side by side.
 
+    With --codecs any the clips are also trained on through codecs drawn from the whole table, with
+    --codecs voice-message through this one, so that coded recordings are classified better.
+
     The folder holds the model (bundle.json, weights.safetensors), checkpoints/, and logs/ for
     TensorBoard. The exit status is 1 if some files could not be used; they are listed.
 
@@ -69,7 +73,8 @@ def train(
 
     note_replaced(out, resume=resume)
     arguments = read_trainer(trainer)
-    settings, own = named_settings(preset, config_file), read_changes(changes)
+    settings = named_settings(preset, config_file)
+    own = with_codecs(read_changes(changes), codecs)
     held_out = HeldOut(test_share, folds, group_from, several=several_labels(settings, own))
     _check_members(members, workers, arguments, held_out.wanted)
     # Members, a trainer's arguments and a run to resume are those of a network's training.

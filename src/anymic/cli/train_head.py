@@ -12,6 +12,7 @@ from anymic.cli.evaluate import as_mapping, evaluation_lines
 from anymic.cli.inputs import require_both, require_choice
 from anymic.cli.predict_rows import recorded
 from anymic.cli.printing import Outcome, command_line, failures_of, note
+from anymic.cli.settings import with_codecs
 from anymic.errors import ConfigError, Failure, counted
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def train_head(
     batch: int | None = None,
     mixup: float | None = None,
     copies: int | None = None,
+    codecs: str | None = None,
     balanced: bool = False,
     several: bool = False,
     cache: Path | None = None,
@@ -64,6 +66,9 @@ def train_head(
     Logistic regression is also trained on copies of each clip through random devices (--copies), so
     that it classifies recordings of unknown microphones better.
 
+    With --codecs any every clip is also embedded through a few codecs, and the head trained on
+    these embeddings too.
+
     With --several a clip may have several labels, separated by semicolons, or none.
 
     With --embeddings the vectors of a path, in the order of starts_s, are the segments of a clip;
@@ -78,7 +83,7 @@ def train_head(
     from anymic.training.heads import SEGMENTS, fit_head
 
     given = {"epochs": epochs, "batch_size": batch}
-    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    changes = with_codecs({k: value for k, value in given.items() if value is not None}, codecs)
     if mixup is not None:
         changes["mixup"] = {"share": 1.0, "alpha": mixup} if mixup else None
     if copies is not None or embeddings is not None:  # embeddings have no audio to copy

@@ -66,6 +66,9 @@ class CodecSpec:
         Whether single packets can be lost, and are concealed by its decoder.
     lost : float
         The share of packets that are lost unless the codec states another.
+    family : str
+        The codecs that change a recording alike: mp3, aac, opus, vorbis, bluetooth, lc3, speech or
+        adpcm; of an own codec any name, or none.
     ceiling : float
         Where samples are limited before they are encoded: below 1 for encoders or decoders whose
         integers overflow at full scale.
@@ -83,6 +86,7 @@ class CodecSpec:
     packets: bool = False
     lost: float = 0.0
     ceiling: float = 1.0
+    family: str = ""
 
     @property
     def kbps(self) -> tuple[float, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anymic._internal.settings import preset_file, read_yaml
 from anymic.codecs.codec import Codec
-from anymic.codecs.table import require
-from anymic.errors import ConfigError
+from anymic.codecs.table import CHAINS, CODECS, require
+from anymic.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,48 @@ class CodecSet:
 
     @classmethod
     def read(cls, path: str | Path) -> CodecSet:
-        """Read a YAML file, or a preset by its name: "codecs", the list of Peters 2022.
+        """Read a YAML file, a preset by its name, or codecs and chains with commas between them.
+
+        The preset "codecs" is the list of Peters 2022.
 
         Raises
         ------
         ConfigError
             If the file is missing or not YAML, or codecs or bitrates are unknown; one line states
             every problem.
+
+        Examples
+        --------
+        >>> from anymic.codecs import CodecSet
+        >>> [str(codec) for codec in CodecSet.read("voice-message, mp3 32")]
+        ['voice-message 16', 'mp3 32']
         """
-        return cls.from_mapping(read_yaml(preset_file(path, example="codecs")))
+        if _is_text(path):
+            return cls.from_texts(str(path).split(","))
+        try:
+            file = preset_file(path, example="codecs")
+        except ConfigError as error:
+            if isinstance(path, Path) or Path(path).suffix:
+                raise
+            near = did_you_mean(path, [*CODECS.names(), *CHAINS])
+            raise ConfigError(
+                f"{path!r} is neither a codec or a chain, nor a file{near}",
+                expected="codecs or chains that `anymic codec list` names, a YAML file, or a preset"
+                " such as codecs",
+                fix="check the name",
+            ) from error
+        return cls.from_mapping(read_yaml(file))
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> CodecSet:
+        """Build a set from codecs as `Codec.parse` reads them, each once.
+
+        Raises
+        ------
+        ConfigError
+            If one is unknown, or does not support its bitrate.
+        """
+        return cls(tuple(dict.fromkeys(Codec.parse(" ".join(text.split())) for text in texts)))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> CodecSet:
@@ -67,6 +100,14 @@ class CodecSet:
         """Return the set; DependencyError names every codec that cannot be encoded here."""
         require(codec.spec for codec in self)
         return self
+
+
+def _is_text(given: str | Path) -> bool:
+    """Return whether codecs are meant, and no file: a name of one, or more than a name."""
+    if isinstance(given, Path) or Path(given).is_file() or Path(given).suffix in (".yaml", ".yml"):
+        return False
+    first = given.replace(">", ",").split(",")[0].split()
+    return bool(first) and (first[0] in CODECS.names() or first[0] in CHAINS)
 
 
 def _codec(name: Any, kbps: Any) -> Codec:

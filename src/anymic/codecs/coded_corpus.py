@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from anymic._internal.files import file_digest, key_of
 from anymic._internal.folder_lock import one_at_a_time
+from anymic._internal.threads import in_order
 from anymic.audio import Clip
 from anymic.codecs.codec import Codec
 from anymic.codecs.codec_set import CodecSet
 from anymic.codecs.table import ORIGINAL
 from anymic.data.derived import Derived, DerivedCorpus, Recipe, Rendered, Source
 from anymic.data.manifest import Manifest
-from anymic.errors import ManifestError
+from anymic.errors import Failure, ManifestError
 
 CODING_VERSION = 2  # to be raised when the same settings give other samples
 _FIRST_COLUMNS = ("path", "label", "codec", "kbps", "measured_kbps")
@@ -125,6 +127,92 @@ def encode(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """Coded versions of clips, which `encode_versions` wrote.
+
+    Attributes
+    ----------
+    manifests : tuple of Manifest
+        One for each version, with the rows of the clips; a row without this version names the
+        original.
+    failures : tuple of Failure
+        Clips that could not be encoded.
+    written, kept : int
+        Files made now, and files of an earlier run that are still valid.
+    """
+
+    manifests: tuple[Manifest, ...]
+    failures: tuple[Failure, ...]
+    written: int
+    kept: int
+
+
+@one_at_a_time
+def encode_versions(
+    manifest: Manifest,
+    drawn: Sequence[Sequence[Codec]],
+    out: str | Path,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    wait: bool = False,
+) -> Versions:
+    """Pass each clip through codecs of its own, and write what is not there yet.
+
+    Files are `audio/<codec>/<key>.flac` below `out`, where the key is a hash of the content of the
+    original file and the part of it that is the clip. So corpora, splits and trainings may share
+    the folder, and a file that is moved or copied is not encoded again.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Original clips. Several channels are averaged.
+    drawn : sequence of sequences of Codec
+        The codecs of each row; a row may have none.
+    out : path
+        Folder to write; made where it is missing.
+    workers, progress, wait
+        As for `encode`.
+
+    Raises
+    ------
+    ConfigError
+        If another run writes into `out`, and `wait` is false.
+    """
+    rows = [row for row, own in enumerate(drawn) if own]
+    paths = manifest.paths()
+    digests = dict(zip(rows, in_order(file_digest, (paths[row] for row in rows)), strict=True))
+    corpus = DerivedCorpus(
+        manifest,
+        Path(out),
+        _ByContent(digests, allow_silence=True),
+        workers=workers,
+        progress=progress,
+    )
+    corpus.build({row: tuple(dict.fromkeys(drawn[row])) for row in rows}, doing="encoding")
+    starts = manifest.parts()["start_s"].tolist()
+    manifests = []
+    for number in range(max((len(own) for own in drawn), default=0)):
+        coded = {
+            row: corpus.folder / corpus.files[row, drawn[row][number]].path
+            for row in rows
+            if row not in corpus.failed and number < len(drawn[row])
+        }
+        columns: dict[str, Any] = {
+            "path": [str(coded.get(row, path)) for row, path in enumerate(paths)]
+        }
+        if "start_s" in manifest.table.columns:  # a written file is the clip
+            columns["start_s"] = [0.0 if row in coded else at for row, at in enumerate(starts)]
+        manifests.append(manifest.with_columns(**columns))
+    return Versions(
+        manifests=tuple(manifests),
+        failures=corpus.failures,
+        written=corpus.written,
+        kept=corpus.kept,
+    )
+
+
 class _Coding(Recipe[Codec]):
     """The recipe: encode and decode a clip."""
 
@@ -137,6 +225,22 @@ class _Coding(Recipe[Codec]):
     def render(self, source: Source, clip: Clip, variant: Codec) -> Rendered:
         coded = variant.apply(clip)
         return Rendered(coded.clip, 24, int((abs(coded.clip.samples) > 1).sum()), coded.kbps)
+
+
+@dataclass(frozen=True)
+class _ByContent(_Coding):
+    """The recipe with files that are named by the content of their originals."""
+
+    digests: Mapping[int, str]  # by the row
+
+    def file_name(self, source: Source, variant: Codec) -> str:
+        return f"{variant.slug}/{key_of(self._content(source))}"
+
+    def made_from(self, source: Source, variant: Codec, origin: list[Any]) -> list[Any]:
+        return super().made_from(source, variant, self._content(source))
+
+    def _content(self, source: Source) -> list[Any]:
+        return [self.digests[source.row], source.start_s, source.duration_s]
 
 
 def _rows(

@@ -123,8 +123,9 @@ class TrainingConfig:
         The share of clips whose bands are given means and deviations of another clip too. Both are
         applied before mixup, in this order.
     codecs : Codecs or None
-        The share of the training clips that are passed through a codec, and the codecs; applied
-        before mixup. Validation clips, device gains and standardization do not use it.
+        The share of the training clips that are passed through a codec, and the codecs; "any" in
+        settings is the whole table of codecs. Applied before all other changes. Validation clips,
+        device gains and standardization do not use it.
     validation_share : float
         Share of the training clips, by whole groups, that is set aside where the manifest has no
         validation split. With 0 the plateau schedule uses the training accuracy, and the last epoch

@@ -46,8 +46,8 @@ def fit_vectors(
     Raises
     ------
     ConfigError
-        If `config.network` is no head, there is no segment, or the settings have random devices,
-        for which audio is needed.
+        If `config.network` is no head, there is no segment, or the settings have random devices or
+        codecs, for which audio is needed.
     ManifestError
         If there are no training clips, or one label only.
     """
@@ -57,6 +57,12 @@ def fit_vectors(
             "random devices cannot record embeddings",
             expected="the audio of the clips",
             fix="leave random_devices out, or train with the clips and the model that embeds them",
+        )
+    if config.codecs is not None:
+        raise ConfigError(
+            "embeddings cannot be passed through codecs",
+            expected="the audio of the clips",
+            fix="leave codecs out, or train with the clips and the model that embeds them",
         )
     run = TrainingRun(vectors.clips, config, out)
     sequences = dict(zip(vectors.clips.clip_ids(), vectors.sequences, strict=True))

@@ -26,6 +26,7 @@ from anymic.data.reading import as_manifest
 from anymic.errors import AnymicWarning, ConfigError, ManifestError
 from anymic.features import Frontend
 from anymic.features.feature_store import open_features
+from anymic.training.coded import with_versions
 from anymic.training.config import TrainingConfig, load_config
 from anymic.training.parts import Parts, in_one_order
 from anymic.training.run import TrainingRun, fresh_network
@@ -70,7 +71,8 @@ def finetune(
         Clips with the splits that `fit` uses. Accuracy is measured on those of the split "test",
         or where there are none on the validation clips: for each codec (columns `codec`, `kbps`),
         for each device, and as the difference to the given model on clean clips. Where there are
-        neither, validation clips are set aside as by `fit`, with an AnymicWarning.
+        neither, validation clips are set aside as by `fit`, with an AnymicWarning. Clean clips are
+        also measured through each codec of a set in `config.codecs`.
     out : path
         The folder of the run, as for `fit`, and with it `measured.npz`: the probabilities (epoch,
         clip, label) at every epoch of the report, `targets`, and `ids`, `codecs`, `devices` and
@@ -134,6 +136,8 @@ def finetune(
     frozen, trained = _divide(network, segments, from_scratch=from_scratch)
     _require_same_labels(bundle, run.parts.training)
     chosen = _to_measure(run.manifest, run.parts)
+    if config.codecs is not None:
+        chosen = with_versions(chosen, config.codecs, run.cache / "coded")
     origin = {
         "weights_sha256": weights_digest(bundle),
         "segments": [segment.name for segment in trained],

@@ -15,9 +15,9 @@ PRESET = "head"
 COPIES = 2  # of each clip, through random devices; benchmarks/random_devices.py
 MOST_COPIED = 5000  # clips: embeddings and the fit of more take long
 # Settings that a head does not use: its features are embeddings, and its name is chosen apart.
-OF_NETWORKS = {"network", "width", "frontend", "correction", "clip_s", "codecs", "from_data"}
+OF_NETWORKS = {"network", "width", "frontend", "correction", "clip_s", "from_data"}
 OF_NETWORKS |= {"other_rates", "shorter", "longer"}
-USED_BY_LOGISTIC = {"seed", "targets", "validation_share", "random_devices"}
+USED_BY_LOGISTIC = {"seed", "targets", "validation_share", "random_devices", "codecs"}
 
 
 def heads() -> dict[str, str]:
@@ -58,6 +58,17 @@ def head_config(
     if head == LINEAR and (changes or {}).get("targets") != "several":
         usual["validation_share"] = 0
     return load_config(PRESET, changes={**usual, **(changes or {})})
+
+
+def refuse_network_codecs(config: TrainingConfig) -> None:
+    """Raise ConfigError for settings of codecs that only networks use."""
+    codecs = config.codecs
+    if codecs is not None and (codecs.consistency or codecs.masks):
+        raise ConfigError(
+            "a head on embeddings has no consistency between versions, nor masks",
+            expected="codecs.consistency and codecs.masks for networks only",
+            fix="leave them out",
+        )
 
 
 def copies_note(config: TrainingConfig) -> list[str]:

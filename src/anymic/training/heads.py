@@ -15,19 +15,23 @@ from anymic._internal.folder_lock import one_at_a_time
 from anymic._internal.process_state import left_as_found
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
-from anymic.devices.simulation.copies import Copies
 from anymic.errors import BundleError
 from anymic.features import Standardizer
 from anymic.features.patches import patch_distance_s, patch_length_s
-from anymic.inference.sequences import open_sequences
 from anymic.models.tagger import Tagger
+from anymic.training.coded_sequences import with_coded
 from anymic.training.config import TrainingConfig
 from anymic.training.embedded import Embedded
 from anymic.training.finetuning import weights_digest
-from anymic.training.head_settings import LINEAR, copies_note, require_head
+from anymic.training.head_settings import (
+    LINEAR,
+    copies_note,
+    refuse_network_codecs,
+    require_head,
+)
 from anymic.training.parts import Examples
 from anymic.training.run import TrainingRun, fresh_network
-from anymic.training.windows import MOST_WINDOWS, survey
+from anymic.training.windows import survey
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +62,8 @@ def fit_head(
     split into windows whose probabilities are averaged. The training sequences are cut and computed
     by the same code as in prediction; a clip of several windows gives as many examples, at most
     60. They are kept in `cache` (`anymic.inference.sequences`), where every other head finds them.
-    With `config.random_devices` each training clip also trains as recorded by random devices.
+    With `config.random_devices` each training clip also trains as recorded by random devices, and
+    with `config.codecs` as passed through codecs.
 
     Parameters
     ----------
@@ -69,8 +74,8 @@ def fit_head(
         of each segment. It is not changed, nor trained.
     config : TrainingConfig
         `network` is the head: linear_head, dense_head, lstm_head or attention_head. A linear_head
-        is fitted as logistic regression (`anymic.training.logistic`). Front-end, correction, clip
-        length and codecs are the embedder's; those of the settings are not used.
+        is fitted as logistic regression (`anymic.training.logistic`). Front-end, correction and
+        clip length are the embedder's; those of the settings are not used.
     out : path
     segments : int, optional
         Number of segments in a window; by default as many as fit into the median of the clips'
@@ -97,11 +102,14 @@ def fit_head(
     BundleError
         If the model's network does not embed.
     ConfigError
-        If `config.network` is no head, or there is no segment.
+        If `config.network` is no head, there is no segment, or the codecs have settings that only
+        networks use.
     ManifestError
-        If there are no training clips, one label only, or a label of which none can be used.
+        If there are no training clips, one label only, or a label of which none can be used, or a
+        clip cannot be encoded.
     """
     require_head(config.network, segments=segments, hidden=hidden)
+    refuse_network_codecs(config)
     run = TrainingRun(manifest, config, out, trainer=trainer)
     labels = run.parts.training.labels
     seen = survey(run.parts.training)
@@ -114,14 +122,13 @@ def fit_head(
         hidden=hidden,
         seed=config.seed,
     )
-    together, devices = run.parts.together, config.random_devices
-    found = open_sequences(
+    together = run.parts.together
+    found = with_coded(
         together,
         bundle,
-        None if cache is None else Path(cache),
-        most_windows=MOST_WINDOWS,
-        copies=None if devices is None else Copies(devices, config.seed),
-        copied=set(run.parts.training.clip_ids()),
+        config,
+        training=run.parts.training.clip_ids(),
+        cache=None if cache is None else Path(cache),
         progress=progress,
     )
     run.failures += found.failures
@@ -153,7 +160,7 @@ def fit_head(
         "examples": len(data.training),
         "embedder": embedder.training,
         "extractor": {"network": embedder.network_name, "weights_sha256": weights_digest(embedder)},
-        "notes": list(dict.fromkeys([*notes, *found_out, *copies_note(config)])),
+        "notes": list(dict.fromkeys([*notes, *found_out, *copies_note(config), *found.notes])),
     }
     trained = replace(
         bundle,

@@ -20,7 +20,6 @@ from anymic._internal.settings import from_mapping, to_mapping
 from anymic._version import version
 from anymic.bundle import Bundle
 from anymic.bundle.leakage import file_hashes
-from anymic.codecs.coded_corpus import encode
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
@@ -29,6 +28,7 @@ from anymic.features import Frontend
 from anymic.features.feature_store import open_features
 from anymic.models.tagger import Standardization
 from anymic.training.choosing_thresholds import choose_thresholds, validation_scores
+from anymic.training.coded import coded_versions
 from anymic.training.config import TrainingConfig
 from anymic.training.from_data import divides, in_windows, settle
 from anymic.training.loop.trainer import CHECKPOINTS, check_trainer, train
@@ -135,11 +135,11 @@ class TrainingRun:
         return found if origin is None else {**found, "origin": dict(origin)}
 
     def examples(self, frontend: Frontend, labels: Sequence[str] | None = None) -> Examples:
-        """Compute the features of all clips once, and through each codec of the settings.
+        """Compute the features of all clips once, and of their versions through codecs.
 
         The labels are the order of the classes; by default the training labels, sorted. Coded clips
-        are written to `cache`/coded (see `anymic.codecs.coded_corpus.encode`). An epoch only
-        chooses among the stored features.
+        are written to `cache`/coded (see `anymic.training.coded`). An epoch only chooses among the
+        stored features.
 
         Raises
         ------
@@ -157,12 +157,19 @@ class TrainingRun:
         )
         if codecs is None:
             return data
-        usable = together.rows(store.rows)
-        shared = self.cache / "coded"  # with other trainings, members perhaps
-        coded = encode(usable, codecs.codecs, shared, progress=self.progress, wait=True)
-        parts = [coded.manifest.where(codec=one.row_name, kbps=one.kbps) for one in codecs.codecs]
-        stores = [open_features(part, frontend, self.cache, length=length) for part in parts]
-        failures = [*coded.failures, *(one for each in stores for one in each.failures)]
+        found = coded_versions(
+            together.rows(store.rows),
+            codecs,
+            self.cache / "coded",  # shared with other trainings, members perhaps
+            training=self.parts.training.clip_ids(),
+            seed=self.config.seed,
+            progress=self.progress,
+        )
+        self.notes += found.notes
+        stores = [
+            open_features(one, frontend, self.cache, length=length) for one in found.manifests
+        ]
+        failures = [one for each in stores for one in each.failures]
         require_all_usable(failures, which=" to pass through codecs")
         return replace(data, coded=tuple(each.features for each in stores))
 

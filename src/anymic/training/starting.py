@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EXTRACTORS = ("yamnet",)  # taken by themselves where they are installed, the best one first
 NONE = "none"
-OF_BOTH = {"targets", "seed", "random_devices"}  # settings of a head and of a network
+OF_BOTH = {"targets", "seed", "random_devices", "codecs"}  # settings of a head and of a network
 PRESET = "small"  # from random weights
 MOST_CLIPS = 20_000  # of logistic regression, whose time grows faster than that of other heads
 
@@ -115,7 +115,7 @@ def choose_start(
 
     Where neither settings, nor an extractor, nor a head are given, this is the installed extractor,
     or else the preset "small". With settings, and without an extractor or a head, it is a network
-    from random weights. `targets` and `random_devices` suit both, and alone do not count.
+    from random weights. `targets`, `random_devices` and `codecs` suit both, and alone do not count.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from torch import nn
 
 from anymic.errors import ConfigError
 from anymic.training import TrainingConfig
-from anymic.training.loop.losses import SoftTargetLoss
+from anymic.training.loop.losses import SoftTargetLoss, divergence
 
 
 def test_focal_loss_by_hand() -> None:
@@ -204,3 +204,23 @@ def test_settings_that_cannot_be_are_refused() -> None:
         TrainingConfig(focal_power=math.inf)
     with pytest.raises(ConfigError, match=r"loss is 'hinge' \(known: focal, cross_entropy\)"):
         TrainingConfig(loss="hinge")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_divergence_is_the_mean_of_pytorchs_two(temperature: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = (3 * torch.randn(7, 5, generator=generator) for _ in range(2))
+    p, q = ((values / temperature).log_softmax(dim=1) for values in (one, other))
+    kl = nn.KLDivLoss(reduction="batchmean", log_target=True)
+    expected = (kl(p, q) + kl(q, p)) / 2
+    torch.testing.assert_close(divergence(one, other, temperature=temperature), expected)
+    assert divergence(one, one + 4).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_divergence_of_several_labels_is_the_sum_over_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, other = (3 * torch.randn(7, 5, generator=generator) for _ in range(2))
+    p, q = (torch.distributions.Bernoulli(logits=values) for values in (one, other))
+    kl = torch.distributions.kl_divergence
+    expected = ((kl(p, q) + kl(q, p)) / 2).sum(dim=1).mean()
+    torch.testing.assert_close(divergence(one, other, several=True), expected)

@@ -8,9 +8,11 @@ import torch
 from anymic import models
 from anymic._internal import machine
 from anymic._internal.precision import has_fast_bfloat16
+from anymic.codecs.random_codec import Codecs
 from anymic.features import Frontend, FrontendConfig
 from anymic.training import TrainingConfig
 from anymic.training.loop.batches import Batch
+from anymic.training.loop.losses import divergence
 from anymic.training.loop.module import TrainedClassifier
 
 BANDS, FRAMES = 64, 130  # the second convolution of 32 channels is where odd batches go wrong
@@ -48,3 +50,27 @@ def test_bfloat16_gradients_point_where_float32s_do(clips: int) -> None:
         rounded = gradient(clips, bfloat16=True)
         assert torch.isfinite(rounded).all()
         assert torch.cosine_similarity(exact, rounded, dim=0) > 0.98
+
+
+def test_consistency_adds_its_weight_times_the_divergence() -> None:
+    generator = torch.Generator().manual_seed(1)
+    features, other = (torch.randn(6, BANDS, FRAMES, generator=generator) for _ in range(2))
+    targets = torch.eye(4)[torch.arange(6) % 4]
+
+    def loss(weight: float, partner: torch.Tensor | None) -> torch.Tensor:
+        torch.manual_seed(0)
+        front = FrontendConfig(rate_hz=22050, fft_size=1024, bands=BANDS)
+        config = TrainingConfig(frontend=front, codecs=Codecs(consistency=weight), temperature=2.0)
+        network = models.build("basic1", classes=4).eval()
+        frontend, fill = Frontend(front), torch.zeros(BANDS, 1)
+        module = TrainedClassifier(network, frontend, config, fill=fill, validated=False).eval()
+        with torch.inference_mode():
+            found = module._step(Batch(features, targets, 6, other=partner))
+            logits = [module(Batch(values, targets, 6)) for values in (features, other)]
+        apart.append(divergence(*logits, temperature=2.0))
+        return found
+
+    apart: list[torch.Tensor] = []
+    plain = loss(3.0, None)
+    torch.testing.assert_close(loss(3.0, other) - plain, 3 * apart[0])
+    torch.testing.assert_close(loss(3.0, features), plain)

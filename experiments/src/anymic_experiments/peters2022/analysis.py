@@ -89,7 +89,7 @@ def table(tuned: Sequence[Tuned], grid: Settings) -> Section:
             if epoch != "0":
                 change = pooled.on(*members).gain(epoch, "0")
                 rows.append(row("accuracy_difference", change, **where, against_epoch="0"))
-                share = _recovered(pooled, epoch, members) if codec != CLEAN else None
+                share = recovered(pooled, epoch, members) if codec != CLEAN else None
                 if share is not None:
                     rows.append(row("recovered_share", share, **where))
     return Section("table", Findings(rows))
@@ -112,15 +112,19 @@ def over_clean(pooled: Pooled, right: NDArray[np.generic], codecs: Sequence[str]
     return found
 
 
-def _recovered(pooled: Pooled, epoch: str, codecs: Sequence[str]) -> Interval | None:
+def recovered(
+    pooled: Pooled, name: str, codecs: Sequence[str], *, before: str = "0"
+) -> Interval | None:
     """Return (accuracy after - before) / (accuracy on clean clips before - through codecs before).
+
+    `name` is the condition after. None where the interval of the loss reaches 0.
 
     A recording has as many clips through each codec as clean ones, so sums stand for means.
     """
     coded, clean = np.isin(pooled.devices, codecs), pooled.devices == CLEAN
-    before, after = pooled.hits("0"), pooled.hits(epoch)
-    lost = len(codecs) * before * clean - before * coded
-    return pooled.ratio((after - before) * coded, lost, n=int(coded.sum()))
+    first, after = pooled.hits(before), pooled.hits(name)
+    lost = len(codecs) * first * clean - first * coded
+    return pooled.ratio((after - first) * coded, lost, n=int(coded.sum()))
 
 
 def scalings(outcomes: Iterable[Outcome], grid: Settings) -> Section:

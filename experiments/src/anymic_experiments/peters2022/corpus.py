@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -16,7 +17,18 @@ from anymic.codecs.table import ORIGINAL
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest, concatenate
 from anymic_experiments.experiment import by_fold, has_split
-from anymic_experiments.peters2022.settings import Settings
+
+
+class Conditions(Protocol):
+    """The codecs that a corpus is passed through."""
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Those of fine-tuning, all of which are in `coded`."""
+
+    @property
+    def coded(self) -> tuple[str, ...]:
+        """Those of the test clips."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Fold:
     coded: Path  # trains on originals and on what they are through the codecs of fine-tuning
 
 
-def folds(data: Path, out: Path, grid: Settings, *, progress: bool = True) -> list[Fold]:
+def folds(data: Path, out: Path, grid: Conditions, *, progress: bool = True) -> list[Fold]:
     """Encode a corpus and divide it; files and manifests are written below `out`.
 
     Raises ManifestError if there is neither column, or a clip cannot be encoded. Raises

@@ -18,6 +18,8 @@ from anymic.bundle import Bundle
 from anymic.bundle.device_changes import add_devices, with_device_policy
 from anymic.bundle.format import FOLDER
 from anymic.bundle.installed import resolve
+from anymic.codecs.conditions import codec_names
+from anymic.codecs.random_codec import Codecs
 from anymic.data.checks import require_all_usable
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
@@ -68,11 +70,12 @@ class Head(FileTask):
     """A logistic head on the embeddings of the training clips of one device, or of several."""
 
     manifest: Path
-    device: str | tuple[str, ...]
+    device: str | tuple[str, ...] | None  # None where no device is stated
     extractor: str
     seed: int
-    # the setting of a training: every clip is also trained on through random devices
+    # settings of a training: every clip is also trained on through random devices, and codecs
     random_devices: RandomDevices | None = None
+    codecs: Codecs | None = None
 
     @property
     def config(self) -> TrainingConfig:
@@ -83,6 +86,7 @@ class Head(FileTask):
             validation_share=0.0,
             seed=self.seed,
             random_devices=self.random_devices,
+            codecs=self.codecs,
         )
 
     def folder(self, out: Path) -> Path:
@@ -92,6 +96,8 @@ class Head(FileTask):
         facts: list[Any] = [VERSION, self.device, extractor, self.seed, none]
         if self.random_devices is not None:
             facts.append(to_mapping(self.random_devices))
+        if self.codecs is not None:
+            facts.append({"codecs": to_mapping(self.codecs)})
         return out / named_by(facts, self.manifest)
 
     def file(self, out: Path) -> Path:
@@ -101,7 +107,9 @@ class Head(FileTask):
     def finish(self, out: Path) -> None:
         """Train it."""
         embedder = Bundle.load(self.extractor)
-        training = Manifest.read(self.manifest).where(split="train", device=self.device)
+        training = Manifest.read(self.manifest).where(split="train")
+        if self.device is not None:
+            training = training.where(device=self.device)
         head = fit_head(training, embedder, self.config, self.folder(out), cache=out / SEQUENCES)
         unusable = [Failure(**one) for one in head.training["failures"]]
         if len(unusable) > MOST_UNUSABLE * len(training):
@@ -130,7 +138,7 @@ class Answers(ArrayTask):
         return {
             **answer(bundle, asked, out / SEQUENCES),
             "labels": np.array(bundle.labels),
-            "devices": test.table["device"].to_numpy(dtype=str),
+            "devices": conditions(test),
         }
 
     def outcome(self, condition: str, out: Path) -> Outcome:
@@ -166,11 +174,19 @@ class Answers(ArrayTask):
         return bundle
 
 
+def conditions(test: Manifest) -> NDArray[np.str_]:
+    """Return the device of each clip; in a corpus without devices the codec."""
+    if "device" in test.table:
+        return test.table["device"].to_numpy(dtype=str)
+    return codec_names(test)
+
+
 def gains_of_takes(head: Head, config: FrontendConfig, **settings: Any) -> SpectrumCorrection:
     """Estimate the gains of every device that recorded takes of the training clips.
 
     `settings` are others of `SpectrumCorrection`.
     """
+    assert head.device is not None
     return SpectrumCorrection(
         reference=head.device,
         fft_size=config.fft_size,

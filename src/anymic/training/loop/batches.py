@@ -15,6 +15,7 @@ from anymic.errors import ConfigError
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.augmentation import MixupDraw, SpecAugmentDraw, TimeWarpDraw
 from anymic.training.loop.balanced import BalancedOrder
+from anymic.training.loop.cut_offs import CutOffDraw, cut_offs
 from anymic.training.loop.device_augmentation import (
     DeviceAugmentation,
     DeviceDraw,
@@ -33,6 +34,16 @@ class Batch(NamedTuple):
     clips: int  # of the whole batch, of which a process may have a part
     time_warp: TimeWarpDraw | None = None
     masks: SpecAugmentDraw | None = None
+    other: Tensor | None = None  # as `features`, of another version of each clip
+
+
+class Draws(NamedTuple):
+    """What changes the clips of a batch, in the order of application but for mixup, the last."""
+
+    mixup: MixupDraw | None
+    devices: DeviceDraw | None
+    style: FreqMixStyleDraw | None
+    cut_offs: CutOffDraw | None
 
 
 class TrainingBatches(Dataset[Batch]):
@@ -41,8 +52,8 @@ class TrainingBatches(Dataset[Batch]):
     The order is drawn from (seed, epoch) and the changes from (seed, epoch, step). So a batch is
     the same after an interruption, and the same with any number of processes: each process has
     every `processes`-th clip of the batch. Clips are passed through codecs first, then cropped,
-    then recorded by random devices, then mixed. Crops are longer by `lost_frames`, which the
-    front-end's deltas remove.
+    then recorded by random devices, then cut off at a random frequency, then mixed. Crops are
+    longer by `lost_frames`, which the front-end's deltas remove.
 
     Raises
     ------
@@ -75,6 +86,7 @@ class TrainingBatches(Dataset[Batch]):
         self.order = file_order(data, config)
         random = config.random_devices
         self.devices = DeviceAugmentation(random, config.frontend) if random else None
+        self.cut_offs = cut_offs(config) if data.coded else None
         self.steps = self.order.steps if self.order else -(-len(data.training) // config.batch_size)
 
     def __len__(self) -> int:
@@ -90,8 +102,14 @@ class TrainingBatches(Dataset[Batch]):
         if self.config.crop_frames is not None:
             last = self.data.features.shape[-1] - self.read_frames
             start = generator.integers(0, last + 1, size=len(batch))
-        reads = np.stack([batch, start, self._versions(epoch)[batch]], axis=1)
-        features, targets = self._mixed(reads, mine, generator)
+        versions = self._versions(epoch)[batch]
+        draws = self._draws(len(batch), epoch, step, generator)
+        features, targets = self._mixed(_reads(batch, start, versions), mine, draws)
+        other = None
+        if self.data.coded and self.config.codecs is not None and self.config.codecs.consistency:
+            partners = self._other_versions(versions, epoch, step)
+            second = draws._replace(cut_offs=None)
+            other, _ = self._mixed(_reads(batch, start, partners), mine, second)
         clips, bands, frames = len(batch), features.shape[1], self.input_frames
         warp, masks = self.config.time_warp, self.config.spec_augment
         # Drawn for the whole batch, whoever has which clip of it.
@@ -103,6 +121,7 @@ class TrainingBatches(Dataset[Batch]):
             clips,
             warp_draw and TimeWarpDraw(*(part[mine] for part in warp_draw)),
             mask_draw and SpecAugmentDraw(*(part[mine] for part in mask_draw)),
+            other,
         )
 
     def _deal(self, epoch: int, step: int) -> NDArray[np.int64]:
@@ -113,30 +132,40 @@ class TrainingBatches(Dataset[Batch]):
         order = generator.permutation(len(self.data.training))
         return np.array_split(order, self.steps)[step]
 
-    def _mixed(
-        self, reads: NDArray[np.int64], mine: slice, generator: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return features and targets of this process's clips, mixed with clips of the batch."""
-        style, mixup, clips = self.config.freq_mixstyle, self.config.mixup, len(reads)
-        # Drawn for the whole batch, whoever has which clip of it.
-        mixup_draw = mixup.draw(clips, generator) if mixup else None
-        device_draw = (
-            self.devices.draw(clips, self.read_frames, generator) if self.devices else None
+    def _draws(self, clips: int, epoch: int, step: int, generator: np.random.Generator) -> Draws:
+        """Draw what changes a batch before its features are standardized.
+
+        It is drawn for the whole batch, whoever has which clip of it.
+        """
+        style, mixup, devices = self.config.freq_mixstyle, self.config.mixup, self.devices
+        # Of its own, so that the other changes are those without codecs.
+        own = np.random.default_rng((self.config.seed, epoch, step, *b"cut-offs"))
+        return Draws(
+            mixup=mixup.draw(clips, generator) if mixup else None,
+            devices=devices.draw(clips, self.read_frames, generator) if devices else None,
+            style=style.draw(clips, generator) if style else None,
+            cut_offs=self.cut_offs.draw(clips, own) if self.cut_offs else None,
         )
-        style_draw = style.draw(clips, generator) if style else None
+
+    def _mixed(self, reads: NDArray[np.int64], mine: slice, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return features and targets of this process's clips, mixed with clips of the batch."""
+        clips = len(reads)
         places = np.arange(clips)[mine]
         needed = places
         if self.processes > 1:  # partners may be another process's clips: read those as well
-            for draw in (mixup_draw, style_draw):
+            for draw in (draws.mixup, draws.style):
                 if draw is not None:
                     needed = np.unique(np.concatenate([needed, draw.partner.numpy()[needed]]))
         features, targets = self._clips(reads[needed])
-        if device_draw is not None:
-            features = _those(device_draw, needed).apply(features)
-        if style_draw is not None:
-            features = _partners(style_draw, needed).apply(features)
-        if mixup_draw is not None:
-            mixed = _partners(mixup_draw, needed)
+        if draws.devices is not None:
+            features = _those(draws.devices, needed).apply(features)
+        if draws.cut_offs is not None:
+            own_cuts = draws.cut_offs._replace(first=draws.cut_offs.first[needed])
+            features = own_cuts.apply(features)
+        if draws.style is not None:
+            features = _partners(draws.style, needed).apply(features)
+        if draws.mixup is not None:
+            mixed = _partners(draws.mixup, needed)
             features, targets = mixed.apply(features), mixed.apply(targets)
         own = torch.from_numpy(np.searchsorted(needed, places))
         return (features, targets) if len(needed) == len(places) else (features[own], targets[own])
@@ -149,6 +178,14 @@ class TrainingBatches(Dataset[Batch]):
         generator = np.random.default_rng((self.config.seed, epoch, *b"codecs"))
         return self.config.codecs.draw(len(self.data.training), generator)
 
+    def _other_versions(
+        self, versions: NDArray[np.int64], epoch: int, step: int
+    ) -> NDArray[np.int64]:
+        """Return another version of each clip: of a coded one the original, else a coded one."""
+        generator = np.random.default_rng((self.config.seed, epoch, step, *b"partners"))
+        coded = generator.integers(1, len(self.versions), len(versions))
+        return np.where(versions > 0, 0, coded).astype(np.int64)
+
     def _clips(self, reads: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Read clips (clip, 3): the clip, its first frame, and its version: 0, or a codec's."""
         clips, start, versions = reads.T
@@ -159,6 +196,13 @@ class TrainingBatches(Dataset[Batch]):
             places = zip(versions, rows, start, strict=True)
             read = np.stack([self.versions[v][row][:, s : s + frames] for v, row, s in places])
         return _tensors(read, self.data.training_targets[clips], self.data)
+
+
+def _reads(
+    clips: NDArray[np.int64], start: NDArray[np.int64], versions: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return what to read of clips, (clip, 3); see `TrainingBatches._clips`."""
+    return np.stack([clips, start, versions], axis=1)
 
 
 def _those(draw: DeviceDraw, needed: NDArray[np.int64]) -> DeviceDraw:

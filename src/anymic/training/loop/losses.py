@@ -1,4 +1,4 @@
-"""Losses for soft targets, with a temperature."""
+"""Losses for soft targets, with a temperature, and the divergence between two answers."""
 
 from __future__ import annotations
 
@@ -47,3 +47,30 @@ class SoftTargetLoss(nn.Module):
             weight = targets * (-torch.expm1(log_p)).clamp_min(1e-12) ** self.focal_power
         each = (weight * log_p).sum(dim=-1)
         return -(each.sum(dim=0) if self.several else each).mean()
+
+
+def divergence(
+    logits: Tensor, others: Tensor, *, temperature: float = 1.0, several: bool = False
+) -> Tensor:
+    """Return how much two answers to the same clips differ, the mean over the batch.
+
+    It is the mean of both Kullback-Leibler divergences, KL(p, q) and KL(q, p), of the
+    probabilities p and q (Liang 2021, R-Drop, equation 2), 0 where they are equal. With several
+    labels a clip it is summed over the labels. Gradients go to both answers.
+
+    Parameters
+    ----------
+    logits, others : (batch, class)
+    temperature : float
+        Divisor of both.
+    several : bool
+        Whether a clip may have several labels.
+    """
+    one, other = (values.float() / temperature for values in (logits, others))
+    if several:
+        # (p - q)(log p - log q) + ((1-p) - (1-q))(log(1-p) - log(1-q)) = (p - q)(z_p - z_q)
+        each = (one.sigmoid() - other.sigmoid()) * (one - other)
+    else:
+        log_p, log_q = torch.log_softmax(one, dim=1), torch.log_softmax(other, dim=1)
+        each = (log_p.exp() - log_q.exp()) * (log_p - log_q)
+    return 0.5 * each.sum(dim=1).mean()

@@ -18,7 +18,7 @@ from anymic.models import Segment
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
 from anymic.training.loop.batches import Batch
-from anymic.training.loop.losses import SoftTargetLoss
+from anymic.training.loop.losses import SoftTargetLoss, divergence
 
 with extra("train"):
     import pytorch_lightning as lightning
@@ -101,7 +101,14 @@ class TrainedClassifier(lightning.LightningModule):
         """Return the loss of this process's clips; add to the counts of the epoch."""
         with _exact(batch.features):
             logits = self(batch)
+            others = None
+            if batch.other is not None:
+                others = self(batch._replace(features=batch.other))
         loss: Tensor = self.loss(logits, batch.targets)
+        if others is not None and self.config.codecs is not None:
+            loss = loss + self.config.codecs.consistency * divergence(
+                logits, others, temperature=self.config.temperature, several=self.config.several
+            )
         clips = len(batch.targets)
         with torch.no_grad():
             correct = self._count(logits.float(), batch.targets)

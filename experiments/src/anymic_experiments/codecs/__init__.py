@@ -1,0 +1,1 @@
+"""Codecs: what training through a few of them, or through any, recovers."""
