@@ -85,6 +85,28 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Start a Ray cluster of two processors and, as it believes, two GPUs; skip without Ray."""
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    own = {"RAY_raylet_start_wait_time_s": "300", "RAY_worker_niceness": "0"}  # on a busy machine
+    before = dict(os.environ)
+    os.environ.update(own)
+    ray.init(
+        num_cpus=2,
+        num_gpus=2,  # there are none: it shows who asks for one
+        object_store_memory=200e6,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    yield
+    ray.shutdown()
+    for name in own:
+        os.environ.pop(name)
+    os.environ.update({name: before[name] for name in own if name in before})
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Return the folder of a disk of 1 MB; skip where none can be mounted."""

@@ -14,7 +14,8 @@ from tests.damage import DAMAGES, Damage
 
 from anymic.data.manifest import Manifest
 from anymic.features import Frontend, FrontendConfig, feature_store
-from anymic.features.feature_store import FeatureStore, Length, open_features
+from anymic.features.feature_batches import Length
+from anymic.features.feature_store import FeatureStore, open_features
 
 RATE_HZ = 8000
 CONFIG = FrontendConfig(rate_hz=RATE_HZ, fft_size=256, hop_samples=128, bands=32)

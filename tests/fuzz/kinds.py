@@ -261,10 +261,11 @@ def _read_log(folder: Path) -> None:
 
 def _write_store(folder: Path) -> None:
     from anymic.features import Frontend, FrontendConfig
+    from anymic.features.feature_batches import Length
 
     _write_training(folder)
     config = FrontendConfig(rate_hz=16000, bands=8)
-    length = feature_store.Length(1.5)
+    length = Length(1.5)
     manifest, frontend = Manifest.read(folder / "m.csv"), Frontend(config)
     feature_store.open_features(manifest, frontend, folder / "c", length=length)
     (stored,) = (folder / "c").iterdir()

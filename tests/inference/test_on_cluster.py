@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from tests.servers import serving
 
+from anymic._internal.cluster import on_cluster
+from anymic._internal.workers import Lost
 from anymic.cli import main
 from anymic.inference import resuming
 from anymic.inference.embedding_run import embed_recordings
@@ -33,26 +37,6 @@ recorded:
   train: {A: all, B: all}
   test: {A: all, B: all}
 """
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    ray = pytest.importorskip("ray", reason="needs the extra ray")
-    own = {"RAY_raylet_start_wait_time_s": "300", "RAY_worker_niceness": "0"}  # on a busy machine
-    before = dict(os.environ)
-    os.environ.update(own)
-    ray.init(
-        num_cpus=2,
-        object_store_memory=200e6,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    yield
-    ray.shutdown()
-    for name in own:
-        os.environ.pop(name)
-    os.environ.update({name: before[name] for name in own if name in before})
 
 
 @pytest.fixture
@@ -111,12 +95,54 @@ def test_events_are_those_of_one_process_though_a_worker_is_killed(
     pd.testing.assert_frame_equal(wanted, found, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("gpus", [True, False])
+def test_each_worker_has_one_gpu_where_there_are_some(cluster: None, gpus: bool) -> None:
+    def start() -> Callable[[int], tuple[int, list[int]]]:
+        def gpus_of(job: int) -> tuple[int, list[int]]:
+            import ray
+
+            time.sleep(0.5)
+            return os.getpid(), ray.get_gpu_ids()
+
+        return gpus_of
+
+    found = dict(
+        result
+        for _, _, result in on_cluster(start, range(8), address="local", gpus=gpus)
+        if not isinstance(result, Lost)
+    )
+    assert len(found) == 2
+    assert sorted(found.values()) == ([[0], [1]] if gpus else [[], []])
+
+
+def test_workers_read_urls(
+    cluster: None, bundle_folder: Path, recordings: Path, tmp_path: Path
+) -> None:
+    one, many = tmp_path / "one.csv", tmp_path / "many.csv"
+    with serving(recordings) as server:
+        single = predict_events(bundle_folder, [server.url], one, settings=EVERY)
+        asked = len(server.asked)
+        spread = predict_events(
+            bundle_folder, [server.url], many, settings=EVERY, spreading=CLUSTER
+        )
+        assert len(server.asked) > asked
+    assert len(single.failures) == 1
+    assert spread.failures == single.failures
+    wanted, found = (pd.read_csv(file).sort_values(["file", "start_s"]) for file in (one, many))
+    assert len(wanted)
+    pd.testing.assert_frame_equal(
+        wanted.reset_index(drop=True), found.reset_index(drop=True), rtol=0, atol=1e-6
+    )
+
+
 def test_embeddings_are_those_of_one_process(
     cluster: None, bundle_folder: Path, recordings: Path, tmp_path: Path
 ) -> None:
     one, many = tmp_path / "one.npz", tmp_path / "many.npz"
     wanted = embed_recordings(bundle_folder, [recordings], one)
-    found = embed_recordings(bundle_folder, [recordings], many, spreading=CLUSTER)
+    found = embed_recordings(
+        bundle_folder, [recordings], many, accelerator="cpu", spreading=CLUSTER
+    )
     assert found.failures == wanted.failures
     with np.load(one) as expected, np.load(many) as computed:
         np.testing.assert_allclose(computed["features"], expected["features"], rtol=0, atol=1e-6)

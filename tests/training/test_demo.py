@@ -20,7 +20,8 @@ from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.simulate import simulate
 from anymic.evaluation.report import read_json
 from anymic.features import Frontend, FrontendConfig
-from anymic.features.feature_store import Length, open_features
+from anymic.features.feature_batches import Length
+from anymic.features.feature_store import open_features
 from anymic.training.demo import CORRECTED, NONE, TRIAL, Demo, run_demo
 
 SMALL: dict[str, Any] = {"train_locations": 1, "test_locations": 1, "takes": 2, "clip_s": 1.0}

@@ -29,6 +29,7 @@ def finetune(
     resume: bool = False,
     cache: Path | None = None,
     trainer: list[str] | None = None,
+    ray: str | None = None,
     as_json: bool = False,
 ) -> Outcome:
     """Train a model on other clips, such as coded ones, and measure what changes.
@@ -69,6 +70,7 @@ def finetune(
         progress=not as_json,
         cache=cache,
         trainer=read_trainer(trainer),
+        ray=ray,
     )
     record = bundle.training
     tuned: dict[str, Any] = record["finetuned"]

@@ -34,6 +34,7 @@ def train(
     test_share: float | None = None,
     folds: int | None = None,
     group_from: str | None = None,
+    ray: str | None = None,
     as_json: bool = False,
 ) -> Outcome | None:
     """Train a classifier on labelled clips.
@@ -90,6 +91,7 @@ def train(
         progress=not as_json,
         cache=cache,
         trainer=arguments,
+        ray=ray,
         on_start=None if as_json else partial(note, *start.notes),
     )
     if members is not None:
@@ -104,6 +106,7 @@ def train(
             progress=options.progress,
             cache=cache,
             trainer=arguments,
+            ray=ray,
         )
         return _members_outcome(places, out, data)
     measured = start.fit(manifest, out, options, held_out=held_out)

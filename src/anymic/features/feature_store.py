@@ -5,32 +5,26 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from anymic import audio
 from anymic._internal.cached import NOT_OF_CONTENT, note_unreadable
 from anymic._internal.files import atomic_path, key_of, note_damaged
-from anymic._internal.threads import READERS, in_order
+from anymic._internal.threads import in_order
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, AudioError, Failure, attempt
+from anymic.errors import AnymicError, Failure
+from anymic.features.feature_batches import Length, Precision, batches_of
 from anymic.features.frontend import Frontend
 from anymic.features.frontend_config import FrontendConfig
 
 FORMAT = 1
 MAGIC = b"anymic-features-2"
 BLOCK_BYTES = 1 << 24  # that share a checksum
-BATCH = 16
-SLACK_S = 1e-3
-
-Precision = Literal["float16", "float32"]  # of the values on disk
 
 
 @dataclass(frozen=True)
@@ -52,59 +46,6 @@ class FeatureStore:
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True)
-class Length:
-    """Length of every clip in seconds, and the rules of `audio.fit_length` for other lengths.
-
-    A difference of up to a millisecond is always padded or cropped.
-    """
-
-    clip_s: float
-    shorter: Literal["refuse", "pad", "repeat"] = "refuse"
-    longer: Literal["refuse", "crop", "center"] = "refuse"
-    other_rates: Literal["refuse", "resample"] = "refuse"
-
-
-def read_clip(
-    path: Path, values: dict[str, Any], *, rate_hz: int, length: Length
-) -> NDArray[np.float32]:
-    """Read the clip of a row at exactly this rate and length.
-
-    Raises an AudioError if the file cannot be read, has another rate, or a length that is refused.
-    """
-    cut, stated_s = "start_s" in values, float(values.get("duration_s", np.nan))
-    clip = audio.read(
-        path,
-        start_s=float(values["start_s"]) if cut else 0.0,
-        duration_s=None if np.isnan(stated_s) or not cut else stated_s,
-        most_s=length.clip_s if cut else None,
-        allow_silence=True,  # corpora contain silent clips
-    )
-    if clip.rate_hz != rate_hz and length.other_rates == "resample":
-        clip = audio.resample(clip, rate_hz)
-    if clip.rate_hz != rate_hz:
-        raise AudioError(
-            f"the rate of {path} is {clip.rate_hz} Hz",
-            expected=f"{rate_hz} Hz",
-            fix="convert the file, or set frontend.rate_hz to its rate, or other_rates to resample",
-        )
-    missing_s = length.clip_s - clip.duration_s
-    refused = "shorter" if missing_s > SLACK_S else "longer" if missing_s < -SLACK_S else None
-    if refused and getattr(length, refused) == "refuse":
-        raise AudioError(
-            f"{path} lasts {clip.duration_s:.3f} s",
-            expected=f"{length.clip_s:g} s",
-            fix=f"set the rule for clips that are {refused}, or set clip_s",
-        )
-    fitted = audio.fit_length(
-        clip,
-        length.clip_s,
-        shorter="pad" if length.shorter == "refuse" else length.shorter,
-        longer="crop" if length.longer == "refuse" else length.longer,
-    )
-    return fitted.samples
-
-
 def open_features(
     manifest: Manifest,
     frontend: Frontend,
@@ -113,6 +54,7 @@ def open_features(
     length: Length,
     dtype: Precision = "float16",
     progress: Callable[[int], None] | None = None,
+    ray: str | None = None,
 ) -> FeatureStore:
     """Return the features of every clip of `manifest`, computed once and kept in `cache`.
 
@@ -134,12 +76,15 @@ def open_features(
         exactly, so that predictions do not depend on the cache.
     progress : callable, optional
         Called with the number of clips done since the last call.
+    ray : str, optional
+        The address of a Ray cluster that computes them (`anymic._internal.cluster.on_cluster`), on
+        processors; clips must have the same paths there.
     """
     key = _key(manifest, frontend, length, dtype)
     path = Path(cache) / f"{key}.features"
     found = _open(path)
     if found is None:
-        _write(path, manifest, frontend, length, dtype, progress)
+        _write(path, manifest, frontend, length, dtype, progress, ray)
         found = _read(path)
         if found is None:
             raise AnymicError(f"the cache {path} cannot be read", fix="check the disk")
@@ -169,10 +114,10 @@ def _write(
     length: Length,
     dtype: Precision,
     progress: Callable[[int], None] | None,
+    ray: str | None,
 ) -> None:
     """Write a .npy array of all features, then a footer: JSON, its checksum and length, a mark."""
     config = frontend.config
-    index = frontend.device_index(manifest.table.get("device", [None] * len(manifest)))
     shape = (len(manifest), config.bands, config.frames(round(length.clip_s * config.rate_hz)))
     failures: list[Failure] = []
     rows: list[int] = []
@@ -181,21 +126,12 @@ def _write(
         if hasattr(os, "posix_fallocate"):  # else writing to a map of a full disk ends the process
             with unfinished.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, unfinished.stat().st_size)
-        clips = _clips(manifest, config.rate_hz, length)
-        while batch := list(islice(clips, BATCH)):
-            good = [(row, clip) for row, clip in batch if not isinstance(clip, Failure)]
-            failures.extend(clip for _, clip in batch if isinstance(clip, Failure))
-            if good:
-                numbers = [row for row, _ in good]
-                samples = torch.from_numpy(np.stack([clip for _, clip in good]))
-                with torch.inference_mode():
-                    place = frontend.window.device
-                    log_mel = frontend.log_mel(samples.to(place), index[numbers].to(place))
-                end = len(rows) + len(good)
-                array[len(rows) : end] = log_mel.to("cpu", getattr(torch, dtype)).numpy()
-                rows.extend(numbers)
+        for batch in batches_of(manifest, frontend, length=length, dtype=dtype, ray=ray):
+            failures += batch.failures
+            array[len(rows) : len(rows) + len(batch.rows)] = batch.features
+            rows += batch.rows
             if progress is not None:
-                progress(len(batch))
+                progress(batch.clips)
         array.flush()
         del array
         content = {
@@ -214,18 +150,6 @@ def _checksums(path: Path, end: int) -> list[int]:
     content = np.memmap(path, np.uint8, mode="r", shape=(end,))
     blocks = (content[start : start + BLOCK_BYTES] for start in range(0, end, BLOCK_BYTES))
     return list(in_order(lambda block: zlib.crc32(block.data), blocks))
-
-
-def _clips(manifest: Manifest, rate_hz: int, length: Length) -> Iterator[tuple[int, Any]]:
-    """Read clips in threads, a few ahead, in the manifest's order."""
-
-    def one(job: tuple[int, Path, dict[Any, Any]]) -> tuple[int, Any]:
-        row, path, values = job
-        return row, attempt(path, read_clip, path, values, rate_hz=rate_hz, length=length)
-
-    rows = manifest.table.to_dict("records")
-    jobs = zip(range(len(rows)), manifest.paths(), rows, strict=True)
-    return in_order(one, jobs, workers=READERS, ahead=4 * BATCH)
 
 
 def _open(path: Path) -> FeatureStore | None:

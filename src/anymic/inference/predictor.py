@@ -16,7 +16,7 @@ from anymic.audio import Clip, DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
-from anymic.features.feature_store import Precision as StoredPrecision
+from anymic.features.feature_batches import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate, calibrated_mean, thresholds_by_label
 from anymic.inference.engine import Engine, Precision
 from anymic.inference.events import Event, EventRules, events_of

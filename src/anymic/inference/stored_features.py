@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anymic.data.manifest import Manifest
-from anymic.features.feature_store import Length, Precision, open_features
+from anymic.features.feature_batches import Length, Precision
+from anymic.features.feature_store import open_features
 from anymic.inference.pipeline import ClipPipeline
 from anymic.inference.prediction import ManifestPredictions
 

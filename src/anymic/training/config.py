@@ -15,7 +15,7 @@ from anymic.codecs.random_codec import Codecs
 from anymic.devices.simulation.random_devices import RandomDevices
 from anymic.errors import ConfigError, did_you_mean
 from anymic.features import FrontendConfig
-from anymic.features.feature_store import Length
+from anymic.features.feature_batches import Length
 from anymic.training.correction_config import CorrectionConfig
 from anymic.training.loop.augmentation import Mixup, SpecAugment, TimeWarp
 from anymic.training.loop.device_augmentation import FreqMixStyle

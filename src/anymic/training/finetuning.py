@@ -56,6 +56,7 @@ def finetune(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
+    ray: str | None = None,
 ) -> Bundle:
     """Train a model's network on other clips, such as coded ones, and write the model to `out`.
 
@@ -91,7 +92,7 @@ def finetune(
     report_epochs : sequence of int
         When to measure. Epochs after the last one are left out, and the last is always included.
         Epoch 0 is the model as it was given, also with `from_scratch`.
-    resume, progress, cache, trainer
+    resume, progress, cache, trainer, ray
         As for `fit`.
 
     Returns
@@ -130,6 +131,7 @@ def finetune(
         progress=progress,
         cache=cache,
         trainer=trainer,
+        ray=ray,
     )
     config = run.config
     network = cast(models.Network, copy.deepcopy(bundle.network))
@@ -292,7 +294,8 @@ def _clips(bundle: Bundle, chosen: Manifest, frontend: Frontend, run: TrainingRu
 
     chosen.require_labels(bundle.labels)
     codec_names(chosen)  # raises before anything is computed, where no clip is clean
-    store = open_features(chosen, frontend, run.cache, length=run.config.length, dtype="float32")
+    length = run.config.length
+    store = open_features(chosen, frontend, run.cache, length=length, dtype="float32", ray=run.ray)
     run.failures += store.failures
     used = chosen.rows(store.rows)
     return Measured(store.features, used, used.targets(bundle.labels))

@@ -46,6 +46,7 @@ def fit(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
+    ray: str | None = None,
     on_start: Callable[[], object] | None = None,
 ) -> Bundle:
     """Train a classifier and write it to `out` as a bundle.
@@ -75,6 +76,9 @@ def fit(
         Folder for features; several runs may share it. By default `out`/features.
     trainer : mapping, optional
         Arguments of `pytorch_lightning.Trainer`: accelerator, devices, num_nodes, strategy, ...
+    ray : str, optional
+        The address of a Ray cluster that computes the features
+        (`anymic.features.feature_store.open_features`); the network is trained here.
     on_start : callable, optional
         Called when settings and clips are accepted and the features are computed.
 
@@ -96,7 +100,14 @@ def fit(
         origin = {"network": f"{type(network).__module__}.{type(network).__qualname__}"}
         config = replace(config, network=models.NETWORKS.name_of(type(network)) or config.network)
     run = TrainingRun(
-        manifest, config, out, resume=resume, progress=progress, cache=cache, trainer=trainer
+        manifest,
+        config,
+        out,
+        resume=resume,
+        progress=progress,
+        cache=cache,
+        trainer=trainer,
+        ray=ray,
     )
     run.begin(origin)
     config = run.config

@@ -44,6 +44,7 @@ def fit_members(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
+    ray: str | None = None,
 ) -> list[Path]:
     """Train models that differ in their seed, and so in weights, order and validation clips.
 
@@ -68,8 +69,8 @@ def fit_members(
         Folder for the features that all members share, by default `out`/features. With spectrum
         correction each member has its own gains and so its own features, which are deleted after
         its training.
-    trainer : mapping, optional
-        As for `fit`.
+    trainer, ray
+        As for `fit`; a cluster computes the features that all members share.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def fit_members(
             jobs.append({**job, "progress": False, "cache": shared, "trainer": dict(trainer or {})})
     if shared is not None and jobs:
         frontend = Frontend(settled.frontend)
-        open_features(in_one_order(pool), frontend, shared, length=settled.length)
+        open_features(in_one_order(pool), frontend, shared, length=settled.length, ray=ray)
     may_use_gpus = (trainer or {}).get("accelerator", "auto") in ("auto", "gpu", "cuda")
     gpus = visible_gpus() if may_use_gpus else []
     at_once = min(workers or len(gpus) or processors(), max(1, len(jobs)))

@@ -60,6 +60,7 @@ class TrainingRun:
         progress: bool = False,
         cache: str | Path | None = None,
         trainer: Mapping[str, Any] | None = None,
+        ray: str | None = None,
     ) -> None:
         check_trainer({key: value for key, value in (trainer or {}).items() if key != "callbacks"})
         machine.keep_memory()
@@ -67,7 +68,7 @@ class TrainingRun:
         self.config, self.out = config, Path(out)
         self.resume, self.progress = resume, progress
         self.cache = Path(cache or self.out / "features")
-        self.trainer = dict(trainer or {})
+        self.trainer, self.ray = dict(trainer or {}), ray
         self.parts = split(self.manifest, config)
         self.failures: list[Failure] = []
         self.notes: list[str] = []  # on what was taken from the data
@@ -150,7 +151,7 @@ class TrainingRun:
             training clip.
         """
         together, length, codecs = self.parts.together, self.config.length, self.config.codecs
-        store = open_features(together, frontend, self.cache, length=length)
+        store = open_features(together, frontend, self.cache, length=length, ray=self.ray)
         self.failures += store.failures
         data = Examples.of(
             self.parts, store.features, store.rows, labels=labels, failures=store.failures
@@ -167,7 +168,8 @@ class TrainingRun:
         )
         self.notes += found.notes
         stores = [
-            open_features(one, frontend, self.cache, length=length) for one in found.manifests
+            open_features(one, frontend, self.cache, length=length, ray=self.ray)
+            for one in found.manifests
         ]
         failures = [one for each in stores for one in each.failures]
         require_all_usable(failures, which=" to pass through codecs")

@@ -73,6 +73,13 @@ class Start:
     def _fit(self, clips: Manifest, out: Path, *, options: FitOptions) -> Bundle:
         if self.extractor is None:
             return fit(clips, self.config, out, **vars(options))
+        if options.ray is not None:
+            raise ConfigError(
+                "a cluster is given for a head on embeddings",
+                expected="a network, whose features it computes",
+                fix="leave it out, add a preset, or pass what `anymic embed --ray` writes to"
+                " `anymic train-head --embeddings`",
+            )
         with progress_bar(len(clips), "embedding", shown=options.progress) as advance:
             return fit_head(
                 clips,
@@ -99,6 +106,7 @@ class FitOptions:
     progress: bool = True
     cache: str | Path | None = None
     trainer: Mapping[str, Any] | None = None
+    ray: str | None = None
     on_start: Callable[[], object] | None = None
 
 
@@ -195,6 +203,7 @@ def train(
     progress: bool = True,
     cache: str | Path | None = None,
     trainer: Mapping[str, Any] | None = None,
+    ray: str | None = None,
     test_share: float | None = None,
     folds: int | None = None,
     group_from: str | None = None,
@@ -216,7 +225,7 @@ def train(
         The folder of the model.
     extractor, head, changes, seed
         See `choose_start`.
-    network, resume, progress, trainer
+    network, resume, progress, trainer, ray
         See `anymic.training.fit`; an own network is trained in place of everything else.
     cache : path, optional
         Folder for features or embeddings; several trainings may share it.
@@ -267,6 +276,7 @@ def train(
         progress=progress,
         cache=cache,
         trainer=trainer,
+        ray=ray,
         on_start=announce,
     )
     found = start.fit(clips, out, options, held_out=held_out)
