@@ -56,13 +56,14 @@ core: pyproject.toml constraints.txt
 	.venv-core/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	.venv-core/bin/anymic predict tests/golden/clip.flac --model tests/golden/basic1 --device B
 
-# The tests on a Ray cluster of this machine, in an environment with the extra ray.
-cluster: pyproject.toml constraints.txt
+# The tests on a Ray cluster of this machine. What they need is installed beside $(VENV), whose
+# packages are found too: Ray and pyarrow would change what the other tests see.
+cluster: $(VENV)/.ready-dev
 	rm -rf .venv-cluster
-	$(PYTHON) -m venv .venv-cluster
-	.venv-cluster/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[train,ray]' \
-	  pytest hypothesis httpx
-	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest tests/_internal/test_cluster.py tests/inference/test_on_cluster.py
+	$(RUN)/python -m venv .venv-cluster
+	.venv-cluster/bin/python scripts/share-packages $(RUN)/python
+	.venv-cluster/bin/python -m pip install --quiet --constraint constraints.txt 'anymic[ray]'
+	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest -m cluster $$(grep -rl --include='*.py' 'mark\.cluster' tests)
 
 # The package as it is published: dist/ has the sdist, and the wheel that is built from the commit.
 dist: $(VENV)/.ready-dev
