@@ -150,3 +150,15 @@ def test_all_is_every_extra() -> None:
         "parquet",
         "ray",
     }  # pyarrow changes how pandas keeps text
+
+
+def test_a_url_without_fsspec_is_a_failed_row() -> None:
+    """The extra is named for the URL, and the other file has its answer."""
+    places = ["https://localhost/a.wav", str(GOLDEN / "clip.flac")]
+    done = without_extras(
+        "predict", *places, "--model", str(GOLDEN / "basic1"), "--device", "B", "--json"
+    )
+    assert done.returncode == 1, done.stderr
+    failed, answered = json.loads(done.stdout)
+    assert "pip install 'anymic[remote]'" in failed["failed"]
+    assert answered["label"]

@@ -31,6 +31,7 @@ BLOCK_BYTES = 1 << 20
 SAMPLES, SAMPLE_BYTES = 8, 1 << 14  # of a large file that `content_key` reads
 KEY_DIGITS = 32  # hexadecimal digits of a key; 128 bits do not collide by chance
 UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.part\b")
+OPEN_FILES = "/proc/self/fd"  # of Linux
 SWEEP_S = 2.0  # a folder is searched for what killed processes left no more often than this
 _swept: dict[Path, float] = {}  # when each folder was searched
 
@@ -291,3 +292,15 @@ def scratch_folder() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="anymic-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def temporary_file() -> tuple[IO[bytes], str]:
+    """Return an empty file among the temporary ones, and its path for as long as it is open.
+
+    On Linux it is in no folder, so that nothing remains of it, also if the process is killed.
+    """
+    if os.path.isdir(OPEN_FILES):
+        file = tempfile.TemporaryFile(prefix="anymic-")  # noqa: SIM115
+        return file, f"{OPEN_FILES}/{file.fileno()}"
+    named = tempfile.NamedTemporaryFile(prefix="anymic-")  # noqa: SIM115
+    return named, named.name

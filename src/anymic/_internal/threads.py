@@ -22,12 +22,17 @@ Result = TypeVar("Result")
 
 READERS = 2
 JOBS_AHEAD = 16
+LARGE_AHEAD = 4  # jobs that hold much, such as a copy of a file
 ITEMS_AHEAD = 4  # of each of these jobs
 MOST_WORKERS = 4  # each holds a batch's activations in memory; more cores help each of them
 
 
 def read_ahead(
-    jobs: Iterable[Job], items_of: Callable[[Job], Iterator[Item]], *, in_threads: bool = True
+    jobs: Iterable[Job],
+    items_of: Callable[[Job], Iterator[Item]],
+    *,
+    in_threads: bool = True,
+    is_large: Callable[[Job], bool] = lambda _: False,
 ) -> Iterator[tuple[Job, Item | AnymicError]]:
     """Yield each job with each of its items, in order; threads read ahead.
 
@@ -43,6 +48,8 @@ def read_ahead(
     in_threads : bool
         Whether there is something to read; otherwise the caller's thread does it all, since each
         change of threads waits for a processor.
+    is_large : callable
+        Whether a job holds much as long as it is read: fewer jobs are then read ahead.
     """
     remaining = iter(jobs)
     if not in_threads:
@@ -55,9 +62,13 @@ def read_ahead(
     with ThreadPoolExecutor(READERS, thread_name_prefix="anymic-reader") as pool:
         try:
             while True:
-                for job in islice(remaining, JOBS_AHEAD - len(ahead)):
-                    items = items_of(job)
-                    ahead.append((job, items, pool.submit(_some, items)))
+                while len(ahead) < (
+                    LARGE_AHEAD if ahead and is_large(ahead[-1][0]) else JOBS_AHEAD
+                ):
+                    begun = [(job, items_of(job)) for job in islice(remaining, 1)]
+                    if not begun:
+                        break
+                    ahead.extend((job, own, pool.submit(_some, own)) for job, own in begun)
                 if not ahead:
                     return
                 job, items, read = ahead.popleft()

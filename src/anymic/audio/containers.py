@@ -43,7 +43,7 @@ class ContainerSource(Source):
 
         # The format is forced to the detected one: FFmpeg's own guess finds MP3 in random bytes.
         # An absolute path is never interpreted as a URL. Tags may be in any encoding.
-        path = os.path.abspath(content.path)
+        path = os.path.abspath(content.place)
         part = content.begin or end is not None
         self._section = Section(path, content.begin, end) if part else None
         try:
@@ -220,7 +220,7 @@ class ContainerSource(Source):
 
     def is_plausible(self, frames: int) -> bool:
         """Return whether a file of this size may hold so many frames; fewer bytes are rare."""
-        return frames * _LEAST_BYTES_PER_S <= os.path.getsize(self.path) * self.rate_hz
+        return frames * _LEAST_BYTES_PER_S <= os.path.getsize(self.content.place) * self.rate_hz
 
     def close(self) -> None:
         """Close the container."""

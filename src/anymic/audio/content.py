@@ -42,6 +42,8 @@ class Content:
         The first bytes of joined Ogg Vorbis streams, and the end of the last.
     notes : tuple of str
         Irregularities that are not errors.
+    copy : str
+        Where the bytes are, if not at `path`: the path of a copy of a file at a URL.
     """
 
     path: str
@@ -54,6 +56,12 @@ class Content:
     counted: bool = True
     links: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    copy: str = ""
+
+    @property
+    def place(self) -> str:
+        """The path of the bytes; `path` is that of messages."""
+        return self.copy or self.path
 
 
 class Section(io.FileIO):

@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from anymic._internal.remote import local_copy, remote_of
 from anymic.audio.containers import ContainerSource
 from anymic.audio.content import MAYBE_CUT, Content, Section
 from anymic.audio.lc3_files import Lc3Source
@@ -30,15 +31,21 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE}
 
 @contextmanager
 def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
-    """Open a file with the decoder for its content.
+    """Open a file with the decoder for its content; one at a URL is copied first.
 
     Raises
     ------
     AudioError
         If it cannot be decoded, also later: any error of a decoder within the block becomes one.
+    DependencyError
+        If it is at a URL, and the driver is not installed.
     """
+    remote = remote_of(path)
+    name = os.fsdecode(path) if remote is None else str(remote)
+    copy = None
     try:
-        with _opened(path) as source:
+        copy = None if remote is None else local_copy(remote)
+        with _opened(name, "" if copy is None else copy.place) as source:
             _check_rate(source)
             yield source
     except AnymicError:
@@ -50,15 +57,16 @@ def open_source(path: str | os.PathLike[str]) -> Iterator[Source]:
         if memory or (isinstance(error, OSError) and error.errno in _DISK):
             raise
         reason = str(error) or type(error).__name__
+        reason = reason if copy is None else reason.replace(copy.place, name)
         raise AudioError(
-            f"the file {os.fsdecode(path)} cannot be decoded ({reason.strip().rstrip('.')[:200]})",
+            f"the file {name} cannot be decoded ({reason.strip().rstrip('.')[:200]})",
             expected="an audio file that libsndfile or FFmpeg decodes",
             fix="convert it to WAV or FLAC, or fetch it again",
         ) from error
 
 
-def _opened(path: str | os.PathLike[str]) -> Source:
-    content = sniff(path)
+def _opened(name: str, copy: str) -> Source:
+    content = sniff(name, copy=copy)
     return JoinedSource(content) if content.links else _decoder(content)
 
 
@@ -115,7 +123,7 @@ class SoundfileSource(Source):
             self.stated_frames = None  # libsndfile counts the samples that are present
         log = self._file.extra_info if content.format in ("au", "w64") else ""
         data = re.search(r"^data : (\d+)", log, re.MULTILINE)
-        more = data and os.path.getsize(content.path) < int(data[1]) < _UNKNOWN_BYTES
+        more = data and os.path.getsize(content.place) < int(data[1]) < _UNKNOWN_BYTES
         if more or re.search(r": \d+ \(should be", log):  # -1 where the writer did not know it
             self.notes += (MAYBE_CUT,)
 
@@ -175,7 +183,7 @@ class SoundfileSource(Source):
 
     def _open(self, begin: int, header: soundfile.SoundFile | None = None) -> soundfile.SoundFile:
         """Open the file from a byte on; with a header, the bytes from there are its samples."""
-        name = os.fsencode(self.path)  # soundfile refuses text that is not UTF-8
+        name = os.fsencode(self.content.place)  # soundfile refuses text that is not UTF-8
         raw = {}
         if header is not None:
             order = "BIG" if header.format in ("AIFF", "AU") else "LITTLE"

@@ -20,7 +20,7 @@ class Lc3Source(Source):
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
-        file = lc3.from_file(Path(content.path).read_bytes()[content.begin :])
+        file = lc3.from_file(Path(content.place).read_bytes()[content.begin :])
         self.format = "lc3 lc3"
         self.rate_hz, self.channels = file.rate_hz, len(file.frames)
         decoded = [

@@ -42,7 +42,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
         if frames is not None and not source.is_plausible(frames):
             frames = None  # only decoding shows it
         return AudioInfo(
-            path=os.fsdecode(path),
+            path=source.path,
             rate_hz=source.rate_hz,
             channels=source.channels,
             frames=frames,
@@ -134,7 +134,7 @@ def read(
         if not len(frames) or not (complete or duration_s is None):
             _refuse_part(source, start_s, duration_s)
         rate, notes = source.rate_hz, source.notes
-    name = os.fsdecode(path)
+    name = source.path
     every = frames
     if column is not None:
         frames = np.ascontiguousarray(frames[:, column]) if frames.ndim > 1 else frames

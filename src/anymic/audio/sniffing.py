@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from typing import BinaryIO
 
 from anymic._internal.lc3 import MAGIC as LC3_MAGIC
+from anymic._internal.remote import as_path
 from anymic.audio.completeness import au, caf, flac, matroska, ogg
 from anymic.audio.content import Content
 from anymic.audio.endings import FORMAT_OF_BARE
@@ -41,8 +43,8 @@ _BOXES = {
 }
 
 
-def sniff(path: str | os.PathLike[str]) -> Content:
-    """Return the format of a file and whether it is complete.
+def sniff(path: str | os.PathLike[str], *, copy: str = "") -> Content:
+    """Return the format of a file and whether it is complete; it is read at `copy`, if given.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def sniff(path: str | os.PathLike[str]) -> Content:
     """
     name = os.fsdecode(path)
     try:
-        status = os.stat(name)
+        status = os.stat(copy or name)
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             # Opening a pipe blocks until something writes to it.
             raise AudioError(
@@ -59,14 +61,15 @@ def sniff(path: str | os.PathLike[str]) -> Content:
                 expected="an audio file",
                 fix="save it to a file",
             )
-        with open(name, "rb") as file:
+        with open(copy or name, "rb") as file:
             if not file.read(1):
                 raise AudioError(
                     f"the file {name} has 0 bytes",
                     expected="an audio file",
                     fix="fetch or record it again",
                 )
-            return _classify(name, file, status.st_size)
+            content = _classify(name, file, status.st_size)
+            return replace(content, copy=copy) if copy else content
     except IsADirectoryError:
         raise AudioError(
             f"the path {name} is a folder", expected="an audio file", fix="pass the files in it"
@@ -94,7 +97,7 @@ def _classify(name: str, file: BinaryIO, size: int) -> Content:
         return _content(Content(name, known, begin=begin), file, head, size)
     if head[:2] == LC3_MAGIC:
         return Content(name, "lc3", begin=begin)
-    raw = FORMAT_OF_BARE.get(os.path.splitext(name)[1].lower())
+    raw = FORMAT_OF_BARE.get(as_path(name).suffix.lower())
     if raw is not None and not _is_text(head):
         return Content(name, raw, begin=begin)
     frames = mpeg(name, file, begin, ape=ape)

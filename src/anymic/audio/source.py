@@ -79,7 +79,7 @@ class Source(ABC):
 
     def is_plausible(self, frames: int) -> bool:
         """Return whether a file of this size may hold so many frames."""
-        return frames <= _MOST_FRAMES_PER_BYTE * os.path.getsize(self.path)
+        return frames <= _MOST_FRAMES_PER_BYTE * os.path.getsize(self.content.place)
 
     def finish(self) -> None:
         """Raise AudioError if the file ended before its header states."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymic._internal.files import write_bytes
+from anymic._internal.remote import as_path
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError, of_one_file
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def codec_apply(
-    recording: Path,
+    recording: str,
     *,
     codec: str,
     out: Path,
@@ -37,9 +38,10 @@ def codec_apply(
     from anymic.codecs import Codec
 
     chosen = Codec(codec, kbps=kbps, rate_hz=rate, lost=lost).require()
-    _check_places(recording, out, keep, chosen)
+    place = as_path(recording)
+    _check_places(place, out, keep, chosen)
     with of_one_file():
-        count = audio.probe(recording).channels if channel is None else 1
+        count = audio.probe(place).channels if channel is None else 1
         several = range(count) if count > 1 else [read_channel(channel or "mean")]
         if keep is not None and count > 1:
             raise ConfigError(
@@ -47,7 +49,7 @@ def codec_apply(
                 expected="one channel",
                 fix="add --channel mean, or a number",
             )
-        read = [audio.read(recording, channel=one, allow_silence=True) for one in several]
+        read = [audio.read(place, channel=one, allow_silence=True) for one in several]
         passed = [chosen.apply(clip) for clip in read]
         audio.write(out, [one.clip for one in passed])
     coded, size = passed[0], sum(len(one.data) for one in passed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from anymic._internal.remote import as_path
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
 from anymic.errors import DeviceError, of_one_file
 
 
 def correct(
-    recording: Path,
+    recording: str,
     *,
     profile: Path,
     device: str,
@@ -34,14 +35,15 @@ def correct(
         raise DeviceError(
             f"--gain-db is {gain_db}", expected="a number", fix="pass -6, for example"
         )
-    require_other(out, recording)
+    place = as_path(recording)
+    require_other(out, place)
     gains = DeviceProfile.read(profile)
     factors = gains.of(device).scaled(10 ** (gain_db / 20)).factors
-    info = audio.probe(recording)
+    info = audio.probe(place)
     gains.require(rate_hz=info.rate_hz)
     steps = {"fft_size": gains.fft_size, "hop_samples": gains.hop_samples}
     with of_one_file():
-        clip = audio.read(recording, channel=read_channel(channel))
+        clip = audio.read(place, channel=read_channel(channel))
         corrected = apply_to_waveform(clip, factors, **steps)
     before, peak = (float(abs(one.samples).max()) for one in (clip, corrected))
     if peak > 1 and out.suffix.lower() != ".wav":

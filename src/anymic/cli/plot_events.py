@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anymic._internal.remote import as_path
 from anymic.cli.event_options import event_settings
 from anymic.cli.inputs import require_png
 from anymic.cli.printing import Outcome
 
 
 def plot_events(
-    recording: Path,
+    recording: str,
     *,
     model: Path,
     out: Path = Path("events.png"),
@@ -41,9 +42,10 @@ def plot_events(
     require_png(out)
     settings = event_settings(threshold, hysteresis, shortest, longest_gap, overlap)
     predictor = Predictor(with_hop(bundle.load(model), hop), accelerator=accelerator)
-    table = predictor.events(recording, device=device, rules=settings.rules)
+    path = as_path(recording)
+    table = predictor.events(path, device=device, rules=settings.rules)
     events = [Event(*row) for row in table.itertuples(index=False, name=None)]
-    picture, length_s = log_mel_picture(predictor, recording)
-    title = f"{recording.name}: {counted(len(events), 'event')}"
+    picture, length_s = log_mel_picture(predictor, path)
+    title = f"{path.name}: {counted(len(events), 'event')}"
     place = str(save_png(events_figure(picture, length_s, events, title=title), out))
     Outcome(place, [place]).show(as_json=False)

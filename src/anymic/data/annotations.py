@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from anymic._internal.frames import as_text, frame
+from anymic._internal.remote import is_url
 from anymic.data.tables import some
 from anymic.data.text_tables import read_text_table
 from anymic.errors import ManifestError
@@ -38,7 +39,7 @@ def read_annotations(path: str | Path) -> dict[str, list[Annotation]]:
 
     The columns file, start_s, end_s and label are needed; their usual spellings (path, onset,
     offset, event_label, and those of Raven) are read too. A row with a file alone states a
-    recording without events. Files are relative to the folder of the table.
+    recording without events. Files are relative to the folder of the table, or at URLs.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def read_annotations(path: str | Path) -> dict[str, list[Annotation]]:
     for row, (file, start, end, label) in enumerate(
         zip(*(table[name].tolist() for name in COLUMNS), strict=True)
     ):
-        place = str(path.parent / file.strip())
+        place = file.strip() if is_url(file.strip()) else str(path.parent / file.strip())
         events = found.setdefault(place, [])
         if not (start or end or label) and file.strip():
             continue

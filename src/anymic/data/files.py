@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from anymic._internal.files import file_identity
+from anymic._internal.remote import RemotePath, as_path, files_at
 from anymic.audio.endings import AUDIO_ENDINGS
 from anymic.data.tables import some
-from anymic.errors import AnymicWarning, Failure, counted
+from anymic.errors import AnymicError, AnymicWarning, Failure, counted
 
 ENDINGS_LISTED = some((".wav", ".flac", ".mp3", *sorted(AUDIO_ENDINGS)), most=3)
+NO_AUDIO = f"The folder has no audio. Expected files that end in {ENDINGS_LISTED}. Check the path."
+NO_MATCH = "The pattern matches no audio file. Check the pattern."
 
 
 def is_audio(name: str | Path) -> bool:
@@ -73,24 +76,27 @@ def find_files(places: Iterable[str | Path]) -> list[Path | Failure]:
     Parameters
     ----------
     places : iterable of path
-        Files, folders (see `search`), or patterns (a*.wav, ** too). Files that are named are read
-        with any ending.
+        Files, folders (see `search`), or patterns (a*.wav, ** too); each can be a URL, such as
+        s3://bucket/recordings/ (`anymic._internal.remote`). Files that are named are read with any
+        ending.
     """
     found: list[Path | Failure] = []
     skipped: Counter[str] = Counter()
-    for place in map(str, places):
-        files, reason = [Path(place)], ""
-        if files[0].is_dir():
-            files, others = search(files[0])
+    for given in places:
+        path, place = as_path(given), str(given)
+        files, reason = [path], ""
+        if isinstance(path, RemotePath):
+            place = str(path)
+            files, others, reason = _at_url(path)
             skipped += others
-            reason = (
-                f"The folder has no audio. Expected files that end in {ENDINGS_LISTED}. "
-                "Check the path."
-            )
+        elif path.is_dir():
+            files, others = search(path)
+            skipped += others
+            reason = NO_AUDIO
         elif glob.has_magic(place) and not os.path.lexists(place):
             files, others = _matches(place)
             skipped += others
-            reason = "The pattern matches no audio file. Check the pattern."
+            reason = NO_MATCH
         found += files or [Failure(place, reason)]
     warn_of_skipped(skipped)
     return list(dict.fromkeys(found))
@@ -108,6 +114,26 @@ def _matches(pattern: str) -> tuple[list[Path], Counter[str]]:
             files += below
             skipped += others
     return files, skipped
+
+
+def _at_url(path: RemotePath) -> tuple[list[Path], Counter[str], str]:
+    """Return the audio at a URL, what else is there by ending, and why there is none."""
+    skipped: Counter[str] = Counter()
+    try:
+        below = files_at(path, is_file=is_audio(path))
+    except AnymicError as error:
+        return [], skipped, str(error)
+    if below is None:
+        return [path], skipped, ""
+    files: list[Path] = []
+    for one in below:
+        if any(part.startswith(".") for part in one.url.removeprefix(path.url).split("/")):
+            skipped["hidden"] += 1
+        elif is_audio(one):
+            files.append(one)
+        else:
+            skipped[one.suffix.lower() or "without an ending"] += 1
+    return files, skipped, NO_MATCH if glob.has_magic(path.url) else NO_AUDIO
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anymic._internal.files import csv_text, encoded, file_identity, file_state, write_bytes
 from anymic._internal.frames import python_text
+from anymic._internal.remote import as_path, is_url
 from anymic.data import label_sets
 from anymic.data.checked_table import checked, complete_takes
 from anymic.data.spelling import warn_of_lookalikes
@@ -40,7 +41,7 @@ class Manifest:
         ``kbps`` are floats, everything else is text ("" where not known). Never change it in
         place.
     root : Path
-        Relative paths in ``path`` are relative to this folder.
+        Relative paths in ``path`` are relative to this folder; URLs such as s3:// are whole.
     name : str
         The name of the corpus, for messages and reports.
     several : bool
@@ -126,8 +127,8 @@ class Manifest:
         return sorted(set(self.table.get("device", ())) - {""})
 
     def paths(self) -> list[Path]:
-        """Return the absolute path of each row's file."""
-        return [Path(path) for path in self._full_paths()]
+        """Return the absolute path of each row's file; URLs are `anymic._internal.remote` paths."""
+        return [as_path(path) for path in self._full_paths()]
 
     @python_text
     def write(self, csv: str | Path) -> Path:
@@ -313,7 +314,7 @@ class Manifest:
 
     def _full_paths(self) -> list[str]:
         root = os.path.abspath(self.root)
-        return [os.path.join(root, path) for path in self.table["path"]]
+        return [path if is_url(path) else os.path.join(root, path) for path in self.table["path"]]
 
     def _named(self) -> str:
         return f" {self.name}" if self.name else ""

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anymic._internal.frames import frame
+from anymic._internal.remote import is_url
 from anymic.errors import ManifestError
 
 TABLE = "a table with one clip a row and at least the columns path and label"
@@ -130,7 +131,12 @@ def cell_text(value: Any) -> str:
 
 
 def relative(path: str | Path, folder: str) -> str:
-    """Return the path relative to the folder, with forward slashes; absolute if it is elsewhere."""
+    """Return the path relative to the folder, with forward slashes; absolute if it is elsewhere.
+
+    A URL stays as it is.
+    """
+    if is_url(os.fspath(path)):
+        return os.fspath(path)
     full = os.path.normpath(path)
     below = os.path.join(folder, "")
     return (full[len(below) :] if full.startswith(below) else full).replace(os.sep, "/")

@@ -18,7 +18,7 @@ from anymic.evaluation.report.rows import Row, row, write_json
 from anymic.evaluation.report.tables import Table
 from anymic.inference.predictor import Predictor
 from anymic.inference.recordings import EventSettings, RecordingEvents, recording_events
-from anymic.inference.requests import ClipRequest
+from anymic.inference.requests import request_of
 from anymic.inference.streaming import with_hop
 from anymic.metrics.events import (
     COLLAR_S,
@@ -127,8 +127,8 @@ def evaluate_events(
     loaded = with_hop(load(model), hop_s)
     _refuse_labels(wanted, loaded.labels)
     predictor = Predictor(loaded, accelerator=accelerator)
-    known = "assumed" if device is None else "stated"
-    requests = [ClipRequest(path, device, known) for path in wanted]  # type: ignore[arg-type]
+    requests = [request_of(path, device) for path in wanted]
+    wanted = {one.path: own for one, own in zip(requests, wanted.values(), strict=True)}
     outcomes = recording_events(predictor.pipeline, loaded, iter(requests), settings)
     counts: dict[str, list[Counts]] = {SEGMENTS: [], EVENTS: []}
     failures: list[Failure] = []

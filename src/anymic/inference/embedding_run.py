@@ -22,7 +22,7 @@ from anymic.errors import Failure
 from anymic.inference.embedder import Embedder, Embeddings
 from anymic.inference.embedding_files import Format, format_of, write, write_shards
 from anymic.inference.engine import Precision
-from anymic.inference.requests import ClipRequest, manifest_requests
+from anymic.inference.requests import ClipRequest, manifest_requests, request_of
 from anymic.inference.resuming import Resumed, model_key, states_key
 from anymic.inference.spreading import HERE, Spreading, settings_of
 
@@ -131,19 +131,21 @@ def embed_recordings(
     loaded = replace(loaded, **settings_of(embedder.pipeline))
     never: tuple[Failure, ...] = ()
     listed: list[ClipRequest] = []
+    of_path: dict[str, Path] = {}
     if isinstance(places, Manifest):
         listed = manifest_requests(places, embedder.pipeline.gain_selector.contract.clip_s)
         keys = [f"{one.path} {one.start_s} {one.duration_s}" for one in listed]
     else:
         found = find_files(places)
         never = tuple(one for one in found if isinstance(one, Failure))
-        keys = [str(one) for one in found if isinstance(one, Path)]
+        of_path = {str(one): one for one in found if isinstance(one, Path)}
+        keys = list(of_path)
     of_key = dict(zip(keys, listed, strict=True)) if listed else {}
 
     def make(key: str) -> ClipRequest:
         if key in of_key:
             return replace(of_key[key], starts_s=[], windows=[])
-        return ClipRequest(key, device, "assumed" if device is None else "stated")
+        return request_of(of_path[key], device)
 
     decisive = {
         "work": "embeddings",
@@ -157,7 +159,7 @@ def embed_recordings(
     if listed:
         decisive["clips"] = key_of([one.device for one in listed])
         if embedder.pipeline.gain_selector.policy == "blind":  # and share their gains
-            decisive["together"] = key_of(states_key(one.path for one in listed))
+            decisive["together"] = key_of(states_key(one.file for one in listed))
     with journal_of(place, decisive) as journal:
         if listed:  # clips of one unknown device share their gains
             embedder.pipeline.gain_selector.share_gains(listed)

@@ -23,7 +23,7 @@ from anymic.inference.onnx_predictor import predict_onnx
 from anymic.inference.pipeline import LEAN_VALUES, fitting_batch
 from anymic.inference.predictor import Predictor
 from anymic.inference.recordings import EventSettings, RecordingEvents, recording_events
-from anymic.inference.requests import ClipRequest, share_device
+from anymic.inference.requests import ClipRequest, request_of, share_device
 from anymic.inference.resuming import Resumed, model_key, states_key
 from anymic.inference.spreading import HERE, Spreading, settings_of
 from anymic.inference.streaming import with_hop
@@ -114,7 +114,8 @@ def predict_events(
     target = target_of(out, kind)
     places_found = audio_files(places)
     never = [one for one in places_found if isinstance(one, Failure)]
-    paths = [str(one) for one in places_found if isinstance(one, Path)]
+    files_found = {str(one): one for one in places_found if isinstance(one, Path)}
+    paths = list(files_found)
     refuse_several(target, len(paths))
     finder = EventModel(str(model), settings, hop_s, together, batch_size, accelerator)
     loaded, predictor = finder.load()
@@ -123,12 +124,12 @@ def predict_events(
         finder = replace(finder, **settings_of(predictor.pipeline))
     decisive = {"model": model_key(model), "device": device, "hop_s": hop_s}
     if together:  # each recording has a part in the gains of the others
-        decisive["together"] = key_of(states_key(paths))
+        decisive["together"] = key_of(states_key(files_found.values()))
     with journal_of(target.place, {**decisive, **_decisive(settings, predictor)}) as journal:
         run = Resumed(
             journal,
             paths,
-            lambda path: ClipRequest(path, device, "assumed" if device is None else "stated"),
+            lambda path: request_of(files_found[path], device),
             lambda requests: _found(loaded, predictor, requests, settings),
             RecordingEvents.as_mapping,
             RecordingEvents.from_mapping,
@@ -277,7 +278,7 @@ def _found_by_onnx(
     model: OnnxModel, requests: Iterable[ClipRequest], settings: EventSettings
 ) -> Found:
     for request in requests:
-        for one in predict_onnx(model, [Path(request.path)], device=request.device):
+        for one in predict_onnx(model, [request.file], device=request.device):
             if isinstance(one, Failure):
                 yield one
                 continue

@@ -173,7 +173,7 @@ class PredictionModel:
         return lambda requests: list(predictor.answers(requests))
 
     def _by_onnx(self, model: OnnxModel, requests: list[ClipRequest]) -> list[Prediction | Failure]:
-        files = [Path(one.path) for one in requests]
+        files = [one.file for one in requests]
         least = self.min_confidence
         return list(predict_onnx(model, files, device=self.device, min_confidence=least))
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from anymic._internal.remote import RemotePath
 from anymic._internal.threads import read_ahead, spread_workers
 from anymic.audio import DecodedFile
 from anymic.bundle import Bundle, Ensemble
@@ -25,7 +26,7 @@ Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
 Computed = list[tuple[ClipRequest, Window, NDArray[np.float64] | AnymicError, bool]]
 
 BATCH_VALUES = 250_000  # feature values in a batch on a processor, which one core computes
-LEAN_VALUES = 70_000  # the same, where memory is to stay small
+LEAN_VALUES = 100_000  # the same, where memory is to stay small
 MOST_WINDOWS = 32  # in a batch on a processor; on a GPU in every batch
 
 
@@ -93,7 +94,9 @@ class ClipPipeline:
             isinstance(one.source, DecodedFile) for one in requests
         ):
             decoded, size = True, self._size(requests)
-        for request, item in read_ahead(requests, self._windows, in_threads=not decoded):
+        for request, item in read_ahead(
+            requests, self._windows, in_threads=not decoded, is_large=_is_copied
+        ):
             if not unfinished or unfinished[-1] is not request:
                 if request.apart and batch:
                     yield batch
@@ -152,6 +155,11 @@ class ClipPipeline:
             (request, window, result, ok)
             for (request, window), result, ok in zip(batch, results, finite, strict=True)
         ]
+
+
+def _is_copied(request: ClipRequest) -> bool:
+    """Return whether a clip is in a file at a URL, which is copied for as long as it is read."""
+    return isinstance(request.source, RemotePath)
 
 
 def _gains(request: ClipRequest, window: Window) -> Gains | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from anymic._internal.remote import RemotePath, as_path, is_url
 from anymic.audio import Clip, DecodedFile
 from anymic.audio.source import Source
 from anymic.data.manifest import Manifest
@@ -60,6 +61,11 @@ class ClipRequest:
         if isinstance(self.source, Clip | DecodedFile | Source):
             return self.source.path
         return str(self.source)
+
+    @property
+    def file(self) -> Path:
+        """The file as a path, which may be one at a URL."""
+        return self.source if isinstance(self.source, Path) else as_path(self.path)
 
     @property
     def failed(self) -> AnymicError | None:
@@ -148,6 +154,8 @@ def request_of(
                 expected="a rate with an array of samples only",
                 fix="leave it out: a file or clip has its own rate",
             )
+        if isinstance(source, str) and is_url(source):
+            source = as_path(source)
         return ClipRequest(source, device, device_from)
     if isinstance(source, Sequence) and any(
         isinstance(item, FILE_OR_CLIP) or hasattr(item, "__len__") for item in source
@@ -222,7 +230,10 @@ def manifest_requests(manifest: Manifest, clip_s: float | None) -> list[ClipRequ
     for path, values in zip(manifest.paths(), manifest.table.to_dict("records"), strict=True):
         device = values.get("device") or None
         request = ClipRequest(
-            str(path), device, "assumed" if device is None else "manifest", device_group=device
+            path if isinstance(path, RemotePath) else str(path),
+            device,
+            "assumed" if device is None else "manifest",
+            device_group=device,
         )
         if "start_s" in values:
             length_s = float(values.get("duration_s", np.nan))

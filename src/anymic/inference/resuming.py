@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from anymic._internal.files import file_digest, file_state
 from anymic._internal.journal import Journal, Place
+from anymic._internal.remote import RemotePath
+from anymic._internal.threads import in_order
 from anymic.bundle.format import FOLDER
 from anymic.bundle.installed import resolve
 from anymic.data.tables import some
@@ -19,6 +21,7 @@ from anymic.errors import AnymicWarning, ConfigError, Failure, counted, part_of
 from anymic.inference.requests import ClipRequest
 
 GROUP_FILES, GROUP_BYTES = 32, 8 << 20  # of recordings whose windows share batches
+ASKED_AT_ONCE = 16  # files at URLs whose state is wanted
 
 
 Result = TypeVar("Result")
@@ -72,7 +75,7 @@ class Resumed(Generic[Result]):
 
     def run(self) -> Iterator[str]:
         """Compute what is missing; yield the key of each recording when it is done."""
-        states = {key: file_state(Path(self.make(key).path)) for key in self.keys}
+        states = _states((key, self.make(key).file) for key in self.keys)
         first = self._from_journal(states)
         yield from (key for key in self.keys if key in self._places)
         todo = [key for key in self.keys if key not in self._places]
@@ -218,7 +221,7 @@ def groups_of(
 
 def grouped(requests: Sequence[ClipRequest]) -> Iterator[list[ClipRequest]]:
     """Divide requests for files as `groups_of` does."""
-    states = {one.path: file_state(Path(one.path)) for one in requests}
+    states = _states((one.path, one.file) for one in requests)
     remaining = iter(requests)
     for group in groups_of([one.path for one in requests], states):
         yield list(islice(remaining, len(group)))
@@ -231,6 +234,19 @@ def model_key(place: str | Path) -> str:
     return file_digest(file)[:32]
 
 
-def states_key(paths: Iterable[str]) -> list[list[Any]]:
+def states_key(files: Iterable[Path]) -> list[list[Any]]:
     """Return the states of recordings that decide each other's results."""
-    return [[os.path.abspath(path), *file_state(Path(path))] for path in paths]
+    states = _states((str(file), file) for file in files)
+    return [[os.path.abspath(path), *state] for path, state in states.items()]
+
+
+def _states(files: Iterable[tuple[str, Path]]) -> dict[str, tuple[int, ...]]:
+    """Return the `file_state` of each file by its name; several servers are asked at once."""
+    states: dict[str, tuple[int, ...]] = {}
+    remote: dict[str, Path] = {}
+    for name, file in files:
+        if isinstance(file, RemotePath):
+            remote[name] = file
+        states[name] = () if name in remote else file_state(file)
+    asked = in_order(file_state, remote.values(), workers=ASKED_AT_ONCE)
+    return {**states, **dict(zip(remote, asked, strict=True))}

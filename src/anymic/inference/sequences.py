@@ -216,7 +216,7 @@ class _Clips:
             return [request]
         begin, length = request.start_s or 0.0, request.duration_s
         if length is None:
-            length = audio.length_s(request.path) - begin
+            length = audio.length_s(request.file) - begin
             length = min(length, request.most_s or length)
         hop_s = self.contract.hop_samples / self.contract.rate_hz
         windows = int((length - self.contract.clip_s) / hop_s) + 1
