@@ -45,6 +45,11 @@ def test_another_label_is_no_match() -> None:
     assert np.isnan(f1(counts)).tolist() == [False, False, True]
 
 
+def test_f1_of_what_was_missed_is_zero_and_of_nothing_is_none() -> None:
+    counts = np.array([[0, 1, 0], [0, 0, 1], [1, 1, 1], [1, 2, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(f1(counts), [0, 0, 1, 2 / 3, np.nan])
+
+
 def test_the_number_of_pairs_is_the_largest() -> None:
     """A choice in the order of starts would leave the second event without a partner."""
     reference = [Span(1.0, 2.0, "dog"), Span(1.2, 2.2, "dog")]

@@ -306,6 +306,8 @@ def test_confusion_matrix_equals_sklearn() -> None:
         ([[1.5, -0.5]], [0], "softmax"),
         (np.zeros((0, 3)), [], r"\(0, 3\)"),
         ([[0.5, 0.5]], [2], "0 to 1"),
+        ([[0.5, 0.5]] * 2, [0, 2], "0 to 1"),
+        ([[0.5, 0.5]] * 2, [1, -1], "0 to 1"),
         ([[0.5, 0.5]], [0.5], "float64"),
         ([[0.5, 0.5]], [0, 1], r"\(2,\)"),
         ([[1.0], [1.0]], [0, 0], "two classes"),
@@ -360,5 +362,11 @@ def test_other_refusals() -> None:
         bootstrap(lambda rows: float("nan"), [1, 2, 3])
     with pytest.raises(MetricError, match="Z among them"):
         device_contrasts([1, 0], ["A", "B"], reference="Z")
-    with pytest.raises(MetricError, match="0 to 1"):
-        confusion_matrix([0, 2], [0, 1], classes=2)
+    for targets, predictions in (
+        ([0, 2], [0, 1]),
+        ([0, 1], [2, 0]),
+        ([-1, 1], [0, 1]),
+        ([0, 1], [0, -1]),
+    ):
+        with pytest.raises(MetricError, match="0 to 1"):
+            confusion_matrix(targets, predictions, classes=2)

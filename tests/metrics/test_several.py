@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, f1_score
+from sklearn.metrics import average_precision_score, f1_score, log_loss
 
 from anymic.calibration import CalibrationError, best_thresholds
 from anymic.metrics import MetricError, f1_intervals, precision_intervals, score_all
@@ -12,6 +12,7 @@ from anymic.metrics.intervals import bootstrap
 from anymic.metrics.several import (
     _weighted,
     average_precisions,
+    binary_log_losses,
     mean_average_precision,
     precision_difference,
 )
@@ -80,6 +81,28 @@ def test_f1_is_that_of_scikit_learn() -> None:
     assert mean.value == pytest.approx(f1_score(y, p >= 0.5, average="macro"))
     found = [one.value for one in each if one is not None]
     np.testing.assert_allclose(found, f1_score(y, p >= 0.5, average=None))
+
+
+def test_n_is_the_number_of_clips_that_have_the_label() -> None:
+    p, y, groups = example()
+    y[:, 2] = 0
+    for intervals, first in ((precision_intervals, p), (f1_intervals, p >= 0.5)):
+        for recordings in (groups, np.zeros(len(y))):
+            mean, each = intervals(first, y, recordings)
+            assert mean is not None
+            assert mean.n == len(y)
+            assert [one.n if one else 0 for one in each] == y.sum(axis=0).tolist()
+        assert intervals(first, np.zeros_like(y), groups) == (None, [None] * 4)
+
+
+def test_the_log_loss_of_labels_is_that_of_scikit_learn() -> None:
+    p, y, _ = example()
+    p[:2] = [[0.0] * 4, [1.0] * 4]
+    expected = [
+        np.mean([log_loss([has], [score], labels=[0, 1]) for has, score in zip(*row, strict=True)])
+        for row in zip(y, np.clip(p, 1e-7, 1 - 1e-7), strict=True)
+    ]
+    np.testing.assert_allclose(binary_log_losses(p, y), expected, atol=1e-6)
 
 
 def test_registered_metrics_are_those_of_the_kind_of_targets() -> None:
