@@ -108,7 +108,8 @@ def pooled() -> Pooled:
 def test_the_recovered_share_by_hand() -> None:
     ours, codecs = pooled(), ("mp3 32", "opus 16", "a-law 64")
     assert analysis.losing(ours, codecs, 0.05) == ("mp3 32", "opus 16")
-    groups = {**{one: (one,) for one in codecs}, analysis.LOSING: ("mp3 32", "opus 16")}
+    groups: dict[str, tuple[str, ...]] = {one: (one,) for one in codecs}
+    groups[analysis.LOSING] = ("mp3 32", "opus 16")
     found = Findings(
         [one for name in ours.conditions for one in analysis.compared(ours, name, groups)]
     )
@@ -123,7 +124,7 @@ def test_the_recovered_share_by_hand() -> None:
 
 def test_an_aim_that_is_missed_is_said() -> None:
     ours = pooled()
-    groups = {one: (one,) for one in ("mp3 32", "opus 16", "a-law 64")}
+    groups: dict[str, tuple[str, ...]] = {one: (one,) for one in ("mp3 32", "opus 16", "a-law 64")}
     groups[analysis.LOSING] = ("mp3 32", "opus 16")
     rows = [one for name in ours.conditions for one in analysis.compared(ours, name, groups)]
     grid = analysis.Settings.read(FOLDER, changes={"several": ["mp3 32", "opus 16"]})

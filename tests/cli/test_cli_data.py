@@ -70,6 +70,15 @@ def test_not_checked(corpus: Path) -> None:
     assert len(Manifest.read(out)) == 3
 
 
+def test_an_earlier_manifest_is_replaced(corpus: Path) -> None:
+    command = ["data", "prepare", "folder", "--root", str(corpus), "--no-check", "--out"]
+    out = corpus.parent / "manifest.csv"
+    for clips in (3, 2):
+        assert main([*command, str(out)]) == 0
+        assert len(Manifest.read(out)) == clips
+        (corpus / "dog" / "b.wav").unlink(missing_ok=True)
+
+
 def test_a_group_on_both_sides_of_a_split(corpus: Path) -> None:
     table = corpus / "table.csv"
     table.write_text(
