@@ -79,7 +79,13 @@ def commands(corpus: Path) -> list[Command]:
             ),
         ),
         Command("predict", ("predict", many, "--model", model), out="events.csv"),
+        Command(
+            "predict --workers",
+            ("predict", many, "--model", model, "--workers", "2"),
+            out="events.csv",
+        ),
         Command("embed", ("embed", many, "--model", model), out="features.npz"),
+        Command("embed, shards", ("embed", many, "--model", model, "--format", "npz")),
     ]
 
 

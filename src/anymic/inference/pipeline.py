@@ -26,7 +26,7 @@ Batch = list[tuple[ClipRequest, Window]]  # windows that are computed together
 Computed = list[tuple[ClipRequest, Window, NDArray[np.float64] | AnymicError, bool]]
 
 BATCH_VALUES = 250_000  # feature values in a batch on a processor, which one core computes
-LEAN_VALUES = 100_000  # the same, where memory is to stay small
+LEAN_VALUES = 70_000  # the same, where memory is to stay small
 MOST_WINDOWS = 32  # in a batch on a processor; on a GPU in every batch
 
 
