@@ -44,6 +44,15 @@ def test_versions_are_what_the_codecs_make(clips: Manifest, tmp_path: Path) -> N
             np.testing.assert_allclose(audio.read(path).samples, expected, atol=2.0**-23)
 
 
+def test_the_folder_may_be_relative(
+    clips: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = encode_versions(clips, DRAWN, "coded", progress=False)
+    assert all(path.is_file() for manifest in found.manifests for path in manifest.paths())
+
+
 def test_another_place_of_a_file_finds_its_versions(clips: Manifest, tmp_path: Path) -> None:
     out = tmp_path / "coded"
     encode_versions(clips, DRAWN, out, progress=False)

@@ -17,6 +17,7 @@ import torch
 from anymic import models
 from anymic.bundle import Bundle
 from anymic.cli import main
+from anymic.codecs.random_codec import Codecs
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicWarning, ConfigError, ManifestError
 from anymic.features import FrontendConfig
@@ -109,6 +110,22 @@ def test_only_the_named_segments_change(
     for name, value in start.network.state_dict().items():
         assert torch.equal(value, before[name])  # the model itself is left alone
     assert all(value.requires_grad for value in tuned.network.parameters())
+
+
+@pytest.mark.parametrize("codecs", [Codecs(set=("mu-law 64",)), Codecs(versions=1)])
+def test_a_segment_is_trained_through_codecs_and_measured_through_those_of_a_set(
+    codecs: Codecs, start: Bundle, corpus: Manifest, tmp_path: Path
+) -> None:
+    clean, config = corpus.where(codec=["", "wav"]), replace(TUNING, codecs=codecs)
+    tuned = finetune(start, clean, tmp_path, config=config, segments="10", progress=False)
+    kept = [same(old, new) for old, new in zip(states(start), states(tuned), strict=True)]
+    assert all(all(each) for each in kept[:9])
+    assert not all(kept[9])
+    rows = tuned.training["finetuned"]["measured"]
+    measured = {row["condition"]["codec"] for row in rows if "codec" in row["condition"]}
+    assert measured == {"clean", *codecs.set}
+    plain = finetune(start, clean, tmp_path / "plain", config=TUNING, segments="10", progress=False)
+    assert weights_digest(plain) != weights_digest(tuned)
 
 
 def test_everything_learns_and_the_rest_is_carried_over(

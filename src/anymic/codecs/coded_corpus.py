@@ -185,7 +185,7 @@ def encode_versions(
     digests = dict(zip(rows, in_order(file_digest, (paths[row] for row in rows)), strict=True))
     corpus = DerivedCorpus(
         manifest,
-        Path(out),
+        Path(out).absolute(),  # the paths of a manifest are relative to its own folder
         _ByContent(digests, allow_silence=True),
         workers=workers,
         progress=progress,
