@@ -56,13 +56,15 @@ core: pyproject.toml constraints.txt
 	.venv-core/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	.venv-core/bin/anymic predict tests/golden/clip.flac --model tests/golden/basic1 --device B
 
-# The tests on a Ray cluster of this machine. What they need is installed beside $(VENV), whose
-# packages are found too: Ray and pyarrow would change what the other tests see.
+# The tests on a Ray cluster of this machine, and with a bucket. What they need is installed beside $(VENV), whose
+# packages are found too: Ray and pyarrow would change what the other tests see, and s3fs needs an older dateutil.
 cluster: $(VENV)/.ready-dev
 	rm -rf .venv-cluster
 	$(RUN)/python -m venv .venv-cluster
 	.venv-cluster/bin/python scripts/share-packages $(RUN)/python
-	.venv-cluster/bin/python -m pip install --quiet --constraint constraints.txt 'anymic[ray]'
+	grep -v '^python-dateutil==' constraints.txt > .venv-cluster/constraints.txt
+	.venv-cluster/bin/python -m pip install --quiet --constraint .venv-cluster/constraints.txt \
+	  'anymic[ray]' s3fs boto3 'moto[s3]' flask flask-cors
 	OMP_NUM_THREADS=1 .venv-cluster/bin/python -m pytest -m cluster $$(grep -rl --include='*.py' 'mark\.cluster' tests)
 
 # The package as it is published: dist/ has the sdist, and the wheel that is built from the commit.

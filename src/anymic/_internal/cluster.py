@@ -29,6 +29,7 @@ ANSWER_S = 5.0  # for an address to answer
 SETTINGS = b"\x04"  # the type of the first frame of a server of HTTP/2, on which gRPC is built
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + SETTINGS + bytes(5)  # RFC 9113, 3.4
 STDERR = 2
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 MOST_BLOCKS = 4096  # of jobs, each computed by one worker
 
 
@@ -173,14 +174,15 @@ def _connected(address: str) -> Iterator[Any]:
         settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         if address == LOCAL:
             settings["include_dashboard"] = False
-        with _quiet():
+        with _quiet(), _without_logs():
             ray.init(address or None, **settings)
     except Exception as error:  # of many kinds
         raise ClusterError(
             f"the Ray cluster {address or 'of this machine'} cannot be used"
             f" ({type(error).__name__}: {reason_of(error)})",
-            expected="a cluster that runs, with this version of Ray",
-            fix="start one, or use the address local",
+            expected="a cluster that runs, with this version of Ray and, if it has one, this token",
+            fix="set RAY_AUTH_MODE=token (the token is in RAY_AUTH_TOKEN or ~/.ray/auth_token),"
+            " start a cluster, or use the address local",
         ) from error
     try:
         yield ray
@@ -201,6 +203,18 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, STDERR)
         os.close(kept)
         os.close(nothing)
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Let Ray's library, which reads this once, log to stderr no later than it has to end."""
+    before = os.environ.get(LOG_LEVEL)
+    os.environ.setdefault(LOG_LEVEL, "fatal")
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(LOG_LEVEL, None)
 
 
 def _require_answer(address: str) -> None:
