@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anymic._internal.files import write_bytes
-from anymic._internal.remote import as_path
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
 from anymic.errors import ConfigError, of_one_file
@@ -35,6 +34,7 @@ def codec_apply(
     Example: anymic codec apply siren.wav --codec mp3 --kbps 32 --out siren-mp3-32.wav
     """
     from anymic import audio
+    from anymic._internal.remote import as_path
     from anymic.codecs import Codec
 
     chosen = Codec(codec, kbps=kbps, rate_hz=rate, lost=lost).require()

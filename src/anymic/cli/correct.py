@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from anymic._internal.remote import as_path
 from anymic.cli.inputs import read_channel, require_other
 from anymic.cli.printing import Outcome
 from anymic.errors import DeviceError, of_one_file
@@ -28,6 +27,7 @@ def correct(
     Example: anymic correct street.wav --profile profile.json --device B --out street-as-A.wav
     """
     from anymic import audio
+    from anymic._internal.remote import as_path
     from anymic.devices.correction.apply import apply_to_waveform
     from anymic.devices.correction.profile import DeviceProfile
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anymic._internal.remote import as_path
 from anymic.cli.event_options import event_settings
 from anymic.cli.inputs import require_png
 from anymic.cli.printing import Outcome
@@ -32,6 +31,7 @@ def plot_events(
     Example: anymic plot events night.flac --model run --out events.png
     """
     from anymic import bundle
+    from anymic._internal.remote import as_path
     from anymic.errors import counted
     from anymic.evaluation.report.events import events_figure, log_mel_picture
     from anymic.evaluation.report.style import save_png
