@@ -241,9 +241,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = 0
     for number in range(options.kills):
         command = chosen[number % len(chosen)]
-        turn, turns = number // len(chosen), -(-options.kills // len(chosen))
+        (turn, place_in_turn), turns = divmod(number, len(chosen)), -(-options.kills // len(chosen))
         share = FIRST + (LAST - FIRST) * (turn + generator.random()) / turns
-        sent = SIGNALS[(number + turn) % len(SIGNALS)]
+        sent = SIGNALS[(turn + place_in_turn) % len(SIGNALS)]  # in turn for each command
         place = folder / command.name.replace(" ", "") / str(number)
         after_s = share * duration_s[command.name]
         while not (killed := kill(command, place, after_s, sent)):  # it was quicker than before
