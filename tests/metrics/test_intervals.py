@@ -8,6 +8,8 @@ from scipy import stats
 
 from anymic.metrics.intervals import (
     MetricError,
+    bounded_mean,
+    design_effect,
     percentile_interval,
     resampled_counts,
     resampled_mean,
@@ -55,6 +57,13 @@ def test_the_mean_of_resamples_has_the_spread_of_a_mean() -> None:
     assert (found.low, found.high) == pytest.approx(
         (values.mean() - half, values.mean() + half), abs=0.01
     )
+
+
+@pytest.mark.parametrize("values", [[-0.5, 0.5], [0.5, 1.5]])
+def test_values_outside_0_to_1_have_no_bounded_interval(values: list[float]) -> None:
+    for measure in (bounded_mean, design_effect):
+        with pytest.raises(MetricError, match="numbers from 0 to 1"):
+            measure(values)
 
 
 def test_no_resample_and_no_group_are_refused() -> None:

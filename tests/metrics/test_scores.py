@@ -302,7 +302,7 @@ def test_confusion_matrix_equals_sklearn() -> None:
     ("probabilities", "targets", "said"),
     [
         ([[0.5, np.nan]], [0], "of the only clip are not finite"),
-        ([[0.5, 0.6]], [0], "row sums"),
+        ([[0.5, 0.6]], [0], r"row sums in \[1.1, 1.1\]"),
         ([[1.5, -0.5]], [0], "softmax"),
         (np.zeros((0, 3)), [], r"\(0, 3\)"),
         ([[0.5, 0.5]], [2], "0 to 1"),
@@ -370,3 +370,14 @@ def test_other_refusals() -> None:
     ):
         with pytest.raises(MetricError, match="0 to 1"):
             confusion_matrix(targets, predictions, classes=2)
+
+
+@pytest.mark.parametrize(
+    ("targets", "predictions"),
+    [([0, 1], [0]), ([], []), ([[0, 1]], [[0, 1]]), ([0.0, 1.0], [0, 1]), ([0, 1], [0.0, 1.0])],
+)
+def test_a_confusion_matrix_refuses_what_is_no_class_number(
+    targets: list[Any], predictions: list[Any]
+) -> None:
+    with pytest.raises(MetricError, match="class numbers, one of each"):
+        confusion_matrix(targets, predictions, classes=2)

@@ -92,6 +92,9 @@ def test_n_is_the_number_of_clips_that_have_the_label() -> None:
             assert mean is not None
             assert mean.n == len(y)
             assert [one.n if one else 0 for one in each] == y.sum(axis=0).tolist()
+        two, _ = intervals(first, y, np.arange(len(y)) % 2)  # the fewest with an interval
+        assert two is not None
+        assert two.low < two.value < two.high
         assert intervals(first, np.zeros_like(y), groups) == (None, [None] * 4)
 
 
@@ -148,7 +151,10 @@ def test_labels_with_too_few_clips_keep_the_usual_threshold() -> None:
     assert best_thresholds(np.empty((0, 2)), np.empty((0, 2))).values == (0.5, 0.5)
 
 
-@pytest.mark.parametrize(("p", "y"), [([[0.5]], [[2]]), ([[0.5]], [[0, 1]]), ([[np.nan]], [[1]])])
+@pytest.mark.parametrize(
+    ("p", "y"),
+    [([[0.5]], [[2]]), ([[0.5]], [[0, 1]]), ([[np.nan]], [[1]]), ([[0.5, np.nan]], [[1, 0]])],
+)
 def test_arrays_that_do_not_fit_are_refused(p: list[list[float]], y: list[list[int]]) -> None:
     with pytest.raises(MetricError):
         mean_average_precision(p, y)
