@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from anymic.devices.correction.clip_sources import ArrayClips
+from anymic.devices.correction.gain_fitting import FEW_TAKES, notes_of
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.errors import DeviceError
 
@@ -54,6 +56,50 @@ def test_the_file_says_how_it_was_made(tmp_path: Path) -> None:
     assert values["version"] == 1
     assert (values["rate_hz"], values["fft_size"], values["hop_samples"]) == (44100, 256, 64)
     assert (values["floor_db"], values["limit_db"], values["silence_db"]) == (-90, 30, -50)
+
+
+def device(**changes: Any) -> DeviceGains:
+    values: dict[str, Any] = {"gains": np.ones(129), "count": 10, "spread_db": np.zeros(129)}
+    return DeviceGains(**(values | changes))
+
+
+def test_where_gains_come_from_and_the_noise_are_kept(tmp_path: Path) -> None:
+    noise = np.stack([np.linspace(0, 1, 129), np.full(129, 0.5)])
+    devices = {"A": device(), "b": device(source="response"), "c": device(noise=noise)}
+    written = profile(devices=devices)
+    read = DeviceProfile.read(written.write(tmp_path / "profile.json")).devices
+    assert [read[name].source for name in "Abc"] == ["takes", "response", "takes"]
+    np.testing.assert_array_equal(read["c"].noise, noise)
+    assert read["A"].noise is None
+    said = written.to_mapping()["devices"]
+    assert ["source" in said[name] for name in "Abc"] == [False, True, False]
+    assert ["noise" in said[name] for name in "Abc"] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "noise", [np.ones((1, 129)), np.full((2, 129), -0.1), np.full((2, 129), np.inf)]
+)
+def test_noise_levels_that_are_none_are_refused(noise: np.ndarray) -> None:
+    with pytest.raises(DeviceError, match="noise levels of device A"):
+        profile(devices={"A": device(noise=noise)})
+
+
+def test_few_takes_are_noted_but_not_of_the_reference() -> None:
+    few, enough = device(count=FEW_TAKES - 1), device(count=FEW_TAKES)
+    notes = notes_of(profile(devices={"A": few, "b": few, "c": enough}), [])
+    assert len(notes) == 1
+    assert notes[0].startswith(f"device b: gains estimated from only {FEW_TAKES - 1} clips")
+
+
+def test_only_a_clip_of_zeros_is_silent() -> None:
+    samples = np.zeros((2, 4000))
+    samples[1, 2000] = 0.5
+    clips = ArrayClips(
+        samples, device=["A", "A"], take=None, rate_hz=8000, fft_size=256, hop_samples=64
+    )
+    assert sum(len(block) for block in clips.frames(1).magnitudes()) > 0
+    with pytest.raises(DeviceError, match="silent"):
+        clips.frames(0)
 
 
 def test_bins_lie_from_zero_to_half_the_rate() -> None:
