@@ -89,7 +89,8 @@ def test_a_text_stands_for_settings() -> None:
 def test_a_text_of_codecs_and_chains() -> None:
     found = CodecSet.read("opus-voice 16 > aac 64,meeting lost 10%, mp3 32,mp3  32")
     assert list(map(str, found)) == ["opus-voice 16 > aac 64", "meeting 32 lost 10%", "mp3 32"]
-    for wrong, words in {"mp3 33": "does not support 33", "mp4 32": "neither a codec"}.items():
+    wrong_ones = {"mp3 33": "does not support 33", "mp4 32": "neither a codec"}
+    for wrong, words in (wrong_ones | {5000 * "x": "neither a codec", "\0": "neither"}).items():
         with pytest.raises(ConfigError, match=words):
             CodecSet.read(wrong)
 

@@ -47,12 +47,12 @@ class CodecSet:
             return cls.from_texts(str(path).split(","))
         try:
             file = preset_file(path, example="codecs")
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:  # OSError: a text that is too long for a name
             if isinstance(path, Path) or Path(path).suffix:
                 raise
             near = did_you_mean(path, [*CODECS.names(), *CHAINS])
             raise ConfigError(
-                f"{path!r} is neither a codec or a chain, nor a file{near}",
+                f"{path[:100]!r} is neither a codec or a chain, nor a file{near}",
                 expected="codecs or chains that `anymic codec list` names, a YAML file, or a preset"
                 " such as codecs",
                 fix="check the name",
@@ -104,7 +104,7 @@ class CodecSet:
 
 def _is_text(given: str | Path) -> bool:
     """Return whether codecs are meant, and no file: a name of one, or more than a name."""
-    if isinstance(given, Path) or Path(given).is_file() or Path(given).suffix in (".yaml", ".yml"):
+    if isinstance(given, Path) or Path(given).suffix in (".yaml", ".yml"):
         return False
     first = given.replace(">", ",").split(",")[0].split()
     return bool(first) and (first[0] in CODECS.names() or first[0] in CHAINS)
