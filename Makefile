@@ -8,7 +8,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --constraint constraints.txt
 # PyTorch's own index first; where that cannot be reached, the usual package sources decide.
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test lint bench fuzz kills core cluster docs docs-links dist publishable fresh lowest coverage workflows setup fdkaac amrwb browser \
+.PHONY: demo test lint bench fuzz kills core cluster docs docs-links dist publishable fresh lowest coverage covered workflows setup fdkaac amrwb browser \
   portaudio onnxruntime-headers clean
 
 demo: $(VENV)/.ready
@@ -97,7 +97,10 @@ lowest: pyproject.toml constraints.txt
 # tests start are not counted, nor tests that measure time.
 FLOOR ?= 80
 coverage: COVER = --cov --cov-report=
-coverage: test
+coverage: test covered
+
+# How much of the code the tests reached that ran last, with COVER as above: a table and a floor.
+covered: $(VENV)/.ready-dev
 	$(RUN)/python -m coverage html --quiet
 	@echo "branch coverage in %, at least $(FLOOR):"
 	@$(RUN)/python -m coverage report --format=total --precision=1 --fail-under=$(FLOOR)
