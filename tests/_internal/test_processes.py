@@ -55,8 +55,10 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    list(in_processes(wait, sys.argv[1:], workers=2))\n"
     )
-    files = [tmp_path / "a", tmp_path / "b"]
-    parent = subprocess.Popen([sys.executable, str(program), *map(str, files)])
+    files, temporary = [tmp_path / "a", tmp_path / "b"], tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, str(program), *map(str, files)]
+    parent = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(temporary)})
     end = time.monotonic() + 60
     while time.monotonic() < end and not all(one.is_file() and one.read_text() for one in files):
         time.sleep(0.05)
@@ -64,8 +66,8 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     parent.wait()
     children = [int(one.read_text()) for one in files]
     end = time.monotonic() + 10
-    while any(map(is_there, children)):
-        assert time.monotonic() < end, "a process is left"
+    while any(map(is_there, children)) or [*temporary.iterdir()]:
+        assert time.monotonic() < end, "a process or a file is left"
         time.sleep(0.05)
 
 

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-LOADED_AHEAD = ["anymic.inference.event_run", "anymic.inference.files", "anymic._internal.workers"]
+LOADED_AHEAD = [
+    "anymic._internal.copied_process",
+    "anymic._internal.workers",
+    "anymic.inference.event_run",
+    "anymic.inference.files",
+]
 
 
 def fresh_processes() -> ForkServerContext | SpawnContext:
@@ -51,6 +56,7 @@ def begin_with(environment: Mapping[str, str], *, threads: int) -> None:
     """Begin a process: with its parent's environment, its share of threads, and its end."""
     import torch
 
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(environment)
     torch.set_num_threads(threads)
