@@ -77,8 +77,8 @@ class Start:
             raise ConfigError(
                 "a cluster is given for a head on embeddings",
                 expected="a network, whose features it computes",
-                fix="leave it out, add a preset, or pass what `anymic embed --ray` writes to"
-                " `anymic train-head --embeddings`",
+                fix="leave it out, add a preset, or compute embeddings on the cluster with"
+                " `anymic embed`, and train a head on them with `anymic train-head`",
             )
         with progress_bar(len(clips), "embedding", shown=options.progress) as advance:
             return fit_head(
