@@ -40,6 +40,7 @@ ONLY = {"metrics": NETWORKS | {"sklearn"}, "models": NETWORKS, "calibration": CA
 ONE_RULE = {
     "concurrent.futures": {"anymic._internal.threads", "anymic._internal.processes"},
     "multiprocessing": {
+        "anymic._internal.copied_process",
         "anymic._internal.processes",
         "anymic._internal.workers",
         "anymic._internal.process_state",

@@ -42,7 +42,8 @@ def test_an_interruption_waits_for_the_end_of_the_block() -> None:
     assert reached == ["the end"]
 
 
-def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["short", "a folder whose name is " + 9 * "much too long "])
+def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path, folder: str) -> None:
     """SIGKILL leaves the parent no time to say anything; the pipe to each process closes."""
     program = tmp_path / "program.py"
     program.write_text(
@@ -55,7 +56,7 @@ def test_processes_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    list(in_processes(wait, sys.argv[1:], workers=2))\n"
     )
-    files, temporary = [tmp_path / "a", tmp_path / "b"], tmp_path / "temporary"
+    files, temporary = [tmp_path / "a", tmp_path / "b"], tmp_path / folder
     temporary.mkdir()
     command = [sys.executable, str(program), *map(str, files)]
     parent = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(temporary)})

@@ -27,6 +27,7 @@ LOADED_AHEAD = [
     "anymic.inference.event_run",
     "anymic.inference.files",
 ]
+LONGEST_FOLDER = 64  # bytes; an address has 107 at most, of which the names in it take 33
 
 
 def fresh_processes() -> ForkServerContext | SpawnContext:
@@ -35,7 +36,7 @@ def fresh_processes() -> ForkServerContext | SpawnContext:
     On Linux they are copies of a process that has only imported what they need, so that they are
     ready at once; elsewhere each imports it. `begin_with` makes their environment that of today.
     """
-    if sys.platform != "linux":
+    if not _can_be_copies():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(LOADED_AHEAD)
@@ -44,12 +45,18 @@ def fresh_processes() -> ForkServerContext | SpawnContext:
 
 def prepare_processes() -> None:
     """Begin to import what processes need, in the background, before this one imports it."""
-    if sys.platform == "linux":
+    if _can_be_copies():
         from multiprocessing.forkserver import ensure_running
 
         fresh_processes()
         with without_interrupts():
             ensure_running()
+
+
+def _can_be_copies() -> bool:
+    """Return whether the address of their socket fits: it is in the folder of temporary files."""
+    folder = os.fsencode(os.environ.get("TMPDIR") or "/tmp")
+    return sys.platform == "linux" and len(folder) <= LONGEST_FOLDER
 
 
 def begin_with(environment: Mapping[str, str], *, threads: int) -> None:
