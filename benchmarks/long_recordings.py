@@ -22,13 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
+from random_models import bundle  # type: ignore[import-not-found]
 
-from anymic import models
-from anymic.bundle import Bundle, InputContract
-from anymic.features import Frontend, FrontendConfig
+from anymic.features import FrontendConfig
 
-RATE_HZ, RECORDED_HZ = 22_050, 44_100
+RECORDED_HZ = 44_100
+DEMO = FrontendConfig(rate_hz=22_050, fft_size=1024, hop_samples=512, bands=64)
 PROGRAM = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], capture_output=True)
@@ -36,16 +35,6 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(done.returncode, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 """
 """A small process that starts the command: a child's peak begins with that of its parent."""
-
-
-def model() -> Bundle:
-    """Return a model of random weights."""
-    torch.manual_seed(0)
-    network = models.build("basic1", classes=10)
-    config = FrontendConfig(rate_hz=RATE_HZ, fft_size=1024, hop_samples=512, bands=64)
-    labels = tuple(f"class {number}" for number in range(10))
-    contract = InputContract(rate_hz=RATE_HZ, clip_s=3.0)
-    return Bundle(network, Frontend(config), labels, contract, network_name="basic1")
 
 
 def record(folder: Path, *, files: int, seconds: float) -> Path:
@@ -105,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model().save(folder / "model")
+        bundle("basic1", DEMO, 3.0).save(folder / "model")
 
         def predict(recordings: Path) -> list[str]:
             out = folder / f"{recordings.name}.csv"

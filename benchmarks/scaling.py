@@ -23,15 +23,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from random_models import bundle, ensemble  # type: ignore[import-not-found]
 
-from anymic import models
-from anymic.bundle import Bundle, Ensemble, InputContract
-from anymic.features import Frontend, FrontendConfig
+from anymic.features import FrontendConfig
 from anymic.inference.predictor import Predictor
 
 RATE_HZ, CLIP_S = 16_000, 5.0
 CONFIG = FrontendConfig(rate_hz=RATE_HZ, hop_samples=1024, bands=64, high_hz=8000.0)
-LABELS = tuple(f"class {number}" for number in range(10))
 SIZES: dict[str, tuple[int, ...]] = {
     "seconds": (1, 10, 60, 600, 3600),
     "members": (1, 4, 12, 36),
@@ -44,14 +42,6 @@ QUICK: dict[str, tuple[int, ...]] = {
     "files": (2, 4),
     "threads": (1, 2),
 }
-
-
-def model(seed: int) -> Bundle:
-    """Return a model of random weights."""
-    torch.manual_seed(seed)
-    network = models.build("basic1", classes=len(LABELS))
-    contract = InputContract(rate_hz=RATE_HZ, clip_s=CLIP_S)
-    return Bundle(network, Frontend(CONFIG), LABELS, contract, network_name="basic1")
 
 
 def write(path: Path, seconds: float) -> Path:
@@ -71,15 +61,15 @@ def works(
     what: str, sizes: Sequence[int], folder: Path
 ) -> Iterator[tuple[int, Callable[[], object]]]:
     """Give each size with the work of that size."""
-    single = Predictor(model(0), accelerator="cpu")
+    single = Predictor(bundle("basic1", CONFIG, CLIP_S), accelerator="cpu")
     short = write(folder / "short.wav", 1)
     windows = [write(folder / f"window-{number}.wav", CLIP_S) for number in range(64)]
     for size in sizes:
         if what == "seconds":
             yield size, partial(single.predict, write(folder / "long.wav", size))
         elif what == "members":
-            members = tuple(model(seed) for seed in range(size))
-            many = Predictor(Ensemble(members) if size > 1 else members[0], accelerator="cpu")
+            several = ensemble("basic1", CONFIG, CLIP_S, members=size)
+            many = Predictor(several if size > 1 else several.members[0], accelerator="cpu")
             yield size, partial(predict_all, many, windows[:8])
         elif what == "files":
             yield size, partial(predict_all, single, [short] * size)

@@ -13,6 +13,12 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
+@pytest.fixture(autouse=True)
+def _beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts import what several of them need from their folder, as where they are started."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+
+
 def loaded(name: str) -> dict[str, Any]:
     return runpy.run_path(str(BENCHMARKS / f"{name}.py"))
 

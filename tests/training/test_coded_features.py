@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,15 +122,20 @@ def test_processes_share_the_one_batch(mixup: Mixup | None) -> None:
         assert torch.equal(share.targets, whole.targets[rank::2])
 
 
-def test_features_are_those_of_the_coded_clips(tmp_path: Path) -> None:
+def noises(folder: Path, *, splits: Sequence[str]) -> Manifest:
+    """Write a second of noise for each split, of two labels in turn."""
     generator = np.random.default_rng(0)
-    rows = ["path,label"]
-    for number in range(4):
+    rows = ["path,label,split"]
+    for number, split in enumerate(splits):
         samples = 0.1 * generator.standard_normal(16000).astype(np.float32)
-        audio.write(tmp_path / f"{number}.wav", Clip(samples, 16000))
-        rows.append(f"{number}.wav,{number % 2}")
-    (tmp_path / "all.csv").write_text("\n".join(rows) + "\n")
-    manifest = Manifest.read(tmp_path / "all.csv")
+        audio.write(folder / f"{number}.wav", Clip(samples, 16000))
+        rows.append(f"{number}.wav,{number % 2},{split}")
+    (folder / "all.csv").write_text("\n".join(rows) + "\n")
+    return Manifest.read(folder / "all.csv")
+
+
+def test_features_are_those_of_the_coded_clips(tmp_path: Path) -> None:
+    manifest = noises(tmp_path, splits=["train"] * 4)
     frontend = Frontend(FrontendConfig(rate_hz=16000, fft_size=512, hop_samples=256, bands=32))
     config = TrainingConfig(frontend=frontend.config, clip_s=1.0, codecs=CODECS, validation_share=0)
     run = TrainingRun(manifest, config, tmp_path / "run")
@@ -144,14 +150,7 @@ def test_features_are_those_of_the_coded_clips(tmp_path: Path) -> None:
 
 
 def test_versions_drawn_from_the_table_are_found_again(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    rows = ["path,label,split"]
-    for number in range(5):
-        samples = 0.1 * generator.standard_normal(16000).astype(np.float32)
-        audio.write(tmp_path / f"{number}.wav", Clip(samples, 16000))
-        rows.append(f"{number}.wav,{number % 2},{'validation' if number == 4 else 'train'}")
-    (tmp_path / "all.csv").write_text("\n".join(rows) + "\n")
-    manifest = Manifest.read(tmp_path / "all.csv")
+    manifest = noises(tmp_path, splits=[*["train"] * 4, "validation"])
     frontend = Frontend(FrontendConfig(rate_hz=16000, fft_size=512, hop_samples=256, bands=32))
     drawn = Codecs(versions=2, without=("chains", "opus"))
     config = TrainingConfig(frontend=frontend.config, clip_s=1.0, codecs=drawn)

@@ -183,13 +183,18 @@ def test_a_head_is_the_same_whatever_was_drawn_before(folder: Path, tmp_path: Pa
     assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
 
 
+def some_validate(folder: Path) -> Manifest:
+    """Return the clips of a folder; those whose number ends with 1 validate."""
+    clips = read_folder(folder)
+    split = ["validation" if path.endswith("1.wav") else "train" for path in clips.table["path"]]
+    return clips.with_columns(split=split)
+
+
 @pytest.mark.parametrize("head", ["linear_head", "dense_head"])
 def test_only_clips_that_train_have_copies_through_random_devices(
     folder: Path, tmp_path: Path, head: str
 ) -> None:
-    clips = read_folder(folder)
-    split = ["validation" if path.endswith("1.wav") else "train" for path in clips.table["path"]]
-    clips = clips.with_columns(split=split)
+    clips = some_validate(folder)
     settings = {"network": head, "loss": "cross_entropy", "epochs": 1, "mixup": None}
 
     def trained(devices: RandomDevices | None, name: str) -> Bundle:
@@ -220,9 +225,7 @@ def test_only_clips_that_train_have_copies_through_random_devices(
 def test_clips_that_train_are_embedded_through_codecs_once(
     folder: Path, tmp_path: Path, head: str
 ) -> None:
-    clips = read_folder(folder)
-    split = ["validation" if path.endswith("1.wav") else "train" for path in clips.table["path"]]
-    clips = clips.with_columns(split=split)
+    clips = some_validate(folder)
     cache = tmp_path / "cache"
     settings = {"network": head, "loss": "cross_entropy", "epochs": 1, "mixup": None}
 

@@ -294,6 +294,11 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def temporary_folder() -> str:
+    """Return the folder of temporary files."""
+    return tempfile.gettempdir()
+
+
 def temporary_file() -> tuple[IO[bytes], str]:
     """Return an empty file among the temporary ones, and its path for as long as it is open.
 

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from anymic._internal.files import temporary_folder
 from anymic._internal.machine import processors
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ def prepare_processes() -> None:
 
 def _can_be_copies() -> bool:
     """Return whether the address of their socket fits: it is in the folder of temporary files."""
-    folder = os.fsencode(os.environ.get("TMPDIR") or "/tmp")
-    return sys.platform == "linux" and len(folder) <= LONGEST_FOLDER
+    return sys.platform == "linux" and len(os.fsencode(temporary_folder())) <= LONGEST_FOLDER
 
 
 def begin_with(environment: Mapping[str, str], *, threads: int) -> None:
