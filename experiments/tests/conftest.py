@@ -164,3 +164,23 @@ def _miniature(
         frame = pd.DataFrame(rows, columns=columns[:2])[columns[:kept]]
         frame.to_csv(root / "evaluation_setup" / f"fold1_{file}.csv", sep="\t", index=False)
     return root
+
+
+@pytest.fixture
+def esc50_of_noise(tmp_path: Path) -> Path:
+    """Return a folder in the layout of ESC-50: two folds of 14 clips, two classes of noise."""
+    root, rate_hz = tmp_path / "ESC-50", 16_000
+    (root / "audio").mkdir(parents=True)
+    (root / "meta").mkdir()
+    generator, rows = np.random.default_rng(0), []
+    for number in range(28):
+        target, fold = number % 2, 1 + number // 14
+        name = f"{fold}-{number}-A-{target}.wav"
+        sound = 0.1 * generator.standard_normal(rate_hz)
+        if target:
+            sound = np.cumsum(sound - sound.mean()) / 20
+        soundfile.write(root / "audio" / name, sound, rate_hz)
+        rows.append((name, fold, target, ("dog", "rooster")[target], True, number, "A"))
+    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "meta" / "esc50.csv", index=False)
+    return root

@@ -36,24 +36,6 @@ def responses(folder: Path) -> Path:
     return folder
 
 
-def corpus(root: Path) -> Path:
-    """Write two classes of noise in the layout of ESC-50: two folds of 14 clips."""
-    (root / "audio").mkdir(parents=True)
-    (root / "meta").mkdir()
-    generator, rows = np.random.default_rng(0), []
-    for number in range(28):
-        target, fold = number % 2, 1 + number // 14
-        name = f"{fold}-{number}-A-{target}.wav"
-        sound = 0.1 * generator.standard_normal(RATE_HZ)
-        if target:
-            sound = np.cumsum(sound - sound.mean()) / 20
-        soundfile.write(root / "audio" / name, sound, RATE_HZ)
-        rows.append((name, fold, target, ("dog", "rooster")[target], True, number, "A"))
-    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
-    pd.DataFrame(rows, columns=columns).to_csv(root / "meta" / "esc50.csv", index=False)
-    return root
-
-
 def drums(root: Path) -> Path:
     """Write eight takes of two classes by three microphones."""
     generator, rows = np.random.default_rng(1), []
@@ -70,10 +52,10 @@ def drums(root: Path) -> Path:
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_all_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
+def test_all_parts_from_recordings_to_the_page(tmp_path: Path, esc50_of_noise: Path) -> None:
     extractor = import_yamnet(width=0.125, seed=2).save(tmp_path / "extractor")
     out, page = tmp_path / "out", tmp_path / "docs"
-    sounds = corpus(tmp_path / "esc50")
+    sounds = esc50_of_noise
     command = ["reproduce", "unknown-devices", "--esc50", str(sounds)]
     command += ["--esc50-16k", str(sounds), "--drums", str(drums(tmp_path / "drums"))]
     command += ["--responses", str(responses(tmp_path / "micirp")), "--extractor", str(extractor)]
@@ -109,12 +91,12 @@ def test_microphones_of_the_tables_are_in_no_augmentation() -> None:
 
 
 def test_a_folder_without_the_responses_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, esc50_of_noise: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = responses(tmp_path / "micirp")
     for name in microphone_files()[:2]:
         (folder / name).unlink()
-    command = ["reproduce", "unknown-devices", f"--esc50={corpus(tmp_path / 'esc')}"]
+    command = ["reproduce", "unknown-devices", f"--esc50={esc50_of_noise}"]
     command += [f"--responses={folder}", f"--out={tmp_path / 'out'}"]
     assert main(command) == 2
     assert f"has no {microphone_files()[0]}, nor 1 more" in capsys.readouterr().err

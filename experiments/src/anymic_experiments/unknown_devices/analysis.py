@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anymic import audio
 from anymic.bundle.installed import resolve
@@ -154,15 +155,20 @@ def columns(experiment: Experiment[Settings]) -> dict[str, Any]:
     }
 
 
-def deviation_db(device: Device, responses: str) -> float:
-    """Return the standard deviation of a device's levels in third octaves, in dB; 0 is flat."""
+def levels_db(device: Device, responses: str) -> NDArray[np.float64]:
+    """Return a device's levels in the third octaves `THIRDS_HZ`, in dB."""
     if device.response is None:
-        return 0.0
+        return np.zeros(len(THIRDS_HZ))
     taps = impulse_response(device.response, RATE_HZ, responses).taps
     power = np.abs(np.fft.rfft(taps, FINE)) ** 2
     hz = np.fft.rfftfreq(FINE, 1 / RATE_HZ)
     inside = [(hz >= one * 2 ** (-1 / 6)) & (hz < one * 2 ** (1 / 6)) for one in THIRDS_HZ]
-    return float(np.std([10 * np.log10(power[band].mean()) for band in inside]))
+    return np.array([10 * np.log10(power[band].mean()) for band in inside])
+
+
+def deviation_db(device: Device, responses: str) -> float:
+    """Return the standard deviation of a device's levels in third octaves, in dB; 0 is flat."""
+    return float(np.std(levels_db(device, responses)))
 
 
 def farthest_of(experiment: Experiment[Settings]) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Spectrum correction on pairs of strongly coloured microphones."""
