@@ -1,4 +1,4 @@
-"""Real sound is aligned after decoding: every codec and bitrate, on every class of ESC-10.
+"""Real sound is aligned after decoding, and as loud: every codec, on every class of ESC-10.
 
 A coder at a low bitrate puts noise, or a copy of a lower band, in the place of some bands: there
 the waves match nowhere. Where the sound has no sharp autocorrelation (fire, sea), the peak of the
@@ -26,6 +26,7 @@ from anymic.codecs import CODECS, Codec, table
 ALL = [
     Codec(name, kbps=kbps) for name in CODECS if name != "speex" for kbps in CODECS.get(name).kbps
 ]
+HIGHEST = [codec for codec in ALL if codec.kbps == codec.spec.kbps[-1]]
 # Coders of speech begin with a high-pass filter, which turns the phase below some 700 Hz.
 SPEECH = {"amr-nb", "amr-wb", "gsm", "opus-voice", "opus-narrowband"}
 SPEECH |= {"opus-mediumband", "opus-wideband", "opus-superwideband"}
@@ -64,6 +65,14 @@ def lag(early: Samples, late: Samples, low_hz: float = 0) -> float:
     return float(lags[np.argmax(correlation[lags])]) / fine
 
 
+def level_db(before: Samples, after: Samples) -> float:
+    """Return how much louder a sound has become from 500 to 2000 Hz, in dB."""
+    hz, own = signal.welch(before, RATE_HZ, nperseg=4096)
+    band = (hz > 500) & (hz < 2000)
+    received = signal.welch(after, RATE_HZ, nperseg=4096)[1]
+    return float(10 * np.log10(received[band].sum() / own[band].sum()))
+
+
 @pytest.fixture(scope="module")
 def medley(shared_data: Path) -> Clip:
     """Return the loudest second of a recording of each class, one after the other."""
@@ -100,6 +109,22 @@ def test_real_sound_comes_back_in_its_place(codec: Codec, medley: Clip) -> None:
     received = available(codec).apply(medley).clip.samples
     assert received.shape == medley.samples.shape
     assert abs(lag(medley.samples, received, 700 if codec.name in SPEECH else 0)) <= 1
+
+
+@pytest.mark.parametrize("codec", HIGHEST, ids=lambda codec: codec.slug)
+def test_real_sound_keeps_its_level(codec: Codec, medley: Clip) -> None:
+    """Within 0.2 dB from 500 to 2000 Hz; coders of speech lose up to 1 dB of what is no speech."""
+    lost = level_db(medley.samples, available(codec).apply(medley).clip.samples)
+    assert abs(lost) < 0.2 or (codec.name in SPEECH and -1 < lost < 0)
+
+
+@pytest.mark.parametrize(
+    ("kbps", "scale"), [(64, 0.95), (128, 0.95), (192, 0.97), (224, 0.98), (320, 1.0)]
+)
+def test_mp3_has_the_level_that_lame_gives_it(kbps: float, scale: float, medley: Clip) -> None:
+    """LAME scales its input below 256 kbps: `apply_abr_preset` in its presets.c."""
+    received = available(Codec("mp3", kbps=kbps)).apply(medley).clip.samples
+    assert abs(level_db(medley.samples, received) - 20 * np.log10(scale)) < 0.05
 
 
 def test_below_700_hz_amr_leads_by_its_own_filters(medley: Clip) -> None:
