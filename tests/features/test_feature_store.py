@@ -62,6 +62,17 @@ def computations(manifest: Manifest, front: Frontend, cache: Path) -> tuple[Feat
     return store, calls
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_batches_in_several_threads_keep_the_order(
+    corpus: Manifest, tmp_path: Path, one_thread: None, threads: int
+) -> None:
+    single = open_features(corpus, frontend(), tmp_path / "single", length=LENGTH)
+    torch.set_num_threads(threads)
+    several = open_features(corpus, frontend(), tmp_path / "several", length=LENGTH)
+    np.testing.assert_array_equal(several.rows, np.arange(20))
+    np.testing.assert_allclose(several.features, single.features, atol=0.005)
+
+
 def test_it_holds_the_front_ends_features_with_each_devices_gains(
     corpus: Manifest, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic._internal.cluster import on_cluster
-from anymic._internal.threads import READERS, in_order
+from anymic._internal.threads import READERS, in_order, spread
 from anymic._internal.workers import Lost
 from anymic.data.manifest import Manifest
 from anymic.errors import AudioError, Failure, attempt
@@ -159,8 +159,9 @@ def batches_of(
         return
     # Clips are read in threads, a few ahead.
     clips = in_order(computer.read, rows, workers=READERS, ahead=4 * BATCH)
-    while batch := list(islice(clips, BATCH)):
-        yield computer.compute(batch)
+    batches = iter(lambda: list(islice(clips, BATCH)), [])
+    on_processor = frontend.window.device.type == "cpu"
+    yield from (spread if on_processor else map)(computer.compute, batches)
 
 
 def _on_cluster(computer: BatchComputer, rows: list[Row], address: str) -> Iterator[Batch]:
