@@ -6,9 +6,10 @@ makes 320 clips of 5 s at 44.1 kHz (noise that swells), and prints
 
 - the time of `anymic.codecs.coded_corpus.encode` through ten codecs with two workers, on the clock
   and of the processor, and that of a second run, which finds everything;
-- the processor time of an epoch of the preset `small` without codecs and with `codecs: any`, once
-  the clips are encoded: the difference of two trainings, of one and of several epochs, the least of
-  some rounds that take turns. With --consistency also that of an epoch with consistency.
+- the processor time of an epoch of the preset `small` without codecs and with codecs of the whole
+  table, once the clips are encoded: the difference of two trainings, of one and of several epochs,
+  the least of some rounds that take turns. With --consistency also that of an epoch of
+  `codecs: any`, which computes each batch in two versions.
 """
 
 from __future__ import annotations
@@ -97,9 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
                 f" {figures[f'{name}_processor_s']:.1f} s of the processor",
                 flush=True,
             )
-        settings: dict[str, Any] = {"plain": None, "any": "any"}
+        settings: dict[str, Any] = {"plain": None, "coded": {"consistency": 0.0}}
         if given.consistency:
-            settings["consistency"] = {"consistency": 1.0}
+            settings["any"] = "any"
         epochs: dict[str, list[float]] = {name: [] for name in settings}
         for name, own in settings.items():  # encodes, and computes the features
             epoch_s(clips, own, place / name, epochs=1)
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> None:
                 f"an epoch: {figures['epoch_plain_s']:.2f} s of the processor, with codecs"
                 f" ({name}) {figures[f'epoch_{name}_s']:.2f} s, {ratio:.2f} times as long"
             )
-    slower = figures["epoch_any_s"] / figures["epoch_plain_s"]
+    slower = figures["epoch_coded_s"] / figures["epoch_plain_s"]
     print(
         f"wanted: at most {SLOWER:g} times as long: {'yes' if slower <= SLOWER else 'no'};", end=" "
     )

@@ -58,7 +58,7 @@ def test_all_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
         command += ["--set", change]
     assert main(command) == 0
     text = (page / "codecs.md").read_text()
-    names = ["none", "codecs: any", "codecs: any, consistency", "codecs: any, no masks"]
+    names = ["none", "codecs: any, no consistency", "codecs: any", "codecs: any, no masks"]
     names += ["as in the paper", "fine-tuned with codecs: any", "retrained"]
     assert f"| | {' | '.join(names)} |" in text
     assert text.count("\n| mu-law 64 | ") >= 6

@@ -95,6 +95,16 @@ def test_a_text_of_codecs_and_chains() -> None:
             CodecSet.read(wrong)
 
 
+def test_masks_and_consistency_are_for_the_whole_table_unless_they_are_stated() -> None:
+    some = Codecs(set=("mp3 32",))
+    assert (some.masked, some.consistency_weight) == (0.0, 0.0)
+    assert (Codecs().masked, Codecs().consistency_weight) == (0.25, 1.0)
+    stated: dict[str, Any] = {"masks": 0.5, "consistency": 2.0}
+    for own in (Codecs(**stated), Codecs(set=("mp3 32",), **stated)):
+        assert (own.masked, own.consistency_weight) == (0.5, 2.0)
+    assert Codecs(consistency=0.0).consistency_weight == 0
+
+
 def test_settings_come_back_from_plain_values() -> None:
     codecs = Codecs(share=0.25, set=("mp3 32",))
     assert from_mapping(Codecs, to_mapping(codecs)) == codecs

@@ -18,6 +18,8 @@ ANY = "any"
 """The text that stands for the whole table of codecs in settings."""
 MASKS = 0.25
 """The share of clips with a random cut-off, where codecs are drawn from the whole table."""
+CONSISTENCY = 1.0
+"""The weight of the consistency there: docs/results/codecs.md compares a training without it."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class Codecs:
         Probability that the bands of a clip above a random frequency are emptied in an epoch, so
         that a network relies less on the highest frequency of a recording. By default 0.25 where
         codecs are drawn from the table, and 0 for a set. Only networks on log-mel features use it.
-    consistency : float
+    consistency : float, optional
         Weight in the loss of the divergence between the answers for a clip and for another version
-        of it; see `anymic.training.loop.losses.divergence`. Only networks use it.
+        of it; see `anymic.training.loop.losses.divergence`. By default 1 where codecs are drawn
+        from the table, and 0 for a set. Only networks use it; a step then takes twice as long.
 
     Raises
     ------
@@ -60,13 +63,15 @@ class Codecs:
     without: tuple[str, ...] = ()
     versions: int = 4
     masks: float | None = None
-    consistency: float = 0.0
+    consistency: float | None = None
 
     def __post_init__(self) -> None:
         problems = [] if 0 < self.share <= 1 else [f"share is {self.share}"]
         problems += [] if self.versions >= 1 else [f"versions is {self.versions}"]
         problems += [] if 0 <= (self.masks or 0) <= 1 else [f"masks is {self.masks}"]
-        problems += [] if 0 <= self.consistency < np.inf else [f"consistency is {self.consistency}"]
+        problems += (
+            [] if 0 <= (self.consistency or 0) < np.inf else [f"consistency is {self.consistency}"]
+        )
         if problems:
             raise ConfigError(
                 f"the settings of codecs are impossible: {'; '.join(problems)}",
@@ -119,6 +124,13 @@ class Codecs:
         if self.masks is None:
             return 0.0 if self.set else MASKS
         return self.masks
+
+    @property
+    def consistency_weight(self) -> float:
+        """The weight of the consistency."""
+        if self.consistency is None:
+            return 0.0 if self.set else CONSISTENCY
+        return self.consistency
 
     @property
     def number(self) -> int:

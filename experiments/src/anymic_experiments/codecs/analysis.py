@@ -31,6 +31,7 @@ from anymic_experiments.unknown_devices.analysis import left_out as omitted_rows
 __all__ = ["SECTIONS", "Settings", "prepare"]
 
 PLAIN, ANY = "none", "codecs: any"  # the row that others are compared with, and the preset
+ALONE = "codecs: any, no consistency"
 PAPER, TUNED, RETRAINED = "as in the paper", "fine-tuned with codecs: any", "retrained"
 LOSING = "losing"  # how rows call all codecs together that take more accuracy than `loses`
 Ours = Experiment[Settings]
@@ -97,6 +98,12 @@ def section(
     if lost:
         groups[LOSING] = lost
     rows = [one for name in pooled.conditions for one in compared(pooled, name, groups)]
+    if {ANY, ALONE} <= set(pooled.conditions):
+        for codec, members in {CLEAN: (CLEAN,), LOSING: lost}.items():
+            if members:
+                change = pooled.on(*members).gain(ANY, ALONE)
+                place = {"condition": ANY, "codec": codec, "against_condition": ALONE}
+                rows.append(row("accuracy_difference", change, **place))
     facts: dict[str, Any] = {"rows": list(pooled.conditions), "losing": list(lost), "folds": folds}
     return Section(macro, Findings(rows), {**facts, "omitted": list(omitted)})
 
@@ -176,10 +183,11 @@ def fcnn(experiment: Ours) -> list[Section]:
 def left_out(experiment: Ours) -> list[Section]:
     """Train without one family of codecs, and without the bitrates of the test."""
     grid, levels = experiment.grid, experiment.grid.factors["left_out"]
+    experiment = replace(experiment, made=experiment.made[: grid.left_out_folds])
     both = configs_of(experiment, "networks")
     names = {name: level.name or name for name, level in levels.items()}
     omitted = omitted_rows(experiment, "left_out", names.values())
-    configs = {name: both[name] for name in (PLAIN, ANY)}
+    configs = {name: both[name] for name in (PLAIN, ALONE)}
     configs |= {
         name: config
         for name, config in configs_of(experiment, "left_out").items()
@@ -199,7 +207,7 @@ def left_out(experiment: Ours) -> list[Section]:
     rows: list[ReportRow] = []
     for name, members in met.items():
         groups = {one: (one,) for one in members} | ({name: tuple(members)} if members else {})
-        for condition in (PLAIN, ANY, name):
+        for condition in (PLAIN, ALONE, name):
             found = compared(pooled, condition, groups)
             rows += [one for one in found if condition == name or one.condition["codec"] == name]
     facts = {"met": met, "omitted": omitted, "folds": len(experiment.made)}

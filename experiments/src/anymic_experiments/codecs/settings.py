@@ -22,6 +22,7 @@ class Settings(Grid):
     fcnn_epochs: int
     loses: float  # a codec that takes more accuracy than this is one to recover from
     aims: dict[str, float]
+    left_out_folds: int | None = None
     pretrained_folds: int | None = None
     copies: int
 

@@ -105,8 +105,8 @@ class TrainingBatches(Dataset[Batch]):
         versions = self._versions(epoch)[batch]
         draws = self._draws(len(batch), epoch, step, generator)
         features, targets = self._mixed(_reads(batch, start, versions), mine, draws)
-        other = None
-        if self.data.coded and self.config.codecs is not None and self.config.codecs.consistency:
+        other, codecs = None, self.config.codecs
+        if self.data.coded and codecs is not None and codecs.consistency_weight:
             partners = self._other_versions(versions, epoch, step)
             second = draws._replace(cut_offs=None)
             other, _ = self._mixed(_reads(batch, start, partners), mine, second)

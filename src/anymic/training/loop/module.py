@@ -106,7 +106,7 @@ class TrainedClassifier(lightning.LightningModule):
                 others = self(batch._replace(features=batch.other))
         loss: Tensor = self.loss(logits, batch.targets)
         if others is not None and self.config.codecs is not None:
-            loss = loss + self.config.codecs.consistency * divergence(
+            loss = loss + self.config.codecs.consistency_weight * divergence(
                 logits, others, temperature=self.config.temperature, several=self.config.several
             )
         clips = len(batch.targets)
