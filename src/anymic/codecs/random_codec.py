@@ -49,7 +49,7 @@ class Codecs:
     consistency : float, optional
         Weight in the loss of the divergence between the answers for a clip and for another version
         of it; see `anymic.training.loop.losses.divergence`. By default 1 where codecs are drawn
-        from the table, and 0 for a set. Only networks use it; a step then takes twice as long.
+        from the table, and 0 for a set. Only networks use it; each batch is computed twice.
 
     Raises
     ------
