@@ -25,12 +25,10 @@ lint: $(VENV)/.ready-dev
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 
-# What is compared from version to version is kept in benchmarks/history; the others only print.
+# What is compared from version to version is kept in benchmarks/history, and shown in docs/speed.md.
 bench: $(VENV)/.ready-dev
 	$(RUN)/python benchmarks/record.py
 	$(RUN)/python benchmarks/record.py --page
-	$(RUN)/python benchmarks/pretrained.py
-	$(RUN)/python benchmarks/service.py
 
 # Changed files of every kind are read: no crash, no hang, no lost answer; findings in fuzz-findings.
 fuzz: $(VENV)/.ready-dev

@@ -118,7 +118,8 @@ def compare(codecs: Sequence[Codec], clip: Clip, rounds: int) -> list[dict[str, 
             processor_ratios.append(figures[3] / figures[1])
             rows.append(
                 {
-                    "codec": str(codec),
+                    "name": f"codec {codec}",
+                    "peer": "ffmpeg",
                     "anymic_s": figures[0],
                     "ffmpeg_s": figures[2],
                     "ratio": ratios[-1],

@@ -1,6 +1,6 @@
 """The embeddings of YAMNet: this package beside PyTorch as it is, and TFLite.
 
-    python benchmarks/pretrained.py [--weights yamnet.tflite] [--threads 2]
+    python benchmarks/pretrained.py [--weights yamnet.tflite] [--threads 2] [--json FILE]
 
 prints the time of the nine patches of a 5 s clip: the median of the processor time of one thread,
 or the shortest time that passes with several:
@@ -119,19 +119,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, help="the TFLite model, to measure it too")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=30)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--json", type=Path, help="also write the times and ratios to this file")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     machine.keep_memory()
-    times = measure(arguments.weights, arguments.repeats)
-    if arguments.json:
-        print(json.dumps(times))
-        return
-    print(f"nine patches of {CLIP_S:g} s, {arguments.threads} threads, {arguments.repeats} times:")
+    times = measure(arguments.weights, arguments.rounds)
+    print(f"nine patches of {CLIP_S:g} s, {arguments.threads} threads, {arguments.rounds} times:")
     for name, taken in times.items():
         print(f"  {name:14} {taken:6.1f} ms")
-    print(f"  plain PyTorch / anymic: {times['plain PyTorch'] / times['anymic']:.1f}")
+    rows = compared(times, arguments.threads)
+    for row in rows:
+        print(f"  {row['peer']} / anymic: {row['ratio']:.1f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+
+
+def compared(times: dict[str, float], threads: int) -> list[dict[str, object]]:
+    """Return the ratio to each peer; TFLite computes its features, so anymic's count there too."""
+    ours = {"plain PyTorch": times["anymic"], "TFLite": times["anymic"] + times["log-mel"]}
+    return [
+        {
+            "name": f"YAMNet, {CLIP_S:g} s, threads: {threads}",
+            "peer": peer,
+            "ratio": times[peer] / own,
+            "anymic_s": own / 1000,
+            "peer_s": times[peer] / 1000,
+        }
+        for peer, own in ours.items()
+        if peer in times
+    ]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,16 @@ PLOT = ROOT / "docs" / "results" / "speed_history.png"
 BEGIN, END = "<!-- history: begin -->", "<!-- history: end -->"
 GROWTH_BEGIN, GROWTH_END = "<!-- growth: begin -->", "<!-- growth: end -->"
 # The benchmarks that write JSON, and how their rows are read. Others only print.
-RECORDED = ("startup", "run", "ensemble", "codecs", "export", "scaling")
+RECORDED = (
+    "startup",
+    "run",
+    "ensemble",
+    "codecs",
+    "export",
+    "pretrained",
+    "service",
+    "scaling",
+)
 FACTS = ("python", "system", "processor", "torch")
 
 
@@ -71,9 +80,8 @@ def figures(kept: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
                 ratio = row["ratio"]
                 if isinstance(ratio, dict):
                     ratio = ratio["processor"]
-                yield row["name"], ratio, "x"
-            elif "codec" in row and "anymic_s" in row:
-                yield f"codec {row['codec']}", row["ffmpeg_s"] / row["anymic_s"], "x"
+                named = f"{row['name']}, beside {row['peer']}" if "peer" in row else row["name"]
+                yield named, ratio, "x"
             elif "seconds" in row:
                 yield row["name"], row["seconds"], "s"
 

@@ -1,6 +1,6 @@
 """Requests in a second, and their delay, of `anymic serve` and of a plain FastAPI script.
 
-    python benchmarks/service.py [--rounds 5] [--seconds 8]
+    python benchmarks/service.py [--rounds 5] [--seconds 8] [--json FILE]
 
 The plain script decodes and predicts each request in the pool of threads of FastAPI. Both classify
 the same clip of 5 s with the same models, of random weights; each client sends one request after
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import json
 import os
 import socket
 import statistics
@@ -134,7 +135,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
+    rows: list[dict[str, object]] = []
     noise = np.random.default_rng(0).normal(0, 0.1, round(CLIP_S * RATE_HZ))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "clip.wav")
@@ -149,13 +152,33 @@ def main() -> None:
             print(f"{name}\n")
             print("| service | clients | requests / s | p50, ms | p95, ms | processor, ms |")
             print("|---|---|---|---|---|---|")
+            rates: dict[tuple[str, int], float] = {}
             for kind in KINDS:
                 for clients in CLIENTS:
                     each = zip(*(one[kind][clients] for one in rounds), strict=True)
                     rate, *times = (statistics.median(values) for values in each)
+                    rates[kind, clients] = rate
                     cells = (f"{rate:.1f}", *(f"{one:.0f}" for one in times))
                     print(f"| {kind} | {clients} | {' | '.join(cells)} |", flush=True)
             print()
+            rows += compared(name, rates)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+def compared(model: str, rates: dict[tuple[str, int], float]) -> list[dict[str, object]]:
+    """Return the ratio of the rates, in requests/s, for each number of clients."""
+    peer, ours = KINDS
+    return [
+        {
+            "name": f"service, {model}, clients: {clients}",
+            "peer": peer,
+            "ratio": rates[ours, clients] / rates[peer, clients],
+            "anymic_rate": rates[ours, clients],
+            "peer_rate": rates[peer, clients],
+        }
+        for clients in CLIENTS
+    ]
 
 
 if __name__ == "__main__":

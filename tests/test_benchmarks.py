@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from anymic.codecs import Codec
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -107,6 +110,27 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
     grown = loaded("record")["growth"](runs).splitlines()
     assert grown[2] == "| files | 10 | 1 s | 2 s | 200 ms |"
     assert grown[-1].startswith("- 0.2.0: a processor")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_kept_figure_names_its_peer() -> None:
+    """Also those that once were only printed, and that of ffmpeg, where it is installed."""
+    pretrained = loaded("pretrained")
+    kept = {"pretrained": pretrained["compared"](pretrained["measure"](None, 1), 1)}
+    names = ["YAMNet, 5 s, threads: 1, beside plain PyTorch"]
+    service = loaded("service")
+    rates = {(kind, clients): 4.0 for kind in service["KINDS"] for clients in service["CLIENTS"]}
+    rates["anymic serve", 8] = 6.0
+    kept["service"] = service["compared"]("small", rates)
+    names += [f"service, small, clients: {many}, beside plain FastAPI" for many in (1, 8, 32)]
+    if shutil.which("ffmpeg"):
+        codecs = loaded("codecs")
+        kept["codecs"] = codecs["compare"]([Codec("mu-law")], codecs["clip_of"](1.0), 1)
+        names.append("codec mu-law 64, beside ffmpeg")
+    found = list(loaded("record")["figures"](run_of("0.1.0", "2026-11-01T00:00", **kept)))
+    assert [name for name, _, _ in found] == names
+    assert [ratio for _, ratio, _ in found][1:4] == [1.0, 1.5, 1.0]
+    assert all(ratio > 0 and unit == "x" for _, ratio, unit in found)
 
 
 def test_the_page_shows_the_kept_runs() -> None:
