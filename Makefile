@@ -14,9 +14,10 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 demo: $(VENV)/.ready
 	$(RUN)/anymic demo --out demo
 
-# A process for each processor, with one thread each. What measures time runs after them, by itself.
+# A process for each processor, with one thread each; files in the order of tests/longest.py. What measures time
+# runs after them, by itself.
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist loadfile --durations 60 -m 'not alone' \
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder --durations 60 -m 'not alone' \
 	  $(COVER)
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m alone
 

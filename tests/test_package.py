@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 import yaml
 from packaging.version import Version
+from tests.longest import FIRST
 
 import anymic
 from anymic import _version
@@ -127,6 +128,13 @@ def test_every_step_of_a_workflow_is_a_target_of_the_makefile() -> None:
                 assert program == "make" or "apt-get" in step["run"], step
                 wanted = [one for one in wanted if one.isalpha() or "-" in one]
                 assert set(wanted or named) <= set(targets), step
+
+
+def test_the_files_that_begin_first_are_there() -> None:
+    """A file that was renamed would begin last; and pytest-xdist must keep the order."""
+    assert [name for name in FIRST if not (ROOT / name).is_file()] == []
+    assert len(set(FIRST)) == len(FIRST)
+    assert "--dist loadfile --no-loadscope-reorder" in (ROOT / "Makefile").read_text()
 
 
 def test_no_page_leads_to_a_repository_that_the_package_does_not_state() -> None:
