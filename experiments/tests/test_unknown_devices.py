@@ -72,7 +72,7 @@ def test_all_parts_from_recordings_to_the_page(tmp_path: Path, esc50_of_noise: P
     assert text.count("\n| fine-tuned copies | ") == 4
     assert "n = 14 for each microphone" in text
     assert "correction A+B+C; " in text  # left out
-    assert text.count("**no**") + text.count(" | yes |") == 10 + 6
+    assert text.count("**no**") + text.count(" | yes |") == 12 + 7
     rows, _ = read_json(out / "unknown_devices" / "report.json")
     found = Findings(rows)
     tuned = found.of("accuracy_difference", condition="fine-tuned copies", device="unknown")
