@@ -107,7 +107,8 @@ def _extras() -> list[str]:
 def _requirements(extra: str | None) -> list[str]:
     """Return the packages of an extra, or those of the core."""
     found = (_REQUIREMENT.match(line) for line in metadata.requires("anymic") or [])
-    return [one[1] for one in found if one and one[2] == extra and one[1] != "anymic"]
+    names = [one[1] for one in found if one and one[2] == extra and one[1] != "anymic"]
+    return list(dict.fromkeys(names))  # a package of several markers is one
 
 
 def _listed(names: list[str]) -> str:
