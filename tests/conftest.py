@@ -84,6 +84,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="session")
+def anymic_program() -> Iterator[Path]:
+    """Return the path of a program `anymic` that begins at once (`tests.prepared_program`)."""
+    from tests.prepared_program import program
+
+    with program() as found:
+        yield found
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return headless Chromium (`tests.browser`), or skip where there is none."""

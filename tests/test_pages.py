@@ -1,9 +1,9 @@
 """Every block of the pages is run: here in a folder with what they name, or by a test named here.
 
 Blocks of the shell and of Python run in their order, those of Python on a page as one program.
-Trainings have one epoch, ensembles two members, and the scenes one test clip a label; all else is
-as it is written. A block whose first line says that it needs what is not here (`ABSENT`) is
-skipped, with this line as the reason.
+Trainings have one epoch, ensembles two members, and the scenes eight training takes and one test
+clip a label; all else is as it is written. A block whose first line says that it needs what is not
+here (`ABSENT`) is skipped, with this line as the reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import pytest
 import yaml
 from tests import workspace
@@ -136,15 +135,9 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `anymic demo --quick --out demo` writes, for the pages that begin with it."""
     folder = tmp_path_factory.mktemp("demonstration") / "demo"
     assert main(["demo", "--quick", "--out", str(folder)]) == 0
-    few_scenes(folder / "scenes" / "manifest.csv")
+    for name in ("scenes", "devices"):
+        workspace.few_clips(folder / name / "manifest.csv")
     return folder
-
-
-def few_scenes(manifest: Path) -> None:
-    """Leave a test clip of each label in the table: each is measured in every condition."""
-    table = pd.read_csv(manifest)
-    test = table[table["split"] == "test"].groupby("label").head(1)
-    pd.concat([table[table["split"] != "test"], test]).to_csv(manifest, index=False)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.workspace import few_clips
 from typer.testing import CliRunner
 
 from anymic.cli import app
@@ -37,29 +38,34 @@ def command_lines(page: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
+def test_every_block_of_the_readme_runs(tmp_path: Path, anymic_program: Path) -> None:
     """In order and in one folder; `make demo` is stood in for by the trial that the README shows.
 
+    Of its clips, those of a few takes are used.
     Python blocks build on each other, as they would for a reader, so they run as one program.
     """
     found = blocks(ROOT / "README.md")
     ran = 0
     for kind, text in found:
         if kind == "sh" and not text.startswith((ELSEWHERE, "make ")):
-            run(["bash", "-euo", "pipefail", "-c", text], tmp_path)
+            run(["bash", "-euo", "pipefail", "-c", text], tmp_path, anymic_program)
             ran += 1
         if (tmp_path / TRIAL).is_dir() and not (tmp_path / "demo").exists():
             (tmp_path / "demo").symlink_to(TRIAL)
-    run([sys.executable, "-c", "".join(text for kind, text in found if kind == "python")], tmp_path)
+            few_clips(tmp_path / "demo" / "devices" / "manifest.csv")
+    program = "".join(text for kind, text in found if kind == "python")
+    run([sys.executable, "-c", program], tmp_path, anymic_program)
     assert ran >= 6
     for written in ("report/report.html", "profile.json", "gains.png", "tram-as-A.wav"):
         assert (tmp_path / "runs" / written).stat().st_size > 1000, written
     assert (tmp_path / "runs/python/report/report.json").is_file()
 
 
-def run(command: list[str], folder: Path) -> None:
-    """Run a command with this environment's programs first, two threads, and no terminal."""
-    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+def run(command: list[str], folder: Path, anymic: Path) -> None:
+    """Run a command with `anymic` and this environment's programs first, and no terminal."""
+    programs = os.pathsep.join(
+        [str(anymic.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+    )
     result = subprocess.run(
         command,
         cwd=folder,

@@ -50,6 +50,20 @@ def make(folder: Path) -> Path:
     return folder
 
 
+def few_clips(manifest: Path, training: int = 8) -> None:
+    """Leave a test clip of each label and device, and a few training takes of each label.
+
+    A take stays with all its devices, and those of most devices stay first.
+    """
+    table = pd.read_csv(manifest)
+    train = table[table["split"] != "test"]
+    test = table[table["split"] == "test"].groupby(["label", "device"]).head(1)
+    devices = train.assign(devices=train.groupby("take")["device"].transform("size"))
+    takes = devices.sort_values("devices", ascending=False, kind="stable").drop_duplicates("take")
+    kept = takes.groupby("label").head(training)["take"]
+    pd.concat([train[train["take"].isin(kept)], test]).to_csv(manifest, index=False)
+
+
 def _write_take(
     folder: Path, take: int, generator: np.random.Generator
 ) -> list[dict[str, str | int]]:

@@ -75,8 +75,18 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "anymic", "stream", *map(str, arguments)]
 
 
-def piped(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(arguments, input=data, capture_output=True, timeout=120)
+Piped = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def piped(anymic_program: Path) -> Piped:
+    """Return a function that runs the command with options, and bytes on its input."""
+
+    def run(*arguments: object, data: bytes) -> subprocess.CompletedProcess[bytes]:
+        command = [str(anymic_program), "stream", *map(str, arguments)]
+        return subprocess.run(command, input=data, capture_output=True, timeout=120, check=False)
+
+    return run
 
 
 def rows(text: str | bytes) -> list[dict[str, Any]]:
@@ -88,7 +98,7 @@ def rows(text: str | bytes) -> list[dict[str, Any]]:
 
 
 def test_pipe_and_http_give_the_files_answers(
-    bundle_folder: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+    bundle_folder: Path, recording: Path, piped: Piped, capsys: pytest.CaptureFixture[str]
 ) -> None:
     raw, rate_hz = soundfile.read(recording, dtype="int16")
     with served(partial(Quiet, directory=recording.parent)) as address:
@@ -98,7 +108,7 @@ def test_pipe_and_http_give_the_files_answers(
             url = f"{address}/sound.wav"
             assert main(["stream", str(bundle_folder), url, *options]) == 0
             assert rows(capsys.readouterr().out) == wanted
-            done = piped(command(bundle_folder, "-", "--rate", rate_hz, *options), raw.tobytes())
+            done = piped(bundle_folder, "-", "--rate", rate_hz, *options, data=raw.tobytes())
             assert rows(done.stdout) == wanted
             assert len(wanted) > 2
     assert b"latency: the window's 1.000 s" in done.stderr
@@ -127,7 +137,7 @@ def test_windows_and_events_are_those_of_predict(
 
 
 def test_stereo_floats_and_a_hop(
-    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle_folder: Path, tmp_path: Path, piped: Piped, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both = np.stack([sound(), sound()[::-1]], axis=1).astype("<f4") / 32768
     soundfile.write(tmp_path / "both.wav", both, RATE, subtype="FLOAT")
@@ -135,7 +145,7 @@ def test_stereo_floats_and_a_hop(
     assert main(["stream", str(bundle_folder), str(tmp_path / "both.wav"), *options]) == 0
     wanted = rows(capsys.readouterr().out)
     raw = ("--rate", RATE, "--channels", 2, "--format", "f32le")
-    done = piped(command(bundle_folder, "-", *raw, *options), both.tobytes())
+    done = piped(bundle_folder, "-", *raw, *options, data=both.tobytes())
     assert rows(done.stdout) == wanted
     assert [row["start_s"] for row in wanted[:3]] == [0, 0.25, 0.5]
 
@@ -252,30 +262,32 @@ def test_wrong_use_is_one_line(
     assert "threshold" in refused("stream", bundle_folder, url, "--threshold", 2).lower()
 
 
-def test_raw_samples_that_are_none_are_one_line(bundle_folder: Path, recording: Path) -> None:
+def test_raw_samples_that_are_none_are_one_line(
+    bundle_folder: Path, recording: Path, piped: Piped
+) -> None:
     cases = {
         "begins like a file in the format WAV": recording.read_bytes(),
         "ended before the first sample": b"",
     }
     for text, data in cases.items():
-        done = piped(command(bundle_folder, "-", "--rate", RATE), data)
+        done = piped(bundle_folder, "-", "--rate", RATE, data=data)
         assert done.returncode == 2
         assert text in done.stderr.decode().splitlines()[-1]
         assert done.stdout == b""
     nan = np.full(3 * RATE, np.nan, "<f4").tobytes()
-    done = piped(command(bundle_folder, "-", "--rate", RATE, "--format", "f32le"), nan)
+    done = piped(bundle_folder, "-", "--rate", RATE, "--format", "f32le", data=nan)
     assert done.returncode == 2
     assert b"NaN" in done.stderr.splitlines()[-1]
-    done = piped(command(bundle_folder, "-"), b"")
+    done = piped(bundle_folder, "-", data=b"")
     assert b"--rate 16000" in done.stderr
     odd = sound(RATE, 2).tobytes() + b"x"
-    done = piped(command(bundle_folder, "-", "--rate", RATE), odd)
+    done = piped(bundle_folder, "-", "--rate", RATE, data=odd)
     assert done.returncode == 0
     assert b"last 1 byte" in done.stderr
 
 
-def test_silence_is_noted(bundle_folder: Path) -> None:
-    done = piped(command(bundle_folder, "-", "--rate", RATE), bytes(4 * RATE))
+def test_silence_is_noted(bundle_folder: Path, piped: Piped) -> None:
+    done = piped(bundle_folder, "-", "--rate", RATE, data=bytes(4 * RATE))
     assert done.returncode == 0
     assert b"every sample was 0" in done.stderr
 
