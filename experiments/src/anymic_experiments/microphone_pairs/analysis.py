@@ -38,6 +38,7 @@ __all__ = ["SECTIONS", "Settings", "prepare"]
 ALL = "all"  # how rows call all microphones together
 OWN, FLAT = "microphone", "A"  # and whose clips an accuracy is of
 Array = NDArray[np.float64]
+LOWEST_DB = -50  # of the drawn responses: below them there is text
 
 
 def microphones(experiment: Experiment[Settings]) -> dict[str, Device]:
@@ -260,8 +261,12 @@ def figure(found: Findings, levels: Mapping[str, Array]) -> Figure:
             lost = found.of("accuracy_difference", device=name, against_device=FLAT)
             shares = [one.value for one in found.all("recovered_share", device=name)]
             text = f"{100 * lost.value:.1f} points lost"
-            if shares:
-                text += f",\n{100 * min(shares):.0f} to {100 * max(shares):.0f} % recovered"
+            ends = sorted({round(100 * share) for share in shares})
+            if ends:
+                text += (
+                    f",\n{' to '.join(map(str, dict.fromkeys(ends[:1] + ends[-1:])))} % recovered"
+                )
+            axes.set_ylim(LOWEST_DB, None)
             axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=8.0, color=MUTED)
     return drawing
 
