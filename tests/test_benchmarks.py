@@ -54,11 +54,11 @@ def test_the_scaling_benchmark_measures_every_size(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("one_thread")
 def test_the_benchmark_of_coded_trainings_runs_small(tmp_path: Path) -> None:
     out = tmp_path / "coded.json"
-    small = ["--clips", "8", "--seconds", "1", "--rounds", "1", "--epochs", "1"]
+    small = ["--clips", "8", "--seconds", "1", "--rounds", "1", "--epochs", "1", "--consistency"]
     loaded("coded_training")["main"]([*small, "--json", str(out)])
     figures = json.loads(out.read_text())
     assert 0 < figures["again_processor_s"] < figures["encode_processor_s"]
-    assert {"epoch_plain_s", "epoch_any_s"} <= set(figures)
+    assert {"epoch_plain_s", "epoch_coded_s", "epoch_any_s"} <= set(figures)
 
 
 @pytest.mark.slow
