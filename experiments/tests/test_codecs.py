@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import soundfile
 
 from anymic.cli import main
 from anymic.codecs import CODECS, Codec
@@ -25,31 +23,16 @@ GRID = analysis.Settings.read(ROOT / "codecs")
 FOLDER = ROOT / "codecs"
 
 
-def corpus(root: Path, rate_hz: int) -> Path:
-    """Write two classes of noise in the layout of ESC-50: two folds of eight clips of a second."""
-    (root / "audio").mkdir(parents=True)
-    (root / "meta").mkdir()
-    generator, rows = np.random.default_rng(0), []
-    for number in range(16):
-        target, fold = number % 2, 1 + number // 8
-        name = f"{fold}-{number}-A-{target}.wav"
-        sound = 0.1 * generator.standard_normal(rate_hz)
-        if target:
-            sound = np.cumsum(sound - sound.mean()) / 20
-        soundfile.write(root / "audio" / name, sound, rate_hz)
-        rows.append((name, fold, target, ("dog", "rooster")[target], True, number, "A"))
-    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
-    pd.DataFrame(rows, columns=columns).to_csv(root / "meta" / "esc50.csv", index=False)
-    return root
-
-
 @pytest.mark.usefixtures("one_thread")
-def test_all_parts_from_recordings_to_the_page(tmp_path: Path) -> None:
+def test_all_parts_from_recordings_to_the_page(
+    tmp_path: Path, esc50_at_two_rates: tuple[Path, Path]
+) -> None:
+    high, low = esc50_at_two_rates
     extractor = import_yamnet(width=0.125, seed=2).save(tmp_path / "extractor")
     out, page = tmp_path / "out", tmp_path / "docs"
-    esc50(corpus(tmp_path / "high", 44100)).write(tmp_path / "clips.csv")
+    esc50(high).write(tmp_path / "clips.csv")
     command = ["reproduce", "codecs", "--data", str(tmp_path / "clips.csv")]
-    command += ["--esc50-16k", str(corpus(tmp_path / "low", 16000)), "--extractor", str(extractor)]
+    command += ["--esc50-16k", str(low), "--extractor", str(extractor)]
     command += ["--out", str(out), "--page", str(page), "--workers", "1"]
     command += ["--leave-out", "fcnn: *any*", "--leave-out", "left_out: without [aos]*"]
     changes = ["folds=1", "seeds=1", "epochs=1", "batch_size=8", "width=0.1", "copies=1"]
