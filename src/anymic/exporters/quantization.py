@@ -66,7 +66,8 @@ def quantize(
     Channels between convolutions are scaled first, which is exact (`equalize`). The network's first
     product stays float32: it has few weights, and most of the error in 8 bits is that of its input.
     Activations are signed, because products of unsigned and signed 8-bit numbers overflow on some
-    processors (ONNX Runtime, *Quantize ONNX models*). The outputs of matrix products, and so the
+    processors (ONNX Runtime, *Quantize ONNX models*). In the form dynamic, where activations are
+    unsigned, the weights are unsigned, too. The outputs of matrix products, and so the
     logits, stay float32.
 
     Examples
@@ -136,6 +137,8 @@ def _integers(
         "weight_type": quantization.QuantType.QInt8,
     }
     if calibration is None:
+        # without a sign: onnxruntime before 1.24 has no ConvInteger for others
+        common["weight_type"] = quantization.QuantType.QUInt8
         quantization.quantize_dynamic(model, place, **common)
         return
     quantization.quantize_static(
