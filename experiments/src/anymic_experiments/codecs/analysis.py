@@ -137,15 +137,19 @@ def trained(
     omitted = omitted_rows(experiment, part, names)
     runs = runs_of(experiment, {n: own for n, own in configs.items() if n not in omitted})
     experiment.finish(runs)
-    tuning = lasting(load_config(grid.finetuning, changes=grid.changes), grid.tuned_epochs)
+    preset = load_config(grid.finetuning, changes=grid.changes)
+    tunings = {
+        PAPER: lasting(preset, grid.tuned_epochs),
+        TUNED: lasting(replace(preset, codecs=Codecs()), grid.tuned_any_epochs),
+    }
     folds = {fold.clean: fold for fold in experiment.made}
     tuned: dict[str, list[TunedAnswers]] = {PAPER: [], TUNED: []}
     retrained = []
     for run in (one for one in runs if one.condition == PLAIN):
         coded = folds[run.manifest].coded
-        config = replace(tuning, seed=run.config.seed)
-        tuned[PAPER].append(TunedAnswers(run, coded, config))
-        tuned[TUNED].append(TunedAnswers(run, run.manifest, replace(config, codecs=Codecs())))
+        for name, clips in {PAPER: coded, TUNED: run.manifest}.items():
+            config = replace(tunings[name], seed=run.config.seed)
+            tuned[name].append(TunedAnswers(run, clips, config))
         longer = replace(run.config, epochs=grid.retrained_epochs)
         retrained.append(Run(RETRAINED, _rescheduled(longer), coded))
     tuned = {name: tasks for name, tasks in tuned.items() if name not in omitted}

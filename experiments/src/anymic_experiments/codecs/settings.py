@@ -16,7 +16,8 @@ class Settings(Grid):
     single: tuple[str, ...]  # and those that have one
     paper: tuple[str, ...]  # what Peters 2022 fine-tunes on
     finetuning: str  # the preset of fine-tuning
-    tuned_epochs: int
+    tuned_epochs: int  # of fine-tuning as in the paper
+    tuned_any_epochs: int  # and with codecs: any
     retrained_epochs: int
     fcnn: str  # the preset of the second network
     fcnn_epochs: int
