@@ -18,7 +18,7 @@ from anymic.training import TrainingConfig, load_config
 from anymic.training.finetuning import lasting
 from anymic_experiments.codecs.settings import Settings
 from anymic_experiments.codecs.tasks import TunedAnswers
-from anymic_experiments.experiment import Experiment, by_fold
+from anymic_experiments.experiment import Experiment, by_fold, without_test_recordings
 from anymic_experiments.findings import Findings
 from anymic_experiments.page import Section
 from anymic_experiments.peters2022 import corpus
@@ -235,7 +235,7 @@ def pretrained(experiment: Ours) -> list[Section]:
     for name, fold in folds:
         data = experiment.out / "pretrained" / f"{name}.csv"
         data.parent.mkdir(parents=True, exist_ok=True)
-        fold.write(data)
+        without_test_recordings(fold).write(data)
         (coded,) = corpus.folds(
             data,
             experiment.out / "pretrained" / name,
