@@ -1,6 +1,7 @@
 """The preset `small`: accuracy against processor time of its bands, hop, width and epochs.
 
     python benchmarks/small_preset.py ESC-50 [--out small_preset.json] [--rotations 3] [--only NAME]
+        [--reference NAME]
 
 trains candidates on two folds of ESC-10 and classifies the clips of a third, in up to three
 rotations of the folds 1 to 3, so that each clip is classified once for each seed. Fold 4 is left
@@ -66,6 +67,29 @@ CANDIDATES: dict[str, dict[str, Any]] = {
         "frontend.hop_samples": 1536,
         "batch_size": 16,
     },
+    "64 bands, hop 1024, crops of 2.5 s": {"frontend.bands": 64, "crop_frames": 108},
+    "64 bands, hop 2048, crops of 2.5 s": {
+        "frontend.bands": 64,
+        "frontend.hop_samples": 2048,
+        "crop_frames": 54,
+    },
+    "64 bands, hop 1024, 22 epochs": {"frontend.bands": 64, "epochs": 22},
+    "64 bands, hop 1024, 22 epochs, rate 1": {
+        "frontend.bands": 64,
+        "epochs": 22,
+        "learning_rate": 1.0,
+    },
+    "64 bands, hop 1024, 22 epochs, batches of 16": {
+        "frontend.bands": 64,
+        "epochs": 22,
+        "batch_size": 16,
+    },
+    "64 bands, hop 1024, 20 epochs, rate 1": {
+        "frontend.bands": 64,
+        "epochs": 20,
+        "learning_rate": 1.0,
+    },
+    "48 bands, hop 1024": {"frontend.bands": 48},
 }
 
 
@@ -126,19 +150,19 @@ def results(
     return found
 
 
-def table(found: list[dict[str, Any]]) -> list[str]:
-    """Return the lines of the table, in Markdown."""
+def table(found: list[dict[str, Any]], against: str) -> list[str]:
+    """Return the lines of the table, in Markdown: candidates against one of them."""
     lines = [
         "| candidate | trainings | processor time | of the reference | accuracy | difference |",
         "|---|---|---|---|---|---|",
     ]
     known = {(one["candidate"], one["rotation"], one["seed"]): one for one in found}
     for name in dict.fromkeys(one["candidate"] for one in found):
-        keys = [key for key in known if key[0] == name and (REFERENCE, *key[1:]) in known]
+        keys = [key for key in known if key[0] == name and (against, *key[1:]) in known]
         if not keys:
             continue
         own = [known[key] for key in keys]
-        reference = [known[REFERENCE, key[1], key[2]] for key in keys]
+        reference = [known[against, key[1], key[2]] for key in keys]
         correct, before = (
             np.concatenate([one["correct"] for one in rows]).astype(float)
             for rows in (own, reference)
@@ -154,7 +178,7 @@ def table(found: list[dict[str, Any]]) -> list[str]:
             f" {100 * share.value:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}] |"
             + (
                 f" {100 * change.value:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}] |"
-                if name != REFERENCE
+                if name != against
                 else " |"
             )
         )
@@ -171,12 +195,17 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="*", default=[], choices=list(CANDIDATES), help="beside the reference"
     )
+    parser.add_argument("--reference", default=REFERENCE, choices=list(CANDIDATES))
     options = parser.parse_args()
-    names = [name for name in CANDIDATES if not options.only or name in (REFERENCE, *options.only)]
+    names = [
+        name
+        for name in CANDIDATES
+        if not options.only or name in (options.reference, *options.only)
+    ]
     found = results(
         options.root, options.out, names=names, rotations=options.rotations, seeds=options.seeds
     )
-    print("\n".join(table(found)))
+    print("\n".join(table(found, options.reference)))
 
 
 if __name__ == "__main__":
