@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,8 +91,9 @@ def commands(corpus: Path) -> list[Command]:
     ]
 
 
-def prepare(corpus: Path) -> None:
+def prepare(corpus: Path, *, recordings: int) -> None:
     """Write scenes of a second, and of them what the commands need."""
+    from anymic.cli import main as anymic
     from anymic.data.corpora.scenes import Settings, scenes
 
     settings = Settings(train_locations=2, test_locations=1, takes=1, clip_s=1.0)
@@ -102,12 +105,13 @@ def prepare(corpus: Path) -> None:
         ("coded", ("data", "encode", clean, "--codecs", str(corpus / "codecs.yaml"))),
         ("model", ("train", "--data", recorded, *TRAINING, "--set", "epochs=1")),
     ):
-        with start((*arguments, "--out", out), corpus) as run:
-            assert run.wait() == 0, arguments
-    join(corpus / "many", sorted((corpus / "scenes").rglob("*.flac")))
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
+            status = anymic([*arguments, "--out", str(corpus / out)])
+        assert status == 0, said.getvalue()
+    join(corpus / "many", sorted((corpus / "scenes").rglob("*.flac")), recordings=recordings)
 
 
-def join(folder: Path, clips: Sequence[Path], *, recordings: int = 120, seconds: int = 30) -> None:
+def join(folder: Path, clips: Sequence[Path], *, recordings: int, seconds: int = 30) -> None:
     """Write recordings of scenes, one after another in random order."""
     import numpy as np
     import soundfile
@@ -222,6 +226,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20, help="in all; the commands take turns")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--recordings", type=int, default=120, help="of 30 s, to classify")
+    parser.add_argument(
+        "--first", type=float, default=FIRST, help="no kill before this share of a run's duration"
+    )
     parser.add_argument("--only", nargs="*", help="names of commands, such as 'data encode'")
     parser.add_argument("--folder", type=Path, help="where to work; it is kept")
     options = parser.parse_args(arguments)
@@ -229,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="anymic-kills-"))).resolve()
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    prepare(corpus)
+    prepare(corpus, recordings=options.recordings)
     chosen = [one for one in commands(corpus) if not options.only or one.name in options.only]
     generator = random.Random(options.seed)
     wanted, duration_s = {}, {}
@@ -242,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in range(options.kills):
         command = chosen[number % len(chosen)]
         (turn, place_in_turn), turns = divmod(number, len(chosen)), -(-options.kills // len(chosen))
-        share = FIRST + (LAST - FIRST) * (turn + generator.random()) / turns
+        share = options.first + (LAST - options.first) * (turn + generator.random()) / turns
         sent = SIGNALS[(turn + place_in_turn) % len(SIGNALS)]  # in turn for each command
         place = folder / command.name.replace(" ", "") / str(number)
         after_s = share * duration_s[command.name]

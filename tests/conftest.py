@@ -85,12 +85,11 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def anymic_program() -> Iterator[Path]:
+def anymic_program() -> Path:
     """Return the path of a program `anymic` that begins at once (`tests.prepared_program`)."""
-    from tests.prepared_program import program
+    from tests.prepared_program import shared
 
-    with program() as found:
-        yield found
+    return shared()
 
 
 @pytest.fixture(scope="module")

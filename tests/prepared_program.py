@@ -1,40 +1,55 @@
-"""`anymic` as a program that begins at once: a copy of a process that has imported its packages.
+"""`anymic` and `python` that begin at once: copies of a process that has imported packages.
 
 A fresh `anymic` needs seconds to import torch and others, more than most commands then work. Here a
 process imports the packages of others once, nothing of anymic, and is copied (`fork`) for each
 command. The command has its own process, arguments, folder, environment, standard streams and exit
-status, and imports anymic itself. A test of how a process begins, of signals, of closed streams, or
-of variables that Python reads when it begins starts a fresh one instead.
+status, and imports anymic itself. `python` runs a file, or the program after `-c`. A test of how a
+process begins, of signals, of closed streams, or of variables that Python reads when it begins
+(`PYTHONPATH` apart) starts a fresh one instead.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
 
 PACKAGES = ["pandas", "scipy.signal", "sklearn.linear_model", "soundfile", "soxr", "av", "typer"]
-PACKAGES += ["torch", "matplotlib.figure", "rich.progress"]
-# Not those that import onnxruntime (Lightning, by torchmetrics): a copy would lack its thread.
+PACKAGES += ["torch", "torch._dynamo", "matplotlib.figure", "rich.progress", "librosa"]
+PACKAGES += ["torch.utils.tensorboard", "pytorch_lightning", "fastapi", "uvicorn"]
+THREADED = "onnxruntime"  # starts a thread that a copy would lack: Lightning must not import it
 MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
-# It asks for a copy that has its streams. Without the site's packages it begins at once.
+TOLD = "COPYS_PROCESS"  # the variable with the descriptor that the id of the copy is written to
+# They ask for a copy that has their streams. Without the site's packages it begins at once.
 PROGRAM = """#!{python} -IS
-import json, os, socket, sys
+import json, os, signal, socket, sys
+ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+told = os.environ.pop({told!r}, None)
 with socket.socket(socket.AF_UNIX) as place:
     place.connect({address!r})
     socket.send_fds(place, [b"x"], [0, 1, 2])
     with place.makefile("rw") as both:
-        print(json.dumps([sys.argv, os.getcwd(), dict(os.environ)]), file=both, flush=True)
+        print(json.dumps([sys.argv, os.getcwd(), dict(os.environ), ignored]), file=both, flush=True)
+        if told:
+            os.write(int(told), both.readline().encode())
+        else:
+            both.readline()
         status = int(both.readline())
 sys.exit(status)
 """
@@ -42,9 +57,9 @@ sys.exit(status)
 
 @contextmanager
 def program() -> Iterator[Path]:
-    """Give the path of a program `anymic`, which is there until the block ends.
+    """Give the path of a program `anymic`, beside a `python`; they are there until the block ends.
 
-    Where processes have no descriptors (other systems than Linux), it is the installed one.
+    Where processes have no descriptors (other systems than Linux), they are the installed ones.
     """
     if not hasattr(os, "pidfd_open"):
         yield Path(sys.executable).with_name("anymic")
@@ -57,16 +72,75 @@ def program() -> Iterator[Path]:
             assert prepared.stdout is not None
             assert prepared.stdout.readline() == b"ready\n"
             found.parent.mkdir()
-            found.write_text(PROGRAM.format(python=sys.executable, address=address))
-            found.chmod(0o755)
+            for one in (found, found.with_name("python")):
+                one.write_text(PROGRAM.format(python=sys.executable, address=address, told=TOLD))
+                one.chmod(0o755)
             yield found
             prepared.stdin.close()  # it ends, as it would if this process were killed
 
 
+@functools.cache
+def shared() -> Path:
+    """Return the path of a program `anymic` that is there until this process ends."""
+    kept = ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(program())
+
+
+class Copy(subprocess.Popen[str]):
+    """A program whose signals reach the copy that runs it; `copys_pid` is its process."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.copys_pid = 0
+        read, told = os.pipe()
+        super().__init__(
+            [str(shared()), *arguments],
+            env={**environment, TOLD: str(told)},
+            pass_fds=[told],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        os.close(told)
+        with open(read) as lines:
+            self.copys_pid = int(lines.readline() or 0)
+
+    def send_signal(self, sig: int) -> None:
+        """Send it to the copy, while this is there."""
+        if self.poll() is None:
+            os.kill(self.copys_pid or self.pid, sig)
+
+
+class Without(PathFinder):
+    """Find the installed packages, without the one whose thread would be missing."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, *others: Any) -> Any:
+        """Return None for it."""
+        return (
+            None if fullname.partition(".")[0] == THREADED else super().find_spec(fullname, *others)
+        )
+
+    @classmethod
+    def find_distributions(cls, context: Any) -> Any:  # type: ignore[override]
+        """Return none for it."""
+        return () if context.name == THREADED else super().find_distributions(context)
+
+
+def folders(environment: Mapping[str, str]) -> list[str]:
+    """Return what Python puts first where it looks for modules."""
+    value = environment.get("PYTHONPATH")
+    return value.split(os.pathsep) if value else []
+
+
 def serve(address: str) -> None:
     """Import the packages, and answer each program by a copy of this process; end with stdin."""
+    finder = sys.meta_path.index(PathFinder)
+    sys.meta_path[finder] = Without
     for name in PACKAGES:
         importlib.import_module(name)
+    sys.meta_path[finder] = PathFinder
+    sys.path[:] = sys.path[1 + len(folders(os.environ)) :]  # without the folder of this file
     gc.freeze()  # else each copy would look through all of it when it ends
     with socket.socket(socket.AF_UNIX) as place:
         place.bind(address)
@@ -89,11 +163,13 @@ def answer(asked: socket.socket) -> None:
     """Run the command in a copy and send its status; end it if the program is killed that asked."""
     _, streams, _, _ = socket.recv_fds(asked, 1, 3)
     with asked.makefile("rw") as both:
-        arguments, folder, environment = json.loads(both.readline())
+        arguments, folder, environment, ignored = json.loads(both.readline())
         command = os.fork()
         if command == 0:
             asked.detach()
+            signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
             begin(arguments, folder, environment, streams)
+        print(command, file=both, flush=True)
         for one in streams:
             os.close(one)
         ended = os.pidfd_open(command)
@@ -118,13 +194,32 @@ def begin(
         setattr(sys, name, opened)
         setattr(sys, f"__{name}__", opened)
     os.chdir(folder)
+    tempfile.tempdir = None  # that of the environment
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = folders(environment)
+    if Path(arguments[0]).name == "python":
+        run_python(arguments[1:])
     sys.argv = arguments
-    sys.path.pop(0)  # the folder of this file
     from anymic.cli import main
 
     sys.exit(main())
+
+
+def run_python(arguments: list[str]) -> NoReturn:
+    """Run a file, or the program after `-c`, as `python` would."""
+    first, *others = arguments
+    if first == "-c":
+        program, *others = others
+        own = sys.modules["__main__"] = ModuleType("__main__")
+        sys.path.insert(0, "")
+        sys.argv = [first, *others]
+        exec(compile(program, "<string>", "exec"), vars(own))
+    else:
+        sys.path.insert(0, str(Path(first).absolute().parent))
+        sys.argv = arguments
+        runpy.run_path(first, run_name="__main__")
+    sys.exit()
 
 
 if __name__ == "__main__":

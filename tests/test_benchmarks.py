@@ -80,7 +80,7 @@ def test_the_benchmark_of_long_recordings_measures_every_case(tmp_path: Path) ->
     out = tmp_path / "long.json"
     loaded("long_recordings")["main"](["--quick", "--json", str(out)])
     rows = json.loads(out.read_text())
-    assert len(rows) == 8
+    assert len(rows) == 5
     assert all(row["clock_s"] > 0 and row["bytes"] > 1e7 for row in rows)
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ found["codecs"] = json.loads(printed("codec", "list", "--json"))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def found(tmp_path_factory: pytest.TempPathFactory, anymic_program: Path) -> dict[str, Any]:
     """Install the page's module beside some clips, use all of it, and return what came out."""
     folder = tmp_path_factory.mktemp("extending")
     _install(folder)
@@ -78,7 +77,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "program.py").write_text(PROGRAM)
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, "program.py", str(folder)],
+        [str(anymic_program.with_name("python")), "program.py", str(folder)],
         capture_output=True,
         text=True,
         cwd=folder,

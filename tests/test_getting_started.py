@@ -147,7 +147,7 @@ def test_every_step_without_weights(
     """With built-in scenes, whose file names have another form than those of the page."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANYMIC_MODELS", str(tmp_path / "models"))
-    made = scenes(tmp_path / "made", Settings(train_locations=1, test_locations=1, clip_s=1.0))
+    made = scenes(tmp_path / "made", Settings(train_locations=1, test_locations=1, clip_s=0.5))
     clips = made.table[made.table["label"].isin(sorted(set(made.table["label"]))[:4])]
     links = []
     for number, row in enumerate(clips.itertuples()):

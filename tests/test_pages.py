@@ -26,6 +26,7 @@ from tests import workspace
 from anymic.cli import main
 from anymic.codecs.random_codec import Codecs
 from anymic.training import TrainingConfig, load_config
+from anymic.training.demo import QUICK, run_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -132,9 +133,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `anymic demo --quick --out demo` writes, for the pages that begin with it."""
+    """What `anymic demo --quick --out demo` writes, of clips of a second, for pages that begin so.
+
+    The command itself runs in `tests/test_readme.py`.
+    """
     folder = tmp_path_factory.mktemp("demonstration") / "demo"
-    assert main(["demo", "--quick", "--out", str(folder)]) == 0
+    second: dict[str, Any] = {name: {**values, "clip_s": 1.0} for name, values in QUICK.items()}
+    run_demo(folder, progress=False, **second)
     for name in ("scenes", "devices"):
         workspace.few_clips(folder / name / "manifest.csv")
     return folder

@@ -54,7 +54,8 @@ def test_every_block_of_the_readme_runs(tmp_path: Path, anymic_program: Path) ->
             (tmp_path / "demo").symlink_to(TRIAL)
             few_clips(tmp_path / "demo" / "devices" / "manifest.csv")
     program = "".join(text for kind, text in found if kind == "python")
-    run([sys.executable, "-c", program], tmp_path, anymic_program)
+    python = str(anymic_program.with_name("python"))
+    run([python, "-c", program], tmp_path, anymic_program)
     assert ran >= 6
     for written in ("report/report.html", "profile.json", "gains.png", "tram-as-A.wav"):
         assert (tmp_path / "runs" / written).stat().st_size > 1000, written

@@ -169,23 +169,29 @@ def _miniature(
 @pytest.fixture
 def esc50_of_noise(tmp_path: Path) -> Path:
     """Return a folder in the layout of ESC-50: two folds of 14 clips, two classes of noise."""
-    return write_noise(tmp_path / "ESC-50", 16_000, clips=28)
+    return write_noise(tmp_path / "ESC-50", 16_000, folds=(14, 14))
+
+
+@pytest.fixture
+def esc50_with_few_tests(tmp_path: Path) -> Path:
+    """Return such a folder of three folds, of few clips: many devices record each of them."""
+    return write_noise(tmp_path / "ESC-50", 16_000, folds=(6, 6, 8))
 
 
 @pytest.fixture
 def esc50_at_two_rates(tmp_path: Path) -> tuple[Path, Path]:
     """Return two such folders, of eight clips a fold, at 44.1 and 16 kHz."""
     high, low = tmp_path / "high", tmp_path / "low"
-    return write_noise(high, 44_100, clips=16), write_noise(low, 16_000, clips=16)
+    return write_noise(high, 44_100, folds=(8, 8)), write_noise(low, 16_000, folds=(8, 8))
 
 
-def write_noise(root: Path, rate_hz: int, *, clips: int) -> Path:
-    """Write clips of a second in the layout of ESC-50, in two folds."""
+def write_noise(root: Path, rate_hz: int, *, folds: tuple[int, ...]) -> Path:
+    """Write clips of a second in the layout of ESC-50, so many in each fold."""
     (root / "audio").mkdir(parents=True)
     (root / "meta").mkdir()
     generator, rows = np.random.default_rng(0), []
-    for number in range(clips):
-        target, fold = number % 2, 1 + number // (clips // 2)
+    for number, fold in enumerate(np.repeat(np.arange(len(folds)) + 1, folds).tolist()):
+        target = number % 2
         name = f"{fold}-{number}-A-{target}.wav"
         sound = 0.1 * generator.standard_normal(rate_hz)
         if target:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.prepared_program import Copy
+
 
 @dataclass(frozen=True)
 class Running:
@@ -18,6 +20,11 @@ class Running:
 
     url: str
     process: subprocess.Popen[str]
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        return getattr(self.process, "copys_pid", self.process.pid)
 
     @property
     def port(self) -> int:
@@ -31,18 +38,28 @@ class Running:
 
 
 @contextmanager
-def running(*models: Path, options: tuple[str, ...] = (), **environment: str) -> Iterator[Running]:
-    """Start a service, wait until it accepts connections, and end it after the block."""
+def running(
+    *models: Path, options: tuple[str, ...] = (), fresh: bool = False, **environment: str
+) -> Iterator[Running]:
+    """Start a service, wait until it accepts connections, and end it after the block.
+
+    It is a copy of a process that has imported its packages, which begins at once, or a `fresh`
+    one: where its memory is measured, or how it ends.
+    """
     arguments = ["serve", *map(str, models), "--port", "0", *options]
+    own = {**os.environ, **environment}
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "anymic", *arguments],
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        if fresh or not hasattr(os, "pidfd_open"):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "anymic", *arguments],
+                env=own,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        else:
+            process = Copy(arguments, own)
     finally:
         signal.signal(signal.SIGINT, before)
     with process:

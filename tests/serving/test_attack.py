@@ -183,7 +183,7 @@ def test_a_thousand_hostile_requests(golden: Path) -> None:
     statuses: Counter[tuple[str, int | None]] = Counter()
     lock, left = threading.Lock(), list(names)
     data = (golden / "clip.flac").read_bytes()
-    with running(golden / "basic1", options=OPTIONS) as service:
+    with running(golden / "basic1", options=OPTIONS, fresh=True) as service:
         clients = [Client(service, data, "street_traffic") for _ in range(2)]
 
         def attack() -> None:
@@ -206,7 +206,7 @@ def test_a_thousand_hostile_requests(golden: Path) -> None:
             client.join()
         assert service.process.poll() is None
         assert httpx.get(f"{service.url}/healthz").json()["decoders"] == 2
-        peak_mb = resident_mb(service.process.pid)
+        peak_mb = resident_mb(service.pid)
         status, errors = service.end()
     assert sum(statuses.values()) == REQUESTS
     bad = [

@@ -48,7 +48,7 @@ def without_length(flac: bytes) -> bytes:
 
 def decoders_of(service: Running) -> set[int]:
     """Return the processes that the threads of the service have started."""
-    threads = Path(f"/proc/{service.process.pid}/task").glob("*/children")
+    threads = Path(f"/proc/{service.pid}/task").glob("*/children")
     return {int(one) for path in threads for one in path.read_text().split()}
 
 

@@ -52,8 +52,8 @@ def test_a_signal_lets_requests_finish(
         go_on.wait(20)
         yield data[100:]
 
-    with running(golden / "basic1") as found:
-        own = children(found.process.pid)
+    with running(golden / "basic1", fresh=True) as found:
+        own = children(found.pid)
         assert len(own) == 2
 
         def ask() -> None:
@@ -78,8 +78,8 @@ def test_a_signal_lets_requests_finish(
 
 
 def test_a_killed_service_leaves_no_process(golden: Path) -> None:
-    with running(golden / "basic1") as found:
-        own = children(found.process.pid)
+    with running(golden / "basic1", fresh=True) as found:
+        own = children(found.pid)
         assert own
         found.process.kill()
         found.process.wait(20)

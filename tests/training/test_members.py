@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,45 +156,3 @@ def test_jobs_are_done_in_processes_that_share_the_gpus(tmp_path: Path) -> None:
     assert str(os.getpid()) not in found
     assert set(found.values()) <= {"4", "GPU-5"}
     assert len(set(found.values())) == len(found)
-
-
-def wait(folder: Path) -> None:
-    """Say which process this is, and stay."""
-    (folder / str(os.getpid())).touch()
-    time.sleep(60)
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process runs; one that nobody has asked about since it ended does not."""
-    state = Path(f"/proc/{pid}/stat")
-    return state.exists() and ") Z " not in state.read_text()
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are asked by /proc")
-def test_processes_end_with_what_started_them(tmp_path: Path) -> None:
-    """However it ended: their jobs may be taken up again by another run."""
-    program = (
-        "import sys; from pathlib import Path\n"
-        "sys.path.insert(0, sys.argv[1])\n"
-        "from test_members import wait\n"
-        "from anymic._internal.processes import in_processes\n"
-        "if __name__ == '__main__':\n"
-        "    folder = Path(sys.argv[2])\n"
-        "    list(in_processes(wait, [folder, folder / '.'], workers=2))\n"
-    )
-    script = tmp_path / "program.py"
-    script.write_text(program)
-    folder = tmp_path / "working"
-    folder.mkdir()
-    command = [sys.executable, str(script), str(Path(__file__).parent), str(folder)]
-    started = subprocess.Popen(command)
-    while len(list(folder.iterdir())) < 2:
-        assert started.poll() is None
-        time.sleep(0.1)
-    started.kill()
-    started.wait()
-    workers = [int(path.name) for path in folder.iterdir()]
-    deadline = time.monotonic() + 20
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(map(alive, workers))
