@@ -100,12 +100,16 @@ def run_demo(
 
     Raises
     ------
+    DependencyError
+        If a package of the extra "train" is missing: before anything is made.
     ManifestError
         If `out` holds other scenes.
     """
     from anymic.evaluation.report import run_header, write_report
     from anymic.training import fit, load_config
+    from anymic.training.loop.trainer import check_trainer
 
+    check_trainer({})  # what training needs is missed before scenes are made
     out = Path(out)
     clock = _Clock(progress)
     config = load_config("scenes", changes={**(changes or {}), "seed": seed})
