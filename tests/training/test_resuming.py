@@ -19,7 +19,9 @@ from anymic.cli import main
 from anymic.data.manifest import Manifest
 from anymic.training import TrainingConfig, fit
 
+SMALL = replace(CONFIG, width=0.2)
 SETTINGS = """
+width: 0.2
 frontend: {rate_hz: 8000, fft_size: 256, hop_samples: 128, bands: 32}
 epochs: 2
 batch_size: 12
@@ -109,10 +111,30 @@ def test_a_damaged_checkpoint_is_named(
     path.write_bytes(damage(path.read_bytes()))
     assert main(_command(broken.parent, broken, "--resume")) == 2
     _one_line(capsys, path, "Delete the folder")
-    shutil.rmtree(path.parent)  # as the line says
+
+
+@pytest.mark.parametrize("record", [False, True])
+def test_what_the_line_says_trains_from_the_start(record: bool, broken: Path) -> None:
+    """Whatever was damaged: it is deleted."""
+    shutil.rmtree(broken / "checkpoints")
+    if record:
+        (broken / "training.json").unlink()
     assert main(_command(broken.parent, broken, "--resume")) == 0
     same = weights(broken.with_name("run"))
     assert all(torch.equal(value, same[name]) for name, value in weights(broken).items())
+
+
+def test_without_validation_the_last_epoch_alone_is_kept(run: Path, tmp_path: Path) -> None:
+    """A checkpoint of the best epoch, which an earlier version left, changes nothing."""
+    out = tmp_path / "run"
+    command = [*_command(run.parent, out), "--set", "validation_share=0"]
+    assert main(command) == 0
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.ckpt"]
+    whole = weights(out)
+    (out / "bundle.json").unlink()
+    shutil.copy(run / "checkpoints" / "best.ckpt", out / "checkpoints")
+    assert main([*command, "--resume"]) == 0
+    assert all(torch.equal(value, whole[name]) for name, value in weights(out).items())
 
 
 @pytest.mark.parametrize(
@@ -151,9 +173,6 @@ def test_a_damaged_record_is_named(
     path.write_text(text, errors="surrogateescape")
     assert main(_command(broken.parent, broken, "--resume")) == 2
     _one_line(capsys, path, "Delete it and")
-    path.unlink()
-    shutil.rmtree(broken / "checkpoints")
-    assert main(_command(broken.parent, broken, "--resume")) == 0
 
 
 def _one_line(capsys: pytest.CaptureFixture[str], path: Path, remedy: str) -> None:
@@ -175,8 +194,8 @@ def test_an_interrupted_run_does_not_resume_another(corpus: Manifest, tmp_path: 
         def on_train_start(self, *_: object) -> None:
             raise RuntimeError("power cut")
 
-    other, out = replace(CONFIG, epochs=1, seed=9), tmp_path / "run"
-    fit(corpus, CONFIG, out, progress=False)
+    other, out = replace(SMALL, epochs=1, seed=9), tmp_path / "run"
+    fit(corpus, SMALL, out, progress=False)
     with pytest.raises(RuntimeError, match="power cut"):
         fit(corpus, other, out, progress=False, trainer={"callbacks": [Interruption()]})
     fit(corpus, other, out, resume=True, progress=False)
@@ -207,7 +226,7 @@ def test_every_schedule_resumes_as_without_an_interruption(
             if trainer.current_epoch == 2:
                 raise RuntimeError("power cut")
 
-    config: TrainingConfig = replace(CONFIG, **changes)
+    config: TrainingConfig = replace(SMALL, **changes)
     cache = tmp_path / "cache"
     fit(corpus, config, tmp_path / "whole", progress=False, cache=cache)
     power = {"callbacks": [Interruption()]}
