@@ -178,6 +178,7 @@ def fcnn(experiment: Ours) -> list[Section]:
     grid = experiment.grid
     if omitted_rows(experiment, "fcnn", [PLAIN]):
         return []
+    experiment = replace(experiment, made=experiment.made[: grid.fcnn_folds])
     configs = configs_of(experiment, "fcnn", grid.fcnn)
     outcomes, omitted = trained(experiment, "fcnn", configs)
     folds = len(experiment.made)

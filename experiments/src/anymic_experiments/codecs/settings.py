@@ -25,6 +25,7 @@ class Settings(Grid):
     aims: dict[str, float]
     left_out_folds: int | None = None
     pretrained_folds: int | None = None
+    fcnn_folds: int | None = None
     copies: int
 
     @property
