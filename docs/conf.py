@@ -24,6 +24,7 @@ extensions = [
     "sphinx_copybutton",
     "verbs",
     "pictures",
+    "intervals",
     "repository_links",
     "mathml",
 ]
