@@ -14,7 +14,10 @@ from anymic.cli import app as program
 from anymic.cli.verbs import GROUPS, VERBS
 
 FOLDER = Path(__file__).resolve().parents[1] / "generated" / "command-line"
-CODE = re.compile(r"(`[^`]*`|(?<![\w-])--[a-z][\w-]*)")
+# An option is code, and so is its value where it is a number or KEY=VALUE.
+CODE = re.compile(
+    r"(`[^`]*`|(?<![\w-])--[a-z][\w-]*(?: (?:[\w.]+=[^\s,;]*[^\s,;.:]|\d+(?:\.\d+)?))?)"
+)
 SPECIAL = re.compile(r"([\\*_<>\[\]|$~#])")
 COMMAND = re.compile(r"^(Example|Examples): (anymic .*)$", re.DOTALL)
 HEAD = """# Command line
@@ -90,7 +93,7 @@ def _write_pages(app: Any) -> None:
     names = {verb: verb.replace(" ", "-") for verb in VERBS}
     for verb, name in names.items():
         (FOLDER / f"{name}.md").write_text(page_of(verb), "utf-8")
-    rows = ["| verb | |", "|---|---|"]
+    rows = ["| verb | what it does |", "|---|---|"]
     for verb, name in names.items():
         about = inspect.cleandoc(command_of(verb).help or "").split("\n\n")[0]
         first = " ".join(about.split()).split(". ")[0].removesuffix(".")

@@ -50,8 +50,8 @@ def train(
     all devices are corrected towards those of A; this needs the column device, and take for clips
     that were recorded side by side.
 
-    With --codecs any the clips are also trained on through codecs drawn from the whole table, with
-    --codecs voice-message through this one, so that coded recordings are classified better.
+    With `--codecs any` the clips are also trained on through codecs drawn from the whole table,
+    with `--codecs voice-message` through this one, so that coded recordings are classified better.
 
     The folder holds the model (bundle.json, weights.safetensors), checkpoints/, and logs/ for
     TensorBoard. The exit status is 1 if some files could not be used; they are listed.

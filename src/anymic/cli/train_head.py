@@ -66,7 +66,7 @@ def train_head(
     Logistic regression is also trained on copies of each clip through random devices (--copies), so
     that it classifies recordings of unknown microphones better.
 
-    With --codecs any every clip is also embedded through a few codecs, and the head trained on
+    With `--codecs any` every clip is also embedded through a few codecs, and the head trained on
     these embeddings too.
 
     With --several a clip may have several labels, separated by semicolons, or none.
