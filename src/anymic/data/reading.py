@@ -10,6 +10,7 @@ from anymic.data.corpora.folder import folder
 from anymic.data.label_sets import refuse_several
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import warn_of_lookalikes
+from anymic.data.tables import TABLE
 from anymic.errors import ManifestError
 
 NOT_STATED = "not stated"  # the label of clips whose labels are not used
@@ -56,6 +57,12 @@ def as_manifest(
     if isinstance(clips, str | Path):
         if Path(clips).is_dir():
             return folder(clips, several=bool(several))
+        if not Path(clips).exists():
+            raise ManifestError(
+                f"no file or folder {clips}",
+                expected=f"a folder of one folder per label, or {TABLE}",
+                fix="check the name and the folder",
+            )
         return Manifest.read(clips, several=several)
     raise ManifestError(
         f"the clips are a {type(clips).__name__}",

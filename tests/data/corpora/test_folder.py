@@ -27,7 +27,7 @@ def test_a_label_a_folder(tmp_path: Path, wav: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "has no folders"),
+        ([], r"has no folders\. .* Make a folder named after each label"),
         (["loose.wav", "dog/a.wav"], "not in the folder of a label: loose.wav"),
         (["dog/a.wav", "cat/a.txt", "hen/b.txt"], "no audio in cat, hen"),
     ],

@@ -99,11 +99,12 @@ def _labelled(
             bare.append(label.name)
         rows += [{"path": file.relative_to(root).as_posix(), "label": label.name} for file in files]
     if bare or not folders:
-        what = f"no audio in {some(bare)}" if bare else "no folders"
         raise ManifestError(
-            f"the folder {place} has {what}",
+            f"the folder {place} has {f'no audio in {some(bare)}' if bare else 'no folders'}",
             expected=f"{WANTED}, each with audio ({ENDINGS_LISTED})",
-            fix="remove the folders that are not labels, or convert the files",
+            fix="remove the folders that are not labels, or convert the files"
+            if bare
+            else "make a folder named after each label, with its recordings in it",
         )
     return rows
 
