@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
+from anymic.errors import ConfigError
 from anymic.serving.running import bound
 
 
@@ -28,3 +31,10 @@ def test_an_answer_does_not_wait_until_the_client_confirms_its_head() -> None:
         return answer
 
     assert asyncio.run(accepted()) == 1
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_port_that_does_not_exist_is_refused(port: int) -> None:
+    """The system would take it modulo 65536: 99999 was served as 34463."""
+    with pytest.raises(ConfigError, match=f"Port {port} does not exist"):
+        bound("127.0.0.1", port)

@@ -27,6 +27,12 @@ def bound(host: str, port: int) -> socket.socket:
     ConfigError
         If the port is taken, or there is no such address.
     """
+    if not 0 <= port <= 65535:  # getaddrinfo would take it modulo 65536
+        raise ConfigError(
+            f"port {port} does not exist",
+            expected="a port from 0 to 65535",
+            fix="pass another port, such as 0 for any",
+        )
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # The protocol is stated so that asyncio sets TCP_NODELAY: else each answer waits 40 ms.
