@@ -153,6 +153,14 @@ def test_a_folder_without_audio_says_what_it_has(tmp_path: Path) -> None:
     assert "no audio" in failure.reason
 
 
+def test_an_empty_name_is_no_folder(sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script whose variable is not set would classify whatever lies in its folder."""
+    monkeypatch.chdir(sounds)
+    (failure,) = find_files([""])
+    assert isinstance(failure, Failure)
+    assert "path is empty" in failure.reason
+
+
 def test_a_name_that_is_not_utf8_is_found_written_and_read(
     tmp_path: Path, wav: Callable[..., Path]
 ) -> None:

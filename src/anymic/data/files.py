@@ -17,6 +17,7 @@ from anymic.errors import AnymicError, AnymicWarning, Failure, counted
 
 ENDINGS_LISTED = some((".wav", ".flac", ".mp3", *sorted(AUDIO_ENDINGS)), most=3)
 NO_AUDIO = f"The folder has no audio. Expected files that end in {ENDINGS_LISTED}. Check the path."
+NO_NAME = "The path is empty. Expected a file, a folder or a pattern. Write . for this folder."
 NO_MATCH = "The pattern matches no audio file. Check the pattern."
 
 
@@ -85,7 +86,9 @@ def find_files(places: Iterable[str | Path]) -> list[Path | Failure]:
     for given in places:
         path, place = as_path(given), str(given)
         files, reason = [path], ""
-        if isinstance(path, RemotePath):
+        if not place:  # of Path, it would be this folder
+            files, reason = [], NO_NAME
+        elif isinstance(path, RemotePath):
             place = str(path)
             files, others, reason = _at_url(path)
             skipped += others
