@@ -82,6 +82,7 @@ def test_the_old_flag_gives_the_new_one(capsys: pytest.CaptureFixture[str]) -> N
         (["--threshold", "0.4"], "--threshold is given without --out"),
         (["--longest-gap", "3"], "--longest-gap is given without --out"),
         (["--hop", "0.5"], "--hop is given without --out"),
+        (["--hop", "0"], "--hop is given without --out"),
         (["--format", "csv"], "--format is given without --out"),
         (["--out", "a.txt"], "does not state a format"),
         (["--out", "a.csv", "--format", "raven"], "not that of a file of the format raven"),

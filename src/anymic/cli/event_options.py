@@ -40,7 +40,9 @@ def refuse_event_options(settings: EventSettings, needed: str, **options: object
     """Raise ConfigError for an option of events that is given without what it needs."""
     from anymic.inference.events import EventRules
 
-    given = [f"--{name}" for name, value in options.items() if value not in (None, False)]
+    given = [
+        f"--{name}" for name, value in options.items() if value is not None and value is not False
+    ]
     usual = EventRules()
     given += [
         f"--{each.name.removesuffix('_s').replace('_', '-')}"
