@@ -69,7 +69,7 @@ def find_root(
     best = min(missing, key=lambda folder: len(missing[folder]))
     if missing[best]:
         raise ManifestError(
-            f"{best} has no {', '.join(missing[best])}",
+            f"the folder {best} has no {', '.join(missing[best])}",
             expected=f"{corpus} as published, with {', '.join(markers)}",
             fix="pass the folder that contains these files, or download the corpus",
         )
