@@ -111,7 +111,7 @@ def _load(runs: list[Path]) -> dict[str, Bundle]:
     for run in runs:
         if run.resolve() in places:
             raise BundleError(
-                f"{run} is given twice", expected="each model once", fix="leave one out"
+                f"the model {run} is given twice", expected="each model once", fix="leave one out"
             )
         places.add(run.resolve())
         model = bundles.load(run)
