@@ -13,6 +13,7 @@ def codec_list() -> Outcome:
 
     Rates are those of the audio that is encoded; bitrates are nominal, in kbps, for one channel.
     A codec that is not available is never replaced by another: the table shows how to install it.
+    --json has the containers of the streams, too.
 
     Example: anymic codec list
     """
@@ -32,11 +33,12 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table()
-    for head in ("codec", "what it is", "container", "rates (kHz)", "kbps", "available"):
+    table.add_column("codec", no_wrap=True)  # a name that is broken cannot be copied
+    for head in ("what it is", "rates (kHz)", "kbps", "available"):
         table.add_column(head, overflow="fold")
     for row in rows:
         rates = ", ".join(f"{rate / 1000:g}" for rate in row["rates_hz"])
         kbps = ", ".join(f"{one:g}" for one in row["kbps"])
-        cells = (row["codec"], row["title"], row["container"], rates, kbps)
+        cells = (row["codec"], row["title"], rates, kbps)
         table.add_row(*(cell(one or "·") for one in cells), "yes" if row["available"] else "no")
     return table
