@@ -128,9 +128,8 @@ class Source(ABC):
         """
         stated = f" of {self.stated_frames / self.rate_hz:.3f} s" if self.stated_frames else ""
         there_s = math.floor(1000 * decodable / self.rate_hz) / 1000
-        part = (
-            f", or read what is there with duration_s={there_s:.3f}" if there_s and not hole else ""
-        )
+        part = f", or read what is there, in Python or a table by duration_s={there_s:.3f}"
+        part = part if there_s and not hole else ""
         raise AudioError(
             f"the file {self.path} is {reason}: only {there_s:.3f} s{stated} can be decoded",
             expected="a complete file",

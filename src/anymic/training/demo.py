@@ -125,7 +125,7 @@ def run_demo(
                 recorded,
                 replace(config, correction=correction),
                 out / "models" / FOLDERS[name],
-                progress=False,
+                progress=progress,
                 cache=out / "features",
             )
     with clock.step("evaluating"):
