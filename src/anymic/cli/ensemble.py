@@ -117,7 +117,7 @@ def _load(runs: list[Path]) -> dict[str, Bundle]:
         model = bundles.load(run)
         if isinstance(model, Ensemble):
             raise BundleError(
-                f"{run} is an ensemble",
+                f"the model {run} is an ensemble",
                 expected="single models",
                 fix=f"pass its members, {run / 'members' / '*'}",
             )

@@ -74,7 +74,7 @@ def require_other(out: Path, recording: Path) -> None:
         )
     if out.exists() and recording.exists() and out.samefile(recording):
         raise ConfigError(
-            f"{out} is both input and output", expected="another file", fix="change --out"
+            f"the file {out} is both input and output", expected="another file", fix="change --out"
         )
 
 

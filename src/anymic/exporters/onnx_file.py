@@ -232,7 +232,7 @@ def _loaded(model: Bundle | Ensemble | str | Path) -> Bundle | Ensemble:
         return model
     if (Path(model) / FOLDER.index).is_file():
         raise BundleError(
-            f"{model} is a head on embeddings, which takes no samples",
+            f"the model {model} is a head on embeddings, which takes no samples",
             expected="a model of audio",
             fix="train one with `anymic train` and an extractor, which holds both",
         )
@@ -244,7 +244,9 @@ def _check(bundle: Bundle | Ensemble, out: Path, transform: str, *, embeddings: 
         _as_transform(transform)
     if out.suffix != ".onnx":
         raise ConfigError(
-            f"{out} is no .onnx file", expected="a name that ends in .onnx", fix="change the name"
+            f"the file {out} is no .onnx file",
+            expected="a name that ends in .onnx",
+            fix="change the name",
         )
     if not bundle.labels:
         raise BundleError(

@@ -135,7 +135,9 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise BundleError(
-            f"{path} is no file of weights", expected=_WANTED, fix="pass one of these files"
+            f"the file {path} is no file of weights",
+            expected=_WANTED,
+            fix="pass one of these files",
         )
     fix = "download it again: it is incomplete or damaged"
     with parsing(f"the weights {path}", BundleError, expected=_WANTED, fix=fix):

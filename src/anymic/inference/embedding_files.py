@@ -118,7 +118,7 @@ def _format_of_name(out: Path) -> Format:
     if out.suffix not in (".npz", ".csv") and (out.is_dir() or not (out.suffix or out.exists())):
         return "projector"
     raise ConfigError(
-        f"{out} cannot be written",
+        f"the embeddings {out} cannot be written",
         expected="a file that ends in .npz or .csv, or a folder",
         fix="choose another name",
     )

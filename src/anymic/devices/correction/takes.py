@@ -144,7 +144,7 @@ def _named(folder: Path) -> dict[str, Path]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name in named:
             raise DeviceError(
-                f"{folder} has two recordings of the name {name}",
+                f"the folder {folder} has two recordings of the name {name}",
                 expected="one recording of a sound",
                 fix=f"remove {path.name} or {named[name].name}",
             )
