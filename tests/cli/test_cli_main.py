@@ -142,6 +142,7 @@ def test_interruption_and_disk_errors(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
+    (tmp_path / "m.csv").touch()
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", stop)
     assert main(["data", "show", str(tmp_path / "m.csv")]) == 130
     assert capsys.readouterr().err == "interrupted\n"

@@ -106,6 +106,7 @@ def test_the_end_of_a_file_is_no_interruption(
     def cut(_: object, **options: object) -> None:
         raise EOFError("the stream ended after 7 of 9 bytes")
 
+    (tmp_path / "m.csv").touch()
     monkeypatch.setattr("anymic.data.manifest.Manifest.read", cut)
     with pytest.raises(EOFError, match="after 7 of 9"):
         main(["data", "show", str(tmp_path / "m.csv")])

@@ -124,19 +124,6 @@ def test_what_the_line_says_trains_from_the_start(record: bool, broken: Path) ->
     assert all(torch.equal(value, same[name]) for name, value in weights(broken).items())
 
 
-def test_without_validation_the_last_epoch_alone_is_kept(run: Path, tmp_path: Path) -> None:
-    """A checkpoint of the best epoch, which an earlier version left, changes nothing."""
-    out = tmp_path / "run"
-    command = [*_command(run.parent, out), "--set", "validation_share=0"]
-    assert main(command) == 0
-    assert [path.name for path in (out / "checkpoints").iterdir()] == ["last.ckpt"]
-    whole = weights(out)
-    (out / "bundle.json").unlink()
-    shutil.copy(run / "checkpoints" / "best.ckpt", out / "checkpoints")
-    assert main([*command, "--resume"]) == 0
-    assert all(torch.equal(value, whole[name]) for name, value in weights(out).items())
-
-
 @pytest.mark.parametrize(
     "change",
     [

@@ -134,7 +134,7 @@ def train(
                 torch.utils.data.DataLoader(checks, batch_size=None) if validated else None,
                 ckpt_path=resumed,
             )
-    best = read_checkpoint(Path(keeper.best_model_path or last) if keeper.monitor else last)
+    best = read_checkpoint(Path(keeper.best_model_path or last))
     prefix = "network."
     weights = {
         name.removeprefix(prefix): value
@@ -194,7 +194,6 @@ def _trainer(
         filename="best",
         monitor=f"validation_{watched}" if picks else None,
         mode="min" if config.monitor == "loss" else "max",
-        save_top_k=1 if picks else 0,  # else the best is the last, and would be written twice
         save_last=True,
         enable_version_counter=False,
     )
