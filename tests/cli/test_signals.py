@@ -79,6 +79,7 @@ Manifest.read = read
 sys.argv[1:] = ["data", "show", "clips.csv"]
 sys.exit(main())
 """
+    (tmp_path / "clips.csv").touch()
     with start(tmp_path, program=program) as run:
         out, err = run.communicate(timeout=50)
     assert (out, err, run.returncode) == ("", *ENDINGS[sent])
