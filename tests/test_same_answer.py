@@ -20,21 +20,20 @@ import pytest
 import soundfile
 from playwright.sync_api import Page
 from tests.browser import chromium, copy_runtime, opened, served
+from tests.closeness import of_commands
 from tests.deploy_page import JAVASCRIPT, blocks
 from tests.odd_files.writing import coded
 from tests.serving.service import running
 
 import anymic
 from anymic import audio
-from anymic._internal.precision import has_fast_bfloat16
 from anymic.audio import Clip
 from anymic.cli import main
 
 GOLDEN = Path(__file__).parent / "golden"
 MODEL = GOLDEN / "basic1"
-# Where the processor computes bfloat16, the commands do so too, and are compared less closely.
-COMMANDS = 0.05 if has_fast_bfloat16() else 1e-4
 FLOAT32 = 1e-4
+COMMANDS = of_commands(FLOAT32)
 
 Answer: TypeAlias = "dict[str, float]"  # the probability of each label
 

@@ -184,12 +184,17 @@ def farthest_of(experiment: Experiment[Settings]) -> dict[str, float]:
 
 
 def networks(experiment: Experiment[Settings]) -> list[Section]:
-    """Compare the trainings of a network: as they are, with blind gains, and fine-tuned."""
+    """Compare the trainings of a network: as they are, with blind gains, and fine-tuned.
+
+    There is no section where every row is left out.
+    """
     grid, folds, seeds = with_responses(experiment), experiment.data, experiment.seeds
     every = grid.runs("networks", folds=folds, seeds=seeds, scale=experiment.scale)
     rows = list(dict.fromkeys(run.condition for run in every))
     omitted = left_out(experiment, "networks", [*rows, *map(BLIND.format, rows), TUNED])
     runs = [run for run in every if run.condition not in omitted]
+    if not runs:
+        return []
     experiment.finish(runs)
     other: dict[str, list[OtherAnswers]] = {}
     for run in runs:
@@ -309,13 +314,16 @@ def pretrained_folds(experiment: Experiment[Settings]) -> tuple[Path, ...]:
 
 
 def pretrained(experiment: Experiment[Settings]) -> list[Section]:
-    """Compare heads on pretrained embeddings; nothing where their clips are not given."""
+    """Compare heads on pretrained embeddings.
+
+    There is no section where their clips are not given, or every row is left out.
+    """
     grid = experiment.grid
-    if experiment.options["esc50_16k"] is None:
-        return []
-    paths = pretrained_folds(experiment)
     omitted = left_out(experiment, "pretrained", grid.rows)
     rows = {name: row for name, row in grid.rows.items() if name not in omitted}
+    if experiment.options["esc50_16k"] is None or not rows:
+        return []
+    paths = pretrained_folds(experiment)
     (reference,) = grid.devices["reference"]
     found = answers(experiment, rows, heads_of(experiment, paths, reference))
     return [section("pretrained", experiment, found, omitted=omitted, folds=len(paths))]
