@@ -206,6 +206,8 @@ def test_a_wrong_floor_is_refused(run: Run, text: str) -> None:
         (("somewhere", *LOUD, *THROUGH), "A MODEL is given with --model"),
         (("somewhere", "--labels", "a,b", *THROUGH), "A MODEL is given with --model"),
         (("somewhere", *THROUGH), "somewhere"),
+        (("level_model:silly", *THROUGH), "with --model level_model:silly"),
+        (("model.onnx", *THROUGH), r"with --model model\.onnx"),
         (("--model", "level_model", *THROUGH), "is not a classifier"),
         (("--model", "level_model:silly", *THROUGH), "values from -1 to 2 for .*0.wav"),
         (LOUD, "no device and no codec"),

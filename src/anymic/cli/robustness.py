@@ -106,6 +106,16 @@ def _classifier(
             expected="one classifier, either the folder of a MODEL or --model",
             fix="see anymic robustness --help",
         )
-    if model is None:
-        return as_classifier(bundle)
-    return load_classifier(model, labels=read_names(labels or None), rate_hz=rate_hz)
+    if model is not None:
+        return load_classifier(model, labels=read_names(labels or None), rate_hz=rate_hz)
+    if (
+        bundle is not None
+        and not bundle.is_dir()
+        and (":" in bundle.name or bundle.suffix == ".onnx")
+    ):
+        raise ConfigError(
+            f"MODEL is {bundle}, and there is no such folder",
+            expected="the folder of a model of anymic",
+            fix=f"test a function or an ONNX file with --model {bundle}",
+        )
+    return as_classifier(bundle)
