@@ -96,8 +96,10 @@ lowest: pyproject.toml constraints.txt
 	.venv-lowest/bin/python -m pip list --format=freeze | grep '^torch==' > .venv-lowest/torch.txt
 	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
 	  --constraint .venv-lowest/torch.txt --editable '.[all]'
-	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python pytest hypothesis httpx
-	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest $(LOWEST_TESTS) -m 'not slow'
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python pytest pytest-xdist hypothesis httpx playwright
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --no-deps --editable experiments
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadfile $(LOWEST_TESTS) \
+	  -m 'not slow and not alone and not cluster'
 
 # The tests with their branch coverage, which takes a third longer: pages in build/coverage. Less than FLOOR, in %
 # of src/anymic, is an error: what they reach on a machine with all programs and recordings. Processes that the
