@@ -232,12 +232,14 @@ def pairs(experiment: Experiment[Settings]) -> list[Section]:
     hits = Hits.of(pooled, names, reference=reference, coloured=coloured)
     found = Findings(compared(hits, names))
     folder = str(experiment.options["responses"])
+    levels = {name: levels_db(one, folder) for name, one in devices.items()}
     facts = {
         "far": {name: deviation_db(one, folder) for name, one in devices.items()},
+        "treble": {name: float(own[-1] - own.mean()) for name, own in levels.items()},
         "conditions": list(hits.coloured),
         "folds": len(experiment.data),
     }
-    drawing = figure(found, {name: levels_db(one, folder) for name, one in devices.items()})
+    drawing = figure(found, levels)
     return [
         Section("pairs", found, facts, figure=drawing),
         Section("choice", Findings(choice.rows), {"chosen": chosen}),
