@@ -186,6 +186,7 @@ def test_a_figure_writes_a_label_as_it_is(name: str, tmp_path: Path) -> None:
     for draw in _draw([name]):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", DeprecationWarning)  # between matplotlib and pyparsing
             figure = draw()
             save_png(figure, tmp_path / "figure.png")
             markup = inline_svg(figure, label=name)

@@ -104,12 +104,35 @@ def visible(text: str, *, kept: str = "") -> str:
     )
 
 
+def require_type(
+    value: object,
+    kinds: type | tuple[type, ...],
+    what: str,
+    *,
+    expected: str,
+    error: type[AnymicError] | None = None,
+) -> None:
+    """Raise an error (a ConfigError by default) for an argument that is of none of these types."""
+    if not isinstance(value, kinds):
+        found = "None" if value is None else f"of type {type(value).__name__}"
+        raise (error or ConfigError)(
+            f"{what} is {found}", expected=expected, fix="pass such a value"
+        )
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for a name that resembles a known one, else nothing."""
     text, names = str(name)[:100], list(known)
     near = difflib.get_close_matches(text, names, n=1)
     near = near or difflib.get_close_matches(text.lower(), names, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def none_of(device: str, known: Iterable[str]) -> str:
+    """Return the note that a stated device is unknown to a model."""
+    names = list(known)
+    near = did_you_mean(device, names)
+    return f"{device} is none of the model's devices ({', '.join(names)}){near}"
 
 
 def _sentence(text: str) -> str:

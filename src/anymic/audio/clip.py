@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.errors import AudioError
+from anymic.errors import AudioError, require_type
 
 if TYPE_CHECKING:
     from anymic.audio.condition import Condition
@@ -162,10 +163,12 @@ def checked_clip(value: object) -> Clip:
 
 def checked_rate(rate_hz: float, *, name: str) -> int:
     """Return the rate as an int; raise AudioError if it is not a whole number above zero."""
+    wanted = "a whole number of Hz, 1 or more"
+    require_type(rate_hz, Real, "the argument rate_hz", expected=wanted, error=AudioError)
     if isinstance(rate_hz, bool) or not (rate_hz >= 1 and float(rate_hz).is_integer()):
         raise AudioError(
             f"rate_hz is {rate_hz} for {name}",
-            expected="a whole number of Hz, 1 or more",
+            expected=wanted,
             fix="pass a rate such as 44100",
         )
     return int(rate_hz)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anymic._internal.places import user_cache
 from anymic.bundle.format import FOLDER
-from anymic.errors import BundleError
+from anymic.errors import BundleError, require_type
 
 VARIABLE = "ANYMIC_MODELS"
 PRETRAINED = ("yamnet",)  # installed under these names by `anymic import`
@@ -42,6 +42,8 @@ def resolve(place: str | Path) -> Path:
         If it is the name of a pretrained model that is not installed, or where models are
         installed, neither a path nor the name of one.
     """
+    wanted = "the path of its folder, or the name of an installed one"
+    require_type(place, (str, os.PathLike), "the model", expected=wanted, error=BundleError)
     path = Path(place)
     found = path if path.exists() else installed(str(place))
     if found is None and str(place) in PRETRAINED:

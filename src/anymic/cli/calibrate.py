@@ -76,10 +76,23 @@ def calibrate(
         [
             _table(found.changes),
             f"{place}: calibrated, {calibration.describe()}",
+            *_of_error(found.changes[0]),
             f"next: anymic evaluate {place} --data {data} --split test",
         ],
         found.failures,
     )
+
+
+def _of_error(change: Change) -> list[str]:
+    """Return a note where the probabilities deviate more from the accuracy than before."""
+    after = change.held_out or change.fitted
+    before, now = (one.expected_calibration_error for one in (change.before, after))
+    if now <= before:
+        return []
+    return [
+        f"note: the ECE rises from {before:.3f} to {now:.3f}: calibration lowers the log loss, and"
+        " the ECE of few clips is uncertain"
+    ]
 
 
 def _thresholds(found: Calibrated, place: Path) -> Outcome:

@@ -9,7 +9,7 @@ from anymic._internal.progress import growing_bar, track
 from anymic.cli.event_options import event_settings, refuse_event_options
 from anymic.cli.predict_rows import print_results, recorded
 from anymic.cli.printing import Outcome, exit_if_failed, failures_as_json, note
-from anymic.errors import ConfigError, counted
+from anymic.errors import ConfigError, counted, none_of
 
 if TYPE_CHECKING:
     from anymic.inference.recordings import EventSettings
@@ -125,8 +125,7 @@ def predict(
             ray=ray is not None,
         )
     elif device and loaded.devices and device not in loaded.devices:
-        known = ", ".join(loaded.devices)
-        note(f"{device} is none of the model's devices ({known})")
+        note(none_of(device, loaded.devices))
     count, results = predict_files(
         loaded,
         paths,

@@ -14,7 +14,7 @@ import typer
 from anymic._internal.terminal import print_line
 from anymic.cli.inputs import require_choice
 from anymic.cli.printing import note
-from anymic.errors import AudioError, ConfigError
+from anymic.errors import AudioError, ConfigError, none_of
 
 if TYPE_CHECKING:
     from anymic.audio.source import Source
@@ -79,7 +79,7 @@ def stream(
     with _open(source, microphone, wanted, channels, format, timeout) as opened:
         opened.refuse_unusable()
         if device and loaded.devices and device not in loaded.devices:
-            note(f"{device} is none of the model's devices ({', '.join(loaded.devices)})")
+            note(none_of(device, loaded.devices))
         note(f"{opened.path}: {opened.format}, {opened.rate_hz} Hz, {opened.channels} channel(s)")
         live = LiveClassifier(predictor, opened, device=device, rules=rules)
         _run(live, every_window=every_window, as_json=as_json)

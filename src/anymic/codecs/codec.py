@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from anymic.codecs.backend import CodecSpec
 from anymic.codecs.delays import delay_samples, probe
 from anymic.codecs.encode_cache import EncodeCache
 from anymic.codecs.table import THEN, listed, problem, require, row_of
-from anymic.errors import AudioError, ConfigError, part_of
+from anymic.errors import AudioError, ConfigError, part_of, require_type
 
 _TEXT = re.compile(
     r"(?P<name>\S+)(?: (?P<kbps>\d+(?:\.\d*)?))?(?: lost (?P<lost>\d+(?:\.\d*)?) ?%)?"
@@ -95,10 +96,15 @@ class Codec:
     lost: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        require_type(self.name, str, "a codec", expected="its name, such as 'opus'")
         if THEN.strip() in self.name:
             steps = THEN.join(str(Codec.parse(one)) for one in self.name.split(THEN.strip()))
             object.__setattr__(self, "name", steps)
         offered, kbps = self.spec.kbps, self.kbps
+        require_type(kbps, (Real, type(None)), "the argument kbps", expected="a number such as 64")
+        require_type(
+            self.lost, (Real, type(None)), "the argument lost", expected="a share such as 0.05"
+        )
         if kbps is None and len(offered) == 1:
             kbps = offered[0]
         supported = any(each.supports(kbps or 0) for each in self.spec.bitrates)

@@ -21,7 +21,7 @@ from anymic.data.checked_table import checked, complete_takes
 from anymic.data.spelling import warn_of_lookalikes
 from anymic.data.tables import INTEGER_COLUMNS, NUMBER_COLUMNS, cell_text, joined, relative
 from anymic.data.text_tables import read_text_table
-from anymic.errors import ManifestError
+from anymic.errors import ManifestError, require_type
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,8 @@ class Manifest:
         ManifestError
             The file is missing, is no table, or its rows do not pass :meth:`from_table`.
         """
+        wanted = "the path of a file"
+        require_type(csv, (str, os.PathLike), "the table", expected=wanted, error=ManifestError)
         csv = Path(csv)
         found = read_text_table(csv)
         frame = found.frame()

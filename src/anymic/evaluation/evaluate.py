@@ -20,7 +20,7 @@ from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest
 from anymic.data.splits import clips_to_evaluate
 from anymic.devices.correction.profile import DeviceProfile
-from anymic.errors import BundleError, ConfigError, counted
+from anymic.errors import BundleError, ConfigError, counted, require_type
 from anymic.evaluation import report
 from anymic.evaluation.measurement import as_given, last_part
 from anymic.evaluation.report.evaluation import selective_rows, threshold_rows
@@ -211,7 +211,11 @@ def _as_predictor(model: Model) -> Predictor | VectorHead:
             expected="the folder of a model",
             fix="measure it with `anymic robustness`: the condition clean is the clips as they are",
         )
-    return loaded if isinstance(loaded, Predictor | VectorHead) else Predictor(loaded)
+    if isinstance(loaded, Predictor | VectorHead):
+        return loaded
+    wanted = "the path of its folder, or what anymic.load returns"
+    require_type(loaded, (Bundle, Ensemble), "the model", expected=wanted, error=BundleError)
+    return Predictor(loaded)
 
 
 def _refuse_for_several(**options: object) -> None:

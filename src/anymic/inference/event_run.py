@@ -13,7 +13,7 @@ from typing import Any
 from anymic._internal.files import key_of
 from anymic._internal.journal import journal_of
 from anymic.bundle import Bundle, Ensemble
-from anymic.errors import AnymicWarning, ConfigError, Failure
+from anymic.errors import AnymicWarning, ConfigError, Failure, none_of
 from anymic.inference.embedding_head import VectorHead
 from anymic.inference.engine import Precision
 from anymic.inference.event_formats import refuse_several, target_of, write_events
@@ -168,8 +168,7 @@ def _decisive(settings: EventSettings, predictor: Predictor | None) -> dict[str,
 
 def _note_unknown(device: str | None, known: Sequence[str]) -> None:
     if device and known and device not in known:
-        text = f"{device} is none of the model's devices ({', '.join(known)})"
-        warnings.warn(text, AnymicWarning, stacklevel=3)
+        warnings.warn(none_of(device, known), AnymicWarning, stacklevel=3)
 
 
 class _Counter:

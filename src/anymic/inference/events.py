@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anymic.bundle.targets import THRESHOLD
-from anymic.errors import ConfigError
+from anymic.errors import ConfigError, require_type
 from anymic.inference.prediction import Prediction, require_share
 
 Overlap = Literal["mean", "maximum"]
@@ -87,8 +88,11 @@ class EventRules:
         require_share(self.hysteresis, "hysteresis")
         for name in ("shortest_s", "longest_gap_s"):
             value = getattr(self, name)
+            require_type(value, Real, f"the argument {name}", expected="a number of seconds")
             if not (math.isfinite(value) and value >= 0):
-                raise ConfigError(f"{name} is {value}", expected="0 s or more")
+                raise ConfigError(
+                    f"{name} is {value}", expected="0 s or more", fix="choose a value such as 0.5"
+                )
         if self.overlap not in get_args(Overlap):
             raise ConfigError(f"overlap is {self.overlap!r}", expected="'mean' or 'maximum'")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic.errors import ConfigError, Failure
+from anymic.errors import ConfigError, Failure, require_type
 
 DeviceFrom = Literal["stated", "manifest", "identified", "assumed"]
 DevicePolicy = Literal["profile", "identity", "blind"]
@@ -180,6 +181,7 @@ class ManifestPredictions:
 
 def require_share(value: float, name: str) -> float:
     """Return a setting that must be a probability; ConfigError if it is not."""
+    require_type(value, Real, f"the argument {name}", expected="a probability from 0 to 1")
     if not 0 <= value <= 1:
         raise ConfigError(
             f"{name} is {value}",

@@ -15,7 +15,7 @@ from anymic._internal.frames import frame
 from anymic.audio import Clip, DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.data.manifest import Manifest
-from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted
+from anymic.errors import AnymicError, BundleError, DeviceError, Failure, counted, require_type
 from anymic.features.feature_batches import Precision as StoredPrecision
 from anymic.inference.answers import average, calibrate, calibrated_mean, thresholds_by_label
 from anymic.inference.engine import Engine, Precision
@@ -27,6 +27,7 @@ from anymic.inference.requests import (
     as_sources,
     manifest_requests,
     request_of,
+    requests_of,
     share_device,
 )
 from anymic.inference.stored_features import predict_stored
@@ -227,10 +228,7 @@ class Predictor:
                 expected="one for all, or one for each clip",
                 fix="pass None for a clip whose device is not known",
             )
-        requests = [
-            request_of(source, device, rate_hz=rate_hz)
-            for source, device in zip(listed, devices, strict=True)
-        ]
+        requests = requests_of(listed, devices, rate_hz=rate_hz)
         if together:
             share_device(requests, self.bundle.contract.unknown_device)
         for request in self.pipeline.run(requests):
@@ -339,6 +337,8 @@ class Predictor:
            start_s  end_s label  probability
         0     12.0   15.0   dog     0.941872
         """
+        wanted = "EventRules, such as anymic.EventRules(threshold=0.6)"
+        require_type(rules, (EventRules, type(None)), "the argument rules", expected=wanted)
         prediction = self.predict(source, rate_hz=rate_hz, device=device)
         length_s = self.bundle.contract.clip_s
         found = events_of(prediction, length_s=length_s, rules=rules or EventRules())

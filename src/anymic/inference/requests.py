@@ -15,7 +15,14 @@ from anymic.audio import Clip, DecodedFile
 from anymic.audio.source import Source
 from anymic.data.manifest import Manifest
 from anymic.devices.simulation.copies import SampleDevice
-from anymic.errors import AnymicError, AudioError, BundleError, ManifestError
+from anymic.errors import (
+    AnymicError,
+    AudioError,
+    BundleError,
+    DeviceError,
+    ManifestError,
+    require_type,
+)
 from anymic.features import Gains
 from anymic.inference.prediction import DeviceFrom, DevicePolicy
 from anymic.inference.windowing import End, Window
@@ -146,6 +153,8 @@ def request_of(
 
     AudioError if the source is something else, or has no rate, or two.
     """
+    wanted = "the name of a device, or None where it is not known"
+    require_type(device, (str, type(None)), "the device", expected=wanted, error=DeviceError)
     device_from: DeviceFrom = "assumed" if device is None else "stated"
     if isinstance(source, FILE_OR_CLIP):
         if rate_hz is not None:
@@ -179,6 +188,22 @@ def request_of(
             fix="pass rate_hz, such as 44100, or wrap them as Clip(samples, rate_hz)",
         )
     return ClipRequest(Clip(samples, rate_hz), device, device_from)
+
+
+def requests_of(
+    sources: Sequence[Any], devices: Sequence[str | None], *, rate_hz: int | None
+) -> list[ClipRequest]:
+    """Return a request for each source; an error names the number of its clip."""
+    found = []
+    for number, (source, device) in enumerate(zip(sources, devices, strict=True), start=1):
+        try:
+            found.append(request_of(source, device, rate_hz=rate_hz))
+        except AnymicError as error:
+            place = f"clip {number} of {len(sources)}: " if len(sources) > 1 else ""
+            raise type(error)(
+                f"{place}{error.problem}", expected=error.expected, fix=error.fix
+            ) from error
+    return found
 
 
 def as_sources(sources: Any) -> list[Any]:

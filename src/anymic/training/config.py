@@ -13,7 +13,7 @@ from anymic._internal.settings import from_mapping, read_yaml, to_mapping, with_
 from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.simulation.random_devices import RandomDevices
-from anymic.errors import ConfigError, did_you_mean
+from anymic.errors import ConfigError, did_you_mean, require_type
 from anymic.features import FrontendConfig
 from anymic.features.feature_batches import Length
 from anymic.training.correction_config import CorrectionConfig
@@ -299,6 +299,8 @@ def load_config(name_or_path: str, *, changes: Mapping[str, Any] | None = None) 
             expected="one of " + ", ".join(presets()),
             fix="choose one of them, or pass a path that ends in .yaml",
         )
+    wanted = "settings by key, such as {'epochs': 2}"
+    require_type(changes, (Mapping, type(None)), "the argument changes", expected=wanted)
     return _changed(values, changes)
 
 

@@ -35,7 +35,7 @@ from anymic.devices.correction.gain_fitting import (
 )
 from anymic.devices.correction.profile import DeviceProfile
 from anymic.devices.correction.spectra import ClipSpectra, Weighting, measure, measure_clips
-from anymic.errors import AnymicWarning, DeviceError, Failure
+from anymic.errors import AnymicWarning, DeviceError, Failure, require_type
 
 
 class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -379,6 +379,10 @@ class SpectrumCorrection(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DeviceError(
                 f"unknown weighting {self.weighting!r}", expected="loudness or none", fix="use one"
             )
+        wanted = "the name of a device, or several"
+        require_type(
+            self.reference, (str, Iterable), "the reference", expected=wanted, error=DeviceError
+        )
         if not isinstance(self.reference, str) and not list(self.reference):
             raise DeviceError(
                 "there is no reference device", expected="at least one", fix="pass one, or 'all'"
