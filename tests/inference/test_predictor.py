@@ -271,7 +271,9 @@ def test_what_is_not_several_clips_is_refused(predictor: Predictor, files: list[
     def many(sources: object, **options: object) -> None:
         list(predictor.predict_many(sources, **options))  # type: ignore[arg-type]
 
-    with pytest.raises(AudioError, match=r"Clip 2 of 2: samples without a rate\. Expected rate_hz.*Clip\("):
+    with pytest.raises(
+        AudioError, match=r"Clip 2 of 2: samples without a rate\. Expected rate_hz.*Clip\("
+    ):
         many([files[0], noise(1.0)])
     with pytest.raises(AudioError, match=r"type str in place of several clips.*predict"):
         many(str(files[0]))
