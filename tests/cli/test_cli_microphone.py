@@ -68,7 +68,10 @@ def test_a_microphone_gives_the_windows_of_the_file(
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in expected.window_probabilities]
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # nothing where it has ended
     assert all(lines), errors
     assert process.returncode == 130
     assert "microphone recording: PCM f32le, 8000 Hz, 1 channel(s)" in errors

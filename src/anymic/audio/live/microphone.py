@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from queue import Empty, Queue
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -51,7 +51,9 @@ class MicrophoneSource(Source):
         self.channels = channels
         self.frames = self.stated_frames = None
         self.format = "PCM f32le"
-        self._blocks: Queue[NDArray[np.float32]] = Queue()
+        # A Queue could stay locked by an interrupted read, and PortAudio's thread would wait for it
+        # while the stream is closed.
+        self._blocks: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
         self._rest = np.zeros((0, channels), np.float32)
         self._lost = 0
         try:
