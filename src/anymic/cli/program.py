@@ -90,7 +90,10 @@ def _show_notes() -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     """Run a command as `run` does; an error in printing is raised."""
     try:
-        return _invoke(with_address(sys.argv[1:] if arguments is None else list(arguments)))
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        if any("\0" in one for one in given):  # which no system call takes
+            return _refuse("An argument has a null byte. Expected text. Remove the byte.")
+        return _invoke(with_address(given))
     except BaseException as error:
         sent = _signal_of(error)
         if sent is not None:
