@@ -89,10 +89,7 @@ def _of_error(change: Change) -> list[str]:
     before, now = (one.expected_calibration_error for one in (change.before, after))
     if now <= before:
         return []
-    return [
-        f"note: the ECE rises from {before:.3f} to {now:.3f}: calibration lowers the log loss, and"
-        " the ECE of few clips is uncertain"
-    ]
+    return [f"note: the ECE rises from {before:.3f} to {now:.3f}; that of few clips is uncertain"]
 
 
 def _thresholds(found: Calibrated, place: Path) -> Outcome:
