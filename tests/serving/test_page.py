@@ -157,6 +157,23 @@ def test_an_error_has_three_parts_and_names_are_text(
         assert page.inner_text("#error") == ""
 
 
+def test_a_request_aborted_while_its_body_arrives_is_no_error(
+    service: Running, browser: Browser
+) -> None:
+    script = """async (status) => {
+        const { post } = await import("/page/api.js");
+        const controller = new AbortController();
+        const { signal } = controller;
+        const start = (body) => signal.addEventListener("abort", () => body.error(signal.reason));
+        window.fetch = async () => new Response(new ReadableStream({ start }), { status });
+        const answer = post("/v1/predict", {}, signal);
+        setTimeout(() => controller.abort());
+        return await answer.then(() => "an answer", (error) => error.name);
+    }"""
+    with page_of(service, browser) as page:
+        assert [page.evaluate(script, status) for status in (200, 422)] == ["AbortError"] * 2
+
+
 def test_the_keyboard_is_enough(service: Running, browser: Browser, golden: Path) -> None:
     def focused() -> str:
         found: str = page.evaluate("document.activeElement.id")

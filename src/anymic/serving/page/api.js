@@ -29,7 +29,10 @@ async function send(path, settings) {
       fix: "Start it again, then reload this page.",
     });
   }
-  const body = await response.json().catch(() => ({}));
+  const body = await response.json().catch(() => {
+    settings.signal?.throwIfAborted(); // aborted while the body arrived
+    return {};
+  });
   if (response.ok) return body;
   if (response.status === 401) {
     throw new ServiceError(401, {
