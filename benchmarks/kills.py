@@ -91,8 +91,8 @@ def commands(corpus: Path) -> list[Command]:
     ]
 
 
-def prepare(corpus: Path, *, recordings: int) -> None:
-    """Write scenes of a second, and of them what the commands need."""
+def prepare(corpus: Path, chosen: Sequence[Command], *, recordings: int) -> None:
+    """Write scenes of a second, and of them what the chosen commands need."""
     from anymic.cli import main as anymic
     from anymic.data.corpora.scenes import Settings, scenes
 
@@ -100,11 +100,16 @@ def prepare(corpus: Path, *, recordings: int) -> None:
     scenes(corpus / "scenes", settings, progress=False).write(corpus / "clean.csv")
     (corpus / "codecs.yaml").write_text("codecs: {wav: null, mu-law: [64], mp3: [16, 64]}\n")
     clean, recorded = str(corpus / "clean.csv"), str(corpus / "devices" / "manifest.csv")
+    given = [one for each in chosen for one in each.arguments]
+    needed = {one.removeprefix(f"{corpus}/").split("/")[0] for one in given}
+    needed |= {"devices"} if "model" in needed else set()
     for out, arguments in (
         ("devices", ("data", "simulate", clean, "--devices", "scenes")),
         ("coded", ("data", "encode", clean, "--codecs", str(corpus / "codecs.yaml"))),
         ("model", ("train", "--data", recorded, *TRAINING, "--set", "epochs=1")),
     ):
+        if out not in needed:
+            continue
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
             status = anymic([*arguments, "--out", str(corpus / out)])
         assert status == 0, said.getvalue()
@@ -237,8 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="anymic-kills-"))).resolve()
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    prepare(corpus, recordings=options.recordings)
     chosen = [one for one in commands(corpus) if not options.only or one.name in options.only]
+    prepare(corpus, chosen, recordings=options.recordings)
     generator = random.Random(options.seed)
     wanted, duration_s = {}, {}
     for command in chosen:

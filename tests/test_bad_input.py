@@ -267,7 +267,7 @@ def test_misspelt_settings(tmp_path: Path, good: list[Path], refused: Refused) -
     settings = tmp_path / "settings.yaml"
     settings.write_text("epoch: 3\nfrontend: {band: 32, rate_hz: fast}\n")
     line = refused("train", "--data", clips, "--out", tmp_path / "run", "--config", settings)
-    assert "Unknown key 'epoch' (did you mean 'epochs'?)" in line
+    assert f"{settings}: unknown key 'epoch' (did you mean 'epochs'?)" in line
     assert "unknown key 'frontend.band' (did you mean 'bands'?)" in line
     assert "frontend.rate_hz: 'fast' is not a whole number" in line
     assert not (tmp_path / "run").exists()

@@ -91,6 +91,19 @@ def test_windows_and_top(
         assert float(row[3]) >= float(row[5])
 
 
+def test_more_than_all_labels_are_no_empty_columns(
+    sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = load(bundle_folder).bundle.labels
+    command = ["predict", str(sounds / "below"), "--model", str(bundle_folder), "--top"]
+    printed = []
+    for top in (len(labels), 50):
+        assert main([*command, str(top)]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert len(printed[0].splitlines()[0].split("\t")) == 1 + 2 * len(labels) + 3
+
+
 def test_json(sounds: Path, bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     places = [str(sounds / "a.wav"), "nowhere.wav", str(sounds / "b.flac")]
     options = ["--model", str(bundle_folder), "--json", "--every-window", "--top", "2"]

@@ -4,9 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.known_sounds import WINDOW_S, joined_recording, tone_model
 
+from anymic import audio
+from anymic.audio import Clip
 from anymic.cli import main
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -48,6 +51,21 @@ def test_rules_and_hop_are_options(
     assert [(row["start_s"], row["end_s"]) for row in rows] == [(0, 20)] * 3
     assert main([*command, "--every-window", "--top", "3"]) == 0
     assert len(out.read_text().splitlines()) == 60
+
+
+def test_recordings_without_an_event_are_counted(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joined_recording(tmp_path / "a.wav", length_s=5)
+    faint = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+    audio.write(tmp_path / "b.wav", Clip(faint, 16000))
+    out = tmp_path / "out.csv"
+    places = [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+    command = ["predict", *places, "--model", str(model), "--out", str(out), "--threshold", "0.9"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.endswith(" in 2 recordings, 1 of them without any\n")
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recordings_without_events"] == 1
 
 
 def test_a_failed_file_leaves_the_others(

@@ -212,7 +212,7 @@ def test_a_wrong_floor_is_refused(run: Run, text: str) -> None:
         (("--model", "level_model:silly", *THROUGH), "values from -1 to 2 for .*0.wav"),
         (LOUD, "no device and no codec"),
         ((*LOUD, *THROUGH, "--about", "words"), "--about is given without --page"),
-        ((*LOUD, "--codecs", "far.yaml"), "Unknown key 'devices'"),
+        ((*LOUD, "--codecs", "far.yaml"), "unknown key 'devices'"),
         ((*LOUD, "--devices", "codecs.yaml"), "devices"),
         ((*LOUD, *THROUGH, "--fold", "9"), "empty|no clip"),
         ((*LOUD, *THROUGH, "--split", "test"), "split"),

@@ -147,6 +147,10 @@ def test_the_list_names_every_codec_and_what_it_offers() -> None:
         assert bool(row["reason"]) == bool(row["remedy"]) == (not row["available"])
     shown = CliRunner().invoke(app, ["codec", "list"], env={"COLUMNS": "80"}).stdout
     assert all(f" {name} " in shown for name in rows)  # none is broken at the end of a line
+    piped = CliRunner().invoke(app, ["codec", "list"], env={"COLUMNS": None}).stdout.splitlines()
+    for row in rows.values():  # and into a pipe each row is one line
+        (line,) = [one for one in piped if f" {row['codec']} " in one.split(" │ ")[0] + " "]
+        assert row["title"] in line
 
 
 def test_one_recording_through_a_codec(

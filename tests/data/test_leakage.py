@@ -201,7 +201,8 @@ def test_splits_that_are_not_used_are_named(
     table.to_csv(tmp_path / "m.csv", index=False)
     assert main(["train", "--data", str(tmp_path / "m.csv"), "--out", str(tmp_path / "run")]) == 2
     notes = capsys.readouterr().err.splitlines()
-    assert notes[-2] == "note: clips of these splits are not used: 'trian' (1 clip), '' (1 clip)"
+    unused = "'trian' (1 clip) (did you mean 'train'?), '' (1 clip)"
+    assert notes[-2] == f"note: clips of these splits are not used: {unused}"
 
 
 def test_a_folder_of_devices_is_explained(

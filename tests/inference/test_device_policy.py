@@ -165,7 +165,8 @@ def test_gains_of_an_identified_clip_are_weighted_by_the_probabilities(
     assert (found.device, found.device_policy) == ("B", "profile")
     assert shares(found) == pytest.approx(shares(wanted), abs=1e-6)
     order = "B 0.71, A 0.29" if policy == "refuse" else "B 0.50, unknown 0.30, A 0.20"
-    assert f"device B: gains weighted by probability ({order})" in found.notes
+    which = "" if policy == "refuse" else ", that of an unknown device included"
+    assert f"device B: gains weighted by probability{which} ({order})" in found.notes
     alone = predictor(blind).predict(clip, device="B")
     assert shares(found) != pytest.approx(shares(alone), abs=1e-4)
     assert not any("weighted" in note for note in alone.notes)

@@ -6,7 +6,8 @@ import dataclasses
 import difflib
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from types import NoneType, UnionType
@@ -48,6 +49,17 @@ def from_mapping(kind: type[Settings], values: Mapping[str, Any], *, where: str 
 def to_mapping(settings: Any) -> dict[str, Any]:
     """Return the nested mapping of which `from_mapping` makes an equal value."""
     return typing.cast("dict[str, Any]", _plain(dataclasses.asdict(settings)))
+
+
+@contextmanager
+def of_file(path: str | Path) -> Iterator[None]:
+    """Raise a ConfigError of the block, about the settings in a file, with the path of it."""
+    try:
+        yield
+    except ConfigError as error:
+        named = error.problem.startswith(str(path)) or f" {path}" in error.problem
+        problem = error.problem if named else f"{path}: {error.problem}"
+        raise ConfigError(problem, expected=error.expected, fix=error.fix) from error
 
 
 def with_changes(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -137,6 +137,7 @@ def predict(
         spreading=Spreading(workers, ray),
         folder=model,
     )
+    top = min(top, len(loaded.labels))  # no empty columns
     found = recorded(track(results, count, "predicting"), answers)
     exit_if_failed(print_results(found, windows=every_window, top=top, as_json=as_json), count)
 
@@ -173,7 +174,8 @@ def _write_events(
         )
     what = "window" if settings.every_window else "event"
     recordings = counted(done.recordings, "recording")
-    lines = [f"{out}  {counted(done.events, what)} in {recordings}"]
+    without = f", {done.without} of them without any" if done.without else ""
+    lines = [f"{out}  {counted(done.events, what)} in {recordings}{without}"]
     notes = []
     if done.journal is not None:
         notes = [f"{done.journal} is kept: the same command tries only the failed files again"]
@@ -181,6 +183,7 @@ def _write_events(
         "out": [str(file) for file in done.files],
         "recordings": done.recordings,
         "events": done.events,
+        "recordings_without_events": done.without,
         "kept": done.kept,
         "failures": failures_as_json(done.failures),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -17,6 +18,8 @@ from anymic.errors import Failure, part_of, readable, visible
 if TYPE_CHECKING:
     from anymic.bundle import Bundle
     from anymic.inference.embedding_head import VectorHead
+
+PIPE_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class Outcome:
 
 
 def print_lines(*lines: Any) -> None:
-    """Print texts as they are, and tables of rich as wide as the terminal."""
+    """Print texts as they are, and tables of rich as wide as the terminal.
+
+    Into a pipe or a file, each row is one line, however wide, unless COLUMNS is set.
+    """
     for line in lines:
         if isinstance(line, str):
             print_line(line)
@@ -69,7 +75,8 @@ def print_lines(*lines: Any) -> None:
             from rich.console import Console
 
             # Labels and file names stand in tables as they are.
-            Console(markup=False, emoji=False).print(line)
+            fits = sys.stdout.isatty() or "COLUMNS" in os.environ
+            Console(markup=False, emoji=False, width=None if fits else PIPE_COLUMNS).print(line)
 
 
 def command_line() -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anymic._internal.settings import preset_file, read_yaml
+from anymic._internal.settings import of_file, preset_file, read_yaml
 from anymic.codecs.codec import Codec
 from anymic.codecs.table import CHAINS, CODECS, require
 from anymic.errors import ConfigError, did_you_mean
@@ -57,7 +57,8 @@ class CodecSet:
                 " such as codecs",
                 fix="check the name",
             ) from error
-        return cls.from_mapping(read_yaml(file))
+        with of_file(file):
+            return cls.from_mapping(read_yaml(file))
 
     @classmethod
     def from_texts(cls, texts: Iterable[str]) -> CodecSet:

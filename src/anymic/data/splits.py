@@ -14,7 +14,7 @@ from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import usual_split
 from anymic.data.tables import some
-from anymic.errors import AnymicWarning, ManifestError, counted
+from anymic.errors import AnymicWarning, ManifestError, counted, did_you_mean
 
 ALL = "all"  # instead of the name of a split: every clip
 TRAIN, TEST = "train", "test"
@@ -186,7 +186,8 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
     if not len(chosen):
         there = ", ".join(sorted(set(manifest.table["split"]) - {""})) or "none"
         raise ManifestError(
-            f"no clip has the split {' or '.join(map(repr, names))} (splits: {there})",
+            f"no clip has the split {' or '.join(map(repr, names))} (splits: {there})"
+            + did_you_mean(names[0], set(manifest.table["split"])),
             expected=f"clips to {purpose}",
             fix=f"choose a split that is there, or {ALL} for every clip",
         )
@@ -196,9 +197,13 @@ def clips_of_split(manifest: Manifest, split: str | Sequence[str], *, purpose: s
 def warn_of_unused(manifest: Manifest) -> None:
     """Warn of clips that neither train, validate nor test, by their split."""
     counts = manifest.table["split"].value_counts()
-    others = counts.drop(["train", "validation", TEST], errors="ignore")
+    known = ["train", "validation", TEST]
+    others = counts.drop(known, errors="ignore")
     if len(others):
-        listed = some(f"{split!r} ({counted(number, 'clip')})" for split, number in others.items())
+        listed = some(
+            f"{split!r} ({counted(number, 'clip')}){did_you_mean(split, known)}"
+            for split, number in others.items()
+        )
         warnings.warn(f"clips of these splits are not used: {listed}", AnymicWarning, stacklevel=3)
 
 

@@ -13,7 +13,7 @@ import torch
 from anymic._internal.onnx_session import FLOAT, open_session, require_onnxruntime
 from anymic._internal.process_state import left_as_found
 from anymic._internal.reading import parsing
-from anymic._internal.settings import from_mapping, read_yaml
+from anymic._internal.settings import from_mapping, of_file, read_yaml
 from anymic.bundle import Bundle, InputContract
 from anymic.bundle.targets import Targets
 from anymic.errors import BundleError, ConfigError, counted
@@ -100,7 +100,8 @@ def import_onnx(model: str | Path, settings: OnnxSettings | str | Path) -> Bundl
     if not path.is_file():
         raise BundleError(f"no file {path}", expected="an ONNX model", fix="check the path")
     if not isinstance(settings, OnnxSettings):
-        settings = from_mapping(OnnxSettings, read_yaml(settings))
+        with of_file(settings):
+            settings = from_mapping(OnnxSettings, read_yaml(settings))
     contract = InputContract(settings.rate_hz, settings.window_s, hop_s=settings.hop_s)
     fix = "export it again, as one file with its weights"
     with parsing(path, BundleError, expected="an ONNX model", fix=fix):

@@ -207,7 +207,9 @@ class GainSelector:
         request.gains = tuple(_expected(one, own, gains, weights) for one, own, gains in rows)
         order = sorted(zip(weights, shares, strict=True), key=lambda pair: -pair[0])
         text = ", ".join(f"{name or 'unknown'} {weight:.2f}" for weight, name in order)
-        request.gain_notes = (f"device {found.device}: gains weighted by probability ({text})",)
+        unknown = ", that of an unknown device included" if None in shares else ""
+        weighted = f"gains weighted by probability{unknown} ({text})"
+        request.gain_notes = (f"device {found.device}: {weighted}",)
 
     def _observe(self, samples: NDArray[np.float32]) -> Spectra:
         known: dict[tuple[float, ...], NDArray[np.float64]] = {}

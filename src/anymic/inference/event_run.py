@@ -39,8 +39,9 @@ class EventsWritten:
     Attributes
     ----------
     files : tuple of Path
-    recordings, events, kept : int
-        `kept` of the recordings were done by an earlier run that was interrupted.
+    recordings, events, kept, without : int
+        `kept` of the recordings were done by an earlier run that was interrupted, and
+        `without` have no event.
     failures : tuple of Failure
     journal : Path or None
         Of a run some of whose recordings failed: a repeated run tries only them again.
@@ -50,6 +51,7 @@ class EventsWritten:
     recordings: int
     events: int
     kept: int
+    without: int = 0
     failures: tuple[Failure, ...] = ()
     journal: Path | None = None
 
@@ -148,6 +150,7 @@ def predict_events(
         recordings=counter.recordings,
         events=counter.events,
         kept=run.kept,
+        without=counter.without,
         failures=(*never, *run.failures.values()),
         journal=journal.folder if run.failures else None,
     )
@@ -175,12 +178,13 @@ class _Counter:
     """Counts what goes through it."""
 
     def __init__(self, found: Iterable[RecordingEvents]) -> None:
-        self._found, self.recordings, self.events = found, 0, 0
+        self._found, self.recordings, self.events, self.without = found, 0, 0, 0
 
     def __iter__(self) -> Iterator[RecordingEvents]:
         for one in self._found:
             self.recordings += 1
             self.events += len(one.events)
+            self.without += not one.events
             yield one
 
 

@@ -74,7 +74,7 @@ class Prediction:
         windows, so their mean may differ from `probabilities`.
     device_probability : float or None
         The identifier's probability of the identified device, or of the most similar one if none
-        was identified.
+        was identified, among the known devices.
     bandwidth_hz : float or None
         The highest frequency at which the recording holds sound (`anymic.audio.bandwidth`); None
         for sound that is still arriving.

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from anymic import models
-from anymic._internal.settings import from_mapping, read_yaml, to_mapping, with_changes
+from anymic._internal.settings import from_mapping, of_file, read_yaml, to_mapping, with_changes
 from anymic.bundle.targets import Targets
 from anymic.codecs.random_codec import Codecs
 from anymic.devices.simulation.random_devices import RandomDevices
@@ -301,7 +301,12 @@ def load_config(name_or_path: str, *, changes: Mapping[str, Any] | None = None) 
         )
     wanted = "settings by key, such as {'epochs': 2}"
     require_type(changes, (Mapping, type(None)), "the argument changes", expected=wanted)
-    return _changed(values, changes)
+    try:
+        return _changed(values, changes)
+    except ConfigError:
+        with of_file(name_or_path):  # which it names where the file alone is wrong
+            from_mapping(TrainingConfig, values)
+        raise
 
 
 def _changed(values: dict[str, Any], changes: Mapping[str, Any] | None) -> TrainingConfig:

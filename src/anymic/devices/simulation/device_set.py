@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from anymic._internal.files import encoded
-from anymic._internal.settings import from_mapping, preset_file, read_yaml
+from anymic._internal.settings import from_mapping, of_file, preset_file, read_yaml
 from anymic.data.spelling import usual_split
 from anymic.devices.simulation.chain import Device
 from anymic.devices.simulation.response import impulse_response
@@ -58,7 +58,8 @@ class DeviceSet:
             device that is not defined. The message lists every problem.
         """
         path = preset_file(path, example="microphones")
-        return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
+        with of_file(path):
+            return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], *, responses: str | Path = ".") -> DeviceSet:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from anymic._internal.process_state import left_as_found
 from anymic._internal.progress import progress_bar
-from anymic._internal.settings import preset_file, read_yaml
+from anymic._internal.settings import of_file, preset_file, read_yaml
 from anymic.bundle.leakage import fitted_clips_warning
 from anymic.codecs import Codec, CodecSet, EncodeCache
 from anymic.data.manifest import Manifest
@@ -196,4 +196,5 @@ def _devices(path: str | Path | None, responses: str | Path | None) -> DeviceSet
     named = values.get("devices")
     if "recorded" not in values and isinstance(named, Mapping) and named:
         values["recorded"] = {"all": {str(name): "all" for name in named}}
-    return DeviceSet.from_mapping(values, responses=responses or file.parent)
+    with of_file(file):
+        return DeviceSet.from_mapping(values, responses=responses or file.parent)
