@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,9 @@ def _home(name: str) -> str:
     return "anymic.__init__" if name == "anymic" else name
 
 
-IMPORTS = [one for module in MODULES for one in imports_of(module)]
+@cache
+def imports() -> tuple[Import, ...]:
+    return tuple(one for module in MODULES for one in imports_of(module))
 
 
 def refuse(wrong: Iterable[Import]) -> None:
@@ -130,13 +133,13 @@ def test_every_part_has_its_place_in_one_layer() -> None:
 
 def test_imports_point_down() -> None:
     level = {part: number for number, layer in enumerate(LAYERS) for part in layer}
-    across = (one for one in IMPORTS if one.own and one.part != one.target_part)
+    across = (one for one in imports() if one.own and one.part != one.target_part)
     refuse(one for one in across if level[one.target_part] >= level[one.part])
 
 
 def test_no_circle_among_modules() -> None:
     below = {module: set[str]() for module in MODULES}
-    for one in IMPORTS:
+    for one in imports():
         if one.own and one.target != one.module:
             below[one.module].add(one.target)
     while free := [module for module, targets in below.items() if not targets]:
@@ -148,13 +151,13 @@ def test_no_circle_among_modules() -> None:
 
 
 def test_arrays_and_networks_know_nothing_of_files() -> None:
-    across = (one for one in IMPORTS if one.part in ONLY and one.part != one.target_part)
+    across = (one for one in imports() if one.part in ONLY and one.part != one.target_part)
     refuse(one for one in across if not {one.target, one.top} & ONLY[one.part])
 
 
 def test_pools_temporary_files_and_bars_have_one_home() -> None:
     for rule, homes in ONE_RULE.items():
-        named = [one for one in IMPORTS if f"{one.target}.".startswith(f"{rule}.")]
+        named = [one for one in imports() if f"{one.target}.".startswith(f"{rule}.")]
         refuse(one for one in named if one.module not in homes)
 
 
@@ -164,7 +167,7 @@ def test_features_never_reach_models() -> None:
 
 
 def test_command_line_has_no_maths() -> None:
-    refuse(one for one in IMPORTS if one.part == "cli" and one.top in MATHS)
+    refuse(one for one in imports() if one.part == "cli" and one.top in MATHS)
 
 
 def test_a_forbidden_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,6 +187,8 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def _reached(part: str) -> set[str]:
     """Return a part and every one that it imports, directly or not."""
     reached = {part}
-    while more := {one.target_part for one in IMPORTS if one.own and one.part in reached} - reached:
+    while (
+        more := {one.target_part for one in imports() if one.own and one.part in reached} - reached
+    ):
         reached |= more
     return reached

@@ -14,6 +14,7 @@ from anymic import audio
 from anymic.audio import Clip
 from anymic.bundle import Bundle, load
 from anymic.errors import Failure
+from anymic.exporters import Exported
 from anymic.exporters.parity import generated
 from anymic.inference.onnx_model import OnnxModel
 from anymic.inference.onnx_predictor import predict_onnx
@@ -27,8 +28,10 @@ FILES = [GOLDEN / "clip.flac", GOLDEN / "long.flac"]
 
 @pytest.mark.parametrize("device", [None, "A", "B", "Q"])
 @pytest.mark.parametrize("name", ["basic1", "ensemble", "tagger"])
-def test_predictions_are_those_of_the_model(name: str, device: str | None, tmp_path: Path) -> None:
-    model = OnnxModel(anymic.export(GOLDEN / name, tmp_path / "m.onnx", transform="factored").path)
+def test_predictions_are_those_of_the_model(
+    name: str, device: str | None, exported: Callable[..., Exported]
+) -> None:
+    model = OnnxModel(exported(name, transform="factored").path)
     predictor = anymic.Predictor(load(GOLDEN / name), precision="float32")
     for found, path in zip(predict_onnx(model, FILES, device=device), FILES, strict=True):
         assert isinstance(found, Prediction)
@@ -47,11 +50,11 @@ def test_predictions_are_those_of_the_model(name: str, device: str | None, tmp_p
         )
 
 
-def test_robustness_of_a_file_is_that_of_the_model(tmp_path: Path) -> None:
+def test_robustness_of_a_file_is_that_of_the_model(exported: Callable[..., Exported]) -> None:
     from anymic.evaluation.robustness.classifiers import as_classifier
     from anymic.evaluation.robustness.loading import load_classifier
 
-    path = anymic.export(GOLDEN / "basic1", tmp_path / "m.onnx").path
+    path = exported("basic1").path
     clips = [Clip(samples, 22_050) for samples in generated(40_000, 22_050)]
     devices = ["A", None, "virtual"]
     found = load_classifier(str(path)).classify(clips, devices)
@@ -76,8 +79,8 @@ def test_unknown_devices_are_refused_where_the_contract_says_so(
         assert "A, B" in found.reason
 
 
-def test_what_the_file_does_not_do_is_said(tmp_path: Path) -> None:
-    model = OnnxModel(anymic.export(GOLDEN / "fcnn", tmp_path / "m.onnx").path)
+def test_what_the_file_does_not_do_is_said(exported: Callable[..., Exported]) -> None:
+    model = OnnxModel(exported("fcnn").path)
     (found,) = predict_onnx(model, FILES[:1])
     assert isinstance(found, Prediction)
     assert any("identify" in note for note in found.notes)
