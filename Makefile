@@ -17,10 +17,12 @@ demo: $(VENV)/.ready
 # Three processes for two processors, with one thread each, because a fifth of the time is spent waiting for
 # others; files in the order of tests/longest.py. What measures time runs after them, by itself.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * len(os.sched_getaffinity(0)) // 2 or 1)' 2> /dev/null || echo logical)
+# Hundreds of short programs would compile the package again where bytecode may not be kept.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.ready-dev
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 60 -m 'not alone' \
 	  $(COVER)
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m alone
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -m alone $$(grep -rl 'mark\.alone' tests experiments/tests --include='*.py')
 
 lint: $(VENV)/.ready-dev
 	$(RUN)/ruff check .
