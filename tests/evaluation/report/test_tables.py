@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -160,3 +161,7 @@ def test_summary_of_conditions_holds_the_best_against_the_first() -> None:
         "76.3 % [72.3, 79.8] with none: +5.0 points [+2.0, +8.0], in pairs over all clips. The "
         "hardest device is then B, at 74.3 %; with none it is B, at 69.3 %."
     )
+    (lowest,) = [row for row in rows if row.condition == {"correction": "none", "device": "B"}
+                 and row.metric == "accuracy"]  # fmt: skip
+    equal = replace(lowest, condition={"correction": "none", "device": "F"})
+    assert summary([*rows, equal]).endswith("with none it is B or F, at 69.3 %.")

@@ -95,8 +95,8 @@ def _of_conditions(rows: Sequence[Row], overall: dict[str, Row]) -> str:
     by_name = conditions(rows)
     now, then = _worst(by_name[best]), _worst(by_name[base])
     if now and then:
-        text += f". The hardest device is then {now.condition['device']}, at {estimate(now)}; "
-        text += f"with {base} it is {then.condition['device']}, at {estimate(then)}"
+        text += f". The hardest device is then {_devices(now)}, at {estimate(now[0])}; "
+        text += f"with {base} it is {_devices(then)}, at {estimate(then[0])}"
     return text + "."
 
 
@@ -105,9 +105,15 @@ def _overall(rows: Iterable[Row]) -> Row | None:
     return plain.get(ACCURACY.over_devices) or plain.get(ACCURACY.name)
 
 
-def _worst(rows: Iterable[Row]) -> Row | None:
+def _worst(rows: Iterable[Row]) -> list[Row]:
+    """Return the row of the device with the lowest accuracy, or the rows of several equals."""
     of_devices = [row for row in rows if row.metric == ACCURACY.name and "device" in row.condition]
-    return min(of_devices, key=lambda row: row.value, default=None)
+    lowest = min((row.value for row in of_devices), default=0.0)
+    return [row for row in of_devices if row.value == lowest]
+
+
+def _devices(rows: Sequence[Row]) -> str:
+    return " or ".join(str(row.condition["device"]) for row in rows[:_NAMED])
 
 
 def _and(names: Sequence[str]) -> str:
