@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Exported
     """Return a function that exports a golden model once for each of its settings."""
 
     @cache
-    def export(name: str, **settings: str) -> Exported:
+    def export(name: str, **settings: Any) -> Exported:
         out = tmp_path_factory.mktemp(name) / "m.onnx"
         return anymic.export(GOLDEN / name, out, **settings)
 
