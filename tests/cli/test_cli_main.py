@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from anymic.cli import app, main
 from anymic.cli.verbs import VERBS
@@ -129,6 +131,19 @@ def test_wrong_use_is_one_line(
     assert err.startswith(line)
     assert "--help)" in err
     assert err.count("\n") == 1
+
+
+def test_a_file_whose_name_begins_with_a_dash(
+    bundle_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("-dog.wav", np.full(8000, 0.1), 8000)
+    assert main(["predict", "-dog.wav", "--model", str(bundle_folder)]) == 2
+    assert "a file whose name begins with a dash is ./-dog.wav)" in capsys.readouterr().err
+    assert main(["predict", "./-dog.wav", "--model", str(bundle_folder)]) == 0
 
 
 def test_without_arguments_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

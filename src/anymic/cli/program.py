@@ -89,8 +89,8 @@ def _show_notes() -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     """Run a command as `run` does; an error in printing is raised."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        given = sys.argv[1:] if arguments is None else list(arguments)
         if any("\0" in one for one in given):  # which no system call takes
             return _refuse("An argument has a null byte. Expected text. Remove the byte.")
         return _invoke(with_address(given))
@@ -100,7 +100,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             print(signals.LINES[sent], file=sys.stderr)
             return 128 + sent
         if isinstance(error, WRONG_USE):
-            return _refuse_use(error)
+            return _refuse_use(error, given)
         if isinstance(error.__context__, BrokenPipeError) and isinstance(error, SystemExit):
             raise error.__context__ from None  # of which rich makes status 1
         line = _line_of(error)
@@ -141,12 +141,14 @@ def _line_of(error: BaseException) -> str:
     return ""
 
 
-def _refuse_use(error: Any) -> int:
+def _refuse_use(error: Any, given: Sequence[str]) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message())
         return 2
     command = getattr(getattr(error, "ctx", None), "command_path", "anymic")
-    return _refuse(f"{error.format_message()} (see {command} --help)")
+    files = [one for one in given if one.startswith("-") and os.path.isfile(one)]
+    hint = f"; a file whose name begins with a dash is ./{files[0]}" if files else ""
+    return _refuse(f"{error.format_message()} (see {command} --help{hint})")
 
 
 def _refuse(line: str) -> int:
