@@ -14,7 +14,8 @@ from anymic.data.manifest import Manifest
 from anymic.errors import ConfigError
 from anymic.features import FrontendConfig
 from anymic.training import load_config
-from anymic_experiments.commands import ROOT
+from anymic_experiments.clips import Clips
+from anymic_experiments.commands import ROOT, read_settings
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.nguyen2020 import analysis, calibration, features
 from anymic_experiments.nguyen2020.settings import Settings
@@ -145,6 +146,25 @@ def test_what_has_not_converged_is_marked_and_not_compared() -> None:
     assert found.count("70 (behind)") == 3
 
 
+def test_a_part_of_the_grid_has_a_table_of_its_own_or_is_refused(tmp_path: Path) -> None:
+    curve = [{"correction": ["Ref.ABC", "NoCorrection"], "temperature": ["1"]}]
+    grid: Settings = read_settings(Settings, FOLDER, changes={"grids.curve": curve})
+    names = {one.name for one in grid.conditions("curve", scale="small")}
+    runs = [one for one in members() if one.outcome.run.condition in names]
+    found = analysis.compare(runs, [0.9] * len(runs), grid=grid, scale="small")
+    part = Page(FOLDER, grid=grid, scale="small").section(analysis.section(found, grid))
+    rows = [line for line in part.splitlines() if line.startswith("| Ref") and "(chosen)" in line]
+    assert [row.split(" | ")[0] for row in rows] == ["| Ref.ABC"]
+    assert "| Ref.BC | 1 |  |  | (70.3) |" in part  # the paper's figures alone
+    for wrong in ([{**curve[0], "correction": ["Ref.ABC"]}],
+                  [{**curve[0], "temperature": ["2"]}],
+                  [*curve, {"correction": ["Ref.ABC"], "temperature": ["2"]}]):  # fmt: skip
+        bad: Settings = read_settings(Settings, FOLDER, changes={"grids.curve": wrong})
+        experiment = Experiment(bad, out=tmp_path, data=(), scale="small", asked=("curve",))
+        with pytest.raises(ConfigError, match="not every correction at every temperature"):
+            analysis.prepare(experiment)
+
+
 def test_table_2_and_the_ablation_by_hand() -> None:
     outcomes = []
     for one in GRID.conditions("losses", "domains", scale="small"):
@@ -232,6 +252,8 @@ def test_the_test_clips_validate_where_the_paper_is_followed(
     (fold,) = analysis.prepare(experiment).data
     ours, theirs = (Manifest.read(one).table["split"] for one in (miniature_tau, fold))
     assert ((theirs == "validation") == (ours == "test")).all()
+    kept, moved = (Clips.of([Manifest.read(one)]).counts for one in (miniature_tau, fold))
+    assert kept["test"] == moved["test"]
     run = asked.runs("curve", folds=[fold], scale="paper", seeds=[0])[0]
     assert run.config.monitor == "accuracy"
     small = {"width": 0.1, "frontend": FrontendConfig(hop_samples=2048, bands=32)}

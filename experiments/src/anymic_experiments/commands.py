@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from anymic._internal.settings import from_mapping, read_yaml, with_changes
+from anymic._internal.settings import from_mapping, of_file, read_yaml, with_changes
 from anymic.errors import ConfigError
 
 GRID = "grid.yaml"
@@ -137,13 +137,15 @@ def read_settings(
     Raises ConfigError in one line, with the file and the key or the line that is wrong; without
     the file where it is a change that is wrong.
     """
-    values: Any = with_changes(read_yaml(folder / GRID), changes or {})
-    try:
+    stored = read_yaml(folder / GRID)
+
+    def changed(changes: Mapping[str, Any]) -> Settings:
+        values: Any = with_changes(stored, changes)
         return from_mapping(kind, values.get(key) if key else values, where=key)
-    except ConfigError as error:
-        if changes:
-            read_settings(kind, folder, key=key)  # a fault of the file itself
-            raise
-        raise ConfigError(
-            f"{folder / GRID}: {error.problem}", expected=error.expected, fix=error.fix
-        ) from error
+
+    try:
+        return changed(changes or {})
+    except ConfigError:
+        with of_file(folder / GRID):  # which it names where the file alone is wrong
+            changed({})
+        raise

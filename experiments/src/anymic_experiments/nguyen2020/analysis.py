@@ -58,7 +58,8 @@ class Curve(Findings):
     temperatures: tuple[float, ...]  # of training, rising, the first is 1
     # the training accuracy at the end, by correction and temperature, averaged over folds and seeds
     reached: Mapping[tuple[str, float], float]
-    chosen: Mapping[str, float]  # the temperature that each correction's validation clips choose
+    # by correction, the temperature that its validation clips choose
+    chosen: Mapping[str, float]
     behind: float  # see `Settings`
 
     def converged(self, correction: str, temperature: float) -> bool:
@@ -91,17 +92,37 @@ def compare(
         key = keys[member.outcome.run.condition]
         reached[key].append(end)
         right[key] += int(member.right.sum())
-    temperatures = tuple(t for correction, t in names if correction == grid.uncorrected)
+    corrections, temperatures = trained_at(grid, scale)
     return Curve(
         rows,
         temperatures=temperatures,
         reached={key: float(np.mean(found)) for key, found in reached.items()},
         chosen={
             correction: max(temperatures, key=lambda t: right[correction, t])
-            for correction in grid.factors["correction"]
+            for correction in corrections
         },
         behind=grid.behind,
     )
+
+
+def trained_at(grid: Settings, scale: Scale) -> tuple[list[str], tuple[float, ...]]:
+    """Return the corrections and the temperatures of table 3.
+
+    Raises ConfigError unless each correction is trained at each temperature, `uncorrected` is one
+    of them, and 1 is the first temperature.
+    """
+    levels = [one.levels for one in grid.conditions("curve", scale=scale)]
+    keys = [(own["correction"], float(own["temperature"])) for own in levels]
+    corrections = [*dict.fromkeys(correction for correction, _ in keys)]
+    temperatures = tuple(t for correction, t in keys if correction == grid.uncorrected)
+    whole = {(correction, t) for correction in corrections for t in temperatures}
+    if not temperatures or temperatures[0] != 1 or whole != set(keys):
+        raise ConfigError(
+            "grids.curve has not every correction at every temperature",
+            expected=f"{grid.uncorrected} among the corrections, and 1 as the first temperature",
+            fix="change grids.curve",
+        )
+    return corrections, temperatures
 
 
 def section(found: Curve, grid: Settings) -> Section:
@@ -113,10 +134,11 @@ def section(found: Curve, grid: Settings) -> Section:
         if temperature:
             printed[correction][float(temperature)] = figures.of("3", name, grid.pair)
     heated = {}
-    for correction, own in printed.items():
+    for correction in found.chosen:
+        own = printed[correction]
         hottest = max((t for t in own if t != 1), key=own.__getitem__)
         nearest = min(found.temperatures, key=lambda t: abs(np.log(t / hottest)))
-        if found.converged(correction, nearest):
+        if nearest != 1 and found.converged(correction, nearest):
             heated[correction] = nearest, own[hottest] - own[1]
     corrected = [
         item
@@ -137,7 +159,7 @@ def figure(curve: Curve, grid: Settings) -> Figure:
 
     with panels(grid.shown, 3.4, 9.0, grid="y", sharex=True, sharey=True) as (drawing, each):
         for axes, device in zip(each, grid.shown, strict=True):
-            for number, correction in enumerate(grid.factors["correction"]):
+            for number, correction in enumerate(curve.chosen):
                 colour, marker = series(number)
                 where = {"correction": correction, "device": device}
                 found = [curve.of("accuracy", **where, temperature=t) for t in curve.temperatures]
@@ -175,8 +197,11 @@ def losses(outcomes: Iterable[Outcome], grid: Settings, *, scale: Scale, seeds: 
 def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     """Make multi-microphone ESC-10 where it is asked for, and validate on test clips if it is.
 
-    Raises ConfigError if calibration is asked for with test clips that validate.
+    Raises ConfigError if calibration is asked for with test clips that validate, or if the grid of
+    table 3 has gaps.
     """
+    if not experiment.asked or "curve" in experiment.asked:
+        trained_at(experiment.grid, experiment.scale)
     made: Experiment[Settings] = on_simulated_devices(experiment)
     if experiment.grid.validation == "training clips":
         return made
