@@ -58,6 +58,7 @@ viewcode_line_numbers = True
 
 html_theme = "furo"
 html_title = "anymic"
+html_favicon = "../src/anymic/serving/page/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
