@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,10 @@ from anymic.errors import AudioError, Failure, attempt
 from anymic.training.windows import survey
 
 FEWER = "its header counts fewer samples than were decoded"
+# FFmpeg 8.1 (PyAV 18) reads a little further in some cut files; older ones are refused, not noted.
+OLD_FFMPEG = pytest.mark.skipif(
+    int(version("av").split(".")[0]) < 18, reason="PyAV before 18 refuses this file as cut short"
+)
 CUT = "the header states more samples than the file has: it may be cut short"
 
 
@@ -89,6 +94,7 @@ def test_joined_streams_of_two_rates_are_refused(tmp_path: Path) -> None:
         audio.read(odd.saved(tmp_path, "a.ogg", joined))
 
 
+@OLD_FFMPEG
 def test_the_sound_of_avi_is_read_and_a_cut_one_is_noted(tmp_path: Path) -> None:
     data = odd.film("avi", "pcm_s16le", video_s=3.0)
     path = odd.saved(tmp_path, "a.wav", data)  # the content decides, not the name
@@ -160,7 +166,7 @@ def test_flac_with_bytes_like_the_header_of_a_reserved_block_size(
     assert (len(clip.samples), clip.notes) == (8000, ())
 
 
-@pytest.mark.parametrize("form", ["AU", "W64", "CAF"])
+@pytest.mark.parametrize("form", ["AU", "W64", pytest.param("CAF", marks=OLD_FFMPEG)])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_a_cut_file_of_these_formats_is_noted(tmp_path: Path, form: str, share: float) -> None:
     data = odd.sound_file(form, "PCM_16")

@@ -7,9 +7,10 @@ constant, or when constants are computed while it is loaded.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def open_session(path: Path, data: bytes = b"", *, threads: int = 0) -> Any:
     DependencyError if onnxruntime is not installed. 0 threads are as many as there are processors.
     """
     require_onnxruntime()
+    _refuse_outside(path, data)
     cpu_s, memory_mb = stated_limit("onnx_cpu_s", CPU_S), stated_limit("onnx_memory_mb", MEMORY_MB)
     state = path.stat() if not data else None
     which = (path, state.st_size, state.st_mtime_ns) if state else sha256(data).digest()
@@ -55,6 +57,39 @@ def open_session(path: Path, data: bytes = b"", *, threads: int = 0) -> Any:
             ) from error
         _tried.add((which, cpu_s, memory_mb))
     return load_session(data or path, threads)
+
+
+def _refuse_outside(path: Path, data: bytes) -> None:
+    """Refuse weights outside the model's folder, as onnxruntime itself does from 1.24 on.
+
+    ValueError if there are any; DependencyError if onnx is not installed. A model in memory has no
+    folder.
+    """
+    if tuple(int(part) for part in version("onnxruntime").split(".")[:2]) >= (1, 24):
+        return
+    with extra("onnx"):
+        import onnx
+    model = onnx.load_from_string(data) if data else onnx.load(path, load_external_data=False)
+    folder = path.resolve().parent
+    for tensor in _tensors(model):
+        for entry in getattr(tensor, "external_data", ()):
+            if entry.key != "location":
+                continue
+            if data or not (folder / entry.value).resolve().is_relative_to(folder):
+                raise ValueError("it has weights outside its folder")
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Yield every message within one of protobuf that may hold weights."""
+    for field, value in message.ListFields():
+        if field.type != field.TYPE_MESSAGE:
+            continue
+        repeated = isinstance(value, Iterable) and not hasattr(value, "ListFields")
+        for one in value if repeated else (value,):
+            if hasattr(one, "external_data"):
+                yield one
+            elif hasattr(one, "ListFields"):
+                yield from _tensors(one)
 
 
 def require_onnxruntime() -> None:

@@ -57,7 +57,7 @@ def _write(path: Path) -> None:
     import h5py
 
     index: dict[str, Any] = {}
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Any] = {}
     with h5py.File(path, "r") as file:
         layers = file.get("model_weights", file)
         if "layer_names" in layers.attrs:
@@ -71,9 +71,8 @@ def _write(path: Path) -> None:
                 "layers": names,
                 "arrays": [pair for pair, _ in found],
             }
-    np.savez(
-        sys.stdout.buffer, allow_pickle=False, **{INDEX: np.array(json.dumps(index)), **arrays}
-    )
+    # numpy before 2.1 would write an argument allow_pickle as an array; the reader allows none
+    np.savez(sys.stdout.buffer, **{INDEX: np.array(json.dumps(index)), **arrays})
 
 
 def _arrays(layer: str, group: h5py.Group) -> list[tuple[tuple[str, str], h5py.Dataset]]:
