@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,9 @@ def _refuse_outside(path: Path, data: bytes) -> None:
     ValueError if there are any; DependencyError if onnx is not installed. A model in memory has no
     folder.
     """
-    if tuple(int(part) for part in version("onnxruntime").split(".")[:2]) >= (1, 24):
+    import onnxruntime
+
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) >= (1, 24):
         return
     with extra("onnx"):
         import onnx
