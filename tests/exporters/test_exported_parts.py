@@ -50,7 +50,8 @@ def test_calibrators_by_device(small_bundle: Bundle, tmp_path: Path, method: str
             np.testing.assert_allclose(row, list(wanted.values()), atol=CLOSE)
 
 
-@pytest.mark.parametrize(("shorter", "hop_s"), [("pad", None), ("repeat", 0.4)])
+@pytest.mark.parametrize("shorter", ["pad", "repeat"])
+@pytest.mark.parametrize("hop_s", [None, 0.4])
 def test_windows_are_those_of_the_contract(
     small_bundle: Bundle, tmp_path: Path, shorter: Any, hop_s: float | None
 ) -> None:
