@@ -57,8 +57,7 @@ def of_file(path: str | Path) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        named = error.problem.startswith(str(path)) or f" {path}" in error.problem
-        problem = error.problem if named else f"{path}: {error.problem}"
+        problem = f"{path}: {error.problem}"
         raise ConfigError(problem, expected=error.expected, fix=error.fix) from error
 
 

@@ -57,8 +57,9 @@ class CodecSet:
                 " such as codecs",
                 fix="check the name",
             ) from error
+        values = read_yaml(file)
         with of_file(file):
-            return cls.from_mapping(read_yaml(file))
+            return cls.from_mapping(values)
 
     @classmethod
     def from_texts(cls, texts: Iterable[str]) -> CodecSet:

@@ -100,8 +100,9 @@ def import_onnx(model: str | Path, settings: OnnxSettings | str | Path) -> Bundl
     if not path.is_file():
         raise BundleError(f"no file {path}", expected="an ONNX model", fix="check the path")
     if not isinstance(settings, OnnxSettings):
+        values = read_yaml(settings)
         with of_file(settings):
-            settings = from_mapping(OnnxSettings, read_yaml(settings))
+            settings = from_mapping(OnnxSettings, values)
     contract = InputContract(settings.rate_hz, settings.window_s, hop_s=settings.hop_s)
     fix = "export it again, as one file with its weights"
     with parsing(path, BundleError, expected="an ONNX model", fix=fix):

@@ -58,8 +58,9 @@ class DeviceSet:
             device that is not defined. The message lists every problem.
         """
         path = preset_file(path, example="microphones")
+        values = read_yaml(path)
         with of_file(path):
-            return cls.from_mapping(read_yaml(path), responses=responses or path.parent)
+            return cls.from_mapping(values, responses=responses or path.parent)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], *, responses: str | Path = ".") -> DeviceSet:
