@@ -46,7 +46,7 @@ def test_the_commit_in_a_checkout_is_that_of_its_files(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
     git(tmp_path, "init", "-q")
     (package / "commit.txt").write_text("g" + "0" * 40)  # left by an earlier build
-    (tmp_path / ".gitignore").write_text("commit.txt\n")
+    (tmp_path / ".gitignore").write_text("commit.txt\n__pycache__/\n")
     module_at(package)
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "one")
