@@ -10,14 +10,16 @@ import pandas as pd
 import pytest
 import soundfile
 
-from anymic._internal.frames import as_text, frame
+from anymic._internal.frames import as_text, frame, group_numbers
 from anymic.bundle import Bundle
 from anymic.data import corpora
+from anymic.data.embeddings import read_vectors
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
+from anymic.data.splits import check_splits
 from anymic.inference.embedding_run import embed_recordings
 
-NAME = os.fsdecode(b"caf\xe9")
+NAME, OTHER = os.fsdecode(b"caf\xe9"), os.fsdecode(b"caf\xe8")
 
 
 @pytest.fixture
@@ -58,3 +60,36 @@ def test_a_corpus_of_such_names_is_written_read_cut_and_embedded(
     assert (len(pieces), failures) == (8, ())
     embed_recordings(model, read, tmp_path / "out.csv")
     assert r"caf\udce9.wav" in (tmp_path / "out.csv").read_text()  # as write_text escapes it
+
+
+def test_rows_are_numbered_as_pandas_does_it() -> None:
+    draw = np.random.default_rng(0)
+    rows = {"path": draw.choice(list("abcdef"), 300), "start_s": draw.integers(0, 4, 300)}
+    table = pd.DataFrame(rows)
+    for columns in (["path"], ["path", "start_s"]):
+        expected = table.groupby(columns, sort=False).ngroup()
+        pd.testing.assert_series_equal(group_numbers(table, columns), expected)
+
+
+def test_two_such_names_are_two(tmp_path: Path) -> None:
+    """For pandas before 3.1 they can be one: a clip that is there twice, a group in two splits."""
+    names = [f"a/{NAME}", f"a/{OTHER}", f"b/{NAME}", f"b/{OTHER}"] * 2
+    columns = {
+        "path": [f"{device}/{name}" for device, name in zip("A" * 4 + "B" * 4, names, strict=True)],
+        "label": ["x", "y"] * 4,
+        "device": [*"AAAA", *"BBBB"],
+        "take": names,
+        "group": names,
+        "split": ["train", "train", "test", "test"] * 2,
+    }
+    clips = Manifest.from_table(frame(columns), tmp_path)
+    check_splits(clips)
+    assert clips.recordings() == [f"group:{name}" for name in names]
+    takes = clips.takes(["A", "B"])
+    assert dict(zip(takes.index, takes.to_numpy().tolist(), strict=True)) == {
+        name: [row, row + 4] for row, name in enumerate(names[:4])
+    }
+    np.savez(tmp_path / "vectors.npz", features=np.eye(8, dtype=np.float32), paths=np.array(names))
+    vectors = read_vectors(tmp_path / "vectors.npz", labelled=False)
+    assert list(vectors.clips.table["path"]) == sorted(names[:4])
+    assert [len(own) for own in vectors.sequences] == [2] * 4

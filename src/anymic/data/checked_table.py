@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from anymic._internal.frames import python_text
+from anymic._internal.frames import group_numbers, python_text
 from anymic.data import label_sets
 from anymic.data.spelling import renaming, with_slashes, with_usual_columns, with_usual_splits
 from anymic.data.tables import (
@@ -109,7 +109,7 @@ def _duplicates(table: pd.DataFrame, root: Path, name_of: Callable[[int], str]) 
     keys = table.reindex(columns=["path", "start_s"]).fillna({"start_s": 0.0})
     folder = os.path.abspath(root)
     keys["path"] = [os.path.normpath(os.path.join(folder, path)) for path in table["path"]]
-    again = keys.duplicated(keep="first") & (table["path"] != "")
+    again = group_numbers(keys, ["path", "start_s"]).duplicated() & (table["path"] != "")
     found = [f"{table['path'][row]} ({name_of(row)})" for row in np.flatnonzero(again).tolist()]
     return [f"the same path and start_s twice: {some(found)}"] if found else []
 
@@ -121,7 +121,7 @@ def complete_takes(table: pd.DataFrame, devices: Sequence[str], *, named: str) -
     """
     chosen = table["device"].isin(list(devices)) & (table["take"] != "")
     rows = table.loc[chosen, ["take", "device"]].assign(row=lambda part: part.index)
-    twice = rows.duplicated(["take", "device"], keep="first")
+    twice = group_numbers(rows, ["take", "device"]).duplicated()
     if twice.any():
         listed = some(f"{row.take} ({row.device})" for row in rows[twice].itertuples())
         raise ManifestError(
@@ -129,7 +129,9 @@ def complete_takes(table: pd.DataFrame, devices: Sequence[str], *, named: str) -
             expected="one row for each take and device",
             fix="give clips that were recorded at different times different takes",
         )
-    wide = rows.pivot(index="take", columns="device", values="row")
+    rows = rows.sort_values("take").assign(number=lambda part: group_numbers(part, ["take"]))
+    wide = rows.pivot(index="number", columns="device", values="row")
+    wide.index = pd.Index(rows["take"][~rows["number"].duplicated()], name="take")
     wide = wide.reindex(columns=list(devices)).dropna().astype(np.int64)
     wide.columns.name = None
     return wide

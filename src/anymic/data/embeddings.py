@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anymic._internal.frames import frame
+from anymic._internal.frames import frame, group_numbers
 from anymic._internal.npz import read_arrays
 from anymic._internal.reading import parsing
 from anymic.data.manifest import Manifest
@@ -80,16 +80,19 @@ def read_vectors(
     if "label" not in table:
         table["label"] = "?"
     order = arrays.get("starts_s", np.arange(len(features)))
-    rows = {name: own.to_numpy() for name, own in table.groupby("path").groups.items()}
-    clips = table.drop_duplicates().sort_values("path", ignore_index=True)
+    of_path: dict[str, list[int]] = {}
+    for row, name in enumerate(table["path"]):
+        of_path.setdefault(name, []).append(row)
+    clips = table[~group_numbers(table, list(table.columns)).duplicated()]
+    clips = clips.sort_values("path", ignore_index=True)
     if (twice := clips["path"].duplicated()).any():
         uneven = clips["path"][twice].iloc[0]
         raise _refusal(f"the segments of {uneven} have two labels, splits or groups in {path}")
-    numbers = features.astype(np.float32)
-    segments = [rows[name] for name in clips["path"]]
+    vectors = features.astype(np.float32)
+    segments = [np.array(of_path[name]) for name in clips["path"]]
     return Vectors(
         Manifest.from_table(clips, path.parent, several=several if labelled else None),
-        tuple(numbers[own[np.argsort(order[own], kind="stable")]] for own in segments),
+        tuple(vectors[own[np.argsort(order[own], kind="stable")]] for own in segments),
     )
 
 

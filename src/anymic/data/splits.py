@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic._internal.frames import python_text
+from anymic._internal.frames import group_numbers, python_text
 from anymic.data.label_sets import indicators
 from anymic.data.manifest import Manifest
 from anymic.data.spelling import usual_split
@@ -145,15 +145,17 @@ def check_splits(manifest: Manifest) -> None:
     for column in ("group", "take", "path"):
         if column not in table.columns:
             continue
-        pairs = table.loc[table[column] != "", [column, "split"]].drop_duplicates()
+        pairs = table.loc[table[column] != "", [column, "split"]]
+        pairs = pairs[~group_numbers(pairs, [column, "split"]).duplicated()]
         if column == "path":
             files = manifest.rows(pairs.index.to_numpy()).files()
             pairs = pairs.assign(path=files, name=pairs["path"])
-        divided = pairs.drop_duplicates([column, "split"])
-        divided = divided[divided.duplicated(column)]
-        both = pairs[pairs[column].isin(divided[column])]
+        divided = pairs[~group_numbers(pairs, [column, "split"]).duplicated()]
+        divided = divided[divided[column].duplicated()]
+        both = pairs[pairs[column].isin(divided[column])].sort_values(column, kind="stable")
         if len(both):
-            listed = some(_overlap(str(key), rows) for key, rows in both.groupby(column))
+            names = both.groupby(group_numbers(both, [column]))
+            listed = some(_overlap(str(rows[column].iloc[0]), rows) for _, rows in names)
             found.append(f"{column} {listed}")
     if found:
         raise ManifestError(

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anymic._internal.frames import frame
 from anymic._internal.remote import is_url
 from anymic.errors import ManifestError
 
@@ -87,10 +86,12 @@ def joined(units: list[str], *others: Sequence[str]) -> list[str]:
 
     for names in others:
         if len(names):
-            pairs = frame({"name": names, "unit": units}).drop_duplicates()
-            pairs = pairs[pairs.duplicated("name", keep=False) & (pairs["name"] != "")]
-            for _, of_one in pairs.groupby("name")["unit"]:
-                one, *rest = dict.fromkeys(map(first, of_one))
+            of_name: dict[str, dict[str, None]] = {}
+            for name, unit in zip(names, units, strict=True):
+                of_name.setdefault(name, {})[unit] = None
+            of_name.pop("", None)
+            for _, several in sorted(of_name.items()):
+                one, *rest = dict.fromkeys(map(first, several))
                 same.update(dict.fromkeys(rest, one))
     return [first(unit) for unit in units] if same else units
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from anymic._internal.frames import group_numbers
 from anymic.data.manifest import Manifest
 from anymic.data.pieces import cut_rows
 from anymic.errors import ConfigError
@@ -100,7 +101,7 @@ def in_windows(manifest: Manifest, clip_s: float) -> Manifest:
     if not lengths or lengths[-1] < 1.5 * clip_s:
         return manifest
     pieces, _ = cut_rows(manifest, length_s=clip_s)
-    number = pieces.table.groupby("path", sort=False).cumcount().to_numpy()
+    number = pieces.table.groupby(group_numbers(pieces.table, ["path"])).cumcount().to_numpy()
     return pieces.rows(np.asarray(number < MOST_WINDOWS))
 
 
