@@ -15,7 +15,9 @@ from typing import BinaryIO, TypeVar
 import anyio
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from python_multipart.exceptions import MultipartParseError
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from anymic.errors import readable
 from anymic.serving.refusals import Refusal
@@ -124,7 +126,10 @@ async def received(request: Request) -> AsyncIterator[Received]:
         _add(found.values, key, text)
     try:
         if found.kind == FORM:
-            await _read_form(request, found, folder)
+            try:
+                await _read_form(request, found, folder)
+            except MultipartParseError as error:  # starlette says it itself from 1.8 on
+                raise HTTPException(HTTPStatus.BAD_REQUEST, "Invalid multipart data.") from error
         elif found.kind == RAW or found.kind.startswith(BYTES):
             await _read_body(request, found, folder)
         else:
