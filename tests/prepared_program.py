@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -53,20 +53,28 @@ with socket.socket(socket.AF_UNIX) as place:
         status = int(both.readline())
 sys.exit(status)
 """
+FRESH = """#!{python}
+import runpy, sys
+own = runpy.run_path({file!r})
+own["block"]({without})
+own["become"](sys.argv)
+"""
 
 
 @contextmanager
-def program() -> Iterator[Path]:
+def program(without: Sequence[str] = ()) -> Iterator[Path]:
     """Give the path of a program `anymic`, beside a `python`; they are there until the block ends.
 
-    Where processes have no descriptors (other systems than Linux), they are the installed ones.
+    Packages that they are `without` cannot be imported, as if they were not installed. Where
+    processes have no descriptors (other systems than Linux), they are fresh ones.
     """
     if not hasattr(os, "pidfd_open"):
-        yield Path(sys.executable).with_name("anymic")
+        with fresh_program(without) as found:
+            yield found
         return
     with tempfile.TemporaryDirectory() as folder:
         address, found = str(Path(folder, "place")), Path(folder, "bin", "anymic")
-        command = [sys.executable, __file__, address]
+        command = [sys.executable, __file__, address, *without]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as prepared:
             assert prepared.stdin is not None
             assert prepared.stdout is not None
@@ -77,6 +85,20 @@ def program() -> Iterator[Path]:
                 one.chmod(0o755)
             yield found
             prepared.stdin.close()  # it ends, as it would if this process were killed
+
+
+@contextmanager
+def fresh_program(without: Sequence[str]) -> Iterator[Path]:
+    """Give what `program` does, where every command begins by importing what it needs."""
+    if not without:
+        yield Path(sys.executable).with_name("anymic")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder, "anymic")
+        for one in (found, found.with_name("python")):
+            one.write_text(FRESH.format(python=sys.executable, file=__file__, without=[*without]))
+            one.chmod(0o755)
+        yield found
 
 
 @functools.cache
@@ -112,19 +134,21 @@ class Copy(subprocess.Popen[str]):
 
 
 class Without(PathFinder):
-    """Find the installed packages, without the one whose thread would be missing."""
+    """Find the installed packages, without some of them."""
+
+    names: frozenset[str] = frozenset()  # as they are imported
 
     @classmethod
     def find_spec(cls, fullname: str, *others: Any) -> Any:
-        """Return None for it."""
-        return (
-            None if fullname.partition(".")[0] == THREADED else super().find_spec(fullname, *others)
-        )
+        """Return None for these."""
+        own = fullname.partition(".")[0]
+        return None if own in cls.names else super().find_spec(fullname, *others)
 
     @classmethod
     def find_distributions(cls, context: Any) -> Any:  # type: ignore[override]
-        """Return none for it."""
-        return () if context.name == THREADED else super().find_distributions(context)
+        """Return none for these."""
+        own = (context.name or "").replace("-", "_")
+        return () if own in cls.names else super().find_distributions(context)
 
 
 def folders(environment: Mapping[str, str]) -> list[str]:
@@ -133,13 +157,19 @@ def folders(environment: Mapping[str, str]) -> list[str]:
     return value.split(os.pathsep) if value else []
 
 
-def serve(address: str) -> None:
+def block(names: Sequence[str]) -> None:
+    """Let these packages, and no others, be missing in this process."""
+    Without.names = frozenset(names)
+    sys.meta_path[:] = [Without if one is PathFinder else one for one in sys.meta_path]
+
+
+def serve(address: str, without: Sequence[str]) -> None:
     """Import the packages, and answer each program by a copy of this process; end with stdin."""
-    finder = sys.meta_path.index(PathFinder)
-    sys.meta_path[finder] = Without
+    block([THREADED, *without])
     for name in PACKAGES:
-        importlib.import_module(name)
-    sys.meta_path[finder] = PathFinder
+        with suppress(ModuleNotFoundError) if without else nullcontext():
+            importlib.import_module(name)
+    block(without)
     sys.path[:] = sys.path[1 + len(folders(os.environ)) :]  # without the folder of this file
     gc.freeze()  # else each copy would look through all of it when it ends
     with socket.socket(socket.AF_UNIX) as place:
@@ -198,6 +228,11 @@ def begin(
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = folders(environment)
+    become(arguments)
+
+
+def become(arguments: list[str]) -> NoReturn:
+    """Be `anymic` or `python`, as the first argument names it."""
     if Path(arguments[0]).name == "python":
         run_python(arguments[1:])
     sys.argv = arguments
@@ -223,4 +258,4 @@ def run_python(arguments: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], sys.argv[2:])

@@ -5,43 +5,23 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from importlib.metadata import requires
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from tests.prepared_program import fresh_program, program
 
 from anymic._internal.optional import extra
 from anymic.errors import DependencyError
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# Distributions, and the modules that they are imported as where the names differ.
-MODULES = {"pytorch-lightning": "pytorch_lightning"}
-
-WITHOUT = """
-import sys
-from importlib.machinery import PathFinder
-
-class Without(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked!r}:
-            return None
-        return super().find_spec(name, path, target)
-
-    @classmethod
-    def find_distributions(cls, context):
-        if (context.name or "").replace("-", "_") in {blocked!r}:
-            return []
-        return super().find_distributions(context)
-
-sys.meta_path = [Without if one is PathFinder else one for one in sys.meta_path]
-from anymic.cli import main
-sys.exit(main({arguments!r}))
-"""
+# Distributions whose modules are named otherwise, dashes apart.
+MODULES = {"lc3py": "lc3"}
 
 
 def _extras() -> dict[str, list[str]]:
@@ -57,16 +37,52 @@ def _extras() -> dict[str, list[str]]:
 
 def _blocked() -> list[str]:
     names = {one for name, ones in _extras().items() if name != "dev" for one in ones}
-    return ["lightning_fabric", *sorted(MODULES.get(one, one) for one in names - {"anymic"})]
+    names = {one.replace("-", "_") for one in names - {"anymic"}}
+    return sorted({"lightning_fabric", *names, *MODULES.values()})
 
 
-def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process where no package of an extra can be imported."""
-    code = WITHOUT.format(blocked=_blocked(), arguments=list(arguments))
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_core_predicts() -> None:
+@pytest.fixture(scope="module")
+def core() -> Iterator[Path]:
+    """Return the path of a program `anymic` that no package of an extra can be imported in."""
+    with program(without=_blocked()) as found:
+        yield found
+
+
+@pytest.fixture
+def without_extras(core: Path) -> Run:
+    """Return a function that runs it."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([core, *arguments], capture_output=True, text=True, check=False)
+
+    return run
+
+
+MISSING = """
+import importlib, sys
+assert "torch" in sys.modules or importlib.import_module("torch")
+for name in sys.argv[1:]:
+    assert name not in sys.modules
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        continue
+    sys.exit(f"{name} is there")
+"""
+
+
+@pytest.mark.parametrize("start", [program, fresh_program])
+def test_no_package_of_an_extra_is_there(start: Any) -> None:
+    with start(without=_blocked()) as found:
+        command = [found.with_name("python"), "-c", MISSING, *_blocked()]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_core_predicts(without_extras: Run) -> None:
     clip, model = str(GOLDEN / "clip.flac"), str(GOLDEN / "basic1")
     done = without_extras("predict", clip, "--model", model, "--device", "B", "--json")
     assert done.returncode == 0, done.stderr
@@ -76,7 +92,7 @@ def test_the_core_predicts() -> None:
 
 
 @pytest.mark.parametrize("model", ["fcnn", "ensemble", "tagger"])
-def test_the_core_predicts_with_every_kind_of_model(model: str) -> None:
+def test_the_core_predicts_with_every_kind_of_model(without_extras: Run, model: str) -> None:
     done = without_extras("predict", str(GOLDEN / "clip.flac"), "--model", str(GOLDEN / model))
     assert done.returncode == 0, done.stderr
 
@@ -93,7 +109,9 @@ def _labelled(folder: Path) -> Path:
     return path
 
 
-def test_the_core_calibrates_and_a_report_names_its_extra(tmp_path: Path) -> None:
+def test_the_core_calibrates_and_a_report_names_its_extra(
+    without_extras: Run, tmp_path: Path
+) -> None:
     data, out = str(_labelled(tmp_path)), str(tmp_path / "calibrated")
     arguments = [str(GOLDEN / "basic1"), "--data", data, "--split", "all", "--method", "isotonic"]
     done = without_extras("calibrate", *arguments, "--out", out)
@@ -104,14 +122,16 @@ def test_the_core_calibrates_and_a_report_names_its_extra(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
-def test_the_core_builds_an_ensemble(tmp_path: Path) -> None:
+def test_the_core_builds_an_ensemble(without_extras: Run, tmp_path: Path) -> None:
     members = [str(place) for place in sorted((GOLDEN / "ensemble" / "members").iterdir())]
     done = without_extras("ensemble", *members, "--out", str(tmp_path / "ensemble"))
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("verb", ["train", "finetune"])
-def test_training_without_its_packages_is_one_line(verb: str, tmp_path: Path) -> None:
+def test_training_without_its_packages_is_one_line(
+    without_extras: Run, verb: str, tmp_path: Path
+) -> None:
     data, out = str(_labelled(tmp_path)), str(tmp_path / "run")
     model = [str(GOLDEN / "basic1")] if verb == "finetune" else []
     done = without_extras(verb, *model, "--data", data, "--out", out)
@@ -121,7 +141,7 @@ def test_training_without_its_packages_is_one_line(verb: str, tmp_path: Path) ->
     assert not Path(out).exists()
 
 
-def test_a_missing_package_is_one_line_with_the_extra(tmp_path: Path) -> None:
+def test_a_missing_package_is_one_line_with_the_extra(without_extras: Run, tmp_path: Path) -> None:
     done = without_extras("demo", "--quick", "--out", str(tmp_path / "demo"))
     assert done.returncode == 2
     assert not (tmp_path / "demo" / "scenes").exists()  # nothing is made in vain
@@ -153,7 +173,7 @@ def test_all_is_every_extra() -> None:
     }  # pyarrow changes how pandas keeps text
 
 
-def test_a_url_without_fsspec_is_a_failed_row() -> None:
+def test_a_url_without_fsspec_is_a_failed_row(without_extras: Run) -> None:
     """The extra is named for the URL, and the other file has its answer."""
     places = ["https://localhost/a.wav", str(GOLDEN / "clip.flac")]
     done = without_extras(
