@@ -35,6 +35,7 @@ EARLIER = 0.8  # of the moment of a kill that came too late
 PATIENCE_S = 10.0
 # Entries of JSON files that differ between runs: times, and the hash of a file that holds one.
 UNEQUAL = {"created", "seconds", "command", "profile.json"}
+FRESH = (sys.executable, "-m", "anymic")
 NAMES_ONLY = {".html", ".ckpt"}  # these files hold times
 OUT = "out"
 
@@ -129,13 +130,13 @@ def join(folder: Path, clips: Sequence[Path], *, recordings: int, seconds: int =
         soundfile.write(folder / f"{number:03d}.flac", np.concatenate(chosen), read[0][1])
 
 
-def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
-    """Start the program in a folder, in a session of its own, with its own temporary folder."""
+def start(program: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
+    """Start a program in a folder, in a session of its own, with its own temporary folder."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         return subprocess.Popen(
-            [sys.executable, "-m", "anymic", *arguments],
+            program,
             cwd=folder,
             env={**os.environ, "TMPDIR": str(temporary)},
             stdout=out,
@@ -144,11 +145,12 @@ def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def finish(command: Command, folder: Path, *, again: bool) -> float:
-    """Run a command to its end; return its duration in seconds."""
+def finish(command: Command, folder: Path, *, again: Sequence[str] = ()) -> float:
+    """Run a command to its end, `again` by this program; return its duration in seconds."""
     begun = time.monotonic()
     more = command.again if again else ()
-    with start((*command.arguments, *more, "--out", command.out), folder) as run:
+    own = (*command.arguments, *more, "--out", command.out)
+    with start((*(again or FRESH), *own), folder) as run:
         if run.wait() != 0:
             sys.exit(f"{command.name} ended with {run.returncode}: {folder / 'stderr'}")
     return time.monotonic() - begun
@@ -161,7 +163,7 @@ def kill(
 
     None if it had ended before the signal, or did not need to heed it.
     """
-    with start((*command.arguments, "--out", command.out), folder) as run:
+    with start((*FRESH, *command.arguments, "--out", command.out), folder) as run:
         try:
             run.wait(after_s)
         except subprocess.TimeoutExpired:
@@ -236,9 +238,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--first", type=float, default=FIRST, help="no kill before this share of a run's duration"
     )
     parser.add_argument("--only", nargs="*", help="names of commands, such as 'data encode'")
+    parser.add_argument("--again", help="the anymic that runs after a kill; by default this one")
     parser.add_argument("--folder", type=Path, help="where to work; it is kept")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit none
+    again = (options.again,) if options.again else FRESH
     folder = (options.folder or Path(tempfile.mkdtemp(prefix="anymic-kills-"))).resolve()
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
@@ -248,7 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted, duration_s = {}, {}
     for command in chosen:
         place = folder / command.name.replace(" ", "") / "whole"
-        duration_s[command.name] = finish(command, place, again=False)
+        duration_s[command.name] = finish(command, place)
         wanted[command.name] = results(place)
     print(f"{'command':<16} {'signal':<8} {'after':>12} {'status':>6} {'processes':<10} second run")
     wrong = 0
@@ -263,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shutil.rmtree(place)
             share, after_s = share * EARLIER, after_s * EARLIER
         status, ended = killed
-        again_s = finish(command, place, again=True)
+        again_s = finish(command, place, again=again)
         differences = compare(results(place), wanted[command.name])
         if status != STATUS[sent]:
             differences.append(f"status {status}, expected {STATUS[sent]}")
