@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from anymic.cli import signals
+from anymic.cli import signals, wrong_use
 from anymic.cli.options import TABLE, with_address
 from anymic.cli.streams import as_line, give_up, open_streams
 from anymic.cli.verbs import Verbs
@@ -145,10 +145,7 @@ def _refuse_use(error: Any, given: Sequence[str]) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message())
         return 2
-    command = getattr(getattr(error, "ctx", None), "command_path", "anymic")
-    files = [one for one in given if one.startswith("-") and os.path.isfile(one)]
-    hint = f"; a file whose name begins with a dash is ./{files[0]}" if files else ""
-    return _refuse(f"{error.format_message()} (see {command} --help{hint})")
+    return _refuse(wrong_use.line_of(error, given))
 
 
 def _refuse(line: str) -> int:
