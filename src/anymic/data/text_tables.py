@@ -250,7 +250,7 @@ def _fitted(record: list[str], names: Sequence[str]) -> tuple[list[str], str]:
     """Return a row with a cell for each column, and whether it has more or fewer."""
     width, problem = len(names), ""
     if any(record[width:]):
-        problem = f"has {record[width]!r} after the last column, {names[-1]}"
+        problem = f"has {record[width][:40]!r} after the last column, {names[-1][:40]}"
     elif len(record) < width:
         problem = f"has no cell for {names[len(record)]}"
     return (record + [""] * width)[:width], problem
