@@ -322,16 +322,8 @@ def test_the_papers_scale_on_a_miniature_of_the_published_layout(
     scenes = Manifest.read(miniature_tau_2020).labels
     model = small_model(tmp_path / "model", tuple(scenes))
     command = ["reproduce", "peters2022", "--data", str(miniature_tau_2020), "--scale", "paper"]
-    command += [
-        "--model",
-        str(model),
-        "--out",
-        str(tmp_path / "out"),
-        "--set",
-        "seeds=1",
-        "--set",
-        "epochs=2",
-    ]
+    command += ["--model", str(model), "--out", str(tmp_path / "out"), "--workers", "1"]
+    command += ["--set", "seeds=1", "--set", "epochs=2"]
     both = ["--experiment", "A", "--experiment", "B"]
     assert main([*command, *both, "--page", str(tmp_path / "page")]) == 0
     text = (tmp_path / "page" / "peters2022.md").read_text(encoding="utf-8")

@@ -143,6 +143,8 @@ def test_table_4_by_folds_in_two_processes_goes_on_after_an_interruption(
         fold=(manifest.table["fold"] + 1) // 2, group=manifest.table["path"].to_numpy(dtype=str)
     ).write(corpus.with_name("two.csv"))
     ours = experiment(data, tmp_path / "out", workers=2, asked=("table 4",))
+    for shifted in (False, True):  # in this process: two others would each import librosa
+        analysis.prepare_clips(prepare(replace(ours, workers=1)), shifted=shifted)
     _, text = run(ours)
     assert "2 folds, each in turn the test set" in text
     assert "| all | 1 | 4 |" in text
