@@ -120,7 +120,6 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 HERE = [one for one in BLOCKS if not one.elsewhere and not one.reason]
 MODELS = {  # the model `run` where that of the folder is not enough: golden, or trained below
     "docs/devices.md": "trained",  # with the mean spectrum of its training clips
-    "docs/finetuning.md": "fcnn",  # with more segments than `basic1`
 }
 RUN = sorted({one.page for one in HERE if one.language in ("sh", "python")})
 

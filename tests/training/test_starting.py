@@ -141,7 +141,16 @@ def test_settings_of_a_network_are_those_of_a_training_from_random_weights(
     assert choose_start(clips, "small").extractor is None
     assert choose_start(clips, changes={"epochs": 3}).config.epochs == 3
     assert choose_start(clips, changes={"epochs": 3}).extractor is None
-    assert choose_start(clips, changes={"targets": "several"}).extractor is not None
+    said = choose_start(clips, changes={"epochs": 3, "mixup": None}).notes
+    assert "random weights" in said[0]
+    assert said[1] == (
+        "yamnet, which is installed, is not used, because epochs, mixup is set;"
+        " --extractor yamnet trains a head on its embeddings"
+    )
+    assert len(choose_start(clips, extractor="none", changes={"epochs": 3}).notes) == 1
+    for one in ({"targets": "several"}, {"validation_share": 0.2}, {"random_devices.copies": 0}):
+        assert choose_start(clips, changes=one).extractor is not None
+    assert choose_start(clips, changes={"validation_share": 0.2}).config.validation_share == 0.2
     assert choose_start(clips, anymic.TrainingConfig(), changes={"seed": 2}).config.seed == 2
     with_head = choose_start(clips, head="attention", changes={"epochs": 3})
     assert with_head.extractor is not None

@@ -42,7 +42,8 @@ def train(
     The result is a model (a bundle) for `anymic predict` and `anymic evaluate`. Without settings, a
     head is trained on the embeddings of the pretrained extractor that is installed (anymic import
     yamnet), or, where there is none, a small network from random weights; a note names it. With
-    --preset, --config or --set, a network is trained from random weights with these settings.
+    --preset, --config or --set, a network is trained from random weights with these settings, but
+    for --set of targets, validation_share, random_devices, codecs or seed, which heads have, too.
 
     A manifest has the columns path and label, and where known device, group and split. Clips of the
     split train are trained on; those of validation choose the epoch that is kept. Where there is no

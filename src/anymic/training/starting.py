@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,17 @@ from anymic._internal.progress import progress_bar
 from anymic.bundle import Bundle
 from anymic.bundle.installed import installed, resolve
 from anymic.data.manifest import Manifest
+from anymic.data.tables import some
 from anymic.errors import ConfigError
 from anymic.training.config import TrainingConfig, as_config, load_config
 from anymic.training.fitting import fit
-from anymic.training.head_settings import copies_note, head_config, heads, require_used
+from anymic.training.head_settings import (
+    USED_BY_LOGISTIC,
+    copies_note,
+    head_config,
+    heads,
+    require_used,
+)
 from anymic.training.heads import fit_head
 from anymic.training.held_out import REPORT, HeldOut, Measured, fit_and_measure
 
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 EXTRACTORS = ("yamnet",)  # taken by themselves where they are installed, the best one first
 NONE = "none"
-OF_BOTH = {"targets", "seed", "random_devices", "codecs"}  # settings of a head and of a network
+OF_BOTH = USED_BY_LOGISTIC  # settings of every head and of a network
 PRESET = "small"  # from random weights
 MOST_CLIPS = 20_000  # of logistic regression, whose time grows faster than that of other heads
 
@@ -123,7 +130,8 @@ def choose_start(
 
     Where neither settings, nor an extractor, nor a head are given, this is the installed extractor,
     or else the preset "small". With settings, and without an extractor or a head, it is a network
-    from random weights. `targets`, `random_devices` and `codecs` suit both, and alone do not count.
+    from random weights. Settings of every head (`targets`, `validation_share`, `random_devices`,
+    `codecs` and `seed`) alone do not count.
 
     Parameters
     ----------
@@ -147,21 +155,16 @@ def choose_start(
     BundleError
         If the extractor cannot be loaded.
     """
-    if head is not None and head not in heads():
-        raise ConfigError(
-            f"the head is {head!r}", expected=f"one of {', '.join(heads())}", fix="choose one"
-        )
+    if head is not None:
+        _check_head(head, extractor)
     changes = dict(changes or {}) | ({} if seed is None else {"seed": seed})
     given = extractor is not None and extractor != NONE
-    if head is not None and extractor == NONE:
-        raise ConfigError(
-            f"a head ({head}) is given, and no extractor",
-            expected="an extractor, whose embeddings the head classifies",
-            fix="leave the head out, or name an extractor",
-        )
-    stated = config is not None or {key.split(".")[0] for key in changes} - OF_BOTH
-    if stated and not given and head is None:
-        return Start(as_config(PRESET if config is None else config, changes))
+    stated = sorted({key.split(".")[0] for key in changes} - OF_BOTH)
+    if not given and head is None:
+        if config is not None:
+            return Start(as_config(config, changes))
+        if stated:
+            return _from_scratch(chosen=extractor is None, changes=changes, stated=stated)
     found = _extractor(None if extractor == NONE else extractor, wanted=extractor != NONE)
     if found is None:
         if head is not None:
@@ -306,9 +309,28 @@ def _extractor(
     return None
 
 
-def _from_scratch(*, chosen: bool, changes: Mapping[str, Any]) -> Start:
+def _check_head(head: str, extractor: str | Path | Bundle | None) -> None:
+    if head not in heads():
+        raise ConfigError(
+            f"the head is {head!r}", expected=f"one of {', '.join(heads())}", fix="choose one"
+        )
+    if extractor == NONE:
+        raise ConfigError(
+            f"a head ({head}) is given, and no extractor",
+            expected="an extractor, whose embeddings the head classifies",
+            fix="leave the head out, or name an extractor",
+        )
+
+
+def _from_scratch(*, chosen: bool, changes: Mapping[str, Any], stated: Sequence[str] = ()) -> Start:
     notes = [f"a network from random weights, with the settings of the preset {PRESET}"]
-    if chosen:
+    unused = next((name for name in EXTRACTORS if installed(name) is not None), None)
+    if chosen and stated and unused is not None:
+        notes.append(
+            f"{unused}, which is installed, is not used, because {some(stated)} is set;"
+            f" --extractor {unused} trains a head on its embeddings"
+        )
+    elif chosen and not stated:
         notes.append(
             "no pretrained extractor is installed; with one, a training needs fewer clips and less"
             " time for better results: anymic import yamnet"
