@@ -145,7 +145,7 @@ def test_settings_of_a_network_are_those_of_a_training_from_random_weights(
     assert "random weights" in said[0]
     assert said[1] == (
         "yamnet, which is installed, is not used, because epochs, mixup is set;"
-        " --extractor yamnet trains a head on its embeddings"
+        " name it as the extractor to train a head on its embeddings"
     )
     assert len(choose_start(clips, extractor="none", changes={"epochs": 3}).notes) == 1
     for one in ({"targets": "several"}, {"validation_share": 0.2}, {"random_devices.copies": 0}):

@@ -328,7 +328,7 @@ def _from_scratch(*, chosen: bool, changes: Mapping[str, Any], stated: Sequence[
     if chosen and stated and unused is not None:
         notes.append(
             f"{unused}, which is installed, is not used, because {some(stated)} is set;"
-            f" --extractor {unused} trains a head on its embeddings"
+            " name it as the extractor to train a head on its embeddings"
         )
     elif chosen and not stated:
         notes.append(
