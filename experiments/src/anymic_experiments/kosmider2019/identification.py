@@ -203,7 +203,7 @@ def figure(found: Findings, grid: Settings) -> Figure:
 
     own = grid.identification
     shown = {"identification_accuracy": own.aimed_accuracy, "auroc": own.aimed_area}
-    titles = ("right on A, B and C", "area under the ROC curve, unknown devices")
+    titles = ("right on A, B and C", "area under the ROC curve")
     with panels(titles, 2.8, 7.2, grid="y") as (drawing, each):
         for axes, (metric, aim), colour in zip(each, shown.items(), SERIES, strict=False):
             for place, clips in enumerate(own.sizes):
