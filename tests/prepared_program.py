@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from importlib.machinery import PathFinder
@@ -228,7 +229,21 @@ def begin(
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:0] = folders(environment)
-    become(arguments)
+    try:
+        become(arguments)
+    except SystemExit as ended:
+        if ended.code is None or isinstance(ended.code, int):
+            end(ended.code or 0)
+        raise
+
+
+def end(status: int) -> NoReturn:
+    """End as Python does, but for taking apart all modules, which takes a third of a second."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for the threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def become(arguments: list[str]) -> NoReturn:
