@@ -156,6 +156,13 @@ def test_an_impossible_value_is_named(
     )
 
 
+def test_a_program_that_ends_leaves_nothing_to_be_searched_for_cycles() -> None:
+    code = "import gc, sys; from anymic.cli import main; main(); print(len(gc.get_objects()))"
+    command = [sys.executable, "-c", code, "codec", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 1000  # of some hundred thousand
+
+
 def test_a_file_whose_name_begins_with_a_dash(
     bundle_folder: Path,
     tmp_path: Path,
