@@ -64,7 +64,9 @@ def test_a_signal_lets_requests_finish(
         thread = threading.Thread(target=ask)
         thread.start()
         assert begun.wait(20)
-        time.sleep(0.2)
+        end = time.monotonic() + 20
+        while "anymic_requests_running 2.0" not in httpx.get(f"{found.url}/metrics").text:
+            assert time.monotonic() < end  # that of the metrics is the other one
         found.process.send_signal(sent)
         time.sleep(0.5)
         with pytest.raises(httpx.HTTPError):
