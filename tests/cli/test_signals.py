@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -55,34 +56,43 @@ def test_while_modules_are_imported(module: str, sent: signal.Signals, tmp_path:
     assert (out, err, run.returncode) == ("", *ENDINGS[sent])
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("sent", ENDINGS, ids=lambda sent: sent.name)
-@pytest.mark.parametrize("cleans_up_s", [0, 2, 60])
-def test_while_a_verb_works(cleans_up_s: int, sent: signal.Signals, tmp_path: Path) -> None:
-    """A verb that cleans up, at the end of the interpreter too, or that waits for ever."""
-    program = f"""
+# A verb that cleans up, at the end of the interpreter too, or that waits for ever.
+CLEANS_UP = """
 import atexit, os, sys, threading, time
 from anymic.cli import main, signals
 from anymic.data.manifest import Manifest
 signals.PATIENCE_S = 3
 def read(_, **options):
-    atexit.register(time.sleep, {min(cleans_up_s, 2)})
+    atexit.register(time.sleep, min({cleans_up_s}, 2))
     try:
-        os.kill(os.getpid(), {int(sent)})
+        os.kill(os.getpid(), {sent})
     finally:
         time.sleep({cleans_up_s})
 class Slow:
     def __del__(self, sleep=time.sleep):
-        sleep({min(cleans_up_s, 2)})
+        sleep(min({cleans_up_s}, 2))
 slow = Slow()
 Manifest.read = read
 sys.argv[1:] = ["data", "show", "clips.csv"]
 sys.exit(main())
 """
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("sent", ENDINGS, ids=lambda sent: sent.name)
+def test_while_a_verb_works(sent: signal.Signals, tmp_path: Path) -> None:
+    """All at the same time, because they mostly wait."""
     (tmp_path / "clips.csv").touch()
-    with start(tmp_path, program=program) as run:
-        out, err = run.communicate(timeout=50)
-    assert (out, err, run.returncode) == ("", *ENDINGS[sent])
+    with ExitStack() as running:
+        runs = [
+            running.enter_context(
+                start(tmp_path, program=CLEANS_UP.format(cleans_up_s=cleans_up_s, sent=int(sent)))
+            )
+            for cleans_up_s in (0, 2, 60)
+        ]
+        for run in runs:
+            out, err = run.communicate(timeout=50)
+            assert (out, err, run.returncode) == ("", *ENDINGS[sent])
 
 
 def test_what_a_parent_lets_ignore_is_ignored(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,8 +231,9 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.alone  # it uses two processors, within a limit of time
-def test_two_processes_train_what_one_trains(corpus: Manifest, tmp_path: Path) -> None:
+def test_two_processes_train_what_one_trains(
+    corpus: Manifest, tmp_path: Path, anymic_program: Path
+) -> None:
     """The same clips, split between two processes, give the same weights within 1e-3.
 
     Sums run in another order, and Adadelta divides by the root of very small numbers: so the
@@ -250,7 +250,8 @@ def test_two_processes_train_what_one_trains(corpus: Manifest, tmp_path: Path) -
         Manifest.read(manifest), config, tmp_path / "one", progress=False, cache=places["cache"]
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, str(script)], check=True, env=environment, timeout=240)
+    command = [str(anymic_program.with_name("python")), str(script)]  # which starts the second
+    subprocess.run(command, check=True, env=environment, timeout=240)
     record = json.loads((tmp_path / "two" / "bundle.json").read_text())["training"]
     assert record["processes"] == 2
     two = weights(tmp_path / "two")
