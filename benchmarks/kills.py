@@ -138,7 +138,7 @@ def start(program: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             program,
             cwd=folder,
-            env={**os.environ, "TMPDIR": str(temporary)},
+            env={"OMP_NUM_THREADS": "1", **os.environ, "TMPDIR": str(temporary)},
             stdout=out,
             stderr=err,
             start_new_session=True,

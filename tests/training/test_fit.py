@@ -7,8 +7,10 @@ import math
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +22,7 @@ from anymic import audio, models
 from anymic._internal.precision import has_fast_bfloat16
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
-from anymic.errors import ConfigError, ManifestError
+from anymic.errors import AnymicWarning, ConfigError, ManifestError
 from anymic.features import FrontendConfig
 from anymic.inference.predictor import Predictor
 from anymic.training import CorrectionConfig, TrainingConfig, fit, load_config, presets
@@ -114,7 +116,8 @@ def test_every_hop_that_a_frontend_has_can_be_corrected(corpus: Manifest, tmp_pa
     assert not found.failures
 
 
-def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_path: Path) -> None:
+def power_cut() -> Any:
+    """Return a callback that ends a training in its second epoch."""
     from pytorch_lightning import Callback
 
     class Interruption(Callback):
@@ -122,6 +125,10 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_pat
             if trainer.current_epoch == 1:  # type: ignore[attr-defined]
                 raise RuntimeError("power cut")
 
+    return Interruption()
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     config = replace(CONFIG, mixup=Mixup(0.5))
     fit(corpus, config, tmp_path / "whole", progress=False, cache=cache)
@@ -132,13 +139,49 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_pat
             tmp_path / "cut",
             progress=False,
             cache=cache,
-            trainer={"callbacks": [Interruption()]},
+            trainer={"callbacks": [power_cut()]},
         )
     assert not (tmp_path / "cut" / "bundle.json").exists()
     fit(corpus, config, tmp_path / "cut", resume=True, progress=False, cache=cache)
     whole, resumed = weights(tmp_path / "whole"), weights(tmp_path / "cut")
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+
+
+@pytest.fixture
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let torch compute in two threads, as if nobody had set their number."""
+    threads = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_a_training_leaves_busy_processors_to_others(
+    corpus: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None
+) -> None:
+    """It says so, and gives what one thread gives; a resumed run continues as it began."""
+    idle, cut = "anymic.training.loop.trainer.idle_processors", tmp_path / "cut"
+    options: dict[str, Any] = {"progress": False, "cache": tmp_path / "cache"}
+    monkeypatch.setattr(idle, lambda: 1.2)
+    with (
+        pytest.warns(AnymicWarning, match="computes in 1 thread instead of 2"),
+        pytest.raises(RuntimeError, match="power cut"),
+    ):
+        fit(corpus, CONFIG, cut, trainer={"callbacks": [power_cut()]}, **options)
+    assert torch.get_num_threads() == 2
+    monkeypatch.setattr(idle, lambda: 2.0)
+    assert fit(corpus, CONFIG, cut, resume=True, **options).training["threads"] == 1
+    once = replace(CONFIG, epochs=1)
+    assert fit(corpus, once, tmp_path / "idle", **options).training["threads"] == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(idle, lambda: 0.0)
+    assert fit(corpus, once, tmp_path / "chosen", **options).training["threads"] == 2
+    torch.set_num_threads(1)
+    fit(corpus, CONFIG, tmp_path / "one", **options)
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(cut)[name], value, rtol=0, atol=0, msg=name)
 
 
 @pytest.mark.parametrize(

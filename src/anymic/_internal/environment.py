@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from anymic._internal.machine import processors
+from anymic._internal.processors import processors
 from anymic._version import commit, version
 
 _PROGRAMS = ("fdkaac", "ffmpeg", "git")

@@ -1,4 +1,4 @@
-"""Properties of this machine: processors, memory allocator."""
+"""How libraries use this machine: their threads, and the memory allocator."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ LARGE_BYTES = 2**31 - 1
 PAD_BYTES = 256 * 2**20
 
 _share = 0  # threads of a library in this process
-
-
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_share() -> int:

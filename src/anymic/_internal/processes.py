@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from anymic._internal.files import temporary_folder
-from anymic._internal.machine import processors
+from anymic._internal.processors import processors
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from anymic._internal.machine import processors
+from anymic._internal.processors import processors
 from anymic.errors import AnymicError, kept_error
 
 Job = TypeVar("Job")
@@ -124,6 +124,17 @@ def _results(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def in_threads(threads: int) -> Iterator[None]:
+    """Let torch compute in so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def spread_workers() -> int:

@@ -17,8 +17,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from anymic._internal.machine import processors, set_thread_share
+from anymic._internal.machine import set_thread_share
 from anymic._internal.processes import begin_with, fresh_processes, without_interrupts
+from anymic._internal.processors import processors
 from anymic.errors import AnymicError, AnymicWarning
 
 Job = TypeVar("Job")

@@ -21,8 +21,8 @@ from anymic._internal.build_log import BuildLog, BuiltFile
 from anymic._internal.cluster import on_cluster, require_one
 from anymic._internal.files import file_digest, file_state, key_of
 from anymic._internal.frames import frame
-from anymic._internal.machine import processors
 from anymic._internal.processes import in_processes
+from anymic._internal.processors import processors
 from anymic._internal.progress import track
 from anymic._internal.threads import in_order
 from anymic._internal.workers import Lost

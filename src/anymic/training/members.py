@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.folder_lock import one_at_a_time
-from anymic._internal.machine import processors
 from anymic._internal.process_state import left_as_found
 from anymic._internal.processes import in_processes, visible_gpus
+from anymic._internal.processors import processors
 from anymic._internal.progress import on_terminal, track
 from anymic.data.manifest import Manifest
 from anymic.data.reading import as_manifest

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from anymic._internal.threads import in_threads
 from anymic.devices.analysis import NEPER_DB
 from anymic.devices.identification.descriptions import Analysis
 from anymic.devices.simulation.random_responses import (
@@ -207,7 +207,8 @@ def train(
     counts = [BATCH * bool(len(clips)) for clips in examples.clips]
     counts.append(sum(counts))
     truth = torch.arange(devices + 1).repeat_interleave(torch.tensor(counts))
-    with torch.random.fork_rng(devices=[]), _one_thread(), torch.enable_grad():
+    # One thread is faster for such small matrices.
+    with torch.random.fork_rng(devices=[]), in_threads(1), torch.enable_grad():
         torch.manual_seed(seed)
         network = IdentifierNetwork(values.shape[1], devices)
         optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.3)
@@ -231,17 +232,6 @@ def _balanced_shares(kinds: Targets) -> Array:
     _, index, counts = np.unique(kinds, return_inverse=True, return_counts=True)
     shares: Array = (1 / counts)[index] / len(counts)
     return shares
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread, which is faster for such small matrices."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, eq=False)

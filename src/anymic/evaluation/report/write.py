@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import write_text
-from anymic._internal.machine import processors
+from anymic._internal.processors import processors
 from anymic._version import version
 from anymic.errors import Failure, counted
 from anymic.evaluation.report.cells import estimate, interval

@@ -70,8 +70,12 @@ class TrainedClassifier(lightning.LightningModule):
             part.requires_grad_(False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the state of torch's generator, which dropout draws from."""
+        """Save what a resumed run needs: torch's generator, which dropout draws from; its threads.
+
+        The last digits of a result depend on the number of threads.
+        """
         checkpoint["torch_generator"] = torch.get_rng_state()
+        checkpoint["threads"] = torch.get_num_threads()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the generator, so that a resumed run draws what a run without a break draws."""

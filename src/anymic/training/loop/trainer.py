@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +18,10 @@ import torch
 from anymic import models
 from anymic._internal.optional import extra
 from anymic._internal.precision import lightning_precision
+from anymic._internal.processors import idle_processors
 from anymic._internal.progress import on_terminal
-from anymic.errors import ConfigError
+from anymic._internal.threads import in_threads
+from anymic.errors import AnymicWarning, ConfigError, counted
 from anymic.features import Frontend, Standardizer
 from anymic.models.tagger import Standardization
 from anymic.training.config import TrainingConfig
@@ -124,10 +127,17 @@ def train(
         checks = EvaluationBatches(data, config.batch_size, **share)
         last = out / CHECKPOINTS / "last.ckpt"
         resumed = last if resume and last.is_file() else None
+        begun: Mapping[str, Any] = {}
         if resumed:  # what is needed after the last epoch is read before the first one
-            chosen = last.with_name("best.ckpt")
-            read_checkpoint(chosen if chosen.exists() else last)
-        with _plain_endings(), resuming(last, module) if resumed else nullcontext():
+            begun, chosen = read_checkpoint(last), last.with_name("best.ckpt")
+            if chosen.exists():
+                read_checkpoint(chosen)
+        threads = _threads(trainer, begun.get("threads"))
+        with (
+            _plain_endings(),
+            in_threads(threads),
+            resuming(last, module) if resumed else nullcontext(),
+        ):
             trainer.fit(
                 module,
                 training_loader(batches),
@@ -152,9 +162,34 @@ def train(
         "monitor": keeper.monitor or "last epoch",
         "best": None if score is None else float(score),
         "precision": str(trainer.precision),
+        "threads": threads,
         "processes": trainer.world_size,
         "rank": trainer.global_rank,
     }
+
+
+def _threads(trainer: lightning.Trainer, before: object) -> int:
+    """Return in how many threads torch is to compute: not in more than processors are idle.
+
+    Threads share each operation and wait for the last one after it: where another program uses one
+    of two processors, two threads can take ten times as long as one. A resumed run continues with
+    the number it had before.
+    """
+    threads = torch.get_num_threads()
+    if isinstance(before, int) and 0 < before <= threads:
+        return before
+    alone = trainer.strategy.root_device.type == "cpu" and trainer.world_size == 1
+    if threads == 1 or "OMP_NUM_THREADS" in os.environ or not alone:
+        return threads
+    idle = max(1, round(idle_processors()))
+    if idle < threads:
+        warnings.warn(
+            f"Other programs use the processors: the training computes in {counted(idle, 'thread')}"
+            f" instead of {threads}. To choose the number, set the variable OMP_NUM_THREADS.",
+            AnymicWarning,
+            stacklevel=2,
+        )
+    return min(threads, idle)
 
 
 def _fill(channels: int, data: Examples, config: TrainingConfig) -> torch.Tensor:
