@@ -77,6 +77,30 @@ def test_only_the_command_line_names_its_options() -> None:
     assert not named, named
 
 
+def test_no_message_holds_another_one() -> None:
+    """Of an error of the library that another one is about, the problem is told."""
+    ours = {"AnymicError", *(one.__name__ for one in subclasses(AnymicError))}
+    nested = [
+        f"{file.relative_to(PACKAGE)}:{value.lineno}"
+        for file in modules()
+        for handler in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(handler, ast.ExceptHandler) and handler.type is not None
+        if {one.id for one in ast.walk(handler.type) if isinstance(one, ast.Name)} & ours
+        for value in ast.walk(handler)
+        if isinstance(value, ast.FormattedValue)
+        if isinstance(value.value, ast.Name)
+        if value.value.id == handler.name
+        if file.relative_to(PACKAGE).parts[0] != "cli"  # which prints
+    ]
+    assert not nested, nested
+
+
+def subclasses(parent: type[AnymicError]) -> Iterator[type[AnymicError]]:
+    for one in parent.__subclasses__():
+        yield one
+        yield from subclasses(one)
+
+
 def test_messages_are_plain_statements() -> None:
     """No private words; `Expected` and the full stops are added where the line is put together."""
     unclear = []

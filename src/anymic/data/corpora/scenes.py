@@ -147,7 +147,11 @@ def built_in(root: str | Path) -> Manifest:
     try:
         settings = from_mapping(Settings, {key: found[key] for key in found if key != "version"})
     except ConfigError as error:
-        raise _refusal(file, found, f"settings of scenes ({error})") from error
+        raise ManifestError(
+            f"{file}: {error.problem}",
+            expected=error.expected,
+            fix="choose another folder, or delete this one",
+        ) from error
     return scenes(root, settings)
 
 

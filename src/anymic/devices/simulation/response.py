@@ -166,8 +166,8 @@ def _measured(file: _File) -> tuple[NDArray[np.float64], int, str]:
         clip = audio.read(file[0], channel="left")
     except AnymicError as error:
         raise DeviceError(
-            f"the impulse response cannot be read ({error})",
-            expected="an audio file",
+            f"the impulse response cannot be read: {error.problem}",
+            expected=error.expected or "an audio file",
             fix="correct `response.file`",
         ) from error
     taps = clip.samples.astype(np.float64)
