@@ -44,6 +44,7 @@ RECORDED = (
     "service",
     "scaling",
 )
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # of the plot
 FACTS = ("python", "system", "processor", "torch")
 
 
@@ -134,16 +135,17 @@ def growth(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw every ratio and start-up time over the runs, relative to the first run that has it."""
+    """Draw the ratios and start-up times that several runs have, relative to the first of them."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.5), layout="constrained")
-    axes = figure.add_subplot()
     series: dict[str, list[tuple[int, float]]] = {}
     for number, run in enumerate(runs):
         for name, value, _ in figures(run):
             series.setdefault(name, []).append((number, value))
-    for name, points in series.items():
+    compared = {name: points for name, points in series.items() if len(points) > 1}
+    figure = Figure(figsize=(7, 3.5 + 0.2 * len(compared)), layout="constrained")
+    axes = figure.add_subplot()
+    for name, points in compared.items():
         axes.plot(
             [number for number, _ in points],
             [value / points[0][1] for _, value in points],
@@ -152,7 +154,11 @@ def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
         )
     axes.set_xticks(range(len(runs)), [str(run["created"])[:10] for run in runs])
     axes.set_ylabel("of the first run")
-    axes.legend(fontsize="small")
+    axes.set_yscale("log")
+    axes.set_yticks(TICKS, [str(tick) for tick in TICKS], minor=False)
+    axes.minorticks_off()
+    if compared:
+        figure.legend(loc="outside lower left", fontsize="small")
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 

@@ -268,11 +268,12 @@ def main() -> None:
     )
     print(f"torch {torch.__version__}, librosa {version('librosa')}\n", flush=True)
     turns = options.rounds
+    step = f"training step, 64 x 256 x 431, {kind}"
     comparisons = (
         ("features of a 10 s file, one core", "features", "their", "librosa", 1, 5 * turns),
-        ("the same beside torch.stft", "features", "torch", "torch.stft", 1, 5 * turns),
-        (f"training step, 64 x 256 x 431, {kind}", "step", "plain", "float32", cores, turns),
-        ("the same, both with kept memory", "step", "kept", "float32", cores, turns),
+        ("features of a 10 s file, one core", "features", "torch", "torch.stft", 1, 5 * turns),
+        (step, "step", "plain", "float32", cores, turns),
+        (f"{step}, both with kept memory", "step", "kept", "float32", cores, turns),
         (f"{FILES} files of 10 s to predictions", "prediction", "their", "script", cores, turns),
     )
     results = []

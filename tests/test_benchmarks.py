@@ -112,6 +112,22 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
     assert grown[-1].startswith("- 0.2.0: a processor")
 
 
+@pytest.mark.filterwarnings("error")  # of a layout for which there is no room
+def test_the_plot_has_room_for_many_figures(tmp_path: Path) -> None:
+    """A line for each of those that can be compared."""
+    from matplotlib.image import imread
+
+    heights = []
+    for many in (2, 40):
+        rows = [{"name": f"what is measured {number}", "ratio": 2.0} for number in range(many)]
+        others = [{"name": f"another {number}", "ratio": 1.0} for number in range(40)]
+        kept = [("2026-11-01T00:00", rows), ("2026-12-01T00:00", rows), ("2026-12-02", others)]
+        runs = [run_of("0.1.0", created, run=one) for created, one in kept]
+        loaded("record")["draw"](runs, tmp_path / "plot.png")
+        heights.append(imread(tmp_path / "plot.png").shape[0])
+    assert heights[1] - heights[0] == pytest.approx(38 * 0.2 * 120, abs=2)
+
+
 @pytest.mark.usefixtures("one_thread")
 def test_a_kept_figure_names_its_peer() -> None:
     """Also those that once were only printed, and that of ffmpeg, where it is installed."""
