@@ -107,6 +107,34 @@ def test_a_program_computes_in_as_many_threads_as_its_quota_allows(limited: Path
     assert ", 1 threads" in found
 
 
+@pytest.mark.parametrize(
+    ("given", "spins"),
+    [
+        ({}, processors.SPINS),
+        ({"GOMP_SPINCOUNT": "5"}, "5"),
+        ({"OMP_WAIT_POLICY": "active"}, None),
+    ],
+)
+def test_threads_wait_as_the_environment_says_or_shortly(
+    given: dict[str, str], spins: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    try:
+        processors.prepare_threads()
+        assert os.environ.get("GOMP_SPINCOUNT") == spins
+        assert {name for name in os.environ if os.environ[name] != before.get(name)} <= {
+            "GOMP_SPINCOUNT",
+            "OMP_NUM_THREADS",
+        }
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @AFFINITY
 def test_idle_processors_are_counted_by_their_ticks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

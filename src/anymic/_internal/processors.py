@@ -14,6 +14,7 @@ MOUNTED, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 NO_LIMIT = ("max", "-1")
 TIMES = Path("/proc/stat")
 WATCHED_S = 0.2
+SPINS = "10000"  # 0.2 ms or so; the library's own are 300,000
 
 
 def processors() -> int:
@@ -25,14 +26,18 @@ def _affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def keep_to_quota() -> None:
-    """Let the libraries that this program will import compute in no more threads than `processors`.
+def prepare_threads() -> None:
+    """Set what the libraries that this program will import read: their threads, and how they wait.
 
-    They count the processors of a machine, also in a container that gets the time of a few: their
-    threads would then wait for each other. OMP_NUM_THREADS is left as it is where it is set.
+    They count the processors of a machine, also in a container that gets the time of a few: more
+    threads than `processors` would wait for each other. And GNU's OpenMP lets threads wait actively
+    for some 5 ms after each operation, in which the processor is missing to other threads, those of
+    onnxruntime say, and to other programs. What is set in the environment is left as it is.
     """
     if processors() < _affinity():
         os.environ.setdefault("OMP_NUM_THREADS", str(processors()))
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
 def idle_processors() -> float:

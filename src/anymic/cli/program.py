@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from anymic._internal.processors import keep_to_quota
+from anymic._internal.processors import prepare_threads
 from anymic.cli import signals, wrong_use
 from anymic.cli.options import TABLE, with_address
 from anymic.cli.streams import as_line, give_up, open_streams
@@ -60,7 +60,7 @@ def _options(
 def run(arguments: Sequence[str] | None) -> int:
     """Run a command as `anymic.cli.main` does; a signal raises an exception."""
     open_streams()
-    keep_to_quota()
+    prepare_threads()
     try:
         with warnings.catch_warnings():
             _show_notes()
