@@ -18,6 +18,7 @@ from tests.longest import FIRST
 from tests.refusals import one_line
 
 from anymic import models
+from anymic._internal.threads import in_threads
 from anymic.bundle import Bundle, InputContract
 from anymic.cli import main
 from anymic.codecs.table import CODECS
@@ -89,10 +90,8 @@ def own_registries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Threads that wait for each other after every small product cost more than they save."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with in_threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ import torch
 
 from anymic import audio, models
 from anymic._internal.precision import has_fast_bfloat16
+from anymic._internal.threads import in_threads
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicWarning, ConfigError, ManifestError
@@ -151,11 +152,9 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(corpus: Manifest, tmp_pat
 @pytest.fixture
 def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let torch compute in two threads, as if nobody had set their number."""
-    threads = torch.get_num_threads()
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(threads)
+    with in_threads(2):
+        yield
 
 
 def test_a_training_leaves_busy_processors_to_others(
