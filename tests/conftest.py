@@ -18,7 +18,7 @@ from tests.longest import FIRST
 from tests.refusals import one_line
 
 from anymic import models
-from anymic._internal.threads import in_threads
+from anymic._internal.torch_threads import in_threads
 from anymic.bundle import Bundle, InputContract
 from anymic.cli import main
 from anymic.codecs.table import CODECS

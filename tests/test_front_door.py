@@ -156,3 +156,18 @@ def test_names_are_imported_when_they_are_used() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         anymic.fit  # noqa: B018
+
+
+def test_what_reads_and_encodes_alone_begins_without_torch(clips: Path, tmp_path: Path) -> None:
+    """Importing it takes most of the time of a short command."""
+    commands = [
+        ["data", "prepare", "csv", "--root", str(clips), "--out", "checked.csv"],
+        ["data", "encode", "checked.csv", "--codecs", "opus 16", "--out", "encoded"],
+    ]
+    script = (
+        "import sys\n"
+        "from anymic.cli import main\n"
+        f"assert [main(command) for command in {commands}] == [0, 0]\n"
+        "assert not {'torch', 'sklearn'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)

@@ -20,7 +20,7 @@ import torch
 
 from anymic import audio, models
 from anymic._internal.precision import has_fast_bfloat16
-from anymic._internal.threads import in_threads
+from anymic._internal.torch_threads import in_threads
 from anymic.bundle import Bundle
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicWarning, ConfigError, ManifestError

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from itertools import chain, islice
+from contextlib import suppress
+from itertools import islice
 from queue import Empty, Full, Queue
-from threading import Barrier, Event, Thread
+from threading import Event, Thread
 from typing import Generic, TypeVar
-
-import torch
 
 from anymic._internal.processors import processors
 from anymic.errors import AnymicError, kept_error
@@ -24,7 +22,6 @@ READERS = 2
 JOBS_AHEAD = 16
 LARGE_AHEAD = 4  # jobs that hold much, such as a copy of a file
 ITEMS_AHEAD = 4  # of each of these jobs
-MOST_WORKERS = 4  # each holds a batch's activations in memory; more cores help each of them
 
 
 def read_ahead(
@@ -101,19 +98,20 @@ def in_order(
 ) -> Iterator[Result]:
     """Apply a function to items in threads; yield the results in order.
 
-    It is for work that releases the interpreter's lock: reading, filtering, coding. See `spread`
-    for functions of torch. An exception is raised here, in place of the result. By default there
-    is one worker a processor, and as many results wait (`ahead`) as there are workers.
+    It is for work that releases the interpreter's lock: reading, filtering, coding. See
+    `torch_threads.spread` for functions of torch. An exception is raised here, in place of the
+    result. By default there is one worker a processor, and as many results wait (`ahead`) as there
+    are workers.
     """
     workers = workers or processors()
     with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
         try:
-            yield from _results(pool, function, items, ahead or workers)
+            yield from results_in_order(pool, function, items, ahead or workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _results(
+def results_in_order(
     pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
     """Yield the results in order; at most `ahead` of them wait."""
@@ -124,44 +122,6 @@ def _results(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
-
-
-@contextmanager
-def in_threads(threads: int) -> Iterator[None]:
-    """Let torch compute in so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def spread_workers() -> int:
-    """Return in how many threads `spread` computes."""
-    return min(torch.get_num_threads(), MOST_WORKERS)
-
-
-def spread(
-    function: Callable[[Item], Result], items: Iterable[Item], *, alike: bool = False
-) -> Iterator[Result]:
-    """Apply a function of torch to items in threads; yield the results in order.
-
-    Torch divides each operation among its threads, which wait for each other after every
-    operation. Many small operations wait longer than they compute, up to a hundred times if other
-    programs use the processor. Here each worker computes another item, with its share of torch's
-    threads. The caller computes a single item itself, with all of them, unless results are to be
-    `alike`: the number of threads can change the last digits.
-    """
-    remaining = iter(items)
-    head = list(islice(remaining, 2))
-    threads = torch.get_num_threads()
-    workers = spread_workers()
-    if workers < 2 or (len(head) < 2 and not alike):
-        yield from map(function, chain(head, remaining))
-        return
-    with _workers(workers, threads) as pool:
-        yield from _results(pool, function, chain(head, remaining), workers)
 
 
 class Background(Iterator[Item], Generic[Item]):
@@ -216,24 +176,3 @@ class Background(Iterator[Item], Generic[Item]):
                 self._queue.put((item, error), timeout=0.2)
                 return True
         return False
-
-
-@contextmanager
-def _workers(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Give a pool in which each thread has its share of torch's threads."""
-    started = Barrier(workers + 1)
-
-    def start() -> None:
-        torch.set_num_threads(threads // workers)  # of this thread, and of later ones
-        torch.get_num_threads()  # else the first operation reads it, after the caller's change
-        started.wait()
-
-    pool = ThreadPoolExecutor(workers, "anymic-worker", initializer=start)
-    try:
-        for _ in range(workers):
-            pool.submit(int)
-        started.wait()
-        torch.set_num_threads(threads)  # of the caller, and again of later threads
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -15,8 +15,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-import torch
-
 from anymic._internal.machine import set_thread_share
 from anymic._internal.processes import begin_with, fresh_processes, without_interrupts
 from anymic._internal.processors import processors
@@ -131,6 +129,8 @@ class _Worker(Generic[Job]):
 
 class _Pool(Generic[Job, Result]):
     def __init__(self, start: Start[Job, Result], workers: int, gpus: Sequence[str]) -> None:
+        import torch  # not above: what reads and filters alone begins without it
+
         self._start = start
         self._threads = max(1, min(torch.get_num_threads(), processors() // workers))
         self._failed_starts = 0

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from anymic import audio
 from anymic._internal.cluster import on_cluster
-from anymic._internal.threads import READERS, in_order, spread
+from anymic._internal.threads import READERS, in_order
+from anymic._internal.torch_threads import spread
 from anymic._internal.workers import Lost
 from anymic.data.manifest import Manifest
 from anymic.errors import AudioError, Failure, attempt

@@ -16,7 +16,7 @@ from torch import nn
 from anymic._internal import machine
 from anymic._internal.precision import lightning_precision
 from anymic._internal.process_state import default_torch
-from anymic._internal.threads import spread
+from anymic._internal.torch_threads import spread
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import BundleError
 from anymic.features import Features, Frontend, Gains, SharedFrontends
@@ -150,7 +150,7 @@ class Engine:
     def spread(
         self, function: Callable[[Item], Result], items: Iterable[Item], *, alike: bool = False
     ) -> Iterator[Result]:
-        """Compute batches in order, on a processor in several threads (`threads.spread`)."""
+        """Compute batches in order, on a processor in several threads (`torch_threads.spread`)."""
         if self.place.type != "cpu":
             return map(function, items)
         return spread(function, items, alike=alike)

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from anymic._internal.remote import RemotePath
-from anymic._internal.threads import read_ahead, spread_workers
+from anymic._internal.threads import read_ahead
+from anymic._internal.torch_threads import spread_workers
 from anymic.audio import DecodedFile
 from anymic.bundle import Bundle, Ensemble
 from anymic.errors import AnymicError, DeviceError, kept_error

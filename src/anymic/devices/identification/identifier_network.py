@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from anymic._internal.threads import in_threads
+from anymic._internal.torch_threads import in_threads
 from anymic.devices.analysis import NEPER_DB
 from anymic.devices.identification.descriptions import Analysis
 from anymic.devices.simulation.random_responses import (

@@ -20,7 +20,7 @@ from anymic._internal.optional import extra
 from anymic._internal.precision import lightning_precision
 from anymic._internal.processors import idle_processors
 from anymic._internal.progress import on_terminal
-from anymic._internal.threads import in_threads
+from anymic._internal.torch_threads import in_threads
 from anymic.errors import AnymicWarning, ConfigError, counted
 from anymic.features import Frontend, Standardizer
 from anymic.models.tagger import Standardization
