@@ -30,6 +30,7 @@ from anymic.evaluation.report.style import (
     PNG_DPI,
     embed,
     inline_svg,
+    laid_out,
     quiet_style,
     save_png,
 )
@@ -136,6 +137,22 @@ def test_a_png_has_160_dots_an_inch_and_drawing_changes_no_setting(
     assert imread(path).shape[:2] == pytest.approx((high, wide), abs=1)
     assert dict(matplotlib.rcParams) == before
     assert [file.name for file in path.parent.iterdir()] == ["accuracy.png"]
+
+
+def test_a_figure_is_laid_out_once_for_all_formats(scored: Scored, tmp_path: Path) -> None:
+    """Names at the edges are inside the figure, as when each format is laid out by itself."""
+    figure = accuracy_by_class(scored[3])
+    (axes,) = figure.axes
+    engine, before = figure.get_layout_engine(), axes.get_position().bounds
+    with laid_out([figure]):
+        inside = axes.get_position().bounds
+        inline_svg(figure, label="")
+        save_png(figure, tmp_path / "classes.png")
+        assert axes.get_position().bounds == inside
+    assert figure.get_layout_engine() is engine
+    save_png(figure, tmp_path / "alone.png")
+    assert axes.get_position().bounds == pytest.approx(inside, abs=0.01)
+    assert before != pytest.approx(inside, abs=0.01)
 
 
 def test_the_colours_of_the_style_are_those_that_the_page_replaces() -> None:

@@ -12,8 +12,8 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from html import escape
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -89,6 +89,23 @@ def panels(
         axes.set_visible(number < count)
         axes.tick_params(labelbottom=number + across >= count)
     return figure, list(grid.flat[:count])
+
+
+@contextmanager
+def laid_out(figures: Iterable[Figure]) -> Iterator[None]:
+    """Lay the figures out once for all formats that they are written in within the block.
+
+    Matplotlib lays a figure out again whenever it is written, which takes as long as drawing it.
+    """
+    with ExitStack() as restored:
+        for figure in figures:
+            engine = figure.get_layout_engine()
+            if engine is not None:
+                with quiet_style():
+                    figure.draw_without_rendering()
+                figure.set_layout_engine("none")
+                restored.callback(figure.set_layout_engine, engine)
+        yield
 
 
 def bare(axes: Axes, *, grid: Literal["x", "y", "both"], **ticks: Any) -> None:

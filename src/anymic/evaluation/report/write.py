@@ -20,7 +20,7 @@ from anymic.evaluation.report.cells import estimate, interval
 from anymic.evaluation.report.escaping import environment
 from anymic.evaluation.report.label_rows import label_device_table, label_table
 from anymic.evaluation.report.rows import ReportError, Row, conditions, write_json
-from anymic.evaluation.report.style import MINUS, embed, save_png
+from anymic.evaluation.report.style import MINUS, embed, laid_out, save_png
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.tables import (
     Table,
@@ -132,26 +132,27 @@ def write_report(
         )
     finding = summary(found) if finding is None else finding
     tables = tables_of(found) if tables is None else tables
-    page = _template().render(
-        title=title,
-        finding=finding,
-        headline=_headline(found),
-        sections=dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]),
-        figures=figures,
-        tables=tables,
-        failures=failures,
-        command=str(header.get("command", "")),
-        facts=list(_facts({key: header[key] for key in header if key != "command"})),
-        bins=BINS,
-        eps=f"{EPS:g}",
-    )
-    content = {"title": title, "summary": finding, **header, **(extra or {})}
-    content["failures"] = [asdict(failure) for failure in failures]
-    paths = {"json": write_json(found, folder / "report.json", **content)}
-    paths["html"] = folder / "report.html"
-    write_text(paths["html"], page)
-    for item in figures:
-        paths[item.name] = save_png(item.figure, folder / "figures" / f"{item.name}.png")
+    with laid_out(figure.figure for figure in figures):
+        page = _template().render(
+            title=title,
+            finding=finding,
+            headline=_headline(found),
+            sections=dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]),
+            figures=figures,
+            tables=tables,
+            failures=failures,
+            command=str(header.get("command", "")),
+            facts=list(_facts({key: header[key] for key in header if key != "command"})),
+            bins=BINS,
+            eps=f"{EPS:g}",
+        )
+        content = {"title": title, "summary": finding, **header, **(extra or {})}
+        content["failures"] = [asdict(failure) for failure in failures]
+        paths = {"json": write_json(found, folder / "report.json", **content)}
+        paths["html"] = folder / "report.html"
+        write_text(paths["html"], page)
+        for item in figures:
+            paths[item.name] = save_png(item.figure, folder / "figures" / f"{item.name}.png")
     return paths
 
 
