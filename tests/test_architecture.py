@@ -32,7 +32,7 @@ LAYERS = (
 # What a package may import from elsewhere, where little is the point of it.
 ARRAYS = {"__future__", "collections", "dataclasses", "math", "numpy", "scipy", "typing"}
 ARRAYS |= {"anymic.errors"}
-NETWORKS = ARRAYS | {"abc", "copy", "functools", "inspect", "itertools", "torch", "torchmetrics"}
+NETWORKS = ARRAYS | {"abc", "copy", "functools", "inspect", "itertools", "torch"}
 NETWORKS |= {"anymic._internal.registry", "anymic._internal.process_state"}
 NETWORKS |= {"anymic._internal.onnx_session", "anymic._internal.onnx_chain", "pathlib"}
 CALIBRATORS = ARRAYS | {"sklearn", "anymic._internal.reading"}

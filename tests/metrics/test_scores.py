@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from scipy.stats import t as student
 from sklearn import metrics as sklearn_metrics
+from torchmetrics.functional.classification import multiclass_calibration_error
 
 from anymic.metrics import (
+    BINS,
     Interval,
     MetricError,
     accuracy,
@@ -268,14 +271,19 @@ def test_calibration_error_worked_by_hand() -> None:
     assert expected_calibration_error(p, np.array([0, 0, 0, 1, 0, 0])) == pytest.approx(expected)
 
 
-def test_calibration_bins_are_those_of_torchmetrics() -> None:
+def test_calibration_error_equals_torchmetrics() -> None:
     p, t = some_probabilities(500)
     p[:3] = np.eye(5)[:3]  # sure to exactly 1
-    confidence = p.max(axis=1)
-    gap = (p.argmax(axis=1) == t) - confidence
+    p[3, :2], p[3, 2:] = (0.6, 0.4), 0.0  # on the edge of a bin
+    theirs = multiclass_calibration_error(
+        torch.from_numpy(p), torch.from_numpy(t), num_classes=5, n_bins=BINS, norm="l1"
+    )
     # torchmetrics sums in float32
-    sums = np.bincount(calibration_bins(confidence), weights=gap)
-    assert np.abs(sums).sum() / 500 == pytest.approx(expected_calibration_error(p, t), abs=1e-7)
+    assert expected_calibration_error(p, t) == pytest.approx(float(theirs), abs=1e-7)
+
+
+def test_calibration_bins_hold_their_lower_edge() -> None:
+    assert calibration_bins([0.0, 0.2, 0.39, 0.4, 0.999, 1.0]).tolist() == [0, 3, 5, 6, 14, 15]
 
 
 def test_intervals_of_scores_hold_their_values() -> None:

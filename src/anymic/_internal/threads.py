@@ -104,15 +104,22 @@ def in_order(
     are workers.
     """
     workers = workers or processors()
-    with ThreadPoolExecutor(workers, thread_name_prefix="anymic-worker") as pool:
+    with WorkerThreads(workers) as pool:
         try:
             yield from results_in_order(pool, function, items, ahead or workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+class WorkerThreads(ThreadPoolExecutor):
+    """A pool of threads, each of which calls `start` first."""
+
+    def __init__(self, workers: int, start: Callable[[], None] | None = None) -> None:
+        super().__init__(workers, "anymic-worker", initializer=start)
+
+
 def results_in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
+    pool: WorkerThreads, function: Callable[[Item], Result], items: Iterable[Item], ahead: int
 ) -> Iterator[Result]:
     """Yield the results in order; at most `ahead` of them wait."""
     waiting: deque[Future[Result]] = deque()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain, islice
 from threading import Barrier
@@ -11,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-from anymic._internal.threads import results_in_order
+from anymic._internal.threads import WorkerThreads, results_in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +57,7 @@ def spread(
 
 
 @contextmanager
-def _workers(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
+def _workers(workers: int, threads: int) -> Iterator[WorkerThreads]:
     """Give a pool in which each thread has its share of torch's threads."""
     started = Barrier(workers + 1)
 
@@ -67,7 +66,7 @@ def _workers(workers: int, threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.get_num_threads()  # else the first operation reads it, after the caller's change
         started.wait()
 
-    pool = ThreadPoolExecutor(workers, "anymic-worker", initializer=start)
+    pool = WorkerThreads(workers, start)
     try:
         for _ in range(workers):
             pool.submit(int)

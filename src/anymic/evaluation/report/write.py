@@ -43,7 +43,7 @@ _TITLES = {
     ACCURACY.over_devices: "accuracy, mean of devices",
 }
 LINE_CHARACTERS = 100  # of several values of one fact; more become lines of their own
-_VERSIONS = ("torch", "numpy", "scikit-learn", "torchmetrics")
+_VERSIONS = ("torch", "numpy", "scikit-learn")
 
 
 @dataclass(frozen=True)
