@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from anymic.audio import Clip
 from anymic.cli import main
+from anymic.devices.simulation.chain import Device
 from anymic.evaluation.report.rows import read_json
+from anymic.features import Frontend, FrontendConfig
 from anymic.metrics import intervals
 from anymic.metrics.recovery import recovered_share
 from anymic_experiments.findings import Findings
 from anymic_experiments.microphone_pairs.analysis import Hits, pairs_of
+from anymic_experiments.microphone_pairs.noise_floor import BANDS, METRIC, Order, measure
 from anymic_experiments.pooling import Pooled
 
 NAMES = ("Bright", "Dark", "Ripple")
@@ -55,8 +59,11 @@ def test_from_recordings_to_the_page(tmp_path: Path, esc50_of_noise: Path) -> No
     lost = [found.of("accuracy_difference", device=n, against_device="A").value for n in NAMES]
     every = found.of("accuracy_difference", device="all", against_device="A")
     assert every.value == pytest.approx(np.mean(lost))
+    for name in ("A", *NAMES):
+        assert [found.of(METRIC, device=name, bands=bands).n for bands in BANDS] == [28, 28]
     kept = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.npz")}
-    assert len(kept) == 2 * 2 + 2 * 3 * 4  # folds x candidates, folds x pairs x conditions
+    # folds x candidates, folds x pairs x conditions, folds x microphones
+    assert len(kept) == 2 * 2 + 2 * 3 * 4 + 2 * 4
     assert main([*command, "--set", f"candidates={candidates}"]) == 0
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
@@ -118,3 +125,49 @@ def test_a_loss_that_may_be_none_has_no_share() -> None:
     hits = Hits({}, {}, np.arange(40).astype(str))
     assert hits.share(values, values - values[::-1]) is None
     assert hits.share(values, values + 0.1) is not None
+
+
+RATE_HZ = 16_000
+CELLS = FrontendConfig(rate_hz=RATE_HZ, fft_size=512, hop_samples=256, bands=24)
+
+
+def test_the_spectrum_of_white_noise_is_its_level_over_the_floor() -> None:
+    # An RMS of 0.01 is -40 dBFS; 6 dB lower it lies 34 dB over a floor at -80 dBFS.
+    sound = 0.01 * np.random.default_rng(3).standard_normal(20 * RATE_HZ).astype(np.float32)
+    device = Device(noise_db=-80, gain_db=-6)
+    found = measure(Frontend(CELLS), [Clip(sound, RATE_HZ)], device, responses=".")
+    assert found.hz[-1] * 2 ** (1 / 3) > RATE_HZ / 2 > found.hz[-1] * 2 ** (-1 / 6)
+    assert found.level_db == pytest.approx(np.full(len(found.hz), 34.0), abs=1.0)
+    assert found.below == pytest.approx(np.zeros((1, 2)))
+
+
+def test_cells_below_the_floor_are_those_of_the_silent_half_and_of_the_missing_band() -> None:
+    seconds = 4
+    loud = 0.1 * np.random.default_rng(4).standard_normal(seconds * RATE_HZ).astype(np.float32)
+    half = loud.copy()
+    half[len(half) // 2 :] = 0
+    # Nothing above 1.5 kHz, where the top third of the mel bands lies.
+    spectrum = np.fft.rfft(loud)
+    spectrum[np.fft.rfftfreq(len(loud), 1 / RATE_HZ) > 1500] = 0
+    dark = np.fft.irfft(spectrum, len(loud)).astype(np.float32)
+    clips = [Clip(one, RATE_HZ) for one in (half, dark)]
+    found = measure(Frontend(CELLS), clips, Device(noise_db=-80), responses=".")
+    frame = 1 / (seconds * RATE_HZ / CELLS.hop_samples)
+    assert found.below[0] == pytest.approx([0.5, 0.5], abs=2 * frame)
+    assert found.below[1, 1] == pytest.approx(1, abs=2 * frame)  # the clip begins and ends abruptly
+    silent = measure(Frontend(CELLS), clips, Device(noise_db=0), responses=".")
+    assert silent.below == pytest.approx(np.ones((2, 2)))
+
+
+def test_the_order_of_shares_by_hand() -> None:
+    # Ranks of d = 0, 0, 1, 1: the correlation is -(1 - 6 * 2 / (4 * 15)) = -0.8. Of 24 orders one
+    # has -1, three -0.8 (a swap of neighbours), and as many the opposite signs: 8 of 24.
+    below = {"v": 0.1, "w": 0.9, "x": 0.7, "y": 0.5, "unmeasured": 1.0}
+    found = Order.of(below, {"w": 0.5, "x": 0.6, "y": 1.3, "v": 1.2})
+    assert found.names == ("w", "x", "y", "v")
+    assert found.followed == 2
+    assert found.correlation == pytest.approx(-0.8)
+    assert found.chance == pytest.approx(8 / 24)
+    same = Order.of(below, {"w": 0.5, "x": 0.6, "y": 0.7, "v": 0.8})
+    assert same.followed == 4
+    assert same.correlation == pytest.approx(-1)

@@ -24,11 +24,19 @@ from anymic.metrics.intervals import Interval
 from anymic_experiments.experiment import Experiment
 from anymic_experiments.findings import Findings
 from anymic_experiments.microphone_pairs.choosing import Choice, choose, with_candidate
+from anymic_experiments.microphone_pairs.noise_floor import (
+    BANDS,
+    METRIC,
+    Floor,
+    Measured,
+    Order,
+    shares,
+)
 from anymic_experiments.microphone_pairs.settings import Settings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import Pooled, pool
 from anymic_experiments.runs import Run
-from anymic_experiments.unknown_devices.analysis import THIRDS_HZ, deviation_db, levels_db
+from anymic_experiments.unknown_devices.analysis import deviation_db
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +46,13 @@ __all__ = ["SECTIONS", "Settings", "prepare"]
 ALL = "all"  # how rows call all microphones together
 OWN, FLAT = "microphone", "A"  # and whose clips an accuracy is of
 Array = NDArray[np.float64]
-LOWEST_DB = -50  # of the drawn responses: below them there is text
+THESE = "recovered_share_of_these"  # the interval is over recordings alone
+LOWEST_DB = -45  # of the drawn spectra: below them there is text
+
+
+def flat_device() -> Device:
+    """Return the flat microphone; the others have its level and noise."""
+    return Device(noise_db=-80, gain_db=-6)
 
 
 def microphones(experiment: Experiment[Settings]) -> dict[str, Device]:
@@ -59,8 +73,7 @@ def microphones(experiment: Experiment[Settings]) -> dict[str, Device]:
             fix="download them again, or state fewer as microphones",
         )
     devices = {
-        Path(name).stem: Device(response=ResponseSpec(file=name), noise_db=-80, gain_db=-6)
-        for name in files
+        Path(name).stem: replace(flat_device(), response=ResponseSpec(file=name)) for name in files
     }
     far = {name: deviation_db(one, str(folder)) for name, one in devices.items()}
     chosen = sorted(far, key=lambda name: -far[name])[: grid.microphones]
@@ -72,7 +85,7 @@ def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     grid, coloured = experiment.grid, microphones(experiment)
     (reference,) = grid.devices["reference"]
     devices = DeviceSet(
-        devices={reference: Device(noise_db=-80, gain_db=-6), **coloured},
+        devices={reference: flat_device(), **coloured},
         recorded={
             "train": {reference: "all", **dict.fromkeys(coloured, grid.takes)},
             "test": dict.fromkeys([reference, *coloured], "all"),
@@ -213,6 +226,10 @@ def compared(hits: Hits, names: Sequence[str]) -> list[Row]:
                 share = hits.share(own - before, lost)
                 if share is not None:
                     rows.append(row("recovered_share", share, **place))
+                if device == ALL:
+                    parts = [one.mean(axis=1, keepdims=True) for one in (own - before, lost)]
+                    if (these := hits.share(parts[0], parts[1])) is not None:
+                        rows.append(row(THESE, these, condition=condition))
     return rows
 
 
@@ -230,46 +247,92 @@ def pairs(experiment: Experiment[Settings]) -> list[Section]:
         for pair in pairs_of(names)
     }
     hits = Hits.of(pooled, names, reference=reference, coloured=coloured)
-    found = Findings(compared(hits, names))
+    floors = {
+        name: [task.read(experiment.places) for task in own]
+        for name, own in measured(experiment, runs, devices).items()
+    }
+    below, spectra = shares(floors)
+    found = Findings([*compared(hits, names), *below])
     folder = str(experiment.options["responses"])
-    levels = {name: levels_db(one, folder) for name, one in devices.items()}
     facts = {
         "far": {name: deviation_db(one, folder) for name, one in devices.items()},
-        "treble": {name: float(own[-1] - own.mean()) for name, own in levels.items()},
         "conditions": list(hits.coloured),
         "folds": len(experiment.data),
+        "order": order(found, list(hits.coloured)[1]),
     }
-    drawing = figure(found, levels)
+    drawing = figure(found, spectra, condition=list(hits.coloured)[1])
     return [
         Section("pairs", found, facts, figure=drawing),
         Section("choice", Findings(choice.rows), {"chosen": chosen}),
     ]
 
 
-def figure(found: Findings, levels: Mapping[str, Array]) -> Figure:
-    """Draw the response of each microphone, with what is lost and the least and most recovered."""
-    from anymic.evaluation.report.style import INK, MUTED
+def measured(
+    experiment: Experiment[Settings],
+    runs: Sequence[tuple[tuple[str, str], Run]],
+    devices: Mapping[str, Device],
+) -> dict[str, list[Floor]]:
+    """Compare A and each microphone with their noise; return the finished tasks of the folds.
+
+    The cells are those of the first network in each fold that is trained with the microphone as B.
+    """
+    (reference,) = experiment.grid.devices["reference"]
+    options, tasks = experiment.options, {}
+    for name, device in {reference: flat_device(), **devices}.items():
+        first: dict[Path, Run] = {}  # by the fold's clips
+        for pair, run in runs:
+            if pair[0] == name or (name == reference and pair == runs[0][0]):
+                first.setdefault(run.manifest, run)
+        folders = Path(options["esc50"]), Path(options["responses"])
+        tasks[name] = [Floor(run, name, device, *folders, reference) for run in first.values()]
+    experiment.finish(
+        [task for own in tasks.values() for task in own], doing="comparing with noise"
+    )
+    return tasks
+
+
+def order(found: Findings, condition: str) -> Order | None:
+    """Compare what lies below the noise with what is recovered; None with fewer than three."""
+    recovered = {
+        one.condition["device"]: one.value
+        for one in found.all("recovered_share", condition=condition)
+        if one.condition["device"] != ALL
+    }
+    if len(recovered) < 3:
+        return None
+    below = {name: found.of(METRIC, device=name, bands=BANDS[1]).value for name in recovered}
+    return Order.of(below, recovered)
+
+
+def figure(found: Findings, spectra: Mapping[str, Measured], *, condition: str) -> Figure:
+    """Draw the mean spectrum of each microphone, and of A behind it, over the noise."""
+    from anymic.evaluation.report.style import INK, MUTED, series
     from anymic_experiments.drawing import panels
 
-    rows = 2 if len(levels) % 2 == 0 else 1
-    caption = "frequency (Hz), third octaves; level in dB over the mean"
+    flat, *names = spectra
+    rows = 2 if len(names) % 2 == 0 else 1
+    caption = "frequency (Hz), third octaves up to half of the rate"
     with panels(
-        list(levels), 4.4, 10.0, grid="y", rows=rows, caption=caption, sharex=True, sharey=True
+        names, 4.8, 10.0, grid="y", rows=rows, caption=caption, sharex=True, sharey=True
     ) as (drawing, each):
-        for (name, values), axes in zip(levels.items(), each, strict=True):
-            axes.axhline(0, color=MUTED, linewidth=0.8)
-            axes.semilogx(THIRDS_HZ, values - values.mean(), color=INK)
-            axes.set_xticks([100, 1000], ["100", "1000"])
-            lost = found.of("accuracy_difference", device=name, against_device=FLAT)
-            shares = [one.value for one in found.all("recovered_share", device=name)]
-            text = f"{100 * lost.value:.1f} points lost"
-            ends = sorted({round(100 * share) for share in shares})
-            if ends:
-                text += (
-                    f",\n{' to '.join(map(str, dict.fromkeys(ends[:1] + ends[-1:])))} % recovered"
-                )
+        for number, (name, axes) in enumerate(zip(names, each, strict=True)):
+            own = spectra[name]
+            axes.semilogx(
+                spectra[flat].hz, spectra[flat].level_db, color=MUTED, lw=1.0, label="A, flat"
+            )
+            axes.semilogx(own.hz, own.level_db, color=INK, label="microphone")
+            axes.axhline(0, color=series(1)[0], linestyle="--", linewidth=1.2, label="noise")
+            axes.set_xticks([100, 1000, 10_000], ["100", "1k", "10k"])
+            share = found.of(METRIC, device=name, bands=BANDS[1])
+            text = f"{100 * share.value:.0f} % of the top third below"
+            if recovered := found.maybe("recovered_share", device=name, condition=condition):
+                text += f"\n{100 * recovered.value:.0f} % recovered"
             axes.set_ylim(LOWEST_DB, None)
             axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=8.0, color=MUTED)
+            if number == 0:
+                axes.legend(loc="upper right", fontsize=7.5)
+            if number % (len(names) // rows) == 0:
+                axes.set_ylabel("dB over the noise")
     return drawing
 
 
