@@ -47,7 +47,7 @@ ALL = "all"  # how rows call all microphones together
 OWN, FLAT = "microphone", "A"  # and whose clips an accuracy is of
 Array = NDArray[np.float64]
 THESE = "recovered_share_of_these"  # the interval is over recordings alone
-LOWEST_DB = -45  # of the drawn spectra: below them there is text
+LOWEST_DB, MARGIN_DB = -45, 5  # of the drawn spectra: below them there is text
 
 
 def flat_device() -> Device:
@@ -327,12 +327,13 @@ def figure(found: Findings, spectra: Mapping[str, Measured], *, condition: str) 
             text = f"{100 * share.value:.0f} % of the top third below"
             if recovered := found.maybe("recovered_share", device=name, condition=condition):
                 text += f"\n{100 * recovered.value:.0f} % recovered"
-            axes.set_ylim(LOWEST_DB, None)
             axes.text(0.03, 0.04, text, transform=axes.transAxes, fontsize=8.0, color=MUTED)
-            if number == 0:
-                axes.legend(loc="upper right", fontsize=7.5)
             if number % (len(names) // rows) == 0:
                 axes.set_ylabel("dB over the noise")
+        highest = max(one.level_db.max() for one in spectra.values())
+        each[0].set_ylim(LOWEST_DB, highest + MARGIN_DB)
+        lines = each[0].get_legend_handles_labels()
+        drawing.legend(*lines, loc="outside upper right", ncols=3, fontsize=8.0)
     return drawing
 
 
