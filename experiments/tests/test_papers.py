@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from anymic.errors import ConfigError
 from anymic.evaluation.report import read_json
 from anymic.evaluation.report.rows import Row
 from anymic.training import load_config
+from anymic_experiments.clips import Clips
 from anymic_experiments.commands import ROOT, Command, Part, Scale, papers, read_settings
 from anymic_experiments.conditions import Grid
 from anymic_experiments.experiment import Experiment, Paper
@@ -114,6 +116,59 @@ def test_a_mistake_in_a_template_is_one_line(
     with pytest.raises(ConfigError, match=f"page.md.j2, line {line}: .*{said}") as error:
         Page(tmp_path).text("table", n=1)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("*/changed.md")), ids=lambda one: one.parent.name)
+def test_what_changed_is_on_the_page_of_the_runs_that_it_is_of_alone(file: Path) -> None:
+    first, text = file.read_text(encoding="utf-8").split("\n", 1)
+    facts: dict[str, Any] = {"scale": "small", "clips": Clips("esc10")}
+    facts["simulated"] = "simulated" in first
+    seeds = {"seeds": (1, [2])}
+    for own in (facts, {**facts, "differences": seeds}):
+        assert Page(file.parent, **own).changed() == f"## What changed\n\n{text.strip()}\n\n"
+    others: tuple[dict[str, Any], ...] = (
+        {"scale": "paper"},
+        {"scale": "pretrained", "clips": Clips("esc50")},
+        {"clips": Clips("fsdkaggle2018")},
+        {"clips": Clips()},
+        {"simulated": not facts["simulated"]},
+        {"differences": {**seeds, "epochs": (1, [30])}},
+    )
+    for other in others:
+        assert Page(file.parent, **{**facts, **other}).changed() == ""
+
+
+def test_what_changed_stands_between_the_introduction_and_the_first_section(
+    tmp_path: Path,
+) -> None:
+    parts = ("introduction", "table", "decisions")
+    macros = {name: f"{{% macro {name}(found) %}}\n# {name}\n{{% endmacro %}}\n" for name in parts}
+    (tmp_path / "page.md.j2").write_text(
+        "".join(macros.values()).replace("decisions(found)", "decisions()")
+    )
+    (tmp_path / "changed.md").write_text("<!-- small, esc10 -->\nEverything.\n")
+    sections = [Section("table", Findings([Row({}, "accuracy", 0.5, 0.4, 0.6, 9)]))]
+    for scale, wanted in (("small", ["What changed"]), ("paper", [])):
+        page = Page(tmp_path, name="paper", scale=scale, clips=Clips("esc10"))
+        _, text = page.write(
+            sections,
+            tmp_path / scale,
+            folder=None,
+            title="A paper",
+            introduction={"found": None},
+            command="",
+            seeds=[0],
+        )
+        headings = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
+        assert headings == ["introduction", *wanted, "table", "decisions"]
+
+
+def test_what_changed_says_which_runs_it_is_of(tmp_path: Path) -> None:
+    (tmp_path / "page.md.j2").write_text("")
+    assert Page(tmp_path, scale="small").changed() == ""
+    (tmp_path / "changed.md").write_text("Everything changed.\n")
+    with pytest.raises(ConfigError, match=r"changed\.md, line 1: .*such as <!-- small, esc10 -->"):
+        Page(tmp_path, scale="small").changed()
 
 
 def test_published_figures_are_read_by_table_row_and_column(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "page.md.j2"
+# beside it, where there is one: what changed since earlier runs. Its first line is a comment with
+# the scale and the clips of those runs, since on other pages it is not true
+CHANGED = "changed.md"
 # below the introduction: the clips, and that the page is not the whole experiment
 NOTES = """\
 {% if clips.labels %}
@@ -69,6 +72,7 @@ class Page:
 
         self.file = folder / FILE
         self.name = name or folder.name  # of the report's folder and of the page
+        self._run = _named_run(facts)
         environment = Environment(
             loader=FileSystemLoader(folder),
             undefined=StrictUndefined,
@@ -156,7 +160,8 @@ class Page:
             extra={name: [vars(row) for row in rows] for name, rows in others},
         )
         notes = self.notes(missing=missing)
-        texts = [self.text("introduction", **introduction), notes, *texts, self.text("decisions")]
+        top = [self.text("introduction", **introduction), notes, self.changed()]
+        texts = [*top, *texts, self.text("decisions")]
         text, page = "\n".join([*filter(None, texts), made(header)]), self.place(out, folder)
         page.parent.mkdir(parents=True, exist_ok=True)
         pictures = [save_png(own, page.parent / self.picture(one)) for _, one, own in drawn]
@@ -166,6 +171,24 @@ class Page:
     def notes(self, *, missing: Sequence[str]) -> str:
         """Return what differs from the recipe, and which parts are not there yet."""
         return self._notes.render(missing=missing).lstrip()
+
+    def changed(self) -> str:
+        """Return the section on what changed since earlier runs; empty where none is of this run.
+
+        Raises ConfigError if the file does not say which runs it is of.
+        """
+        file = self.file.with_name(CHANGED)
+        if not file.is_file():
+            return ""
+        first, _, text = file.read_text(encoding="utf-8").partition("\n")
+        if not (first.startswith("<!-- ") and first.endswith(" -->")):
+            raise ConfigError(
+                f"{file}, line 1: {first}",
+                expected="a comment with scale and clips, such as <!-- small, esc10 -->",
+                fix="write which runs the text is of",
+            )
+        mine = first.removeprefix("<!-- ").removesuffix(" -->") == self._run
+        return f"## What changed\n\n{text.strip()}\n\n" if mine else ""
 
     def place(self, out: Path, folder: Path | None) -> Path:
         """Return the file of the page: in `folder`, or without one beside the report."""
@@ -179,6 +202,15 @@ class Page:
     def picture(self, one: Section) -> str:
         """Return the name of a section's figure, a file beside the page."""
         return "_".join(part for part in (self.name, one.picture) if part) + ".png"
+
+
+def _named_run(facts: Mapping[str, Any]) -> str:
+    """Return the scale and the clips of a run by the recipe; "" where more than seeds differ."""
+    if set(facts.get("differences", {})) - {"seeds"}:
+        return ""
+    clips = facts.get("clips", Clips()).name
+    devices = "simulated devices" if facts.get("simulated") else ""
+    return ", ".join(filter(None, (facts.get("scale", ""), clips, devices)))
 
 
 def _line(template: Template, trace: TracebackType | None) -> int:
