@@ -254,7 +254,11 @@ def test_what_is_done_is_in_the_report_when_a_later_part_fails(tmp_path: Path) -
     known = Row({"table": "2", "line": "all four"}, "mean_average_precision_at_3", 0.5, 0.4, 0.6, 9)
 
     def done(_: Experiment[Grid]) -> Iterator[Section]:
-        yield Section("table", Findings([known]), {"table": "2", "lines": [("all four", 0.9)]})
+        yield Section(
+            "table",
+            Findings([known]),
+            {"table": "2", "lines": [("all four", 0.9, "")], "used": 4, "trained": 4},
+        )
 
     def fails(_: Experiment[Grid]) -> Iterator[Section]:
         raise ConfigError("the second part fails")

@@ -17,10 +17,13 @@ from anymic.cli import main
 from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, ConfigError, ManifestError
 from anymic.evaluation.report import read_json
+from anymic.evaluation.report.rows import Row
 from anymic.importers.vggish import import_vggish
 from anymic.importers.yamnet import import_yamnet
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.experiment import Experiment, Paper
+from anymic_experiments.findings import Findings
+from anymic_experiments.page import Page
 from anymic_experiments.xu2018 import analysis
 from anymic_experiments.xu2018.analysis import folds, prepare
 from anymic_experiments.xu2018.settings import Settings, Size
@@ -295,6 +298,28 @@ def test_the_papers_grid() -> None:
     assert best[0] == best[1]
     last = WHOLE.lines("2", "paper")[-1]
     assert [WHOLE.extractors[name] for name in last.extractors] == FOUR
+
+
+def test_a_page_states_the_extractors_and_the_nonlinearity_of_its_settings() -> None:
+    whole, one = WHOLE, Settings.read(FOLDER, changes={"members": 1, "nonlinearity": "sigmoid"})
+    table, plain = "heads, pitch shift and mixup, on", "The classifiers of all levels use a"
+    for grid, extractors, nonlinearity in (
+        (whole, "all four extractors", "softmax, as in the paper"),
+        (one, "1 of 4 extractors", "sigmoid, where the paper's use a softmax"),
+    ):
+        page = Page(FOLDER, grid=grid, scale="small", seeds=1)
+        counts = {"used": len(grid.used), "trained": len(grid.trained)}
+        rows = Findings([Row({"line": "LSTM"}, analysis.METRIC, 0.5, 0.4, 0.6, 9)])
+        text = page.text("table", found=rows, table="3", lines=[], **counts)
+        assert f"{table} {extractors}\n" in text
+        decisions = page.text("decisions")
+        assert f"segments, on {extractors}.\n" in decisions
+        assert f"{plain} {nonlinearity} (section 4.1);" in decisions
+    cut = {line.name: one.cut(line) for line in one.lines("2", "small")}
+    assert cut["all four"] == "1 of 4 extractors"
+    assert cut["balanced, both"] == "1 of 2 extractors"
+    assert cut["balanced, first"] == cut["the challenge's baseline"] == ""
+    assert not any(whole.cut(line) for number in "234" for line in whole.lines(number, "small"))
 
 
 def test_rejections(corpus: Path, tmp_path: Path) -> None:

@@ -201,7 +201,9 @@ def _table(table: str, experiment: Ours) -> Iterator[Section]:
         row(METRIC, mean_average_precision_at(*answer), table=table, line=name)
         for name, answer in found.items()
     ]
-    facts = {"table": table, "lines": [(line.name, published(table, line)) for line in lines]}
+    stated = [(line.name, published(table, line), experiment.grid.cut(line)) for line in lines]
+    used, trained = len(experiment.grid.used), len(experiment.grid.trained)
+    facts = {"table": table, "lines": stated, "used": used, "trained": trained}
     yield Section("table", Findings(rows), facts)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from anymic._internal.settings import from_mapping
+from anymic.errors import counted
 from anymic.models.heads import Nonlinearity
 from anymic.training import TrainingConfig
 from anymic_experiments.commands import Scale
@@ -98,12 +99,33 @@ class Settings(Grid):
     contrasts: dict[str, tuple[tuple[str, ...], ...]]
     members: int | None = None  # of the extractors of a line, how many, the first ones
 
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The extractors that are trained."""
+        return tuple(name for name, one in self.extractors.items() if one.sampling)
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Those of `trained` that a line without extractors of its own has."""
+        return self.trained[: self.members]
+
+    def cut(self, line: Line) -> str:
+        """Say how many of a line's extractors it has, where `members` leaves some out."""
+        every, own = len(self.extractors_of(line.pattern)), len(line.extractors)
+        return (
+            "" if own == every or line.head is None else f"{own} of {counted(every, 'extractor')}"
+        )
+
+    def extractors_of(self, pattern: str) -> tuple[str, ...]:
+        """Return all extractors of the line of this name, as the grid file has them."""
+        lines = (line for own in self.tables.values() for line in own)
+        return next(line.extractors for line in lines if line.name == pattern) or self.trained
+
     def lines(self, table: str, scale: Scale) -> list[Line]:
         """Return the lines of a table with their numbers of segments and extractors."""
         size, found = self.sizes[scale], []
-        trained = tuple(name for name, one in self.extractors.items() if one.sampling)
         for pattern in self.tables[table]:
-            extractors = (pattern.extractors or trained)[: self.members]
+            extractors = (pattern.extractors or self.trained)[: self.members]
             name = pattern.name.replace(
                 "VGGish", "extractor" if scale == "pretrained" else "VGGish"
             )
