@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from anymic.errors import AnymicError
+from anymic.evaluation.report.cells import plain
 from anymic.training import load_config
 from anymic_experiments.commands import ROOT
 from anymic_experiments.kosmider2019 import ensembles
@@ -80,6 +81,14 @@ def test_members_that_err_apart_are_right_together() -> None:
     text = Page(FOLDER, grid=GRID).section(section)
     assert text.count("\n| ") == 1 + 7
     assert "more accurate than their average by +33.3" in text
+    (heading,) = (line for line in text.splitlines() if line.startswith("| ensemble |"))
+    (soft,) = (line for line in text.splitlines() if line.startswith(f"| {GRID.soft} |"))
+    stated = dict(zip(heading.split(" | "), soft.split(" | "), strict=True))
+    # Where clips are classified correctly by 0.9 two times and 0.1 once, the mean is 0.63.
+    assert stated["Brier score"] == plain(found.of("brier_score", condition=GRID.soft))
+    assert float(stated["Brier score"].split(" ")[0]) == pytest.approx(
+        2 * (11 / 30) ** 2, abs=0.001
+    )
 
 
 def test_calibration_says_what_the_validation_clips_bear_out() -> None:
