@@ -17,7 +17,7 @@ from anymic.training import load_config
 from anymic_experiments.clips import Clips
 from anymic_experiments.commands import ROOT, read_settings
 from anymic_experiments.experiment import Experiment
-from anymic_experiments.nguyen2020 import analysis, calibration, features
+from anymic_experiments.nguyen2020 import analysis, calibration, epochs, features
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Page, Section
 from anymic_experiments.runner import finish_all
@@ -269,6 +269,68 @@ def test_the_test_clips_validate_where_the_paper_is_followed(
     assert "are set aside" not in page.text("introduction", folds=1)
     with pytest.raises(ConfigError, match="The test clips validate, and would calibrate too"):
         analysis.prepare(replace(experiment, asked=("calibration",)))
+    with pytest.raises(ConfigError, match="and the part on epochs compares that"):
+        analysis.prepare(replace(experiment, asked=("epochs",)))
+
+
+def test_the_choices_of_the_epoch_by_hand() -> None:
+    # On B and C correction gains 4 of 40 with the last epoch, 3 with clips set aside, 1 with tests.
+    right = {
+        ("the last", "NoCorrection"): (14, 10, 8),
+        ("the last", "Ref.ABC"): (14, 12, 10),
+        ("set aside", "NoCorrection"): (13, 9, 8),
+        ("set aside", "Ref.ABC"): (13, 11, 9),
+        ("test clips", "NoCorrection"): (12, 12, 11),
+        ("test clips", "Ref.ABC"): (14, 13, 11),
+    }
+    outcomes = [
+        outcome(one.name, *right[one.levels["epoch"], one.levels["correction"]])
+        for one in GRID.conditions("epoch", scale="small")
+    ]
+    section = epochs.section(outcomes, GRID, scale="small", seeds=1)
+    where = {"device": GRID.pair, "correction": "Ref.ABC", "choice": "test clips"}
+    for other, change in (("the last", -3), ("set aside", -2)):
+        found = section.found.of("gain_difference", **where, against_condition=other)
+        assert found.value == pytest.approx(change / 40)
+    found = section.found.of("accuracy_difference", **where, against_condition="set aside")
+    assert found.value == pytest.approx(4 / 40)
+    found = section.found.of("accuracy_difference", **where, against_condition="NoCorrection")
+    assert found.value == pytest.approx(1 / 40)
+    page = text(section)
+    assert page.count("\n| ") == (1 + 3 * 2) + (1 + 3)
+    assert "15 % of the training clips" in page
+    assert "n of\nA is 20, of B and C 40." in page
+
+
+def test_a_part_compares_the_choices_of_the_epoch(miniature_tau: Path, tmp_path: Path) -> None:
+    small = {"width": 0.1, "frontend.hop_samples": 2048, "frontend.bands": 32, "batch_size": 8}
+    asked = replace(GRID, seeds=1, changes={"epochs": 2, **small})
+    ours = Experiment(
+        asked, out=tmp_path, data=(miniature_tau,), scale="paper", workers=1, progress=False
+    )
+    (section,) = analysis.SECTIONS["epochs"](ours)
+    every = epochs.runs(ours, seeds=(0,))
+    bundles = {run.condition: Bundle.load(run.folder(ours.places)) for run in every}
+    manifest = Manifest.read(miniature_tau)
+    tested, training = (set(manifest.where(split=split).clip_ids()) for split in ("test", "train"))
+    for name, bundle in bundles.items():
+        fitted, validation = (set(bundle.fitted_on[part]) for part in ("weights", "validation"))
+        if name.endswith("set aside"):
+            assert validation
+            assert validation | fitted == training
+        else:
+            assert validation == tested
+            assert fitted == training
+    for correction in ("NoCorrection", "Ref.ABC"):  # the accuracy that chose the epoch
+        found = section.found.of("accuracy", choice="test clips", correction=correction, device="A")
+        assert found.n == len(manifest.where(split="test", device="A"))
+        (run,) = (
+            run
+            for run in every
+            if run.condition.startswith(correction) and run.condition.endswith("on test clips")
+        )
+        best = bundles[run.condition].training["best"]
+        assert run.outcome(ours.places).right.mean() == pytest.approx(best)
 
 
 def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(

@@ -42,6 +42,7 @@ TRIALS = {
             "Table 2, and where gains are applied",
             "Figure 2",
             "How well are",
+            "What choosing the epoch on test clips changes",
         ),
     ),
     "peters2022": (

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anymic.data.manifest import Manifest
 from anymic.errors import AnymicError, ConfigError
 from anymic.evaluation.report.rows import Row
 from anymic_experiments.commands import ROOT, Scale
 from anymic_experiments.drawing import dot, panels
 from anymic_experiments.experiment import Experiment, on_simulated_devices
 from anymic_experiments.findings import Findings, Published
-from anymic_experiments.nguyen2020 import calibration, features
+from anymic_experiments.nguyen2020 import calibration, epochs, features
 from anymic_experiments.nguyen2020.settings import Settings
 from anymic_experiments.page import Section
 from anymic_experiments.pooling import pool
@@ -197,27 +196,27 @@ def losses(outcomes: Iterable[Outcome], grid: Settings, *, scale: Scale, seeds: 
 def prepare(experiment: Experiment[Settings]) -> Experiment[Settings]:
     """Make multi-microphone ESC-10 where it is asked for, and validate on test clips if it is.
 
-    Raises ConfigError if calibration is asked for with test clips that validate, or if the grid of
-    table 3 has gaps.
+    Raises ConfigError if calibration, or a comparison of choices of the epoch, is asked for with
+    test clips that validate, or if the grid of table 3 has gaps.
     """
     if not experiment.asked or "curve" in experiment.asked:
         trained_at(experiment.grid, experiment.scale)
     made: Experiment[Settings] = on_simulated_devices(experiment)
     if experiment.grid.validation == "training clips":
         return made
+    if "epochs" in experiment.asked:
+        raise ConfigError(
+            "the test clips validate, and the part on epochs compares that with other ways",
+            expected="validation on training clips, the setting of the recipe",
+            fix="leave out the setting validation",
+        )
     if "calibration" in experiment.asked:
         raise ConfigError(
             "the test clips validate, and would calibrate too",
             expected="validation on training clips",
             fix="leave out the setting validation, or the part on calibration",
         )
-    data = []
-    for fold in made.data:
-        manifest = Manifest.read(fold)
-        splits = manifest.table["split"].replace("test", "validation")
-        place = experiment.out / f"{fold.stem}-validated.csv"
-        data.append(manifest.with_columns(split=splits).write(place))
-    return replace(made, data=tuple(data))
+    return replace(made, data=tuple(epochs.validated(fold, experiment.out) for fold in made.data))
 
 
 def _curve(experiment: Experiment[Settings]) -> Iterator[Section]:
@@ -246,4 +245,20 @@ def _calibration(experiment: Experiment[Settings]) -> Iterator[Section]:
     yield calibration.section(members, experiment.grid)
 
 
-SECTIONS = {"curve": _curve, "losses": _losses, "features": _features, "calibration": _calibration}
+def _epochs(experiment: Experiment[Settings]) -> Iterator[Section]:
+    if experiment.grid.validation == "test clips":
+        return
+    seeds = experiment.seeds[: experiment.grid.ablation_seeds]
+    runs = epochs.runs(experiment, seeds=seeds)
+    experiment.finish(runs)
+    outcomes = [run.outcome(experiment.places) for run in runs]
+    yield epochs.section(outcomes, experiment.grid, scale=experiment.scale, seeds=len(seeds))
+
+
+SECTIONS = {
+    "curve": _curve,
+    "losses": _losses,
+    "features": _features,
+    "calibration": _calibration,
+    "epochs": _epochs,
+}

@@ -17,7 +17,7 @@ class Settings(Grid):
     # the training accuracy that a temperature may lack against T = 1 and still be compared
     behind: float
     calibrated: str  # the condition whose calibration is shown
-    ablation_seeds: int  # of the seeds, how many table 2 is made with
+    ablation_seeds: int  # of the seeds, how many table 2 and the choice of the epoch are made with
     calibration_bound: float  # what the calibration error of every device should be at most
 
     # what chooses the epoch that is kept: training clips that are set aside, or, as in the paper,
