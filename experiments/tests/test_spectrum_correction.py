@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from anymic_experiments.spectrum_correction import analysis
 from anymic_experiments.spectrum_correction.analysis import Settings
 
 FOLDER = ROOT / "spectrum_correction"
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 DEVICES = np.repeat(["A", "B", "C"], 20)
 GROUPS = np.tile([f"recording {number}" for number in range(20)], 3)
@@ -96,3 +99,16 @@ def test_the_report_and_the_page_are_written(tmp_path: Path) -> None:
     assert "    anymic x\n" in text
     assert "n =\n20 (20 clips x 1 seed)" in text
     assert (tmp_path / "docs" / "spectrum_correction.png").is_file()
+
+
+def test_the_share_over_other_microphones_is_that_of_their_page() -> None:
+    figure = re.compile(r"reference A\s+recovers (\d+ \[\d+, \d+\]) %")
+    (stated,) = figure.findall(Page(FOLDER).text("decisions"))
+    row = next(
+        line
+        for line in (RESULTS / "microphone_pairs.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| all | +")
+    )
+    assert row.split(" | ")[2] == stated
+    stored = (RESULTS / "spectrum_correction.md").read_text(encoding="utf-8")
+    assert figure.findall(stored) == [stated]
