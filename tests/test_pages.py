@@ -57,6 +57,7 @@ ABSENT = (
     "weights of VGGish",
     "YAMNet",
 )
+FORMULAS = "tests/devices/correction/test_published_formulas.py"
 # Blocks that another test runs, by page and language; with a text, only those that contain it.
 ELSEWHERE = [
     ("README.md", "sh", "", "tests/test_readme.py"),
@@ -66,6 +67,7 @@ ELSEWHERE = [
     ("docs/getting-started.md", "sh", "phone", "tests/test_getting_started.py"),
     ("docs/getting-started.md", "sh", "yamnet", "tests/test_getting_started.py"),
     ("docs/spectrum-correction.md", "python", "", "tests/devices/correction/test_page.py"),
+    ("docs/devices.md", "sh", "test_published_formulas", FORMULAS),
     ("docs/deploy.md", "python", "", "tests/test_deploy.py"),
     ("docs/deploy.md", "js", "", "tests/test_browser.py"),
     ("docs/deploy.md", "cpp", "", "tests/test_deploy.py"),
