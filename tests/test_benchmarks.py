@@ -6,10 +6,14 @@ import json
 import os
 import runpy
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 
 from anymic.codecs import Codec
 
@@ -48,6 +52,40 @@ def test_the_scaling_benchmark_measures_every_size(tmp_path: Path) -> None:
         (name, size) for name, sizes in loaded("scaling")["QUICK"].items() for size in sizes
     ]
     assert all(row["clock_s"] > 0 for row in rows)
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.filterwarnings("ignore")  # of networks that are trained for one epoch
+def test_the_benchmark_of_voting_compares_ten_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On noise in the layout of ESC-10: two labels, and a fold 4 that tests."""
+    root, rows, generator = tmp_path / "ESC-50", [], np.random.default_rng(0)
+    for part in ("audio", "meta"):
+        (root / part).mkdir(parents=True)
+    for number in range(24):
+        name, label, fold = f"{number}.wav", number % 2, 1 if number < 16 else 4
+        noise = 0.1 * generator.standard_normal(5 * 44_100 + 1)
+        sound = noise[1:] + (0.9 - 1.8 * label) * noise[:-1]
+        soundfile.write(root / "audio" / name, sound, 44_100)
+        rows.append((name, fold, label, ("dog", "rooster")[label], True, number, "A"))
+    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
+    pd.DataFrame(rows, columns=columns).to_csv(root / "meta" / "esc50.csv", index=False)
+    small = ["--members", "3", "--epochs", "1", "--workers", "1", "--esc50", str(root)]
+    monkeypatch.setattr(sys, "argv", ["voting.py", *small])
+    voting = loaded("voting")
+    monkeypatch.setitem(voting["main"].__globals__, "VOTERS", 2)
+    voting["main"]()
+    first, head, *lines, last = capsys.readouterr().out.splitlines()
+    assert first == "8 clips of no split; 4 clips calibrate a member"
+    assert head.split("\t")[1:4] == [f"soft: {score}" for score in voting["SCORES"]]
+    values = np.array([line.split("\t") for line in lines], dtype=float)
+    assert values.shape == (voting["DRAWS"], 1 + 9)
+    assert np.isfinite(values[:, :7]).all()
+    told = [int(one.split()[-1]) for one in last.split(": ")[1].split(", ")]
+    soft, calibrated = values[:, 1:4], values[:, 4:7]  # as printed: equal ones may differ
+    assert np.all((calibrated < soft).sum(axis=0) <= told)
+    assert np.all(told <= (calibrated <= soft).sum(axis=0))
 
 
 @pytest.mark.slow
