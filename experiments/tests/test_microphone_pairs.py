@@ -15,9 +15,11 @@ from anymic.evaluation.report.rows import read_json
 from anymic.features import Frontend, FrontendConfig
 from anymic.metrics import intervals
 from anymic.metrics.recovery import recovered_share
+from anymic_experiments.commands import ROOT
 from anymic_experiments.findings import Findings
 from anymic_experiments.microphone_pairs.analysis import Hits, pairs_of
 from anymic_experiments.microphone_pairs.noise_floor import BANDS, METRIC, Order, measure
+from anymic_experiments.microphone_pairs.settings import Settings
 from anymic_experiments.pooling import Pooled
 
 NAMES = ("Bright", "Dark", "Ripple")
@@ -76,6 +78,13 @@ def test_too_few_responses_are_refused(
     assert main(command) == 2
     said = capsys.readouterr().err
     assert "has 4 impulse responses. Expected 8, of microphones that are in order." in said
+
+
+def test_few_settings_are_chosen_from() -> None:
+    """The best of many settings is partly the luckiest one."""
+    grid = Settings.read(ROOT / "microphone_pairs")
+    assert 2 <= len(grid.candidates) <= 12
+    assert (grid.microphones, grid.inner_folds) == (8, 3)
 
 
 def test_each_microphone_is_once_b_and_once_c() -> None:

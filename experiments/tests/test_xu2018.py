@@ -26,7 +26,7 @@ from anymic_experiments.findings import Findings
 from anymic_experiments.page import Page
 from anymic_experiments.xu2018 import analysis
 from anymic_experiments.xu2018.analysis import folds, prepare
-from anymic_experiments.xu2018.settings import Settings, Size
+from anymic_experiments.xu2018.settings import LSTM, Settings, Size
 from anymic_experiments.xu2018.tasks import parted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -298,6 +298,10 @@ def test_the_papers_grid() -> None:
     assert best[0] == best[1]
     last = WHOLE.lines("2", "paper")[-1]
     assert [WHOLE.extractors[name] for name in last.extractors] == FOUR
+    assert WHOLE.nonlinearity == "softmax"  # section 4.1: of the levels too
+    heads = [head for line in WHOLE.lines("3", "paper") for head in line.heads]
+    assert {head.segments for head in heads if head.network == LSTM} == {"whole"}
+    assert "whole" not in {head.segments for head in heads if head.network != LSTM}
 
 
 def test_a_page_states_the_extractors_and_the_nonlinearity_of_its_settings() -> None:

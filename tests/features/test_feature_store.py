@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,28 @@ def test_batches_in_several_threads_keep_the_order(
     several = open_features(corpus, frontend(), tmp_path / "several", length=LENGTH)
     np.testing.assert_array_equal(several.rows, np.arange(20))
     np.testing.assert_allclose(several.features, single.features, atol=0.005)
+
+
+def test_each_thread_computes_a_batch_of_its_own(
+    corpus: Manifest, tmp_path: Path, one_thread: None
+) -> None:
+    """Two batches wait for each other, which one thread would do for ever; the values are equal."""
+    single = open_features(corpus, frontend(), tmp_path / "single", length=LENGTH)
+    torch.set_num_threads(2)
+    front, both, threads = frontend(), Barrier(2, timeout=60), list[int]()
+    compute = front.log_mel
+
+    def together(*args: Any, **options: Any) -> torch.Tensor:
+        threads.append(torch.get_num_threads())
+        both.wait()
+        return compute(*args, **options)
+
+    front.log_mel = together  # type: ignore[method-assign]
+    several = open_features(corpus, front, tmp_path / "several", length=LENGTH)
+    assert threads == [1, 1]  # its share of torch's threads
+    assert torch.get_num_threads() == 2
+    np.testing.assert_array_equal(several.rows, single.rows)
+    np.testing.assert_array_equal(several.features, single.features)
 
 
 def test_it_holds_the_front_ends_features_with_each_devices_gains(

@@ -39,7 +39,7 @@ class Mixup:
     Attributes
     ----------
     share : float
-        Share of the clips that are mixed; Kosmider 2019 mixes 0.3, Nguyen 2020 all.
+        Share of the clips that are mixed; Kosmider 2019 and Nguyen 2020 mix 0.3.
     alpha : float
         Parameter of the Beta distribution that the weight is drawn from.
     """
