@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from anymic.training import load_config
 from anymic_experiments.clips import Clips
 from anymic_experiments.commands import ROOT, Scale, papers
 from anymic_experiments.experiment import Paper
-from anymic_experiments.page import Page
+from anymic_experiments.page import Page, number_formats
 
 RECIPES = [folder.name for folder in papers().values() if folder.name != "pretrained"]
 # every recipe at each of its scales
@@ -88,6 +89,22 @@ def test_a_page_says_what_is_not_as_the_recipe(tmp_path: Path) -> None:
     assert "`epochs` is 2, in the recipe 30 or 45 or 60; " in notes
     assert "Not finished: calibration." in notes
     assert Page(ROOT / "nguyen2020").notes(missing=()) == ""
+
+
+def test_a_page_names_the_number_formats_of_the_trainings(tmp_path: Path) -> None:
+    """Those of a member count too; a model that was not trained here has none."""
+    records: dict[str, dict[str, object]] = {
+        "a": {"training": {"precision": "bf16-mixed"}},
+        "a/members/00": {"training": {"precision": "32-true"}},
+        "b": {"training": {"precision": "bf16-mixed"}},
+        "imported": {"training": {}},
+    }
+    assert number_formats(tmp_path) == ""
+    for name, record in records.items():
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "bundle.json").write_text(json.dumps(record))
+    said = "Trainings kept in the folder of the runs: 2 in bfloat16, 1 in float32.\n"
+    assert number_formats(tmp_path) == said
 
 
 @pytest.mark.parametrize(("name", "scale"), CASES)

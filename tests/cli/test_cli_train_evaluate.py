@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from anymic._internal.precision import choose
 from anymic.bundle import Bundle
 from anymic.cli import main
 from anymic.data.manifest import Manifest
@@ -82,6 +83,22 @@ def test_train_takes_a_folder_and_changes(
     assert outcome["epochs"] == 1
     assert main(["train", *map(str, [*arguments, *changes]), "--json"]) == 0
     assert f"note: {tmp_path / 'run'} holds a model, which this" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_train_says_once_in_which_number_format_it_computed(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    """The note stands in the model's record, too, and names the format that is recorded there."""
+    arguments = ["--data", corpus / "sounds", "--out", tmp_path / "run", "--set", "epochs=1"]
+    settings = ["--config", corpus / "settings.yaml", "--set", f"precision={precision}"]
+    assert main(["train", *map(str, [*arguments, *settings])]) == 0
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "computed in" in one]
+    training = Bundle.load(tmp_path / "run").training
+    assert line.removeprefix("note: ") in training["notes"]
+    name = {"bf16-mixed": "bfloat16", "32-true": "float32"}[training["precision"]]
+    chosen = choose(precision, "cpu", "training")
+    assert line == f"note: computed in {name}: {chosen.reason}"
 
 
 def test_without_a_terminal_an_epoch_is_a_line(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,7 @@ FILE = "page.md.j2"
 # beside it, where there is one: what changed since earlier runs. Its first line is a comment with
 # the scale and the clips of those runs, since on other pages it is not true
 CHANGED = "changed.md"
+LIGHTNING = {"bf16-mixed": "bfloat16", "32-true": "float32"}  # how a training is recorded
 # below the introduction: the clips, and that the page is not the whole experiment
 NOTES = """\
 {% if clips.labels %}
@@ -162,7 +165,8 @@ class Page:
         notes = self.notes(missing=missing)
         top = [self.text("introduction", **introduction), notes, self.changed()]
         texts = [*top, *texts, self.text("decisions")]
-        text, page = "\n".join([*filter(None, texts), made(header)]), self.place(out, folder)
+        last = made(header) + number_formats(out)
+        text, page = "\n".join([*filter(None, texts), last]), self.place(out, folder)
         page.parent.mkdir(parents=True, exist_ok=True)
         pictures = [save_png(own, page.parent / self.picture(one)) for _, one, own in drawn]
         write_text(page, text)
@@ -211,6 +215,17 @@ def _named_run(facts: Mapping[str, Any]) -> str:
     clips = facts.get("clips", Clips()).name
     devices = "simulated devices" if facts.get("simulated") else ""
     return ", ".join(filter(None, (facts.get("scale", ""), clips, devices)))
+
+
+def number_formats(out: Path) -> str:
+    """Return in which number formats the trainings kept in a folder computed, as one line."""
+    records = [json.loads(path.read_text("utf-8")) for path in sorted(out.rglob("bundle.json"))]
+    found = [record.get("training", {}).get("precision") for record in records]
+    counts = Counter(LIGHTNING.get(one, one) for one in found if one)
+    if not counts:
+        return ""
+    each = ", ".join(f"{number} in {name}" for name, number in sorted(counts.items()))
+    return f"Trainings kept in the folder of the runs: {each}.\n"
 
 
 def _line(template: Template, trace: TracebackType | None) -> int:

@@ -6,10 +6,10 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -24,16 +24,32 @@ ROUNDS = 4
 GAIN = 0.9  # bfloat16 is chosen where it takes less than this share of the time of float32
 
 
+class Choice(NamedTuple):
+    """A number format, float32 or bfloat16, and in words why it was chosen."""
+
+    format: str
+    reason: str
+
+
 def lightning_precision(precision: str, device_type: str, work: Work) -> str:
-    """Return PyTorch Lightning's name of a precision: auto, float32 or bfloat16.
+    """Return PyTorch Lightning's name of a precision: auto, float32 or bfloat16."""
+    return {"bfloat16": "bf16-mixed", "float32": "32-true"}[
+        choose(precision, device_type, work).format
+    ]
+
+
+def choose(precision: str, device_type: str, work: Work) -> Choice:
+    """Return the number format of a precision: auto, float32 or bfloat16.
 
     `auto` is bfloat16 autocast where that is faster: see `faster_precision` for a CPU.
     """
-    if precision == "auto" and device_type == "cpu":
-        precision = faster_precision(work)
-    elif precision == "auto":
-        precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    return {"bfloat16": "bf16-mixed", "float32": "32-true"}[precision]
+    if precision != "auto":
+        return Choice(precision, "as set")
+    if device_type == "cpu":
+        return _on_processor(work)
+    if torch.cuda.is_bf16_supported():
+        return Choice("bfloat16", "the GPU has instructions for it")
+    return Choice("float32", "the GPU has no instructions for bfloat16")
 
 
 @functools.cache
@@ -43,31 +59,60 @@ def has_fast_bfloat16() -> bool:
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
 
 
-@functools.cache
 def faster_precision(work: Work) -> str:
     """Return the format, float32 or bfloat16, in which this processor does the work faster.
 
     It is bfloat16 with AMX, and float32 without instructions for bfloat16. With AVX512-BF16 alone
     some processors are faster in bfloat16 and some in float32. There both are measured once, in
-    tenths of a second, and the answer is kept in the user's cache folder for this processor and
+    tenths of a second, and the times are kept in the user's cache folder for this processor and
     version of PyTorch.
     """
+    return _on_processor(work).format
+
+
+def _on_processor(work: Work) -> Choice:
     capabilities = _capabilities()
-    if capabilities.get("amx_bf16") or not capabilities.get("avx512_bf16"):
-        return "bfloat16" if capabilities.get("amx_bf16") else "float32"
-    text = json.dumps([work, torch.__version__, capabilities], sort_keys=True, default=str)
+    if capabilities.get("amx_bf16"):
+        return Choice("bfloat16", "the processor has AMX")
+    if not capabilities.get("avx512_bf16"):
+        return Choice("float32", "the processor has no instructions for bfloat16")
+    times = kept_times(work)
+    told = (
+        f"two convolutions, timed once on this processor, take {times['bfloat16']:.1f} ms in"
+        f" bfloat16 and {times['float32']:.1f} ms in float32"
+    )
+    return Choice(faster(times), told)
+
+
+def faster(times_ms: Mapping[str, float]) -> str:
+    """Return bfloat16 where it saves at least a tenth of the time of float32, else float32."""
+    return "bfloat16" if times_ms["bfloat16"] < GAIN * times_ms["float32"] else "float32"
+
+
+@functools.cache
+def kept_times(work: Work) -> dict[str, float]:
+    """Return the times of `measure` that are kept for this processor; measure if there are none."""
+    text = json.dumps([work, torch.__version__, _capabilities()], sort_keys=True, default=str)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     file = cache_folder() / FILE
     known = _known(file)
-    if known.get(key) not in ("float32", "bfloat16"):
+    if not _are_times(known.get(key)):
         known[key] = measure(work)
         with suppress(OSError), atomic_path(file) as path:  # a cache need not be writable
             path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    return str(known[key])
+    found: dict[str, float] = known[key]
+    return found
 
 
-def measure(work: Work) -> str:
-    """Compare the processor time of two convolutions in both formats, by turns."""
+def _are_times(kept: object) -> bool:
+    """Return whether an entry of the file has both times; earlier versions kept the answer."""
+    return isinstance(kept, dict) and all(
+        isinstance(kept.get(name), float) for name in ("float32", "bfloat16")
+    )
+
+
+def measure(work: Work) -> dict[str, float]:
+    """Return the processor time in ms of two convolutions in both formats, timed by turns."""
     seconds: dict[str, list[float]] = {"float32": [], "bfloat16": []}
     steps = {name: _step(work, bfloat16=name == "bfloat16") for name in seconds}
     for _ in range(ROUNDS):
@@ -75,8 +120,7 @@ def measure(work: Work) -> str:
             start = time.process_time()
             step()
             seconds[name].append(time.process_time() - start)
-    faster = min(seconds["bfloat16"]) < GAIN * min(seconds["float32"])
-    return "bfloat16" if faster else "float32"
+    return {name: 1e3 * min(times) for name, times in seconds.items()}
 
 
 @default_torch()

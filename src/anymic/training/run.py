@@ -209,6 +209,7 @@ class TrainingRun:
                 arguments,
                 frozen=frozen,
             )
+        self.notes = [*self.notes, result.pop("number_format")]
         return self.record(data, {**result, **self.thresholds(network, frontend, data)})
 
     def thresholds(

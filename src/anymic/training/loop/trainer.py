@@ -17,7 +17,7 @@ import torch
 
 from anymic import models
 from anymic._internal.optional import extra
-from anymic._internal.precision import lightning_precision
+from anymic._internal.precision import choose, lightning_precision
 from anymic._internal.processors import idle_processors
 from anymic._internal.progress import on_terminal
 from anymic._internal.torch_threads import in_threads
@@ -162,10 +162,21 @@ def train(
         "monitor": keeper.monitor or "last epoch",
         "best": None if score is None else float(score),
         "precision": str(trainer.precision),
+        "number_format": _number_format(trainer, config, arguments),
         "threads": threads,
         "processes": trainer.world_size,
         "rank": trainer.global_rank,
     }
+
+
+def _number_format(
+    trainer: lightning.Trainer, config: TrainingConfig, arguments: Mapping[str, Any]
+) -> str:
+    """Return in words the number format of the training, and why it was chosen."""
+    if "precision" in arguments:
+        return f"computed in {trainer.precision}: as set for the trainer"
+    chosen = choose(config.precision, trainer.strategy.root_device.type, "training")
+    return f"computed in {chosen.format}: {chosen.reason}"
 
 
 def _threads(trainer: lightning.Trainer, before: object) -> int:
