@@ -23,6 +23,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from kept_tables import (  # type: ignore[import-not-found]
+    batches,
+    formats,
+    growth,
+    machine,
+    output,
+    renamed,
+)
+
 from anymic._internal.environment import environment
 from anymic._internal.files import write_text
 from anymic._version import commit, version
@@ -31,12 +40,12 @@ ROOT = Path(__file__).resolve().parents[1]
 HISTORY = ROOT / "benchmarks" / "history"
 PAGE = ROOT / "docs" / "speed.md"
 PLOT = ROOT / "docs" / "results" / "speed_history.png"
-BEGIN, END = "<!-- history: begin -->", "<!-- history: end -->"
-GROWTH_BEGIN, GROWTH_END = "<!-- growth: begin -->", "<!-- growth: end -->"
 # The benchmarks that write JSON, and how their rows are read. Others only print.
 RECORDED = (
     "startup",
     "run",
+    "formats",
+    "batch_features",
     "ensemble",
     "codecs",
     "export",
@@ -76,7 +85,7 @@ def record(names: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
 def figures(kept: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
     """Give the name, value and unit of each figure of a run."""
     for rows in kept["benchmarks"].values():
-        for row in rows:
+        for row in map(renamed, rows):
             if "ratio" in row:
                 ratio = row["ratio"]
                 if isinstance(ratio, dict):
@@ -109,31 +118,6 @@ def table(runs: Sequence[Mapping[str, Any]], most: int = 3) -> str:
     return "\n".join([*lines, "", *(f"- {machine(run)}" for run in shown)])
 
 
-def machine(run: Mapping[str, Any]) -> str:
-    """Return the version of a run and what it ran on, in words."""
-    facts = run["machine"]
-    return (
-        f"{run['version']}: {facts['processor']}, torch {facts['torch']}, "
-        f"python {facts['python']}, load {run['load']:.1f} at the end"
-    )
-
-
-def growth(runs: Sequence[Mapping[str, Any]]) -> str:
-    """Return how time grows as a table in Markdown, of the newest run that measured it."""
-    measured = [run for run in runs if "scaling" in run["benchmarks"]]
-    if not measured:
-        return "No kept run has measured it."
-    lines = ["| what | how many | on the clock | of the processor | of it for each |"]
-    lines.append("|---|" + "---|" * 4)
-    for row in measured[-1]["benchmarks"]["scaling"]:
-        each = 1e3 * row["processor_s"] / row["size"]
-        lines.append(
-            f"| {row['name']} | {row['size']:,} | {row['clock_s']:.3g} s "
-            f"| {row['processor_s']:.3g} s | {each:.3g} ms |"
-        )
-    return "\n".join([*lines, "", f"- {machine(measured[-1])}"])
-
-
 def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw the ratios and start-up times that several runs have, relative to the first of them."""
     from matplotlib.figure import Figure
@@ -162,12 +146,23 @@ def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
+# What stands between the marks of each name on the page.
+WRITTEN = {
+    "output": output,
+    "formats": formats,
+    "batches": batches,
+    "history": table,
+    "growth": growth,
+}
+
+
 def write_page() -> None:
     """Write the tables into the page, between their marks, and draw the plot."""
     runs, text = history(), PAGE.read_text(encoding="utf-8")
-    for begin, end, made in ((BEGIN, END, table(runs)), (GROWTH_BEGIN, GROWTH_END, growth(runs))):
+    for name, made in WRITTEN.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         before, rest = text.split(begin)
-        text = f"{before}{begin}\n{made}\n{end}{rest.split(end)[1]}"
+        text = f"{before}{begin}\n{made(runs)}\n{end}{rest.split(end)[1]}"
     write_text(PAGE, text)
     draw(runs, PLOT)
 

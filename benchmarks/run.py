@@ -26,6 +26,7 @@ import librosa
 import numpy as np
 import soundfile
 import torch
+from kept_tables import DEFAULTS, KEPT, told  # type: ignore[import-not-found]
 from torch import nn
 
 from anymic import models
@@ -83,16 +84,9 @@ def take_turns(
 def line(name: str, ours: list[float], peer_name: str, peer: list[float]) -> dict[str, object]:
     """Print one comparison and return it."""
     ratio = statistics.median(peer) / statistics.median(ours)
-
-    def show(times: list[float]) -> str:
-        return (
-            f"{1e3 * statistics.median(times):9.1f} ms "
-            f"[{1e3 * min(times):.1f}, {1e3 * max(times):.1f}]"
-        )
-
-    print(f"{name}\n  anymic     {show(ours)}\n  {peer_name:10} {show(peer)}")
-    print(f"  ratio      {ratio:9.2f} x   (medians of {len(ours)} rounds)\n", flush=True)
-    return {"name": name, "ratio": ratio, "anymic_s": ours, "peer": peer_name, "peer_s": peer}
+    row = {"name": name, "ratio": ratio, "anymic_s": ours, "peer": peer_name, "peer_s": peer}
+    print(told(row), flush=True)
+    return row
 
 
 def noise(number: int) -> np.ndarray:
@@ -154,8 +148,9 @@ def torch_features(folder: Path) -> Callable[[], object]:
 def step(*, ours: bool, keeps: bool = True) -> Callable[[], object]:
     """One training step of basic1 on 64 clips of 256 x 431.
 
-    The peer is PyTorch's defaults: float32, and maps with channels first. With glibc's own settings
-    most of its time are page faults of memory that was returned; with kept memory it is arithmetic.
+    Both peers compute in float32, with the channels first in memory. With glibc's own settings (of
+    the peer "PyTorch defaults") most of the time are page faults of memory that was returned; with
+    kept memory it is arithmetic. benchmarks/formats.py compares number formats and layouts alone.
     """
     inputs = torch.randn(64, 1, 256, 431, generator=torch.Generator().manual_seed(0))
     targets = nn.functional.one_hot(torch.arange(64) % CLASSES, CLASSES).float()
@@ -272,8 +267,8 @@ def main() -> None:
     comparisons = (
         ("features of a 10 s file, one core", "features", "their", "librosa", 1, 5 * turns),
         ("features of a 10 s file, one core", "features", "torch", "torch.stft", 1, 5 * turns),
-        (step, "step", "plain", "float32", cores, turns),
-        (f"{step}, both with kept memory", "step", "kept", "float32", cores, turns),
+        (step, "step", "plain", DEFAULTS, cores, turns),
+        (step, "step", "kept", KEPT, cores, turns),
         (f"{FILES} files of 10 s to predictions", "prediction", "their", "script", cores, turns),
     )
     results = []

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,44 @@ def scores(p: NDArray[np.float64], targets: NDArray[np.int64]) -> tuple[float, f
     )
 
 
+@dataclass(frozen=True)
+class Votes:
+    """What trained members answer."""
+
+    labels: tuple[str, ...]
+    p: NDArray[np.float64]  # (member, clip, label), of the test clips
+    targets: NDArray[np.int64]  # (clip,)
+    # of each member its validation clips, and its probabilities for them
+    own: list[tuple[Manifest, NDArray[np.float64]]]
+
+    def calibrators(self, *, smoothing: bool = True) -> list[IsotonicCalibrator]:
+        """Return a calibrator for each member, fitted on its validation clips."""
+        return [
+            IsotonicCalibrator(smoothing=smoothing).fit(p, kept.targets(self.labels))
+            for kept, p in self.own
+        ]
+
+
+def votes(
+    esc50_root: Path | None, out: Path, *, members: int, epochs: int, workers: int | None
+) -> Votes:
+    """Train members and return their votes; those that are in the folder are kept."""
+    clips = corpus(out, esc50_root)
+    changes = {**MEMBER, **(SCENES if esc50_root is None else ESC10), "epochs": epochs}
+    config = load_config("kosmider2019-small", changes=changes)
+    places = fit_members(clips, config, out, members=members, workers=workers)
+    bundles = [Bundle.load(place) for place in places]
+    test, builder = clips.where(split="test"), Builder(clips)
+    own = [builder.predict(place.name, one) for place, one in zip(places, bundles, strict=True)]
+    found = [Predictor(one).predict_manifest(test) for one in bundles]
+    return Votes(
+        bundles[0].labels,
+        np.stack([one.probabilities for one in found]),
+        test.rows(found[0].rows).targets(bundles[0].labels),
+        [(kept, one.probabilities) for kept, one in own],
+    )
+
+
 def main() -> None:
     """Print a line a draw, and in how many draws calibrated voting is better."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,27 +113,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="keeps the members here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        out = options.out or Path(temporary)
-        clips = corpus(out, options.esc50)
-        size = SCENES if options.esc50 is None else ESC10
-        changes = {**MEMBER, **size, "epochs": options.epochs}
-        config = load_config("kosmider2019-small", changes=changes)
-        count, workers = options.members, options.workers
-        places = fit_members(clips, config, out, members=count, workers=workers)
-        bundles = [Bundle.load(place) for place in places]
-        test, builder = clips.where(split="test"), Builder(clips)
-        own = [builder.predict(place.name, one) for place, one in zip(places, bundles, strict=True)]
-        found = [Predictor(one).predict_manifest(test) for one in bundles]
-    labels, p = bundles[0].labels, np.stack([one.probabilities for one in found])
-    targets = test.rows(found[0].rows).targets(labels)
-    fitted = {
-        smoothing: [
-            IsotonicCalibrator(smoothing=smoothing).fit(one.probabilities, kept.targets(labels))
-            for kept, one in own
-        ]
-        for smoothing in (True, False)
-    }
-    print(f"{len(targets)} clips of no split; {len(own[0][0])} clips calibrate a member")
+        found = votes(
+            options.esc50,
+            options.out or Path(temporary),
+            members=options.members,
+            epochs=options.epochs,
+            workers=options.workers,
+        )
+    p, targets = found.p, found.targets
+    fitted = {smoothing: found.calibrators(smoothing=smoothing) for smoothing in (True, False)}
+    print(f"{len(targets)} clips of no split; {len(found.own[0][0])} clips calibrate a member")
     print("draw", *(f"{way}: {score}" for way in WAYS for score in SCORES), sep="\t")
     generator, table = np.random.default_rng(0), []
     for number in range(DRAWS):

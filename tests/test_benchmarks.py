@@ -150,6 +150,82 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
     assert grown[-1].startswith("- 0.2.0: a processor")
 
 
+def test_the_two_peers_of_a_training_step_have_names_of_their_own() -> None:
+    """Also those of the first files, where both were called float32."""
+    step, peer = "training step, 64 x 256 x 431, bfloat16", {"anymic_s": [1.0], "peer_s": [7.0]}
+    first = [
+        {"name": step, "ratio": 7.0, "peer": "float32", **peer},
+        {"name": f"{step}, both with kept memory", "ratio": 2.0, "peer": "float32", **peer},
+    ]
+    today = [
+        {"name": step, "ratio": 7.0, "peer": "PyTorch defaults", **peer},
+        {"name": step, "ratio": 2.0, "peer": "float32, kept memory", **peer},
+    ]
+    kept = [run_of("0.1.0", "2026-11-01T00:00", run=rows) for rows in (first, today)]
+    record = loaded("record")
+    then, now = (list(record["figures"](run)) for run in kept)
+    assert then == now
+    assert [name for name, _, _ in now] == [
+        f"{step}, beside PyTorch defaults",
+        f"{step}, beside float32, kept memory",
+    ]
+    assert record["output"](kept[:1]) == record["output"](kept[1:])
+    assert "\n  PyTorch defaults    7000.0 ms [7000.0, 7000.0]\n" in record["output"](kept)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_every_number_format_and_layout_has_a_cell_on_the_page(tmp_path: Path) -> None:
+    out, formats = tmp_path / "formats.json", loaded("formats")
+    formats["main"](["--quick", "--rounds", "1", "--threads", "1", "--json", str(out)])
+    rows = json.loads(out.read_text())
+    run = run_of("0.1.0", "2026-11-01T00:00", formats=rows)
+    lines = loaded("record")["formats"]([run]).splitlines()
+    for row in rows:
+        (line,) = [one for one in lines if one.startswith(f"| {row['name']} |")]
+        assert f"{1e3 * row['processor_s']:,.1f} ms" in line
+    assert {row["name"] for row in rows} == {
+        *(f"training step, 2 x 32 x 64, {layout}" for layout in formats["LAYOUTS"]),
+        "prediction, 1 x 32 x 64",
+        *(f"two convolutions, which decide for a {work}" for work in ("training", "prediction")),
+    }
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_members_together_answer_as_one_after_another(tmp_path: Path) -> None:
+    """The benchmark refuses ways whose logits differ."""
+    out = tmp_path / "grouped.json"
+    loaded("grouped")["main"](
+        ["--quick", "--members", "3", "--rounds", "1", "--json", str(out)],
+    )
+    ways = [row["way"] for row in json.loads(out.read_text())]
+    assert ways == 2 * ["one after another", "grouped convolutions", "vmap"]
+
+
+def test_members_that_are_left_out_cannot_change_the_label() -> None:
+    """Whatever the others vote; and one member fewer would leave the label open."""
+    needed, left_out = (loaded("left_out")[name] for name in ("needed", "left_out"))
+    generator = np.random.default_rng(0)
+    p = generator.dirichlet([2.0, 0.3, 0.3], size=(9, 40))  # members that mostly agree
+    winner = p.mean(axis=0).argmax(axis=1)
+    checked = 0
+    for clip, label in enumerate(winner):
+        other = [one for one in range(3) if one != label]
+        leads = p[:, clip, label, None] - p[:, clip, other]
+        count = int(needed(leads.T).max())
+        against = np.zeros_like(p[:, clip])  # the worst votes of the others
+        for rival in other:
+            against[:] = np.eye(3)[rival]
+            against[:count] = p[:count, clip]
+            assert against.sum(axis=0).argmax() == label
+        worst = [np.eye(3)[rival] * (9 - count + 1) for rival in other]
+        sums = [p[: count - 1, clip].sum(axis=0) + one for one in worst]
+        checked += count < 9
+        assert any(one[label] <= one[other].max() for one in sums)
+    assert checked > 10
+    shares = left_out(p, generator)
+    assert 0 < shares["as they come"] <= shares["best order, at most"] < 0.5
+
+
 @pytest.mark.filterwarnings("error")  # of a layout for which there is no room
 def test_the_plot_has_room_for_many_figures(tmp_path: Path) -> None:
     """A line for each of those that can be compared."""
@@ -187,10 +263,10 @@ def test_a_kept_figure_names_its_peer() -> None:
     assert all(ratio > 0 and unit == "x" for _, ratio, unit in found)
 
 
-def test_the_page_shows_the_kept_runs() -> None:
+@pytest.mark.parametrize("name", ["output", "formats", "batches", "history", "growth"])
+def test_the_page_shows_the_kept_runs(name: str) -> None:
     record = loaded("record")
     text = record["PAGE"].read_text(encoding="utf-8")
-    shown = text.split(record["BEGIN"])[1].split(record["END"])[0].strip()
-    assert shown == record["table"](record["history"]())
-    grown = text.split(record["GROWTH_BEGIN"])[1].split(record["GROWTH_END"])[0].strip()
-    assert grown == record["growth"](record["history"]())
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    shown = text.split(begin)[1].split(end)[0].strip()
+    assert shown == record["WRITTEN"][name](record["history"]())
