@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print a line for each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="of each; default 5")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--quick", action="store_true", help="small sizes, for a test")
     parser.add_argument("--json", type=Path, help="also write the times to this file")
     options = parser.parse_args(arguments)

@@ -103,8 +103,8 @@ def history() -> list[dict[str, Any]]:
 
 
 def table(runs: Sequence[Mapping[str, Any]], most: int = 3) -> str:
-    """Return the figures of the newest runs as a table in Markdown, one run a column."""
-    shown = runs[-most:]
+    """Return the figures of the newest runs that have some as a table, one run a column."""
+    shown = [run for run in runs if any(True for _ in figures(run))][-most:]
     columns = [{name: (value, unit) for name, value, unit in figures(run)} for run in shown]
     names = list(dict.fromkeys(name for column in columns for name in column))
     heads = [f"{run['version']}<br>{run['created'][:10]}" for run in shown]

@@ -140,6 +140,8 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
             scaling=[{"name": "files", "size": 10, "clock_s": 1.0, "processor_s": 2.0}],
         ),
     ]
+    grown_only = run_of("0.3.0", "2026-12-02T00:00", scaling=runs[1]["benchmarks"]["scaling"])
+    assert table([*runs, grown_only]) == table(runs)  # it has none of these figures
     lines = table(runs).splitlines()
     assert lines[0] == "| figure | 0.1.0<br>2026-11-01 | 0.2.0<br>2026-12-01 |"
     assert "| features | 2.5 x | 3 x |" in lines
