@@ -19,9 +19,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import yaml
 from tests import workspace
+from tests.importers.test_import_yamnet import write_keras
 
 from anymic.cli import main
 from anymic.codecs.random_codec import Codecs
@@ -45,15 +47,10 @@ ABSENT = (
     "corpus and the responses",
     "ESC-",
     "MicIRP",
-    "such a table",
     "terminal",
-    "the clips of the competition",
     "the corpus",
     "the file,",
-    "the head and the embeddings",
-    "the model above",
     "the real recordings",
-    "vectors from elsewhere",
     "weights of VGGish",
     "YAMNet",
 )
@@ -71,14 +68,31 @@ ELSEWHERE = [
     ("docs/deploy.md", "python", "", "tests/test_deploy.py"),
     ("docs/deploy.md", "js", "", "tests/test_browser.py"),
     ("docs/deploy.md", "cpp", "", "tests/test_deploy.py"),
+    ("docs/recordings.md", "sh", "benchmarks/long_recordings.py", "tests/test_benchmarks.py"),
+    ("docs/recordings.md", "sh", "benchmarks/workers.py", "tests/test_benchmarks.py"),
+    ("docs/speed.md", "sh", "benchmarks/gpu.py", "tests/test_benchmarks.py"),
+    ("docs/speed.md", "sh", "benchmarks/scaling.py", "tests/test_benchmarks.py"),
+    ("docs/service.md", "sh", "anymic serve run --open", "tests/serving/test_page.py"),
     ("docs/service.md", "sh", "the service and clip.wav", "tests/serving/test_service_docs.py"),
     ("docs/service.md", "sh", "test_attack.py", "tests/serving/test_attack.py"),
     ("experiments/README.md", "", "", "experiments/tests/test_readme.py"),
+]
+# Blocks that run where the weights of YAMNet are at hand, each in a folder of its own.
+WITH_YAMNET = [
+    ("docs/pretrained.md", "anymic import yamnet yamnet.h5"),
+    ("docs/pretrained.md", "YAMNet, and a recording"),
+    ("docs/pretrained.md", "train --data sounds/ --out run\nanymic predict"),
 ]
 TOO_LARGE = [  # at the size that the page shows
     ("docs/ensembles.md", "--preset kosmider2019", "36 trainings at 44.1 kHz need hours"),
     ("docs/ensembles.md", "run/members", "needs the 36 models of the block above"),
 ]
+BEFORE = {  # what a page that names it does not show, because it needs a download
+    "docs/tagging.md": (
+        "anymic import vggish --random --width 0.125 --out vggish",
+        "anymic embed new/ --model vggish --out more.npz",
+    ),
+}
 OUTPUT = ("text", "console", "csv", "")  # what a program prints, and files to be written by hand
 FILES = {  # blocks that are files
     ("docs/robustness.md", "def classify"): "louder.py",
@@ -92,6 +106,10 @@ class Block(NamedTuple):
     language: str
     text: str
 
+    def name(self) -> str:
+        """The page and the number of the block on it, from 0."""
+        return f"{self.page}:{self.number}"
+
     @property
     def elsewhere(self) -> str:
         """The test that runs it, if that is another one."""
@@ -101,8 +119,15 @@ class Block(NamedTuple):
         return ""
 
     @property
+    def with_yamnet(self) -> bool:
+        """Whether it runs only where the weights of YAMNet are."""
+        return any(page == self.page and part in self.text for page, part in WITH_YAMNET)
+
+    @property
     def reason(self) -> str:
         """Why it is not run; empty where it is."""
+        if self.elsewhere and self.elsewhere != "tests/test_readme.py":
+            return ""
         first = self.text.splitlines()[0]
         if first.startswith("# needs ") and any(word in first for word in ABSENT):
             return first.removeprefix("# ")
@@ -119,7 +144,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-HERE = [one for one in BLOCKS if not one.elsewhere and not one.reason]
+HERE = [one for one in BLOCKS if not one.elsewhere and not one.reason and not one.with_yamnet]
 MODELS = {  # the model `run` where that of the folder is not enough: golden, or trained below
     "docs/devices.md": "trained",  # with the mean spectrum of its training clips
 }
@@ -172,7 +197,13 @@ def place(
         shutil.rmtree(tmp_path / "page" / "run")
         shutil.copytree(found, tmp_path / "page" / "run")
     shutil.copytree(tmp_path / "page" / "run", tmp_path / "untouched")
+    if page == "docs/tagging.md":
+        shutil.copytree(workspace.GOLDEN / "tagger", tmp_path / "page" / "tagger")
+    if page == "docs/several-labels.md":
+        workspace.several_labels(tmp_path / "page" / "clips.csv")
     monkeypatch.chdir(tmp_path / "page")
+    for line in BEFORE.get(page, ()):
+        run_line(line, tmp_path / "page")
     return tmp_path / "page"
 
 
@@ -196,6 +227,40 @@ def test_every_block_runs(page: str, place: Path, capsys: pytest.CaptureFixture[
             check_comments(block.text, capsys.readouterr().out)
 
 
+@pytest.fixture(scope="module")
+def yamnet(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real weights, as the file that its authors publish, and installed beside it."""
+    weights = shared_data / "yamnet" / "yamnet_float32.npz"
+    if not weights.is_file():
+        pytest.skip("the weights of YAMNet (shared/data: yamnet) are not on this machine")
+    folder = tmp_path_factory.mktemp("yamnet")
+    with np.load(weights) as arrays:
+        write_keras(dict(arrays), folder / "yamnet.h5")
+    assert main(["import", "yamnet", str(weights), "--out", str(folder / "models/yamnet")]) == 0
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("block", [one for one in BLOCKS if one.with_yamnet], ids=Block.name)
+def test_every_block_for_yamnet_runs(
+    block: Block, prepared: Path, yamnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what the page says, but one epoch of heads that have epochs."""
+    place = tmp_path / "page"
+    shutil.copytree(prepared, place, symlinks=True)
+    shutil.copy(yamnet / "yamnet.h5", place)
+    monkeypatch.chdir(place)
+    installs = "import yamnet yamnet.h5" in block.text
+    monkeypatch.setenv("ANYMIC_MODELS", str(tmp_path if installs else yamnet / "models"))
+    if block.language == "python":
+        exec(compile(block.text, block.name(), "exec"), {"__name__": "page"})
+        return
+    for line in block.text.splitlines():
+        run_line(line, place, scratch=False)
+    assert not installs or (tmp_path / "yamnet").is_dir()
+
+
 def check_comments(text: str, out: str) -> None:
     """What stands beside a `print` as a comment is what it prints."""
     for line in text.splitlines():
@@ -204,8 +269,11 @@ def check_comments(text: str, out: str) -> None:
             assert said in out or not re.fullmatch(r"[\d.]+", said), f"{line}\n{out}"
 
 
-def run_line(line: str, place: Path) -> None:
-    """Run a line of the shell; of `anymic`, in this process."""
+def run_line(line: str, place: Path, *, scratch: bool = True) -> None:
+    """Run a line of the shell; of `anymic`, in this process.
+
+    What `scratch` trains is a network from random weights, which has epochs.
+    """
     if not line.strip() or line.startswith(("#", "make ", "pip ", "tensorboard ")):
         return  # make's targets: tests/test_readme.py; pip: those of the package
     program, *arguments = shlex.split(line)
@@ -217,7 +285,7 @@ def run_line(line: str, place: Path) -> None:
             shutil.copytree(place.parent / "untouched", place / "run")
         if arguments[0] == "train":  # begins in an empty folder
             shutil.rmtree(place / arguments[arguments.index("--out") + 1], ignore_errors=True)
-        status = main(quick(expanded(arguments)))
+        status = main(quick(expanded(arguments), scratch=scratch))
         limits = "--fail-under" in arguments  # below which the status is 1
         assert status in ((0, 1) if limits else (0,)), line
         return
@@ -240,21 +308,23 @@ def expanded(arguments: list[str]) -> list[str]:
     return found
 
 
-def quick(arguments: list[str]) -> list[str]:
-    """Return the command with one epoch, and two members."""
+def quick(arguments: list[str], *, scratch: bool) -> list[str]:
+    """Return the command with one epoch, two members and two folds."""
+    if arguments[0] == "train-head" and "--epochs" not in arguments:
+        return [*arguments, "--epochs", "1"]
     if arguments[0] not in ("train", "finetune"):
         return arguments
     found = [re.sub(r"^epochs=\d+$", "epochs=1", one) for one in arguments]
-    for option, value in {"--epochs": "1", "--members": "2"}.items():
+    for option, value in {"--epochs": "1", "--members": "2", "--folds": "2"}.items():
         if option in found:
             found[found.index(option) + 1] = value
-    if arguments[0] == "train" and "epochs=1" not in found:
+    if scratch and arguments[0] == "train" and "epochs=1" not in found:
         found += ["--set", "epochs=1"]
     return found
 
 
 @pytest.mark.parametrize(
-    "block", [one for one in HERE if one.language in ("yaml", "json")], ids=str
+    "block", [one for one in HERE if one.language in ("yaml", "json")], ids=Block.name
 )
 def test_data_of_the_pages_is_read(block: Block) -> None:
     """Settings of a training are also accepted as such."""
@@ -270,7 +340,9 @@ def test_data_of_the_pages_is_read(block: Block) -> None:
         assert load_config("small", changes=values)
 
 
-@pytest.mark.parametrize("block", [one for one in BLOCKS if one.reason], ids=str)
+@pytest.mark.parametrize(
+    "block", [one for one in BLOCKS if one.reason and not one.with_yamnet], ids=Block.name
+)
 def test_blocks_that_are_not_run(block: Block) -> None:
     pytest.skip(block.reason)
 
@@ -282,3 +354,17 @@ def test_every_block_is_run_by_something() -> None:
         assert directive or block.language in known, block
     for *_, test in ELSEWHERE:
         assert (ROOT / test).is_file(), test
+    for page, part in WITH_YAMNET:
+        assert any(one.page == page and part in one.text for one in BLOCKS), part
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent != ROOT / "docs/results"],
+    ids=lambda one: one.name,
+)
+def test_commands_stand_in_fences(page: Path) -> None:
+    """What is only indented is no block, and nothing would run it."""
+    outside = BLOCK.sub("", page.read_text("utf-8"))
+    commands = r"^(?: {4}|\t)\s*(?:anymic|docker|make|pip|python) .*"
+    assert re.findall(commands, outside, re.MULTILINE) == []
