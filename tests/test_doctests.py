@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
 import pkgutil
+import re
 import shutil
+import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests import workspace
 
 import anymic
+from anymic import errors
 
+API = Path(__file__).parents[1] / "docs" / "api"
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 FINDER = doctest.DocTestFinder(recurse=False)
 
@@ -77,8 +84,88 @@ def test_the_examples_of_a_module_run(name: str, request: pytest.FixtureRequest)
         run(tests)
 
 
+PUBLIC = [getattr(anymic, name) for name in anymic.__all__]
+FUNCTIONS = [inspect.unwrap(one) for one in PUBLIC if inspect.isfunction(one)]
+CLASSES = [one for one in PUBLIC if inspect.isclass(one)]
+
+
+def methods_of(owner: type) -> dict[str, Callable[..., Any]]:
+    """Return the public methods that a class defines."""
+    found = {}
+    for name, value in vars(owner).items():
+        value = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if inspect.isfunction(value) and not name.startswith("_"):
+            found[name] = inspect.unwrap(value)
+    return found
+
+
+def sections_of(found: Any) -> set[str]:
+    """Return the sections of a docstring, as numpydoc writes them."""
+    return set(re.findall(r"^([A-Z]\w+)\n-{3,}$", inspect.getdoc(found) or "", re.MULTILINE))
+
+
+def wanted_of(function: Callable[..., Any]) -> set[str]:
+    """Return the sections that the signature and the body of a function ask for."""
+    signature = inspect.signature(function)
+    wanted = {"Parameters"} if set(signature.parameters) - {"self", "cls"} else set()
+    if signature.return_annotation not in (None, "None"):
+        wanted.add("Returns")
+    body = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(body):
+        call = node.exc if isinstance(node, ast.Raise) else None
+        if isinstance(call, ast.Call) and hasattr(errors, ast.unparse(call.func)):
+            wanted.add("Raises")
+    return wanted
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda one: one.__name__)
+def test_a_public_function_says_what_it_takes_returns_and_raises(
+    function: Callable[..., Any],
+) -> None:
+    assert wanted_of(function) <= sections_of(function)
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [anymic.Predictor, anymic.Manifest, anymic.DeviceIdentifier],
+    ids=lambda one: one.__name__,
+)
+def test_a_method_with_arguments_says_what_it_takes_returns_and_raises(owner: type) -> None:
+    """One without arguments says in its first line what it returns."""
+    for name, method in methods_of(owner).items():
+        wanted = wanted_of(method)
+        if "Parameters" in wanted:
+            assert wanted <= sections_of(method), name
+        elif "Returns" in wanted:
+            assert (inspect.getdoc(method) or "").startswith("Return "), name
+
+
+@pytest.mark.parametrize("owner", CLASSES, ids=lambda one: one.__name__)
+def test_a_constructor_that_refuses_says_so(owner: type) -> None:
+    method = vars(owner).get("__post_init__" if is_dataclass(owner) else "__init__")
+    if method and "Raises" in wanted_of(method):
+        assert "Raises" in sections_of(owner)
+
+
+@pytest.mark.parametrize("owner", CLASSES, ids=lambda one: one.__name__)
+def test_no_example_of_a_method_is_only_skipped(owner: type) -> None:
+    for name, method in methods_of(owner).items():
+        lines = doctest.DocTestParser().get_examples(method.__doc__ or "")
+        assert not lines or any(doctest.SKIP not in one.options for one in lines), name
+
+
+def test_what_functions_return_has_its_place_on_the_pages() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in API.glob("*.md"))
+    named = re.compile(r"^(anymic\.[\w.]+)$", re.MULTILINE)
+    methods = [method for owner in CLASSES for method in methods_of(owner).values()]
+    found = {
+        name for one in [*FUNCTIONS, *methods] for name in named.findall(inspect.getdoc(one) or "")
+    }
+    assert len(found) >= 6
+    assert [name for name in found if f":: {name}\n" not in text] == []
+
+
 def test_every_public_name_has_its_place_on_the_pages() -> None:
-    pages = (Path(__file__).parents[1] / "docs" / "api").glob("*.md")
-    text = "\n".join(page.read_text("utf-8") for page in pages)
+    text = "\n".join(page.read_text("utf-8") for page in API.glob("*.md"))
     for name in anymic.__all__:
         assert f":: anymic.{name}\n" in text or f"## anymic.{name}\n" in text, name

@@ -38,6 +38,12 @@ class InputContract:
         Distance between the starts of two windows of a longer file; None is `clip_s`, without
         overlap or gaps.
 
+    Raises
+    ------
+    ConfigError
+        If the rate, a length, the hop or the least bandwidth is not positive, or does not fit the
+        others.
+
     Examples
     --------
     >>> import anymic

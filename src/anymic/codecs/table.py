@@ -27,6 +27,11 @@ def register_codec(spec: CodecSpec) -> CodecSpec:
     spec : CodecSpec
         Its `backend` is an instance of a subclass of `anymic.codecs.Backend`.
 
+    Returns
+    -------
+    CodecSpec
+        The same as `spec`.
+
     Raises
     ------
     ConfigError

@@ -71,8 +71,19 @@ class Manifest:
         """Read a text table with a header line; see `anymic.data.text_tables.read_text_table`.
 
         AnymicWarnings name what is read differently than it is written, what is not used, and
-        labels and devices that look alike. `several` is the attribute; None is True where a label
-        is empty. `label` is that of every row where the table has none.
+        labels and devices that look alike.
+
+        Parameters
+        ----------
+        csv : path
+        several : bool, optional
+            As the attribute; None is True where a label is empty.
+        label : str, optional
+            That of every row, where the table has no column `label`.
+
+        Returns
+        -------
+        Manifest
 
         Raises
         ------
@@ -101,10 +112,21 @@ class Manifest:
         name: str = "",
         several: bool | None = False,
     ) -> Manifest:
-        """Check a table and make it a manifest; the arguments are the attributes.
+        """Check a table and make it a manifest.
 
         The usual spellings of columns and splits (``Split``, ``subset``, ``val``) are accepted,
         with an AnymicWarning.
+
+        Parameters
+        ----------
+        table, root, name
+            As the attributes; the table is not changed.
+        several : bool, optional
+            As the attribute; None is True where a label is empty.
+
+        Returns
+        -------
+        Manifest
 
         Raises
         ------
@@ -137,6 +159,15 @@ class Manifest:
         """Write the table as CSV, atomically, and return the file.
 
         Paths below the folder of the file are written relative to it, others absolute.
+
+        Parameters
+        ----------
+        csv : path
+
+        Returns
+        -------
+        Path
+            The file.
         """
         csv = Path(csv)
         folder = os.path.abspath(csv.parent)
@@ -153,6 +184,10 @@ class Manifest:
         **equal
             Columns, each with its value, or a list, tuple or set of values:
             ``where(device="A", split=["train", "validation"])``.
+
+        Returns
+        -------
+        Manifest
 
         Raises
         ------
@@ -174,14 +209,33 @@ class Manifest:
         return self.rows(keep)
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> Manifest:
-        """Return rows, by a mask (row,) of bool or by row numbers, in the order given."""
+        """Return rows of the table.
+
+        Parameters
+        ----------
+        chosen : array (row,) of bool, or sequence of int
+            A mask, or the numbers of rows, in the order wanted.
+
+        Returns
+        -------
+        Manifest
+        """
         index = np.asarray(chosen)
         index = index if index.dtype == bool else index.astype(np.intp)
         return replace(self, table=self.table.loc[index].reset_index(drop=True))
 
     @python_text
     def with_columns(self, **columns: Any) -> Manifest:
-        """Add or replace columns; each is a sequence (row,), or one value for all rows.
+        """Return the table with columns added or replaced.
+
+        Parameters
+        ----------
+        **columns
+            Each a sequence (row,), or one value for all rows.
+
+        Returns
+        -------
+        Manifest
 
         Raises
         ------
@@ -196,7 +250,19 @@ class Manifest:
         return Manifest.from_table(table, self.root, name=self.name, several=self.several)
 
     def require(self, *columns: str, purpose: str) -> None:
-        """Make sure that the table has these columns; a ManifestError names the missing ones."""
+        """Make sure that the table has these columns.
+
+        Parameters
+        ----------
+        *columns : str
+        purpose : str
+            What they are needed for, in the message.
+
+        Raises
+        ------
+        ManifestError
+            If columns are missing; it names them.
+        """
         if missing := [column for column in columns if column not in self.table.columns]:
             raise ManifestError(
                 f"the manifest{self._named()} has the columns {', '.join(self.table.columns)}",
@@ -205,7 +271,17 @@ class Manifest:
             )
 
     def require_labels(self, labels: Iterable[str]) -> None:
-        """Make sure that every row has one of these labels; a ManifestError names the others."""
+        """Make sure that every row has one of these labels.
+
+        Parameters
+        ----------
+        labels : iterable of str
+
+        Raises
+        ------
+        ManifestError
+            If a row has another label; it names them.
+        """
         label_sets.require_known(
             self.label_sets(), self.table["path"].tolist(), set(labels), named=self._named()
         )
@@ -217,9 +293,22 @@ class Manifest:
         ]
 
     def targets(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """Return the position of each row's label in ``labels``, (row,); see `require_labels`.
+        """Return the labels of the rows as numbers.
 
-        Where a row may have several, return 1 for each label that it has, else 0: (row, label).
+        Parameters
+        ----------
+        labels : sequence of str
+
+        Returns
+        -------
+        array (row,), int64
+            The place of each row's label in `labels`. Where a row may have several labels, (row,
+            label): 1 for each label that it has, else 0.
+
+        Raises
+        ------
+        ManifestError
+            If a row has another label.
         """
         self.require_labels(labels)
         if self.several:
@@ -295,6 +384,10 @@ class Manifest:
 
     def takes(self, devices: Sequence[str]) -> pd.DataFrame:
         """Return the aligned clips: the takes that all of ``devices`` recorded.
+
+        Parameters
+        ----------
+        devices : sequence of str
 
         Returns
         -------

@@ -81,6 +81,12 @@ def evaluate(
     progress : bool
         Show a progress bar, if stderr is a terminal.
 
+    Returns
+    -------
+    anymic.evaluation.result.Evaluation
+        `rows`, each a metric with its n and its 95 % interval, in total, by device and by class;
+        `probabilities` (clip, label), `targets` (clip,), and `write` for the report.
+
     Raises
     ------
     ManifestError

@@ -105,6 +105,12 @@ def export(
     transform : {"auto", "factored", "dense", "dft"}
         How the Fourier transform is written; "auto" is what is faster in onnxruntime here.
 
+    Returns
+    -------
+    anymic.exporters.onnx_file.Exported
+        The `path` of the file, and `difference`, the largest one between a probability of the file
+        and of the model.
+
     Raises
     ------
     BundleError

@@ -221,7 +221,28 @@ class Frontend(nn.Module):
     def forward(
         self, samples: Tensor, device: Tensor | None = None, *, gains: Tensor | None = None
     ) -> Tensor:
-        """Return the network's input, (batch, channel, band, frame); see `log_mel` and `maps`."""
+        """Return the network's input for samples: `maps` of `log_mel`.
+
+        Parameters
+        ----------
+        samples : Tensor, (batch, sample), float32
+            At the rate of the settings, full scale 1.
+        device : Tensor, (batch,), int64, optional
+            From `device_index`; None leaves every clip uncorrected.
+        gains : Tensor, (batch, bin), optional
+            Linear factors of magnitudes, in place of those of the device; see `log_mel`.
+
+        Returns
+        -------
+        Tensor : (batch, channel, band, frame), float32
+            Standardized log-mel features, and their deltas as channels 2, 3, ...; with the
+            features "waveform" the samples, (batch, 1, 1, sample).
+
+        Raises
+        ------
+        ConfigError
+            As `log_mel`.
+        """
         return self.maps(self.log_mel(samples, device, gains=gains))
 
     def maps(self, log_mel: Tensor) -> Tensor:

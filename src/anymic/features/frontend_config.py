@@ -55,6 +55,12 @@ class FrontendConfig:
         waveform: the samples themselves, one band whose frames are samples, for networks with a
         front-end of their own; `fft_size` and `hop_samples` are those of device gains.
 
+    Raises
+    ------
+    ConfigError
+        If a size is below 1, the window is odd or longer than the transform, the hop is longer than
+        the window, or another setting is not one of those above. One message lists all of them.
+
     Examples
     --------
     >>> import anymic

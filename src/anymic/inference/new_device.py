@@ -118,6 +118,12 @@ def add_device(
     replace_known : bool
         Also replace the gains of devices that the model already has.
 
+    Returns
+    -------
+    anymic.inference.new_device.Addition
+        `model`, a copy with the new device, which is not saved; `devices`, the expected effect of
+        the gains in dB; and notes.
+
     Raises
     ------
     BundleError

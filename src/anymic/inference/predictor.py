@@ -52,6 +52,11 @@ def load(
     batch_size, precision, accelerator, min_confidence
         As for `Predictor`.
 
+    Returns
+    -------
+    Predictor
+        With the model in memory, ready to classify.
+
     Raises
     ------
     BundleError
@@ -158,6 +163,12 @@ class Predictor:
         device : str, optional
             The device that recorded it.
 
+        Returns
+        -------
+        Prediction
+            The label and its probability (0 to 1), the probabilities (label,) of the whole
+            recording and (window, label) of its windows, and what was done to the input.
+
         Raises
         ------
         AudioError
@@ -193,6 +204,11 @@ class Predictor:
             Whether all clips of unknown device are recordings of one device, or of one for each
             name: blind gains are then estimated from all of them.
 
+        Returns
+        -------
+        iterator of Prediction or Failure
+            One for each source, in their order. Sources are read as results are asked for.
+
         Raises
         ------
         AudioError
@@ -217,6 +233,20 @@ class Predictor:
         """Yield the path and the result of each clip, or its error, in order.
 
         As `predict_many`, for callers that need the parts of an error.
+
+        Parameters
+        ----------
+        sources, rate_hz, devices, together
+            As for `predict_many`.
+
+        Returns
+        -------
+        iterator of (str, Prediction or AnymicError)
+
+        Raises
+        ------
+        AudioError, DeviceError, BundleError
+            As `predict_many`.
         """
         self._require_labels()
         listed = as_sources(sources)
@@ -235,7 +265,16 @@ class Predictor:
             yield request.path, self._outcome(request)
 
     def answers(self, requests: Iterable[ClipRequest]) -> Iterator[Prediction | Failure]:
-        """Yield the result of each request, in order; gains are shared by whoever made them."""
+        """Yield the result of each request, in order; gains are shared by whoever made them.
+
+        Parameters
+        ----------
+        requests : iterable of ClipRequest
+
+        Returns
+        -------
+        iterator of Prediction or Failure
+        """
         for request in self.pipeline.run(iter(requests), alike=True):
             found = self._outcome(request)
             yield Failure(request.path, str(found)) if isinstance(found, AnymicError) else found
@@ -269,6 +308,12 @@ class Predictor:
             and probabilities may differ by 0.003.
         progress : callable, optional
             Called with the number of clips done since the last call.
+
+        Returns
+        -------
+        anymic.inference.prediction.ManifestPredictions
+            `probabilities` (clip, label), float64, 0 to 1, of the clips that could be used, and
+            `rows` (clip,), the row of the manifest of each.
 
         Raises
         ------
@@ -330,12 +375,20 @@ class Predictor:
         rules : EventRules, optional
             How windows become events (`anymic.inference.events`).
 
+        Returns
+        -------
+        pandas.DataFrame
+            An event in each row, in order of time: `start_s` and `end_s` in seconds, `label`, and
+            `probability` from 0 to 1. Empty where there is no event.
+
         Examples
         --------
         >>> import anymic
-        >>> anymic.load("run").events("night.flac")  # doctest: +SKIP
-           start_s  end_s label  probability
-        0     12.0   15.0   dog     0.941872
+        >>> events = anymic.load("run").events("night.flac")
+        >>> list(events.columns)
+        ['start_s', 'end_s', 'label', 'probability']
+        >>> bool((events["start_s"] < events["end_s"]).all())
+        True
         """
         wanted = "EventRules, such as anymic.EventRules(threshold=0.6)"
         require_type(rules, (EventRules, type(None)), "the argument rules", expected=wanted)

@@ -135,6 +135,13 @@ def register_metric(
         See `Metric`. By default the interval resamples whole recordings; that of values from 0 to
         1 for each clip, with the unit "share", is `bounded_mean`.
 
+    Returns
+    -------
+    callable
+        A decorator of the metric: from probabilities (clip, class) and targets (clip,)
+        to a number, or values (clip,). It returns what it is
+        given.
+
     Raises
     ------
     MetricError

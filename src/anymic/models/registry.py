@@ -92,6 +92,12 @@ def register_network(
     head, patch, patch_hop, without_labels
         See `NetworkSpec`.
 
+    Returns
+    -------
+    callable
+        A decorator of the network: a class or function that takes `classes`. It returns what it is
+        given.
+
     Raises
     ------
     ConfigError

@@ -122,6 +122,12 @@ def calibrate(
     progress : bool
         Show a progress bar, if stderr is a terminal.
 
+    Returns
+    -------
+    anymic.training.calibrating.Calibrated
+        `model`, the calibrated copy, which is not saved, and in `changes` its scores before and
+        after.
+
     Raises
     ------
     BundleError

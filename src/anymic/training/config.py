@@ -144,6 +144,12 @@ class TrainingConfig:
         (`anymic.training.from_data`): frontend.rate_hz, frontend.fft_size, frontend.hop_samples,
         frontend.bands, clip_s, and longer, which then divides longer clips into windows.
 
+    Raises
+    ------
+    ConfigError
+        If values are outside their range, are not one of the choices, or the network is not known.
+        One message lists all of them.
+
     Examples
     --------
     >>> import anymic

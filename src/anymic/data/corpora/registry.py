@@ -63,6 +63,12 @@ def register_corpus(
     about, rate_hz, archives
         See `Corpus`.
 
+    Returns
+    -------
+    callable
+        A decorator of the reader of the corpus: from its folder (a Path) to a Manifest. It returns
+        what it is given.
+
     Raises
     ------
     ConfigError

@@ -41,6 +41,11 @@ def profile(
     split : str or sequence of str, optional
         Only clips of these splits; pass "train" if the profile is for a classifier.
 
+    Returns
+    -------
+    DeviceProfile
+        For each device gains (bin,), linear factors of magnitudes; those of the reference are 1.
+
     Raises
     ------
     ManifestError, DeviceError

@@ -296,8 +296,11 @@ class DeviceProfile:
 
         Examples
         --------
-        >>> profile = DeviceProfile.read("profile.json")  # doctest: +SKIP
-        >>> corrected = profile.apply(samples, 44100, device="B")  # doctest: +SKIP
+        >>> import anymic, numpy as np
+        >>> profile = anymic.profile("clips.csv", reference="A", fft_size=512, hop_samples=256)
+        >>> samples = np.sin(np.arange(16000) / 10)  # a second at 16 kHz
+        >>> profile.apply(samples, 16000, device="B").shape
+        (16000,)
         """
         from anymic.devices.correction.apply import apply_to_samples
 

@@ -107,6 +107,11 @@ class DeviceIdentifier:
     failures_ : tuple of Failure
         Clips that could not be used.
 
+    Raises
+    ------
+    ConfigError
+        If `true_accepts` is not above 0 and below 1.
+
     Examples
     --------
     >>> import anymic
@@ -150,6 +155,11 @@ class DeviceIdentifier:
             Devices of the manifest that stand for unknown devices.
         seed : int
 
+        Returns
+        -------
+        DeviceIdentifier
+            Itself.
+
         Raises
         ------
         ManifestError, DeviceError
@@ -166,6 +176,18 @@ class DeviceIdentifier:
 
         The threshold comes from cross-validation (`held_out_scores` and
         `HeldOutScores.threshold`). The final network is trained on all clips.
+
+        Parameters
+        ----------
+        clips : Descriptions
+            What `describe_manifest` returns: values (clip, number), devices and groups.
+        held_out, seed
+            As for `fit`.
+
+        Returns
+        -------
+        DeviceIdentifier
+            Itself.
 
         Raises
         ------
@@ -210,7 +232,23 @@ class DeviceIdentifier:
         return self
 
     def describe(self, clip: audio.Clip) -> NDArray[np.float64]:
-        """Return the description (number,) of a clip; AudioError if silent or of another rate."""
+        """Describe a clip by its mean log spectrum, without its level.
+
+        Parameters
+        ----------
+        clip : Clip
+            Uncorrected, of any length, at `rate_hz`.
+
+        Returns
+        -------
+        array (number,), float64
+            Cosine transform of the mean log magnitudes.
+
+        Raises
+        ------
+        AudioError
+            If the clip is silent or has another rate.
+        """
         return describe(clip, self.analysis_, self._filters)
 
     @default_torch()
@@ -218,20 +256,67 @@ class DeviceIdentifier:
     def log_probabilities(
         self, clips: Sequence[audio.Clip], *, sparse: int = 1
     ) -> NDArray[np.float64]:
-        """Return the log probability (clip, device + 1) of each device, and of an unknown one.
+        """Return the log probability of each device, and of an unknown one.
 
-        With `sparse` clips are described by one frame in so many. Raises as `describe`.
+        Parameters
+        ----------
+        clips : sequence of Clip
+        sparse : int
+            Describe clips by one frame in so many.
+
+        Returns
+        -------
+        array (clip, device + 1), float64
+            Natural logarithms; the last column is that of an unknown device.
+
+        Raises
+        ------
+        AudioError
+            As `describe`.
         """
         analysis = replace(self.analysis_, hop_samples=sparse * self.analysis_.hop_samples)
         found = np.array([describe(clip, analysis, self._filters) for clip in clips])
         return np.asarray(self.fitted_.log_probabilities(found).numpy())
 
     def identify(self, clip: audio.Clip) -> Identification:
-        """Name the device of one clip of any length; raises as `describe`."""
+        """Name the device of one clip.
+
+        Parameters
+        ----------
+        clip : Clip
+            Uncorrected, of any length.
+
+        Returns
+        -------
+        Identification
+            The device, None where it is unknown, with its probability and score.
+
+        Raises
+        ------
+        AudioError
+            As `describe`.
+        """
         return self.identify_together([clip])
 
     def identify_together(self, clips: Sequence[audio.Clip]) -> Identification:
-        """Name the device that recorded all of these clips, at least one; raises as `describe`."""
+        """Name the one device that recorded all of these clips.
+
+        Parameters
+        ----------
+        clips : sequence of Clip
+            At least one.
+
+        Returns
+        -------
+        Identification
+
+        Raises
+        ------
+        AudioError
+            As `describe`.
+        DeviceError
+            If there are no clips.
+        """
         if not clips:
             raise DeviceError(
                 "there are no clips", expected="at least one", fix="pass recordings of a device"
@@ -241,10 +326,19 @@ class DeviceIdentifier:
     @default_torch()
     @torch.inference_mode()
     def identify_features(self, values: ArrayLike) -> Identification:
-        """Name the one device that recorded all described clips, (clip, number).
+        """Name the one device that recorded all described clips.
 
         Their probabilities are multiplied, as those of independent clips. The score is that of
         the mean log probabilities, with the same threshold.
+
+        Parameters
+        ----------
+        values : array (clip, number)
+            Descriptions, from `describe`.
+
+        Returns
+        -------
+        Identification
         """
         described = np.asarray(values, dtype=np.float64)
         logs = self.fitted_.log_probabilities(described)
@@ -281,7 +375,23 @@ class DeviceIdentifier:
     def from_parts(
         cls, record: Mapping[str, Any], tensors: Mapping[str, Tensor]
     ) -> DeviceIdentifier:
-        """Build an identifier from what `to_parts` returned; raises as `file_format.reading`."""
+        """Build an identifier from what `to_parts` returned.
+
+        Parameters
+        ----------
+        record : mapping
+            Plain JSON values.
+        tensors : mapping of str to Tensor
+
+        Returns
+        -------
+        DeviceIdentifier
+
+        Raises
+        ------
+        DeviceError
+            If they are not those of an identifier, or have another version.
+        """
         where, kind, again = "the identifier", f"a {FOLDER.kind}", FOLDER.again
         with reading(record, FOLDER.name, FOLDER.version, where=where, kind=kind, again=again):
             self = cls()
@@ -302,7 +412,18 @@ class DeviceIdentifier:
         return self
 
     def save(self, folder: str | Path) -> Path:
-        """Write identifier.json and identifier.safetensors into `folder`, whole or not at all."""
+        """Write identifier.json and identifier.safetensors, whole or not at all.
+
+        Parameters
+        ----------
+        folder : path
+            It is made where it does not exist.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
         folder = Path(folder)
         record, tensors = self.to_parts()
         with FOLDER.writing(folder) as new:
@@ -313,6 +434,14 @@ class DeviceIdentifier:
     @classmethod
     def load(cls, folder: str | Path) -> DeviceIdentifier:
         """Read an identifier that `save` wrote.
+
+        Parameters
+        ----------
+        folder : path
+
+        Returns
+        -------
+        DeviceIdentifier
 
         Raises
         ------

@@ -46,6 +46,12 @@ def identify(
     places : sequence of path
         Files, folders or patterns, as for `anymic.data.files.find_files`.
 
+    Returns
+    -------
+    iterator of (str, Identification or Failure)
+        The path of each file, in order, with `anymic.devices.identification.Identification`: the
+        device, None where it is unknown, and its probability, 0 to 1.
+
     Raises
     ------
     DeviceError

@@ -84,6 +84,12 @@ def robustness(
     progress : bool
         Show a progress bar, if stderr is a terminal.
 
+    Returns
+    -------
+    anymic.evaluation.robustness.findings.Robustness
+        `probabilities` (condition, clip, label) of the `conditions`, the clean one first; its
+        methods give accuracies and paired differences with 95 % intervals, and `write` the report.
+
     Raises
     ------
     ConfigError

@@ -107,6 +107,13 @@ def register_estimator(
         Whether it also works on mel bands: whether it uses only mean magnitudes, which mel
         filters may sum.
 
+    Returns
+    -------
+    callable
+        A decorator of the estimator: from recordings to gains (bin,), linear, and
+        ratios (take, bin) in dB. It returns what it is
+        given.
+
     Raises
     ------
     DeviceError
