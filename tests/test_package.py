@@ -116,6 +116,28 @@ def test_every_extra_is_in_the_table_of_the_readme() -> None:
     assert sorted(table) == sorted(extras)
 
 
+def plain(name: str) -> str:
+    """Return the name of a package without its spelling: PyTorch Lightning is pytorch-lightning."""
+    return re.sub(r"[\s_.-]+", "-", name.strip()).lower()
+
+
+def test_the_table_of_the_readme_names_the_packages_of_each_extra() -> None:
+    """All of them, but for `dev`, whose row ends in "and more"."""
+    configured = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    block = configured.split("[project.optional-dependencies]")[1].split("\n[")[0]
+    rows = re.findall(
+        r"^\| `([a-z]+)` \|[^|]*\|([^|]*)\|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    for extra, cell in rows:
+        (listed,) = re.findall(rf"^{extra} = \[(.*?)\]$", block, re.MULTILINE | re.DOTALL)
+        packages = set(re.findall(r'"([A-Za-z][\w-]*)', listed)) - {"anymic"}
+        named = [re.sub(r"\(.*\)", "", one) for one in cell.split(",") if one.strip()]
+        if "and more" in cell:
+            packages &= {plain(one) for one in named if "and more" not in one}
+            named = [one for one in named if "and more" not in one]
+        assert sorted(map(plain, named)) == sorted(packages), extra
+
+
 def test_every_step_of_a_workflow_is_a_target_of_the_makefile() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     workflows = {path.stem: path for path in (ROOT / ".github" / "workflows").glob("*.yml")}

@@ -1,4 +1,4 @@
-"""Links of the pages to files outside docs/, and pages made of CONTRIBUTING.md and CHANGELOG.md.
+"""Links of the pages to files outside docs/, and pages made of the files beside it.
 
 The pages link to each other as a code host expects, `../CONTRIBUTING.md` for example. On the site
 such a link leads to the page made of that file, or to the file in the repository.
@@ -12,10 +12,13 @@ from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
+from sphinx.errors import ExtensionError
+
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
 PAGES = {  # a file of the repository: its page on the site
     "README.md": "index.md",
+    "README.md#installation": "generated/installation.md",
     "CONTRIBUTING.md": "generated/contributing.md",
     "CHANGELOG.md": "generated/changes.md",
     "docs/results": "results.md",
@@ -49,7 +52,9 @@ def rewritten(text: str, *, page: Path, place: Path) -> str:
         if not target.is_relative_to(ROOT) or not target.exists():
             return found[0]
         name = target.relative_to(ROOT).as_posix()
-        if name in PAGES:
+        if f"{name}{anchor}" in PAGES:  # a section that is a page
+            target, anchor = DOCS / PAGES[f"{name}{anchor}"], ""
+        elif name in PAGES:
             target = DOCS / PAGES[name]
         elif source() and (not target.is_relative_to(DOCS) or target.is_dir()):
             return f"{source()}/{name}{anchor}"
@@ -59,12 +64,22 @@ def rewritten(text: str, *, page: Path, place: Path) -> str:
     return "".join(part if part.startswith("```") else LINK.sub(link, part) for part in parts)
 
 
+def section_of(text: str, title: str) -> str:
+    """Return a section of the second level as a page of its own."""
+    found = re.search(rf"^## {title}\n.*?(?=^## )", text, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise ExtensionError(f"there is no section {title}")
+    return found[0].removeprefix("#")
+
+
 def _write_pages(app: Any) -> None:
     (DOCS / "generated").mkdir(exist_ok=True)
-    for name in ("CONTRIBUTING.md", "CHANGELOG.md"):
-        place = DOCS / PAGES[name]
-        text = rewritten((ROOT / name).read_text("utf-8"), page=ROOT / name, place=place)
-        place.write_text(text, "utf-8")
+    files = {name: (ROOT / name).read_text("utf-8") for name in ("CONTRIBUTING.md", "CHANGELOG.md")}
+    readme = (ROOT / "README.md").read_text("utf-8")
+    files["README.md#installation"] = section_of(readme, "Installation")
+    for name, text in files.items():
+        place, page = DOCS / PAGES[name], ROOT / name.partition("#")[0]
+        place.write_text(rewritten(text, page=page, place=place), "utf-8")
 
 
 def _rewrite(app: Any, name: str, source: list[str]) -> None:
