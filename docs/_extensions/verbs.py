@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from anymic.cli import app as program
-from anymic.cli.verbs import GROUPS, VERBS
+from anymic.cli.verbs import GROUPS, PLUGINS, VERBS
 
 FOLDER = Path(__file__).resolve().parents[1] / "generated" / "command-line"
 # An option is code, and so is its value where it is a number or KEY=VALUE.
@@ -29,8 +30,8 @@ version. Commands whose results a program may read have `--json`. The exit statu
 (some files failed; all others are complete), 2 (one line on stderr says what was wrong), 130
 (interrupted) or 143 (SIGTERM).
 
-Other packages add verbs, which their `--help` describes: `anymic reproduce` is that of
-`experiments/`.
+Other packages add verbs; pages of those that were installed where this site was built are below.
+`anymic reproduce` is that of `experiments/`.
 """
 
 
@@ -66,6 +67,16 @@ def command_of(verb: str) -> Any:
     return found
 
 
+def plugin_verbs() -> list[str]:
+    """Return the verbs of other packages that are installed, and those of their groups."""
+    found = []
+    for name in sorted({point.name for point in entry_points(group=PLUGINS)}):
+        command = command_of(name)
+        below = getattr(command, "list_commands", lambda context: [])(None)
+        found += [f"{name} {one}" for one in below] or [name]
+    return found
+
+
 def page_of(verb: str) -> str:
     """Return the page of a verb: its help, usage, arguments and options."""
     command = command_of(verb)
@@ -90,7 +101,7 @@ def page_of(verb: str) -> str:
 def _write_pages(app: Any) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     root: Any = get_command(program)
-    names = {verb: verb.replace(" ", "-") for verb in VERBS}
+    names = {verb: verb.replace(" ", "-") for verb in (*VERBS, *plugin_verbs())}
     for verb, name in names.items():
         (FOLDER / f"{name}.md").write_text(page_of(verb), "utf-8")
     rows = ["| verb | what it does |", "|---|---|"]
