@@ -130,7 +130,7 @@ def test_the_table_of_the_readme_names_the_packages_of_each_extra() -> None:
     )
     for extra, cell in rows:
         (listed,) = re.findall(rf"^{extra} = \[(.*?)\]$", block, re.MULTILINE | re.DOTALL)
-        packages = set(re.findall(r'"([A-Za-z][\w-]*)', listed)) - {"anymic"}
+        packages = set(re.findall(r'"([a-z][\w-]*(?:\[http\])?)', listed)) - {"anymic"}
         named = [re.sub(r"\(.*\)", "", one) for one in cell.split(",") if one.strip()]
         if "and more" in cell:
             packages &= {plain(one) for one in named if "and more" not in one}
