@@ -118,16 +118,22 @@ def test_interval_of_clustered_clips_holds_the_truth_95_times_in_100() -> None:
 def test_interval_holds_the_truth_where_one_recording_is_ten_times_longer(
     recordings: int, spread: float
 ) -> None:
-    """Without the corrections for uneven groups, 83 in 100 of ten recordings."""
-    random = np.random.default_rng(recordings)
+    """Without the corrections for uneven groups, 83 in 100 of ten recordings.
+
+    The corrected intervals are wide where recordings differ little: the quantile of Student's t has
+    few degrees of freedom there. An interval that contains the truth in more than 99 of 100 draws
+    would have a confidence other than the stated one.
+    """
+    random, draws = np.random.default_rng(recordings), 2000
     groups = np.repeat(np.arange(recordings), [40, *[4] * (recordings - 1)])
     a, b = 0.75 * (1 / spread - 1), 0.25 * (1 / spread - 1)
     held = 0
-    for _ in range(600):
+    for _ in range(draws):
         right = random.random(len(groups)) < random.beta(a, b, size=recordings)[groups]
         found = accuracy(right, groups)
         held += found.low <= 0.75 <= found.high
-    assert held / 600 >= 0.92
+    print(f"accuracy, {recordings} recordings, spread {spread}: {held / draws:.1%} of {draws}")
+    assert 0.92 <= held / draws <= 0.99
 
 
 def test_design_effect_equals_the_number_worked_by_hand() -> None:
@@ -190,6 +196,7 @@ def test_interval_of_a_difference_where_one_recording_is_ten_times_longer(
         change = random.normal(0.2, 1.0, size=recordings)[groups] + random.normal(size=len(groups))
         found = paired_difference(change, np.zeros(len(groups)), groups, resamples=400, seed=seed)
         held += found.low <= 0.2 <= found.high
+    print(f"difference, {recordings} recordings: {held / 400:.1%} of 400")
     assert held_at_least <= held / 400 <= 0.985
 
 
