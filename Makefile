@@ -31,8 +31,7 @@ lint: $(VENV)/.ready-dev
 
 # What is compared from version to version is kept in benchmarks/history, and shown in docs/speed.md.
 bench: $(VENV)/.ready-dev
-	$(RUN)/python benchmarks/record.py
-	$(RUN)/python benchmarks/record.py --page
+	$(RUN)/python benchmarks/record.py; status=$$?; $(RUN)/python benchmarks/record.py --page && exit $$status
 
 # Changed files of every kind are read: no crash, no hang, no lost answer; findings in fuzz-findings.
 fuzz: $(VENV)/.ready-dev

@@ -72,11 +72,14 @@ def of_newest(
 def _growth(rows: list[dict[str, Any]]) -> list[str]:
     lines = ["| what | how many | on the clock | of the processor | of it for each |"]
     lines.append("|---|" + "---|" * 4)
+    alone = [row["clock_s"] for row in rows if (row["name"], row["size"]) == ("threads", 1)]
     for row in rows:
-        each = 1e3 * row["processor_s"] / row["size"]
+        each = f"{1e3 * row['processor_s'] / row['size']:.3g} ms"
+        if row["name"] == "threads":  # they share the work: no part of it is of one thread
+            each = f"clock {row['clock_s'] / alone[0]:.2f} of one thread"
         lines.append(
             f"| {row['name']} | {row['size']:,} | {row['clock_s']:.3g} s "
-            f"| {row['processor_s']:.3g} s | {each:.3g} ms |"
+            f"| {row['processor_s']:.3g} s | {each} |"
         )
     return lines
 

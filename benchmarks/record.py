@@ -6,7 +6,9 @@
 
 Each run is one file in benchmarks/history: the machine, the version with its commit, the load while
 it ran, and what each benchmark wrote. Ratios of one run can be compared with those of another;
-seconds only on one machine.
+seconds only on one machine. The figures of a checkout with changes that no commit holds belong to
+no commit, and are kept with --changed only. The exit status is 1 where a benchmark ended with an
+error, such as a start-up over its limit; all others have run by then, and their figures are kept.
 """
 
 from __future__ import annotations
@@ -53,13 +55,15 @@ RECORDED = (
     "service",
     "scaling",
 )
+CHANGED = ".changed"  # at the end of the commit of a checkout that has changes
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # of the plot
 FACTS = ("python", "system", "processor", "torch")
 
 
-def record(names: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
-    """Run the benchmarks, and return what is kept of them."""
+def record(names: Sequence[str], arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Run the benchmarks, and return what is kept of them, and those that ended with an error."""
     found: dict[str, Any] = {}
+    failed = []
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             out = Path(folder) / f"{name}.json"
@@ -68,11 +72,13 @@ def record(names: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
             done = subprocess.run(command, check=False)
             if out.is_file():
                 found[name] = json.loads(out.read_text(encoding="utf-8"))
-            else:
-                print(f"record: {name} ended with status {done.returncode} and wrote nothing")
+            if done.returncode or name not in found:
+                failed.append(name)
+                wrote = "" if name in found else " and wrote nothing"
+                print(f"record: {name} ended with status {done.returncode}{wrote}")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     facts = environment()
-    return {
+    kept = {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "version": version(),
         "commit": commit(),
@@ -80,6 +86,7 @@ def record(names: Sequence[str], arguments: Sequence[str]) -> dict[str, Any]:
         "load": load,
         "benchmarks": found,
     }
+    return kept, failed
 
 
 def figures(kept: Mapping[str, Any]) -> Iterator[tuple[str, float, str]]:
@@ -173,6 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help=f"of {', '.join(RECORDED)}; default all")
     parser.add_argument("--rounds", help="passed to each benchmark")
     parser.add_argument("--page", action="store_true", help="write docs/speed.md and its plot")
+    parser.add_argument(
+        "--changed", action="store_true", help="keep figures of changes that no commit holds too"
+    )
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.names) - set(RECORDED)):
         parser.error(f"no benchmark {', '.join(unknown)}: expected {', '.join(RECORDED)}")
@@ -180,13 +190,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_page()
         return 0
     passed = ["--rounds", options.rounds] if options.rounds else []
-    kept = record(options.names or RECORDED, passed)
-    moment = kept["created"][:16].replace(":", "")
-    name = f"{moment}-{kept['commit'][:12] or platform.machine()}.json"
-    HISTORY.mkdir(exist_ok=True)
-    write_text(HISTORY / name, json.dumps(kept, indent=1) + "\n")
-    print(f"record: kept as {HISTORY / name}")
-    return 0 if kept["benchmarks"] else 1
+    changed = commit().endswith(CHANGED) and not options.changed
+    if changed:
+        print("record: the checkout has changes: nothing will be kept; commit, or pass --changed")
+    kept, failed = record(options.names or RECORDED, passed)
+    if not changed:
+        moment = kept["created"][:16].replace(":", "")
+        name = f"{moment}-{kept['commit'][:12] or platform.machine()}.json"
+        HISTORY.mkdir(exist_ok=True)
+        write_text(HISTORY / name, json.dumps(kept, indent=1) + "\n")
+        print(f"record: kept as {HISTORY / name}")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

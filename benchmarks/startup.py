@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 LIMITS_S = {"import anymic": 0.1, "anymic --help": 0.3}
@@ -32,17 +33,17 @@ def processor_time(arguments: list[str]) -> float:
     return user + after.children_system - before.children_system
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and compare with the limits."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="processes of each; default 7")
     parser.add_argument("--json", type=Path, help="also write the times to this file")
-    options = parser.parse_args()
-    for arguments in COMMANDS.values():
-        processor_time(arguments)  # fills the caches
+    options = parser.parse_args(arguments)
+    for command in COMMANDS.values():
+        processor_time(command)  # fills the caches
     least = {
-        name: min(processor_time(arguments) for _ in range(options.rounds))
-        for name, arguments in COMMANDS.items()
+        name: min(processor_time(command) for _ in range(options.rounds))
+        for name, command in COMMANDS.items()
     }
     found = {name: least[name] - least["nothing"] for name in LIMITS_S}
     for name, seconds in found.items():

@@ -88,6 +88,13 @@ def test_the_benchmark_of_voting_compares_ten_draws(
     assert np.all(told <= (calibrated <= soft).sum(axis=0))
 
 
+def test_the_files_of_the_scaling_benchmark_are_separate(tmp_path: Path) -> None:
+    folder = loaded("scaling")["filled"](tmp_path / "files", 20)
+    files = sorted(folder.iterdir())
+    assert len(files) == 20
+    assert len({file.read_bytes() for file in files}) == loaded("scaling")["SOUNDS"] == 16
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_the_benchmark_of_coded_trainings_runs_small(tmp_path: Path) -> None:
@@ -122,6 +129,47 @@ def test_the_benchmark_of_long_recordings_measures_every_case(tmp_path: Path) ->
     assert all(row["clock_s"] > 0 and row["bytes"] > 1e7 for row in rows)
 
 
+@pytest.mark.alone
+def test_anymic_starts_within_its_limits(capsys: pytest.CaptureFixture[str]) -> None:
+    """`import anymic` and `anymic --help`, in processor time: other work may go on."""
+    assert loaded("startup")["main"](["--rounds", "5"]) == 0, capsys.readouterr().out
+
+
+SCRIPTS = {  # benchmarks of which one is over its limit, and one writes nothing
+    "good": "0",
+    "over": "1",
+    "empty": "2",
+}
+
+
+@pytest.mark.parametrize("names", [["good"], ["over", "good"], ["empty", "good"]])
+@pytest.mark.parametrize("state", ["", ".changed"])
+def test_a_benchmark_over_its_limit_is_an_error_after_all_have_run(
+    names: list[str],
+    state: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The figures are kept, but those of a changed checkout only where this is asked for."""
+    (tmp_path / "benchmarks").mkdir()
+    for name, status in SCRIPTS.items():
+        write = "" if name == "empty" else "pathlib.Path(sys.argv[2]).write_text('[]');"
+        script = f"import pathlib, sys; {write} sys.exit({status})"
+        (tmp_path / "benchmarks" / f"{name}.py").write_text(script)
+    main, history = loaded("record")["main"], tmp_path / "history"
+    own = {"ROOT": tmp_path, "RECORDED": tuple(SCRIPTS), "HISTORY": history}
+    for name, value in {**own, "commit": lambda: "a" * 40 + state}.items():
+        monkeypatch.setitem(main.__globals__, name, value)
+    assert main(names) == int(names[0] != "good")
+    said = capsys.readouterr().out
+    assert ("nothing will be kept" in said) == bool(state)
+    assert history.is_dir() == (not state)
+    main([*names, "--changed"])
+    (kept,) = [json.loads(path.read_text()) for path in history.glob("*.json")]
+    assert set(kept["benchmarks"]) == set(names) - {"empty"}
+
+
 def run_of(version: str, created: str, **benchmarks: Any) -> dict[str, Any]:
     machine = {"processor": "a processor", "torch": "2.13", "python": "3.11", "system": "Linux"}
     kept = {"version": version, "created": created, "commit": "", "machine": machine, "load": 1.0}
@@ -137,7 +185,11 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
             "2026-12-01T00:00",
             run=[{"name": "features", "ratio": 3.0}],
             ensemble=[{"name": "small", "ratio": {"clock": 9.0, "processor": 8.0}}],
-            scaling=[{"name": "files", "size": 10, "clock_s": 1.0, "processor_s": 2.0}],
+            scaling=[
+                {"name": "files", "size": 10, "clock_s": 1.0, "processor_s": 2.0},
+                {"name": "threads", "size": 1, "clock_s": 4.0, "processor_s": 4.0},
+                {"name": "threads", "size": 2, "clock_s": 3.0, "processor_s": 5.0},
+            ],
         ),
     ]
     grown_only = run_of("0.3.0", "2026-12-02T00:00", scaling=runs[1]["benchmarks"]["scaling"])
@@ -149,6 +201,7 @@ def test_the_table_has_a_column_for_each_kept_run() -> None:
     assert not any("files" in line for line in lines)
     grown = loaded("record")["growth"](runs).splitlines()
     assert grown[2] == "| files | 10 | 1 s | 2 s | 200 ms |"
+    assert grown[4] == "| threads | 2 | 3 s | 5 s | clock 0.75 of one thread |"
     assert grown[-1].startswith("- 0.2.0: a processor")
 
 
