@@ -8,8 +8,10 @@ from scipy import stats
 
 from anymic.metrics.intervals import (
     MetricError,
+    bootstrap,
     bounded_mean,
     design_effect,
+    paired_difference,
     percentile_interval,
     resampled_counts,
     resampled_mean,
@@ -64,6 +66,19 @@ def test_values_outside_0_to_1_have_no_bounded_interval(values: list[float]) -> 
     for measure in (bounded_mean, design_effect):
         with pytest.raises(MetricError, match="numbers from 0 to 1"):
             measure(values)
+
+
+def test_without_a_seed_resamples_are_those_of_seed_0() -> None:
+    values = np.random.default_rng(1).normal(size=30)
+
+    def mean(rows: np.ndarray) -> float:
+        return float(values[rows].mean())
+
+    assert resampled_mean(values) == resampled_mean(values, seed=0)
+    assert paired_difference(values, 0 * values) == paired_difference(values, 0 * values, seed=0)
+    assert bootstrap(mean, None, n=30) == bootstrap(mean, None, n=30, seed=0)
+    for draw in (resampled_counts, lambda n, **seed: [resampled_totals(np.eye(n), **seed)]):
+        np.testing.assert_array_equal(next(iter(draw(30))), next(iter(draw(30, seed=0))))
 
 
 def test_no_resample_and_no_group_are_refused() -> None:

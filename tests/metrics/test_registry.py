@@ -66,9 +66,14 @@ def test_values_of_clips_have_the_interval_of_their_mean() -> None:
 
 
 @pytest.mark.parametrize("result", [np.zeros(3), np.nan, np.zeros((60, 2))])
-def test_a_metric_without_a_finite_number_is_refused(result: object) -> None:
-    anymic.register_metric("broken")(lambda probabilities, targets: result)
-    with pytest.raises(MetricError, match="Metric broken returns"):
+@pytest.mark.parametrize(
+    ("per_clip", "expected"), [(False, "one finite number"), (True, r"finite values \(60,\)")]
+)
+def test_a_metric_without_a_finite_number_is_refused(
+    result: object, per_clip: bool, expected: str
+) -> None:
+    anymic.register_metric("broken", per_clip=per_clip)(lambda probabilities, targets: result)
+    with pytest.raises(MetricError, match=f"Metric broken returns .*Expected {expected}"):
         evaluate(P, T, labels=LABELS)
 
 

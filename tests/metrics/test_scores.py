@@ -255,6 +255,10 @@ def test_a_device_of_few_recordings_gives_no_nan() -> None:
 # probabilities
 
 
+def test_the_log_loss_of_a_certain_answer_is_0_without_a_sign() -> None:
+    assert not np.signbit(log_losses([[1.0, 0.0]], [0])).any()
+
+
 def test_scores_equal_sklearn() -> None:
     p, t = some_probabilities()
     assert log_loss(p, t) == pytest.approx(sklearn_metrics.log_loss(t, p, labels=range(5)))
@@ -377,6 +381,10 @@ def test_other_refusals() -> None:
         bootstrap(lambda rows: float("nan"), [1, 2, 3])
     with pytest.raises(MetricError, match="Z among them"):
         device_contrasts([1, 0], ["A", "B"], reference="Z")
+    with pytest.raises(MetricError, match=r"2 devices \(A, B\) for 3 clips"):
+        device_contrasts([1, 0, 1], ["A", "B"])
+    with pytest.raises(MetricError, match=r"2 devices \(none\) for 2 clips"):
+        device_contrasts([1, 0], ["", None])
     for targets, predictions in (
         ([0, 2], [0, 1]),
         ([0, 1], [2, 0]),

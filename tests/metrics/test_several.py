@@ -50,6 +50,7 @@ def test_a_label_that_no_clip_has_is_left_out() -> None:
 def test_a_resample_counts_clips_as_scikit_learns_weights() -> None:
     p, y, _ = example()
     weights = np.random.default_rng(0).poisson(1.0, (5, len(p)))
+    y[p[:, 0].argmin(), 0] = 1  # a clip that has the label, below all others
     for label in range(y.shape[1]):
         found = _weighted(p[:, label], y[:, label], weights)
         expected = [

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, iirpeak, lfilter, sosfilt
 
 from anymic import SpectrumCorrection
 from anymic.cli import main
@@ -90,6 +90,48 @@ def test_most_clips_decide_which_one_is_late() -> None:
     assert result[0] == pytest.approx(RATE_HZ, abs=20)
     assert result[1:3] == [0, 0]
     assert np.isnan(result[3])
+
+
+def test_three_of_five_clips_decide_although_two_others_agree() -> None:
+    clip = sound(1)
+    others = [recorded(clip, seed) for seed in (3, 4, 5)]
+    anchor, result = found(late(clip, 1.0), late(recorded(clip, 2), 1.0), *others)
+    assert anchor == 2
+    assert result == [pytest.approx(RATE_HZ, abs=20)] * 2 + [0, 0, 0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4])
+def test_a_resonance_does_not_hide_a_lag_at_any_level(scale: float) -> None:
+    """It rings for longer than the lag: only all bins of the spectrum together show the moment."""
+    for seed in range(3):
+        ringing = lfilter(*iirpeak(200, 40, fs=RATE_HZ), sound(seed, 6.0))
+        clip = np.asarray(scale * (30 * ringing + 0.05 * sound(seed, 6.0)), np.float32)
+        lag = 2400  # little more than the tolerance
+        assert found(clip, late(clip, lag / RATE_HZ))[1][1] == pytest.approx(lag, abs=20)
+
+
+@pytest.mark.parametrize(("level", "lag_s"), [(0.6, 0.4), (0.9, 0.0)])
+def test_of_two_arrivals_the_later_counts_if_it_is_clearly_the_stronger(
+    level: float, lag_s: float
+) -> None:
+    """By half in the cross-correlation: the first is 0.6 or 0.9 times as strong."""
+    for seed in range(3):
+        clip = sound(seed)
+        both = late(clip, 0.4) + np.float32(level) * clip
+        assert found(clip, both)[1][1] == pytest.approx(lag_s * RATE_HZ, abs=20)
+
+
+def test_equal_magnitudes_are_enough_where_phases_have_nothing_in_common() -> None:
+    """Blocks of noise, half of them with the other sign: the cross-correlation is 0 at lag 0."""
+    generator = np.random.default_rng(0)
+    noise = generator.standard_normal((2, 40, 2048)).astype(np.float32)
+    signs = np.where(np.arange(40) % 4 < 2, 1, -1)[:, None]
+    one, turned, other = (
+        SampleFrames(np.asarray(clip, np.float32).ravel(), fft_size=2048, hop_samples=2048)
+        for clip in (noise[0], signs * noise[0], noise[1])
+    )
+    assert lags([one, turned], tolerance=TOLERANCE) == (0, [0.0, 0.0])
+    assert np.isnan(lags([one, other], tolerance=TOLERANCE)[1][1])
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.5])

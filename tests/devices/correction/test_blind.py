@@ -163,6 +163,19 @@ def test_the_uncertainty_is_the_error_where_the_assumptions_hold(spectrum: MeanS
         assert np.mean(np.array(errors) < 2) == pytest.approx(0.954, abs=0.04)
 
 
+def test_the_uncertainty_of_many_recordings_is_the_error_of_their_mean(
+    spectra: ClipSpectra, spectrum: MeanSpectrum
+) -> None:
+    """The prior does not count: the variance is that of a recording over their number."""
+    many = 20_000
+    (one,) = spectra.log_magnitude[:1]
+    found = spectrum.estimate(np.broadcast_to(one, (many, BINS)))
+    _, back = band_matrices(RATE, FFT)
+    variance = np.diag(back @ spectrum.covariance @ back.T) + spectrum.spread**2
+    wanted = NEPER_DB * np.sqrt(variance / many)
+    np.testing.assert_allclose(found.uncertainty_db, wanted, rtol=0.01)
+
+
 def test_a_device_like_a_known_one_has_its_gains(spectra: ClipSpectra) -> None:
     """Recordings like those of either known device have nearly its gains, not the mean of both."""
     ripple = np.exp(1.5 * np.sin(np.arange(BINS) / 12))
@@ -234,6 +247,14 @@ def test_recordings_of_one_sound_are_noticed_on_any_device(
     assert found.alike
     assert found.notes[0].startswith(f"the 20 recordings are alike ({100 * found.variety:.0f} % of")
     assert not spectrum.estimate(alike[:1]).alike
+    two = spectra.log_magnitude[:2]
+    into, _ = band_matrices(RATE, FFT)
+    between = np.square(into @ (two[0] - two[1])).sum() / 2  # the sample variance of two
+    variety = between / np.trace(spectrum.covariance)
+    assert spectrum.estimate(two).variety == pytest.approx(variety)
+    tiny = spectra.log_magnitude[0] + 0.01 * (spectra.log_magnitude[:8] - spectrum.log_magnitude)
+    assert spectrum.estimate(tiny).alike  # of eight recordings on
+    assert not spectrum.estimate(tiny[:7]).alike
 
 
 def test_gains_are_limited(spectrum: MeanSpectrum) -> None:
@@ -246,6 +267,12 @@ def test_parts_make_an_equal_one(spectrum: MeanSpectrum) -> None:
     observed = spectrum.observe(sound(50))[None]
     np.testing.assert_array_equal(again.gains(observed), spectrum.gains(observed))
     assert again.fitted_on == spectrum.fitted_on
+
+
+def test_ten_clips_are_enough(training: Manifest) -> None:
+    few = training.rows(range(10))
+    found = MeanSpectrum.measure(few, None, rate_hz=RATE, fft_size=FFT, hop_samples=HOP)
+    assert found.count == 10
 
 
 def test_rejections(training: Manifest, spectrum: MeanSpectrum) -> None:
