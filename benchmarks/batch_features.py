@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from anymic._internal import machine
-from anymic._internal.threads import in_threads, spread
+from anymic._internal.torch_threads import in_threads, spread
 from anymic.features import Frontend, FrontendConfig
 from anymic.features.feature_batches import BATCH, BatchComputer, Clips, Length
 
