@@ -53,8 +53,19 @@ class Evaluation(Measurement):
         models, those of each clip's own.
     baseline : Baseline or None
         A simple classifier on the same clips, where one was trained.
-    labels, probabilities, targets, failures, warning, facts, seed
-        See `anymic.evaluation.measurement.Measurement`.
+    labels : tuple of str
+    probabilities : array (clip, label), float64
+        From 0 to 1; calibrated if the model is.
+    targets : array (clip,), int64
+        The number of the true label; with several labels a clip (clip, label), 0 and 1.
+    failures : tuple of Failure
+        The clips that could not be used; no number includes them.
+    warning : str
+        How many of the clips the model was fitted on, and for what; empty if none.
+    facts : mapping
+        What was measured, for the header of the report.
+    seed : int
+        Of the resamples behind the intervals.
     """
 
     rows: tuple[report.Row, ...]

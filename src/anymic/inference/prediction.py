@@ -168,8 +168,10 @@ class ManifestPredictions:
         The manifest's row of each clip.
     failures : tuple of Failure
         The clips that could not be used.
-    devices, policies : tuple
-        `Prediction.device` and `Prediction.device_policy` of each clip.
+    devices : tuple of str or None
+        `Prediction.device` of each clip.
+    policies : tuple of str
+        `Prediction.device_policy` of each clip.
     """
 
     probabilities: NDArray[np.float64]

@@ -75,9 +75,19 @@ class Robustness(Measurement):
     model : Bundle, Ensemble or None
         The model of this library that was measured; None for any other classifier.
     model_name, clips_name : str
-    labels, probabilities, targets, failures, warning, facts, seed
-        See `anymic.evaluation.measurement.Measurement`; probabilities are (condition, clip, label),
-        and a clip that cannot be used in some condition is a failure.
+    labels : tuple of str
+    probabilities : array (condition, clip, label), float64
+        From 0 to 1; calibrated if the model is.
+    targets : array (clip,), int64
+        The number of the true label; with several labels a clip (clip, label), 0 and 1.
+    failures : tuple of Failure
+        The clips that could not be used in some condition; no number includes them.
+    warning : str
+        How many of the clips the model was fitted on, and for what; empty if none.
+    facts : mapping
+        What was measured, for the header of the report.
+    seed : int
+        Of the resamples behind the intervals.
 
     With several labels a clip, a clip is right where the labels that the model names are exactly
     its labels, the hardest class is the label that is most often not named, and mean average
