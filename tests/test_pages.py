@@ -19,11 +19,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 import yaml
 from tests import workspace
-from tests.importers.test_import_yamnet import write_keras
 
 from anymic.cli import main
 from anymic.codecs.random_codec import Codecs
@@ -76,7 +74,7 @@ ELSEWHERE = [
     ("docs/service.md", "sh", "test_attack.py", "tests/serving/test_attack.py"),
     ("experiments/README.md", "", "", "experiments/tests/test_readme.py"),
 ]
-# Blocks that run where the weights of YAMNet are at hand, each in a folder of its own.
+# Blocks that tests/test_pages_with_yamnet.py runs where the weights are at hand.
 WITH_YAMNET = [
     ("docs/pretrained.md", "anymic import yamnet yamnet.h5"),
     ("docs/pretrained.md", "YAMNet, and a recording"),
@@ -224,40 +222,6 @@ def test_every_block_runs(page: str, place: Path, capsys: pytest.CaptureFixture[
         elif block.language == "python":
             exec(compile(block.text, f"{page}, block {block.number}", "exec"), program)
             check_comments(block.text, capsys.readouterr().out)
-
-
-@pytest.fixture(scope="module")
-def yamnet(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real weights, as the file that its authors publish, and installed beside it."""
-    weights = shared_data / "yamnet" / "yamnet_float32.npz"
-    if not weights.is_file():
-        pytest.skip("the weights of YAMNet (shared/data: yamnet) are not on this machine")
-    folder = tmp_path_factory.mktemp("yamnet")
-    with np.load(weights) as arrays:
-        write_keras(dict(arrays), folder / "yamnet.h5")
-    assert main(["import", "yamnet", str(weights), "--out", str(folder / "models/yamnet")]) == 0
-    return folder
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("block", [one for one in BLOCKS if one.with_yamnet], ids=Block.name)
-def test_every_block_for_yamnet_runs(
-    block: Block, prepared: Path, yamnet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With what the page says, but one epoch of heads that have epochs."""
-    place = tmp_path / "page"
-    shutil.copytree(prepared, place, symlinks=True)
-    shutil.copy(yamnet / "yamnet.h5", place)
-    monkeypatch.chdir(place)
-    installs = "import yamnet yamnet.h5" in block.text
-    monkeypatch.setenv("ANYMIC_MODELS", str(tmp_path if installs else yamnet / "models"))
-    if block.language == "python":
-        exec(compile(block.text, block.name(), "exec"), {"__name__": "page"})
-        return
-    for line in block.text.splitlines():
-        run_line(line, place, scratch=False)
-    assert not installs or (tmp_path / "yamnet").is_dir()
 
 
 def check_comments(text: str, out: str) -> None:
