@@ -173,7 +173,7 @@ def test_the_uncertainty_of_many_recordings_is_the_error_of_their_mean(
     _, back = band_matrices(RATE, FFT)
     variance = np.diag(back @ spectrum.covariance @ back.T) + spectrum.spread**2
     wanted = NEPER_DB * np.sqrt(variance / many)
-    np.testing.assert_allclose(found.uncertainty_db, wanted, rtol=0.01)
+    np.testing.assert_allclose(found.uncertainty_db, wanted, rtol=1e-3)
 
 
 def test_a_device_like_a_known_one_has_its_gains(spectra: ClipSpectra) -> None:

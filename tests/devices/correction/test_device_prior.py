@@ -10,11 +10,13 @@ from anymic.devices.analysis import NEPER_DB
 from anymic.devices.correction.device_prior import (
     KNOWN_SHARE,
     LEVEL_DB,
+    LEVEL_HZ,
     NEARLY_DB,
     Component,
     components,
     posterior,
 )
+from anymic.devices.simulation.random_responses import microphones
 
 HZ = np.array([125.0, 250.0, 500.0, 1000.0, 4000.0])
 
@@ -72,3 +74,11 @@ def test_a_device_to_which_the_others_are_corrected_is_taken_to_be_flat() -> Non
     np.testing.assert_allclose(around.mean, 0.75 * curve)
     wider = around.covariance - relative[-2].covariance
     np.testing.assert_allclose(wider, np.outer(alone[-2].mean, alone[-2].mean), atol=1e-12)
+
+
+def test_measured_microphones_have_their_mean_response_with_0_db_in_the_middle() -> None:
+    hz, statistics = np.array([60.0, *HZ, 12_000.0]), microphones()
+    curve_db = np.interp(np.log(hz), np.log(statistics.centres_hz), statistics.mean_db)
+    inside = (hz >= LEVEL_HZ[0]) & (hz <= LEVEL_HZ[1])
+    found = components("microphones", hz, np.zeros((1, len(hz))))[-2].mean
+    np.testing.assert_allclose(-NEPER_DB * found, curve_db - curve_db[inside].mean(), atol=1e-9)
