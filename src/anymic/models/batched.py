@@ -18,9 +18,9 @@ class Batched(nn.Module):
 
     On a CPU the members are called one after the other, each fused (`FusedBasic`): one member on a
     few clips already uses all of a core's matrix units, and its maps stay in the cache. Grouped
-    convolutions over the stacked weights of all members take half as long again, and
-    `torch.func.vmap` over the networks three (float32) to twelve times as long or more (bfloat16;
-    twelve `basic1` on four clips of 128 x 216 and on one of 256 x 862, one core). On a GPU, where
+    convolutions over the stacked weights of all members take a tenth to a half longer, and
+    `torch.func.vmap` over the networks two to three times as long, with AMX up to twelve times
+    (`benchmarks/grouped.py`: twelve `basic1` on one core). On a GPU, where
     the launch of a kernel takes longer than the work of a small network, the fused members run as
     one `vmap` over stacked weights.
 
