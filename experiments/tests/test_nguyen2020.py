@@ -342,7 +342,7 @@ def test_the_papers_scale_trains_on_a_miniature_of_the_published_layout(
     assert (base.batch_size, base.l2, base.plateau_patience) == (64, 1e-5, 17)
     assert (base.plateau_factor, base.spec_augment) == (0.1, None)
     assert base.mixup is not None
-    assert base.mixup.share == 0.3  # section 3.2: as in Kosmider 2019
+    assert base.mixup.share == 0.3  # as in Kosmider 2019
     tiny = replace(GRID, changes={"epochs": 1, "batch_size": 8})
     runs = tiny.runs(
         "curve",

@@ -250,7 +250,10 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_what_is_done_is_in_the_report_when_a_later_part_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("raised", [ConfigError, KeyboardInterrupt])
+def test_what_is_done_is_in_the_report_when_a_later_part_fails(
+    tmp_path: Path, raised: type[BaseException]
+) -> None:
     known = Row({"table": "2", "line": "all four"}, "mean_average_precision_at_3", 0.5, 0.4, 0.6, 9)
 
     def done(_: Experiment[Grid]) -> Iterator[Section]:
@@ -261,14 +264,15 @@ def test_what_is_done_is_in_the_report_when_a_later_part_fails(tmp_path: Path) -
         )
 
     def fails(_: Experiment[Grid]) -> Iterator[Section]:
-        raise ConfigError("the second part fails")
+        raise raised("the second part fails")
 
     paper = Paper.read("xu2018")
     paper = replace(paper, sections={"table 2": done, "table 3": fails}, prepare=lambda one: one)
     asked = ("table 2", "table 3")
     ours = Experiment(paper.grid, out=tmp_path / "out", data=(), asked=asked)
     page = tmp_path / "page" / "xu2018.md"
-    with pytest.raises(ConfigError, match=f"Table 3: the second part fails.*is in {page}"):
+    said = f"Table 3: the second part fails.*is in {page}" if raised is ConfigError else "fails"
+    with pytest.raises(raised, match=said):
         paper.run(ours, page_folder=page.parent, command="anymic reproduce xu2018")
     rows, _ = read_json(tmp_path / "out" / "xu2018" / "report.json")
     assert rows == [known]

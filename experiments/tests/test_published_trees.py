@@ -24,6 +24,11 @@ FOREIGN = (
     *("few, hence coarse", "on so few", "What changed"),
 )
 TINY = ("epochs=1", "seeds=1")
+# One of the two networks is enough where another tree has trained both.
+ONE_NETWORK = (
+    "grids.table=[{network: [basic1], augmentation: [with, without], "
+    "normalization: [with, without], correction: [with, without]}]",
+)
 # By recipe: the settings that make it tiny, and the headings of its sections.
 TRIALS = {
     "kosmider2019": (
@@ -94,6 +99,19 @@ def start(recipe: str, data: Path, folder: Path) -> list[str]:
     return []
 
 
+def command_of(recipe: str, data: Path, folder: Path, *, settings: tuple[str, ...]) -> list[str]:
+    """Return the command that makes all sections in `folder`/out."""
+    command = ["reproduce", recipe, "--scale", "paper", "--data", str(data), "--workers", "1"]
+    command += [*start(recipe, data, folder), "--out", str(folder / "out")]
+    return command + [part for setting in (*TINY, *settings) for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def folders() -> dict[str, Path]:
+    """Return the folder of each recipe and tree that a test has finished: its runs can be used."""
+    return {}
+
+
 @pytest.mark.filterwarnings("ignore:.*gains estimated from only")
 @pytest.mark.parametrize(
     ("recipe", "tree"),
@@ -102,20 +120,21 @@ def start(recipe: str, data: Path, folder: Path) -> list[str]:
         ("kosmider2019", "tau2020-mobile"),
         ("nguyen2020", "tau2019-mobile"),
         ("nguyen2020", "tau2020-mobile"),
+        ("peters2022", "tau2019-mobile"),
         ("peters2022", "tau2020-mobile"),
         ("peters2022", "fsdkaggle2018"),
         ("xu2018", "fsdkaggle2018"),
+        ("xu2018", "fsdkaggle2018, Kaggle"),
     ],
 )
 def test_every_section_at_the_papers_scale(
-    recipe: str, tree: str, trees: dict[str, Path], tmp_path: Path
+    recipe: str, tree: str, trees: dict[str, Path], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     settings, headings = TRIALS[recipe]
-    out = tmp_path / "out"
-    command = ["reproduce", recipe, "--scale", "paper", "--data", str(trees[tree])]
-    command += [*start(recipe, trees[tree], tmp_path), "--out", str(out), "--workers", "1"]
-    command += [part for setting in (*TINY, *settings) for part in ("--set", setting)]
+    settings += ONE_NETWORK if (recipe, tree) == ("kosmider2019", "tau2020-mobile") else ()
+    command = command_of(recipe, trees[tree], tmp_path, settings=settings)
     assert main(command) == 0
+    out = folders[f"{recipe}, {tree}"] = tmp_path / "out"
     text = (out / recipe / f"{recipe}.md").read_text(encoding="utf-8")
     found = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     *sections, last = found
@@ -150,10 +169,8 @@ def test_a_part_that_refuses_leaves_the_page_of_the_others(
 ) -> None:
     """Networks of experiment A take clips of any length; those of the scalings want one length."""
     data, out, page = trees["fsdkaggle2018"], tmp_path / "out", tmp_path / "page" / "peters2022.md"
-    command = ["reproduce", "peters2022", "--scale", "paper", "--data", str(data)]
-    command += [*start("peters2022", data, tmp_path), "--out", str(out), "--workers", "1"]
+    command = command_of("peters2022", data, tmp_path, settings=())
     command += ["--experiment", "A", "--scalings", "--page", str(page.parent)]
-    command += [part for setting in TINY for part in ("--set", setting)]
     assert main(command) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "scalings: the clips last from 0.3 to 2.0 s" in error
@@ -162,4 +179,26 @@ def test_a_part_that_refuses_leaves_the_page_of_the_others(
     assert "## Table 2: all of the network" in text
     assert "\nNot finished: scalings.\n" in text
     rows, _ = read_json(out / "peters2022" / "report.json")
+    assert {row.metric for row in rows} >= {"accuracy", "accuracy_difference"}
+
+
+@pytest.mark.filterwarnings("ignore:.*gains estimated from only")
+def test_ensembles_that_no_member_reaches_leave_the_page_of_the_table(
+    trees: dict[str, Path],
+    folders: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tree, page = "tau2019-mobile", tmp_path / "page" / "kosmider2019.md"
+    place = folders.get(f"kosmider2019, {tree}", tmp_path / "out")
+    settings = (*TRIALS["kosmider2019"][0], "selected=1.1")
+    command = command_of("kosmider2019", trees[tree], place.parent, settings=settings)
+    assert main([*command, "--table", "3", "--ensembles", "--page", str(page.parent)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "ensembles: no member reached 110 % on its validation clips" in error
+    assert f"lower the setting selected; what is done is in {page}" in error
+    text = page.read_text(encoding="utf-8")
+    assert "## Table 3 and figure 1" in text
+    assert "\nNot finished: ensembles.\n" in text
+    rows, _ = read_json(place / "kosmider2019" / "report.json")
     assert {row.metric for row in rows} >= {"accuracy", "accuracy_difference"}
