@@ -109,9 +109,14 @@ def history() -> list[dict[str, Any]]:
     return sorted(runs, key=lambda run: str(run["created"]))
 
 
+def with_figures(runs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the runs that have a figure of the table: some measured other things alone."""
+    return [run for run in runs if any(True for _ in figures(run))]
+
+
 def table(runs: Sequence[Mapping[str, Any]], most: int = 3) -> str:
     """Return the figures of the newest runs that have some as a table, one run a column."""
-    shown = [run for run in runs if any(True for _ in figures(run))][-most:]
+    shown = with_figures(runs)[-most:]
     columns = [{name: (value, unit) for name, value, unit in figures(run)} for run in shown]
     names = list(dict.fromkeys(name for column in columns for name in column))
     heads = [f"{run['version']}<br>{run['created'][:10]}" for run in shown]
@@ -171,7 +176,7 @@ def write_page() -> None:
         before, rest = text.split(begin)
         text = f"{before}{begin}\n{made(runs)}\n{end}{rest.split(end)[1]}"
     write_text(PAGE, text)
-    draw(runs, PLOT)
+    draw(with_figures(runs), PLOT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
