@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
@@ -71,7 +71,8 @@ class Registry(Generic[Spec]):
         The order does not depend on which module was imported first.
         """
         self._load()
-        return sorted(self._specs, key=self._place)
+        builtin = {module: number for number, module in enumerate(self._builtin())}
+        return sorted(self._specs, key=lambda name: self._place(name, builtin))
 
     def specs(self) -> list[Spec]:
         """Return every specification, in the order of `names`."""
@@ -90,11 +91,11 @@ class Registry(Generic[Spec]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
-    def _place(self, name: str) -> int:
+    def _place(self, name: str, builtin: Mapping[str, int]) -> int:
         """Return the number of the module of a name; -1 for other modules of this library."""
-        module, builtin = self._modules[name], self._builtin()
+        module = self._modules[name]
         if module in builtin:
-            return builtin.index(module)
+            return builtin[module]
         return -1 if module.split(".")[0] == self.package.split(".")[0] else len(builtin)
 
     def _builtin(self) -> list[str]:
