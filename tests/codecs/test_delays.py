@@ -34,6 +34,7 @@ SPEECH = {"amr-nb", "amr-wb", "gsm", "opus-voice", "opus-narrowband"}
 SPEECH |= {"opus-mediumband", "opus-wideband", "opus-superwideband"}
 Samples = NDArray[np.floating]
 RATE_HZ = 44100
+SIZE = 2048  # of the frames that are compared
 SEARCHED = 64  # samples to either side
 COHERENT = 0.5
 
@@ -52,17 +53,24 @@ def available(codec: Codec) -> Codec:
     return codec
 
 
+def spectra(samples: Samples) -> NDArray[np.complex128]:
+    """Return the spectra of Welch's method (frame, bin): Hann windows that overlap by half."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[:: SIZE // 2]
+    frames = frames - frames.mean(axis=1, keepdims=True)
+    return np.fft.rfft(frames * signal.get_window("hann", SIZE))
+
+
 def lag(early: Samples, late: Samples, low_hz: float = 0) -> float:
     """Return how late a sound is, in samples to 1/16 of one, by its coherent frequencies."""
-    size, fine = 2048, 16
-    settings = {"fs": RATE_HZ, "nperseg": size, "noverlap": size // 2}
-    hz, cross = signal.csd(early, late, **settings)
-    powers = signal.welch(early, **settings)[1] * signal.welch(late, **settings)[1]
+    fine, hz = 16, np.fft.rfftfreq(SIZE, 1 / RATE_HZ)
+    own, other = spectra(early), spectra(late)
+    cross = np.mean(own.conj() * other, axis=0)
+    powers = np.mean(np.abs(own) ** 2, axis=0) * np.mean(np.abs(other) ** 2, axis=0)
     coherence = np.minimum(np.abs(cross) ** 2 / np.maximum(powers, 1e-30), 1 - 1e-6)
     weight = coherence / (1 - coherence) / np.maximum(np.abs(cross), 1e-30)
     weight[(coherence < COHERENT) | (hz < low_hz)] = 0
     assert weight.any()
-    correlation = np.fft.irfft(cross * weight, size * fine)
+    correlation = np.fft.irfft(cross * weight, SIZE * fine)
     lags = np.arange(-SEARCHED * fine, SEARCHED * fine + 1)
     return float(lags[np.argmax(correlation[lags])]) / fine
 
