@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
+from functools import cache
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -162,6 +163,7 @@ def made(header: Mapping[str, Any]) -> str:
     return f"Made {header['created']}, {header['machine']}, {named}.\n"
 
 
+@cache  # compiling it takes longer than filling it in
 def _template() -> Template:
     text = files("anymic.evaluation.report").joinpath("page.html").read_text(encoding="utf-8")
     made = environment(html=True)

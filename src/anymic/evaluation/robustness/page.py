@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anymic._internal.files import write_text
 from anymic.bundle import Bundle, Ensemble
@@ -17,6 +18,9 @@ from anymic.evaluation.report.write import made
 from anymic.evaluation.robustness.conditions import AS_RECORDED
 from anymic.evaluation.robustness.findings import Robustness
 from anymic.models import Network
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 HARDEST = 6  # pairs of a device and a codec that the page lists; report.json has all of them
 
@@ -44,10 +48,7 @@ def write_page(
     table, numbers = found.table(full=True), range(len(found.conditions))
     members = found.model.members if isinstance(found.model, Ensemble) else (found.model,)
     bundles = [one for one in members if one is not None]
-    pages = environment(html=False)
-    pages.filters["counted"] = counted
-    template = files("anymic.evaluation.robustness").joinpath("page.md.j2")
-    text = pages.from_string(template.read_text(encoding="utf-8")).render(
+    text = _template().render(
         found=found,
         about=about.strip(),
         bundles=bundles,
@@ -72,6 +73,14 @@ def write_page(
     page = Path(folder) / f"{name}.md"
     write_text(page, text)
     return page, picture
+
+
+@cache  # compiling it takes longer than filling it in
+def _template() -> Template:
+    text = files("anymic.evaluation.robustness").joinpath("page.md.j2").read_text(encoding="utf-8")
+    pages = environment(html=False)
+    pages.filters["counted"] = counted
+    return pages.from_string(text)
 
 
 def _finetuned(bundle: Bundle) -> str:
