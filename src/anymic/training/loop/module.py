@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.classification import MultilabelAveragePrecision
 
 from anymic._internal.optional import extra
 from anymic.features import Frontend
@@ -22,6 +21,7 @@ from anymic.training.loop.losses import SoftTargetLoss, divergence
 
 with extra("train"):
     import pytorch_lightning as lightning
+    from torchmetrics.classification import MultilabelAveragePrecision
 
 STEPS = 200  # thresholds of the average precision during training, which is approximate
 SMALLEST_RISE = 1e-3  # of the accuracy, for the plateau schedule: Kosmider 2019, section 4
