@@ -168,7 +168,7 @@ class Paper:
 
     folder: Path
     grid: Grid
-    # what makes the sections of each part
+    # what makes the sections of each part, in the order of the page; parts run in that of the grid
     sections: Mapping[str, Callable[[Any], Iterable[Section]]]
     prepare: Callable[[Any], Any]  # returns an experiment with its clips made
 
@@ -228,18 +228,19 @@ class Paper:
         )
         asked, every = experiment.asked, self.grid.command.parts
         parts = [one.name for one in every if one.always or not asked or one.name in asked]
-        sections: list[Section] = []
+        done: dict[str, list[Section]] = {}
         written: tuple[list[Path], str] = [], ""
         for place, part in enumerate(parts, start=1):
             try:
-                sections += (own := list(self.sections[part](experiment)))
+                done[part] = list(self.sections[part](experiment))
             except AnymicError as error:
-                if sections:
+                if any(done.values()):
                     raise _with_page(
                         error, part, page.place(experiment.out, page_folder)
                     ) from error
                 raise
-            if (own or place == len(parts)) and any(one.found.rows for one in sections):
+            sections = [one for own in self.sections for one in done.get(own, [])]
+            if (done[part] or place == len(parts)) and any(one.found.rows for one in sections):
                 written = write(sections, missing=parts[place:])
         return written
 

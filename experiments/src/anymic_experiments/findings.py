@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from anymic.errors import ConfigError
@@ -29,9 +30,15 @@ class Findings:
     def all(self, metric: str, **condition: str | float) -> list[Row]:
         """Return all rows of this metric whose condition says all of this."""
         wanted = {key: named(value) for key, value in condition.items()}.items()
-        return [
-            one for one in self.rows if one.metric == metric and wanted <= one.condition.items()
-        ]
+        return [one for one in self._by_metric.get(metric, []) if wanted <= one.condition.items()]
+
+    @cached_property
+    def _by_metric(self) -> dict[str, list[Row]]:
+        """The rows, by metric: a page asks for thousands."""
+        found: dict[str, list[Row]] = {}
+        for one in self.rows:
+            found.setdefault(one.metric, []).append(one)
+        return found
 
     def values(self, key: str) -> list[str]:
         """Return the devices, say, that conditions name, each once and in order."""

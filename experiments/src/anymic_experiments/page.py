@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from anymic._internal.files import write_text
+from anymic._internal.files import write_bytes, write_text
 from anymic.errors import ConfigError, counted
 from anymic.evaluation.report import cells
 from anymic.evaluation.report.write import made
@@ -147,7 +147,6 @@ class Page:
         of this name is called with, and `missing` the parts that are not there yet.
         """
         from anymic.evaluation.report import ReportFigure, run_header, write_report
-        from anymic.evaluation.report.style import save_png
 
         texts, header = [self.section(one) for one in sections], run_header(**facts)
         titles = [text.split("\n", 1)[0].lstrip("# ") for text in texts]
@@ -168,7 +167,9 @@ class Page:
         last = made(header) + number_formats(out)
         text, page = "\n".join([*filter(None, texts), last]), self.place(out, folder)
         page.parent.mkdir(parents=True, exist_ok=True)
-        pictures = [save_png(own, page.parent / self.picture(one)) for _, one, own in drawn]
+        pictures = [page.parent / self.picture(one) for _, one, _ in drawn]
+        for picture, (_, one, _) in zip(pictures, drawn, strict=True):
+            write_bytes(picture, paths[one.picture or self.name].read_bytes())
         write_text(page, text)
         return [paths["html"], paths["json"], *pictures, page], text
 

@@ -233,13 +233,18 @@ def compared(hits: Hits, names: Sequence[str]) -> list[Row]:
     return rows
 
 
+def choice(experiment: Experiment[Settings]) -> list[Section]:
+    """Choose the settings of each fold."""
+    found = choose(experiment)
+    chosen = {fold.stem: name for fold, name in found.names.items()}
+    return [Section("choice", Findings(found.rows), {"chosen": chosen})]
+
+
 def pairs(experiment: Experiment[Settings]) -> list[Section]:
-    """Choose settings, train every pair, and compare."""
+    """Train every pair with the settings that were chosen, and compare."""
     grid, devices = experiment.grid, microphones(experiment)
-    choice = choose(experiment)
-    chosen = {fold.stem: name for fold, name in choice.names.items()}
     names = list(devices)
-    runs = runs_of(experiment, choice, pairs_of(names))
+    runs = runs_of(experiment, choose(experiment), pairs_of(names))
     experiment.finish(run for _, run in runs)
     (reference,), coloured = grid.devices["reference"], grid.devices["coloured"]
     pooled = {
@@ -261,10 +266,7 @@ def pairs(experiment: Experiment[Settings]) -> list[Section]:
         "order": order(found, list(hits.coloured)[1]),
     }
     drawing = figure(found, spectra, condition=list(hits.coloured)[1])
-    return [
-        Section("pairs", found, facts, figure=drawing),
-        Section("choice", Findings(choice.rows), {"chosen": chosen}),
-    ]
+    return [Section("pairs", found, facts, figure=drawing)]
 
 
 def measured(
@@ -337,4 +339,4 @@ def figure(found: Findings, spectra: Mapping[str, Measured], *, condition: str) 
     return drawing
 
 
-SECTIONS = {"pairs": pairs}
+SECTIONS = {"pairs": pairs, "choice": choice}
