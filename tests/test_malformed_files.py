@@ -35,6 +35,7 @@ JSON_VALUES = {
     "5000 digits": ("9" * 5000, "5000 digits"),
     "400 digits": ("-" + "9" * 400, "401 digits"),
     "65 bits": ("18446744073709551616", "20 digits"),
+    "64 bits and no sign": ("9223372036854775808", "19 digits"),
     "not a number": ("NaN", "not finite"),
     "infinity": ("-Infinity", "not finite"),
     "overflow": ("1e999", "not finite"),
@@ -113,6 +114,16 @@ def test_aliases_that_multiply_are_refused_before_they_do(text: str) -> None:
         parse_yaml(text)
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+def test_whole_numbers_of_64_bits_are_read(value: int) -> None:
+    """A seed may have all of them."""
+    beyond = value + (1 if value > 0 else -1)
+    for parse in (parse_json, parse_yaml):
+        assert parse(f'{{"seed": {value}}}') == {"seed": value}
+        with pytest.raises(ValueError, match="a whole number"):
+            parse(f'{{"seed": {beyond}}}')
 
 
 def test_what_settings_and_records_hold_is_read() -> None:

@@ -17,7 +17,8 @@ MOST_JSON_BYTES = 128 << 20  # the ids of some millions of clips
 MOST_YAML_BYTES = 1 << 20
 MOST_YAML_VALUES = 100_000  # a value that an alias names counts each time
 MOST_LEVELS = 100
-MOST_DIGITS = 18  # of a whole number, which then has 64 bits
+MOST_CHARACTERS = 20  # of a whole number of 64 bits, with its sign
+WHOLE = range(-(2**63), 2**63)  # the whole numbers of 64 bits
 LEAST_ARRAY_BYTES = 256 << 20  # so much may be compressed without limit
 MOST_COMPRESSION = 100
 
@@ -93,7 +94,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(text: str) -> int:
-    if len(text) > MOST_DIGITS:
+    if len(text) > MOST_CHARACTERS or int(text) not in WHOLE:
         raise ValueError(f"a whole number of {len(text)} digits")
     return int(text)
 
@@ -181,8 +182,8 @@ def _check_one(value: Any) -> None:
         if not math.isfinite(value):
             raise ValueError(f"the number {value}, which is not finite")
     elif isinstance(value, int):
-        if abs(value) >= 10**MOST_DIGITS:
-            raise ValueError(f"a whole number of more than {MOST_DIGITS} digits")
+        if value not in WHOLE:
+            raise ValueError("a whole number beyond 64 bits, of 19 digits or more")
     elif value is not None:
         raise ValueError(f"a {type(value).__name__}, such as {str(value)[:50]}: put it in quotes")
 
