@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from tests.longest import FIRST
 from tests.refusals import one_line
 
@@ -32,6 +33,8 @@ from anymic.models.registry import NETWORKS
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+settings.register_profile("seeded", derandomize=True)  # the same examples each time
+settings.load_profile("seeded")
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # a process each, or one
 os.environ.setdefault("OMP_NUM_THREADS", "2")  # whatever else runs: equal results, bit by bit
 
