@@ -24,11 +24,6 @@ FOREIGN = (
     *("few, hence coarse", "on so few", "What changed"),
 )
 TINY = ("epochs=1", "seeds=1")
-# One of the two networks is enough where another tree has trained both.
-ONE_NETWORK = (
-    "grids.table=[{network: [basic1], augmentation: [with, without], "
-    "normalization: [with, without], correction: [with, without]}]",
-)
 # By recipe: the settings that make it tiny, and the headings of its sections.
 TRIALS = {
     "kosmider2019": (
@@ -131,7 +126,6 @@ def test_every_section_at_the_papers_scale(
     recipe: str, tree: str, trees: dict[str, Path], folders: dict[str, Path], tmp_path: Path
 ) -> None:
     settings, headings = TRIALS[recipe]
-    settings += ONE_NETWORK if (recipe, tree) == ("kosmider2019", "tau2020-mobile") else ()
     command = command_of(recipe, trees[tree], tmp_path, settings=settings)
     assert main(command) == 0
     out = folders[f"{recipe}, {tree}"] = tmp_path / "out"
