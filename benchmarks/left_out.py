@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from voting import Votes, votes  # type: ignore[import-not-found]
+from voting import Votes, asked  # type: ignore[import-not-found]
 
 ORDERS = 20
 
@@ -68,21 +67,8 @@ def shares(found: Votes) -> dict[str, dict[str, float]]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each way of voting and each order."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--esc50", type=Path, help="folder of ESC-50; without it, the scenes")
-    parser.add_argument("--members", type=int, default=12)
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--workers", type=int, help="trainings at a time")
-    parser.add_argument("--out", type=Path, help="keeps the members here")
     parser.add_argument("--json", type=Path, help="also write the shares to this file")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as temporary:
-        found = votes(
-            options.esc50,
-            options.out or Path(temporary),
-            members=options.members,
-            epochs=options.epochs,
-            workers=options.workers,
-        )
+    options, found = asked(parser, arguments, members=12, epochs=10)
     right = (found.p.mean(axis=0).argmax(axis=1) == found.targets).mean()
     clips, labels = found.p.shape[1:]
     print(f"{options.members} members, {clips} clips of {labels} labels, {right:.0%} right")

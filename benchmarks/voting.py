@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,15 +104,16 @@ def votes(
     )
 
 
-def main() -> None:
-    """Print a line a draw, and in how many draws calibrated voting is better."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def asked(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, *, members: int, epochs: int
+) -> tuple[argparse.Namespace, Votes]:
+    """Return the options of a command, with those of its members, and how these vote."""
     parser.add_argument("--esc50", type=Path, help="folder of ESC-50; without it, the scenes")
-    parser.add_argument("--members", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--members", type=int, default=members)
+    parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--workers", type=int, help="trainings at a time")
     parser.add_argument("--out", type=Path, help="keeps the members here")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         found = votes(
             options.esc50,
@@ -120,6 +122,13 @@ def main() -> None:
             epochs=options.epochs,
             workers=options.workers,
         )
+    return options, found
+
+
+def main() -> None:
+    """Print a line a draw, and in how many draws calibrated voting is better."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    _, found = asked(parser, None, members=20, epochs=30)
     p, targets = found.p, found.targets
     fitted = {smoothing: found.calibrators(smoothing=smoothing) for smoothing in (True, False)}
     print(f"{len(targets)} clips of no split; {len(found.own[0][0])} clips calibrate a member")
