@@ -29,6 +29,8 @@ from anymic.models.yamnet import YAMNet
 
 LARGEST_DIFFERENCE = 1e-3  # of a part that torch exports, relative to its largest output
 
+Made = dict[nn.Module, Any]  # networks, and the models that torch made of them
+
 
 class Answer(NamedTuple):
     """Values (batch, label) and (batch, feature); the second is "" where it is not wanted."""
@@ -37,8 +39,12 @@ class Answer(NamedTuple):
     embedding: str = ""
 
 
-def network_nodes(graph: Graph, member: Bundle, maps: str, *, embeddings: bool = False) -> Answer:
+def network_nodes(
+    graph: Graph, member: Bundle, maps: str, *, made: Made, embeddings: bool = False
+) -> Answer:
     """Add the logits, and the embedding where it is wanted, of maps (batch, channel, frame, band).
+
+    What torch exports is kept in `made`, and taken from there if it is needed again.
 
     Raises
     ------
@@ -53,19 +59,18 @@ def network_nodes(graph: Graph, member: Bundle, maps: str, *, embeddings: bool =
     if isinstance(network, YAMNet):
         embedding = _yamnet(graph, network, maps)
         return Answer(_linear(graph, network.classifier, embedding), embedding)
-    example = torch.zeros(2, channels, bands, frames)
-    patch = getattr(network, "input_shape", None) is not None
+    part: nn.Module = network
     if isinstance(network, Tagger):
-        sequences = _sequences(graph, network, maps, name)
+        maps = _sequences(graph, network, maps, name, made)
         example = torch.zeros(2, 2, network.standardization.mean.numel())
-        head = f"{name}'s head"
-        return _by_torch(graph, network.head, sequences, example, head, embeddings=embeddings)
-    turned = graph.add("Transpose", maps, perm=[0, 1, 3, 2])
-    plain: nn.Module = network
-    if isinstance(network, Fcnn):
-        plain = fold(network)
-        plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    return _by_torch(graph, plain, turned, example, name, embeddings=embeddings, longer=not patch)
+        part, name, longer = network.head, f"{name}'s head", True
+    else:
+        maps = graph.add("Transpose", maps, perm=[0, 1, 3, 2])
+        example = torch.zeros(2, channels, bands, frames)
+        longer = getattr(network, "input_shape", None) is None
+    if part not in made:
+        made[part] = _by_torch(part, example, name, embeddings=embeddings, longer=longer)
+    return Answer(*graph.insert(made[part], {"maps": maps}))
 
 
 def _basic(graph: Graph, network: Basic, maps: str) -> str:
@@ -114,7 +119,7 @@ def _linear(graph: Graph, layer: nn.Module, values: str) -> str:
     return product if layer.bias is None else graph.add("Add", product, layer.bias.detach().numpy())
 
 
-def _sequences(graph: Graph, network: Tagger, maps: str, name: str) -> str:
+def _sequences(graph: Graph, network: Tagger, maps: str, name: str, made: Made) -> str:
     """Add standardized embeddings (batch, segment, feature) of the segments of maps."""
     size, hop, embedder = network.segment_frames, network.segment_hop_frames, network.embedder
     rest = graph.add("Sub", graph.size(maps, 2), [size])
@@ -132,11 +137,11 @@ def _sequences(graph: Graph, network: Tagger, maps: str, name: str) -> str:
         embedded = _basic(graph, embedder, together)
     else:
         turned = graph.add("Transpose", together, perm=[0, 1, 3, 2])
-        example = torch.zeros(2, network.channels, _bands(embedder), size)
-        what = f"{name}'s embedder"
-        embedded = _by_torch(
-            graph, _Embedding(embedder), turned, example, what, longer=False
-        ).logits
+        if embedder not in made:
+            example = torch.zeros(2, network.channels, _bands(embedder), size)
+            name = f"{name}'s embedder"
+            made[embedder] = _by_torch(_Embedding(embedder), example, name, longer=False)
+        (embedded,) = graph.insert(made[embedder], {"maps": turned})
     width = network.standardization.mean.numel()
     sequence = graph.reshape(embedded, graph.size(maps, 0), -1, width)
     scale = 1 / network.standardization.scale.double().numpy()
@@ -173,16 +178,17 @@ class _Both(nn.Module):
 
 
 def _by_torch(
-    graph: Graph,
     network: nn.Module,
-    value: str,
     example: Tensor,
     name: str,
     *,
     embeddings: bool = False,
     longer: bool = True,
-) -> Answer:
-    """Add a network as torch exports it, after a comparison with other sizes of its input."""
+) -> Any:
+    """Return a network as torch exports it, after a comparison with other sizes of its input."""
+    if isinstance(network, Fcnn):
+        network = fold(network)
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module: nn.Module = _Both(network) if embeddings else network  # type: ignore[arg-type]
     module.eval()
     # of random numbers, with other sizes than the example: a size that is fixed in the graph fails
@@ -202,7 +208,7 @@ def _by_torch(
         except Exception as error:  # torch and onnxruntime raise errors of any class
             reasons.append(" ".join(str(error).split())[:160] or type(error).__name__)
             continue
-        return Answer(*graph.insert(model, {"maps": value}))
+        return model
     raise BundleError(
         f"the network {name} cannot be exported ({reasons[0]})",
         expected="operators that ONNX has, for any number of clips and any length",

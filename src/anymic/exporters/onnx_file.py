@@ -26,7 +26,7 @@ from anymic.exporters import parity
 from anymic.exporters.choosing import fastest
 from anymic.exporters.features import FrontendNodes
 from anymic.exporters.graph import OPSET, Graph
-from anymic.exporters.networks import network_nodes
+from anymic.exporters.networks import Made, network_nodes
 from anymic.exporters.probabilities import ProbabilityNodes
 from anymic.exporters.transforms import TRANSFORMS, Transform
 from anymic.exporters.windows import WindowNodes
@@ -169,6 +169,7 @@ class _Maker:
         own = bundle.calibration.devices_ if bundle.calibration else {}
         self.devices = (*bundle.devices, *(name for name in own if name not in bundle.devices))
         self.notes = _notes(bundle)
+        self._made: Made = {}
 
     def __call__(self, transform: Transform, stated: dict[str, str] | None = None) -> Any:
         """Return the model."""
@@ -181,7 +182,11 @@ class _Maker:
         answers = ProbabilityNodes(graph, bundle)
         found = [
             network_nodes(
-                graph, member, frontends.maps(member.frontend), embeddings=self.embeddings
+                graph,
+                member,
+                frontends.maps(member.frontend),
+                made=self._made,
+                embeddings=self.embeddings,
             )
             for member in answers.members
         ]
