@@ -164,7 +164,7 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     second: dict[str, Any] = {name: {**values, "clip_s": 1.0} for name, values in QUICK.items()}
     run_demo(folder, progress=False, **second)
     for name in ("scenes", "devices"):
-        workspace.few_clips(folder / name / "manifest.csv")
+        workspace.few_clips(folder / name / "manifest.csv", training=4)
     return folder
 
 
