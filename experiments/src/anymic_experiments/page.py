@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from matplotlib.figure import Figure
 
+    from anymic.evaluation.report import ReportFigure
+
 FILE = "page.md.j2"
 # beside it, where there is one: what changed since earlier runs. Its first line is a comment with
 # the scale and the clips of those runs, since on other pages it is not true
@@ -76,6 +78,7 @@ class Page:
         self.file = folder / FILE
         self.name = name or folder.name  # of the report's folder and of the page
         self._run = _named_run(facts)
+        self._figures: dict[ReportFigure, ReportFigure] = {}  # drawn once, however often written
         environment = Environment(
             loader=FileSystemLoader(folder),
             undefined=StrictUndefined,
@@ -152,13 +155,17 @@ class Page:
         titles = [text.split("\n", 1)[0].lstrip("# ") for text in texts]
         titled = list(zip(titles, sections, strict=True))
         (_, first), *others = ((name, one.found.rows) for name, one in titled if one.found.rows)
-        drawn = [(name, one, one.figure) for name, one in titled if one.figure is not None]
+        drawn = [
+            (one, ReportFigure(one.picture or self.name, one.figure, name))
+            for name, one in titled
+            if one.figure is not None
+        ]
         paths = write_report(
             out / self.name,
             first,
             title=title,
             header=header,
-            figures=[ReportFigure(one.picture or self.name, own, name) for name, one, own in drawn],
+            figures=[self._figures.setdefault(figure, figure) for _, figure in drawn],
             extra={name: [vars(row) for row in rows] for name, rows in others},
         )
         notes = self.notes(missing=missing)
@@ -167,9 +174,9 @@ class Page:
         last = made(header) + number_formats(out)
         text, page = "\n".join([*filter(None, texts), last]), self.place(out, folder)
         page.parent.mkdir(parents=True, exist_ok=True)
-        pictures = [page.parent / self.picture(one) for _, one, _ in drawn]
-        for picture, (_, one, _) in zip(pictures, drawn, strict=True):
-            write_bytes(picture, paths[one.picture or self.name].read_bytes())
+        pictures = [page.parent / self.picture(one) for one, _ in drawn]
+        for picture, (_, figure) in zip(pictures, drawn, strict=True):
+            write_bytes(picture, paths[figure.name].read_bytes())
         write_text(page, text)
         return [paths["html"], paths["json"], *pictures, page], text
 

@@ -144,7 +144,7 @@ def test_a_figure_is_laid_out_once_for_all_formats(scored: Scored, tmp_path: Pat
     figure = accuracy_by_class(scored[3])
     (axes,) = figure.axes
     engine, before = figure.get_layout_engine(), axes.get_position().bounds
-    with laid_out([figure]):
+    with laid_out(figure):
         inside = axes.get_position().bounds
         inline_svg(figure, label="")
         save_png(figure, tmp_path / "classes.png")

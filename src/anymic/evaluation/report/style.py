@@ -12,8 +12,8 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anymic._internal.files import atomic_path
+from anymic._internal.files import write_bytes
 from anymic._internal.optional import extra
 from anymic.errors import visible
 
@@ -92,20 +92,22 @@ def panels(
 
 
 @contextmanager
-def laid_out(figures: Iterable[Figure]) -> Iterator[None]:
-    """Lay the figures out once for all formats that they are written in within the block.
+def laid_out(figure: Figure) -> Iterator[None]:
+    """Lay the figure out once for all formats that it is written in within the block.
 
     Matplotlib lays a figure out again whenever it is written, which takes as long as drawing it.
     """
-    with ExitStack() as restored:
-        for figure in figures:
-            engine = figure.get_layout_engine()
-            if engine is not None:
-                with quiet_style():
-                    figure.draw_without_rendering()
-                figure.set_layout_engine("none")
-                restored.callback(figure.set_layout_engine, engine)
+    engine = figure.get_layout_engine()
+    if engine is None:
         yield
+        return
+    with quiet_style():
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
 
 
 def bare(axes: Axes, *, grid: Literal["x", "y", "both"], **ticks: Any) -> None:
@@ -163,9 +165,16 @@ def axis_start(share: float) -> float:
 def save_png(figure: Figure, path: str | Path) -> Path:
     """Write the figure as PNG of 160 dots per inch, complete or not at all."""
     path = Path(path)
-    with quiet_style(), atomic_path(path) as unfinished:
-        figure.savefig(unfinished, format="png", dpi=PNG_DPI)
+    write_bytes(path, png(figure))
     return path
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG of 160 dots per inch."""
+    stream = io.BytesIO()
+    with quiet_style():
+        figure.savefig(stream, format="png", dpi=PNG_DPI)
+    return stream.getvalue()
 
 
 def inline_svg(figure: Figure, *, label: str) -> str:
@@ -206,8 +215,5 @@ def embed(figure: Figure, *, label: str) -> str:
     markup = inline_svg(figure, label=label)
     if len(markup) <= LARGEST_SVG:
         return markup
-    stream = io.BytesIO()
-    with quiet_style():
-        figure.savefig(stream, format="png", dpi=PNG_DPI)
-    data = base64.b64encode(stream.getvalue()).decode()
+    data = base64.b64encode(png(figure)).decode()
     return f'<img alt="{escape(visible(label))}" src="data:image/png;base64,{data}">'

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anymic._internal.files import write_text
+from anymic._internal.files import write_bytes, write_text
 from anymic._internal.processors import processors
 from anymic._version import version
 from anymic.errors import Failure, counted
@@ -21,7 +21,7 @@ from anymic.evaluation.report.cells import estimate, interval
 from anymic.evaluation.report.escaping import environment
 from anymic.evaluation.report.label_rows import label_device_table, label_table
 from anymic.evaluation.report.rows import ReportError, Row, conditions, write_json
-from anymic.evaluation.report.style import MINUS, embed, laid_out, save_png
+from anymic.evaluation.report.style import MINUS, embed, laid_out, png
 from anymic.evaluation.report.summary import summary
 from anymic.evaluation.report.tables import (
     Table,
@@ -67,9 +67,11 @@ class ReportFigure:
     section: str
     caption: str = ""
 
-    def markup(self) -> str:
-        """Return the figure as markup for the page, in which every text is escaped."""
-        return embed(self.figure, label=self.caption or self.name)
+    @cached_property
+    def drawn(self) -> tuple[str, bytes]:
+        """The figure as markup for the page, in which every text is escaped, and as PNG."""
+        with laid_out(self.figure):
+            return embed(self.figure, label=self.caption or self.name), png(self.figure)
 
 
 def run_header(**facts: Any) -> dict[str, Any]:
@@ -133,27 +135,27 @@ def write_report(
         )
     finding = summary(found) if finding is None else finding
     tables = tables_of(found) if tables is None else tables
-    with laid_out(figure.figure for figure in figures):
-        page = _template().render(
-            title=title,
-            finding=finding,
-            headline=_headline(found),
-            sections=dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]),
-            figures=figures,
-            tables=tables,
-            failures=failures,
-            command=str(header.get("command", "")),
-            facts=list(_facts({key: header[key] for key in header if key != "command"})),
-            bins=BINS,
-            eps=f"{EPS:g}",
-        )
-        content = {"title": title, "summary": finding, **header, **(extra or {})}
-        content["failures"] = [asdict(failure) for failure in failures]
-        paths = {"json": write_json(found, folder / "report.json", **content)}
-        paths["html"] = folder / "report.html"
-        write_text(paths["html"], page)
-        for item in figures:
-            paths[item.name] = save_png(item.figure, folder / "figures" / f"{item.name}.png")
+    page = _template().render(
+        title=title,
+        finding=finding,
+        headline=_headline(found),
+        sections=dict.fromkeys([*SECTIONS, *(figure.section for figure in figures), *tables]),
+        figures=figures,
+        tables=tables,
+        failures=failures,
+        command=str(header.get("command", "")),
+        facts=list(_facts({key: header[key] for key in header if key != "command"})),
+        bins=BINS,
+        eps=f"{EPS:g}",
+    )
+    content = {"title": title, "summary": finding, **header, **(extra or {})}
+    content["failures"] = [asdict(failure) for failure in failures]
+    paths = {"json": write_json(found, folder / "report.json", **content)}
+    paths["html"] = folder / "report.html"
+    write_text(paths["html"], page)
+    for item in figures:
+        paths[item.name] = folder / "figures" / f"{item.name}.png"
+        write_bytes(paths[item.name], item.drawn[1])
     return paths
 
 
