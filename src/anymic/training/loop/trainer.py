@@ -9,6 +9,7 @@ import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from anymic.training.parts import Examples
 if TYPE_CHECKING:
     import pytorch_lightning as lightning
 
+PACKAGES = ("pytorch_lightning", "tensorboard")  # which take seconds to import
 CHECKPOINTS = "checkpoints"  # in the folder of a run
 
 # What a training chooses itself, from its settings and its folder.
@@ -60,12 +62,14 @@ def check_trainer(arguments: Mapping[str, Any]) -> None:
         what it asks for.
     """
     with extra("train"):
-        import pytorch_lightning as lightning
-        import tensorboard  # type: ignore[import-untyped]  # noqa: F401
-        from lightning_fabric.utilities.exceptions import MisconfigurationException
-
-    if not arguments:
+        for package in PACKAGES:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(name=package)
+    if not arguments:  # a head that is fitted as logistic regression never imports the trainer
         return
+    import pytorch_lightning as lightning
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
     known = set(inspect.signature(lightning.Trainer).parameters) - OWN
     if unknown := sorted(set(arguments) - known):
         raise ConfigError(
