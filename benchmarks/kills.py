@@ -30,7 +30,7 @@ from typing import Any
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 STATUS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-FIRST, LAST = 0.1, 0.8  # of a run's duration
+FIRST, LAST = 0.1, 0.95  # of a run's duration
 EARLIER = 0.8  # of the moment of a kill that came too late
 PATIENCE_S = 10.0
 # Entries of JSON files that differ between runs: times, and the hash of a file that holds one.
@@ -134,11 +134,12 @@ def start(program: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     """Start a program in a folder, in a session of its own, with its own temporary folder."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
+    own = {"TMPDIR": temporary, "TORCHINDUCTOR_CACHE_DIR": folder.parent}  # where torch has more
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         return subprocess.Popen(
             program,
             cwd=folder,
-            env={"OMP_NUM_THREADS": "1", **os.environ, "TMPDIR": str(temporary)},
+            env={"OMP_NUM_THREADS": "1", **os.environ, **{key: str(own[key]) for key in own}},
             stdout=out,
             stderr=err,
             start_new_session=True,

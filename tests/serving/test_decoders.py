@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -154,3 +156,22 @@ def test_a_decoder_that_hangs(golden: Path, bomb: bytes) -> None:
         assert "needs more than 2 s to decode" in answer.json()["problem"]
         assert took_s >= 2
         assert len(decoders_of(service) - before) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files have no path here")
+def test_a_decoder_that_is_killed_while_it_begins_leaves_nothing(tmp_path: Path) -> None:
+    """What it decodes first is a file without a name."""
+    seen: list[str] = []
+    command = [sys.executable, "-m", "anymic.serving.decoder", str(1 << 40)]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as decoder:
+        assert decoder.stdin is not None
+        decoder.stdin.close()  # it ends as soon as it has begun
+        while decoder.poll() is None:
+            seen += [name for name in os.listdir(tmp_path) if name.startswith("anymic-")]
+    assert decoder.returncode == 0
+    assert seen == []

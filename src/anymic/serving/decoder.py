@@ -18,7 +18,7 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from anymic import audio
-from anymic._internal.files import scratch_folder
+from anymic._internal.files import temporary_file
 from anymic.audio import AudioInfo, Clip
 from anymic.audio.condition import Condition
 from anymic.audio.condition_meter import ConditionMeter
@@ -118,14 +118,16 @@ def load_libraries() -> None:
     import av  # noqa: F401  # for the formats that soundfile does not read
 
     job = {"rate_hz": 16000, "channel": "mean", "window_s": 1.0, "longest_s": 1.0}
-    with suppress(OSError), scratch_folder() as folder:  # there may be no place to write to
-        path = folder / "noise.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(8000)
-            file.writeframes(random.Random(0).randbytes(2 * 4000))
-        answer({**job, "path": str(path)})
+    with suppress(OSError):  # there may be no place to write to
+        place, path = temporary_file()
+        with place:
+            with wave.open(place, "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(8000)
+                file.writeframes(random.Random(0).randbytes(2 * 4000))
+            place.flush()
+            answer({**job, "path": path})
 
 
 def main() -> None:
