@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import anymic
 from anymic import audio
 from anymic.data.manifest import Manifest
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.simulation.response import ResponseSpec, impulse_response
+from anymic.errors import DeviceError
 
 RATE_HZ = 16000
 BINS = 1025
@@ -71,6 +73,23 @@ def test_mean_of_ratios_is_at_least_the_geometric_mean(levels_db: list[float]) -
     if len(levels_db) > 1:
         spread = np.std(levels_db, ddof=1)
         np.testing.assert_allclose(geometric.profile_.devices["B"].spread_db, spread, atol=1e-9)
+
+
+@pytest.mark.parametrize(("gains", "ratios"), [(33, 32), (32, 33)])
+def test_an_estimator_that_returns_another_number_of_bins_is_refused(
+    gains: int, ratios: int
+) -> None:
+    """Either of its two arrays."""
+
+    @anymic.register_estimator("other_bins", takes="ignored")
+    def other_bins(recordings: Any) -> tuple[np.ndarray, np.ndarray]:
+        return np.ones(gains), np.zeros((4, ratios))
+
+    base = np.ones((4, 33))
+    spectra = made({"A": base, "B": base}, logs={"A": base, "B": base})
+    correction = SpectrumCorrection(estimator="other_bins", fft_size=64, hop_samples=16)
+    with pytest.raises(DeviceError, match=rf"returns \({gains},\) and \(4, {ratios}\)"):
+        correction.fit_spectra(spectra)
 
 
 def test_real_microphones_are_recovered_from_real_sound(shared_data: Path, tmp_path: Path) -> None:

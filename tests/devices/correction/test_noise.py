@@ -14,7 +14,7 @@ import torch
 from anymic.devices.correction.apply import apply_to_magnitude, apply_to_samples, apply_to_stft
 from anymic.devices.correction.frames import SampleFrames
 from anymic.devices.correction.merging import merge
-from anymic.devices.correction.noise import noise_level
+from anymic.devices.correction.noise import factors_with_noise, noise_level
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile
 from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.correction.spectrum_gains import SpectrumGains
@@ -66,6 +66,17 @@ def test_the_level_is_that_of_the_noise_for_any_analysis(fft_size: int, hop: int
     assert 20 * np.log10(np.median(quiet) / NOISE) == pytest.approx(0, abs=0.5)
     level_db = 20 * np.log10(np.median(noise_level(frames, fft_size=fft_size)) / NOISE)
     assert 0 < level_db < 6  # the sound is in most frames: less is noise, and it reads higher
+
+
+def test_what_is_subtracted_is_twice_the_excess_over_the_noise_of_the_reference() -> None:
+    """By hand, of levels that are equal over bins; nothing where the corrected noise is lower."""
+    gains = np.where(np.arange(257) < 128, 2.0, 0.5)
+    noise = np.stack([np.full(257, 3.0), np.full(257, 2.0)])
+    factors, subtracted, floor = factors_with_noise(gains, noise).reshape(3, 257)
+    np.testing.assert_array_equal(factors, gains)
+    np.testing.assert_allclose(subtracted[:120], 2 * ((2 * 3) ** 2 - 2**2))
+    np.testing.assert_array_equal(subtracted[128:], 0)  # 1.5 is less than 2
+    np.testing.assert_allclose(floor, 2**2)
 
 
 def test_the_gains_are_those_without_subtraction(fitted: SpectrumCorrection) -> None:

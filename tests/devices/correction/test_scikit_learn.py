@@ -274,3 +274,31 @@ def test_files_of_another_rate_or_length_are_refused(
         fitted.profile_.apply(samples, 8000, device="B")
     with pytest.raises(DeviceError, match="`device` or `take` is passed with a table"):
         SpectrumCorrection().fit(table, device=table["device"])
+
+
+def test_clips_of_arrays_count_where_only_one_device_recorded_the_take(
+    table: pd.DataFrame, clips: np.ndarray
+) -> None:
+    """With an estimator that uses all clips; those of files count, too."""
+    lone = (table["device"] == "B") & (table["take"] < 2)  # A did not record these two
+    kept = (~((table["device"] == "A") & (table["take"] < 2))).to_numpy()
+    settings: dict[str, Any] = {"fft_size": FFT, "hop_samples": HOP}
+    settings["estimator"] = "geometric_unaligned"
+    arrays = SpectrumCorrection(**settings).fit(
+        clips[kept],
+        device=table["device"][kept],
+        take=table["take"][kept],
+        rate_hz=RATE_HZ,
+    )
+    without = SpectrumCorrection(**settings).fit(
+        clips[kept & ~lone],
+        device=table["device"][kept & ~lone],
+        take=table["take"][kept & ~lone],
+        rate_hz=RATE_HZ,
+    )
+    files = SpectrumCorrection(**settings).fit(table[kept])
+    np.testing.assert_allclose(
+        arrays.profile_.gains_for("B"), files.profile_.gains_for("B"), rtol=1e-6
+    )
+    apart = arrays.profile_.gains_for("B") / without.profile_.gains_for("B")
+    assert np.abs(apart - 1).max() > 1e-3

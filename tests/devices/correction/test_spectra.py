@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from anymic.data.manifest import Manifest
+from anymic.devices.correction.frames import MagnitudeFrames, SampleFrames
 from anymic.devices.correction.spectra import ClipSpectra, measure
 from anymic.errors import DeviceError, ManifestError
 
@@ -144,3 +145,13 @@ def test_a_take_recorded_twice_by_one_device_is_refused(tmp_path: Path) -> None:
     spectra: ClipSpectra = measure(manifest_of(tmp_path, clips))
     with pytest.raises(DeviceError, match="Take t has two clips of device B"):
         spectra.aligned_rows(["A", "B"])
+
+
+@pytest.mark.parametrize("fft_size", [64, 512])
+def test_levels_of_a_spectrogram_are_those_of_its_samples(fft_size: int) -> None:
+    """By Parseval's theorem: all bins but the first and the last stand for two."""
+    samples = np.random.default_rng(0).normal(loc=0.5, size=4000).astype(np.float32)
+    samples += np.cos(np.pi * np.arange(4000), dtype=np.float32)  # much in the last bin, too
+    frames = SampleFrames(samples, fft_size=fft_size, hop_samples=fft_size // 4)
+    spectrogram = MagnitudeFrames(np.concatenate(list(frames.magnitudes())).T)
+    np.testing.assert_allclose(spectrogram.levels(), frames.levels(), rtol=1e-5)

@@ -83,10 +83,14 @@ def test_an_unknown_device_is_refused_or_left_as_it_is(profile: DeviceProfile) -
 @pytest.mark.parametrize(
     ("domain", "values", "message"),
     [
-        ("magnitude", torch.ones(2, BINS, 1, dtype=torch.cfloat), "domain magnitude"),
+        (
+            "magnitude",
+            torch.ones(2, BINS, 1, dtype=torch.cfloat),
+            "magnitude. Expected real .* frame",
+        ),
         ("magnitude", torch.ones(2, BINS - 1, 1), rf"\(2, {BINS - 1}, 1\)"),
-        ("stft", torch.ones(2, BINS, 1), "domain stft"),
-        ("waveform", torch.ones(2, 9, dtype=torch.int16), "int16"),
+        ("stft", torch.ones(2, BINS, 1), "domain stft. Expected complex "),
+        ("waveform", torch.ones(2, 9, dtype=torch.int16), r"int16.* samples \(\.\.\., sample\)"),
         ("magnitude", torch.ones(3, BINS, 1), "2 devices for 3 clips"),
     ],
 )

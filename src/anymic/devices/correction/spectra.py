@@ -183,7 +183,7 @@ def measure_clips(
     silence_db: float,
     weighting: Weighting = "loudness",
     aligned_only: bool = False,
-    noise: bool = False,
+    noise: bool,
 ) -> ClipSpectra:
     """Return the mean spectra of the clips of any source; see `measure`."""
     used: list[int] = []
