@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anymic.devices.correction.response_file import profile_of_response, read_response
+from anymic.devices.correction.response_file import ends_note, profile_of_response, read_response
 from anymic.errors import DeviceError
 
 HZ = np.array([20.0, 31.5, 50.0, 90.0, 170.0, 330.0, 650.0, 1000.0, 2000.0, 4000.0, 7000.0, 9e3])
@@ -35,6 +35,7 @@ WRITTEN = {
     "latin-1": ("* 0\xb0 on axis\n" + lines("{} {}")).encode("latin-1"),
     "minus sign": lines("{} {}").replace("-", "\N{MINUS SIGN}").encode(),
     "windows": lines("{} {}").replace("\n", "\r\n").encode(),
+    "from 0 Hz on": ("0 -99.0\n" + lines("{} {}")).encode(),
 }
 
 
@@ -46,6 +47,25 @@ def test_every_way_of_writing_a_response_gives_the_same(kind: str, tmp_path: Pat
     np.testing.assert_array_equal(found.hz, HZ)
     np.testing.assert_allclose(found.level_db, LEVEL_DB - 0.5)  # 0 dB at 1 kHz
     assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("hz", "beyond"),
+    [
+        ("50 7839", "above 7839 Hz"),  # 0.49 of 16 kHz is 7840 Hz
+        ("51 7840", "below 51 Hz"),
+        ("51 7839", "below 51 Hz and above 7839 Hz"),
+        ("50 7840", ""),
+    ],
+)
+def test_ends_beyond_which_nothing_was_measured_are_noted(
+    hz: str, beyond: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mic.frd"
+    low, high = hz.split()
+    path.write_text(f"{low} 0\n1000 0\n{high} 0\n")
+    expected = (f"the response is held constant {beyond}",) if beyond else ()
+    assert ends_note(read_response(path), 16_000) == expected
 
 
 def test_another_order_and_gaps_are_noted(tmp_path: Path) -> None:
