@@ -204,6 +204,19 @@ def test_recordings_alone_give_blind_gains(plain: Bundle, recorded: Recorded) ->
     assert "blind" in added.notes[0]
     assert error_db(added.model) < 6 < expected.before_db * 2
     assert expected.after_db > 0
+    assert not any("or more are better" in note for note in added.notes)
+    own = replace(plain, spectrum=spectrum)
+    first = [anymic.add_device(own, "new", recordings=paths[:count]) for count in (1, 2)]
+    notes = [[note for note in one.notes if "or more are better" in note] for one in first]
+    assert notes == [
+        [f"device new: only {counted}; 10 or more are better"]
+        for counted in ("1 recording", "2 recordings")
+    ]
+    spreads = [one.model.profile.of("new").spread_db for one in first]  # type: ignore[union-attr]
+    assert not spreads[0].any()
+    observed = [spectrum.observe(soundfile.read(path, dtype="float32")[0]) for path in paths[:2]]
+    wanted = 20 / np.log(10) * np.abs(observed[0] - observed[1]) / np.sqrt(2)
+    np.testing.assert_allclose(spreads[1], wanted, atol=1e-6)
 
 
 def test_more_recordings_are_surer(plain: Bundle) -> None:
@@ -250,7 +263,8 @@ def test_what_cannot_be_used_is_refused_in_one_line(
         ("no recording in .* has the name", plain, "new",
          {"takes": recorded.new, "reference_takes": tmp_path / "others"}),
         ("has 0 folders of devices", plain, "new", {"takes": recorded.new}),
-        ("which is the reference is not known", plain, None, {"takes": recorded.folder}),
+        ("reference is not known. Expected the name of the device that recorded", plain, None,
+         {"takes": recorded.folder}),
         ("no take is of the device tablet", plain, "tablet", {"takes": recorded.folder}),
         ("2 sources", plain, "new", {**two, "recordings": recorded.new}),
         ("0 sources", plain, "new", {}),

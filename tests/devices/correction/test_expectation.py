@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anymic.devices.correction.expectation import expectation
-from anymic.devices.correction.new_device import Estimated
+from anymic.devices.correction.new_device import Estimated, _error_db
 from anymic.devices.correction.profile import DeviceGains, DeviceProfile, Source
 
 BINS = np.arange(9) > 0  # 500, 1000, ... 4000 Hz
@@ -45,3 +45,12 @@ def test_a_gain_is_uncertain_where_half_its_interval_exceeds_2_db(
     profile = DeviceProfile(8000, 16, ("A",), "ratio_of_means", {"D": gains}, hop_samples=8)
     estimated = Estimated(profile, ("D",), {"D": np.full(9, error_db)})
     assert expectation(estimated, "D", gains, BINS).uncertain_hz == uncertain
+
+
+def test_the_error_of_gains_is_that_of_the_mean_of_their_recordings() -> None:
+    """Of a single recording it is not known."""
+    spread_db = np.linspace(0, 8, 9)
+    found = [_error_db(DeviceGains(np.ones(9), count, spread_db)) for count in (16, 2, 1)]
+    np.testing.assert_allclose(found[0], spread_db / 4)
+    np.testing.assert_allclose(found[1], spread_db / np.sqrt(2))
+    assert np.isinf(found[2]).all()
