@@ -142,7 +142,7 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda v: v.update(devices={}), "no device"),
         (lambda v: v.update(devices=[1]), "a value that does not fit"),
         (lambda v: v["devices"]["A"]["gains"].pop(), "128 gains for device A instead of 129"),
-        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, 0.0), "gains of 0 or less"),
+        (lambda v: v["devices"]["A"]["gains"].__setitem__(3, 0.0), "0 or less.* for 129 bins"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, -1.0), "gains of 0 or less"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("nan")), "not finite"),
         (lambda v: v["devices"]["A"]["gains"].__setitem__(3, float("inf")), "not finite"),

@@ -219,8 +219,8 @@ def test_devices_of_arrays_are_metadata_of_a_pipeline(
     ("values", "domain", "message"),
     [
         (np.ones((2, 3, 4)), "waveform", r"shape \(2, 3, 4\)"),
-        (np.ones((2, 30), dtype=complex), "waveform", "Complex data not supported"),
-        (np.ones((2, 129, 4)), "stft", "Data of type float64 not supported"),
+        (np.ones((2, 30), dtype=complex), "waveform", "Complex data not .* Expected real numbers"),
+        (np.ones((2, 129, 4)), "stft", "Data of type float64 .* Expected complex numbers"),
         (np.ones((2, 100, 4)), "magnitude", "129 bins, as the FFT size is 256"),
         (-np.ones((2, 129, 4)), "magnitude", "magnitudes are negative"),
         (np.full((2, 30), np.nan), "waveform", "NaN or infinite values"),

@@ -100,6 +100,15 @@ def test_unaligned_clips_of_like_sounds_are_enough(manifest: Manifest) -> None:
             assert correction.profile_.devices[device].count == 6
 
 
+def test_takes_that_are_all_empty_are_as_no_takes(manifest: Manifest) -> None:
+    without = Manifest.from_table(manifest.table.drop(columns="take"), manifest.root)
+    found = [
+        gains_db(SpectrumCorrection(estimator="ratio_of_means").fit(one), "B")
+        for one in (without, manifest.with_columns(take=""))
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("reference", ["A", ("B", "C"), "all"])
 def test_gains_lead_every_device_to_the_same_spectrum(
