@@ -70,12 +70,12 @@ def _measured(
 ) -> dict[str, NDArray[Any]]:
     """Return the statistics of the first seconds of a clip."""
     part, path = manifest.parts().iloc[row], manifest.paths()[row]
-    duration_s = float(part["duration_s"])
+    start_s, duration_s = float(part["start_s"]), float(part["duration_s"])
+    left_s = min(audio.length_s(path) - start_s, MOST_S)
     clip = audio.read(
         path,
         rate_hz=rate_hz,
-        start_s=float(part["start_s"]),
-        duration_s=None if np.isnan(duration_s) else min(duration_s, MOST_S),
-        most_s=MOST_S,
+        start_s=start_s,
+        duration_s=left_s if np.isnan(duration_s) else min(duration_s, left_s),
     )
     return statistics_of_take([SampleFrames(clip.samples, **analysis)], **_LEVELS)
