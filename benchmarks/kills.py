@@ -134,12 +134,12 @@ def start(program: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     """Start a program in a folder, in a session of its own, with its own temporary folder."""
     temporary = folder / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
-    own = {"TMPDIR": temporary, "TORCHINDUCTOR_CACHE_DIR": folder.parent}  # where torch has more
+    own = {"TMPDIR": str(temporary), "TORCHINDUCTOR_CACHE_DIR": str(folder.parent)}
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         return subprocess.Popen(
             program,
             cwd=folder,
-            env={"OMP_NUM_THREADS": "1", **os.environ, **{key: str(own[key]) for key in own}},
+            env={"OMP_NUM_THREADS": "1", **os.environ, **own},
             stdout=out,
             stderr=err,
             start_new_session=True,

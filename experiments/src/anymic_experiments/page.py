@@ -156,16 +156,17 @@ class Page:
         titled = list(zip(titles, sections, strict=True))
         (_, first), *others = ((name, one.found.rows) for name, one in titled if one.found.rows)
         drawn = [
-            (one, ReportFigure(one.picture or self.name, one.figure, name))
+            (self.picture(one), ReportFigure(one.picture or self.name, one.figure, name))
             for name, one in titled
             if one.figure is not None
         ]
+        figures = [self._figures.setdefault(figure, figure) for _, figure in drawn]
         paths = write_report(
             out / self.name,
             first,
             title=title,
             header=header,
-            figures=[self._figures.setdefault(figure, figure) for _, figure in drawn],
+            figures=figures,
             extra={name: [vars(row) for row in rows] for name, rows in others},
         )
         notes = self.notes(missing=missing)
@@ -174,9 +175,9 @@ class Page:
         last = made(header) + number_formats(out)
         text, page = "\n".join([*filter(None, texts), last]), self.place(out, folder)
         page.parent.mkdir(parents=True, exist_ok=True)
-        pictures = [page.parent / self.picture(one) for one, _ in drawn]
-        for picture, (_, figure) in zip(pictures, drawn, strict=True):
-            write_bytes(picture, paths[figure.name].read_bytes())
+        pictures = [page.parent / name for name, _ in drawn]
+        for picture, figure in zip(pictures, figures, strict=True):
+            write_bytes(picture, figure.drawn[1])
         write_text(page, text)
         return [paths["html"], paths["json"], *pictures, page], text
 
