@@ -19,6 +19,7 @@ from tests.longest import FIRST
 from tests.refusals import one_line
 
 from anymic import models
+from anymic._internal.garbage import spare_modules
 from anymic._internal.torch_threads import in_threads
 from anymic.bundle import Bundle, InputContract
 from anymic.cli import main
@@ -49,6 +50,7 @@ def pytest_collection_finish() -> None:
     """Leave what was imported and collected out of the search for garbage between tests."""
     gc.freeze()
     gc.enable()
+    spare_modules()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

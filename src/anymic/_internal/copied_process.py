@@ -1,11 +1,13 @@
 """Imported ahead by the process that others are copies of: it removes its socket when it ends.
 
-Its parent removes it otherwise, but not where it is killed.
+Its parent removes it otherwise, but not where it is killed. It searches for no garbage, because it
+only imports modules; its copies do (`processes.begin_with`).
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import sys
@@ -24,5 +26,6 @@ def _remove_socket() -> None:
 
 
 if sys.argv[:1] == ["-c"] and sys.platform == "linux":  # so that process is started
+    gc.disable()
     atexit.register(_remove_socket)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from anymic._internal.files import temporary_folder
+from anymic._internal.garbage import spare_modules
 from anymic._internal.processors import processors
 
 if TYPE_CHECKING:
@@ -61,8 +63,11 @@ def _can_be_copies() -> bool:
 
 def begin_with(environment: Mapping[str, str], *, threads: int) -> None:
     """Begin a process: with its parent's environment, its share of threads, and its end."""
+    spare_modules()
     import torch
 
+    gc.freeze()  # modules stay: a search would copy the memory that is shared with others
+    gc.enable()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(environment)

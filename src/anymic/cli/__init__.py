@@ -23,8 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from anymic.cli.program import run
 
         return run(arguments)
+    from anymic._internal.garbage import spare_modules
     from anymic.cli import signals
 
+    spare_modules()
     signals.end_in_one_line()
     from anymic.cli.program import run
 
