@@ -24,16 +24,18 @@ import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 PACKAGES = ["pandas", "scipy.signal", "sklearn.linear_model", "soundfile", "soxr", "av", "typer"]
 PACKAGES += ["torch", "torch._dynamo", "matplotlib.figure", "rich.progress", "librosa"]
 PACKAGES += ["torch.utils.tensorboard", "pytorch_lightning", "fastapi", "uvicorn"]
+PACKAGES += ["safetensors.torch"]
 THREADED = "onnxruntime"  # starts a thread that a copy would lack: Lightning must not import it
 MODES = {"stdin": "r", "stdout": "w", "stderr": "w"}
 TOLD = "COPYS_PROCESS"  # the variable with the descriptor that the id of the copy is written to
@@ -167,50 +169,74 @@ def block(names: Sequence[str]) -> None:
 def serve(address: str, without: Sequence[str]) -> None:
     """Import the packages, and answer each program by a copy of this process; end with stdin."""
     block([THREADED, *without])
+    gc.disable()  # nothing of it becomes garbage
     for name in PACKAGES:
         with suppress(ModuleNotFoundError) if without else nullcontext():
             importlib.import_module(name)
     block(without)
     sys.path[:] = sys.path[1 + len(folders(os.environ)) :]  # without the folder of this file
     gc.freeze()  # else each copy would look through all of it when it ends
+    gc.enable()
+    for ended in weakref.finalize._registry:  # type: ignore[attr-defined]
+        ended.atexit = False  # of torch's operators, which end with the process
+    if "torch._dynamo.utils" in sys.modules:  # it words a log line that nobody has asked for
+        atexit.unregister(sys.modules["torch._dynamo.utils"].dump_compile_times)
+    running: list[Running] = []
     with socket.socket(socket.AF_UNIX) as place:
         place.bind(address)
         place.listen()
         print("ready", flush=True)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a copy
         while True:
-            ready, _, _ = select.select([place, sys.stdin], [], [])
-            if place not in ready:
+            news = [part for one in running for part in (one.asked, one.descriptor)]
+            ready = {*select.select([sys.stdin, place, *news], [], [])[0]}
+            for one in running[:]:
+                if sys.stdin in ready or {one.asked, one.descriptor} & ready:
+                    running.remove(one)
+                    one.end()
+            if sys.stdin in ready:
                 return
-            asked, _ = place.accept()
-            with asked:
-                if os.fork() == 0:
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    place.close()
-                    answer(asked)
+            if place in ready:
+                asked, _ = place.accept()
+                running += answer(asked, [place, *(one.asked for one in running)])
 
 
-def answer(asked: socket.socket) -> None:
-    """Run the command in a copy and send its status; end it if the program is killed that asked."""
+class Running(NamedTuple):
+    """A copy that runs a command, and the program that asked for it."""
+
+    asked: socket.socket
+    process: int
+    descriptor: int
+
+    def end(self) -> None:
+        """Send the status of the copy; kill it first if it is not it that has ended."""
+        if not select.select([self.descriptor], [], [], 0)[0]:
+            os.kill(self.process, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        os.close(self.descriptor)
+        with self.asked, suppress(BrokenPipeError):
+            self.asked.sendall(b"%d\n" % (status % 256 if status >= 0 else 128 - status))
+
+
+def answer(asked: socket.socket, others: Sequence[socket.socket]) -> list[Running]:
+    """Begin a command in a copy, which has no use for `others`; none if the program is gone."""
     _, streams, _, _ = socket.recv_fds(asked, 1, 3)
-    with asked.makefile("rw") as both:
-        arguments, folder, environment, ignored = json.loads(both.readline())
-        command = os.fork()
-        if command == 0:
-            asked.detach()
-            signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
-            begin(arguments, folder, environment, streams)
-        print(command, file=both, flush=True)
-        for one in streams:
-            os.close(one)
-        ended = os.pidfd_open(command)
-        ready, _, _ = select.select([asked.fileno(), ended], [], [])
-        if ended not in ready:
-            os.kill(command, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-        if ended in ready:
-            print(status % 256 if status >= 0 else 128 - status, file=both, flush=True)
-    os._exit(0)
+    with asked.makefile("r") as lines:
+        request = lines.readline()
+    if not request:
+        asked.close()
+        return []
+    arguments, folder, environment, ignored = json.loads(request)
+    process = os.fork()
+    if process == 0:
+        for one in (asked, *others):
+            one.close()
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+        begin(arguments, folder, environment, streams)
+    for stream in streams:
+        os.close(stream)
+    with suppress(BrokenPipeError):
+        asked.sendall(b"%d\n" % process)
+    return [Running(asked, process, os.pidfd_open(process))]
 
 
 def begin(
