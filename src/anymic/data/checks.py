@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from anymic import audio
 from anymic._internal.progress import track
@@ -136,6 +137,7 @@ def check_files(
     read = in_order(partial(_read, manifest), rows.items(), workers=workers)
     files = list(track(read, len(rows), "reading files", shown=progress))
     problems: list[Problem] = []
+    parts = manifest.parts()
     for file in files:
         if isinstance(file, Problem):
             problems.append(file)
@@ -143,7 +145,8 @@ def check_files(
         if rate_hz is not None and file.rate_hz != rate_hz:
             reason = f"The rate is {file.rate_hz} Hz. Expected {rate_hz} Hz. Convert the file."
             problems.append(file.problem("rate", reason))
-        problems += _outside(manifest, file) + _again(manifest, file)
+        own = parts.loc[list(file.rows)]
+        problems += _outside(own, file) + _again(manifest, own, file)
     good = [file for file in files if isinstance(file, _File)]
     conditions = {row: file.condition for file in good for row in file.rows if file.condition}
     return Checked(problems + _copies(good), conditions)
@@ -217,12 +220,11 @@ def _read(manifest: Manifest, item: tuple[Path, list[int]]) -> _File | Problem:
     )
 
 
-def _outside(manifest: Manifest, file: _File) -> list[Problem]:
+def _outside(parts: pd.DataFrame, file: _File) -> list[Problem]:
     """Find the rows whose part of the file reaches beyond its end."""
-    parts = manifest.parts().loc[list(file.rows)].fillna(0.0)
     whole = file.duration_s
     problems = []
-    for row, first, length in parts.itertuples():
+    for row, first, length in parts.fillna(0.0).itertuples():
         last = first + length
         if last > whole + SEGMENT_SLACK_S or first >= whole:
             part = f"{first:g} s to {last:g} s" if last > first else f"from {first:g} s"
@@ -232,12 +234,12 @@ def _outside(manifest: Manifest, file: _File) -> list[Problem]:
     return problems
 
 
-def _again(manifest: Manifest, file: _File) -> list[Problem]:
+def _again(manifest: Manifest, parts: pd.DataFrame, file: _File) -> list[Problem]:
     """Find the rows that are the same part of a file as an earlier row, by another path."""
     first: dict[tuple[float, float], int] = {}
     problems = []
-    table, parts = manifest.table, manifest.parts().loc[list(file.rows)].fillna(file.duration_s)
-    for row, *part in parts.itertuples():
+    table = manifest.table
+    for row, *part in parts.fillna(file.duration_s).itertuples():
         one = first.setdefault(tuple(part), row)
         if one == row:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,11 @@ def with_spectrum(bundle: Bundle, training: Manifest) -> Bundle:
         "hop_samples": min(config.hop_samples, config.fft_size // 2),
     }
 
+    parts = manifest.parts()
+    clips = list(zip(manifest.paths(), parts["start_s"], parts["duration_s"], strict=True))
+
     def one(row: int) -> dict[str, NDArray[Any]] | Failure:
-        return attempt(row, _measured, manifest, row, config.rate_hz, analysis)
+        return attempt(row, _measured, *clips[row], config.rate_hz, analysis)
 
     found = list(in_order(one, range(len(manifest)), workers=READERS))
     rows = [row for row, each in enumerate(found) if not isinstance(each, Failure)]
@@ -66,11 +70,9 @@ def with_spectrum(bundle: Bundle, training: Manifest) -> Bundle:
 
 
 def _measured(
-    manifest: Manifest, row: int, rate_hz: int, analysis: dict[str, Any]
+    path: Path, start_s: float, duration_s: float, rate_hz: int, analysis: dict[str, Any]
 ) -> dict[str, NDArray[Any]]:
     """Return the statistics of the first seconds of a clip."""
-    part, path = manifest.parts().iloc[row], manifest.paths()[row]
-    start_s, duration_s = float(part["start_s"]), float(part["duration_s"])
     left_s = min(audio.length_s(path) - start_s, MOST_S)
     clip = audio.read(
         path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,12 +144,12 @@ class ManifestClips(ClipSource):
         self.devices = [str(name) for name in manifest.table["device"]]
         takes = manifest.table["take"] if "take" in manifest.table else [""] * len(manifest)
         self.takes = [str(take) or None for take in takes]
-        self.rate_hz, self._resample_hz = rate_hz or usual_rate(manifest), rate_hz
-        self._manifest = manifest
+        self.rate_hz = rate_hz or usual_rate(manifest)
+        self._read = row_reader(manifest, rate_hz=rate_hz)
 
     def frames(self, row: int) -> Frames:
         """Read a clip; AnymicError also if it has another rate."""
-        clip = read_row(self._manifest, row, rate_hz=self._resample_hz)
+        clip = self._read(row)
         if clip.rate_hz != self.rate_hz:
             raise DeviceError(
                 f"the rate is {clip.rate_hz} Hz",
@@ -202,18 +202,17 @@ def usual_rate(manifest: Manifest) -> int | None:
     return max(rates, key=rates.__getitem__, default=None)
 
 
-def read_row(manifest: Manifest, row: int, *, rate_hz: int | None = None) -> audio.Clip:
-    """Read the clip of one row: the part of its file that `start_s` and `duration_s` state."""
-    start_s, duration_s = (
-        float(manifest.table[name].iloc[row]) if name in manifest.table else np.nan
-        for name in ("start_s", "duration_s")
-    )
-    return audio.read(
-        manifest.paths()[row],
-        rate_hz=rate_hz,
-        start_s=start_s if np.isfinite(start_s) else 0.0,
-        duration_s=duration_s if np.isfinite(duration_s) else None,
-    )
+def row_reader(manifest: Manifest, *, rate_hz: int | None = None) -> Callable[[int], audio.Clip]:
+    """Return what reads the clip of a row: the part of its file that the manifest states."""
+    parts = manifest.parts()
+    starts, durations = parts["start_s"].tolist(), parts["duration_s"].tolist()
+    paths = manifest.paths()
+
+    def read(row: int) -> audio.Clip:
+        last = durations[row] if np.isfinite(durations[row]) else None
+        return audio.read(paths[row], rate_hz=rate_hz, start_s=starts[row], duration_s=last)
+
+    return read
 
 
 def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np.float32]:
@@ -222,7 +221,7 @@ def read_rows(manifest: Manifest, *, rate_hz: int, resample: bool) -> NDArray[np
     Raises a DeviceError if their lengths differ, or one has another rate and it may not `resample`.
     """
     asked_hz = rate_hz if resample else None
-    clips = [read_row(manifest, row, rate_hz=asked_hz) for row in range(len(manifest))]
+    clips = list(map(row_reader(manifest, rate_hz=asked_hz), range(len(manifest))))
     for clip in clips:
         if clip.rate_hz != rate_hz:
             raise DeviceError(

@@ -14,7 +14,7 @@ from anymic import audio
 from anymic._internal.frames import as_text
 from anymic.data.manifest import Manifest
 from anymic.devices.analysis import centred, windowed_blocks
-from anymic.devices.correction.clip_sources import read_row, usual_rate
+from anymic.devices.correction.clip_sources import row_reader, usual_rate
 from anymic.errors import AudioError, DeviceError, Failure, attempt
 
 Array = NDArray[np.float64]
@@ -162,8 +162,9 @@ def describe_manifest(manifest: Manifest) -> Descriptions:
     used: list[int] = []
     values: list[Array] = []
     failures: list[Failure] = []
+    read = row_reader(manifest)
     for row, path in enumerate(manifest.paths()):
-        found = attempt(path, lambda row: describe(read_row(manifest, row), analysis), row)
+        found = attempt(path, lambda row: describe(read(row), analysis), row)
         if isinstance(found, Failure):
             failures.append(found)
         else:
