@@ -27,7 +27,6 @@ from anymic.devices.correction.response_file import (
     read_response,
 )
 from anymic.devices.correction.spectra import measure
-from anymic.devices.correction.spectrum_correction import SpectrumCorrection
 from anymic.devices.correction.takes import Takes, resampled
 from anymic.errors import DeviceError, Failure, attempt, counted, did_you_mean
 
@@ -87,6 +86,9 @@ def from_takes(
     DeviceError
         As `SpectrumCorrection.fit`.
     """
+    # Here, because it imports scikit-learn, which a service does without until takes come.
+    from anymic.devices.correction.spectrum_correction import SpectrumCorrection
+
     correction = SpectrumCorrection(
         reference=list(reference),
         estimator=estimator,
