@@ -7,6 +7,7 @@ programs may have them. `tests/test_good_citizen.py` compares.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import logging
@@ -65,6 +66,7 @@ def state() -> dict[str, str]:
         "folder": Path.cwd(),
         "standard streams": (sys.stdout, sys.stderr),
         "recursion": sys.getrecursionlimit(),
+        "garbage": (gc.isenabled(), gc.get_threshold()),
     }
     if mpl := sys.modules.get("matplotlib"):
         found["matplotlib"] = sorted(dict.items(mpl.rcParams), key=lambda one: one[0])

@@ -30,8 +30,11 @@ def make(folder: Path) -> Path:
     rows = [row for take in range(TAKES) for row in _write_take(folder, take, generator)]
     table = pd.DataFrame(rows)
     clips = table[table["device"] != "phone"]
-    for name in ("clips", "manifest", "esc10", "freesound", "sounds"):
+    for name in ("clips", "manifest", "sounds"):
         clips.to_csv(folder / f"{name}.csv", index=False)
+    few = clips[clips["take"].isin([f"t{take}" for take in range(12)])]  # of every label and split
+    for name in ("esc10", "freesound"):  # of which pages make other corpora
+        few.to_csv(folder / f"{name}.csv", index=False)
     of_a = table[table["device"] == "A"].drop(columns=["device", "take"])
     of_a = of_a.replace({"split": {"validation": "train"}})
     for name in ("clean", "scenes"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from anymic._internal.garbage import FULL
 from anymic._internal.processes import in_processes, prepare_processes, without_interrupts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
@@ -26,6 +28,15 @@ def test_each_process_has_the_environment_of_its_start(monkeypatch: pytest.Monke
         monkeypatch.setenv("ANYMIC_TEST_VALUE", text)
         done = in_processes(value, ["ANYMIC_TEST_VALUE", "NONE"], workers=2)
         assert sorted(result for _, result in done) == ["", text]
+
+
+def collection(_: int) -> tuple[bool, int, bool]:
+    return gc.isenabled(), gc.get_threshold()[-1], gc.get_freeze_count() > 10_000
+
+
+def test_each_process_searches_for_garbage_without_the_modules_that_it_began_with() -> None:
+    found = [result for _, result in in_processes(collection, [1, 2], workers=2)]
+    assert found == 2 * [(True, FULL, True)]
 
 
 def test_an_interruption_waits_for_the_end_of_the_block() -> None:
