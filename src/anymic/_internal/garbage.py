@@ -11,7 +11,7 @@ def spare_modules() -> None:
     """Search all objects less often: nearly all of them belong to modules, which stay.
 
     Young objects, of which most garbage is made, are searched as often as before. While a program
-    imports torch and others, it would search all of them several times: a sixth of the time in
+    imports torch and others, it would search all of them several times: an eighth of the time in
     which `anymic predict` classifies one file. A library leaves this to the program that imports
     it.
     """
